@@ -1,0 +1,286 @@
+"""Means and interquartile means with intervals over members; probability of improvement.
+
+A member is an independent agent: own weights, own seed. It is the unit of replication. Episodes of
+one member are not replicates of its training, so average over them first: an interval over episodes
+says how well *one* agent was measured, not how well the method works.
+
+Which interval, and why. Measured coverage of a nominal 95 % interval of the mean (600 to 1000
+simulated data sets in each cell, so +-.01; the tests repeat a part of it):
+
+======================  ==  ==========  ====  ===========  ========
+members drawn from       n  percentile   BCa  Student's t  **used**
+======================  ==  ==========  ====  ===========  ========
+normal                   8         .88   .87          .95       .95
+exponential (skewed)     8         .85   .86          .90       .93
+Beta(8, .6) (ceiling)    8         .82   .85          .88       .94
+Student's t, 3 d.f.      8         .90   .86          .98       .93
+one member in five fails 8         .83   .83          .83       .82
+normal                  16         .91   .91          .95       .94
+exponential (skewed)    16         .90   .91          .93       .95
+Beta(8, .6) (ceiling)   16         .88   .89          .90       .94
+======================  ==  ==========  ====  ===========  ========
+
+So with eight members or more the mean gets the bootstrap-t interval (studentised, its ends kept
+within the observed range); with fewer, where it falls to .87 for four, Student's t (.94 to .96 for
+normal members, .86 to .88 for skewed ones). The interquartile mean gets the percentile bootstrap
+(.91 to .94 for eight members, .93 to .95 for sixteen), as in rliable. If one member in five fails,
+eight members hold no failure at all in one set of six: no interval can know, so show the members as
+well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Statistic = Literal["mean", "iqm"]
+Array = NDArray[np.float64]
+
+TRIM = 0.25  # the interquartile mean leaves out a quarter at each end
+FEW = 8  # members below which a resampling interval cannot reach its level
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate over members and its interval.
+
+    Attributes:
+        value: The statistic of the members.
+        low: Lower end of the interval; None for a single member (one seed is an anecdote).
+        high: Upper end of the interval; None for a single member.
+        members: How many independent members there were.
+        method: How the interval was made: "none", "t", "bootstrap-t" or "percentile".
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    members: int
+    method: str = "none"
+
+    def __str__(self) -> str:
+        """For example ``1.83 [1.78, 1.90]``."""
+        if self.low is None or self.high is None:
+            return f"{self.value:.4g} (1 member)"
+        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
+
+def iqm(values: ArrayLike, axis: int = -1) -> Array:
+    """Interquartile mean: the mean without the lowest and highest quarter (25 % trimmed mean).
+
+    A quarter of n is rounded down, so up to three values are simply averaged (Agarwal et al. 2021,
+    "Deep RL at the edge of the statistical precipice"; equals ``scipy.stats.trim_mean(x, 0.25)``).
+    """
+    array = np.asarray(values, dtype=np.float64)
+    cut = int(TRIM * array.shape[axis])
+    kept = np.take(np.sort(array, axis=axis), range(cut, array.shape[axis] - cut), axis=axis)
+    return np.asarray(kept.mean(axis=axis))
+
+
+def interval(
+    values: ArrayLike,
+    statistic: Statistic = "mean",
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    paired: bool = False,
+) -> Interval:
+    """Mean or interquartile mean over members with its interval.
+
+    With several tasks the statistic is taken over all members and tasks, and members are resampled
+    within each task on their own (stratified bootstrap, Agarwal et al. 2021). That is right when
+    the members of different tasks are different agents. Where row m is the *same* agent in every
+    task, say ``paired=True``: its tasks are averaged first and agents are resampled whole.
+
+    Args:
+        values: One number per member [M], or per member and task [M, K]; any unit.
+        statistic: "mean" or "iqm".
+        level: Coverage, 0.95 for a 95 % interval.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling; the same data and seed give the same interval.
+        paired: Whether row m of [M, K] is one and the same member.
+
+    Returns:
+        The estimate, its interval (None, None for one member) and the number of members.
+
+    Raises:
+        ValueError: If values are empty, not finite, or have more than two axes.
+    """
+    table = _table(values)
+    _check_options(statistic, level, resamples)
+    if paired:
+        table = table.mean(axis=1, keepdims=True)
+    members = table.shape[0]
+    if statistic == "mean":
+        low, high, method = _mean_interval(table[None], level, resamples, seed)
+        value = float(table.mean())
+    else:
+        low, high, method = _iqm_interval(table, level, resamples, seed)
+        value = float(iqm(table.ravel()))
+    if members == 1:
+        return Interval(value, None, None, 1)
+    return Interval(value, float(low[0]), float(high[0]), members, method)
+
+
+def curve_interval(
+    values: ArrayLike, level: float = 0.95, resamples: int = 2_000, seed: int = 0
+) -> tuple[Array, Array, Array]:
+    """Mean over members at every point of a curve, with a pointwise interval.
+
+    Args:
+        values: Curves [U, M]: U points, M members.
+        level: Coverage of the interval at each point.
+        resamples: Number of bootstrap resamples, shared by all points.
+        seed: Seed of the resampling.
+
+    Returns:
+        mean [U], low [U], high [U]; for one member low and high are NaN.
+    """
+    curves = np.asarray(values, dtype=np.float64)
+    if curves.ndim != 2:
+        raise ValueError(f"values must be [points, members], got shape {curves.shape}")
+    low, high, _ = _mean_interval(curves[:, :, None], level, resamples, seed)
+    return curves.mean(axis=1), low, high
+
+
+def probability_of_improvement(
+    ours: ArrayLike,
+    theirs: ArrayLike,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """P(a random member of ours scores higher than a random member of theirs), ties counted half.
+
+    The Mann-Whitney statistic, averaged over tasks; both groups are resampled within each task
+    (Agarwal et al. 2021, eq. 4). Negate the scores where lower is better.
+
+    Args:
+        ours: Scores [M] or [M, K].
+        theirs: Scores [N] or [N, K], the same K tasks.
+        level: Coverage of the percentile interval.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling.
+
+    Returns:
+        The probability; ``members`` is the size of the smaller group.
+    """
+    x, y = _table(ours), _table(theirs)
+    _check_options("mean", level, resamples)
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"both need the same tasks, got {x.shape[1]} and {y.shape[1]}")
+    wins = (x[:, None] > y[None]) + 0.5 * (x[:, None] == y[None])  # [M, N, K]
+    members = min(len(x), len(y))
+    if members == 1:
+        return Interval(float(wins.mean()), None, None, 1)
+    rng = np.random.default_rng(seed)
+    resampled = np.zeros(resamples)
+    for k in range(x.shape[1]):
+        rows, columns = _counts(rng, len(x), resamples), _counts(rng, len(y), resamples)
+        resampled += np.einsum("sm,mn,sn->s", rows, wins[:, :, k], columns, optimize=True)
+    resampled /= len(x) * len(y) * x.shape[1]
+    tail = (1 - level) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    return Interval(float(wins.mean()), float(low), float(high), members, "percentile")
+
+
+# --- intervals --------------------------------------------------------------------------------
+
+
+def _mean_interval(x: Array, level: float, resamples: int, seed: int) -> tuple[Array, Array, str]:
+    """Interval of the mean of x [U, M, K] over M and K, for each of U points at once.
+
+    Bootstrap-t: the quantiles of (mean* - mean) / se* over resamples take the place of Student's,
+    which follows skew; the ends are kept within the observed range, where a resample without its
+    only outlier has hardly any spread and its quotient explodes.
+    """
+    points, members, tasks = x.shape
+    mean, se = x.mean(axis=(1, 2)), _standard_error(x.var(axis=1), members)
+    if members == 1:
+        return np.full(points, np.nan), np.full(points, np.nan), "none"
+    tail = (1 - level) / 2
+    if members < FEW:
+        reach = stats.t.ppf(1 - tail, tasks * (members - 1)) * se
+        return mean - reach, mean + reach, "t"
+    rng = np.random.default_rng(seed)
+    shift, variance = np.zeros((points, resamples)), np.zeros((points, resamples, tasks))
+    for k in range(tasks):
+        weights = _counts(rng, members, resamples).T / members  # [M, S]
+        centred = x[:, :, k] - x[:, :, k].mean(axis=1, keepdims=True)
+        moved = centred @ weights  # mean* - mean of this task
+        shift += moved / tasks
+        variance[:, :, k] = np.maximum(centred**2 @ weights - moved**2, 0.0)
+    scale = np.abs(x).max(axis=(1, 2))[:, None]
+    se_resampled = np.maximum(_standard_error(variance, members), 1e-12 * scale + 1e-300)
+    t = np.where(np.abs(shift) <= 1e-12 * scale, 0.0, shift / se_resampled)
+    t_low, t_high = np.quantile(t, [tail, 1 - tail], axis=1)
+    least, most = x.min(axis=1).mean(axis=1), x.max(axis=1).mean(axis=1)
+    return np.maximum(mean - t_high * se, least), np.minimum(mean - t_low * se, most), "bootstrap-t"
+
+
+def _iqm_interval(
+    table: Array, level: float, resamples: int, seed: int
+) -> tuple[Array, Array, str]:
+    """Interval of the interquartile mean of table [M, K]: percentile bootstrap within each task.
+
+    For fewer than eight members of one task: Student's t with the winsorised standard error of a
+    trimmed mean (Tukey & McLaughlin 1963).
+    """
+    members, tasks = table.shape
+    if members == 1:
+        return np.full(1, np.nan), np.full(1, np.nan), "none"
+    tail = (1 - level) / 2
+    if members < FEW and tasks == 1:
+        ordered, cut = np.sort(table[:, 0]), int(TRIM * members)
+        winsorised = np.clip(ordered, ordered[cut], ordered[members - cut - 1])
+        se = winsorised.std(ddof=1) / ((1 - 2 * cut / members) * np.sqrt(members))
+        reach = np.atleast_1d(stats.t.ppf(1 - tail, members - 2 * cut - 1) * se)
+        centre = iqm(ordered)
+        return centre - reach, centre + reach, "t"
+    rng = np.random.default_rng(seed)
+    drawn = np.stack(
+        [table[rng.integers(0, members, (resamples, members)), k] for k in range(tasks)], axis=-1
+    )
+    low, high = np.quantile(iqm(drawn.reshape(resamples, -1)), [tail, 1 - tail])
+    return np.atleast_1d(low), np.atleast_1d(high), "percentile"
+
+
+def _standard_error(variance: Array, members: int) -> Array:
+    """Of the mean over members and tasks, from the variances [..., K] within each task (ddof 0)."""
+    tasks = variance.shape[-1]
+    return np.asarray(np.sqrt(variance.sum(axis=-1) / max(members - 1, 1)) / tasks)
+
+
+def _counts(rng: np.random.Generator, members: int, resamples: int) -> Array:
+    """How often each member is drawn in each resample [resamples, members]."""
+    return rng.multinomial(members, np.full(members, 1 / members), resamples).astype(np.float64)
+
+
+# --- checks -----------------------------------------------------------------------------------
+
+
+def _table(values: ArrayLike) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(
+            f"values must be [members] or [members, tasks], got shape {np.shape(values)}; "
+            "average over episodes first"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError("values must be finite: a member with NaN has nothing to average")
+    return array
+
+
+def _check_options(statistic: str, level: float, resamples: int) -> None:
+    if statistic not in ("mean", "iqm"):
+        raise ValueError(f"statistic must be 'mean' or 'iqm', got {statistic!r}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    if resamples < 100:
+        raise ValueError(f"resamples must be at least 100, got {resamples}")

@@ -1,0 +1,428 @@
+"""The Gymnasium faces of any task: a native vector environment, and a single one made of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.envs.registration import load_env_creator
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from torch import Tensor
+
+from envs.inputs import Inputs
+from envs.task import Params, Task, check_split
+
+AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
+DEFAULT_INPUTS = ("action", "reward", "time")
+
+
+class TaskVectorEnv(VectorEnv[Any, Any, Any]):
+    """``num_envs`` episodes of one task, side by side and in lock-step.
+
+    Every episode has ``steps`` steps and ends with ``terminated`` (the horizon is part of the task,
+    so its value is 0); ``truncated`` is never true.
+
+    Randomness is drawn on the CPU whatever the device, so the same seed gives the same tasks
+    everywhere. Each member has its own generator, seeded by (seed, member): its tasks and the noise
+    in them do not depend on who is beside it.
+
+    Args:
+        task: A task, a task class, or ``"module:Class"``.
+        num_envs: Rows, n. Each of M members owns a block of n / M rows.
+        split: Which tasks: ``"train"``, ``"held_out"`` or ``"all"``.
+        inputs: What follows the base observation, see `envs.inputs.Inputs`; ``()`` for nothing.
+        tensors: Return and take torch tensors on ``device`` instead of NumPy arrays. The
+            observation is then a view ``[n, I]`` of a feature-major buffer that the next step
+            overwrites, and terminated and truncated are shared tensors: copy what you keep.
+        device: Where the dynamics run.
+        members: Ids of independent members; None for one.
+        autoreset: ``"same_step"`` (the last step of an episode returns the first observation of the
+            next, and the last in ``info["final_obs"]``) or ``"disabled"`` (call ``reset``).
+        facts: Whether each step's ``info`` carries the task parameters and the facts of the step,
+            evaluated when the action is chosen: ``trial``, ``optimal_action``, ``expected_reward``,
+            ``optimal_reward`` and what the task adds.
+        privileged: Whether ``info["privileged"]`` ``[n, K]`` describes the state in which the next
+            action is chosen, at reset and at each step.
+        render_mode: None or ``"ansi"``.
+        **fields: Fields of the task, where ``task`` is not an instance.
+
+    Attributes:
+        task: The task.
+        steps: Steps an episode, T.
+        inputs: Names of the inputs.
+        input_slices: Where in an observation each input lies; ``"observation"`` is the base.
+        num_actions: Discrete actions (0 if continuous).
+        privileged_size: K.
+        reward_range: Smallest and largest reward of a step.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 (the name and form are Gymnasium's)
+        "render_modes": ["ansi"],
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        task: Task | type[Task] | str,
+        num_envs: int = 1,
+        *,
+        split: str = "train",
+        inputs: Sequence[str] = DEFAULT_INPUTS,
+        tensors: bool = False,
+        device: str | torch.device = "cpu",
+        members: Sequence[int] | None = None,
+        autoreset: str = "same_step",
+        facts: bool = True,
+        privileged: bool = False,
+        render_mode: str | None = None,
+        **fields: Any,
+    ):
+        check_split(split)
+        self.task = resolve_task(task, fields)
+        self.__doc__ = self.task.__doc__
+        self.num_envs, self.split, self.render_mode = num_envs, split, render_mode
+        self.members = (0,) if members is None else tuple(int(m) for m in members)
+        if num_envs < 1 or not self.members or num_envs % len(self.members):
+            raise ValueError(
+                f"num_envs must be a positive multiple of the number of members, "
+                f"{len(self.members)}; got {num_envs}"
+            )
+        if autoreset not in AUTORESET:
+            raise ValueError(f"autoreset must be one of {', '.join(AUTORESET)}; got {autoreset!r}")
+        if render_mode not in (None, "ansi"):
+            raise ValueError(f"render_mode must be None or 'ansi'; got {render_mode!r}")
+        self.metadata = {**self.metadata, "autoreset_mode": AUTORESET[autoreset]}
+        self.tensors, self.device = tensors, torch.device(device)
+        self.steps, self.num_actions = self.task.steps, self.task.num_actions
+        self.reward_range = self.task.reward_range
+        self._same_step, self._facts, self._privileged = autoreset == "same_step", facts, privileged
+
+        self._inputs = Inputs(self.task, inputs, num_envs, self.device)
+        self.inputs, self.input_slices = self._inputs.names, self._inputs.slices
+        self.single_observation_space = self._inputs.space
+        self.single_action_space = self.task.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._shape = self.action_space.shape
+        trial_run = self.task.sample(1, split, torch.Generator().manual_seed(0))
+        state, _ = self.task.reset(trial_run)
+        self.privileged_size = self.task.privileged(trial_run, state).shape[1]
+
+        # NOISE [T, noise, n] of one episode, drawn at reset
+        self._noise = torch.empty(self.steps, self.task.noise, num_envs, device=self.device)
+        self._noise_at = self._noise.unbind(0)
+        self._running = torch.zeros(num_envs, dtype=torch.bool, device=self.device)
+        self._over = torch.ones(num_envs, dtype=torch.bool, device=self.device)
+        self._generators = [torch.Generator() for _ in self.members]
+        self._seeded = False
+        self._t = self.steps  # no episode is running
+        self._params: Params = {}
+
+    # RANDOMNESS
+
+    def _seed(self, seed: int) -> None:
+        for generator, member in zip(self._generators, self.members, strict=True):
+            entropy = np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)
+            generator.manual_seed(int(entropy[0]))
+        self._seeded = True
+
+    def random_state(self) -> dict[str, Tensor]:
+        """Return the state of every member's generator, uint8 ``[P, bytes]``.
+
+        All randomness of an episode is drawn at its start: after ``set_random_state`` the next
+        ``reset()`` starts the episode that would have come next when the state was taken.
+        """
+        return {"generators": torch.stack([g.get_state() for g in self._generators])}
+
+    def set_random_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `random_state` returned, and end the running episode.
+
+        Raises:
+            ValueError: The state is of another number of members.
+        """
+        states = state["generators"]
+        if len(states) != len(self._generators):
+            raise ValueError(
+                f"random state must be of {len(self._generators)} members; got {len(states)}"
+            )
+        for generator, saved in zip(self._generators, states, strict=True):
+            generator.set_state(saved.cpu().contiguous())
+        self._seeded, self._t = True, self.steps
+
+    def _draw(self) -> Params:
+        """Draw the parameters and the noise of one episode, member by member."""
+        block = self.num_envs // len(self.members)
+        parts = []
+        for index, generator in enumerate(self._generators):
+            parts.append(self.task.sample(block, self.split, generator))
+            noise = torch.rand(self.steps, self.task.noise, block, generator=generator)
+            self._noise[:, :, index * block : (index + 1) * block] = noise
+        if len(parts) == 1:
+            return {name: value.to(self.device) for name, value in parts[0].items()}
+        return {name: torch.cat([p[name] for p in parts]).to(self.device) for name in parts[0]}
+
+    # EPISODES
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode in every row.
+
+        Args:
+            seed: Determines everything that follows. Any integer, NumPy's included.
+            options: ``{"task": {name: array [num_envs, ...]}}`` sets the task parameters by hand,
+                for this episode only. The noise is the same as it would be without.
+
+        Returns:
+            Observation ``[n, I]``, and ``info`` with ``task`` (and ``privileged``).
+
+        Raises:
+            TypeError: The seed is not an integer.
+            ValueError: Unknown options, or task parameters that the task does not have.
+        """
+        seed = _as_seed(seed)
+        super().reset(seed=seed)
+        if seed is not None or not self._seeded:
+            self._seed(seed if seed is not None else int(self.np_random.integers(2**63)))
+        params = self._draw()
+        given = _task_option(options)
+        if given is not None:
+            params = {k: v.to(self.device) for k, v in self.task.validate(given).items()}
+            rows = len(next(iter(params.values())))
+            if rows != self.num_envs:
+                raise ValueError(
+                    f"options['task'] must describe num_envs = {self.num_envs} tasks; got {rows}"
+                )
+        return self._begin(params)
+
+    def _begin(self, params: Params) -> tuple[Any, dict[str, Any]]:
+        self._params, self._t = params, 0
+        self._state, observation = self.task.reset(params)
+        self._inputs.start(observation)
+        return self._observation(), self._info({})
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Advance every episode by one step.
+
+        Args:
+            actions: ``[n]`` integers (``[n, A]`` floats where continuous); a tensor on ``device``
+                if ``tensors`` (then not checked).
+
+        Returns:
+            Observation ``[n, I]``, reward, terminated and truncated ``[n]``, and ``info``: with
+            ``facts`` the task parameters and the facts of the step just taken. On the last step
+            with ``"same_step"``, the observation and ``info["task"]`` are those of the next
+            episode; ``final_obs`` and ``final_info`` hold those of the episode that ended.
+
+        Raises:
+            gymnasium.error.ResetNeeded: No episode is running.
+            ValueError: Actions of the wrong shape or outside the action space (NumPy only).
+        """
+        if self._t >= self.steps:
+            raise gymnasium.error.ResetNeeded("no episode is running: call reset() first")
+        action = actions if self.tensors else self._checked_actions(actions)
+        params, state = self._params, self._state
+        facts = self.task.facts(params, state, action) if self._facts else {}
+        state, observation, reward = self.task.step(params, state, action, self._noise_at[self._t])
+        self._t += 1
+        self._state = state
+        self._inputs.write(observation, action, reward, self._t)
+        if self._t < self.steps:
+            obs, info, over = self._observation(), self._info(facts), self._running
+        else:
+            obs, info = self._end(facts)
+            over = self._over
+        if self.tensors:
+            return obs, reward, over, self._running, info
+        return (
+            obs,
+            reward.numpy(force=True).astype(np.float64),
+            _copy(over),
+            _copy(self._running),
+            info,
+        )
+
+    def _end(self, facts: dict[str, Tensor]) -> tuple[Any, dict[str, Any]]:
+        """Return the last observation and info of an episode, or start the next one."""
+        if not self._same_step:
+            return self._observation(), self._info(facts)
+        final_obs: Any = self._observation()
+        final_info = self._info(facts)
+        mask: Any
+        if self.tensors:
+            final_obs, mask = final_obs.clone(), self._over
+        else:
+            rows = np.empty(self.num_envs, dtype=object)
+            rows[:] = list(final_obs)
+            final_obs, mask = rows, _copy(self._over)
+        obs, info = self._begin(self._draw())
+        info.update({name: self._out(value) for name, value in facts.items()})
+        if not self._facts:
+            info.pop("task")
+        info.update(final_obs=final_obs, final_info=final_info, _final_obs=mask, _final_info=mask)
+        return obs, info
+
+    def _info(self, facts: dict[str, Tensor]) -> dict[str, Any]:
+        """Collect the task parameters (at reset, or with facts), the facts, and the privileged."""
+        info: dict[str, Any] = {}
+        if self._facts or self._t == 0:
+            info["task"] = {name: self._out(value) for name, value in self._params.items()}
+            for name, value in facts.items():
+                info[name] = self._out(value)
+        if self._privileged:
+            info["privileged"] = self._out(self.task.privileged(self._params, self._state))
+        return info
+
+    def _observation(self) -> Any:
+        buffer = self._inputs.batch_major
+        return buffer if self.tensors else _copy(buffer)
+
+    def _out(self, value: Tensor) -> Any:
+        return value if self.tensors else _copy(value)
+
+    def _checked_actions(self, actions: Any) -> Tensor:
+        array = np.asarray(actions)
+        if array.shape != self._shape:
+            raise ValueError(f"actions must have shape {self._shape}; got {array.shape}")
+        if self.num_actions == 0:
+            return torch.from_numpy(array.astype(np.float32)).to(self.device)
+        if array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= self.num_actions:
+            raise ValueError(f"actions must be integers in 0..{self.num_actions - 1}; got {array}")
+        return torch.from_numpy(array.astype(np.int64)).to(self.device)
+
+    def render(self) -> tuple[str, ...] | None:
+        """Return one line of text a row (``render_mode="ansi"``), or None."""
+        if self.render_mode is None:
+            return None
+        if not self._params:
+            raise gymnasium.error.ResetNeeded("nothing to render yet: call reset() first")
+        columns = self._inputs.batch_major.cpu().numpy().round(3)
+        return tuple(
+            f"{self.task.render(self._params, row)} | step {self._t}/{self.steps} | "
+            f"input {columns[row].tolist()}"
+            for row in range(self.num_envs)
+        )
+
+
+class TaskEnv(gymnasium.Env[np.ndarray, Any]):
+    """One episode at a time: the vector face with one row, and the same arguments.
+
+    Task parameters set by hand, ``reset(options={"task": {name: value}})``, have no batch dimension
+    here; nor has anything else.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012
+
+    def __init__(
+        self, task: Task | type[Task] | str, *, render_mode: str | None = None, **arguments: Any
+    ):
+        for name in ("num_envs", "tensors", "members", "autoreset"):
+            if name in arguments:
+                raise ValueError(f"{name} is an argument of make_vec only")
+        self._vector = TaskVectorEnv(
+            task, 1, autoreset="disabled", render_mode=render_mode, **arguments
+        )
+        self.task, self.render_mode = self._vector.task, render_mode
+        self.__doc__ = self.task.__doc__
+        self.observation_space = self._vector.single_observation_space
+        self.action_space = self._vector.single_action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start an episode; see `TaskVectorEnv.reset`."""
+        seed = _as_seed(seed)
+        super().reset(seed=seed)
+        given = _task_option(options)
+        if given is not None:
+            options = {"task": {name: _add_row(value) for name, value in given.items()}}
+        if seed is None and not self._vector._seeded:
+            seed = int(self.np_random.integers(2**63))
+        observation, info = self._vector.reset(seed=seed, options=options)
+        return observation[0], _first_row(info)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Take one step; see `TaskVectorEnv.step`."""
+        observation, reward, terminated, truncated, info = self._vector.step(
+            np.asarray(action)[None]
+        )
+        return (
+            observation[0],
+            float(reward[0]),
+            bool(terminated[0]),
+            bool(truncated[0]),
+            _first_row(info),
+        )
+
+    def render(self) -> str | None:
+        """Return one line of text (``render_mode="ansi"``), or None."""
+        lines = self._vector.render()
+        return None if lines is None else lines[0]
+
+
+def resolve_task(task: Task | type[Task] | str, fields: Mapping[str, Any]) -> Task:
+    """Make a task from an instance, a class, or ``"module:Class"``, and its fields.
+
+    Raises:
+        ValueError: Unknown fields, or fields for a task that is already made.
+    """
+    if isinstance(task, Task):
+        if fields:
+            raise ValueError(f"unknown arguments {', '.join(fields)}; the task is already made")
+        return task
+    task_class: Any = load_env_creator(task) if isinstance(task, str) else task
+    if not (isinstance(task_class, type) and issubclass(task_class, Task)):
+        raise TypeError(f"task must be a Task, a Task class or 'module:Class'; got {task!r}")
+    known = [field.name for field in dataclasses.fields(task_class)]
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{task_class.__name__} has no argument {', '.join(unknown)}; "
+            f"it has {', '.join(known) or 'none'}"
+        )
+    made: Task = task_class(**fields)
+    return made
+
+
+def _as_seed(seed: Any) -> int | None:
+    """Return a seed as a Python int (Gymnasium refuses NumPy's)."""
+    if seed is None:
+        return None
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise TypeError(f"seed must be an integer or None; got {seed!r}") from None
+
+
+def _task_option(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return ``options["task"]``, the only option there is."""
+    unknown = sorted(set(options or ()) - {"task"})
+    if unknown:
+        raise ValueError(f"reset options must be 'task' only; got {', '.join(unknown)}")
+    given = (options or {}).get("task")
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"options['task'] must map parameter names to arrays; got {given!r}")
+    return given
+
+
+def _copy(value: Tensor) -> np.ndarray:
+    """Copy a tensor to a new, contiguous NumPy array."""
+    return np.array(value.numpy(force=True), order="C")
+
+
+def _add_row(value: Any) -> np.ndarray:
+    return (value.numpy(force=True) if isinstance(value, Tensor) else np.asarray(value))[None]
+
+
+def _first_row(info: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _first_row(value) if isinstance(value, dict) else value[0]
+        for name, value in info.items()
+    }

@@ -1,0 +1,126 @@
+"""What an agent sees: the observation, and what meta-learning needs to know of the step before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from envs.task import Task
+
+Bounds = tuple[Sequence[float], Sequence[float]]
+
+INPUTS = ("action", "reward", "centred_reward", "reward_one_hot", "time")
+
+
+class Inputs:
+    """Writes the input of an agent, feature-major ``[I, n]``, into one buffer.
+
+    The base observation comes first, then the inputs in the order in which they were asked for:
+    ``action`` (one-hot previous action, or the previous action itself where it is continuous),
+    ``reward`` (previous reward), ``centred_reward`` (the same, mapped from the task's reward range
+    to [-1, 1]), ``reward_one_hot`` (which of the task's ``reward_values`` it was) and ``time``
+    (t / T). Before the first step all are 0, so "no action yet" differs from "action 0".
+
+    Args:
+        task: The task whose steps are shown.
+        names: Which inputs.
+        num_envs: Rows, n.
+        device: Where the buffer lives.
+
+    Raises:
+        ValueError: An unknown or repeated name, or one the task cannot provide.
+    """
+
+    def __init__(self, task: Task, names: Sequence[str], num_envs: int, device: torch.device):
+        self.names = _checked(task, names)
+        self._steps = task.steps
+        self._continuous = task.num_actions == 0
+        low, high = task.reward_range
+        self._scale, self._shift = 2.0 / (high - low), -(high + low) / (high - low)
+        bounds: dict[str, Bounds] = {"observation": (task.observation_low, task.observation_high)}
+        for name in self.names:
+            bounds[name] = _bounds(task, name)
+        sizes = {name: len(lows) for name, (lows, _) in bounds.items()}
+        ends = np.cumsum(list(sizes.values())).tolist()
+        starts = [0, *ends[:-1]]
+        self.slices = {name: slice(a, b) for name, a, b in zip(sizes, starts, ends, strict=True)}
+        self.space = spaces.Box(
+            np.concatenate([lows for lows, _ in bounds.values()]).astype(np.float32),
+            np.concatenate([highs for _, highs in bounds.values()]).astype(np.float32),
+            dtype=np.float32,
+        )
+        # BUFFER [I, n] and one view of it per input, so that a step makes no new views
+        self.buffer = torch.zeros(ends[-1], num_envs, device=device)
+        self.batch_major = self.buffer.T
+        self._observation = self.batch_major[:, self.slices["observation"]]
+        views = {name: self.buffer[self.slices[name]] for name in self.names}
+        self._action = views.get("action")
+        self._reward = views["reward"][0] if "reward" in views else None
+        self._centred = views["centred_reward"][0] if "centred_reward" in views else None
+        self._one_hot = views.get("reward_one_hot")
+        self._time = views.get("time")
+        self._actions = torch.arange(task.num_actions, device=device)[:, None]
+        self._values = torch.tensor(task.reward_values or (), device=device)[:, None]
+        self._offset = torch.full((num_envs,), self._shift, device=device)
+        self._shown: Tensor | None = None
+
+    def start(self, observation: Tensor) -> None:
+        """Write the input of step 0: ``observation`` ``[n, D]`` and zeros."""
+        self.buffer.zero_()
+        self._observation.copy_(observation)
+        self._shown = observation
+
+    def write(self, observation: Tensor, action: Tensor, reward: Tensor, t: int) -> None:
+        """Write the input of step ``t`` > 0: the observation and what step ``t`` - 1 did."""
+        if observation is not self._shown:
+            self._observation.copy_(observation)
+            self._shown = observation
+        if self._action is not None:
+            if self._continuous:
+                self._action.copy_(action.T)
+            else:
+                torch.eq(action, self._actions, out=self._action)
+        if self._reward is not None:
+            self._reward.copy_(reward)
+        if self._centred is not None:
+            torch.add(self._offset, reward, alpha=self._scale, out=self._centred)
+        if self._one_hot is not None:
+            torch.eq(reward, self._values, out=self._one_hot)
+        if self._time is not None:
+            self._time.fill_(t / self._steps)
+
+
+def _checked(task: Task, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names as a tuple, or raise ValueError."""
+    names = (names,) if isinstance(names, str) else tuple(names)
+    for name in names:
+        if name not in INPUTS:
+            raise ValueError(f"inputs must be among {', '.join(INPUTS)}; got {name!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"inputs must not repeat; got {', '.join(names)}")
+    if "reward_one_hot" in names and task.reward_values is None:
+        raise ValueError(
+            f"inputs: {type(task).__name__} has no finite set of rewards, so 'reward_one_hot' "
+            "is not available; use 'reward' or 'centred_reward'"
+        )
+    return names
+
+
+def _bounds(task: Task, name: str) -> Bounds:
+    """Lowest and highest values of one input, one per feature."""
+    if name == "action":
+        space = task.action_space
+        if isinstance(space, spaces.Box):
+            return np.minimum(space.low, 0.0).tolist(), np.maximum(space.high, 0.0).tolist()
+        return (0.0,) * task.num_actions, (1.0,) * task.num_actions
+    if name == "reward":
+        low, high = task.reward_range
+        return (min(low, 0.0),), (max(high, 0.0),)
+    if name == "reward_one_hot":
+        size = len(task.reward_values or ())
+        return (0.0,) * size, (1.0,) * size
+    return ((-1.0,), (1.0,)) if name == "centred_reward" else ((0.0,), (1.0,))

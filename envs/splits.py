@@ -1,0 +1,97 @@
+"""Disjoint train and held-out halves of common task distributions, with equal statistics.
+
+Every function maps uniform numbers to task parameters by measure-preserving maps, without
+rejection, so that the number of random numbers drawn never depends on their values.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from envs.task import check_split
+
+# Thue-Morse colouring of 8 bands (0 = train, 1 = held out): both colours have the same count, sum
+# and sum of squares of band indices, so that both halves have the same mean and variance.
+THUE_MORSE = (0, 1, 1, 0, 1, 0, 0, 1)
+
+
+def bands(uniform: Tensor, split: str) -> Tensor:
+    """Map uniforms in [0, 1) to uniforms over one half of 8 interleaved bands of [0, 1).
+
+    Bands 0, 3, 5, 6 (of width 1/8) are ``train``, bands 1, 2, 4, 7 are ``held_out``. Both halves
+    have mean 1/2 and the same variance as the whole, 1/12.
+
+    Args:
+        uniform: Uniform numbers, any shape.
+        split: ``"train"``, ``"held_out"`` or ``"all"`` (the numbers as they are).
+
+    Returns:
+        Numbers in [0, 1), same shape.
+    """
+    check_split(split)
+    if split == "all":
+        return uniform
+    colour = int(split == "held_out")
+    chosen = [band for band, c in enumerate(THUE_MORSE) if c == colour]
+    scaled = uniform * len(chosen)
+    index = scaled.long().clamp_(max=len(chosen) - 1)
+    lower = torch.tensor(chosen, dtype=uniform.dtype, device=uniform.device)[index]
+    return (lower + (scaled - index)) / len(THUE_MORSE)
+
+
+def in_train_bands(value: Tensor) -> Tensor:
+    """Say which values in [0, 1] lie in the ``train`` bands of `bands` (bool, same shape)."""
+    index = (value * len(THUE_MORSE)).long().clamp_(0, len(THUE_MORSE) - 1)
+    return torch.tensor(THUE_MORSE, device=value.device)[index] == 0
+
+
+def in_train_diamonds(p: Tensor) -> Tensor:
+    """Say which pairs ``[n, 2]`` lie on the ``train`` cells of a chequerboard turned by 45 degrees.
+
+    The cells are bands of width 1/4 of the sum p1 + p2, crossed with gap |p1 - p2| below or above
+    1/2. The colouring treats the two arms alike (a swap of arms keeps it), and
+    (1 - p1, 1 - p2) has the other colour. That map keeps the gap, so both halves have the same
+    distribution of gaps; and both have the same mean of p1 + p2 exactly (1), hence of the best arm
+    (2/3).
+    """
+    first, second = p[:, 0] - 0.5, p[:, 1] - 0.5  # exact in floating point, as is their sum
+    total, gap = first + second, (first - second).abs()
+    cell = (4.0 * total.abs()).floor() + (2.0 * gap).floor()
+    return (cell.remainder(2.0) == 0.0) == (total > 0.0)
+
+
+def in_train_parity(p: Tensor, cells: int = 8) -> Tensor:
+    """Say which points ``[n, k]`` lie on the even cells of a ``k``-dimensional chequerboard."""
+    index = (p * cells).floor().clamp_(max=cells - 1)
+    return index.sum(dim=1).remainder(2.0) == 0.0
+
+
+def chequerboard(uniform: Tensor, split: str, cells: int = 8) -> Tensor:
+    """Map uniforms over the unit cube to one half of it, arms treated alike.
+
+    Two arms use the diamonds of `in_train_diamonds`. More arms use a chequerboard with ``cells``
+    cells a side (train: even sum of cell indices); there the mean of the best arm differs between
+    the halves by 2 / (cells^k (k + 1)), which is 0.001 for 3 arms and 10^-5 for 5.
+
+    Args:
+        uniform: ``[n, k]`` uniform numbers in [0, 1), k >= 2.
+        split: ``"train"``, ``"held_out"`` or ``"all"`` (the numbers as they are).
+        cells: Even number of cells a side (more than two arms only).
+
+    Returns:
+        ``[n, k]`` numbers in [0, 1].
+    """
+    check_split(split)
+    if split == "all":
+        return uniform
+    train = split == "train"
+    if uniform.shape[1] == 2:
+        keep = in_train_diamonds(uniform) == train
+        return torch.where(keep[:, None], uniform, 1.0 - uniform)
+    # Wrong colour: move the last arm to the neighbouring cell of its pair, (0 1) (2 3) ...
+    keep = in_train_parity(uniform, cells) == train
+    last = uniform[:, -1]
+    odd = (last * cells).floor().remainder(2.0)
+    moved = last + (1.0 - 2.0 * odd) / cells
+    return torch.cat([uniform[:, :-1], torch.where(keep, last, moved)[:, None]], dim=1)

@@ -1,0 +1,185 @@
+"""The one base class of all tasks: dynamics as pure functions over batched torch tensors."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium import Space, spaces
+from torch import Tensor
+
+Params = dict[str, Tensor]
+State = dict[str, Any]
+
+SPLITS = ("train", "held_out", "all")
+
+
+@dataclasses.dataclass(frozen=True)
+class Task(ABC):
+    """A distribution of tasks, and the dynamics of one batch of episodes drawn from it.
+
+    Subclasses are frozen dataclasses: their fields are the parameters of the environment, become
+    keyword arguments of ``gymnasium.make`` and options of the command line. All methods are pure:
+    they never change their arguments, keep nothing on the object, and take all their randomness
+    as an argument. ``n`` episodes run side by side and in lock-step, so the time index of an
+    episode, ``state["t"]``, is a Python int. Tensors may live on any device; all tensors of one
+    call live on the same one.
+
+    A step is called some 10^5 times a second in training, so use few torch operations. A ``step``
+    that returns the *same object* as observation as the call before says that the observation
+    has not changed, and the faces then do not copy it again.
+    """
+
+    #: Names of the task parameters, the keys of what ``sample`` returns.
+    parameters: ClassVar[tuple[str, ...]]
+    #: Rewards the task can pay, if there are few of them (for ``inputs=("reward_one_hot",)``).
+    reward_values: ClassVar[tuple[float, ...] | None] = None
+    #: Bounds of the base observation, one per feature, D of them. A constant 1 is a "go cue".
+    observation_low: ClassVar[tuple[float, ...]] = (0.0,)
+    observation_high: ClassVar[tuple[float, ...]] = (1.0,)
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """Environment steps an episode, T (fixed)."""
+
+    @property
+    @abstractmethod
+    def noise(self) -> int:
+        """Uniform numbers in [0, 1) that one step of one episode consumes."""
+
+    @property
+    @abstractmethod
+    def num_actions(self) -> int:
+        """Number of discrete actions; 0 if the action space is continuous."""
+
+    @property
+    @abstractmethod
+    def reward_range(self) -> tuple[float, float]:
+        """Smallest and largest reward of one step."""
+
+    @property
+    def action_space(self) -> Space[Any]:
+        """Action space of one environment."""
+        return spaces.Discrete(self.num_actions)
+
+    @abstractmethod
+    def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
+        """Draw the parameters of ``n`` tasks.
+
+        Args:
+            n: How many.
+            split: ``"train"`` and ``"held_out"`` have disjoint support; ``"all"`` is both together,
+                the distribution as published. Check it with `check_split`.
+            generator: Source of all randomness; the tensors returned live on its device.
+
+        Returns:
+            Tensors ``[n, ...]`` under the names in ``parameters``.
+        """
+
+    @abstractmethod
+    def validate(self, params: Mapping[str, Any]) -> Params:
+        """Check task parameters that were set by hand; see `check_parameters`.
+
+        Raises:
+            ValueError: A name, shape or value that this task does not have.
+        """
+
+    @abstractmethod
+    def reset(self, params: Params) -> tuple[State, Tensor]:
+        """Start an episode: the state (with ``state["t"] == 0``) and the observation ``[n, D]``."""
+
+    @abstractmethod
+    def step(
+        self, params: Params, state: State, action: Tensor, noise: Tensor
+    ) -> tuple[State, Tensor, Tensor]:
+        """Advance every episode by one step.
+
+        Args:
+            params: What ``sample`` returned.
+            state: What ``reset`` or ``step`` returned; not changed.
+            action: ``[n]`` int64 (``[n, A]`` float32 for continuous actions).
+            noise: ``[self.noise, n]`` uniforms in [0, 1).
+
+        Returns:
+            The new state, the observation ``[n, D]`` and the reward ``[n]``, both float32.
+        """
+
+    @abstractmethod
+    def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
+        """What an analysis wants to know of a step, evaluated when it is chosen, before ``step``.
+
+        Returns:
+            Tensors ``[n]``: ``trial`` (int64), ``optimal_action`` (int64), ``expected_reward`` of
+            the chosen action, ``optimal_reward`` (of the best one). Tasks add more.
+        """
+
+    @abstractmethod
+    def privileged(self, params: Params, state: State) -> Tensor:
+        """What only an asymmetric critic may see in training, ``[n, K]`` float32.
+
+        It must accept the state after the last step too (no action is chosen there).
+        """
+
+    def render(self, params: Params, row: int) -> str:
+        """Describe the task of one episode in words, on one line."""
+        pairs = (f"{name}={_short(params[name][row])}" for name in self.parameters)
+        return f"{type(self).__name__} " + ", ".join(pairs)
+
+
+def check_split(split: str) -> None:
+    """Raise ValueError unless ``split`` is one of `SPLITS`."""
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
+
+
+def check_at_least(name: str, value: float, least: float) -> None:
+    """Raise ValueError unless the field ``name`` is at least ``least``."""
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}")
+
+
+def check_parameters(
+    params: Mapping[str, Any], **allowed: tuple[tuple[int, ...], float, float]
+) -> Params:
+    """Check task parameters set by hand, and turn them into float32 tensors.
+
+    Args:
+        params: Arrays, tensors or lists ``[n, ...]``.
+        **allowed: For every parameter its shape behind the batch dimension, and its bounds.
+
+    Returns:
+        float32 tensors ``[n, ...]``, copies on the CPU.
+
+    Raises:
+        ValueError: Wrong names, shapes or values, or unequal numbers of episodes.
+    """
+    if set(params) != set(allowed):
+        raise ValueError(f"task parameters must be {sorted(allowed)}; got {sorted(params)}")
+    checked: Params = {}
+    for name, (shape, low, high) in allowed.items():
+        given = params[name]
+        given = given.detach().cpu().numpy() if isinstance(given, Tensor) else given
+        value = torch.from_numpy(np.array(given, dtype=np.float32))
+        if value.dim() == 0 or tuple(value.shape[1:]) != shape:
+            expected = ", ".join(["num_envs", *map(str, shape)])
+            raise ValueError(
+                f"task parameter {name!r} must have shape [{expected}]; got {list(value.shape)}"
+            )
+        if not bool(((value >= low) & (value <= high)).all()):
+            raise ValueError(f"task parameter {name!r} must lie in [{low}, {high}]")
+        checked[name] = value
+    if len({len(value) for value in checked.values()}) > 1:
+        raise ValueError("task parameters must all have the same number of episodes")
+    return checked
+
+
+def _short(value: Tensor) -> str:
+    """Round a small tensor for display; give the shape of a large one."""
+    if value.numel() > 12:
+        return f"{list(value.shape)}"
+    return str(np.round(value.cpu().numpy(), 3).tolist())

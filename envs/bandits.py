@@ -9,8 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.splits import chequerboard
-from envs.task import Params, State, Task, check_at_least, check_parameters
+from envs.splits import bands, chequerboard
+from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+
+#: Probability of the better arm in the named distributions of `CorrelatedBandit`.
+NAMED = {"easy": 0.9, "medium": 0.75, "hard": 0.6}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,4 +138,149 @@ class TwoArmedBandit(StationaryBandit):
     def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
         """Draw the probabilities of both arms, ``{"p": [n, 2]}``."""
         uniform = torch.rand(n, 2, generator=generator, device=generator.device)
+        return {"p": chequerboard(uniform, split)}
+
+
+@dataclasses.dataclass(frozen=True)
+class CorrelatedBandit(StationaryBandit):
+    """Two Bernoulli arms whose probabilities sum to 1.
+
+    ## Description
+    As `TwoArmedBandit`, but p2 = 1 - p1: a pull of either arm says as much about the other. An
+    agent that has learned this structure explores less.
+
+    ## Action Space
+    `Discrete(2)`: the arm to pull.
+
+    ## Observation Space
+    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
+
+    ## Starting State
+    `distribution="uniform"`: p1 uniform on [0, 1]. `"easy"`: {.1, .9}; `"medium"`: {.25, .75};
+    `"hard"`: {.4, .6}; which arm is the better one is drawn with equal probability.
+
+    ## Reward
+    1 with the probability of the chosen arm, otherwise 0.
+
+    ## Episode End
+    Terminates after `trials` steps. Never truncates.
+
+    ## Information
+    `task`: `p` [2], the arm probabilities. Each step: `trial`, `optimal_action`,
+    `expected_reward` (probability of the chosen arm), `optimal_reward` (of the better one).
+
+    ## Arguments
+    `distribution="uniform"`: or `"easy"`, `"medium"`, `"hard"`. `trials=100`: pulls an episode.
+
+    ## Task Distribution
+    `uniform`: the gap |p1 - p2| is cut into 8 bands; bands 0, 3, 5, 6 are `train`, bands 1, 2, 4, 7
+    `held_out`. Both halves treat the arms alike and have the same mean and variance of the gap.
+    The named distributions consist of two tasks that differ only in the arm, so nothing can be
+    held out: `train` and `all` are the same, `held_out` raises a ValueError. To test an agent
+    trained on one distribution on another, use `all`.
+
+    ## Paper Correspondence
+    Wang et al. 2016, experiment 2: as published, on `all`. The papers do not split `uniform`; the
+    split is ours. The four distributions share one Bayes-optimal policy; its expected regret
+    over 100 trials is 1.2215, .625, 1.000 and 2.312 (uniform, easy, medium, hard).
+
+    ## References
+    Wang JX et al. 2016, Learning to reinforcement learn, arXiv:1611.05763. Wang JX et al. 2018,
+    Prefrontal cortex as a meta-reinforcement learning system, Nature Neuroscience 21:860-868.
+
+    ## Version History
+    v0: initial version.
+    """
+
+    distribution: str = "uniform"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.distribution not in ("uniform", *NAMED):
+            raise ValueError(
+                f"distribution must be one of uniform, {', '.join(NAMED)}; "
+                f"got {self.distribution!r}"
+            )
+
+    def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
+        """Draw the probabilities of both arms, ``{"p": [n, 2]}``."""
+        check_split(split)
+        centred = 2.0 * torch.rand(n, generator=generator, device=generator.device) - 1.0
+        if self.distribution == "uniform":
+            gap = bands(centred.abs(), split)
+        elif split == "held_out":
+            raise ValueError(
+                f"distribution {self.distribution!r} has only two tasks, none is held out: "
+                "use split='all'"
+            )
+        else:
+            gap = torch.full_like(centred, 2.0 * NAMED[self.distribution] - 1.0)
+        first = 0.5 + 0.5 * torch.where(centred < 0.0, -gap, gap)
+        return {"p": torch.stack([first, 1.0 - first], dim=1)}
+
+
+@dataclasses.dataclass(frozen=True)
+class BernoulliBandit(StationaryBandit):
+    """Bernoulli arms, as many as you like, with independent probabilities.
+
+    ## Description
+    On each trial the agent pulls one of `arms` arms; each pays 1 with its own probability, which
+    stays fixed for the episode and is new in the next.
+
+    ## Action Space
+    `Discrete(arms)`: the arm to pull.
+
+    ## Observation Space
+    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
+
+    ## Starting State
+    Arm probabilities independent and uniform on [0, 1].
+
+    ## Reward
+    1 with the probability of the chosen arm, otherwise 0.
+
+    ## Episode End
+    Terminates after `trials` steps. Never truncates.
+
+    ## Information
+    `task`: `p` [arms], the arm probabilities. Each step: `trial`, `optimal_action`,
+    `expected_reward` (probability of the chosen arm), `optimal_reward` (of the best one).
+
+    ## Arguments
+    `arms=5`: at least 2. `trials=10`: pulls an episode.
+
+    ## Task Distribution
+    The unit cube is cut into 8 cells a side and coloured like a chequerboard: cells whose indices
+    have an even sum are `train`, the others `held_out`. Any permutation of the arms keeps the
+    colour. The mean of the best arm is the same in both to 10^-5 (5 arms; .001 with 3). Two arms
+    are split like `TwoArmedBandit`. `all`: the whole cube.
+
+    ## Paper Correspondence
+    Duan et al. 2016 (RL2), table 1: k = 5, 10, 50 arms, n = 10, 100, 500 pulls, as published, on
+    `all`; they call an episode a trial. Published total rewards for n = 10, k = 5: random 5.0,
+    Thompson sampling 5.7, Gittins 6.6, RL2 6.7. The split is ours.
+
+    ## References
+    Duan Y et al. 2016, RL2: Fast reinforcement learning via slow reinforcement learning,
+    arXiv:1611.02779. Mishra N et al. 2018, A simple neural attentive meta-learner, ICLR.
+
+    ## Version History
+    v0: initial version.
+    """
+
+    trials: int = 10
+    arms: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least("arms", self.arms, 2)
+
+    @property
+    def num_actions(self) -> int:
+        """One action an arm."""
+        return self.arms
+
+    def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
+        """Draw the probabilities of all arms, ``{"p": [n, arms]}``."""
+        uniform = torch.rand(n, self.arms, generator=generator, device=generator.device)
         return {"p": chequerboard(uniform, split)}

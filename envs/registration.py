@@ -7,13 +7,20 @@ import inspect
 
 import gymnasium
 
-from envs.bandits import TwoArmedBandit
+from envs.bandits import BernoulliBandit, CorrelatedBandit, TwoArmedBandit
 from envs.gym import TaskVectorEnv
+from envs.informative import InformativeArmBandit
+from envs.restless import RestlessBandit, SwitchingBandit
 from envs.task import Task
 
 #: Every task that has an id, by name. A new task adds one line here.
 TASKS: dict[str, type[Task]] = {
     "TwoArmedBandit": TwoArmedBandit,
+    "CorrelatedBandit": CorrelatedBandit,
+    "InformativeArmBandit": InformativeArmBandit,
+    "RestlessBandit": RestlessBandit,
+    "BernoulliBandit": BernoulliBandit,
+    "SwitchingBandit": SwitchingBandit,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -144,16 +144,20 @@ def check_at_least(name: str, value: float, least: float) -> None:
 
 
 def check_parameters(
-    params: Mapping[str, Any], **allowed: tuple[tuple[int, ...], float, float]
+    params: Mapping[str, Any],
+    *,
+    integers: Collection[str] = (),
+    **allowed: tuple[tuple[int, ...], float, float],
 ) -> Params:
-    """Check task parameters set by hand, and turn them into float32 tensors.
+    """Check task parameters set by hand, and turn them into tensors.
 
     Args:
         params: Arrays, tensors or lists ``[n, ...]``.
+        integers: Names of the parameters that are whole numbers.
         **allowed: For every parameter its shape behind the batch dimension, and its bounds.
 
     Returns:
-        float32 tensors ``[n, ...]``, copies on the CPU.
+        Tensors ``[n, ...]``, float32 (int64 for integers), copies on the CPU.
 
     Raises:
         ValueError: Wrong names, shapes or values, or unequal numbers of episodes.
@@ -172,7 +176,9 @@ def check_parameters(
             )
         if not bool(((value >= low) & (value <= high)).all()):
             raise ValueError(f"task parameter {name!r} must lie in [{low}, {high}]")
-        checked[name] = value
+        if name in integers and not bool((value == value.round()).all()):
+            raise ValueError(f"task parameter {name!r} must be whole numbers")
+        checked[name] = value.long() if name in integers else value
     if len({len(value) for value in checked.values()}) > 1:
         raise ValueError("task parameters must all have the same number of episodes")
     return checked

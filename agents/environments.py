@@ -1,0 +1,120 @@
+"""How agents meet environments: by Gymnasium id, as vector environments of tensors.
+
+An environment whose vector class takes ``tensors`` and ``members`` (all of ours do; any user's may) is used as it is. Any
+other Gymnasium id is wrapped by `EpisodeVectorEnv`, which gives it the meta-reinforcement-learning inputs, tensors and
+whole episodes of unequal length.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec, load_env_creator
+
+from agents.episodes import EpisodeVectorEnv
+from agents.errors import ConfigError, did_you_mean
+
+__all__ = ["EnvironmentSpec", "find_spec", "is_native", "make_envs"]
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """Which environment, and what of it the agent is shown.
+
+    Attributes:
+        id: Gymnasium id; ``module:id`` imports the module first.
+        inputs: What follows the observation: `action` (one-hot), `reward` or `centred_reward` or `reward_one_hot`, `time`.
+        kwargs: Parameters of the environment, by name.
+        split: Which tasks are trained on: `train`, `held_out` or `all` (ignored where an environment has no splits).
+    """
+
+    id: str
+    inputs: tuple[str, ...] = ("action", "reward", "time")
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    split: str = "train"
+
+
+def find_spec(env_id: str) -> EnvSpec:
+    """The registered specification of an id.
+
+    Raises:
+        ConfigError: If there is no such environment; names the nearest.
+    """
+    module, _, name = env_id.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        return gymnasium.spec(name)
+    except (gymnasium.error.Error, ImportError) as error:
+        hint = did_you_mean(name, gymnasium.registry)
+        if hint.startswith("; allowed"):
+            hint = "; see gymnasium.pprint_registry() for all ids"
+        raise ConfigError(f"there is no environment {env_id!r}{hint}") from error
+
+
+def is_native(env_id: str) -> bool:
+    """Whether the vector class of an environment itself takes ``tensors`` and ``members``."""
+    entry = find_spec(env_id).vector_entry_point
+    if entry is None:
+        return False
+    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    return {"tensors", "members"} <= set(inspect.signature(creator).parameters)
+
+
+def make_envs(
+    spec: EnvironmentSpec,
+    members: Sequence[int],
+    batch: int,
+    *,
+    split: str | None = None,
+    privileged: bool = False,
+    facts: bool = False,
+    device: str = "cpu",
+) -> Any:
+    """Environments for `len(members)` members of `batch` episodes each, as `agents.rollout.Rollout` wants them.
+
+    Args:
+        spec: Which environment.
+        members: Identities of the members.
+        batch: Episodes per member.
+        split: In place of ``spec.split``.
+        privileged: Whether each step's ``info`` carries what only a critic may see.
+        facts: Whether each step's ``info`` carries what an analysis needs.
+        device: Where tensors live.
+
+    Raises:
+        ConfigError: Unknown environment, unknown parameter, or one that this agent cannot act in.
+    """
+    num_envs = len(members) * batch
+    name = spec.id.rpartition(":")[2]
+    find_spec(spec.id)
+    try:
+        if is_native(spec.id):
+            envs = gymnasium.make_vec(
+                name,
+                num_envs=num_envs,
+                tensors=True,
+                members=tuple(members),
+                inputs=tuple(spec.inputs),
+                split=split or spec.split,
+                privileged=privileged,
+                facts=facts,
+                autoreset="disabled",
+                device=device,
+                **spec.kwargs,
+            ).unwrapped
+        else:
+            envs = EpisodeVectorEnv(name, members, batch, spec.inputs, device=device, **spec.kwargs)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"environment {spec.id!r}: {error}") from error
+    if not isinstance(envs.single_action_space, spaces.Discrete):
+        raise ConfigError(
+            f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs Discrete"
+        )
+    return envs

@@ -1,0 +1,266 @@
+"""Trained agents as users meet them: `load` a population, index it, `predict`, `learn`, `save`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.a2c import A2C, A2CConfig
+from agents.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from agents.config import from_plain, to_plain
+from agents.environments import EnvironmentSpec, make_envs
+from agents.errors import CheckpointError, did_you_mean
+from agents.networks import ActorCritic, NetworkConfig
+from agents.seeding import generator
+
+__all__ = ["Agent", "Population", "load"]
+
+KIND = "recurrent-a2c"
+
+
+class Population:
+    """P independent agents of one shape.
+
+    Args:
+        weights: Parameters ``[P, n]``.
+        network: Shape of the networks.
+        environment: What they were trained on; its ids are what `learn` makes.
+        input_size: Inputs I a step.
+        num_actions: Actions K.
+        seed: Seed they were trained with.
+        members: Identities of the members (default 0 ... P - 1).
+    """
+
+    def __init__(
+        self,
+        weights: Tensor,
+        network: NetworkConfig,
+        environment: EnvironmentSpec,
+        input_size: int,
+        num_actions: int,
+        seed: int = 0,
+        members: Sequence[int] | None = None,
+    ) -> None:
+        self.network, self.environment, self.seed = network, environment, seed
+        self.members = list(members) if members is not None else list(range(len(weights)))
+        self.model = ActorCritic(input_size, num_actions, network, len(weights))
+        if weights.shape != self.model.parameters.shape:
+            raise CheckpointError(
+                f"weights have shape {list(weights.shape)}, but this network needs {list(self.model.parameters.shape)}"
+            )
+        self.model.set_parameters(weights)
+
+    @classmethod
+    def create(
+        cls,
+        environment: EnvironmentSpec | str,
+        network: NetworkConfig | None = None,
+        members: int = 1,
+        seed: int = 0,
+    ) -> Population:
+        """Agents with fresh weights for an environment (a Gymnasium id, or a specification)."""
+        spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
+        network = network or NetworkConfig()
+        envs = make_envs(spec, range(members), 1)
+        size, actions = envs.single_observation_space.shape[0], envs.num_actions
+        envs.close()
+        model = ActorCritic(size, actions, network, members)
+        model.initialise([generator(seed, member, "weights") for member in range(members)])
+        return cls(model.parameters, network, spec, size, actions, seed)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, index: int) -> Agent:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there are {len(self)} members, no number {index}")
+        index %= len(self)
+        return Agent(
+            self.model.parameters[index : index + 1],
+            self.network,
+            self.environment,
+            self.model.input_size,
+            self.model.num_actions,
+            self.seed,
+            [self.members[index]],
+        )
+
+    def __iter__(self) -> Iterator[Agent]:
+        return (self[index] for index in range(len(self)))
+
+    def learn(
+        self, total_steps: int, config: A2CConfig | None = None, num_envs: int = 16
+    ) -> dict[str, np.ndarray]:
+        """Trains all members on their environment with recurrent A2C (a fresh optimiser; schedules span `total_steps`).
+
+        Args:
+            total_steps: Environment steps per member.
+            config: Hyper-parameters.
+            num_envs: Episodes per member and update.
+
+        Returns:
+            Metrics by name, ``[updates, P]``.
+        """
+        config = config or A2CConfig()
+        envs = make_envs(
+            self.environment, self.members, num_envs, privileged=config.critic == "privileged"
+        )
+        learner = A2C(envs, self.network, config, self.members, num_envs, total_steps, self.seed)
+        learner.model.set_parameters(self.model.parameters)
+        rows: list[dict[str, Tensor]] = []
+        while bool((learner.steps < total_steps).any()):
+            rows.append(learner.update())
+        envs.close()
+        self.model.set_parameters(learner.model.parameters)
+        return (
+            {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
+            if rows
+            else {}
+        )
+
+    def meta(self) -> dict[str, Any]:
+        """What `load` needs besides the weights."""
+        return {
+            "kind": KIND,
+            "network": to_plain(self.network),
+            "environment": to_plain(self.environment),
+            "input_size": self.model.input_size,
+            "num_actions": self.model.num_actions,
+            "seed": self.seed,
+            "members": self.members,
+        }
+
+    def save(self, path: Path | str) -> None:
+        """Writes the weights (safetensors) and their description (JSON) to ``path/checkpoint``; see `load`."""
+        save_checkpoint(Path(path) / "checkpoint", {"weights": self.model.parameters}, self.meta())
+
+
+class Agent(Population):
+    """One member. `predict` makes it usable wherever a Stable-Baselines3 model is."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._tapes: dict[int, Any] = {}
+        self.set_random_seed(0)
+
+    def set_random_seed(self, seed: int) -> None:
+        """Restarts the random numbers that actions are drawn with."""
+        self._generator = generator(seed, self.members[0], "evaluation")
+
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Actions for one observation or a batch, and the recurrent state to pass back with the next one.
+
+        Args:
+            observation: ``[I]`` or ``[n, I]``, with the inputs the agent was trained with.
+            state: What the call before returned; None at the start of an episode.
+            episode_start: ``[n]`` of bool; rows where an episode starts get the initial state.
+            deterministic: Whether to take the most probable action. The default draws from the policy: the agent's own
+                randomness is part of how it explores, and that is where its second learning algorithm lives.
+
+        Returns:
+            Actions (a 0-d array for one observation, else ``[n]``) and the state, arrays ``[n, H]``.
+
+        Raises:
+            ValueError: If the observation has the wrong size.
+        """
+        array = np.asarray(observation, dtype=np.float32)
+        single, rows = array.ndim == 1, np.atleast_2d(array)
+        if rows.ndim != 2 or rows.shape[1] != self.model.input_size:
+            raise ValueError(
+                f"the agent needs observations of {self.model.input_size} numbers "
+                f"(inputs {', '.join(self.environment.inputs)}), not {list(array.shape)}"
+            )
+        n = len(rows)
+        tapes = self._tapes.setdefault(n, self.model.tapes(1, n))
+        self.model.begin(tapes)
+        if state is not None:
+            self._resume(
+                tapes, state, np.zeros(n, bool) if episode_start is None else episode_start
+            )
+        for tape in tapes:
+            tape.x_t[0].copy_(torch.from_numpy(rows.T.copy()))
+        logits = self.model.step(tapes, 0)[0]  # [K, n]
+        if not deterministic:
+            uniform = torch.rand(logits.shape, generator=self._generator).clamp_(min=1e-20)
+            logits = logits - (-uniform.log()).log()
+        action = logits.argmax(0).numpy()
+        after = [
+            s
+            for net, tape in zip(self.model.nets, tapes, strict=True)
+            for s in net.core.get_state(tape, 1)
+        ]
+        return (action[0] if single else action), tuple(s[0].T.numpy().copy() for s in after)
+
+    def value(self) -> np.ndarray:
+        """Values ``[n]`` of the observations of the last `predict` (the dopamine system's prediction)."""
+        tapes = next(reversed(self._tapes.values()))
+        return self.model.heads(tapes)[1][0, 0].numpy().copy()
+
+    def _resume(self, tapes: list[Any], state: tuple[np.ndarray, ...], start: np.ndarray) -> None:
+        """Writes `state` on the tapes, except in rows where an episode starts."""
+        keep = torch.from_numpy(~np.atleast_1d(np.asarray(start, bool)))
+        given = iter(state)
+        for net, tape in zip(self.model.nets, tapes, strict=True):
+            initial = net.core.get_state(tape, 0)
+            parts = []
+            for part in initial:
+                row = torch.from_numpy(np.atleast_2d(next(given)).T.copy()).unsqueeze(0)
+                parts.append(torch.where(keep, row, part))
+            net.core.set_state(tape, tuple(parts))
+
+
+def load(path: Path | str, condition: str | None = None) -> Population:
+    """Loads the agents of a run folder (`train.py`), of a shipped population, or of `Population.save`.
+
+    Args:
+        path: The folder.
+        condition: Which condition, if the run has several.
+
+    Raises:
+        CheckpointError: If there are no agents, or they cannot be read; never unpickles anything.
+    """
+    folder = Path(path)
+    if condition is not None:
+        folder = folder / condition
+    if not has_checkpoint(folder / "checkpoint"):
+        conditions = sorted(p.parent.name for p in folder.glob("*/checkpoint") if has_checkpoint(p))
+        if conditions and condition is None:
+            raise CheckpointError(
+                f"{folder} has several conditions; name one of {', '.join(conditions)}"
+            )
+        hint = (
+            did_you_mean(folder.name, [p.name for p in folder.parent.glob("*")])
+            if folder.parent.is_dir()
+            else ""
+        )
+        raise CheckpointError(
+            f"there are no trained agents in {folder}{hint if 'mean' in hint else ''}"
+        )
+    arrays, meta = load_checkpoint(folder / "checkpoint")
+    if meta.get("kind") != KIND or "weights" not in arrays:
+        raise CheckpointError(f"the checkpoint in {folder} does not hold recurrent A2C agents")
+    environment = from_plain(EnvironmentSpec, meta["environment"], "environment")
+    module = environment.id.rpartition(":")[0]
+    if module:  # registers the ids of that package, so that gymnasium.make finds them
+        __import__(module)
+    return Population(
+        arrays["weights"],
+        from_plain(NetworkConfig, meta["network"], "network"),
+        replace(environment),
+        meta["input_size"],
+        meta["num_actions"],
+        meta["seed"],
+        meta["members"],
+    )

@@ -1,0 +1,302 @@
+"""Training runs: members spread over worker processes, metrics and checkpoints written by the parent alone.
+
+Members are independent, so a run is the same whatever the number of workers: each worker trains a block of members and
+hands its metrics and its complete state to the parent after every report. The parent joins the blocks, writes
+`metrics.csv`, TensorBoard events and checkpoints, and can therefore resume with another number of workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agents.a2c import A2C, A2CConfig, TrainingError
+from agents.environments import EnvironmentSpec, make_envs
+from agents.errors import PrefrontalError
+from agents.networks import NetworkConfig
+from agents.population import Population
+from agents.runfolder import RunFolder
+
+__all__ = ["Job", "Progress", "train"]
+
+CHECKPOINT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that determines what one condition of a run learns.
+
+    Attributes:
+        environment: What to train on.
+        network: Shape of the actor-critic.
+        algorithm: Hyper-parameters.
+        members: Number of independent agents P.
+        num_envs: Episodes per member and update.
+        total_steps: Environment steps per member.
+        seed: Seed of the run.
+        device: Where to compute.
+    """
+
+    environment: EnvironmentSpec
+    network: NetworkConfig
+    algorithm: A2CConfig
+    members: int
+    num_envs: int
+    total_steps: int
+    seed: int
+    device: str = "cpu"
+
+    def learner(self, members: Sequence[int]) -> A2C:
+        """A learner for some of the members."""
+        envs = make_envs(
+            self.environment,
+            members,
+            self.num_envs,
+            privileged=self.algorithm.critic == "privileged",
+            device=self.device,
+        )
+        return A2C(
+            envs,
+            self.network,
+            self.algorithm,
+            members,
+            self.num_envs,
+            self.total_steps,
+            self.seed,
+            self.device,
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run reports while it goes on.
+
+    Attributes:
+        steps: Environment steps of the slowest member.
+        total_steps: Steps each member will make.
+        metrics: Means over the updates since the last report, ``[P]`` each.
+    """
+
+    steps: int
+    total_steps: int
+    metrics: dict[str, Tensor]
+
+
+def train(
+    job: Job, run: RunFolder, workers: int = 1, report: Callable[[Progress], None] | None = None
+) -> Population:
+    """Trains one condition in its run folder, going on from the checkpoint if there is one.
+
+    Args:
+        job: What to train.
+        run: Where to write.
+        workers: Processes to spread the members over.
+        report: Called after every report.
+
+    Returns:
+        The trained population.
+
+    Raises:
+        TrainingError: If a loss is not a number or a worker dies; the last checkpoint is kept.
+    """
+    state, meta = run.load() if run.has_checkpoint else (None, {})
+    update = int(meta.get("update", 0))
+    if state is not None and len(state["steps"]) != job.members:
+        raise TrainingError(f"the checkpoint has {len(state['steps'])} members, not {job.members}")
+    every = _report_interval(job)
+    finished = state is not None and bool((state["steps"] >= job.total_steps).all())
+    if not finished:
+        with contextlib.ExitStack() as stack:
+            shards = stack.enter_context(_shards(job, min(workers, job.members)))
+            if state is not None:
+                _broadcast(shards, job, state)
+            log = stack.enter_context(_Log(run, update if state is not None else None))
+            saved = time.monotonic()
+            while not finished:
+                metrics, state = _advance(shards, every)
+                update += every
+                finished = bool((state["steps"] >= job.total_steps).all())
+                steps = state["steps"].min().item()
+                log.write(update, state["steps"], metrics)
+                if finished or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    run.save(state, _population(job, state["weights"]).meta() | {"update": update})
+                    saved = time.monotonic()
+                if report is not None:
+                    report(Progress(int(steps), job.total_steps, metrics))
+    assert state is not None
+    return _population(job, state["weights"])
+
+
+def _report_interval(job: Job) -> int:
+    """Updates between reports: about 200 reports a run. Fixed by the job, so that a resumed run reports alike."""
+    envs = make_envs(job.environment, [0], 1)
+    updates = job.total_steps / (int(envs.steps) * job.num_envs)
+    envs.close()
+    return max(1, math.ceil(updates / 200))
+
+
+def _population(job: Job, weights: Tensor) -> Population:
+    template = Population.create(job.environment, job.network)
+    return Population(
+        weights,
+        job.network,
+        job.environment,
+        template.model.input_size,
+        template.model.num_actions,
+        job.seed,
+        range(len(weights)),
+    )
+
+
+class _Log:
+    """`metrics.csv` (one row a member and report) and TensorBoard events."""
+
+    def __init__(self, run: RunFolder, last_update: int | None) -> None:
+        self.run, self.last_update, self.writer, self.file = run, last_update, None, None
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+    def write(self, update: int, steps: Tensor, metrics: dict[str, Tensor]) -> None:
+        """Appends one report."""
+        if self.file is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            columns = ["update", "member", "steps", *sorted(metrics)]
+            self.file = self.run.metrics(columns, self.last_update)
+            self.writer = SummaryWriter(
+                str(self.run.path), purge_step=int(steps.min()) if self.last_update else None
+            )
+        for member in range(len(steps)):
+            values = {name: value[member].item() for name, value in metrics.items()}
+            self.file.append(
+                {"update": update, "member": member, "steps": int(steps[member]), **values}
+            )
+        assert self.writer is not None
+        for name, value in metrics.items():
+            group = "rollout" if name == "return" else "train"
+            self.writer.add_scalar(f"{group}/{name}", value.mean().item(), int(steps.min()))
+            if name == "return" and len(steps) > 1:
+                for member, one in enumerate(value.tolist()):
+                    self.writer.add_scalar(f"members/{name}_{member}", one, int(steps.min()))
+
+
+# --- members in processes ---------------------------------------------------------------------------------------------
+
+
+class _Local:
+    """A block of members in this process."""
+
+    def __init__(self, job: Job, members: Sequence[int]) -> None:
+        self.members = list(members)
+        self.learner = job.learner(members)
+
+    def send(self, message: tuple[str, Any]) -> None:
+        """Does at once what a worker is asked to."""
+        self._reply = _answer(self.learner, *message)
+
+    def receive(self) -> Any:
+        """What the last `send` gave."""
+        return self._reply
+
+
+class _Worker:
+    """A block of members in a process of its own."""
+
+    def __init__(self, job: Job, members: Sequence[int], context: Any) -> None:
+        self.members = list(members)
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, job, self.members), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def send(self, message: tuple[str, Any]) -> None:
+        """Asks the worker for something."""
+        with contextlib.suppress(BrokenPipeError):
+            self.pipe.send(message)
+
+    def receive(self) -> Any:
+        """The worker's answer."""
+        try:
+            kind, value = self.pipe.recv()
+        except (EOFError, ConnectionResetError) as error:
+            raise TrainingError(
+                "a worker process died (killed, or out of memory); run again with --resume to go on from the last checkpoint"
+            ) from error
+        if kind == "error":
+            raise TrainingError(value)
+        return value
+
+
+def _work(pipe: Any, job: Job, members: list[int]) -> None:
+    """Main function of a worker process."""
+    torch.set_num_threads(1)
+    try:
+        learner = job.learner(members)
+        while True:
+            message = pipe.recv()
+            if message is None:
+                return
+            pipe.send(("ok", _answer(learner, *message)))
+    except PrefrontalError as error:
+        pipe.send(("error", str(error)))
+    except (EOFError, KeyboardInterrupt):
+        return
+
+
+def _answer(learner: A2C, request: str, argument: Any) -> Any:
+    if request == "state":
+        learner.set_state(argument)
+        return None
+    rows = [learner.update() for _ in range(argument)]
+    return {
+        name: torch.stack([row[name] for row in rows]).mean(0) for name in rows[0]
+    }, learner.state()
+
+
+@contextlib.contextmanager
+def _shards(job: Job, workers: int) -> Iterator[list[Any]]:
+    """The members in `workers` blocks: in this process if there is one block, else in one process each."""
+    bounds = [round(index * job.members / workers) for index in range(workers + 1)]
+    blocks = [range(low, high) for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
+    if workers == 1:
+        yield [_Local(job, blocks[0])]
+        return
+    context = multiprocessing.get_context("spawn")
+    shards = [_Worker(job, block, context) for block in blocks]
+    try:
+        yield shards
+    finally:
+        for shard in shards:
+            shard.process.terminate()
+            shard.process.join()
+
+
+def _advance(shards: list[Any], updates: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Lets every shard make some updates; joins their metrics and states."""
+    for shard in shards:
+        shard.send(("update", updates))
+    answers = [shard.receive() for shard in shards]
+    metrics = {name: torch.cat([a[0][name] for a in answers]) for name in answers[0][0]}
+    state = {name: torch.cat([a[1][name] for a in answers]) for name in answers[0][1]}
+    return metrics, state
+
+
+def _broadcast(shards: list[Any], job: Job, state: dict[str, Tensor]) -> None:
+    """Gives every shard its members' part of a joined state."""
+    for shard in shards:
+        shard.send(("state", {name: value[shard.members] for name, value in state.items()}))
+    for shard in shards:
+        shard.receive()

@@ -1,0 +1,122 @@
+"""Command line: evaluate trained agents on held-out tasks; findings, a record and figures out.
+
+python evaluate.py runs/wang2016-bandit/20260101-120000-seed0
+python evaluate.py pretrained/wang2016-bandit --seed 3 --json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import tyro
+
+from agents.errors import ConfigError, did_you_mean
+from agents.runfolder import RunFolder
+from analysis.findings import table
+from experiments import find_experiment
+from experiments.evaluation import Evaluation, write_record
+from experiments.options import OPTIONS
+from experiments.runs import condition_folder, guarded, load_run, read_curves, settings_of
+
+
+@dataclass(frozen=True)
+class Options:
+    """Evaluate a run folder, or a shipped population.
+
+    Attributes:
+        run: Run folder that train.py wrote, or pretrained/EXPERIMENT.
+        split: Which tasks: never trained on (held_out), those of training (train), or the published distribution (all).
+        episodes: Episodes per member for the findings.
+        seed: Seed of tasks, noise and actions; all members meet the same tasks.
+        json: Print metrics.json to stdout and nothing else.
+        out: Where to write; default RUN/evaluation.
+        record: Episodes per member that are written to record.npz and record.csv, step by step.
+        no_figures: Write no figures.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    split: Literal["held_out", "train", "all"] = "held_out"
+    episodes: int = 4000
+    seed: int = 0
+    json: bool = False
+    out: Path | None = None
+    record: int = 20
+    no_figures: bool = False
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
+    torch.set_num_threads(1)
+    options = tyro.cli(Options, args=arguments, prog="evaluate.py", config=OPTIONS)
+    if options.episodes < 1 or options.record < 1:
+        raise ConfigError("--episodes and --record must be at least 1")
+    run = _find(options.run)
+    name, _, settings = settings_of(run)
+    experiment = find_experiment(name)
+    folder = options.out or options.run / "evaluation"
+    folder.mkdir(parents=True, exist_ok=True)
+    evaluation = Evaluation(
+        load_run(run, settings),
+        {
+            key: one.algorithm.discount_final or one.algorithm.discount
+            for key, one in settings.items()
+        },
+        options.split,
+        options.episodes,
+        options.seed,
+        folder,
+        {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings},
+        figures=not options.no_figures,
+    )
+    outcome = experiment.measure(evaluation)
+    written = list(outcome.figures)
+    for condition in settings:
+        place = folder if condition == "default" else folder / condition
+        place.mkdir(exist_ok=True)
+        written += write_record(
+            evaluation.record(condition, episodes=options.record, hidden=True), place
+        )
+    metrics = {
+        "experiment": name,
+        "reference": experiment.reference,
+        "split": options.split,
+        "episodes": options.episodes,
+        "seed": options.seed,
+        "members": {key: len(population) for key, population in evaluation.populations.items()},
+        "findings": [finding.to_json() for finding in outcome.findings],
+    }
+    text = json.dumps(metrics, indent=1)
+    (folder / "metrics.json").write_text(text + "\n")
+    (folder / "findings.md").write_text(table(outcome.findings, "markdown") + "\n")
+    if options.json:
+        print(text)
+        return 0
+    print(f"{name}: {experiment.summary}\n")
+    print(table(outcome.findings))
+    judged = [finding.met for finding in outcome.findings if finding.met is not None]
+    if judged:
+        print(
+            f"\n{'finding reproduced' if all(judged) else 'NOT reproduced'}: {sum(judged)} of {len(judged)} bars met"
+        )
+    print("\nwritten:")
+    for path in [folder / "metrics.json", folder / "findings.md", *written]:
+        print(f"  {path}")
+    return 0
+
+
+def _find(path: Path) -> RunFolder:
+    """The run in a folder; suggests a neighbour where there is none."""
+    if not (path / "config.toml").is_file() and path.parent.is_dir():
+        neighbours = [p.parent.name for p in path.parent.glob("*/config.toml")]
+        hint = did_you_mean(path.name, neighbours) if neighbours else ""
+        raise ConfigError(f"there is no run in {path}{hint}")
+    return RunFolder.read(path)
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, sys.argv[1:]))

@@ -1,0 +1,183 @@
+"""Evaluation: frozen weights, recurrent state running, tasks of any split → records that analysis reads.
+
+A record is a dictionary of NumPy arrays ``[M, E, T, ...]`` (members, episodes, steps). All members meet the same tasks with
+the same noise (common random numbers), so differences between them are differences between agents.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents import Population
+from agents.environments import make_envs
+from agents.returns import next_values, rpe
+from agents.rollout import Rollout, Trajectory
+from agents.seeding import generator
+
+__all__ = ["Evaluation", "Record", "write_record"]
+
+Record = dict[str, np.ndarray]
+
+_ROWS = 1024  # episodes played at once: what fits in cache and little memory
+
+
+class Evaluation:
+    """Trained populations, and how to look at them.
+
+    Args:
+        populations: By condition.
+        discounts: Discount at the end of training by condition, for prediction errors.
+        split: Which tasks findings are about.
+        episodes: Episodes per member.
+        seed: Seed of tasks, noise and actions.
+        folder: Where figures and records go.
+        curves: Metrics of training by condition (arrays ``[U, M]`` by name), if there are any.
+        figures: Whether figures are wanted.
+    """
+
+    def __init__(
+        self,
+        populations: dict[str, Population],
+        discounts: dict[str, float],
+        split: str,
+        episodes: int,
+        seed: int,
+        folder: Path,
+        curves: dict[str, dict[str, np.ndarray]] | None = None,
+        figures: bool = True,
+    ) -> None:
+        self.populations, self.discounts = populations, discounts
+        self.split, self.episodes, self.seed, self.folder = split, episodes, seed, folder
+        self.curves, self.figures = curves or {}, figures
+        self._cache: dict[tuple[Any, ...], Record] = {}
+
+    @property
+    def conditions(self) -> list[str]:
+        """Names of the conditions."""
+        return list(self.populations)
+
+    def record(
+        self,
+        condition: str | None = None,
+        *,
+        split: str | None = None,
+        episodes: int | None = None,
+        deterministic: bool = False,
+        hidden: bool = False,
+        **kwargs: Any,
+    ) -> Record:
+        """Lets the members of one condition play, and records what happened.
+
+        Args:
+            condition: Which; by default the first.
+            split: In place of the evaluation's split.
+            episodes: In place of the evaluation's number of episodes per member.
+            deterministic: Whether to take the most probable actions.
+            hidden: Whether to record observations and hidden states too.
+            **kwargs: Parameters of the environment that differ from those of training.
+
+        Returns:
+            ``action``, ``reward``, ``value``, ``rpe`` ``[M, E, T]``, ``policy [M, E, T, K]``, the environment's facts (``trial``,
+            ``optimal_action``, ...), ``regret`` where it is defined, and task parameters as ``task.NAME [M, E, ...]``.
+        """
+        condition = condition or self.conditions[0]
+        key = (
+            condition,
+            split or self.split,
+            episodes or self.episodes,
+            deterministic,
+            hidden,
+            *sorted(kwargs.items()),
+        )
+        if key not in self._cache:
+            self._cache[key] = self._play(
+                self.populations[condition], self.discounts[condition], split or self.split,
+                episodes or self.episodes, deterministic, hidden, kwargs,
+            )  # fmt: skip
+        return self._cache[key]
+
+    def _play(
+        self, population: Population, discount: float, split: str, episodes: int, deterministic: bool, hidden: bool,
+        kwargs: dict[str, Any],
+    ) -> Record:  # fmt: skip
+        spec = replace(population.environment, kwargs=population.environment.kwargs | kwargs)
+        members = len(population)
+        batch = max(1, min(episodes, _ROWS // members))
+        envs = make_envs(spec, [0] * members, batch, split=split, facts=True)
+        envs.reset(seed=self.seed)
+        actions = [generator(self.seed, member, "evaluation") for member in population.members]
+        rollout = Rollout(envs, population.model, batch, actions, facts=True)
+        parts = [
+            _record(rollout.collect(deterministic), population, discount, hidden)
+            for _ in range(-(-episodes // batch))
+        ]
+        envs.close()
+        return {
+            name: np.concatenate([part[name] for part in parts], axis=1)[:, :episodes]
+            for name in parts[0]
+        }
+
+
+def _record(
+    trajectory: Trajectory, population: Population, discount: float, hidden: bool
+) -> Record:
+    steps = trajectory.steps
+    logits, values = population.model.heads(trajectory.tapes)
+    values = values[:steps]
+    after = next_values(values)
+    tensors = {
+        "action": trajectory.actions.to(torch.int16),
+        "reward": trajectory.rewards,
+        "value": values,
+        "rpe": rpe(trajectory.rewards, discount, values, after),
+        "policy": logits[:steps].softmax(2).transpose(2, 3),
+    }
+    if trajectory.mask is not None:
+        tensors["mask"] = trajectory.mask
+    tensors |= trajectory.facts
+    if {"optimal_reward", "expected_reward"} <= set(tensors):
+        tensors["regret"] = tensors["optimal_reward"] - tensors["expected_reward"]
+    if hidden:
+        tape = trajectory.tapes[0]
+        tensors["hidden"] = tape.hidden()[:steps].transpose(2, 3)
+        tensors["observation"] = torch.stack(tape.x_t[:steps]).transpose(2, 3)
+    record = {name: _members_first(value) for name, value in tensors.items()}
+    return record | {
+        f"task.{name}": value.cpu().numpy().copy() for name, value in trajectory.task.items()
+    }
+
+
+def _members_first(value: Tensor) -> np.ndarray:
+    """From ``[T, P, B, ...]`` to an array ``[P, B, T, ...]`` of its own."""
+    return value.detach().movedim(0, 2).cpu().contiguous().clone().numpy()
+
+
+def write_record(record: Record, folder: Path) -> list[Path]:
+    """Writes ``record.npz`` (everything) and ``record.csv`` (tidy: one row a step, without hidden states)."""
+    arrays = folder / "record.npz"
+    np.savez_compressed(arrays, allow_pickle=False, **record)
+    members, episodes, steps = record["action"].shape
+    columns: dict[str, np.ndarray] = {}
+    for name, value in record.items():
+        if name in ("hidden", "observation"):
+            continue
+        if name.startswith("task.") and not (value.ndim > 2 and value.shape[2] == steps):
+            value = np.repeat(value[:, :, None], steps, axis=2)
+        flat = value.reshape(members * episodes * steps, -1)
+        names = [name] if flat.shape[1] == 1 else [f"{name}.{k}" for k in range(flat.shape[1])]
+        columns |= dict(zip(names, flat.T, strict=True))
+    index = np.indices((members, episodes, steps)).reshape(3, -1)
+    columns = dict(zip(("member", "episode", "step"), index, strict=True)) | columns
+    table = folder / "record.csv"
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    return [arrays, table]

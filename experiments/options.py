@@ -1,0 +1,202 @@
+"""Settings as command-line options: one flat option per field, made from the dataclasses themselves."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from agents.errors import ConfigError
+from envs import TASKS
+from experiments.settings import Settings, TrainingConfig
+
+__all__ = ["OPTIONS", "RunOptions", "parse_run", "parse_settings", "task_class"]
+
+OPTIONS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run.
+
+    Attributes:
+        seed: Seed of everything: weights, tasks, noise, actions.
+        out: Run folder; default runs/EXPERIMENT/TIME-seedSEED.
+        resume: Go on with the run in --out (default: the newest run of the experiment) from its last checkpoint.
+        device: Where to compute: cpu, or cuda.
+        workers: Processes to spread the members over; 0 takes as many as there are cores and members.
+        condition: Which conditions to train; all if none is named.
+        no_progress: No progress bar.
+    """
+
+    seed: int = 0
+    out: Path | None = None
+    resume: bool = False
+    device: str = "cpu"
+    workers: int = 0
+    condition: tuple[str, ...] = ()
+    no_progress: bool = False
+
+
+@dataclass(frozen=True)
+class FaceOptions:
+    """What the agents are shown.
+
+    Attributes:
+        inputs: What follows the observation: `action` (previous action, one-hot), `reward`, `centred_reward` or
+            `reward_one_hot` (previous reward), `time` (t / T).
+        split: Which tasks to train on.
+    """
+
+    inputs: tuple[str, ...] = ("action", "reward", "time")
+    split: Literal["train", "held_out", "all"] = "train"
+
+
+@dataclass(frozen=True)
+class ForeignOptions:
+    """Parameters of an environment that is not ours.
+
+    Attributes:
+        env_kwargs: Arguments of the environment, as NAME=VALUE.
+    """
+
+    env_kwargs: tuple[str, ...] = ()
+
+    def parsed(self) -> dict[str, Any]:
+        """The arguments as Python values (a text that is no literal stays a text)."""
+        values: dict[str, Any] = {}
+        for item in self.env_kwargs:
+            name, equals, text = item.partition("=")
+            if not equals:
+                raise ConfigError(f"--env-kwargs takes NAME=VALUE, not {item!r}")
+            try:
+                values[name] = ast.literal_eval(text)
+            except (ValueError, SyntaxError):
+                values[name] = text
+        return values
+
+
+def task_class(env_id: str) -> type[Any] | None:
+    """The dataclass of one of our tasks, None for an environment that is not ours."""
+    match = re.fullmatch(r"(?:envs:)?prefrontal/(\w+)-v\d+", env_id)
+    return TASKS.get(match[1]) if match else None
+
+
+def _with_help(task: type[Any]) -> type[Any]:
+    """The fields of a task as a dataclass with help texts (from "## Arguments" of its docstring)."""
+    section = re.split(r"\n## ", inspect.getdoc(task) or "")
+    lines = next((s for s in section if s.startswith("Arguments")), "")
+    texts = {
+        n: " ".join(t.split()) for n, t in re.findall(r"`(\w+)[^`]*`:((?:(?!\n`).)*)", lines, re.S)
+    }
+    fields = []
+    for f in dataclasses.fields(task):
+        kind = inspect.get_annotations(task, eval_str=True).get(f.name)
+        for base in task.__mro__[1:]:
+            kind = kind or inspect.get_annotations(base, eval_str=True).get(f.name)
+        annotated = Annotated[kind, tyro.conf.arg(help=texts.get(f.name, ""))]  # type: ignore[valid-type]
+        default = f.default_factory if f.default is dataclasses.MISSING else None
+        spec = field(default_factory=default) if callable(default) else field(default=f.default)
+        fields.append((f.name, annotated, spec))
+    made = dataclasses.make_dataclass("TaskOptions", fields, frozen=True)
+    made.__doc__ = f"Parameters of the environment {task.__name__}."
+    return made
+
+
+def _options_class(parts: dict[str, Any]) -> Any:
+    """A dataclass of dataclasses, each default being its instance."""
+    fields = [(name, type(value), field(default=value)) for name, value in parts.items()]
+    return dataclasses.make_dataclass("Options", fields, frozen=True)
+
+
+def _parse(parts: dict[str, Any], arguments: Sequence[str], prog: str, description: str) -> Any:
+    try:
+        return tyro.cli(
+            _options_class(parts),
+            args=list(arguments),
+            prog=prog,
+            description=description,
+            config=OPTIONS,
+        )
+    except ValueError as error:  # a dataclass's own check
+        raise ConfigError(str(error)) from error
+
+
+def parse_settings(
+    settings: Settings, run: RunOptions, arguments: Sequence[str], prog: str, description: str
+) -> tuple[Settings, RunOptions]:
+    """Reads options over the settings of one condition.
+
+    Args:
+        settings: Defaults.
+        run: Defaults of how to run.
+        arguments: Command-line words.
+        prog: Name of the program in the help.
+        description: Text above the help.
+
+    Returns:
+        Settings and run options with what was given put in.
+    """
+    spec = settings.environment
+    task = task_class(spec.id)
+    own = (
+        _with_help(task)(**spec.kwargs)
+        if task
+        else ForeignOptions(tuple(f"{name}={value!r}" for name, value in spec.kwargs.items()))
+    )
+    parts = {
+        "run": run,
+        "training": settings.training,
+        "task": own,
+        "face": FaceOptions(spec.inputs, spec.split),  # type: ignore[arg-type]
+        "network": settings.network,
+        "algorithm": settings.algorithm,
+    }
+    parsed = _parse(parts, arguments, prog, description)
+    kwargs = dataclasses.asdict(parsed.task) if task else parsed.task.parsed()
+    if task:
+        _check_task(task, kwargs)
+    environment = EnvironmentSpec(spec.id, parsed.face.inputs, kwargs, parsed.face.split)
+    network: NetworkConfig = parsed.network
+    algorithm: A2CConfig = parsed.algorithm
+    training: TrainingConfig = parsed.training
+    return replace(
+        settings, environment=environment, network=network, algorithm=algorithm, training=training
+    ), parsed.run
+
+
+def _check_task(task: type[Any], kwargs: dict[str, Any]) -> None:
+    try:
+        task(**kwargs)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def parse_run(arguments: Sequence[str]) -> tuple[str | None, str | None, list[str]]:
+    """Splits off what decides the options: the experiment's name and ``--env-id``.
+
+    Returns:
+        Name or None, environment id or None, and the remaining words.
+    """
+    words = list(arguments)
+    env_id = None
+    for index, word in enumerate(words):
+        if word.replace("_", "-").partition("=")[0] == "--env-id":
+            _, equals, value = word.partition("=")
+            if not equals:
+                if index + 1 >= len(words):
+                    raise ConfigError("--env-id needs a Gymnasium id, for example CartPole-v1")
+                value = words[index + 1]
+            env_id = value
+            del words[index : index + (1 if equals else 2)]
+            break
+    name = words.pop(0) if words and not words[0].startswith("-") else None
+    return name, env_id, words

@@ -1,0 +1,90 @@
+"""Runs on disk: the resolved configuration of an experiment, and how to read it back."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents import Population, load
+from agents.config import from_plain, to_plain
+from agents.errors import ConfigError, PrefrontalError
+from agents.runfolder import RunFolder
+from experiments.settings import Settings
+
+__all__ = ["condition_folder", "config_of", "guarded", "load_run", "read_curves", "settings_of"]
+
+
+def config_of(experiment: str, seed: int, conditions: Mapping[str, Settings]) -> dict[str, Any]:
+    """The configuration of a run as plain values for ``config.toml``."""
+    return {
+        "experiment": experiment,
+        "seed": seed,
+        "conditions": {name: to_plain(settings) for name, settings in conditions.items()},
+    }
+
+
+def settings_of(run: RunFolder) -> tuple[str, int, dict[str, Settings]]:
+    """Experiment, seed and settings by condition, from ``config.toml``.
+
+    Raises:
+        ConfigError: If something in it is missing, unknown or wrong.
+    """
+    config = run.config()
+    conditions = config.get("conditions")
+    name, seed = config.get("experiment"), config.get("seed")
+    if not isinstance(conditions, dict) or not isinstance(name, str) or not isinstance(seed, int):
+        raise ConfigError(
+            f"{run.path / 'config.toml'} is not the configuration of a run: it needs experiment, seed and [conditions]"
+        )
+    settings = {
+        key: from_plain(Settings, value, f"conditions.{key}") for key, value in conditions.items()
+    }
+    return name, seed, settings
+
+
+def condition_folder(run: RunFolder, condition: str) -> RunFolder:
+    """Where a condition lives: the run folder itself for `default`, else a sub-folder."""
+    return run if condition == "default" else run.condition(condition)
+
+
+def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, Population]:
+    """The trained population of every condition."""
+    return {name: load(run.path, None if name == "default" else name) for name in conditions}
+
+
+def read_curves(path: Path) -> dict[str, np.ndarray]:
+    """``metrics.csv`` as arrays ``[U, M]`` by name (steps included); empty if there is none."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return {}
+    members = len({row["member"] for row in rows})
+    whole = len(rows) // members * members
+    names = [name for name in rows[0] if name not in ("update", "member")]
+    return {
+        name: np.array([float(row[name] or "nan") for row in rows[:whole]]).reshape(-1, members)
+        for name in names
+    }
+
+
+def guarded(main: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """Runs a command line; what the user can mend becomes one line and exit code 2."""
+    try:
+        return main(arguments)
+    except PrefrontalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; go on with --resume", file=sys.stderr)
+        return 130
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"error: {error.strerror or error}{place}", file=sys.stderr)
+        return 2

@@ -1,0 +1,157 @@
+"""Command line: train the agents of an experiment; one run folder out.
+
+python train.py --list
+python train.py wang2016-bandit --help
+python train.py wang2016-bandit --members 8 --seed 1
+python train.py --env-id CartPole-v1
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from agents.environments import find_spec
+from agents.errors import ConfigError, did_you_mean
+from agents.runfolder import RunFolder
+from agents.training import Progress, train
+from experiments import Settings, all_experiments, find_experiment
+from experiments.options import RunOptions, parse_run, parse_settings
+from experiments.own_environment import EXPERIMENT as OWN_ENVIRONMENT
+from experiments.own_environment import settings_for
+from experiments.runs import condition_folder, config_of, guarded, settings_of
+
+USAGE = """usage: train.py EXPERIMENT [options]        (train.py EXPERIMENT --help lists every option)
+       train.py --env-id ID [options]       train on any Gymnasium environment
+       train.py --list                      all experiments"""
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
+    torch.set_num_threads(1)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE, file=sys.stderr if not arguments else sys.stdout)
+        return 0 if arguments else 2
+    if arguments[0] == "--list":
+        for name, experiment in all_experiments().items():
+            print(f"{name:28} {experiment.summary}")
+        return 0
+    name, env_id, words = parse_run(arguments)
+    conditions, name, description = _defaults(name, env_id)
+    chosen = _chosen(conditions, words)
+    resumed = _resumed(name, words)
+    if resumed is not None:
+        _, seed, conditions = settings_of(resumed)
+        chosen = list(conditions)
+    options = RunOptions(seed=seed) if resumed else RunOptions()
+    settings = {}
+    for condition in chosen:
+        settings[condition], options = parse_settings(
+            conditions[condition], options, words, f"train.py {name}", description
+        )
+    if resumed is not None:
+        _refuse_changes(resumed, seed, conditions, options.seed, settings)
+        run = RunFolder.resume(resumed.path)
+    else:
+        out = (
+            options.out
+            or Path("runs") / name / f"{time.strftime('%Y%m%d-%H%M%S')}-seed{options.seed}"
+        )
+        run = RunFolder.create(out, config_of(name, options.seed, settings))
+    with run:
+        _train(run, settings, options)
+    print(f"trained: {run.path}\nevaluate it:  python evaluate.py {run.path}")
+    print(f"its curves:   tensorboard --logdir {run.path}")
+    return 0
+
+
+def _defaults(name: str | None, env_id: str | None) -> tuple[Mapping[str, Settings], str, str]:
+    """Conditions, name and description of what is to be trained."""
+    if env_id is not None:
+        find_spec(
+            env_id if ":" in env_id or not env_id.startswith("prefrontal/") else f"envs:{env_id}"
+        )
+        base = find_experiment(name).conditions if name else None
+        first = next(iter(base.values())) if base else None
+        return {"default": settings_for(env_id, first)}, OWN_ENVIRONMENT.name, f"Train on {env_id}."
+    if name is None:
+        raise ConfigError(f"name an experiment first{did_you_mean('', all_experiments())}")
+    experiment = find_experiment(name)
+    return experiment.conditions, name, f"{experiment.summary} ({experiment.reference})"
+
+
+def _chosen(conditions: Mapping[str, Settings], words: list[str]) -> list[str]:
+    """Conditions named after --condition, or all."""
+    if "--condition" not in words:
+        return list(conditions)
+    start = words.index("--condition") + 1
+    named = []
+    for word in words[start:]:
+        if word.startswith("--"):
+            break
+        if word not in conditions:
+            raise ConfigError(f"there is no condition {word!r}{did_you_mean(word, conditions)}")
+        named.append(word)
+    return named or list(conditions)
+
+
+def _resumed(name: str, words: list[str]) -> RunFolder | None:
+    """The run to go on with: the one in --out, or the newest of the experiment."""
+    if "--resume" not in words:
+        return None
+    for index, word in enumerate(words):
+        if word.partition("=")[0] == "--out":
+            path = word.partition("=")[2] or (words[index + 1] if index + 1 < len(words) else "")
+            return RunFolder.read(path)
+    runs = sorted(Path("runs", name).glob("*/config.toml"), key=lambda p: p.stat().st_mtime)
+    if not runs:
+        raise ConfigError(
+            f"there is no run of {name} to resume in {Path('runs', name)}; name its folder with --out"
+        )
+    return RunFolder.read(runs[-1].parent)
+
+
+def _refuse_changes(
+    run: RunFolder,
+    seed: int,
+    stored: Mapping[str, Settings],
+    given_seed: int,
+    given: Mapping[str, Settings],
+) -> None:
+    if given_seed != seed or dict(given) != dict(stored):
+        raise ConfigError(
+            f"--resume goes on with the settings in {run.path / 'config.toml'}; leave other settings out, or start a new run"
+        )
+
+
+def _train(run: RunFolder, settings: Mapping[str, Settings], options: RunOptions) -> None:
+    for condition, one in settings.items():
+        members = one.training.members
+        workers = options.workers or min(members, os.cpu_count() or 1)
+        label = run.path.parent.name if condition == "default" else condition
+        with tqdm(
+            total=one.training.total_steps, unit="step", unit_scale=True, desc=label,
+            disable=options.no_progress or (not sys.stderr.isatty() and "FORCE_PROGRESS" not in os.environ),
+        ) as bar:  # fmt: skip
+
+            def report(progress: Progress, bar: tqdm = bar) -> None:
+                bar.update(min(progress.steps, progress.total_steps) - bar.n)
+                bar.set_postfix(
+                    reward=f"{progress.metrics['return'].mean():.2f}",
+                    entropy=f"{progress.metrics['entropy'].mean():.3f}",
+                )
+
+            folder = condition_folder(run, condition)
+            job = replace(one, training=one.training).job(options.seed, options.device)
+            train(job, folder, workers, report)
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, sys.argv[1:]))

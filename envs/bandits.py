@@ -135,9 +135,13 @@ class TwoArmedBandit(StationaryBandit):
     v0: initial version.
     """
 
-    def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
-        """Draw the probabilities of both arms, ``{"p": [n, 2]}``."""
-        uniform = torch.rand(n, 2, generator=generator, device=generator.device)
+    @property
+    def draws(self) -> int:
+        """One uniform an arm."""
+        return 2
+
+    def from_uniform(self, uniform: Tensor, split: str) -> Params:
+        """Make the probabilities of both arms, ``{"p": [n, 2]}``."""
         return {"p": chequerboard(uniform, split)}
 
 
@@ -202,10 +206,15 @@ class CorrelatedBandit(StationaryBandit):
                 f"got {self.distribution!r}"
             )
 
-    def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
-        """Draw the probabilities of both arms, ``{"p": [n, 2]}``."""
+    @property
+    def draws(self) -> int:
+        """One uniform: the first arm's probability, or which arm is the better one."""
+        return 1
+
+    def from_uniform(self, uniform: Tensor, split: str) -> Params:
+        """Make the probabilities of both arms, ``{"p": [n, 2]}``."""
         check_split(split)
-        centred = 2.0 * torch.rand(n, generator=generator, device=generator.device) - 1.0
+        centred = 2.0 * uniform[:, 0] - 1.0
         if self.distribution == "uniform":
             gap = bands(centred.abs(), split)
         elif split == "held_out":
@@ -280,7 +289,11 @@ class BernoulliBandit(StationaryBandit):
         """One action an arm."""
         return self.arms
 
-    def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
-        """Draw the probabilities of all arms, ``{"p": [n, arms]}``."""
-        uniform = torch.rand(n, self.arms, generator=generator, device=generator.device)
+    @property
+    def draws(self) -> int:
+        """One uniform an arm."""
+        return self.arms
+
+    def from_uniform(self, uniform: Tensor, split: str) -> Params:
+        """Make the probabilities of all arms, ``{"p": [n, arms]}``."""
         return {"p": chequerboard(uniform, split)}

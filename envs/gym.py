@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from envs.arguments import as_seed, resolve_task, task_option
 from envs.inputs import Inputs
 from envs.task import Params, Task, check_split
 
@@ -115,7 +113,10 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         state, _ = self.task.reset(trial_run)
         self.privileged_size = self.task.privileged(trial_run, state).shape[1]
 
-        # NOISE [T, noise, n] of one episode, drawn at reset
+        # UNIFORMS of one episode, drawn at reset: a member's tasks and its noise [T, noise, B]
+        numbers = (self.task.draws or 0) + self.steps * self.task.noise
+        self._drawn = torch.empty(len(self.members), numbers * num_envs // len(self.members))
+        # NOISE [T, noise, n] of all members
         self._noise = torch.empty(self.steps, self.task.noise, num_envs, device=self.device)
         self._noise_at = self._noise.unbind(0)
         self._running = torch.zeros(num_envs, dtype=torch.bool, device=self.device)
@@ -157,16 +158,23 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self._seeded, self._t = True, self.steps
 
     def _draw(self) -> Params:
-        """Draw the parameters and the noise of one episode, member by member."""
-        block = self.num_envs // len(self.members)
+        """Draw the parameters and the noise of one episode, each member from its generator."""
+        members, block = len(self.members), self.num_envs // len(self.members)
         parts = []
-        for index, generator in enumerate(self._generators):
-            parts.append(self.task.sample(block, self.split, generator))
-            noise = torch.rand(self.steps, self.task.noise, block, generator=generator)
-            self._noise[:, :, index * block : (index + 1) * block] = noise
-        if len(parts) == 1:
-            return {name: value.to(self.device) for name, value in parts[0].items()}
-        return {name: torch.cat([p[name] for p in parts]).to(self.device) for name in parts[0]}
+        for generator, drawn in zip(self._generators, self._drawn, strict=True):
+            if self.task.draws is None:
+                parts.append(self.task.sample(block, self.split, generator))
+            torch.rand(drawn.shape, generator=generator, out=drawn)
+        size = (self.task.draws or 0) * block
+        noise = self._drawn[:, size:].view(members, self.steps, self.task.noise, block)
+        by_member = self._noise.view(self.steps, self.task.noise, members, block)
+        by_member.copy_(noise.permute(1, 2, 0, 3))
+        if parts:
+            params = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        else:
+            uniform = self._drawn[:, :size].clone().view(self.num_envs, -1)
+            params = self.task.from_uniform(uniform, self.split)
+        return {name: value.to(self.device) for name, value in params.items()}
 
     # EPISODES
 
@@ -187,12 +195,12 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             TypeError: The seed is not an integer.
             ValueError: Unknown options, or task parameters that the task does not have.
         """
-        seed = _as_seed(seed)
+        seed = as_seed(seed)
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
             self._seed(seed if seed is not None else int(self.np_random.integers(2**63)))
         params = self._draw()
-        given = _task_option(options)
+        given = task_option(options)
         if given is not None:
             params = {k: v.to(self.device) for k, v in self.task.validate(given).items()}
             rows = len(next(iter(params.values())))
@@ -338,9 +346,9 @@ class TaskEnv(gymnasium.Env[np.ndarray, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start an episode; see `TaskVectorEnv.reset`."""
-        seed = _as_seed(seed)
+        seed = as_seed(seed)
         super().reset(seed=seed)
-        given = _task_option(options)
+        given = task_option(options)
         if given is not None:
             options = {"task": {name: _add_row(value) for name, value in given.items()}}
         if seed is None and not self._vector._seeded:
@@ -365,51 +373,6 @@ class TaskEnv(gymnasium.Env[np.ndarray, Any]):
         """Return one line of text (``render_mode="ansi"``), or None."""
         lines = self._vector.render()
         return None if lines is None else lines[0]
-
-
-def resolve_task(task: Task | type[Task] | str, fields: Mapping[str, Any]) -> Task:
-    """Make a task from an instance, a class, or ``"module:Class"``, and its fields.
-
-    Raises:
-        ValueError: Unknown fields, or fields for a task that is already made.
-    """
-    if isinstance(task, Task):
-        if fields:
-            raise ValueError(f"unknown arguments {', '.join(fields)}; the task is already made")
-        return task
-    task_class: Any = load_env_creator(task) if isinstance(task, str) else task
-    if not (isinstance(task_class, type) and issubclass(task_class, Task)):
-        raise TypeError(f"task must be a Task, a Task class or 'module:Class'; got {task!r}")
-    known = [field.name for field in dataclasses.fields(task_class)]
-    unknown = [name for name in fields if name not in known]
-    if unknown:
-        raise ValueError(
-            f"{task_class.__name__} has no argument {', '.join(unknown)}; "
-            f"it has {', '.join(known) or 'none'}"
-        )
-    made: Task = task_class(**fields)
-    return made
-
-
-def _as_seed(seed: Any) -> int | None:
-    """Return a seed as a Python int (Gymnasium refuses NumPy's)."""
-    if seed is None:
-        return None
-    try:
-        return operator.index(seed)
-    except TypeError:
-        raise TypeError(f"seed must be an integer or None; got {seed!r}") from None
-
-
-def _task_option(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return ``options["task"]``, the only option there is."""
-    unknown = sorted(set(options or ()) - {"task"})
-    if unknown:
-        raise ValueError(f"reset options must be 'task' only; got {', '.join(unknown)}")
-    given = (options or {}).get("task")
-    if given is not None and not isinstance(given, Mapping):
-        raise ValueError(f"options['task'] must map parameter names to arrays; got {given!r}")
-    return given
 
 
 def _copy(value: Tensor) -> np.ndarray:

@@ -102,8 +102,13 @@ class InformativeArmBandit(Task):
         """From the smallest hint to the target."""
         return 0.1, TARGET_REWARD
 
-    def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
-        """Draw the target, ``{"target": [n]}`` int64 from 0."""
+    @property
+    def draws(self) -> int:
+        """One uniform: the target."""
+        return 1
+
+    def from_uniform(self, uniform: Tensor, split: str) -> Params:
+        """Make the target, ``{"target": [n]}`` int64 from 0."""
         check_split(split)
         held_out = set(HELD_OUT_TARGETS)
         targets = {
@@ -111,9 +116,8 @@ class InformativeArmBandit(Task):
             "held_out": sorted(held_out),
             "all": list(range(ORDINARY)),
         }[split]
-        device = generator.device
-        index = torch.randint(len(targets), (n,), generator=generator, device=device)
-        return {"target": torch.tensor(targets, device=device)[index]}
+        index = (uniform[:, 0] * len(targets)).long().clamp_(max=len(targets) - 1)
+        return {"target": torch.tensor(targets, device=uniform.device)[index]}
 
     def validate(self, params: Mapping[str, Any]) -> Params:
         """Accept ``{"target": [num_envs]}``, whole numbers from 0 to 9."""

@@ -148,18 +148,22 @@ class RestlessBandit(ChangingBandit):
                 f"volatility must be one of {', '.join(DRIFT)}, mixed; got {self.volatility!r}"
             )
 
-    def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
-        """Draw the drift and the whole path, ``{"p": [n, T], "drift": [n]}``."""
+    @property
+    def draws(self) -> int:
+        """Drift, which range, first probability, and T - 1 steps of the walk."""
+        return self.trials + 2
+
+    def from_uniform(self, uniform: Tensor, split: str) -> Params:
+        """Make the drift and the whole path, ``{"p": [n, T], "drift": [n]}``."""
         check_split(split)
-        device = generator.device
-        uniform = torch.rand(3, n, generator=generator, device=device)
-        steps = torch.randn(n, self.trials - 1, generator=generator, device=device)
-        position = bands(uniform[0], split)
+        # Normal steps, by the inverse of the distribution function (kept off its infinite end).
+        steps = torch.special.ndtri(uniform[:, 3:].clamp(min=1e-7))
+        position = bands(uniform[:, 0], split)
         low, high = (a + (b - a) * position for a, b in (DRIFT["low"], DRIFT["high"]))
-        is_high = {"low": 0.0, "high": 1.0, "mixed": 0.5}[self.volatility] > uniform[1]
+        is_high = {"low": 0.0, "high": 1.0, "mixed": 0.5}[self.volatility] > uniform[:, 1]
         drift = torch.where(is_high, high, low)
         # Folding a free walk at 0 and 1 gives the reflected walk, as its steps are symmetric.
-        free = torch.cat([uniform[2][:, None], drift[:, None] * steps], dim=1).cumsum(dim=1)
+        free = torch.cat([uniform[:, 2:3], drift[:, None] * steps], dim=1).cumsum(dim=1)
         return {"p": 1.0 - (1.0 - free.remainder(2.0)).abs(), "drift": drift}
 
     def validate(self, params: Mapping[str, Any]) -> Params:
@@ -237,13 +241,17 @@ class SwitchingBandit(ChangingBandit):
         super().__post_init__()
         check_at_least("switch_every", self.switch_every, 1)
 
-    def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
-        """Draw ``{"p": [n, 2], "first_switch": [n]}``."""
+    @property
+    def draws(self) -> int:
+        """Reward probability, which arm is good first, and the first swap."""
+        return 3
+
+    def from_uniform(self, uniform: Tensor, split: str) -> Params:
+        """Make ``{"p": [n, 2], "first_switch": [n]}``."""
         check_split(split)
-        uniform = torch.rand(3, n, generator=generator, device=generator.device)
-        good = 0.8 + 0.2 * bands(uniform[0], split)
-        first = torch.where(uniform[1] < 0.5, good, 1.0 - good)
-        switch = 1 + (uniform[2] * self.switch_every).long().clamp_(max=self.switch_every - 1)
+        good = 0.8 + 0.2 * bands(uniform[:, 0], split)
+        first = torch.where(uniform[:, 1] < 0.5, good, 1.0 - good)
+        switch = 1 + (uniform[:, 2] * self.switch_every).long().clamp_(max=self.switch_every - 1)
         return {"p": torch.stack([first, 1.0 - first], dim=1), "first_switch": switch}
 
     def validate(self, params: Mapping[str, Any]) -> Params:
@@ -260,7 +268,7 @@ class SwitchingBandit(ChangingBandit):
         p, first = params["p"].T, params["first_switch"]
         trial = torch.arange(self.trials, device=p.device)[:, None]
         swapped = (self._block(first, trial) % 2 == 1)[:, None, :]  # [T, 1, n]
-        return torch.where(swapped, p.flip(0), p)
+        return torch.where(swapped, p.flip(0), p).contiguous()
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Add ``block`` and ``since_switch`` to the facts of every changing bandit."""

@@ -67,7 +67,19 @@ class Task(ABC):
         """Action space of one environment."""
         return spaces.Discrete(self.num_actions)
 
-    @abstractmethod
+    @property
+    def draws(self) -> int | None:
+        """Uniform numbers that one task is made of; None if ``sample`` draws by itself."""
+        return None
+
+    def from_uniform(self, uniform: Tensor, split: str) -> Params:
+        """Make task parameters of uniform numbers in [0, 1), ``[n, draws]``, one row a task.
+
+        A task defines either ``draws`` and this, or ``sample``. This way is faster where many
+        members draw their tasks from generators of their own.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define from_uniform, or sample")
+
     def sample(self, n: int, split: str, generator: torch.Generator) -> Params:
         """Draw the parameters of ``n`` tasks.
 
@@ -80,6 +92,9 @@ class Task(ABC):
         Returns:
             Tensors ``[n, ...]`` under the names in ``parameters``.
         """
+        draws = self.draws or 0
+        uniform = torch.rand(n, draws, generator=generator, device=generator.device)
+        return self.from_uniform(uniform, split)
 
     @abstractmethod
     def validate(self, params: Mapping[str, Any]) -> Params:

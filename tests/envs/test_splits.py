@@ -1,0 +1,66 @@
+"""The train and held-out halves: disjoint, complete, and alike in what makes a task hard."""
+
+import pytest
+import torch
+
+from envs.splits import (
+    bands,
+    chequerboard,
+    in_train_bands,
+    in_train_diamonds,
+    in_train_parity,
+)
+
+N = 400_000
+
+
+def uniforms(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def test_bands_are_disjoint_and_have_equal_mean_and_variance():
+    train, held_out = bands(uniforms(N), "train"), bands(uniforms(N), "held_out")
+    assert in_train_bands(train).all()
+    assert not in_train_bands(held_out).any()
+    for half in (train, held_out):
+        assert half.mean() == pytest.approx(0.5, abs=0.002)  # standard error .0005
+        assert half.var() == pytest.approx(1 / 12, abs=0.0005)
+
+
+def test_diamonds_are_disjoint_and_swapping_arms_keeps_the_half():
+    train, held_out = (
+        chequerboard(uniforms(N, 2), "train"),
+        chequerboard(uniforms(N, 2), "held_out"),
+    )
+    assert in_train_diamonds(train).all()
+    assert not in_train_diamonds(held_out).any()
+    assert in_train_diamonds(train.flip(1)).all()
+    assert in_train_diamonds(uniforms(N, 2)).float().mean() == pytest.approx(0.5, abs=0.004)
+
+
+def test_both_diamond_halves_have_the_same_best_arm_and_gap():
+    for split in ("train", "held_out", "all"):
+        p = chequerboard(uniforms(N, 2), split)
+        assert p.max(1).values.mean() == pytest.approx(2 / 3, abs=0.002)  # standard error .0004
+        assert (p[:, 0] - p[:, 1]).abs().mean() == pytest.approx(1 / 3, abs=0.002)
+        assert (p[:, 0] - p[:, 1]).abs().std() == pytest.approx((1 / 18) ** 0.5, abs=0.002)
+
+
+@pytest.mark.parametrize("arms", [3, 5, 10])
+def test_parity_is_disjoint_and_treats_arms_alike(arms):
+    best = {}
+    for split in ("train", "held_out"):
+        p = chequerboard(uniforms(N // 4, arms), split)
+        assert (in_train_parity(p) == (split == "train")).all()
+        permuted = p[:, torch.randperm(arms, generator=torch.Generator().manual_seed(1))]
+        assert (in_train_parity(permuted) == (split == "train")).all()
+        assert p.min() >= 0.0
+        assert p.max() <= 1.0
+        best[split] = p.max(1).values.mean().item()
+    assert best["train"] == pytest.approx(arms / (arms + 1), abs=0.003)
+    assert best["held_out"] == pytest.approx(arms / (arms + 1), abs=0.003)
+
+
+def test_unknown_split_is_an_error():
+    with pytest.raises(ValueError, match="split must be one of train, held_out, all; got 'test'"):
+        bands(uniforms(3), "test")

@@ -154,7 +154,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
                 f"random state must be of {len(self._generators)} members; got {len(states)}"
             )
         for generator, saved in zip(self._generators, states, strict=True):
-            generator.set_state(saved.cpu().contiguous())
+            generator.set_state(saved.cpu().clone())  # a row of a larger tensor is refused
         self._seeded, self._t = True, self.steps
 
     def _draw(self) -> Params:

@@ -1,0 +1,225 @@
+"""Logistic and linear regression in NumPy: Newton's method, Firth's penalty, clustered errors.
+
+Small enough to read, so that a probe needs no statistics package. Two habits of these data decide
+the details. Good agents are deterministic, so that their choices can be *separable* and the maximum
+likelihood estimate infinite: Firth's penalty keeps it finite. Hidden states and values drift slowly
+within an episode, so that its steps are no independent samples: errors are clustered by episode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LogisticFit:
+    """A fitted logistic regression.
+
+    Attributes:
+        coefficients: Log odds per unit of each column [P].
+        covariance: Inverse Fisher information at the estimate [P, P].
+        log_likelihood: Log likelihood of the data (without penalty), nats.
+    """
+
+    coefficients: Array
+    covariance: Array
+    log_likelihood: float
+
+    @property
+    def standard_errors(self) -> Array:
+        """Standard errors of the coefficients [P]."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Wald interval: low [P], high [P]. It is about this agent's trials, not about members."""
+        reach = stats.norm.ppf(0.5 + level / 2) * self.standard_errors
+        return self.coefficients - reach, self.coefficients + reach
+
+    @property
+    def p_values(self) -> Array:
+        """Two-sided p-values of the coefficients against zero [P]."""
+        return np.asarray(2 * stats.norm.sf(np.abs(self.coefficients) / self.standard_errors))
+
+
+def logistic_regression(
+    x: ArrayLike,
+    y: ArrayLike,
+    weights: ArrayLike | None = None,
+    firth: bool = False,
+    ridge: float = 0.0,
+) -> LogisticFit:
+    """Logistic regression ``log p/(1-p) = x b`` by Newton's method with step halving.
+
+    Args:
+        x: Design [N, P], with its own column of ones if an intercept is wanted.
+        y: Outcomes [N], 0 or 1, or fractions of ones where a row stands for many trials.
+        weights: How many trials each row stands for [N]; one each by default.
+        firth: Add half the log determinant of the Fisher information (Jeffreys prior; Firth 1993,
+            Heinze & Schemper 2002). Finite for separable data; in a saturated design it equals half
+            a success and half a failure more in every cell.
+        ridge: Penalty ``ridge / 2 * b.b`` on all coefficients.
+
+    Returns:
+        The fit.
+
+    Raises:
+        ValueError: If shapes disagree, outcomes lie outside [0, 1], or there is no finite maximum.
+    """
+    design, outcome = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    rows = np.ones(len(outcome)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if design.ndim != 2 or design.shape[0] != outcome.size or rows.shape != outcome.shape:
+        raise ValueError(f"x must be [N, P], y [N]; got {design.shape}, {outcome.shape}")
+    if outcome.size == 0 or outcome.min() < 0 or outcome.max() > 1:
+        raise ValueError("y must hold outcomes from 0 to 1, at least one")
+    b = np.zeros(design.shape[1])
+    objective = _penalised(design, outcome, rows, b, firth, ridge)
+    for _ in range(100):
+        p = _sigmoid(design @ b)
+        fisher = _information(design, rows, p, ridge)
+        score = design.T @ (rows * (outcome - p)) - ridge * b
+        if firth:
+            spread = rows * p * (1 - p)
+            leverage = spread * np.einsum("np,pq,nq->n", design, _inverse(fisher), design)
+            score += design.T @ (leverage * (0.5 - p))
+        step = _inverse(fisher) @ score
+        step *= min(1.0, 5.0 / max(np.abs(step).max(), 1e-12))
+        for _ in range(30):
+            candidate = _penalised(design, outcome, rows, b + step, firth, ridge)
+            if candidate >= objective - 1e-12 * abs(objective):
+                break
+            step = step / 2
+        b, objective = b + step, candidate
+        if np.abs(step).max() < 1e-9:
+            break
+        if np.abs(b).max() > 1e3:
+            raise ValueError("the outcomes are separable, no finite estimate: use firth=True")
+    else:
+        raise ValueError("logistic regression did not converge: use firth=True or ridge > 0")
+    p = _sigmoid(design @ b)
+    covariance = _inverse(_information(design, rows, p, ridge))
+    if not firth and ridge == 0 and np.abs(b).max() > 12 and covariance.diagonal().max() > 1e4:
+        raise ValueError("the outcomes are separable, no finite estimate: use firth=True")
+    return LogisticFit(b, covariance, _penalised(design, outcome, rows, b, False, 0.0))
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """Linear regressions of many responses (units) on one design.
+
+    Attributes:
+        coefficients: Change of each unit per unit of each column [P, U].
+        covariance: Of the coefficients of each unit, clustered by group [U, P, P].
+        r_squared: Fraction of the variance of each unit that the design explains [U].
+        degrees: Degrees of freedom of the tests: groups - 1.
+    """
+
+    coefficients: Array
+    covariance: Array
+    r_squared: Array
+    degrees: int
+
+    def p_values(self, columns: slice) -> Array:
+        """Of the joint test that these columns do not matter, for each unit [U].
+
+        Wald test with clustered covariance: ``b' V^-1 b / k ~ F(k, groups - 1)``; with one column
+        the square of Student's t.
+        """
+        b = self.coefficients[columns].T  # [U, k]
+        v = self.covariance[:, columns, columns]
+        count = b.shape[1]
+        silent = np.trace(v, axis1=1, axis2=2) <= 1e-30  # a unit that never changes
+        v = np.where(silent[:, None, None], np.eye(count), v)
+        wald = np.einsum("uk,ukl,ul->u", b, np.linalg.pinv(v, hermitian=True), b) / count
+        p = stats.f.sf(wald, count, self.degrees)
+        return np.where(silent, 1.0, p)
+
+
+def linear_regression(x: ArrayLike, y: ArrayLike) -> LinearFit:
+    """Least squares of each unit's activity, with errors clustered by group (episode).
+
+    The covariance is the sandwich ``(X'X)^-1 (sum over g of X_g' u_g u_g' X_g) (X'X)^-1`` with the
+    usual small-sample factor: right whatever the correlation of steps within a group, as long as
+    groups are independent (Liang & Zeger 1986). This matters: slow signals that share nothing look
+    strongly related if steps are taken for independent samples (Elber-Dorozko & Loewenstein 2018).
+
+    Args:
+        x: Design [G, n, P]: groups, samples in a group, columns (with its own ones).
+        y: Responses [G, n, U].
+
+    Returns:
+        The fits.
+
+    Raises:
+        ValueError: If there are too few groups, or columns are linearly dependent.
+    """
+    design, response = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if design.ndim != 3 or response.ndim != 3 or design.shape[:2] != response.shape[:2]:
+        raise ValueError(f"x must be [G, n, P], y [G, n, U]; got {design.shape}, {response.shape}")
+    groups, samples, columns = design.shape
+    if groups <= columns:
+        raise ValueError(f"{columns} columns need more than {columns} episodes, got {groups}")
+    flat, targets = design.reshape(-1, columns), response.reshape(groups * samples, -1)
+    if np.linalg.matrix_rank(flat) < columns:
+        raise ValueError("columns of the design are linearly dependent: leave one out")
+    bread = np.linalg.inv(flat.T @ flat)
+    coefficients = bread @ (flat.T @ targets)
+    residual = targets - flat @ coefficients
+    scores = np.einsum("gnp,gnu->ugp", design, residual.reshape(response.shape))
+    meat = np.swapaxes(scores, 1, 2) @ scores  # [U, P, P]
+    count = groups * samples
+    factor = groups / (groups - 1) * (count - 1) / (count - columns)
+    total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0)
+    unexplained = (residual**2).sum(axis=0) / np.where(total > 0, total, 1.0)
+    r_squared = np.where(total > 0, 1 - unexplained, 0.0)
+    return LinearFit(coefficients, factor * bread @ meat @ bread, r_squared, groups - 1)
+
+
+def false_discovery_rate(p_values: ArrayLike, level: float = 0.05) -> NDArray[np.bool_]:
+    """Which tests pass at this expected fraction of false discoveries (Benjamini & Hochberg 1995).
+
+    Args:
+        p_values: Any shape; all entries form one family.
+        level: Expected fraction of false ones among those that pass.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    ordered = np.sort(p.ravel())
+    passes = ordered <= level * np.arange(1, p.size + 1) / p.size
+    threshold = ordered[passes][-1] if passes.any() else -1.0
+    return p <= threshold
+
+
+def holm(p_values: ArrayLike, level: float = 0.05) -> NDArray[np.bool_]:
+    """Which tests pass with this probability of any false one (Holm 1979); any shape, one family."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, axis=None)
+    passes = p.ravel()[order] <= level / (p.size - np.arange(p.size))
+    result = np.zeros(p.size, dtype=bool)
+    result[order[: p.size if passes.all() else int(passes.argmin())]] = True
+    return result.reshape(p.shape)
+
+
+def _sigmoid(z: Array) -> Array:
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))
+
+
+def _inverse(matrix: Array) -> Array:
+    return np.asarray(np.linalg.pinv(matrix, hermitian=True), dtype=np.float64)
+
+
+def _information(x: Array, rows: Array, p: Array, ridge: float) -> Array:
+    return (x * (rows * p * (1 - p))[:, None]).T @ x + ridge * np.eye(x.shape[1])
+
+
+def _penalised(x: Array, y: Array, rows: Array, b: Array, firth: bool, ridge: float) -> float:
+    """Log likelihood with its penalties."""
+    z = x @ b
+    value = float(rows @ (y * z - np.logaddexp(0, z))) - ridge / 2 * float(b @ b)
+    if firth:
+        value += 0.5 * float(np.linalg.slogdet(_information(x, rows, _sigmoid(z), ridge))[1])
+    return value

@@ -1,0 +1,148 @@
+"""Representational similarity: dissimilarity matrices, and how alike two of them are.
+
+Kriegeskorte et al. 2008. For cross-validated distances and inference over models take rsatoolbox:
+:func:`to_rsatoolbox` hands the matrices over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+Metric = Literal["correlation", "euclidean"]
+Comparison = Literal["spearman", "kendall", "pearson"]
+
+
+def condition_means(hidden: ArrayLike, condition: ArrayLike, num: int) -> Array:
+    """Mean activity in each condition, per member.
+
+    Args:
+        hidden: Activity [M, E, T, H].
+        condition: Condition of every step [M, E, T], 0 to num - 1; others are left out.
+        num: Number of conditions C.
+
+    Returns:
+        Patterns [M, C, H].
+
+    Raises:
+        ValueError: If a condition never occurs.
+    """
+    activity, label = np.asarray(hidden, dtype=np.float64), np.asarray(condition)
+    if activity.shape[:3] != label.shape:
+        raise ValueError(f"condition must be {activity.shape[:3]} as hidden, got {label.shape}")
+    member = (label[..., None] == np.arange(num)).astype(np.float64)  # [M, E, T, C]
+    counts = member.sum(axis=(1, 2))
+    if (counts == 0).any():
+        absent = sorted(set(np.argwhere(counts == 0)[:, 1].tolist()))
+        raise ValueError(f"conditions {absent} never occur: record more episodes or merge them")
+    return np.asarray(np.einsum("metc,meth->mch", member, activity) / counts[..., None])
+
+
+def dissimilarity(patterns: ArrayLike, metric: Metric = "correlation") -> Array:
+    """Representational dissimilarity matrices.
+
+    Args:
+        patterns: Activity patterns [..., C, H], one for each condition.
+        metric: "correlation": one minus Pearson's correlation over units; "euclidean": distance
+            between patterns divided by the square root of the number of units.
+
+    Returns:
+        Symmetric matrices [..., C, C] with zero diagonal.
+
+    Raises:
+        ValueError: If there is no pair of conditions, or a pattern is constant over units and so
+            has no correlation.
+    """
+    activity = np.asarray(patterns, dtype=np.float64)
+    if activity.ndim < 2 or activity.shape[-2] < 2:
+        raise ValueError(f"patterns must be [..., C, H] with C >= 2, got {activity.shape}")
+    if metric == "correlation":
+        centred = activity - activity.mean(axis=-1, keepdims=True)
+        norm = np.linalg.norm(centred, axis=-1, keepdims=True)
+        if (norm < 1e-12).any():
+            raise ValueError("a pattern is constant over units: use metric='euclidean'")
+        unit = centred / norm
+        matrix = 1 - unit @ np.swapaxes(unit, -1, -2)
+    elif metric == "euclidean":
+        difference = activity[..., :, None, :] - activity[..., None, :, :]
+        matrix = np.sqrt((difference**2).mean(axis=-1))
+    else:
+        raise ValueError(f"metric must be 'correlation' or 'euclidean', got {metric!r}")
+    diagonal = np.arange(matrix.shape[-1])
+    matrix[..., diagonal, diagonal] = 0.0
+    return np.asarray(np.maximum(matrix, 0.0))
+
+
+def upper(matrix: ArrayLike) -> Array:
+    """Entries above the diagonal, row by row: [..., C, C] -> [..., C (C - 1) / 2]."""
+    square = np.asarray(matrix, dtype=np.float64)
+    rows, columns = np.triu_indices(square.shape[-1], 1)
+    return square[..., rows, columns]
+
+
+def compare(first: ArrayLike, second: ArrayLike, method: Comparison = "spearman") -> float:
+    """How alike two dissimilarity matrices are: correlation of their entries above the diagonal.
+
+    Args:
+        first: Matrix [C, C].
+        second: Matrix [C, C] of the same conditions.
+        method: "spearman", "kendall" (tau-b; better where a model predicts ties) or "pearson".
+    """
+    x, y = upper(first), upper(second)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ValueError(f"both must be [C, C], got {np.shape(first)} and {np.shape(second)}")
+    if method == "spearman":
+        return float(stats.spearmanr(x, y).statistic)
+    if method == "kendall":
+        return float(stats.kendalltau(x, y).statistic)
+    if method == "pearson":
+        return float(np.corrcoef(x, y)[0, 1])
+    raise ValueError(f"method must be 'spearman', 'kendall' or 'pearson', got {method!r}")
+
+
+def agreement(matrices: ArrayLike, method: Comparison = "spearman") -> Array:
+    """Likeness of every pair of members' matrices: [M, C, C] -> [M, M], ones on the diagonal."""
+    stack = np.asarray(matrices, dtype=np.float64)
+    result = np.eye(len(stack))
+    for i in range(len(stack)):
+        for j in range(i):
+            result[i, j] = result[j, i] = compare(stack[i], stack[j], method)
+    return result
+
+
+def to_rsatoolbox(
+    matrices: ArrayLike, conditions: Sequence[str] | None = None, metric: str = "correlation"
+) -> Any:
+    """Dissimilarity matrices as ``rsatoolbox.rdm.RDMs``, one a member.
+
+    Args:
+        matrices: [M, C, C] or [C, C].
+        conditions: Names of the conditions [C].
+        metric: Name of the dissimilarity measure.
+
+    Raises:
+        ImportError: If rsatoolbox is not installed.
+    """
+    try:
+        from rsatoolbox.rdm import RDMs
+    except ImportError as error:
+        raise ImportError(
+            "to_rsatoolbox needs rsatoolbox: pip install 'prefrontal[rsa]'"
+        ) from error
+    stack = np.asarray(matrices, dtype=np.float64)
+    stack = stack[None] if stack.ndim == 2 else stack
+    count = stack.shape[-1]
+    names = [str(i) for i in range(count)] if conditions is None else list(conditions)
+    if len(names) != count:
+        raise ValueError(f"{count} conditions need {count} names, got {len(names)}")
+    return RDMs(
+        upper(stack),
+        dissimilarity_measure=metric,
+        rdm_descriptors={"member": list(range(len(stack)))},
+        pattern_descriptors={"condition": names},
+    )

@@ -12,6 +12,9 @@ from torch import Tensor
 from envs.splits import bands, chequerboard
 from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 
+#: Bands of the gap |p1 - p2| in the split of `CorrelatedBandit`: regret peaks at small gaps, so few
+#: bands would make one half easier.
+GAP_BANDS = 32
 #: Probability of the better arm in the named distributions of `CorrelatedBandit`.
 NAMED = {"easy": 0.9, "medium": 0.75, "hard": 0.6}
 
@@ -177,8 +180,9 @@ class CorrelatedBandit(StationaryBandit):
     `distribution="uniform"`: or `"easy"`, `"medium"`, `"hard"`. `trials=100`: pulls an episode.
 
     ## Task Distribution
-    `uniform`: the gap |p1 - p2| is cut into 8 bands; bands 0, 3, 5, 6 are `train`, bands 1, 2, 4, 7
-    `held_out`. Both halves treat the arms alike and have the same mean and variance of the gap.
+    `uniform`: the gap |p1 - p2| is cut into 32 bands; bands whose number (from 0) has an even count
+    of ones in binary are `train`, the others `held_out`. Both halves treat the arms alike and have
+    the same mean and variance of the gap; the optimal regret differs by 3 %.
     The named distributions consist of two tasks that differ only in the arm, so nothing can be
     held out: `train` and `all` are the same, `held_out` raises a ValueError. To test an agent
     trained on one distribution on another, use `all`.
@@ -216,7 +220,7 @@ class CorrelatedBandit(StationaryBandit):
         check_split(split)
         centred = 2.0 * uniform[:, 0] - 1.0
         if self.distribution == "uniform":
-            gap = bands(centred.abs(), split)
+            gap = bands(centred.abs(), split, GAP_BANDS)
         elif split == "held_out":
             raise ValueError(
                 f"distribution {self.distribution!r} has only two tasks, none is held out: "

@@ -11,20 +11,25 @@ from torch import Tensor
 
 from envs.task import check_split
 
-# Thue-Morse colouring of 8 bands (0 = train, 1 = held out): both colours have the same count, sum
-# and sum of squares of band indices, so that both halves have the same mean and variance.
-THUE_MORSE = (0, 1, 1, 0, 1, 0, 0, 1)
+
+def thue_morse(count: int) -> list[bool]:
+    """Colour ``count`` bands (a power of 2), True for train: band k by the parity of ones in k.
+
+    From 8 bands on, both colours have the same number, sum and sum of squares of band indices.
+    """
+    return [bin(band).count("1") % 2 == 0 for band in range(count)]
 
 
-def bands(uniform: Tensor, split: str) -> Tensor:
-    """Map uniforms in [0, 1) to uniforms over one half of 8 interleaved bands of [0, 1).
+def bands(uniform: Tensor, split: str, count: int = 8) -> Tensor:
+    """Map uniforms in [0, 1) to uniforms over one half of interleaved bands of [0, 1).
 
-    Bands 0, 3, 5, 6 (of width 1/8) are ``train``, bands 1, 2, 4, 7 are ``held_out``. Both halves
-    have mean 1/2 and the same variance as the whole, 1/12.
+    Of 8 bands of width 1/8, bands 0, 3, 5, 6 are ``train`` and bands 1, 2, 4, 7 ``held_out``. Both
+    halves have mean 1/2 and the same variance as the whole, 1/12; so it is for 16, 32 ... bands.
 
     Args:
         uniform: Uniform numbers, any shape.
         split: ``"train"``, ``"held_out"`` or ``"all"`` (the numbers as they are).
+        count: Number of bands, a power of 2 from 8 on.
 
     Returns:
         Numbers in [0, 1), same shape.
@@ -32,18 +37,18 @@ def bands(uniform: Tensor, split: str) -> Tensor:
     check_split(split)
     if split == "all":
         return uniform
-    colour = int(split == "held_out")
-    chosen = [band for band, c in enumerate(THUE_MORSE) if c == colour]
+    train = split == "train"
+    chosen = [band for band, is_train in enumerate(thue_morse(count)) if is_train == train]
     scaled = uniform * len(chosen)
     index = scaled.long().clamp_(max=len(chosen) - 1)
     lower = torch.tensor(chosen, dtype=uniform.dtype, device=uniform.device)[index]
-    return (lower + (scaled - index)) / len(THUE_MORSE)
+    return (lower + (scaled - index)) / count
 
 
-def in_train_bands(value: Tensor) -> Tensor:
+def in_train_bands(value: Tensor, count: int = 8) -> Tensor:
     """Say which values in [0, 1] lie in the ``train`` bands of `bands` (bool, same shape)."""
-    index = (value * len(THUE_MORSE)).long().clamp_(0, len(THUE_MORSE) - 1)
-    return torch.tensor(THUE_MORSE, device=value.device)[index] == 0
+    index = (value * count).long().clamp_(0, count - 1)
+    return torch.tensor(thue_morse(count), device=value.device)[index]
 
 
 def in_train_diamonds(p: Tensor) -> Tensor:

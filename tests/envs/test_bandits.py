@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import envs
+from envs.bandits import GAP_BANDS
 from envs.restless import DRIFT
 from envs.splits import in_train_bands
 
@@ -71,7 +72,7 @@ def test_dependent_arms_sum_to_one_and_the_halves_are_disjoint():
         assert p.sum(1).numpy() == pytest.approx(1.0)
         # In double precision: near the middle, the gap of rounded probabilities may leave its band.
         gap = (p[:, 0].double() - p[:, 1].double()).abs()
-        wrong = (in_train_bands(gap) != (split == "train")).float().mean()
+        wrong = (in_train_bands(gap, GAP_BANDS) != (split == "train")).float().mean()
         assert wrong < 1e-3
         assert (p[:, 0] > 0.5).float().mean() == pytest.approx(0.5, abs=0.03)
 

@@ -18,10 +18,11 @@ def uniforms(*shape: int) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
 
 
-def test_bands_are_disjoint_and_have_equal_mean_and_variance():
-    train, held_out = bands(uniforms(N), "train"), bands(uniforms(N), "held_out")
-    assert in_train_bands(train).all()
-    assert not in_train_bands(held_out).any()
+@pytest.mark.parametrize("count", [8, 32])
+def test_bands_are_disjoint_and_have_equal_mean_and_variance(count):
+    train, held_out = (bands(uniforms(N), split, count) for split in ("train", "held_out"))
+    assert in_train_bands(train, count).all()
+    assert not in_train_bands(held_out, count).any()
     for half in (train, held_out):
         assert half.mean() == pytest.approx(0.5, abs=0.002)  # standard error .0005
         assert half.var() == pytest.approx(1 / 12, abs=0.0005)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.regression import linear_regression
+from analysis.two_step import TwoStepTrials
 
 Array = NDArray[np.float64]
 
@@ -104,3 +105,49 @@ def rpe_regression(rpe: ArrayLike, signals: Mapping[str, ArrayLike]) -> RPERegre
         np.array([[f.p_values(slice(k, k + 1))[0] for k in range(1, count + 1)] for f in fits]),
         np.array([fit.r_squared[0] for fit in fits]),
     )
+
+
+def two_step_signals(
+    trials: TwoStepTrials, common: float = 0.8, learning_rate: float = 0.5, trace: float = 1.0
+) -> dict[str, Array]:
+    """Values and prediction errors of the two systems along recorded choices (Daw et al. 2011).
+
+    Both learn the value of the second state, ``V(s) += alpha (r - V(s))``. The model-based system
+    plans ``Q(a) = common V(s_a) + (1 - common) V(other)``, the model-free one caches ``Q(a) +=
+    alpha (V(s) - Q(a)) + alpha trace (r - V(s))``. They agree on the error at the outcome and
+    differ on the error at the second state, which is where a regression can tell them apart.
+
+    Args:
+        trials: Recorded trials, no second-stage choice.
+        common: Probability of the common transition.
+        learning_rate: alpha, per trial.
+        trace: lambda, how much of the outcome's error reaches the first action.
+
+    Returns:
+        Arrays [M, E, N]: "model-based value" and "model-free value" of the chosen first action,
+        "state value" of the second state reached, "model-based state error" and "model-free state
+        error" (state value minus value of the first action), and "outcome error".
+    """
+    action, reward = np.asarray(trials.first_action), np.asarray(trials.reward, np.float64)
+    state = trials.second_state
+    shape = action.shape
+    values, cached = np.zeros((*shape[:2], 2)), np.zeros((*shape[:2], 2))
+    planned_of, cached_of, value_of = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for n in range(shape[-1]):
+        took, reached = action[..., n, None] == [0, 1], state[..., n, None] == [0, 1]
+        planned = common * values + (1 - common) * values[..., ::-1]
+        planned_of[..., n] = (planned * took).sum(axis=-1)
+        cached_of[..., n] = (cached * took).sum(axis=-1)
+        value_of[..., n] = (values * reached).sum(axis=-1)
+        surprise = (reward[..., n] - value_of[..., n])[..., None]
+        first = (value_of[..., n] - cached_of[..., n])[..., None] + trace * surprise
+        cached = cached + learning_rate * took * first
+        values = values + learning_rate * reached * surprise
+    return {
+        "model-based value": planned_of,
+        "model-free value": cached_of,
+        "state value": value_of,
+        "model-based state error": value_of - planned_of,
+        "model-free state error": value_of - cached_of,
+        "outcome error": reward - value_of,
+    }

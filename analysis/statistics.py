@@ -143,7 +143,10 @@ def curve_interval(
     curves = np.asarray(values, dtype=np.float64)
     if curves.ndim != 2:
         raise ValueError(f"values must be [points, members], got shape {curves.shape}")
-    low, high, _ = _mean_interval(curves[:, :, None], level, resamples, seed)
+    # A few hundred points at a time: a resample of every point is held in memory.
+    parts = np.array_split(curves[:, :, None], max(1, len(curves) // 256))
+    ends = [_mean_interval(part, level, resamples, seed)[:2] for part in parts]
+    low, high = (np.concatenate(end) for end in zip(*ends, strict=True))
     return curves.mean(axis=1), low, high
 
 

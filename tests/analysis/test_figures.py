@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from analysis import figures, figures_behaviour
+from analysis import choice, figures, figures_behaviour, figures_probes, similarity
 from analysis.findings import Finding
 
 RNG = np.random.default_rng(0)
@@ -40,6 +40,21 @@ def _draw_all(folder, members=3):
         ),
         figures_behaviour.hidden_state_pca(
             RNG.normal(size=(10, 20, 5)), probabilities[:, 0], folder / "h.png", title="t"
+        ),
+        figures_probes.matching_figure(
+            choice.matching_law(RNG.integers(0, 2, (members, 9, 40)), np.ones((members, 9, 40))),
+            folder / "i.png",
+        ),
+        figures_probes.history_figure(
+            choice.history_regression(
+                np.stack([action] * members), np.stack([action] * members), 2
+            ),
+            folder / "j.png",
+        ),
+        figures_probes.dissimilarity_figure(
+            {"a": similarity.dissimilarity(RNG.random((4, 9)))},
+            list("abcd"),
+            folder / "k.png",
         ),
     ]
 

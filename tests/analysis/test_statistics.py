@@ -18,7 +18,12 @@ def test_percentile_interval_of_iqm_agrees_with_scipy():
     x = np.random.default_rng(1).normal(size=40)
     ours = interval(x, "iqm")
     theirs = stats.bootstrap(
-        (x,), iqm, n_resamples=10_000, method="percentile", axis=-1, rng=np.random.default_rng(2)
+        (x,),
+        iqm,
+        n_resamples=10_000,
+        method="percentile",
+        axis=-1,
+        random_state=np.random.default_rng(2),
     ).confidence_interval
     assert ours.method == "percentile"
     assert abs(ours.low - theirs.low) < 0.02
@@ -28,7 +33,9 @@ def test_percentile_interval_of_iqm_agrees_with_scipy():
 def test_bootstrap_t_agrees_with_scipy_where_all_methods_agree():
     x = np.random.default_rng(3).normal(size=200)
     ours = interval(x)
-    theirs = stats.bootstrap((x,), np.mean, rng=np.random.default_rng(2)).confidence_interval
+    theirs = stats.bootstrap(
+        (x,), np.mean, random_state=np.random.default_rng(2)
+    ).confidence_interval
     assert ours.value == pytest.approx(x.mean())
     assert abs(ours.low - theirs.low) < 0.01
     assert abs(ours.high - theirs.high) < 0.01

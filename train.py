@@ -43,8 +43,8 @@ def main(arguments: list[str]) -> int:
         for name, experiment in all_experiments().items():
             print(f"{name:28} {experiment.summary}")
         return 0
-    name, env_id, words = parse_run(arguments)
-    conditions, name, description = _defaults(name, env_id)
+    named, env_id, words = parse_run(arguments)
+    conditions, name, description = _defaults(named, env_id)
     chosen = _chosen(conditions, words)
     resumed = _resumed(name, words)
     if resumed is not None:

@@ -50,8 +50,6 @@ class A2CConfig:
         entropy_anneal: Fraction of the run over which the entropy bonus is annealed.
         normalise_advantages: Whether advantages have mean 0 and deviation 1 in each member's batch.
         critic: Baseline of the policy gradient: the agent's `own` value head, or a `privileged` critic that sees the task.
-        expected_rewards: Whether the advantages over the privileged critic use the mean of each reward given task and action
-            in place of the reward that was drawn (the same gradient in expectation, without the noise of the draw).
         critic_units: Hidden units of the privileged critic.
         critic_learning_rate: Step size of the privileged critic (annealed like `learning_rate`).
         passes: Optimiser steps on each batch; above 1 the ratio of policies is clipped (Schulman et al. 2017).
@@ -74,7 +72,6 @@ class A2CConfig:
     entropy_anneal: float = 1.0
     normalise_advantages: bool = False
     critic: Literal["own", "privileged"] = "own"
-    expected_rewards: bool = False
     critic_units: int = 64
     critic_learning_rate: float = 3e-3
     passes: int = 1
@@ -156,9 +153,7 @@ class A2C:
             )
         self.generators = streams["actions"]
         self.envs.reset(seed=seed)
-        self.rollout = Rollout(
-            envs, self.model, batch, self.generators, sighted, config.expected_rewards
-        )
+        self.rollout = Rollout(envs, self.model, batch, self.generators, privileged=sighted)
         self.steps = torch.zeros(len(self.members), dtype=torch.float64)
 
     def update(self) -> dict[str, Tensor]:
@@ -182,7 +177,7 @@ class A2C:
             weight = _weights(trajectory)
 
             # ADVANTAGES
-            own = self._estimate(trajectory, trajectory.rewards, values, discount)
+            own = self._estimate(trajectory, values, discount)
             advantages, critic_loss = own.advantages, None
             if self.critic is not None:
                 advantages, critic_loss = self._fit_critic(trajectory, discount, weight, rate)
@@ -246,11 +241,9 @@ class A2C:
             self.critic.parameters.copy_(state["critic.weights"])
             self.critic.optimiser.set_state(_section(state, "critic.optimiser."))
 
-    def _estimate(
-        self, trajectory: Trajectory, rewards: Tensor, values: Tensor, discount: Tensor
-    ) -> Estimate:
+    def _estimate(self, trajectory: Trajectory, values: Tensor, discount: Tensor) -> Estimate:
         """Advantages and value targets ``[T, P, B]`` from values of the states (one more, if episodes can be cut)."""
-        steps = trajectory.steps
+        steps, rewards = trajectory.steps, trajectory.rewards
         discount_t: Tensor = discount.view(1, -1, 1)
         if trajectory.mask is not None and trajectory.truncated is not None:
             # 1 where the episode goes on after this step; a cut episode gets the value of where it was cut.
@@ -280,12 +273,8 @@ class A2C:
         )
         values, _ = critic.forward(features)  # [P, T * B]
         shape = (trajectory.steps, -1)
-        rewards = trajectory.rewards
-        if self.config.expected_rewards:
-            rewards = trajectory.facts["expected_reward"] - trajectory.facts["optimal_reward"]
-        estimate = self._estimate(
-            trajectory, rewards, values.unflatten(1, shape).transpose(0, 1), discount
-        )
+        baseline = values.unflatten(1, shape).transpose(0, 1)
+        estimate = self._estimate(trajectory, baseline, discount)
         targets = estimate.targets.transpose(0, 1).flatten(1)
         relative = rate.unsqueeze(1).to(features.device) / self.config.learning_rate
         for _ in range(self.config.passes):

@@ -94,6 +94,7 @@ def make_envs(
     num_envs = len(members) * batch
     name = spec.id.rpartition(":")[2]
     find_spec(spec.id)
+    envs: Any
     try:
         if is_native(spec.id):
             envs = gymnasium.make_vec(

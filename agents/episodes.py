@@ -69,7 +69,7 @@ class EpisodeVectorEnv:
         self.steps = int(limit)
         self.single_action_space = env.action_space
         self.num_actions, self._first_action = int(env.action_space.n), int(env.action_space.start)
-        self._base_space = env.observation_space
+        self._base_space: Any = env.observation_space
         size = spaces.flatdim(env.observation_space)
         widths = {"action": self.num_actions, "reward": 1, "time": 1}
         self.input_slices = {"observation": slice(0, size)}
@@ -91,7 +91,7 @@ class EpisodeVectorEnv:
         base = self.input_slices["observation"]
         for row, (env, rng) in enumerate(zip(self.envs, self._seeds, strict=True)):
             observation, _ = env.reset(seed=int(rng.integers(2**31)))
-            self._rows[row, base] = spaces.flatten(self._base_space, observation)
+            self._rows[row, base] = np.asarray(spaces.flatten(self._base_space, observation))
         self._ended = np.zeros(self.num_envs, bool)
         self._cut = np.zeros(self.num_envs, bool)
         self._t = 0
@@ -106,8 +106,8 @@ class EpisodeVectorEnv:
             observation, reward, ended, cut, _ = self.envs[row].step(
                 int(chosen[row]) + self._first_action
             )
-            self._rows[row, self.input_slices["observation"]] = spaces.flatten(
-                self._base_space, observation
+            self._rows[row, self.input_slices["observation"]] = np.asarray(
+                spaces.flatten(self._base_space, observation)
             )
             rewards[row], self._ended[row], self._cut[row] = reward, ended, cut and not ended
         if "action" in self.input_slices:

@@ -142,7 +142,7 @@ class RecurrentNet:
 
     def attach(self, tape: Tape, parameters: Tensor) -> Tensor:
         """The recorded read-outs ``[T, P, O, B]`` as a differentiable function of `parameters`."""
-        return _Recorded.apply(parameters, self, tape)  # type: ignore[no-any-return]
+        return _Recorded.apply(parameters, self, tape)
 
     def backward(self, tape: Tape, d_heads: Tensor) -> Tensor:
         """Back-propagation through time: from ``d loss / d heads [T, P, O, B]`` to ``d loss / d parameters [P, n]``."""
@@ -187,7 +187,7 @@ class _Recorded(torch.autograd.Function):
     def forward(ctx: Any, parameters: Tensor, net: RecurrentNet, tape: Tape) -> Tensor:
         """Returns the read-outs already on the tape."""
         ctx.net, ctx.tape = net, tape
-        return tape.extra["heads"][: tape.used].detach()  # type: ignore[no-any-return]
+        return tape.extra["heads"][: tape.used].detach()
 
     @staticmethod
     def backward(ctx: Any, *d_heads: Tensor) -> tuple[Tensor, None, None]:

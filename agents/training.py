@@ -21,6 +21,7 @@ from torch import Tensor
 from agents.a2c import A2C, A2CConfig, TrainingError
 from agents.environments import EnvironmentSpec, make_envs
 from agents.errors import PrefrontalError
+from agents.metricsfile import MetricsFile
 from agents.networks import NetworkConfig
 from agents.population import Population
 from agents.runfolder import RunFolder
@@ -160,7 +161,9 @@ class _Log:
     """`metrics.csv` (one row a member and report) and TensorBoard events."""
 
     def __init__(self, run: RunFolder, last_update: int | None) -> None:
-        self.run, self.last_update, self.writer, self.file = run, last_update, None, None
+        self.run, self.last_update = run, last_update
+        self.writer: Any = None
+        self.file: MetricsFile | None = None
 
     def __enter__(self) -> _Log:
         return self

@@ -1,0 +1,57 @@
+# prefrontal: `make train` and `make test` do everything on a fresh machine.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXPERIMENT ?= wang2016-bandit
+ARGS ?=
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help install train test lint tensorboard bench reproduce findings clean
+
+help:
+	@echo "make train                      install, train the default experiment, evaluate it"
+	@echo "make test                       install, lint, check types, run the tests"
+	@echo "make install                    install into $(VENV)"
+	@echo "make tensorboard                show the learning curves of all runs"
+	@echo "make bench                      speed against peers, side by side"
+	@echo "make reproduce EXPERIMENT=NAME  train and evaluate the shipped population of an experiment"
+	@echo "make findings                   evaluate all shipped populations and write the README's table"
+
+# Installing again is only needed when what is installed has changed.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
+	$(BIN)/python -m pip install --quiet torch -c constraints.txt
+	$(BIN)/python -m pip install --quiet --editable ".[dev,bench]" -c constraints.txt
+	@touch $@
+
+install: $(VENV)/.installed
+
+train: install
+	$(BIN)/python train.py $(EXPERIMENT) --out runs/$(EXPERIMENT)/latest --fresh $(ARGS)
+	$(BIN)/python evaluate.py runs/$(EXPERIMENT)/latest
+	@echo "figures: runs/$(EXPERIMENT)/latest/evaluation    curves: make tensorboard"
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest
+
+tensorboard: install
+	$(BIN)/tensorboard --logdir runs
+
+bench: install
+	$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+reproduce: install
+	$(BIN)/python -m experiments.reproduce $(EXPERIMENT) $(ARGS)
+
+findings: install
+	$(BIN)/python -m experiments.report
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,100 @@
+"""Restless arms p and 1 - p that drift slowly or fast (Wang et al. 2016, experiment 4).
+
+Published, in words: regret below Thompson sampling that knows the walk with one volatility, UCB (χ = 1) and the best
+Rescorla-Wagner learner with a fixed rate, because the network adapts its learning rate to the volatility. Regret is against the
+arm that is best now, which no agent can know; the ideal observer that infers the volatility is simulated beside it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from agents.reference import UCB, Policy, RestlessBayes, best_fixed_alpha
+from analysis.findings import Finding
+from analysis.statistics import interval
+from experiments.bandit_measures import (
+    curve_figure,
+    reference_regret,
+    regret_by_member,
+    regret_figure,
+    regret_finding,
+)
+from experiments.evaluation import Evaluation
+from experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+
+# What an observer may believe about the standard deviation of a step: the means of the two ranges, or all of them.
+MEAN_DRIFT = {"low": 0.03, "high": 0.2}
+GRID = (0.01, 0.02, 0.03, 0.04, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+
+
+def measure(evaluation: Evaluation) -> Outcome:
+    """Regret at low and high volatility against the three published controls and the ideal observer."""
+    findings: list[Finding] = []
+    figures = curve_figure(evaluation, {})
+    mixed = _paths(evaluation.record(volatility="mixed", episodes=1000)["task.p"][0])
+    learner, _ = best_fixed_alpha(
+        mixed, np.random.default_rng(evaluation.seed), betas=(5.0, 10.0, float("inf")), coupled=True
+    )
+    single = float(np.mean(list(MEAN_DRIFT.values())))
+    ideal = RestlessBayes(sds=GRID, bins=60)
+    for volatility in MEAN_DRIFT:
+        record = evaluation.record(volatility=volatility)
+        paths = _paths(record["task.p"][0])
+        controls: dict[str, Policy] = {
+            "Thompson": RestlessBayes(sds=(single,), sample=True, bins=60),
+            "UCB (χ = 1)": UCB(1.0),
+            "best fixed Rescorla-Wagner": learner,
+        }
+        references = reference_regret([*controls.values(), ideal], paths, evaluation.seed)
+        regret, optimum = regret_by_member(record), references[ideal.name].sum(axis=1).mean()
+        findings.append(
+            regret_finding(
+                f"regret, {volatility} volatility",
+                record,
+                optimum=float(optimum),
+                note="optimum: ideal observer",
+            )
+        )
+        for name, policy in controls.items():
+            theirs = references[policy.name].sum(axis=1).mean()
+            findings.append(
+                Finding.of(
+                    f"{name}'s regret less the agent's, {volatility} volatility", interval(theirs - regret), bar=0.0,
+                    note=f"{policy.name}: {theirs:.2f}",
+                )
+            )  # fmt: skip
+        figures += regret_figure(
+            evaluation,
+            record,
+            references,
+            None,
+            f"regret_{volatility}",
+            f"restless arms, {volatility} volatility",
+        )
+    return Outcome(findings, figures)
+
+
+def _paths(p: np.ndarray) -> np.ndarray:
+    """Probabilities of both arms at every trial ``[E, T, 2]`` from those of the first ``[E, T]``."""
+    return np.stack([p, 1.0 - p], axis=-1)
+
+
+EXPERIMENT = Experiment(
+    name="wang2016-restless-bandit",
+    summary="two drifting arms of low or high volatility against Thompson, UCB and the best fixed learning rate",
+    reference="Wang et al. 2016, arXiv:1611.05763, experiment 4",
+    conditions={
+        "default": Settings(
+            EnvironmentSpec(
+                "envs:prefrontal/RestlessBandit-v0",
+                inputs=("action", "centred_reward", "time"),
+                kwargs={"volatility": "mixed", "trials": 100},
+            ),
+            NetworkConfig(),
+            A2CConfig(learning_rate=1e-2, discount=0.6, entropy_coef=0.1),
+            TrainingConfig(members=1, num_envs=16, total_steps=3_000_000),
+        )
+    },
+    measure=measure,
+)

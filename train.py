@@ -50,11 +50,11 @@ def main(arguments: list[str]) -> int:
     if resumed is not None:
         _, seed, conditions = settings_of(resumed)
         chosen = list(conditions)
-    options = RunOptions(seed=seed) if resumed else RunOptions()
+    options = defaults = RunOptions(seed=seed) if resumed else RunOptions()
     settings = {}
     for condition in chosen:
         settings[condition], options = parse_settings(
-            conditions[condition], options, words, f"train.py {name}", description
+            conditions[condition], defaults, words, f"train.py {name}", description
         )
     if resumed is not None:
         _refuse_changes(resumed, seed, conditions, options.seed, settings)

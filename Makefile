@@ -29,9 +29,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 install: $(VENV)/.installed
 
 train: install
-	$(BIN)/python train.py $(EXPERIMENT) --out runs/$(EXPERIMENT)/latest --fresh $(ARGS)
-	$(BIN)/python evaluate.py runs/$(EXPERIMENT)/latest
-	@echo "figures: runs/$(EXPERIMENT)/latest/evaluation    curves: make tensorboard"
+	out=runs/$(EXPERIMENT)/$$(date +%Y%m%d-%H%M%S) && \
+	$(BIN)/python train.py $(EXPERIMENT) --out $$out $(ARGS) && \
+	$(BIN)/python evaluate.py $$out && \
+	echo "the figures are in $$out/evaluation; 'make tensorboard' shows the curves"
 
 lint: install
 	$(BIN)/ruff check .
@@ -48,9 +49,10 @@ bench: install
 	$(BIN)/python -m benchmarks.throughput $(ARGS)
 
 reproduce: install
-	$(BIN)/python -m experiments.reproduce $(EXPERIMENT) $(ARGS)
+	$(BIN)/python reproduce.py $(EXPERIMENT) $(ARGS)
 
 findings: install
+	for run in pretrained/*/; do $(BIN)/python evaluate.py $$run --no-figures || exit 1; done
 	$(BIN)/python -m experiments.report
 
 clean:

@@ -29,7 +29,7 @@ __all__ = [
 
 def regret_by_member(record: Record) -> np.ndarray:
     """Mean regret of an episode, ``[M]``."""
-    return np.asarray(total_regret(record["regret"]).mean(axis=1))
+    return np.asarray(total_regret(record["regret"]))
 
 
 def reward_by_member(record: Record) -> np.ndarray:

@@ -85,7 +85,7 @@ class Experiment:
         reference: Paper.
         conditions: Settings by condition; a single one is called `default`.
         measure: From an evaluation of trained populations to findings and figures.
-        shipped: Members of the shipped population, where they differ from the default.
+        shipped: Options with which the shipped population was trained.
     """
 
     name: str
@@ -93,4 +93,4 @@ class Experiment:
     reference: str
     conditions: Mapping[str, Settings]
     measure: Callable[[Evaluation], Outcome]
-    shipped: int = 8
+    shipped: tuple[str, ...] = ("--members", "8")

@@ -1,0 +1,134 @@
+"""Command line: train and evaluate the shipped population of an experiment, from nothing.
+
+python reproduce.py wang2016-bandit            # into runs/reproduce/
+python reproduce.py wang2016-bandit --ship     # and into pretrained/
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+import evaluate
+import train
+from agents.runfolder import RunFolder
+from experiments import Experiment, find_experiment
+from experiments.options import OPTIONS
+from experiments.runs import condition_folder, guarded, settings_of
+
+REPORTS = 50  # points of the learning curves that are shipped
+
+
+@dataclass(frozen=True)
+class Options:
+    """Reproduce a shipped population.
+
+    Attributes:
+        experiment: Its name (train.py --list).
+        seed: Seed of the run; the shipped populations have 0.
+        out: Run folder; default runs/reproduce/EXPERIMENT-seedSEED. An unfinished run in it is gone on with.
+        ship: Replace pretrained/EXPERIMENT by what was trained.
+    """
+
+    experiment: Annotated[str, tyro.conf.Positional]
+    seed: int = 0
+    out: Path | None = None
+    ship: bool = False
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
+    options = tyro.cli(Options, args=arguments, prog="reproduce.py", config=OPTIONS)
+    experiment = find_experiment(options.experiment)
+    out = options.out or Path("runs", "reproduce", f"{experiment.name}-seed{options.seed}")
+    if (out / "config.toml").is_file():
+        train.main([experiment.name, "--out", str(out), "--resume"])
+    else:
+        train.main(
+            [experiment.name, *experiment.shipped, "--seed", str(options.seed), "--out", str(out)]
+        )
+    evaluate.main([str(out)])
+    if options.ship:
+        ship(experiment, RunFolder.read(out), Path("pretrained", experiment.name))
+    return 0
+
+
+def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
+    """Copies what is needed of a finished run to `target`, small: weights, settings, thinned curves, findings, a card."""
+    shutil.rmtree(target, ignore_errors=True)
+    _, seed, settings = settings_of(run)
+    command = shlex.join([experiment.name, *experiment.shipped, "--seed", str(seed)])
+    shipped = RunFolder.create(target, run.config(), f"python train.py {command}")
+    with shipped:
+        for condition in settings:
+            source, place = condition_folder(run, condition), condition_folder(shipped, condition)
+            arrays, meta = source.load()
+            place.save({name: arrays[name] for name in ("weights", "steps")}, meta)
+            _thin(source.path / "metrics.csv", place.path / "metrics.csv")
+    shutil.copy(run.path / "versions.json", target / "versions.json")
+    (target / "evaluation").mkdir()
+    for name in ("metrics.json", "findings.md"):
+        shutil.copy(run.path / "evaluation" / name, target / "evaluation" / name)
+    sizes = {c: (s.training.members, s.training.total_steps) for c, s in settings.items()}
+    lines = "\n".join(
+        f"- `{c}`: {m} members, {steps:,} environment steps each" for c, (m, steps) in sizes.items()
+    )
+    findings = (run.path / "evaluation" / "findings.md").read_text()
+    (target / "MODEL_CARD.md").write_text(
+        f"""# {experiment.name}
+
+{experiment.summary[0].upper() + experiment.summary[1:]}. Reference: {experiment.reference}.
+
+Trained {time.strftime("%Y-%m-%d")} with seed {seed} by
+
+```
+python train.py {command}
+```
+
+(`make reproduce EXPERIMENT={experiment.name}` trains and evaluates it again). Conditions:
+
+{lines}
+
+Weights are safetensors, everything else JSON, TOML or CSV: loading runs no code. `metrics.csv` is thinned.
+The settings are in `config.toml`, the versions of the libraries in `versions.json`.
+
+## Findings
+
+`python evaluate.py pretrained/{experiment.name}` (95 % intervals over members):
+
+{findings}
+## Use
+
+```python
+from agents import load
+
+population = load("pretrained/{experiment.name}"{"" if "default" in settings else f', "{next(iter(settings))}"'})
+agent = population[0]
+action, state = agent.predict(observation, state, episode_start)
+```
+
+Small recurrent networks trained on abstract tasks, as models of prefrontal cortex; of no use for anything else.
+"""
+    )
+
+
+def _thin(source: Path, target: Path) -> None:
+    """Copies a metrics file with `REPORTS` reports of it, the last included."""
+    header, *rows = source.read_text().splitlines()
+    updates = sorted({int(row.split(",", 1)[0]) for row in rows})
+    step = max(1, len(updates) // REPORTS)
+    kept = {str(update) for update in updates[::-step]}
+    target.write_text(
+        "\n".join([header, *(row for row in rows if row.split(",", 1)[0] in kept)]) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, sys.argv[1:]))

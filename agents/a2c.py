@@ -1,8 +1,8 @@
 """Recurrent advantage actor-critic: collect → advantages → loss → one step, for a whole population at once.
 
-Wang et al. (2018): the policy is trained by the advantage, the value head by the reward prediction error, through the whole
-episode; the recurrent state carries the fast learning. What lowers the variance of the learning signal is optional, each by
-its own switch: `gae_lambda`, `normalise_advantages`, `critic="privileged"` and `passes`.
+Wang et al. (2018): the policy is trained by the advantage, the value head by the reward prediction error, through the
+whole episode; the recurrent state carries the fast learning. What lowers the variance of the learning signal is
+optional, each by its own switch: `gae_lambda`, `normalise_advantages`, `critic="privileged"` and `passes`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class A2CConfig:
         entropy_coef_final: Weight of the entropy bonus after `entropy_anneal` of the run (annealed).
         entropy_anneal: Fraction of the run over which the entropy bonus is annealed.
         normalise_advantages: Whether advantages have mean 0 and deviation 1 in each member's batch.
-        critic: Baseline of the policy gradient: the agent's `own` value head, or a `privileged` critic that sees the task.
+        critic: Baseline of the policy gradient: the agent's `own` value head, or a `privileged` critic that sees the
+            task.
         critic_units: Hidden units of the privileged critic.
         critic_learning_rate: Step size of the privileged critic (annealed like `learning_rate`).
         passes: Optimiser steps on each batch; above 1 the ratio of policies is clipped (Schulman et al. 2017).
@@ -205,7 +206,7 @@ class A2C:
 
         self.steps += _count(trajectory)
         metrics |= {
-            "return": trajectory.rewards.sum(0).mean(1),
+            "return": trajectory.rewards.transpose(0, 1).flatten(1).sum(1) / self.rollout.batch,
             "rpe_deviation": _masked_deviation(own.targets - values[: trajectory.steps], weight),
             "learning_rate": rate,
             "entropy_coef": entropy_coef,
@@ -267,7 +268,8 @@ class A2C:
     ) -> tuple[Tensor, Tensor]:
         """Advantages over the privileged critic's values, then one step of that critic towards its targets."""
         critic = self.critic
-        assert critic is not None and trajectory.privileged is not None
+        assert critic is not None
+        assert trajectory.privileged is not None
         features = critic.features(
             trajectory.tapes[0].hidden()[: trajectory.steps], trajectory.privileged
         )
@@ -297,7 +299,7 @@ class A2C:
         weight: Tensor,
         entropy_coef: Tensor,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """-advantage · log π + value_coef (target - v)² - entropy_coef · H, mean over each member's steps, summed over members."""
+        """-advantage · log π + value_coef (target - v)² - entropy_coef · H: mean over steps, summed over members."""
         config = self.config
         logits, values = self.model.heads(trajectory.tapes, parameters)
         log_probs = logits[: trajectory.steps].log_softmax(2)  # [T, P, K, B]
@@ -343,7 +345,9 @@ def _weights(trajectory: Trajectory) -> Tensor:
 
 def _mean(x: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean over steps and episodes: ``[T, P, B]`` to ``[P]``."""
-    return (x * weight).mean((0, 2)) if weight.dim() else x.mean((0, 2))
+    weighted = x * weight if weight.dim() else x
+    # Member by member: a sum over two axes at once would be rounded differently for every P.
+    return weighted.transpose(0, 1).flatten(1).mean(1)
 
 
 def _masked_deviation(x: Tensor, weight: Tensor) -> Tensor:

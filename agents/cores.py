@@ -1,14 +1,16 @@
 """Recurrent cores with hand-written forward steps and back-propagation through time.
 
-With one update per rollout, the rollout *is* the forward pass of the loss. A core therefore writes all that its backward
-pass needs into a preallocated `Tape` while the agent acts, and `backward_step` runs over that tape without a second forward
-pass and without an autograd graph. Members of a population are a batch dimension of the same matrix products.
+With one update per rollout, the rollout *is* the forward pass of the loss. A core therefore writes all that its
+backward pass needs into a preallocated `Tape` while the agent acts, and `backward_step` runs over that tape without a
+second forward pass and without an autograd graph. Members of a population are a batch dimension of the same matrix
+products.
 
-Layout is feature-major, ``[T, P, features, B]``: one matrix product a step, no transposition, no allocation. The input of
-step t is the column ``z_t = [x_t; h_{t-1}; 1]``, so that a core has a single weight matrix ``W [P, rows, I + H + 1]``.
+Layout is feature-major, ``[T, P, features, B]``: one matrix product a step, no transposition, no allocation. The
+input of step t is the column ``z_t = [x_t; h_{t-1}; 1]``, so that a core has a single weight matrix ``W [P, rows, I +
+H + 1]``.
 
-``tanh`` is computed as ``2 sigmoid(2x) - 1``, which is several times faster than ``torch.tanh`` on CPUs; the inner factor 2 is
-folded into the weights (`Core.gain`).
+``tanh`` is computed as ``2 sigmoid(2x) - 1``, which is several times faster than ``torch.tanh`` on CPUs; the inner
+factor 2 is folded into the weights (`Core.gain`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ class Tape:
     """The activations of one unrolled core, kept for its backward pass.
 
     Attributes:
-        z: Step inputs ``[T + 1, P, I + H + 1, B]``; row block ``I : I + H`` of slot t holds ``h_{t-1}``, the last row is one.
+        z: Step inputs ``[T + 1, P, I + H + 1, B]``; row block ``I : I + H`` of slot t holds ``h_{t-1}``, the last row
+            is one.
+        pre: Pre-activations of one step, ``[P, rows, B]``.
         gates: Activated gates ``[T, P, rows, B]``.
         delta: Gradient with respect to the pre-activations of one step, ``[P, rows, B]``.
         used: How many of its steps hold a recording (fewer than `steps` where episodes ended early).
@@ -48,7 +52,8 @@ class Tape:
         kind: dict[str, Any] = {"dtype": dtype, "device": device}
         self.z = torch.zeros(steps + 1, members, inputs + hidden + 1, batch, **kind)
         self.z[:, :, -1] = 1.0
-        self.gates = torch.empty(steps, members, core.rows, batch, **kind)
+        self.pre = torch.empty(members, core.rows, batch, **kind)
+        self.gates = _blocks(steps, members, core.rows, batch, kind)
         self.delta = torch.empty(members, core.rows, batch, **kind)
         # Views are made once: making one costs as much as a small product.
         self.z_t = list(self.z)
@@ -65,6 +70,17 @@ class Tape:
         """Hidden states after each step, a view ``[T, P, H, B]``."""
         inputs = self.x_t[0].shape[1]
         return self.z[1:, :, inputs:-1]
+
+
+def _blocks(steps: int, members: int, rows: int, batch: int, kind: dict[str, Any]) -> Tensor:
+    """An empty ``[T, P, rows, B]`` whose blocks ``[rows, B]`` start a multiple of 32 numbers apart.
+
+    A vectorised loop rounds the odd numbers at its end otherwise than the rest. With gaps it ends at the end of a
+    block, and rounds each member alike wherever it stands in the population.
+    """
+    size = rows * batch
+    whole = torch.empty(steps, members, -(-size // 32) * 32, **kind)
+    return whole[:, :, :size].unflatten(2, (rows, batch))
 
 
 class Core(ABC):
@@ -115,7 +131,7 @@ class Core(ABC):
 
     @abstractmethod
     def activate(self, tape: Tape, t: int) -> None:
-        """From pre-activations in ``gates_t[t]`` to the new state in ``h_t[t + 1]``."""
+        """From ``tape.pre`` to the gates in ``gates_t[t]`` and the new state in ``h_t[t + 1]``."""
 
     @abstractmethod
     def prepare_backward(self, tape: Tape) -> None:
@@ -160,7 +176,7 @@ class LSTM(Core):
         """See `Core.allocate`."""
         size = (tape.steps, tape.members, self.hidden_size, tape.batch)
         cell = torch.zeros(size[0] + 1, *size[1:], **kind)
-        squashed = torch.empty(size, **kind)
+        squashed = _blocks(*size, kind)
         tape.extra = {
             "cell": cell,
             "squashed": squashed,
@@ -185,8 +201,7 @@ class LSTM(Core):
 
     def activate(self, tape: Tape, t: int) -> None:
         """See `Core.activate`."""
-        gates = tape.gates_t[t]
-        torch.sigmoid(gates, out=gates)
+        torch.sigmoid(tape.pre, out=tape.gates_t[t])
         i, f, s, o = tape.extra["gate_views"][t]  # g = 2 s - 1
         cell, squashed = tape.extra["cell_t"][t + 1], tape.extra["squashed_t"][t]
         torch.mul(f, tape.extra["cell_t"][t], out=cell)
@@ -198,7 +213,7 @@ class LSTM(Core):
     def prepare_backward(self, tape: Tape) -> None:
         """See `Core.prepare_backward`."""
         x = tape.extra
-        i, f, s, o = tape.gates.unflatten(2, (4, self.hidden_size)).unbind(2)
+        i, _, s, o = tape.gates.unflatten(2, (4, self.hidden_size)).unbind(2)
         if "local" not in x:
             x["local"] = torch.empty_like(tape.gates).unflatten(2, (4, self.hidden_size))
             x["local_c_t"], x["local_o_t"] = list(x["local"][:, :, :3]), list(x["local"][:, :, 3])
@@ -231,8 +246,8 @@ class LSTM(Core):
 class GRU(Core):
     """Gated recurrent unit (Cho et al. 2014; the form of `torch.nn.GRU`).
 
-    ``r, u = σ(·)``, ``n = tanh(a + r b)``, ``h_t = (1 - u) n + u h_{t-1}``, with ``a`` from the input and ``b`` from the state.
-    Rows are ordered r, u, a, b; weights from the state to a, and from the input to b, do not exist.
+    ``r, u = σ(·)``, ``n = tanh(a + r b)``, ``h_t = (1 - u) n + u h_{t-1}``, with ``a`` from the input and ``b`` from
+    the state. Rows are ordered r, u, a, b; weights from the state to a, and from the input to b, do not exist.
     """
 
     blocks = 4
@@ -247,21 +262,24 @@ class GRU(Core):
 
     def allocate(self, tape: Tape, kind: dict[str, Any]) -> None:
         """See `Core.allocate`."""
-        candidate = torch.empty(tape.steps, tape.members, self.hidden_size, tape.batch, **kind)
+        size = 2 * self.hidden_size
+        candidate = _blocks(tape.steps, tape.members, self.hidden_size, tape.batch, kind)
         tape.extra = {
             "candidate": candidate,
             "candidate_t": list(candidate),
+            "pre_views": (tape.pre[:, :size], *tape.pre[:, size:].chunk(2, dim=1)),
+            "sigmoids_t": list(tape.gates[:, :, :size]),
             "gate_views": [g.unflatten(1, (4, self.hidden_size)).unbind(1) for g in tape.gates_t],
             "delta_views": tape.delta.unflatten(1, (4, self.hidden_size)).unbind(1),
         }
 
     def activate(self, tape: Tape, t: int) -> None:
         """See `Core.activate`."""
-        sigmoids = tape.gates_t[t][:, : 2 * self.hidden_size]
-        torch.sigmoid(sigmoids, out=sigmoids)
-        r, u, a, b = tape.extra["gate_views"][t]
+        sigmoids, a, new_b = tape.extra["pre_views"]
+        torch.sigmoid(sigmoids, out=tape.extra["sigmoids_t"][t])
+        r, u, _, b = tape.extra["gate_views"][t]
         n = tape.extra["candidate_t"][t]
-        torch.addcmul(a, r, b, out=n)
+        torch.addcmul(a, r, b.copy_(new_b), out=n)
         torch.sigmoid(n.mul_(2.0), out=n).mul_(2.0).sub_(1.0)
         torch.lerp(n, tape.h_t[t], u, out=tape.h_t[t + 1])
 
@@ -294,8 +312,7 @@ class RNN(Core):
 
     def activate(self, tape: Tape, t: int) -> None:
         """See `Core.activate`."""
-        gate = tape.gates_t[t]
-        torch.sigmoid(gate, out=gate)
+        gate = torch.sigmoid(tape.pre, out=tape.gates_t[t])
         torch.mul(gate, 2.0, out=tape.h_t[t + 1]).sub_(1.0)
 
     def prepare_backward(self, tape: Tape) -> None:

@@ -1,9 +1,9 @@
 """The asymmetric critic: a baseline that sees, in training only, what the agent must infer.
 
-The baseline of a policy gradient may depend on anything but the action (Pinto et al. 2018). A critic that is told the task
-(for a bandit, the arm probabilities) explains away the luck of the draw of tasks, which is most of the variance of the
-learning signal. The agent's own value head, which models the dopamine system's prediction, is trained beside it and is
-what every analysis reads; nothing of this critic is needed or used once training ends.
+The baseline of a policy gradient may depend on anything but the action (Pinto et al. 2018). A critic that is told the
+task (for a bandit, the arm probabilities) explains away the luck of the draw of tasks, which is most of the variance
+of the learning signal. The agent's own value head, which models the dopamine system's prediction, is trained beside
+it and is what every analysis reads; nothing of this critic is needed or used once training ends.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How agents meet environments: by Gymnasium id, as vector environments of tensors.
 
-An environment whose vector class takes ``tensors`` and ``members`` (all of ours do; any user's may) is used as it is. Any
-other Gymnasium id is wrapped by `EpisodeVectorEnv`, which gives it the meta-reinforcement-learning inputs, tensors and
-whole episodes of unequal length.
+An environment whose vector class takes ``tensors`` and ``members`` (all of ours do; any user's may) is used as it is.
+Any other Gymnasium id is wrapped by `EpisodeVectorEnv`, which gives it the meta-reinforcement-learning inputs,
+tensors and whole episodes of unequal length.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class EnvironmentSpec:
 
     Attributes:
         id: Gymnasium id; ``module:id`` imports the module first.
-        inputs: What follows the observation: `action` (one-hot), `reward` or `centred_reward` or `reward_one_hot`, `time`.
+        inputs: What follows the observation: `action` (one-hot), `reward` or `centred_reward` or `reward_one_hot`,
+            `time`.
         kwargs: Parameters of the environment, by name.
         split: Which tasks are trained on: `train`, `held_out` or `all` (ignored where an environment has no splits).
     """

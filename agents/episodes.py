@@ -21,8 +21,9 @@ _INPUTS = ("action", "reward", "time")
 class EpisodeVectorEnv:
     """Episodes of any environment with a flat Box (or Discrete) observation and discrete actions.
 
-    Each row is an environment of its own, seeded from (seed, member, row). A row whose episode has ended keeps returning its
-    last observation, reward 0 and ended flags until `reset`, so a batch of unequal episodes can be masked.
+    Each row is an environment of its own, seeded from (seed, member, row). A row whose episode has ended keeps
+    returning its last observation, reward 0 and ended flags until `reset`, so a batch of unequal episodes can be
+    masked.
 
     Args:
         env_id: Gymnasium id.

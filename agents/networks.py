@@ -1,9 +1,9 @@
 """Actor-critics of a population: parameters ``[P, n]``, one flat vector per member, forward and backward by hand.
 
-`RecurrentNet` is one core with a linear read-out. `ActorCritic` is one of them with two heads (``shared``: policy logits and
-value from the same state, Wang et al. 2018, simulations 1-5) or two of them side by side (``separate``: actor and critic have
-a core each, simulation 6). Losses are plain PyTorch on the heads: `RecurrentNet.attach` puts the recorded heads into the
-autograd graph, and their backward pass is the hand-written back-propagation through time.
+`RecurrentNet` is one core with a linear read-out. `ActorCritic` is one of them with two heads (``shared``: policy
+logits and value from the same state, Wang et al. 2018, simulations 1-5) or two of them side by side (``separate``:
+actor and critic have a core each, simulation 6). Losses are plain PyTorch on the heads: `RecurrentNet.attach` puts
+the recorded heads into the autograd graph, and their backward pass is the hand-written back-propagation through time.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class RecurrentNet:
         device: Where they live.
 
     Attributes:
-        parameters: Flat parameters ``[P, n]``: core weights, read-out weights (with bias), then the learned initial state.
+        parameters: Flat parameters ``[P, n]``: core weights, read-out weights (with bias), then the learned initial
+            state.
     """
 
     def __init__(
@@ -77,8 +78,8 @@ class RecurrentNet:
         self.sizes = [core.rows * core.columns, output_size * (hidden + 1), learned]
         self.parameters = torch.zeros(members, sum(self.sizes), dtype=dtype, device=device)
         gain, mask = core.gain(), core.mask()
-        self._gain = None if gain is None else gain.to(device, dtype)
-        self._mask = None if mask is None else mask.to(device, dtype)
+        scale = gain if mask is None else mask if gain is None else gain * mask
+        self._scale = None if scale is None else scale.to(device, dtype)
         self.refresh()
 
     def initialise(self, member: int, generator: torch.Generator) -> None:
@@ -91,7 +92,11 @@ class RecurrentNet:
         self.refresh()
 
     def split(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Views of a flat ``[P, n]``: core ``[P, rows, columns]``, read-out ``[P, O, H + 1]``, initial ``[P, states, H, 1]``."""
+        """Views of a flat ``[P, n]``: the core, the read-out and the initial state.
+
+        Returns:
+            ``[P, rows, columns]``, ``[P, O, H + 1]`` and ``[P, states, H, 1]``.
+        """
         core, head, initial = flat.split(self.sizes, dim=1)
         states = self.core.states if self.sizes[2] else 0
         return (
@@ -103,7 +108,7 @@ class RecurrentNet:
     def refresh(self) -> None:
         """Recomputes what is derived from the parameters; call it after changing them."""
         weight, head, initial = self.split(self.parameters)
-        self._weight = weight.contiguous() if self._gain is None else weight * self._gain
+        self._weight = weight.contiguous() if self._scale is None else weight * self._scale
         self._head = head.contiguous()
         self._initial = initial.unbind(1)
         inputs, hidden = self.core.input_size, self.config.hidden_size
@@ -130,9 +135,9 @@ class RecurrentNet:
 
     def step(self, tape: Tape, t: int) -> Tensor:
         """One step from the inputs in ``tape.x_t[t]``; returns the read-outs ``[P, O, B]``."""
-        torch.bmm(self._weight, tape.z_t[t], out=tape.gates_t[t])
+        _product(self._weight, tape.z_t[t], tape.pre)
         self.core.activate(tape, t)
-        return torch.bmm(self._head, tape.out_t[t + 1], out=tape.extra["heads_t"][t])
+        return _product(self._head, tape.out_t[t + 1], tape.extra["heads_t"][t])
 
     def unroll(self, tape: Tape) -> None:
         """Repeats all steps on the recorded inputs (after a change of the parameters)."""
@@ -165,19 +170,25 @@ class RecurrentNet:
             direct = core.backward_step(tape, t, dh)
             torch.baddbmm(weight_sum, tape.delta, z_list[t], out=weight_sum)
             torch.baddbmm(head_sum, d_heads_t[t], out_list[t + 1], out=head_sum)
-            torch.bmm(self._recurrent_t, tape.delta, out=dh)
+            _product(self._recurrent_t, tape.delta, dh)
             if direct is not None:
                 dh.add_(direct)
-        if self._gain is not None:
-            weight_sum.mul_(self._gain)
-        if self._mask is not None:
-            weight_sum.mul_(self._mask)
+        if self._scale is not None:
+            weight_sum.mul_(self._scale)
         d_weight.copy_(weight_sum)
         d_head.copy_(head_sum)
         if self.sizes[2]:
             for slot, part in enumerate(core.state_gradient(tape, dh)):
                 d_initial[:, slot, :, 0] = part.sum(-1)
         return gradient
+
+
+def _product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+    """``left [P, m, k] @ right [P, k, B]`` into `out`, rounded alike for every P."""
+    if out.shape[0] == out.shape[2] == 1:  # a lone product of a column is summed in another order
+        pair = torch.bmm(left.expand(2, -1, -1), right.expand(2, -1, -1))
+        return out.copy_(pair[:1])
+    return torch.bmm(left, right, out=out)
 
 
 class _Recorded(torch.autograd.Function):
@@ -267,7 +278,7 @@ class ActorCritic:
             net.unroll(tape)
 
     def heads(self, tapes: list[Tape], parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Recorded logits ``[T, P, K, B]`` and values ``[T, P, B]``; differentiable if `parameters` ``[P, n]`` are given."""
+        """Recorded logits ``[T, P, K, B]`` and values ``[T, P, B]``; differentiable in `parameters`, if given."""
         if parameters is None:
             heads = [tape.extra["heads"][: tape.used] for tape in tapes]
         else:

@@ -1,7 +1,7 @@
 """Optimisers over flat parameters ``[P, n]``: each member its own step, clip and (if wanted) learning rate.
 
-`torch.optim` has one learning rate for a whole tensor and one global gradient norm; members of a population need their own.
-The update rules are those of `torch.optim.Adam` and `torch.optim.RMSprop` (tested to be equal).
+`torch.optim` has one learning rate for a whole tensor and one global gradient norm; members of a population need
+their own. The update rules are those of `torch.optim.Adam` and `torch.optim.RMSprop` (tested to be equal).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Optimiser", "clip_by_norm"]
 
 
 def clip_by_norm(gradient: Tensor, max_norm: float) -> Tensor:
-    """Scales each member's gradient ``[P, n]`` in place to a norm of at most `max_norm`; returns the norms before, ``[P]``."""
+    """Scales each row of ``[P, n]`` in place to norm `max_norm` at most; returns the norms before, ``[P]``."""
     norm = torch.linalg.vector_norm(gradient, dim=1)
     gradient.mul_((max_norm / (norm + 1e-6)).clamp_(max=1.0).unsqueeze(1))
     return norm

@@ -54,8 +54,8 @@ class Rollout:
     """Collects trajectories into preallocated buffers.
 
     Args:
-        envs: A vector environment of tensors with ``members * batch`` rows, blocked by member. It has `steps` (the longest
-            episode) and, if its episodes end at different times, a true `variable_length`.
+        envs: A vector environment of tensors with ``members * batch`` rows, blocked by member. It has `steps` (the
+            longest episode) and, if its episodes end at different times, a true `variable_length`.
         model: The actor-critic.
         batch: Episodes B per member.
         generators: One generator a member, for the actions.

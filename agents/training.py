@@ -8,6 +8,7 @@ hands its metrics and its complete state to the parent after every report. The p
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import multiprocessing
 import time
@@ -236,7 +237,8 @@ class _Worker:
             kind, value = self.pipe.recv()
         except (EOFError, ConnectionResetError) as error:
             raise TrainingError(
-                "a worker process died (killed, or out of memory); run again with --resume to go on from the last checkpoint"
+                "a worker process died (killed, or out of memory); run again with --resume to go on "
+                "from the last checkpoint"
             ) from error
         if kind == "error":
             raise TrainingError(value)
@@ -273,7 +275,7 @@ def _answer(learner: A2C, request: str, argument: Any) -> Any:
 def _shards(job: Job, workers: int) -> Iterator[list[Any]]:
     """The members in `workers` blocks: in this process if there is one block, else in one process each."""
     bounds = [round(index * job.members / workers) for index in range(workers + 1)]
-    blocks = [range(low, high) for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
+    blocks = [range(low, high) for low, high in itertools.pairwise(bounds)]
     if workers == 1:
         yield [_Local(job, blocks[0])]
         return

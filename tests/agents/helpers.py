@@ -1,0 +1,123 @@
+"""What several tests of the learners share: plain PyTorch references, and environments small enough to reason about."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
+from agents.environments import make_envs
+from agents.networks import RecurrentNet
+
+BANDIT = "envs:prefrontal/TwoArmedBandit-v0"
+
+
+def reference_heads(
+    net: RecurrentNet, flat: Tensor, x: Tensor, member: int
+) -> tuple[Tensor, list[Tensor]]:
+    """Read-outs ``[T, O, B]`` and hidden states of one member, step by step in ordinary differentiable PyTorch.
+
+    Args:
+        net: For the shapes only.
+        flat: Parameters ``[P, n]``.
+        x: Inputs ``[T, P, I, B]``.
+        member: Which member.
+    """
+    core, inputs, size = net.core, net.core.input_size, net.config.hidden_size
+    weight, head, initial = (part[member] for part in net.split(flat))
+    w_x, w_h, bias = weight[:, :inputs], weight[:, inputs:-1], weight[:, -1:]
+    batch = x.shape[-1]
+    zero = torch.zeros(size, batch, dtype=flat.dtype)
+    h, c = zero, zero
+    if net.config.learned_initial_state:
+        h = initial[0].expand(size, batch)
+        c = initial[1].expand(size, batch) if core.states == 2 else zero
+    outputs, hidden = [], []
+    for x_t in x[:, member]:
+        if net.config.core == "lstm":
+            i, f, g, o = (w_x @ x_t + w_h @ h + bias).chunk(4)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+        elif net.config.core == "gru":
+            from_x, from_h = (w_x @ x_t).chunk(4), (w_h @ h).chunk(4)
+            b = bias.chunk(4)
+            r, u = ((from_x[k] + from_h[k] + b[k]).sigmoid() for k in (0, 1))
+            n = (from_x[2] + b[2] + r * (from_h[3] + b[3])).tanh()
+            h = (1 - u) * n + u * h
+        elif net.config.core == "rnn":
+            h = (w_x @ x_t + w_h @ h + bias).tanh()
+        else:
+            h = (w_x @ x_t + bias).tanh()
+        hidden.append(h)
+        outputs.append(head[:, :-1] @ h + head[:, -1:])
+    return torch.stack(outputs), hidden
+
+
+def learner(
+    members: list[int] | range = range(1),
+    *,
+    seed: int = 0,
+    batch: int = 4,
+    trials: int = 6,
+    total_steps: int = 2000,
+    inputs: tuple[str, ...] = ("action", "reward", "time"),
+    network: NetworkConfig | None = None,
+    **config: object,
+) -> A2C:
+    """A learner of a short two-armed bandit."""
+    algorithm = A2CConfig(**config)  # type: ignore[arg-type]
+    envs = make_envs(
+        EnvironmentSpec(BANDIT, inputs, {"trials": trials}),
+        members,
+        batch,
+        privileged=algorithm.critic == "privileged",
+    )
+    network = network or NetworkConfig(hidden_size=8)
+    return A2C(envs, network, algorithm, list(members), batch, total_steps, seed)
+
+
+class Countdown(gymnasium.Env):
+    """Episodes of a known length; the observation says how many steps are left.
+
+    The length is drawn from the seed, ``1 + seed % longest``. The reward is the action plus one. An episode of even
+    length ends by termination, one of odd length by truncation.
+    """
+
+    def __init__(self, longest: int = 5, start: int = 0):
+        self.longest = longest
+        self.observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+        self.action_space = spaces.Discrete(3, start=start)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        if seed is not None:
+            self.length = 1 + seed % self.longest
+        self.t = 0
+        return self._observe(), {}
+
+    def _observe(self) -> np.ndarray:
+        return np.array([self.length - self.t, self.length], np.float32)
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        self.t += 1
+        over = self.t >= self.length
+        even = self.length % 2 == 0
+        reward = float(action - self.action_space.start + 1)
+        return self._observe(), reward, over and even, over and not even, {}
+
+
+def register_countdown(longest: int = 5, start: int = 0) -> str:
+    """Registers `Countdown` (once) and returns its id."""
+    env_id = f"tests/Countdown{longest}From{start}-v0"
+    if env_id not in gymnasium.registry:
+        gymnasium.register(
+            env_id,
+            entry_point=Countdown,
+            max_episode_steps=longest + 1,
+            kwargs={"longest": longest, "start": start},
+        )
+    return env_id

@@ -16,6 +16,7 @@ from analysis.statistics import interval
 from experiments.evaluation import Evaluation, Record
 
 __all__ = [
+    "beats",
     "curve_figure",
     "portrait_figures",
     "reference_regret",
@@ -49,20 +50,38 @@ def worst_member(name: str, values: np.ndarray, better: str, **fields: object) -
 
 
 def reference_regret(policies: Sequence[Policy], p: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Regret ``[E, T]`` of each reference policy on the tasks of a record, all with the same noise.
+    """Regret of each reference policy on the tasks of a record, all with the same noise.
 
     Args:
         policies: What to compare with.
-        p: Arm probabilities of each trial ``[E, T, K]``.
+        p: Arm probabilities at each trial ``[M, E, T, K]``.
         seed: Seed of noise and policies.
+
+    Returns:
+        Regret of each trial by the policy's name, ``[M, E, T]``.
     """
-    noise = np.random.default_rng([seed, 1]).random(p.shape[:2])
+    flat = p.reshape(-1, *p.shape[2:])
+    noise = np.random.default_rng([seed, 1]).random(flat.shape[:2])
     return {
-        policy.name: simulate(policy, p, p.shape[1], np.random.default_rng([seed, 2]), noise)[
+        policy.name: simulate(policy, flat, p.shape[2], np.random.default_rng([seed, 2]), noise)[
             "regret"
-        ]
+        ].reshape(p.shape[:3])
         for policy in policies
     }
+
+
+def beats(
+    name: str, references: Mapping[str, np.ndarray], key: str, record: Record, where: str = ""
+) -> Finding:
+    """How much less regret the agent has than a reference policy on the same tasks; the bar is 0."""
+    theirs = total_regret(references[key])
+    difference = np.asarray(theirs) - regret_by_member(record)
+    return Finding.of(
+        f"{name}'s regret less the agent's{where}",
+        interval(difference),
+        bar=0.0,
+        note=f"{key}: {np.mean(theirs):.2f}",
+    )
 
 
 def regret_figure(
@@ -76,7 +95,7 @@ def regret_figure(
     """Cumulative regret against all reference policies."""
     if not evaluation.figures:
         return []
-    curves = {key: regret.mean(axis=0).cumsum() for key, regret in references.items()}
+    curves = {key: regret.mean(axis=(0, 1)).cumsum() for key, regret in references.items()}
     path = evaluation.folder / f"{name}.png"
     return [regret_curves(regret_curve(record["regret"]), curves, path, optimum, title)]
 

@@ -46,19 +46,19 @@ def measure(evaluation: Evaluation) -> Outcome:
                 interval(reward_by_member(held_out)),
             )
         )
-        p, trials = record["task.p"][0], record["action"].shape[2]
+        p, trials = record["task.p"], record["action"].shape[2]
         policies = [
             Thompson(),
             Greedy(),
             UCB(0.2 * 2**0.5, prior=True),
             Gittins(0.99 if trials > 20 else 0.9),
         ]
-        paths = np.repeat(p[:, None], trials, axis=1)
-        ceiling = p.max(axis=1).mean() * trials
+        paths = np.repeat(p[:, :, None], trials, axis=2)
+        ceiling = p.max(axis=2).mean() * trials
         for name, regret in reference_regret(policies, paths, evaluation.seed).items():
             findings.append(
                 Finding(
-                    f"reference, {condition}: {name}", float(ceiling - regret.sum(axis=1).mean())
+                    f"reference, {condition}: {name}", float(ceiling - regret.sum(axis=2).mean())
                 )
             )
     return Outcome(findings, curve_figure(evaluation, {}))

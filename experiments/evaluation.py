@@ -1,7 +1,8 @@
 """Evaluation: frozen weights, recurrent state running, tasks of any split → records that analysis reads.
 
-A record is a dictionary of NumPy arrays ``[M, E, T, ...]`` (members, episodes, steps). All members meet the same tasks with
-the same noise (common random numbers), so differences between them are differences between agents.
+A record is a dictionary of NumPy arrays ``[M, E, T, ...]`` (members, episodes, steps). Tasks and noise depend on the seed and
+the member alone: each member meets tasks of its own, so that intervals over members count the luck of the tasks too, and
+member m of every condition, split or policy meets the same ones (common random numbers).
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class Evaluation:
         spec = replace(population.environment, kwargs=population.environment.kwargs | kwargs)
         members = len(population)
         batch = max(1, min(episodes, _ROWS // members))
-        envs = make_envs(spec, [0] * members, batch, split=split, facts=True)
+        envs = make_envs(spec, population.members, batch, split=split, facts=True)
         envs.reset(seed=self.seed)
         actions = [generator(self.seed, member, "evaluation") for member in population.members]
         rollout = Rollout(envs, population.model, batch, actions, facts=True)

@@ -62,7 +62,10 @@ def measure(evaluation: Evaluation) -> Outcome:
                 bar=(24.0, 26.0), better="near",
             )
         )  # fmt: skip
-    return Outcome(findings, curve_figure(evaluation, {"Bayes-optimal": 75.0 - 1.2215}))
+    return Outcome(
+        findings,
+        curve_figure(evaluation, {"Bayes-optimal": 75.0 - correlated_optimal_regret("uniform")}),
+    )
 
 
 _UNIFORM = Settings(

@@ -8,10 +8,18 @@ import inspect
 import gymnasium
 
 from envs.bandits import BernoulliBandit, CorrelatedBandit, TwoArmedBandit
+from envs.context_bandit import ContextBandit
+from envs.daw import Daw2011TwoStep
+from envs.foraging import Foraging
 from envs.gym import TaskVectorEnv
+from envs.harlow import Harlow
+from envs.harlow_ring import HarlowOneDimensional
 from envs.informative import InformativeArmBandit
 from envs.restless import RestlessBandit, SwitchingBandit
+from envs.reversal import InferredValue, Volatility
+from envs.risky_choice import RiskyChoice
 from envs.task import Task
+from envs.two_step import TwoStep, TwoStepWang2016
 
 #: Every task that has an id, by name. A new task adds one line here.
 TASKS: dict[str, type[Task]] = {
@@ -21,6 +29,16 @@ TASKS: dict[str, type[Task]] = {
     "RestlessBandit": RestlessBandit,
     "BernoulliBandit": BernoulliBandit,
     "SwitchingBandit": SwitchingBandit,
+    "TwoStep": TwoStep,
+    "TwoStepWang2016": TwoStepWang2016,
+    "Daw2011TwoStep": Daw2011TwoStep,
+    "Harlow": Harlow,
+    "HarlowOneDimensional": HarlowOneDimensional,
+    "Foraging": Foraging,
+    "InferredValue": InferredValue,
+    "Volatility": Volatility,
+    "RiskyChoice": RiskyChoice,
+    "ContextBandit": ContextBandit,
 }
 
 

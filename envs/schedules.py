@@ -7,6 +7,8 @@ and half of all schedules are held out: no episode of one half ever occurs in th
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -42,7 +44,7 @@ def first_state(uniform: Tensor, events: Tensor, probability: float, split: str)
             f"nothing can be held out: with {trials} trials and events of probability "
             f"{probability:g} the two halves would differ; use split='all' or more trials"
         )
-    return (events.sum(dim=1) + int(split == "held_out")) % 2
+    return (events.sum(dim=1) + int(split == "held_out")) & 1
 
 
 def switching(first: Tensor, switches: Tensor) -> Tensor:
@@ -52,7 +54,7 @@ def switching(first: Tensor, switches: Tensor) -> Tensor:
         first: ``[n]`` int64, 0 or 1, the state on trial 0.
         switches: ``[n, T - 1]`` bool, whether it changes before trials 1 .. T - 1.
     """
-    return torch.cat([first[:, None], first[:, None] + switches.cumsum(dim=1)], dim=1) % 2
+    return torch.cat([first[:, None], first[:, None] + switches.cumsum(dim=1)], dim=1) & 1
 
 
 def switches_before(states: Tensor, trial: int) -> tuple[Tensor, Tensor]:
@@ -70,6 +72,20 @@ def switches_before(states: Tensor, trial: int) -> tuple[Tensor, Tensor]:
     when = torch.arange(1, trial + 1, device=states.device)
     last = (changed * when).amax(dim=1) if trial else torch.zeros_like(states[:, 0])
     return changed.sum(dim=1), trial - last
+
+
+def normal(uniform: Tensor) -> Tensor:
+    """Make standard normal numbers of as many uniforms in [0, 1) (Box & Muller 1958).
+
+    Args:
+        uniform: ``[..., 2 k]``.
+
+    Returns:
+        ``[..., 2 k]``, independent.
+    """
+    first, second = uniform.unflatten(-1, (2, -1)).unbind(-2)
+    radius, angle = (-2.0 * (1.0 - first).log()).sqrt(), 2.0 * math.pi * second
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=-1)
 
 
 def by_trial(params: Tensor) -> tuple[Tensor, ...]:

@@ -190,6 +190,9 @@ class TwoStep(Task):
             "rare": by_trial(rare * self.num_actions),
             "first": torch.full((n,), CENTRE, device=device),
             "nothing": torch.zeros(n, device=device),
+            # By first action XOR hit: a hit, a miss, and twice nothing for the centre
+            "pays": torch.tensor([self.reward, 1.0 - self.reward, 0.0, 0.0], device=device),
+            "centre": torch.tensor([0.0, 0.0, 1.0], device=device),
         }
         start = state["fixate" if self.fixation else "choose"]
         return state, start.index_select(1, state["first"]).T
@@ -203,7 +206,7 @@ class TwoStep(Task):
         stage = self.stages[index]
         if stage == FIXATION:
             view = state["choose"].index_select(1, state["first"]).T
-            return {**state, "t": t + 1}, view, torch.where(action == CENTRE, 0.0, -1.0)
+            return {**state, "t": t + 1}, view, state["centre"].take(action).sub_(1.0)
         if stage == SECOND:
             first = state["first"]
             after = state["fixate"] if self.fixation else state["choose"]
@@ -215,14 +218,12 @@ class TwoStep(Task):
         if self.compact:
             reward = self._pay(state, trial, action, noise)
         elif self.fixation:
-            reward = torch.where(action == CENTRE, -1.0, 0.0)
+            reward = -state["centre"].take(action)
         return {**state, "t": t + 1, "first": action}, view, reward
 
     def _pay(self, state: State, trial: int, first: Tensor, noise: Tensor) -> Tensor:
         """Pay where the uniform number lies below the probability of the reached state."""
-        pays = torch.where(first == state["hit"][trial], self.reward, 1.0 - self.reward)
-        reward = pays.gt_(noise[0])
-        return reward.mul_(first != CENTRE) if self.fixation else reward
+        return state["pays"].take(first ^ state["hit"][trial]).gt_(noise[0])
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the facts of the step and of its trial; see the class."""
@@ -268,8 +269,7 @@ class TwoStep(Task):
         stage = self.stages[index] if t < self.steps else self.stages[0]
         due = state["nothing"]
         if stage == SECOND:
-            due = torch.where(state["first"] == state["hit"][trial], self.reward, 1.0 - self.reward)
-            due = torch.where(state["first"] == CENTRE, 0.0, due)
+            due = state["pays"].take(state["first"] ^ state["hit"][trial])
         fixed = torch.tensor([[stage, t / self.steps]], dtype=torch.float32, device=due.device)
         shown = torch.stack([1 - good, good, due], dim=1)
         return torch.cat([shown, fixed.expand(len(due), 2)], dim=1)

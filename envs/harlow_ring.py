@@ -1,0 +1,285 @@
+"""Harlow's learning-set task with a gaze that moves along a ring: the one-dimensional version."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs.harlow import LEFT, OBJECTS, RIGHT, check_pairs, draw_pair
+from envs.task import Params, State, Task, check_at_least
+
+RING = 17  # cells
+REACH = 4  # cells seen on either side of the gaze
+OFFSET = 3  # cells from the fixation mark to either object
+FIXATE, CHOOSE = -1, 0  # stages of a trial
+FIXATION_REWARD = 0.2
+FIXATION_CODE = -1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class HarlowOneDimensional(Task):
+    """Harlow's task on a ring: move the gaze to a fixation mark, then to one of two objects.
+
+    ## Description
+    The agent sees part of a ring of 17 cells and moves its gaze along it. A trial begins with a
+    fixation mark; when the gaze reaches it, it gives way to two objects, one on either side. The
+    first object that the gaze reaches is chosen, and the mark is back in its place. One object is
+    good, the other bad, for the whole episode; sides are shuffled on every trial. An agent that has
+    learned to learn is right from trial 2 on.
+
+    ## Action Space
+    `Discrete(2)`: 0 moves the gaze one cell to the left, 1 to the right. With `no_op`
+    `Discrete(3)`, where 2 leaves it where it is.
+
+    ## Observation Space
+    The cell under the gaze and four on either side, 9 numbers from left to right: 0 an empty cell,
+    -1 the fixation mark, k / 2001 in (0, 1) an object (k from 1 to 2000); then the chosen `inputs`.
+
+    ## Starting State
+    The gaze 1, 2 or 3 cells from the mark on either side, each with probability 1/6; two different
+    objects of the split; sides independent and equally probable on every trial.
+
+    ## Reward
+    +.2 on reaching the mark, +1 on reaching the good object, -1 the bad one, else 0.
+
+    ## Episode End
+    Terminates after `max_steps` steps. Never truncates. After `trials` choices nothing happens any
+    more: all cells are empty, and no action makes a difference.
+
+    ## Information
+    `task`: `objects` [2], indices of the good and of the bad object; `side` [trials], where the good
+    one is (0 left, 1 right); `start`, the first place of the gaze, in cells to the right of the
+    mark. Each step: `trial` (of the last trial after its choice); `stage` (-1 towards the mark, 0
+    among objects); `active`, 0 after the last choice; `decision`, whether this step chooses an
+    object; `correct`, whether that is the good one; `optimal_action`, the shortest way to the mark
+    or to the good object (if not `active`, the action taken); `expected_reward` of the step and
+    `optimal_reward`, that of the optimal action. What is lost by detours shows in the number of
+    steps only, so their difference is a regret at decisions alone.
+
+    ## Arguments
+    `trials=6`: choices. `max_steps=250`: steps an episode; 36 are enough for six trials without
+    detours. `no_op=False`: see above.
+
+    ## Task Distribution
+    2,000 objects with equally spaced codes: odd k are `train`, even k `held_out`. `all`: both
+    objects of a pair from all 2,000.
+
+    ## Paper Correspondence
+    Wang et al. 2018, simulation 5, reduced to one dimension as in a public re-implementation
+    (BKHMSI/Meta-RL-Harlow): ring, field of view, offset, rewards, 6 trials, at most 250 steps and
+    1,000 objects are as there; accuracy on trial 2 published for networks and monkeys 97 %, of
+    that re-implementation 94 to 95 %. Different here: two objects are never equal, and the mark has a
+    code that no object has (there the two could be equal, and one object looked like the mark);
+    objects are held out; the episode has a fixed length. `no_op` is as in the paper.
+
+    ## References
+    Harlow HF 1949, The formation of learning sets, Psychological Review 56:51-65. Wang JX et al.
+    2018, Prefrontal cortex as a meta-reinforcement learning system, Nature Neuroscience 21:860-868.
+
+    ## Version History
+    v0: initial version.
+    """
+
+    parameters = ("objects", "side", "start")
+    reward_values = (-1.0, 0.0, FIXATION_REWARD, 1.0)
+    observation_low = (FIXATION_CODE,) * (2 * REACH + 1)
+    observation_high = (1.0,) * (2 * REACH + 1)
+
+    trials: int = 6
+    max_steps: int = 250
+    no_op: bool = False
+
+    def __post_init__(self) -> None:
+        check_at_least("trials", self.trials, 1)
+        check_at_least("max_steps", self.max_steps, 1)
+
+    @property
+    def steps(self) -> int:
+        """Always the largest number of steps."""
+        return self.max_steps
+
+    @property
+    def noise(self) -> int:
+        """None: moves and rewards are certain."""
+        return 0
+
+    @property
+    def num_actions(self) -> int:
+        """Left, right, and perhaps neither."""
+        return 3 if self.no_op else 2
+
+    @property
+    def reward_range(self) -> tuple[float, float]:
+        """Bad or good object."""
+        return -1.0, 1.0
+
+    @property
+    def draws(self) -> int:
+        """Two objects, the first place of the gaze, and a side for every trial."""
+        return 3 + self.trials
+
+    def from_uniform(self, uniform: Tensor, split: str) -> Params:
+        """Make ``{"objects": [n, 2], "side": [n, trials], "start": [n]}``."""
+        place = (uniform[:, 2] * (2 * OFFSET)).long().clamp_(max=2 * OFFSET - 1) - OFFSET
+        return {
+            "objects": draw_pair(uniform[:, :2], split),
+            "side": (uniform[:, 3:] < 0.5).long(),
+            "start": torch.where(place >= 0, place + 1, place),
+        }
+
+    def validate(self, params: Mapping[str, Any]) -> Params:
+        """Accept ``objects`` [num_envs, 2], ``side`` [num_envs, trials], ``start`` [num_envs]."""
+        side, start = ((self.trials,), LEFT, RIGHT), ((), -(RING // 2), RING // 2)
+        return check_pairs(params, side=side, start=start)
+
+    def reset(self, params: Params) -> tuple[State, Tensor]:
+        """Return the state, and what is seen at first."""
+        objects, side = params["objects"], params["side"]
+        n, device = len(side), side.device
+        graph, graphs = _graph(self.trials, self.num_actions), {}
+        for name, table in graph.items():
+            graphs[name] = torch.from_numpy(table).to(device)
+        places = len(graph["trial"])
+        # CODES [4, n] of nothing, the mark, the good and the bad object; k is odd in train
+        k = 2 * (objects % OBJECTS) + 1 + objects // OBJECTS
+        marks = torch.tensor([[0.0], [FIXATION_CODE]], device=device).expand(2, n)
+        codes = torch.cat([marks, k.T / (2 * OBJECTS + 1)])
+        # PER ROW [n, places] which picture, and [n, places x A] which reward, is where
+        here = side[:, graphs["trial"]]
+        chosen = graphs["chosen"]
+        correct = (here[:, :, None] == chosen).float().mul_(2.0).sub_(1.0)
+        reward = torch.where(chosen >= 0, correct, graphs["mark_reward"])
+        place = params["start"] % RING
+        state: State = {
+            "t": 0,
+            "place": place,
+            "next": graphs["next"].flatten(),
+            "reward": reward.flatten(),
+            "reward_at": torch.arange(0, n * chosen.numel(), chosen.numel(), device=device),
+            "picture": (graphs["picture"] + here * RING).flatten(),
+            "picture_at": torch.arange(0, n * places, places, device=device),
+            "pictures": torch.from_numpy(_pictures()).to(device) * n,
+            "codes": codes,
+            "rows": torch.arange(n, device=device),
+            "graph": graphs,
+        }
+        return state, self._see(state, place)
+
+    def _see(self, state: State, place: Tensor) -> Tensor:
+        """Return what is seen, ``[n, 9]``: in every cell of the picture the code of what is there."""
+        picture = state["picture"].take(state["picture_at"] + place)
+        things = state["pictures"].index_select(1, picture)  # thing j of row i: at j n + i of codes
+        return state["codes"].take(things.add_(state["rows"])).T
+
+    def step(
+        self, params: Params, state: State, action: Tensor, noise: Tensor
+    ) -> tuple[State, Tensor, Tensor]:
+        """Move the gaze; see the class."""
+        move = torch.add(action, state["place"], alpha=self.num_actions)
+        place = state["next"].take(move)
+        reward = state["reward"].take(state["reward_at"] + move)
+        return {**state, "t": state["t"] + 1, "place": place}, self._see(state, place), reward
+
+    def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
+        """Return the facts of the step; see the class."""
+        graph, place = state["graph"], state["place"]
+        trial, stage = graph["trial"][place], graph["stage"][place]
+        active = place < len(graph["trial"]) - 1
+        side = params["side"].gather(1, trial[:, None])[:, 0]
+        target = torch.where(stage == FIXATE, 0, torch.where(side == LEFT, -OFFSET, OFFSET))
+        # Cells to the target, the shorter way round the ring, positive to the right
+        ahead = (target - graph["gaze"][place] + RING // 2) % RING - RING // 2
+        optimal = torch.where(active, (ahead > 0).long(), action)
+        chosen = graph["chosen"][place, action]
+        rewards = state["reward"].view(len(place), len(graph["trial"]), self.num_actions)
+        rewards = rewards[torch.arange(len(place), device=place.device), place]
+        return {
+            "trial": trial,
+            "stage": stage,
+            "active": active.long(),
+            "decision": (chosen >= 0).long(),
+            "correct": (chosen == side).long(),
+            "optimal_action": optimal,
+            "expected_reward": rewards.gather(1, action[:, None])[:, 0],
+            "optimal_reward": rewards.gather(1, optimal[:, None])[:, 0],
+        }
+
+    def privileged(self, params: Params, state: State) -> Tensor:
+        """Return trial / trials, stage, gaze / 8, side of the good object, active, t / T, [n, 6]."""
+        graph, place = state["graph"], state["place"]
+        trial = graph["trial"][place]
+        side = 2 * params["side"].gather(1, trial[:, None])[:, 0] - 1
+        active = (place < len(graph["trial"]) - 1).float()
+        time = torch.full_like(active, state["t"] / self.steps)
+        where = graph["gaze"][place] / (RING // 2)
+        return torch.stack(
+            [trial / self.trials, graph["stage"][place], where, side, active, time], 1
+        )
+
+
+@functools.lru_cache
+def _graph(trials: int, actions: int) -> dict[str, np.ndarray]:
+    """Tables of all places an episode can be in: (trial, stage, gaze), and one for "over".
+
+    ``next`` [places, A] is the place an action leads to; ``chosen`` [places, A] the side of the
+    object it chooses (-1: none); ``mark_reward`` [places, A] what it earns at the mark; ``picture``
+    [places] what is seen, where the good object is on the left; ``trial``, ``stage``, ``gaze``.
+    """
+    places = 2 * RING * trials + 1
+    over = places - 1
+    stage_of, trial_of, gaze_of = (np.zeros(places, dtype=np.int64) for _ in range(3))
+    following = np.full((places, actions), over)
+    chosen = np.full((places, actions), -1)
+    mark_reward = np.zeros((places, actions), dtype=np.float32)
+    for place in range(over):
+        trial, rest = divmod(place, 2 * RING)
+        choosing, position = divmod(rest, RING)
+        trial_of[place], stage_of[place] = trial, CHOOSE if choosing else FIXATE
+        gaze_of[place] = (position + RING // 2) % RING - RING // 2
+        for action, move in enumerate((-1, 1, 0)[:actions]):
+            arrived = (position + move) % RING
+            next_trial, next_choosing = trial, choosing
+            if choosing and arrived in (OFFSET, RING - OFFSET):
+                chosen[place, action] = RIGHT if arrived == OFFSET else LEFT
+                next_trial, next_choosing = trial + 1, 0
+            elif not choosing and arrived == 0:
+                mark_reward[place, action], next_choosing = FIXATION_REWARD, 1
+            if next_trial < trials:
+                following[place, action] = next_trial * 2 * RING + next_choosing * RING + arrived
+    trial_of[over], stage_of[over] = trials - 1, CHOOSE
+    # Pictures: 0 nothing; then the mark, objects with the good one left, right; RING gazes each.
+    picture = np.where(stage_of == FIXATE, 0, 2) * RING + gaze_of % RING
+    picture[over] = 4 * RING
+    return {
+        "next": following,
+        "chosen": chosen,
+        "mark_reward": mark_reward,
+        "picture": picture,
+        "trial": trial_of,
+        "stage": stage_of,
+        "gaze": gaze_of,
+    }
+
+
+@functools.lru_cache
+def _pictures() -> np.ndarray:
+    """What is seen in each cell from every gaze, ``[9, 6 x 17]``.
+
+    Things are 0 nothing, 1 the mark, 2 the good and 3 the bad object. Kinds of pictures: the mark
+    (twice, whatever the side), objects with the good one left, right, and nothing (twice).
+    """
+    pictures = np.zeros((2 * REACH + 1, 6, RING), dtype=np.int64)
+    shown = {0: {1: 0}, 1: {1: 0}, 2: {2: -OFFSET, 3: OFFSET}, 3: {2: OFFSET, 3: -OFFSET}}
+    for kind, things in shown.items():
+        for thing, cell in things.items():
+            for gaze in range(RING):
+                seen = (cell - gaze + RING // 2) % RING - RING // 2 + REACH
+                if 0 <= seen <= 2 * REACH:
+                    pictures[seen, kind, gaze] = thing
+    return pictures.reshape(2 * REACH + 1, 6 * RING)

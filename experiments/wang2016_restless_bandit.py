@@ -3,6 +3,11 @@
 Published, in words: regret below Thompson sampling that knows the walk with one volatility, UCB (χ = 1) and the best
 Rescorla-Wagner learner with a fixed rate, because the network adapts its learning rate to the volatility. Regret is against the
 arm that is best now, which no agent can know; the ideal observer that infers the volatility is simulated beside it.
+
+Both arms tell the same, so exploration earns nothing and a small discount is best: with γ .3, normalised advantages and the
+privileged critic, regret was 2.79 / 10.75 at low / high volatility after 3 M steps, without those two 2.77 / 10.92, and with
+γ .6 and plain advantages 2.86 / 10.98 (4, 4 and 8 members), which does not beat a Rescorla-Wagner learner at high volatility
+that knows the arms to be p and 1 - p.
 """
 
 from __future__ import annotations
@@ -32,16 +37,17 @@ def measure(evaluation: Evaluation) -> Outcome:
     findings: list[Finding] = []
     figures = curve_figure(evaluation, {})
     mixed = _paths(evaluation.record(volatility="mixed", episodes=500)["task.p"])
-    learner, _ = best_fixed_alpha(
-        mixed.reshape(-1, *mixed.shape[2:])[:2000],
-        np.random.default_rng(evaluation.seed),
-        betas=(5.0, 10.0, float("inf")),
-    )
-    thompson = RestlessBayes(sds=(float(np.mean(list(MEAN_DRIFT.values()))),), sample=True, bins=60)
+    mixed, rng = mixed.reshape(-1, *mixed.shape[2:])[:2000], np.random.default_rng(evaluation.seed)
+    betas = (5.0, 10.0, float("inf"))
     controls: dict[str, Policy] = {
-        "Thompson": thompson,
+        "Thompson": RestlessBayes(
+            sds=(float(np.mean(list(MEAN_DRIFT.values()))),), sample=True, bins=60
+        ),
         "UCB (χ = 1)": UCB(1.0),
-        "best fixed Rescorla-Wagner": learner,
+        "best fixed Rescorla-Wagner": best_fixed_alpha(mixed, rng, betas=betas)[0],
+        "best fixed Rescorla-Wagner that knows p and 1 - p": best_fixed_alpha(
+            mixed, rng, betas=betas, coupled=True
+        )[0],
     }
     ideal = RestlessBayes(sds=GRID, bins=60)
     for volatility in MEAN_DRIFT:
@@ -81,7 +87,13 @@ EXPERIMENT = Experiment(
                 kwargs={"volatility": "mixed", "trials": 100},
             ),
             NetworkConfig(),
-            A2CConfig(learning_rate=1e-2, discount=0.6, entropy_coef=0.1),
+            A2CConfig(
+                learning_rate=1e-2,
+                discount=0.3,
+                entropy_coef=0.05,
+                normalise_advantages=True,
+                critic="privileged",
+            ),
             TrainingConfig(members=1, num_envs=16, total_steps=3_000_000),
         )
     },

@@ -67,7 +67,7 @@ class AsymmetricCritic:
         learning_rate: float | Tensor,
         clip_norm: float,
     ) -> Tensor:
-        """One optimiser step on the squared error; returns the error per member, ``[P]``.
+        """One optimiser step on the weighted mean squared error; returns that error per member, ``[P]``.
 
         Args:
             features: See `features`.
@@ -77,8 +77,9 @@ class AsymmetricCritic:
             clip_norm: Largest gradient norm per member.
         """
         value, active = self.forward(features)
-        error = (value - targets) * weight
-        d_value = (error * (2.0 / error.shape[1])).unsqueeze(1)  # [P, 1, T * B]
+        error = value - targets
+        weighted = error * weight
+        d_value = (weighted * (2.0 / error.shape[1])).unsqueeze(1)  # [P, 1, T * B]
         gradient = torch.empty_like(self.parameters)
         d_first, d_second = self._split(gradient)
         _, second = self._split(self.parameters)
@@ -88,7 +89,7 @@ class AsymmetricCritic:
         torch.bmm(d_active, features.transpose(1, 2), out=d_first)
         clip_by_norm(gradient, clip_norm)
         self.optimiser.step(self.parameters, gradient, learning_rate)
-        return error.square().mean(1)
+        return (weighted * error).mean(1)
 
     def _split(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         first, second = flat.split([self.units * self.inputs, self.units + 1], dim=1)

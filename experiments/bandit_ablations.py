@@ -8,6 +8,7 @@ must be chance, 16.60. `plain` is A2C as published in form (own value head, one 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from analysis.figures import bars_with_members
 from analysis.findings import Finding
@@ -27,9 +28,13 @@ def measure(evaluation: Evaluation) -> Outcome:
     for condition in evaluation.conditions:
         record = evaluation.record(condition, split="all")
         regrets[condition] = regret_by_member(record)
-        chance = {"bar": (CHANCE - 0.3, CHANCE + 0.3), "better": "near", "published": CHANCE}
+        chance: dict[str, Any] = {
+            "bar": (CHANCE - 0.3, CHANCE + 0.3),
+            "better": "near",
+            "published": CHANCE,
+        }
         findings.append(
-            Finding.of("regret, no-reward (chance)", interval(regrets[condition]), **chance)  # type: ignore[arg-type]
+            Finding.of("regret, no-reward (chance)", interval(regrets[condition]), **chance)
             if condition == "no-reward"
             else regret_finding(f"regret, {condition}", record)
         )
@@ -52,7 +57,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 def _conditions() -> dict[str, Settings]:
     base = BANDIT.conditions["default"]
     full = replace(base, training=replace(base.training, total_steps=3_000_000))
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "full": {},
         "own-critic": {"critic": "own"},
         "one-pass": {"passes": 1},
@@ -70,7 +75,7 @@ def _conditions() -> dict[str, Settings]:
     made = {
         name: replace(full, algorithm=replace(full.algorithm, **change))
         for name, change in changes.items()
-    }  # type: ignore[arg-type]
+    }
     made["no-input-gain"] = replace(full, network=replace(full.network, input_gain=1.0))
     blind = replace(full, environment=replace(full.environment, inputs=("action", "time")))
     made["no-reward"] = replace(blind, training=replace(blind.training, total_steps=500_000))

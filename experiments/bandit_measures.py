@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -49,38 +49,40 @@ def worst_member(name: str, values: np.ndarray, better: str, **fields: object) -
     return Finding(name, value, better=better, **fields)  # type: ignore[arg-type]
 
 
-def reference_regret(policies: Sequence[Policy], p: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def reference_regret(
+    policies: Mapping[str, Policy], p: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
     """Regret of each reference policy on the tasks of a record, all with the same noise.
 
     Args:
-        policies: What to compare with.
+        policies: What to compare with, by the name it is to have.
         p: Arm probabilities at each trial ``[M, E, T, K]``.
         seed: Seed of noise and policies.
 
     Returns:
-        Regret of each trial by the policy's name, ``[M, E, T]``.
+        Regret of each trial by that name, ``[M, E, T]``.
     """
     flat = p.reshape(-1, *p.shape[2:])
     noise = np.random.default_rng([seed, 1]).random(flat.shape[:2])
     return {
-        policy.name: simulate(policy, flat, p.shape[2], np.random.default_rng([seed, 2]), noise)[
+        name: simulate(policy, flat, p.shape[2], np.random.default_rng([seed, 2]), noise)[
             "regret"
         ].reshape(p.shape[:3])
-        for policy in policies
+        for name, policy in policies.items()
     }
 
 
 def beats(
-    name: str, references: Mapping[str, np.ndarray], key: str, record: Record, where: str = ""
+    name: str, theirs: np.ndarray, record: Record, where: str = "", note: str = ""
 ) -> Finding:
-    """How much less regret the agent has than a reference policy on the same tasks; the bar is 0."""
-    theirs = total_regret(references[key])
-    difference = np.asarray(theirs) - regret_by_member(record)
+    """How much less regret the agent has than a reference policy, regret ``[M, E, T]`` on the same tasks; the bar is 0."""
+    total = np.asarray(total_regret(theirs))
+    found = interval(total - regret_by_member(record))
     return Finding.of(
         f"{name}'s regret less the agent's{where}",
-        interval(difference),
+        found,
         bar=0.0,
-        note=f"{key}: {np.mean(theirs):.2f}",
+        note=f"{note or name}: {total.mean():.2f}",
     )
 
 

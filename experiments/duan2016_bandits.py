@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from agents.reference import UCB, Gittins, Greedy, Thompson
+from agents.reference import UCB, Gittins, Greedy, Policy, Thompson
 from analysis.findings import Finding
 from analysis.statistics import interval
 from experiments.bandit_measures import curve_figure, reference_regret, reward_by_member
@@ -46,16 +46,18 @@ def measure(evaluation: Evaluation) -> Outcome:
                 interval(reward_by_member(held_out)),
             )
         )
-        p, trials = record["task.p"], record["action"].shape[2]
+        arms, trials = record["task.p"], record["action"].shape[2]
         policies = [
             Thompson(),
             Greedy(),
             UCB(0.2 * 2**0.5, prior=True),
             Gittins(0.99 if trials > 20 else 0.9),
         ]
-        paths = np.repeat(p[:, :, None], trials, axis=2)
-        ceiling = p.max(axis=2).mean() * trials
-        for name, regret in reference_regret(policies, paths, evaluation.seed).items():
+        paths = np.repeat(arms[:, :, None], trials, axis=2)
+        ceiling = arms.max(axis=2).mean() * trials
+        for name, regret in reference_regret(
+            {p.name: p for p in policies}, paths, evaluation.seed
+        ).items():
             findings.append(
                 Finding(
                     f"reference, {condition}: {name}", float(ceiling - regret.sum(axis=2).mean())

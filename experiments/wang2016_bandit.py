@@ -62,7 +62,7 @@ def measure(evaluation: Evaluation) -> Outcome:
         regret_by_member(held_out) - regret_by_member(everything),
     )
     arms = np.repeat(everything["task.p"][:, :, None], trials, axis=2)
-    references = reference_regret(POLICIES, arms, evaluation.seed)
+    references = reference_regret({p.name: p for p in POLICIES}, arms, evaluation.seed)
     bars = {"bar": 2.1, "goal": 1.95} if trials == 100 else {}
     findings = [
         regret_finding("regret, all tasks", everything, optimum=optimum, **bars),
@@ -81,8 +81,8 @@ def measure(evaluation: Evaluation) -> Outcome:
             better="near",
         ),
         regret_finding("regret, all tasks, greedy actions", greedy, optimum=optimum),
-        beats("Thompson", references, Thompson().name, everything),
-        beats("UCB (χ = 1)", references, UCB(1.0).name, everything),
+        beats("Thompson", references[Thompson().name], everything),
+        beats("UCB (χ = 1)", references[UCB(1.0).name], everything),
         *(
             Finding(f"reference: {name}", float(values.sum(axis=2).mean()), better="lower")
             for name, values in references.items()

@@ -45,23 +45,22 @@ def measure(evaluation: Evaluation) -> Outcome:
         ),
         "UCB (χ = 1)": UCB(1.0),
         "best fixed Rescorla-Wagner": best_fixed_alpha(mixed, rng, betas=betas)[0],
-        "best fixed Rescorla-Wagner that knows p and 1 - p": best_fixed_alpha(
+        "best fixed coupled Rescorla-Wagner": best_fixed_alpha(
             mixed, rng, betas=betas, coupled=True
         )[0],
     }
-    ideal = RestlessBayes(sds=GRID, bins=60)
+    policies = controls | {"ideal observer": RestlessBayes(sds=GRID, bins=60)}
     for volatility in MEAN_DRIFT:
         record = evaluation.record(volatility=volatility)
-        references = reference_regret(
-            [*controls.values(), ideal], _paths(record["task.p"]), evaluation.seed
-        )
-        optimum = float(references[ideal.name].sum(axis=2).mean())
+        references = reference_regret(policies, _paths(record["task.p"]), evaluation.seed)
+        optimum = float(references["ideal observer"].sum(axis=2).mean())
         name, where = f"regret, {volatility} volatility", f", {volatility} volatility"
         findings.append(
             regret_finding(name, record, optimum=optimum, note="optimum: ideal observer")
         )
         findings += [
-            beats(key, references, policy.name, record, where) for key, policy in controls.items()
+            beats(key, references[key], record, where, policy.name)
+            for key, policy in controls.items()
         ]
         title = f"restless arms, {volatility} volatility"
         figures += regret_figure(

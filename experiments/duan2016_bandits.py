@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from agents.reference import UCB, Gittins, Greedy, Policy, Thompson
+from agents.reference import UCB, Gittins, Greedy, Thompson
 from analysis.findings import Finding
 from analysis.statistics import interval
 from experiments.bandit_measures import curve_figure, reference_regret, reward_by_member

@@ -1,0 +1,47 @@
+"""Ours: recurrent A2C, all members in the same matrix products, back-propagation through time by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.peers.common import BANDIT, HIDDEN, INPUTS
+
+
+def play(
+    members: int,
+    num_envs: int,
+    env_id: str = BANDIT,
+    inputs: tuple[str, ...] = INPUTS,
+    **fields: Any,
+) -> Iterator[int]:
+    """Trains `members` agents side by side; see `benchmarks.peers`.
+
+    Args:
+        members: Agents P.
+        num_envs: Episodes per member and update.
+        env_id: What to train on.
+        inputs: What the agent is shown besides the observation.
+        **fields: Arguments of the environment.
+    """
+    import envs  # noqa: F401 (registers the ids)
+    from agents.a2c import A2CConfig
+    from agents.environments import EnvironmentSpec
+    from agents.networks import NetworkConfig
+    from agents.training import Job
+
+    spec = EnvironmentSpec(env_id, inputs=inputs, kwargs=fields, split="all")
+    job = Job(
+        environment=spec,
+        network=NetworkConfig(hidden_size=HIDDEN),
+        algorithm=A2CConfig(),
+        members=members,
+        num_envs=num_envs,
+        total_steps=10**9,
+        seed=0,
+    )
+    learner = job.learner(range(members))
+    steps = int(learner.envs.steps) * num_envs * members
+    while True:
+        learner.update()
+        yield steps

@@ -1,6 +1,6 @@
-"""The table of findings in the README, made from the shipped populations: ``python -m experiments.report``.
+"""The tables in the README, made from the shipped populations and the registry: ``python -m experiments.report``.
 
-Each row is one measured number with its interval over members, taken from ``pretrained/*/evaluation/metrics.json``, which
+Each row of the findings is one measured number with its interval over members, from ``pretrained/*/evaluation/metrics.json``, which
 ``evaluate.py`` writes. Nothing in the table is typed by hand.
 """
 
@@ -13,25 +13,35 @@ from pathlib import Path
 from typing import Any
 
 from analysis.findings import Finding, table
-
-BEGIN, END = "<!-- findings: written by `make findings` -->", "<!-- end of findings -->"
+from envs import TASKS
 
 
 def main(root: Path = Path()) -> int:
-    """Rewrites the table between the marks in ``README.md``."""
+    """Rewrites the tables between the marks in ``README.md``."""
     readme = root / "README.md"
+    shipped = sorted((root / "pretrained").glob("*/evaluation/metrics.json"))
     text = readme.read_text()
-    if BEGIN not in text or END not in text:
-        print(f"error: {readme} has no line {BEGIN}", file=sys.stderr)
-        return 2
-    parts = [
-        _section(path) for path in sorted((root / "pretrained").glob("*/evaluation/metrics.json"))
-    ]
-    body = "\n\n".join([BEGIN, *parts, END])
-    readme.write_text(
-        re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: body, text, flags=re.DOTALL)
-    )
+    for name, body in (
+        ("findings", "\n\n".join(map(_section, shipped))),
+        ("environments", _environments()),
+    ):
+        begin, end = f"<!-- {name}: written by `make findings` -->", f"<!-- end of {name} -->"
+        if begin not in text or end not in text:
+            print(f"error: {readme} has no lines {begin} and {end}", file=sys.stderr)
+            return 2
+        between = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
+        text = between.sub(lambda _, parts=(begin, body, end): "\n\n".join(parts), text)  # type: ignore[misc]
+    readme.write_text(text)
     return 0
+
+
+def _environments() -> str:
+    """Every registered environment with the first line of its docstring."""
+    rows = [
+        f"| `prefrontal/{name}-v0` | {(task.__doc__ or '').strip().splitlines()[0]} |"
+        for name, task in TASKS.items()
+    ]
+    return "\n".join(["| id | task |", "|---|---|", *rows])
 
 
 def _section(path: Path) -> str:

@@ -113,7 +113,9 @@ def make_envs(
             ).unwrapped
         else:
             envs = EpisodeVectorEnv(name, members, batch, spec.inputs, device=device, **spec.kwargs)
-    except (TypeError, ValueError) as error:
+    except ConfigError:
+        raise
+    except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
         raise ConfigError(f"environment {spec.id!r}: {error}") from error
     if not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(

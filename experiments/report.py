@@ -1,7 +1,7 @@
 """The tables in the README, made from the shipped populations and the registry: ``python -m experiments.report``.
 
-Each row of the findings is one measured number with its interval over members, from ``pretrained/*/evaluation/metrics.json``, which
-``evaluate.py`` writes. Nothing in the table is typed by hand.
+Each row of the findings is one measured number with its interval over members, from
+``pretrained/*/evaluation/metrics.json``, which ``evaluate.py`` writes. Nothing in the tables is typed by hand.
 """
 
 from __future__ import annotations

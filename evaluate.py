@@ -16,6 +16,7 @@ import torch
 import tyro
 
 from agents.errors import ConfigError, did_you_mean
+from agents.rollout import Stimulation
 from agents.runfolder import RunFolder
 from analysis.findings import table
 from experiments import find_experiment
@@ -37,6 +38,8 @@ class Options:
         out: Where to write; default RUN/evaluation.
         record: Episodes per member that are written to record.npz and record.csv, step by step.
         no_figures: Write no figures.
+        block: Take this from the prediction error that an actor is given after every reward (actor_reward rpe only).
+        stimulate: Add this to the prediction error after every outcome without a reward (actor_reward rpe only).
     """
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -47,6 +50,8 @@ class Options:
     out: Path | None = None
     record: int = 20
     no_figures: bool = False
+    block: float = 0.0
+    stimulate: float = 0.0
 
 
 def main(arguments: list[str]) -> int:
@@ -72,6 +77,9 @@ def main(arguments: list[str]) -> int:
         folder,
         {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings},
         figures=not options.no_figures,
+        stimulation=Stimulation(-options.block, options.stimulate)
+        if options.block or options.stimulate
+        else None,
     )
     outcome = experiment.measure(evaluation)
     written = list(outcome.figures)

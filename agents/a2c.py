@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from agents.critic import AsymmetricCritic
-from agents.errors import PrefrontalError
+from agents.environments import reward_row
+from agents.errors import ConfigError, PrefrontalError
 from agents.networks import ActorCritic, NetworkConfig
 from agents.optim import Optimiser, clip_by_norm
 from agents.returns import Estimate, gae, n_step
@@ -127,6 +128,11 @@ class A2C:
     ) -> None:
         self.envs, self.config, self.members = envs, config, list(members)
         self.total_steps = total_steps
+        row = None
+        if network.actor_reward == "rpe":
+            _check_rpe(network, config)
+            inputs = [name for name in envs.input_slices if name != "observation"]
+            row = reward_row(inputs, envs.single_observation_space.shape[0], envs.num_actions)
         streams = {
             name: [generator(seed, member, name) for member in self.members]
             for name in ("weights", "actions", "critic")
@@ -137,6 +143,7 @@ class A2C:
             network,
             len(self.members),
             device=device,
+            reward_row=row,
         )
         self.model.initialise(streams["weights"])
         self.optimiser = Optimiser(self.model.parameters, config.optimiser, config.epsilon)
@@ -325,6 +332,16 @@ class A2C:
                 f"the loss of member {names} is not a number at step {int(self.steps.max())}: "
                 "try a smaller --learning-rate (the last checkpoint is kept)"
             )
+
+
+def _check_rpe(network: NetworkConfig, config: A2CConfig) -> None:
+    """Refuses settings with which the actor's prediction errors would not be those of the learning rule."""
+    if config.passes != 1:
+        raise ConfigError('actor_reward "rpe" needs passes = 1: later passes change the critic')
+    if config.discount_final is not None or config.discount != network.rpe_discount:
+        raise ConfigError(
+            f'actor_reward "rpe" needs a constant discount equal to rpe_discount, {network.rpe_discount}'
+        )
 
 
 def _anneal(start: float, end: float, progress: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from agents.episodes import EpisodeVectorEnv
 from agents.errors import ConfigError, did_you_mean
 
-__all__ = ["EnvironmentSpec", "find_spec", "is_native", "make_envs"]
+__all__ = ["EnvironmentSpec", "find_spec", "is_native", "make_envs", "reward_row"]
 
 
 @dataclass(frozen=True)
@@ -122,3 +122,23 @@ def make_envs(
             f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs Discrete"
         )
     return envs
+
+
+def reward_row(inputs: Sequence[str], input_size: int, num_actions: int) -> int:
+    """Which number of an observation is the previous reward, where agents are to be given something in its place.
+
+    Args:
+        inputs: What follows the observation, in order.
+        input_size: Numbers an observation has, with its inputs.
+        num_actions: Actions K, the width of the input "action".
+
+    Raises:
+        ConfigError: If the reward is not among the inputs, or is there in another form too.
+    """
+    if "reward" not in inputs or {"centred_reward", "reward_one_hot"} & set(inputs):
+        raise ConfigError(
+            f'actor_reward "rpe" takes the place of the input "reward": inputs must hold it, and the reward in no '
+            f"other form, not {', '.join(inputs) or 'none'}"
+        )
+    after = list(inputs)[list(inputs).index("reward") + 1 :]
+    return input_size - 1 - sum(num_actions if name == "action" else 1 for name in after)

@@ -30,6 +30,9 @@ class NetworkConfig:
         learned_initial_state: Whether the state at the start of an episode is learned (Wang et al. 2018) or zero.
         input_gain: Factor on the initial input weights of the core; 3 helps where inputs must be bound together.
         forget_bias: Added to the initial bias of the LSTM's forget gate.
+        actor_reward: What the actor is given as its previous reward: the `reward`, or the critic's prediction error
+            `rpe` of it (Wang et al. 2018, simulation 6); the critic is always given the reward.
+        rpe_discount: Discount γ of that prediction error; the same as in the learning rule.
     """
 
     core: Literal["lstm", "gru", "rnn", "none"] = "lstm"
@@ -38,11 +41,17 @@ class NetworkConfig:
     learned_initial_state: bool = False
     input_gain: float = 1.0
     forget_bias: float = 1.0
+    actor_reward: Literal["reward", "rpe"] = "reward"
+    rpe_discount: float = 0.8
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
         if self.hidden_size < 1:
             raise ValueError(f"hidden_size must be at least 1, not {self.hidden_size}")
+        if not 0 <= self.rpe_discount <= 1:
+            raise ValueError(f"rpe_discount must be between 0 and 1, not {self.rpe_discount}")
+        if self.actor_reward == "rpe" and self.layout != "separate":
+            raise ValueError('actor_reward "rpe" needs a critic of its own: layout "separate"')
 
 
 class RecurrentNet:
@@ -216,6 +225,7 @@ class ActorCritic:
         members: Number of members P.
         dtype: Number type.
         device: Where the parameters live.
+        reward_row: Which input is the previous reward, where the actor is given prediction errors in its place.
     """
 
     def __init__(
@@ -226,7 +236,11 @@ class ActorCritic:
         members: int = 1,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        reward_row: int | None = None,
     ) -> None:
+        if (config.actor_reward == "rpe") != (reward_row is not None):
+            raise ValueError('a reward_row goes with actor_reward "rpe", and with nothing else')
+        self.reward_row = reward_row
         self.input_size, self.num_actions, self.config, self.members = (
             input_size,
             num_actions,
@@ -263,14 +277,44 @@ class ActorCritic:
         """Sets the states before the first step (see `RecurrentNet.begin`)."""
         for index, (net, tape) in enumerate(zip(self.nets, tapes, strict=True)):
             net.begin(tape, None if state is None else state[index])
+        if self.reward_row is not None:
+            self.expected(tapes).zero_()  # before an episode nothing is expected
 
-    def step(self, tapes: list[Tape], t: int) -> Tensor:
-        """One step of every net from the inputs on its tape; returns the logits ``[P, K, B]``."""
+    def expected(self, tapes: list[Tape]) -> Tensor:
+        """The value before the first step, ``[P, B]``: what the first prediction error is relative to."""
+        extra = tapes[1].extra
+        if "expected" not in extra:
+            extra["expected"] = torch.zeros_like(extra["heads"][0, :, 0])
+        value: Tensor = extra["expected"]
+        return value
+
+    def step(self, tapes: list[Tape], t: int, stimulation: Tensor | None = None) -> Tensor:
+        """One step of every net from the inputs on its tape; returns the logits ``[P, K, B]``.
+
+        Args:
+            tapes: The tapes, with the inputs of step t.
+            t: Which step.
+            stimulation: Added to the prediction error that the actor is given, ``[P, B]``.
+        """
+        if self.reward_row is not None:
+            self._dopamine(tapes, t, stimulation)
+            return self.nets[0].step(tapes[0], t)
         heads = self.nets[0].step(tapes[0], t)
         if len(self.nets) == 1:
             return heads[:, :-1]
         self.nets[1].step(tapes[1], t)
         return heads
+
+    def _dopamine(self, tapes: list[Tape], t: int, stimulation: Tensor | None) -> None:
+        """Steps the critic, then writes δ_{t-1} = r_{t-1} + γ v_t - v_{t-1} where the actor's input has r_{t-1}."""
+        actor, critic = tapes
+        value = self.nets[1].step(critic, t)[:, 0]
+        before = critic.extra["heads_t"][t - 1][:, 0] if t else self.expected(tapes)
+        delta = torch.sub(critic.x_t[t][:, self.reward_row], before)
+        delta.add_(value, alpha=self.config.rpe_discount)
+        if stimulation is not None:
+            delta.add_(stimulation)
+        actor.x_t[t][:, self.reward_row] = delta
 
     def unroll(self, tapes: list[Tape]) -> None:
         """Repeats all steps on the recorded inputs."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from agents.a2c import A2C, A2CConfig
 from agents.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from agents.config import from_plain, to_plain
-from agents.environments import EnvironmentSpec, make_envs
+from agents.environments import EnvironmentSpec, make_envs, reward_row
 from agents.errors import CheckpointError, did_you_mean
 from agents.networks import ActorCritic, NetworkConfig
 from agents.seeding import generator
@@ -49,7 +49,7 @@ class Population:
     ) -> None:
         self.network, self.environment, self.seed = network, environment, seed
         self.members = list(members) if members is not None else list(range(len(weights)))
-        self.model = ActorCritic(input_size, num_actions, network, len(weights))
+        self.model = _model(environment, input_size, num_actions, network, len(weights))
         if weights.shape != self.model.parameters.shape:
             raise CheckpointError(
                 f"weights have shape {list(weights.shape)}, but this network needs {list(self.model.parameters.shape)}"
@@ -70,7 +70,7 @@ class Population:
         envs = make_envs(spec, range(members), 1)
         size, actions = envs.single_observation_space.shape[0], envs.num_actions
         envs.close()
-        model = ActorCritic(size, actions, network, members)
+        model = _model(spec, size, actions, network, members)
         model.initialise([generator(seed, member, "weights") for member in range(members)])
         return cls(model.parameters, network, spec, size, actions, seed)
 
@@ -141,6 +141,16 @@ class Population:
         save_checkpoint(Path(path) / "checkpoint", {"weights": self.model.parameters}, self.meta())
 
 
+def _model(
+    spec: EnvironmentSpec, input_size: int, num_actions: int, network: NetworkConfig, members: int
+) -> ActorCritic:
+    """The actor-critics, without weights."""
+    row = (
+        reward_row(spec.inputs, input_size, num_actions) if network.actor_reward == "rpe" else None
+    )
+    return ActorCritic(input_size, num_actions, network, members, reward_row=row)
+
+
 class Agent(Population):
     """One member. `predict` makes it usable wherever a Stable-Baselines3 model is."""
 
@@ -201,6 +211,8 @@ class Agent(Population):
             for net, tape in zip(self.model.nets, tapes, strict=True)
             for s in net.core.get_state(tape, 1)
         ]
+        if self.model.reward_row is not None:  # the next prediction error is relative to this value
+            after.append(tapes[1].extra["heads_t"][0])
         return (action[0] if single else action), tuple(s[0].T.numpy().copy() for s in after)
 
     def value(self) -> np.ndarray:
@@ -219,6 +231,9 @@ class Agent(Population):
                 row = torch.from_numpy(np.atleast_2d(next(given)).T.copy()).unsqueeze(0)
                 parts.append(torch.where(keep, row, part))
             net.core.set_state(tape, tuple(parts))
+        if self.model.reward_row is not None:
+            value = torch.from_numpy(np.atleast_2d(next(given)).T.copy())
+            self.model.expected(tapes).copy_(torch.where(keep, value, 0.0))
 
 
 def load(path: Path | str, condition: str | None = None) -> Population:

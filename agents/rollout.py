@@ -13,16 +13,17 @@ import torch
 from torch import Tensor
 
 from agents.cores import Tape
+from agents.errors import ConfigError
 from agents.networks import ActorCritic
 
-__all__ = ["Rollout", "Trajectory"]
+__all__ = ["Rollout", "Stimulation", "Trajectory"]
 
 _NOT_FACTS = ("task", "privileged")
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One episode per environment.
+    """One episode per environment. Its tensors are buffers: they hold until the next one is collected.
 
     Attributes:
         tapes: Activations of the networks, for their backward pass.
@@ -48,6 +49,26 @@ class Trajectory:
     def steps(self) -> int:
         """Steps T of the longest episode."""
         return self.actions.shape[0]
+
+
+@dataclass(frozen=True)
+class Stimulation:
+    """What is added to the prediction error that an actor is given, after some outcomes; no weight changes.
+
+    Attributes:
+        win: Added after a reward above 0 (negative: "block").
+        loss: Added after any other outcome (positive: "stimulate").
+        action: After this action alone; none means after every one.
+    """
+
+    win: float = 0.0
+    loss: float = 0.0
+    action: int | None = None
+
+    def __call__(self, actions: Tensor, rewards: Tensor) -> Tensor:
+        """What to add ``[P, B]`` after these actions and rewards ``[P, B]``."""
+        added = torch.where(rewards > 0, self.win, self.loss)
+        return added if self.action is None else added * (actions == self.action)
 
 
 class Rollout:
@@ -95,12 +116,22 @@ class Rollout:
         self._noise.clamp_(min=1e-20).log_().neg_().log_().neg_()
         return self._noise.to(self.model.device, self.model.dtype)
 
-    def collect(self, deterministic: bool = False) -> Trajectory:
+    def collect(
+        self, deterministic: bool = False, stimulation: Stimulation | None = None
+    ) -> Trajectory:
         """Plays one episode in every environment.
 
         Args:
             deterministic: Whether to take the most probable action in place of drawing from the policy.
+            stimulation: What to add to the prediction errors that the actor is given.
+
+        Raises:
+            ConfigError: If there is something to add, but the actor is given rewards.
         """
+        if stimulation is not None and self.model.reward_row is None:
+            raise ConfigError(
+                'these actors are given rewards; stimulation needs the network option actor_reward "rpe"'
+            )
         model, members, batch = self.model, self.model.members, self.batch
         noise = None if deterministic else self.draw_noise().unbind(1)
         actions, rewards = self.actions.view(self.steps, -1), self.rewards.view(self.steps, -1)
@@ -118,7 +149,10 @@ class Rollout:
                 previous = observation
             for tape in self.tapes:
                 tape.x_t[t].copy_(source)
-            logits = model.step(self.tapes, t)
+            added = None
+            if stimulation is not None and t:
+                added = stimulation(self.actions[t - 1], self.rewards[t - 1])
+            logits = model.step(self.tapes, t, added)
             if t == used:  # only the value after the last step was wanted
                 break
             if self._privileged is not None:

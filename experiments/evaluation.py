@@ -19,7 +19,7 @@ from torch import Tensor
 from agents import Population
 from agents.environments import make_envs
 from agents.returns import next_values, rpe
-from agents.rollout import Rollout, Trajectory
+from agents.rollout import Rollout, Stimulation, Trajectory
 from agents.seeding import generator
 
 __all__ = ["Evaluation", "Record", "write_record"]
@@ -41,6 +41,7 @@ class Evaluation:
         folder: Where figures and records go.
         curves: Metrics of training by condition (arrays ``[U, M]`` by name), if there are any.
         figures: Whether figures are wanted.
+        stimulation: Added to the prediction errors that actors are given, in every record that does not say otherwise.
     """
 
     def __init__(
@@ -53,10 +54,11 @@ class Evaluation:
         folder: Path,
         curves: dict[str, dict[str, np.ndarray]] | None = None,
         figures: bool = True,
+        stimulation: Stimulation | None = None,
     ) -> None:
         self.populations, self.discounts = populations, discounts
         self.split, self.episodes, self.seed, self.folder = split, episodes, seed, folder
-        self.curves, self.figures = curves or {}, figures
+        self.curves, self.figures, self.stimulation = curves or {}, figures, stimulation
         self._cache: dict[tuple[Any, ...], Record] = {}
 
     @property
@@ -72,6 +74,7 @@ class Evaluation:
         episodes: int | None = None,
         deterministic: bool = False,
         hidden: bool = False,
+        stimulation: Stimulation | None = None,
         **kwargs: Any,
     ) -> Record:
         """Lets the members of one condition play, and records what happened.
@@ -82,31 +85,36 @@ class Evaluation:
             episodes: In place of the evaluation's number of episodes per member.
             deterministic: Whether to take the most probable actions.
             hidden: Whether to record observations and hidden states too.
+            stimulation: In place of the evaluation's (the recorded ``rpe`` is the one without it).
             **kwargs: Parameters of the environment that differ from those of training.
 
         Returns:
             ``action``, ``reward``, ``value``, ``rpe`` ``[M, E, T]``, ``policy [M, E, T, K]``, the environment's facts (``trial``,
             ``optimal_action``, ...), ``regret`` where it is defined, and task parameters as ``task.NAME [M, E, ...]``.
         """
-        condition = condition or self.conditions[0]
+        condition, stimulation = (
+            condition or self.conditions[0],
+            stimulation or self.stimulation,
+        )
         key = (
             condition,
             split or self.split,
             episodes or self.episodes,
             deterministic,
             hidden,
+            stimulation,
             *sorted(kwargs.items()),
         )
         if key not in self._cache:
             self._cache[key] = self._play(
                 self.populations[condition], self.discounts[condition], split or self.split,
-                episodes or self.episodes, deterministic, hidden, kwargs,
+                episodes or self.episodes, deterministic, hidden, stimulation, kwargs,
             )  # fmt: skip
         return self._cache[key]
 
     def _play(
         self, population: Population, discount: float, split: str, episodes: int, deterministic: bool, hidden: bool,
-        kwargs: dict[str, Any],
+        stimulation: Stimulation | None, kwargs: dict[str, Any],
     ) -> Record:  # fmt: skip
         spec = replace(population.environment, kwargs=population.environment.kwargs | kwargs)
         members = len(population)
@@ -116,7 +124,7 @@ class Evaluation:
         actions = [generator(self.seed, member, "evaluation") for member in population.members]
         rollout = Rollout(envs, population.model, batch, actions, facts=True)
         parts = [
-            _record(rollout.collect(deterministic), population, discount, hidden)
+            _record(rollout.collect(deterministic, stimulation), population, discount, hidden)
             for _ in range(-(-episodes // batch))
         ]
         envs.close()

@@ -34,6 +34,7 @@ class Finding:
         better: "lower", "higher", or "near" (inside a range; bar and goal are then ranges).
         unit: Unit of the value ("reward/trial"); empty for a pure number.
         note: One line a reader of the table needs.
+        throughout: Whether the whole interval has to meet the bar and the goal, not the value alone.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Finding:
     better: Better = "higher"
     unit: str = ""
     note: str = ""
+    throughout: bool = False
 
     def __post_init__(self) -> None:
         """Check the fields.
@@ -76,13 +78,20 @@ class Finding:
 
     @property
     def met(self) -> bool | None:
-        """Whether the value meets the bar; None without a bar."""
-        return _reached(self.value, self.bar, self.better)
+        """Whether the value (or, `throughout`, its interval) meets the bar; None without a bar."""
+        return self._reached(self.bar)
 
     @property
     def goal_met(self) -> bool | None:
-        """Whether the value meets the goal; None without a goal."""
-        return _reached(self.value, self.goal, self.better)
+        """Whether the value (or, `throughout`, its interval) meets the goal; None without a goal."""
+        return self._reached(self.goal)
+
+    def _reached(self, reference: Reference) -> bool | None:
+        values = [self.value]
+        if self.throughout:
+            values += [end for end in (self.low, self.high) if end is not None]
+        met = [_reached(value, reference, self.better) for value in values]
+        return None if reference is None else all(met)
 
     def to_json(self) -> dict[str, Any]:
         """All fields, ``met`` and ``goal_met`` as JSON values; null where absent or NaN."""
@@ -153,7 +162,7 @@ def _row(finding: Finding) -> list[str]:
         ends,
         _reference(finding.published),
         _reference(finding.optimum),
-        _reference(finding.bar, sign),
+        _reference(finding.bar, sign) + (" throughout" if finding.throughout and sign else ""),
         met,
         _reference(finding.goal, sign),
         finding.note,

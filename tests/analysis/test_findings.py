@@ -80,3 +80,14 @@ def test_numbers_are_short():
 def test_wrong_fields_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         Finding("x", 1.0, **fields)
+
+
+def test_a_bar_that_the_whole_interval_has_to_meet():
+    near = Finding("effect", 0.5, -0.1, 1.1, bar=0.0)
+    assert near.met
+    strict = Finding("effect", 0.5, -0.1, 1.1, bar=0.0, throughout=True)
+    assert strict.met is False
+    assert Finding("effect", 0.5, 0.1, 0.9, bar=0.0, throughout=True).met
+    assert Finding("effect", -0.5, -0.9, -0.1, bar=0.0, better="lower", throughout=True).met
+    assert Finding("effect", 0.5, throughout=True).met is None
+    assert ">= 0.000 throughout" in table([strict])

@@ -105,6 +105,7 @@ class Finding:
             "goal_met": self.goal_met,
             "unit": self.unit,
             "note": self.note,
+            "throughout": self.throughout,
         }
 
 

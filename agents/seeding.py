@@ -24,4 +24,4 @@ def generator_states(generators: list[torch.Generator]) -> torch.Tensor:
 def set_generator_states(generators: list[torch.Generator], states: torch.Tensor) -> None:
     """Restores what `generator_states` returned."""
     for g, state in zip(generators, states, strict=True):
-        g.set_state(state.contiguous())
+        g.set_state(state.cpu().clone())  # PyTorch crashes on a row of a larger tensor

@@ -1,0 +1,211 @@
+"""Records are what was played, tasks are common to conditions, and the bandit findings say what the record says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+
+import evaluate
+import train
+from agents import EnvironmentSpec, Population
+from agents.config import from_plain, to_plain
+from agents.errors import ConfigError
+from agents.oracles import bayes_optimal_regret
+from experiments import Settings, all_experiments, find_experiment
+from experiments.evaluation import Evaluation, write_record
+from experiments.options import RunOptions as Run
+from experiments.options import parse_settings
+from experiments.runs import read_curves, settings_of
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SPEC = EnvironmentSpec(
+    "envs:prefrontal/TwoArmedBandit-v0", inputs=("action", "reward", "time"), kwargs={"trials": 12}
+)
+
+
+def make(
+    tmp_path: Path, members: int = 2, episodes: int = 30, **populations: Population
+) -> Evaluation:
+    made = populations or {"default": Population.create(SPEC, members=members)}
+    return Evaluation(made, dict.fromkeys(made, 0.9), "held_out", episodes, 3, tmp_path)
+
+
+def test_record_is_consistent_with_itself(tmp_path: Path) -> None:
+    record = make(tmp_path).record(hidden=True)
+    assert record["action"].shape == (2, 30, 12)
+    assert record["hidden"].shape == (2, 30, 12, 48)
+    # The inputs of a step are the action and reward of the step before, and nothing at the first.
+    seen = record["observation"]
+    assert not seen[:, :, 0, 1:].any()
+    np.testing.assert_array_equal(seen[:, :, 1:, 1:3].argmax(-1), record["action"][:, :, :-1])
+    np.testing.assert_array_equal(seen[:, :, 1:, 3], record["reward"][:, :, :-1])
+    # Regret and prediction errors follow from their definitions.
+    p = record["task.p"]
+    chosen = np.take_along_axis(p, record["action"].astype(int), axis=2)
+    np.testing.assert_allclose(record["regret"], p.max(-1, keepdims=True) - chosen, atol=1e-6)
+    after = np.concatenate([record["value"][:, :, 1:], np.zeros((2, 30, 1))], axis=2)
+    np.testing.assert_allclose(
+        record["rpe"], record["reward"] + 0.9 * after - record["value"], atol=1e-5
+    )
+    np.testing.assert_allclose(record["policy"].sum(-1), 1, atol=1e-5)
+
+
+def test_actions_follow_the_recorded_policy(tmp_path: Path) -> None:
+    record = make(tmp_path, members=1, episodes=2000).record()
+    expected = record["policy"][..., 1].mean()
+    assert abs(record["action"].mean() - expected) < 4 * np.sqrt(0.25 / record["action"].size)
+    greedy = make(tmp_path, members=1).record(deterministic=True)
+    np.testing.assert_array_equal(greedy["action"], greedy["policy"].argmax(-1))
+
+
+def test_conditions_meet_the_same_tasks_and_members_their_own(tmp_path: Path) -> None:
+    one, two = Population.create(SPEC, members=2), Population.create(SPEC, members=2, seed=5)
+    evaluation = make(tmp_path, a=one, b=two)
+    a, b = evaluation.record("a"), evaluation.record("b")
+    np.testing.assert_array_equal(a["task.p"], b["task.p"])
+    assert not np.array_equal(a["task.p"][0], a["task.p"][1])
+    assert not np.array_equal(a["action"], b["action"])
+
+
+def test_written_record_reads_back(tmp_path: Path) -> None:
+    record = make(tmp_path, episodes=3).record(hidden=True)
+    arrays, table = write_record(record, tmp_path)
+    with np.load(arrays, allow_pickle=False) as stored:
+        assert set(stored) == set(record)
+        np.testing.assert_array_equal(stored["hidden"], record["hidden"])
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 3 * 12
+    last = rows[-1]
+    assert (last["member"], last["episode"], last["step"]) == ("1", "2", "11")
+    assert float(last["reward"]) == record["reward"][1, 2, 11]
+    assert float(last["task.p.1"]) == pytest.approx(record["task.p"][1, 2, 1])
+    assert "hidden.0" not in last
+
+
+def test_every_experiment_has_settings_that_parse_and_survive_toml() -> None:
+    for experiment in all_experiments().values():
+        assert experiment.summary
+        for settings in experiment.conditions.values():
+            parsed, _ = parse_settings(settings, Run(), [], "test", "")
+            given = settings.environment.kwargs
+            assert given.items() <= parsed.environment.kwargs.items(), experiment.name
+            same = replace(parsed, environment=replace(parsed.environment, kwargs=given))
+            assert same == settings, experiment.name
+            toml = tomli_w.dumps(to_plain(parsed))
+            assert from_plain(Settings, tomllib.loads(toml)) == parsed, experiment.name
+
+
+def test_options_reach_environment_and_algorithm() -> None:
+    settings = find_experiment("wang2016-bandit").conditions["default"]
+    words = [
+        "--trials",
+        "7",
+        "--passes",
+        "2",
+        "--inputs",
+        "action",
+        "--hidden-size",
+        "9",
+        "--members",
+        "3",
+    ]
+    parsed, run = parse_settings(settings, Run(), [*words, "--seed", "4"], "test", "")
+    assert parsed.environment.kwargs == {"trials": 7}
+    assert parsed.environment.inputs == ("action",)
+    assert (
+        parsed.algorithm.passes,
+        parsed.network.hidden_size,
+        parsed.training.members,
+        run.seed,
+    ) == (2, 9, 3, 4)
+
+
+def test_unknown_experiment_suggests_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'wang2016-bandit'"):
+        find_experiment("wang2016-bandits")
+
+
+@pytest.fixture(scope="module")
+def bandit_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "bandit"
+    words = [
+        "--total-steps",
+        "6400",
+        "--members",
+        "2",
+        "--workers",
+        "1",
+        "--no-progress",
+        "--out",
+        str(out),
+    ]
+    assert train.main(["wang2016-bandit", *words]) == 0
+    return out
+
+
+def test_bandit_findings(bandit_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert evaluate.main([str(bandit_run), "--episodes", "150", "--json", "--record", "2"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    stored = json.loads((bandit_run / "evaluation" / "metrics.json").read_text())
+    assert printed == stored
+    findings = {f["name"]: f for f in stored["findings"]}
+    regret = findings["regret, all tasks"]
+    assert regret["optimum"] == pytest.approx(bayes_optimal_regret(100))
+    assert regret["met"] is (regret["value"] <= regret["bar"])
+    assert regret["low"] <= regret["value"] <= regret["high"]
+    # Hardly trained, so near chance, and no better than Thompson sampling.
+    assert regret["value"] == pytest.approx(16.6, abs=4)
+    assert findings["Thompson's regret less the agent's"]["met"] is False
+    assert findings["reference: Thompson"]["value"] == pytest.approx(2.79, abs=0.9)
+    for name in ("regret.png", "choices.png", "hidden_states.png", "learning_curve.png"):
+        assert (bandit_run / "evaluation" / name).stat().st_size > 5000
+
+
+def test_same_seed_gives_the_same_findings(
+    bandit_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = []
+    for seed in ("1", "1", "2"):
+        capsys.readouterr()
+        evaluate.main(
+            [
+                str(bandit_run),
+                "--episodes",
+                "40",
+                "--seed",
+                seed,
+                "--json",
+                "--record",
+                "1",
+                "--no-figures",
+            ]
+        )
+        outputs.append(json.loads(capsys.readouterr().out)["findings"][0]["value"])
+    assert outputs[0] == outputs[1] != outputs[2]
+
+
+def test_run_folder_is_complete(bandit_run: Path) -> None:
+    from agents.runfolder import RunFolder
+
+    name, seed, settings = settings_of(RunFolder.read(bandit_run))
+    assert (name, seed) == ("wang2016-bandit", 0)
+    assert settings["default"].training.total_steps == 6400
+    curves = read_curves(bandit_run / "metrics.csv")
+    assert curves["steps"][-1].tolist() == [6400, 6400]
+    assert curves["return"].shape == curves["steps"].shape
+    assert list(bandit_run.glob("events.out.tfevents.*"))
+    for file in ("config.toml", "versions.json", "command.txt", "checkpoint/checkpoint.json"):
+        assert (bandit_run / file).is_file()

@@ -1,0 +1,77 @@
+"""Shipping a run, and the README's tables made from what is shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evaluate
+import reproduce
+import train
+from agents import load
+from agents.runfolder import RunFolder
+from experiments import find_experiment, report
+from experiments.runs import read_curves
+
+WORDS = [
+    "--total-steps",
+    "64000",
+    "--num-envs",
+    "4",
+    "--members",
+    "2",
+    "--workers",
+    "1",
+    "--no-progress",
+]
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    experiment = find_experiment("wang2016-informative-arm")
+    train.main([experiment.name, *WORDS, "--out", "run"])
+    evaluate.main(["run", "--episodes", "20", "--record", "1", "--no-figures"])
+    reproduce.ship(experiment, RunFolder.read("run"), Path("pretrained", experiment.name))
+    return tmp_path
+
+
+def test_shipped_population_is_the_trained_one(shipped: Path) -> None:
+    ours, theirs = load("run"), load("pretrained/wang2016-informative-arm")
+    assert len(theirs) == 2
+    np.testing.assert_array_equal(ours.model.parameters, theirs.model.parameters)
+    target = shipped / "pretrained" / "wang2016-informative-arm"
+    assert "python train.py wang2016-informative-arm" in (target / "MODEL_CARD.md").read_text()
+    assert sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) < 500_000
+    full, thin = read_curves(Path("run/metrics.csv")), read_curves(target / "metrics.csv")
+    assert len(thin["steps"]) <= 2 * reproduce.REPORTS < len(full["steps"])
+    assert thin["steps"][-1].tolist() == full["steps"][-1].tolist()
+    # It is a run folder like any other.
+    assert evaluate.main([str(target), "--episodes", "5", "--record", "1", "--no-figures"]) == 0
+
+
+def test_readme_tables(shipped: Path) -> None:
+    marks = [
+        f"<!-- {n}: written by `make findings` -->\nold\n<!-- end of {n} -->"
+        for n in ("findings", "environments")
+    ]
+    Path("README.md").write_text("before\n" + "\n".join(marks) + "\nafter\n")
+    assert report.main() == 0
+    text = Path("README.md").read_text()
+    assert "old" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "return, sampled" in text
+    assert "`prefrontal/TwoArmedBandit-v0`" in text
+    assert report.main() == 0
+    assert Path("README.md").read_text() == text
+
+
+def test_readme_without_marks_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "README.md").write_text("nothing here")
+    assert report.main(tmp_path) == 2
+    assert "no lines" in capsys.readouterr().err

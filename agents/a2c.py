@@ -87,9 +87,12 @@ class A2CConfig:
                 raise ValueError(f"{name} must be between 0 and 1, not {value}")
         for name in (
             "learning_rate",
+            "epsilon",
             "clip_norm",
             "discount_anneal",
             "entropy_anneal",
+            "critic_units",
+            "critic_learning_rate",
             "clip_ratio",
         ):
             if not getattr(self, name) > 0:
@@ -151,7 +154,7 @@ class A2C:
         sighted = config.critic == "privileged"
         if sighted:
             if not envs.privileged_size:
-                raise ValueError('critic="privileged" needs an environment that can show its task')
+                raise ConfigError('critic="privileged" needs an environment that can show its task')
             self.critic = AsymmetricCritic(
                 network.hidden_size,
                 envs.privileged_size,
@@ -213,7 +216,7 @@ class A2C:
 
         self.steps += _count(trajectory)
         metrics |= {
-            "return": trajectory.rewards.transpose(0, 1).flatten(1).sum(1) / self.rollout.batch,
+            "return": _by_member(trajectory.rewards).double().sum(1) / self.rollout.batch,
             "rpe_deviation": _masked_deviation(own.targets - values[: trajectory.steps], weight),
             "learning_rate": rate,
             "entropy_coef": entropy_coef,
@@ -290,7 +293,7 @@ class A2C:
             error = critic.fit(
                 features,
                 targets,
-                weight.transpose(0, 1).flatten(1) if weight.dim() else 1.0,
+                _by_member(weight) * targets.shape[1] if weight.dim() else 1.0,
                 relative * self.config.critic_learning_rate,
                 self.config.clip_norm,
             )
@@ -354,17 +357,23 @@ def _log_prob(logits: Tensor, actions: Tensor) -> Tensor:
 
 
 def _weights(trajectory: Trajectory) -> Tensor:
-    """Weights ``[T, P, B]`` of mean 1 per member over the steps that count; the number 1 if all do."""
+    """Weights ``[T, P, B]`` of sum 1 per member over the steps that count; the number 1 if all do."""
     if trajectory.mask is None:
         return torch.ones((), dtype=trajectory.rewards.dtype, device=trajectory.rewards.device)
-    return trajectory.mask / trajectory.mask.mean((0, 2), keepdim=True)
+    return trajectory.mask / trajectory.mask.sum((0, 2), keepdim=True)
 
 
 def _mean(x: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean over steps and episodes: ``[T, P, B]`` to ``[P]``."""
-    weighted = x * weight if weight.dim() else x
-    # Member by member: a sum over two axes at once would be rounded differently for every P.
-    return weighted.transpose(0, 1).flatten(1).mean(1)
+    if not weight.dim():
+        return _by_member(x).mean(1)
+    # In double precision, because how many steps there are depends on the longest episode of all members.
+    return _by_member(x * weight).double().sum(1).to(x.dtype)
+
+
+def _by_member(x: Tensor) -> Tensor:
+    """``[T, P, B]`` as ``[P, T * B]``: sums over two axes at once, or over gaps, are rounded differently for every P."""
+    return x.transpose(0, 1).contiguous().flatten(1)
 
 
 def _masked_deviation(x: Tensor, weight: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ What was learned about learning this task (regret with sampled actions, all task
 - A critic that sees the arm probabilities in training (`critic="privileged"`) explains away the luck of the draw of tasks.
 - Four clipped passes over each batch (`passes=4`) give four times the updates per step; they help only with that critic.
 - The curve wanders by ±.2 until the learning rate has gone: judge a setting at the end of its schedule, not on the way.
-- 6 M steps with γ to .97 gave 2.09 (2.05 to 2.14, 4 members), with γ to .99 2.30; 12 M steps with γ to .98 gave 1.99 (1.92 to 2.04).
+- 6 M steps with γ to .97 gave 2.09 (2.05 to 2.14, 4 members), with γ to .99 2.30; 12 M steps with γ to .98 gave 1.99
+  (1.92 to 2.04).
 - Rewards replaced by their expectation in the advantages (no noise of the draw) were no better than sampled ones: 2.37
   against 2.48 in 6 M steps of one pass, and 2.39 against 2.24 after 4 of 6 M steps of four passes (4 members each).
 """

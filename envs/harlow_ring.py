@@ -76,7 +76,8 @@ class HarlowOneDimensional(Task):
     1,000 objects are as there; accuracy on trial 2 published for networks and monkeys 97 %, of
     that re-implementation 94 to 95 %. Different here: two objects are never equal, and the mark has a
     code that no object has (there the two could be equal, and one object looked like the mark);
-    objects are held out; the episode has a fixed length. `no_op` is as in the paper.
+    objects are held out; the episode has a fixed length. `no_op` is as in the paper. Optimal return
+    6.2 (six marks, 0 for the first choice, 1 for each of the others).
 
     ## References
     Harlow HF 1949, The formation of learning sets, Psychological Review 56:51-65. Wang JX et al.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from agents.a2c import A2C, A2CConfig
 from agents.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from agents.config import from_plain, to_plain
+from agents.cores import Tape
 from agents.environments import EnvironmentSpec, make_envs, reward_row
 from agents.errors import CheckpointError, did_you_mean
 from agents.networks import ActorCritic, NetworkConfig
@@ -22,6 +24,18 @@ from agents.seeding import generator
 __all__ = ["Agent", "Population", "load"]
 
 KIND = "recurrent-a2c"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `load` needs besides the weights; see `Population`."""
+
+    network: NetworkConfig
+    environment: EnvironmentSpec
+    input_size: int
+    num_actions: int
+    seed: int
+    members: tuple[int, ...]
 
 
 class Population:
@@ -50,6 +64,8 @@ class Population:
         self.network, self.environment, self.seed = network, environment, seed
         self.members = list(members) if members is not None else list(range(len(weights)))
         self.model = _model(environment, input_size, num_actions, network, len(weights))
+        if len(self.members) != len(weights):
+            raise CheckpointError(f"{len(self.members)} members cannot have {len(weights)} weights")
         if weights.shape != self.model.parameters.shape:
             raise CheckpointError(
                 f"weights have shape {list(weights.shape)}, but this network needs {list(self.model.parameters.shape)}"
@@ -99,6 +115,8 @@ class Population:
     ) -> dict[str, np.ndarray]:
         """Trains all members on their environment with recurrent A2C (a fresh optimiser; schedules span `total_steps`).
 
+        With one thread (``torch.set_num_threads(1)``, also the fastest) fresh agents learn what `train.py` gives, bit by bit.
+
         Args:
             total_steps: Environment steps per member.
             config: Hyper-parameters.
@@ -106,7 +124,12 @@ class Population:
 
         Returns:
             Metrics by name, ``[updates, P]``.
+
+        Raises:
+            ValueError: If `total_steps` is below 1.
         """
+        if total_steps < 1:
+            raise ValueError(f"total_steps must be at least 1, not {total_steps}")
         config = config or A2CConfig()
         envs = make_envs(
             self.environment, self.members, num_envs, privileged=config.critic == "privileged"
@@ -118,23 +141,15 @@ class Population:
             rows.append(learner.update())
         envs.close()
         self.model.set_parameters(learner.model.parameters)
-        return (
-            {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
-            if rows
-            else {}
-        )
+        return {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
 
     def meta(self) -> dict[str, Any]:
         """What `load` needs besides the weights."""
-        return {
-            "kind": KIND,
-            "network": to_plain(self.network),
-            "environment": to_plain(self.environment),
-            "input_size": self.model.input_size,
-            "num_actions": self.model.num_actions,
-            "seed": self.seed,
-            "members": self.members,
-        }
+        size, actions = self.model.input_size, self.model.num_actions
+        description = Description(
+            self.network, self.environment, size, actions, self.seed, tuple(self.members)
+        )
+        return {"kind": KIND, **to_plain(description)}
 
     def save(self, path: Path | str) -> None:
         """Writes the weights (safetensors) and their description (JSON) to ``path/checkpoint``; see `load`."""
@@ -156,7 +171,7 @@ class Agent(Population):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._tapes: dict[int, Any] = {}
+        self._tapes: list[Tape] = []
         self.set_random_seed(0)
 
     def set_random_seed(self, seed: int) -> None:
@@ -183,7 +198,7 @@ class Agent(Population):
             Actions (a 0-d array for one observation, else ``[n]``) and the state, arrays ``[n, H]``.
 
         Raises:
-            ValueError: If the observation has the wrong size.
+            ValueError: If the observation has the wrong size, or the state is of another number of rows.
         """
         array = np.asarray(observation, dtype=np.float32)
         single, rows = array.ndim == 1, np.atleast_2d(array)
@@ -193,12 +208,18 @@ class Agent(Population):
                 f"(inputs {', '.join(self.environment.inputs)}), not {list(array.shape)}"
             )
         n = len(rows)
-        tapes = self._tapes.setdefault(n, self.model.tapes(1, n))
+        if not self._tapes or self._tapes[0].batch != n:
+            self._tapes = self.model.tapes(1, n)
+        tapes = self._tapes
         self.model.begin(tapes)
         if state is not None:
-            self._resume(
-                tapes, state, np.zeros(n, bool) if episode_start is None else episode_start
-            )
+            start = np.zeros(n, bool) if episode_start is None else np.atleast_1d(episode_start)
+            if {*map(len, state), len(start)} != {n}:
+                raise ValueError(
+                    f"{n} observations need a state and episode_start of {n} rows, not "
+                    f"{', '.join(str(len(s)) for s in (*state, start))}"
+                )
+            self._resume(tapes, state, start)
         for tape in tapes:
             tape.x_t[0].copy_(torch.from_numpy(rows.T.copy()))
         logits = self.model.step(tapes, 0)[0]  # [K, n]
@@ -217,12 +238,13 @@ class Agent(Population):
 
     def value(self) -> np.ndarray:
         """Values ``[n]`` of the observations of the last `predict` (the dopamine system's prediction)."""
-        tapes = next(reversed(self._tapes.values()))
-        return self.model.heads(tapes)[1][0, 0].numpy().copy()
+        if not self._tapes:
+            raise ValueError("value is that of the observations of predict: call predict first")
+        return self.model.heads(self._tapes)[1][0, 0].numpy().copy()
 
     def _resume(self, tapes: list[Any], state: tuple[np.ndarray, ...], start: np.ndarray) -> None:
         """Writes `state` on the tapes, except in rows where an episode starts."""
-        keep = torch.from_numpy(~np.atleast_1d(np.asarray(start, bool)))
+        keep = torch.from_numpy(~np.asarray(start, bool))
         given = iter(state)
         for net, tape in zip(self.model.nets, tapes, strict=True):
             initial = net.core.get_state(tape, 0)
@@ -266,16 +288,17 @@ def load(path: Path | str, condition: str | None = None) -> Population:
     arrays, meta = load_checkpoint(folder / "checkpoint")
     if meta.get("kind") != KIND or "weights" not in arrays:
         raise CheckpointError(f"the checkpoint in {folder} does not hold recurrent A2C agents")
-    environment = from_plain(EnvironmentSpec, meta["environment"], "environment")
-    module = environment.id.rpartition(":")[0]
+    names = [field.name for field in fields(Description)]
+    known = {name: meta[name] for name in names if name in meta}
+    description = from_plain(Description, known, f"{folder / 'checkpoint'}")
+    module = description.environment.id.rpartition(":")[0]
     if module:  # registers the ids of that package, so that gymnasium.make finds them
-        __import__(module)
-    return Population(
-        arrays["weights"],
-        from_plain(NetworkConfig, meta["network"], "network"),
-        replace(environment),
-        meta["input_size"],
-        meta["num_actions"],
-        meta["seed"],
-        meta["members"],
-    )
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise CheckpointError(
+                f"the agents in {folder} were trained on {description.environment.id!r}, and "
+                f"{module!r} cannot be imported: {error}"
+            ) from error
+    shape = {name: getattr(description, name) for name in names}
+    return Population(arrays["weights"], **shape)

@@ -64,6 +64,11 @@ def measure(evaluation: Evaluation) -> Outcome:
                    note="chance .5; the agent has to find out which arm it is"),
         Finding.of("reward a trial, left alone", interval(found), optimum=optimum, note="optimum: p known from the start"),
     ]  # fmt: skip
+    if evaluation.stimulation is not None:
+        asked = interval(risky_choice(evaluation.record()) - share["alone"])
+        findings.append(
+            Finding.of("risky choice, with --block and --stimulate, less left alone", asked)
+        )
     figures = curve_figure(evaluation, {"p known": optimum * alone["action"].shape[2], "always safe":
                                         small * alone["action"].shape[2]})  # fmt: skip
     return Outcome(findings, figures + _figure(evaluation, records))

@@ -5,8 +5,10 @@ which describes an agent's choices best, one rate for each kind of block; the fi
 of the change yet, are left out. On the same tasks: the ideal observer (a Bayes filter over the good arm and the order of the
 blocks), and two that do not adapt: a Bayes filter that knows but one volatility, and a Rescorla-Wagner learner.
 
-What was learned about learning this: A2C with the default settings and a discount of .6 is at the ideal observer's reward after
-about a million steps; entropy is gone by then, so choices are nearly deterministic.
+What was learned about learning this: A2C with the default settings, a discount of .6 and 8 episodes an update leaves chance after
+some 150,000 steps and earns 99 % of the ideal observer's reward after 1.2 million; by then entropy is nearly gone. Fitted rates of
+a learner simulated with one rate do not differ between blocks; those of a Bayes filter that does not adapt differ a little (.04
+against .4 of the ideal observer), since no delta rule describes it exactly: hold the agent against that, too.
 """
 
 from __future__ import annotations
@@ -171,7 +173,7 @@ EXPERIMENT = Experiment(
             ),
             NetworkConfig(),
             A2CConfig(learning_rate=1e-2, discount=0.6),
-            TrainingConfig(members=1, num_envs=8, total_steps=1_200_000),
+            TrainingConfig(members=1, num_envs=8, total_steps=2_400_000),
         )
     },
     measure=measure,

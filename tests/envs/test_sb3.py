@@ -96,6 +96,17 @@ def test_sb3_learns_logs_and_evaluates():
     VecNormalize(make()).reset()
 
 
+def test_recurrent_ppo_trains_on_our_environments():
+    contrib = pytest.importorskip("sb3_contrib", reason="the peer needs the bench extra")
+    model = contrib.RecurrentPPO(
+        "MlpLstmPolicy", make(8, trials=10), n_steps=10, batch_size=80, n_epochs=1, device="cpu"
+    )
+    before = [p.detach().clone() for p in model.policy.parameters()]
+    model.learn(160)
+    assert model.num_timesteps == 160
+    assert any((a != b).any() for a, b in zip(before, model.policy.parameters(), strict=True))
+
+
 def test_other_environments_are_errors():
     with pytest.raises(TypeError, match="expected a gymnasium VectorEnv; got TaskEnv"):
         envs.to_sb3_vec_env(envs.TaskEnv(envs.TwoArmedBandit()))

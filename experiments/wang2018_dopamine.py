@@ -86,7 +86,7 @@ def _figure(evaluation: Evaluation, records: dict[str, Record]) -> list[Path]:
         names[key]: (record["action"] == RISKY).mean(axis=1) for key, record in records.items()
     }
     path = evaluation.folder / "risky_choice.png"
-    return [curves_by_trial(curves, path, "risky choices", {"chance": 0.5}, (0.0, 1.0))]
+    return [curves_by_trial(curves, path, "risky choices", ylim=(0.0, 1.0))]
 
 
 EXPERIMENT = Experiment(

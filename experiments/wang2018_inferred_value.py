@@ -148,7 +148,7 @@ def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
     kept = {label: curve for label, curve in curves.items() if np.isfinite(curve).all()}
     path = curves_by_trial(
         kept, evaluation.folder / "inferred_value.png", "RPE at the sight, paying less not paying",
-        {"no difference": 0.0}, xlabel="trial after a reversal, target not seen since",
+        xlabel="trial after a reversal, target not seen since",
     )  # fmt: skip
     return findings, [path]
 

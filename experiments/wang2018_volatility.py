@@ -153,7 +153,7 @@ def _figure(evaluation: Evaluation, rates: dict[str, np.ndarray]) -> list[Path]:
     if not evaluation.figures:
         return []
     groups = {
-        kind: {name: values[:, i] for name, values in rates.items()}
+        kind: {name: rates[name][:, i] for name in ("agent", "ideal observer")}
         for i, kind in enumerate(("stable blocks", "volatile blocks"))
     }
     path = evaluation.folder / "learning_rates.png"

@@ -1,6 +1,6 @@
 """What each ingredient of the learning rule buys on two independent arms, and what the reward input is for.
 
-Every condition differs from `full` (the settings of `wang2016-bandit`, on a quarter of the default budget) in one thing.
+Every condition differs from `full` (the settings of `wang2016-bandit`, on a third of the default budget) in one thing.
 `no-reward` is the control of Wang et al. 2016: without the reward input no learning within an episode is possible, so regret
 must be chance, 16.60. `plain` is A2C as published in form (own value head, one pass, advantages as they are).
 """
@@ -56,7 +56,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 def _conditions() -> dict[str, Settings]:
     base = BANDIT.conditions["default"]
-    full = replace(base, training=replace(base.training, total_steps=3_000_000))
+    full = replace(base, training=replace(base.training, total_steps=2_000_000))
     changes: dict[str, dict[str, Any]] = {
         "full": {},
         "own-critic": {"critic": "own"},

@@ -6,6 +6,7 @@ python reproduce.py wang2016-bandit --ship     # and into pretrained/
 
 from __future__ import annotations
 
+import csv
 import shlex
 import shutil
 import sys
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 
 import evaluate
@@ -120,14 +122,20 @@ Small recurrent networks trained on abstract tasks, as models of prefrontal cort
 
 
 def _thin(source: Path, target: Path) -> None:
-    """Copies a metrics file with `REPORTS` reports of it, the last included."""
-    header, *rows = source.read_text().splitlines()
-    updates = sorted({int(row.split(",", 1)[0]) for row in rows})
-    step = max(1, len(updates) // REPORTS)
-    kept = {str(update) for update in updates[::-step]}
-    target.write_text(
-        "\n".join([header, *(row for row in rows if row.split(",", 1)[0] in kept)]) + "\n"
-    )
+    """Copies a metrics file with about `REPORTS` reports: means over equal runs of reports, ending with the last."""
+    with source.open(newline="") as file:
+        header, *rows = list(csv.reader(file))
+    table = np.array(rows, dtype=np.float64)
+    members = len(np.unique(table[:, header.index("member")]))
+    table = table.reshape(-1, members, len(header))
+    run = max(1, len(table) // REPORTS)
+    groups = table[len(table) % run :].reshape(-1, run, *table.shape[1:])
+    means = groups.mean(axis=1)
+    for name in ("update", "member", "steps"):
+        column = header.index(name)
+        means[..., column] = groups[:, -1, :, column]
+    lines = [",".join(f"{value:.7g}" for value in row) for row in means.reshape(-1, len(header))]
+    target.write_text("\n".join([",".join(header), *lines]) + "\n")
 
 
 if __name__ == "__main__":

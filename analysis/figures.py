@@ -93,9 +93,10 @@ def regret_curves(
         figure, (axes,) = new_figure(size=(5.4, 3.4))
         ends: list[tuple[float, str, str]] = []
         tones = colours(["agent", *policies])
-        for name, curve in policies.items():
+        for index, (name, curve) in enumerate(policies.items(), start=1):
             regret = np.asarray(curve, dtype=np.float64)
-            axes.plot(trials, regret, color=tones[name], linewidth=1.2)
+            line = "-" if index < len(PALETTE) else (0, (2, 1.5))  # colours come round again
+            axes.plot(trials, regret, color=tones[name], linewidth=1.2, linestyle=line)
             ends.append((float(regret[-1]), name, tones[name]))
         if optimum is not None:
             best = np.asarray(optimum, dtype=np.float64)

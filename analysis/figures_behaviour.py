@@ -144,8 +144,9 @@ def hidden_state_pca(
 ) -> Path:
     """Hidden states in their first two principal components, coloured by a task parameter.
 
-    Left: paths through an episode (dot at the start, end marked). Right: where all episodes end.
-    The components are those of all states shown (Wang et al. 2018, Fig. 1).
+    Left: paths through an episode (dot at the start, end marked), in the components of all states,
+    of which time takes the largest share. Right: where episodes end, in the components of their
+    last states alone (Wang et al. 2018, Fig. 1).
 
     Args:
         hidden: Hidden states of one member [E, T, H].
@@ -160,14 +161,15 @@ def hidden_state_pca(
     """
     states = np.asarray(hidden, dtype=np.float64)
     parameter = np.asarray(value, dtype=np.float64)
-    components = pca(states, 2)
+    components, last_components = pca(states, 2), pca(states[:, -1], 2)
     points = components.project(states)  # [E, T, 2]
+    last = last_components.project(states[:, -1])  # [E, 2]
     extent = float(np.abs(parameter).max()) if parameter.min() < 0 else float(parameter.max())
     norm = Normalize(-extent if parameter.min() < 0 else float(parameter.min()), extent)
     order = np.argsort(parameter, kind="stable")
     shown = order[np.linspace(0, len(order) - 1, min(num_trajectories, len(order))).astype(int)]
     with style():
-        figure, (paths, ends) = new_figure(1, 2, (7.2, 3.4), sharex=True, sharey=True)
+        figure, (paths, ends) = new_figure(1, 2, (7.4, 3.4))
         for episode in shown:
             tone = DIVERGING(norm(parameter[episode]))
             paths.plot(*points[episode].T, color=tone, linewidth=0.8, alpha=0.75)
@@ -183,15 +185,19 @@ def hidden_state_pca(
         paths.scatter(x, y, s=30, color=INK, zorder=4)
         paths.annotate("start", (x, y), (5, 5), textcoords="offset points")
         ends.scatter(
-            points[order, -1, 0], points[order, -1, 1], c=parameter[order], cmap=DIVERGING,
-            norm=norm, s=12, linewidths=0,
+            last[order, 0], last[order, 1], c=parameter[order], cmap=DIVERGING, norm=norm, s=12,
+            linewidths=0,
         )  # fmt: skip
-        for axes, name in ((paths, "through the episode"), (ends, "at the end of the episode")):
-            axes.set_xlabel(f"PC 1 ({components.explained[0]:.0%} of variance)")
+        panels = (
+            (paths, "through the episode", components),
+            (ends, "at the end of the episode", last_components),
+        )
+        for axes, name, found in panels:
+            axes.set_xlabel(f"PC 1 ({found.explained[0]:.0%} of variance)")
+            axes.set_ylabel(f"PC 2 ({found.explained[1]:.0%})")
             axes.set_title(name, fontweight="normal")
             axes.axhline(0, color=GREY, linewidth=0.4, zorder=0)
             axes.axvline(0, color=GREY, linewidth=0.4, zorder=0)
-        paths.set_ylabel(f"PC 2 ({components.explained[1]:.0%})")
         scale = figure.colorbar(ScalarMappable(norm, DIVERGING), ax=ends, pad=0.02)
         scale.set_label(value_name)
         scale.outline.set_visible(False)

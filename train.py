@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from agents.diagnosis import diagnose
 from agents.environments import find_spec
 from agents.errors import ConfigError, did_you_mean
 from agents.runfolder import RunFolder
@@ -26,7 +27,7 @@ from experiments import Settings, all_experiments, find_experiment
 from experiments.options import RunOptions, parse_run, parse_settings
 from experiments.own_environment import EXPERIMENT as OWN_ENVIRONMENT
 from experiments.own_environment import settings_for
-from experiments.runs import condition_folder, config_of, guarded, settings_of
+from experiments.runs import condition_folder, config_of, guarded, read_curves, settings_of
 
 USAGE = """usage: train.py EXPERIMENT [options]        (train.py EXPERIMENT --help lists every option)
        train.py --env-id ID [options]       train on any Gymnasium environment
@@ -150,7 +151,12 @@ def _train(run: RunFolder, settings: Mapping[str, Settings], options: RunOptions
 
             folder = condition_folder(run, condition)
             job = replace(one, training=one.training).job(options.seed, options.device)
-            train(job, folder, workers, report)
+            population = train(job, folder, workers, report)
+        curves = read_curves(folder.path / "metrics.csv")
+        if curves:
+            actions = population.model.num_actions
+            for sign in diagnose(curves["entropy"], curves["return"], actions):
+                print(f"{label}: {sign}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,137 @@
+"""The two-step task with a choice at both stages and drifting rewards (Daw et al. 2011).
+
+People repeat a first choice after a reward (model-free) and more so if the transition was common (model-based). The network is
+held against three observers that meet the same walks: a Bayesian one that filters the four probabilities, and the two ends
+of the hybrid model that the paper fits to people. Model-based control earns hardly more than model-free control here (Kool
+et al. 2016), so the reward says little about which of the two was learned; the stay regression and the hybrid fit do.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from analysis.cognitive_models import fit
+from analysis.daw_observers import DawObserver, simulate_daw
+from analysis.findings import Finding
+from analysis.hybrid_model import Hybrid, two_step_data
+from analysis.statistics import interval
+from analysis.two_step import CONDITIONS, TwoStepTrials
+from experiments.bandit_measures import curve_figure
+from experiments.evaluation import Evaluation, Record
+from experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from experiments.two_step_measures import (
+    NAMES,
+    index_findings,
+    regression_findings,
+    stay_by_member,
+    stay_figure,
+    trials_of_record,
+)
+
+OBSERVED = 100  # episodes of a member whose walks the observers meet
+FITTED = 10  # episodes of a member to which the hybrid model is fitted
+OBSERVERS: dict[str, DawObserver] = {
+    "Bayesian observer": "bayesian",
+    "model-based learner": "model_based",
+    "model-free learner": "model_free",
+}
+HUMAN_W = (0.29, 0.59)  # quartiles of 17 people, median .39
+Array = NDArray[np.float64]
+
+
+def measure(evaluation: Evaluation) -> Outcome:
+    """Reward against observers on the same walks, stay probabilities, their regression, and the hybrid model's weights."""
+    record = evaluation.record()
+    trials = trials_of_record(record)
+    stay = stay_by_member(trials)
+    agent = earned(trials, record["task.p"])
+    findings = [Finding.of("reward per trial", interval(agent.mean(axis=1)), optimum=None)]
+    seen = record["task.p"][:, :OBSERVED]
+    for name, observer in OBSERVERS.items():
+        theirs = on_walks(observer, seen, evaluation.seed)
+        gain = (agent[:, :OBSERVED] - theirs).mean(axis=1)
+        bar = 0.0 if observer == "model_free" else None
+        findings += [
+            Finding(f"reference: reward per trial, {name}", float(theirs.mean())),
+            Finding.of(f"reward per trial less that of the {name}, same walks", interval(gain), bar=bar),
+        ]  # fmt: skip
+    findings += [
+        Finding.of(f"stay probability {key} ({NAMES[key]})", interval(values))
+        for key, values in zip(CONDITIONS, stay.T, strict=True)
+    ]
+    findings += index_findings(stay, (np.nan,) * 4, "", reach=None)
+    findings += regression_findings(trials, "")
+    findings += _hybrid(trials, record)
+    references = {"chance": 0.5 * trials.reward.shape[2]}
+    return Outcome(
+        findings, curve_figure(evaluation, references) + stay_figure(evaluation, {"agent": stay}, None)
+    )  # fmt: skip
+
+
+def earned(trials: TwoStepTrials, p: Array) -> Array:
+    """Mean reward probability of what was chosen at the second stage, ``[M, E]`` (less noisy than the rewards).
+
+    Args:
+        trials: Trials ``[M, E, N]`` with second-stage actions.
+        p: Reward probabilities of second-stage states and actions ``[M, E, N, 2, 2]``.
+    """
+    assert trials.second_action is not None
+    state, action = trials.second_state.astype(np.int64), trials.second_action.astype(np.int64)
+    of_state = np.take_along_axis(p, state[..., None, None], axis=3)[..., 0, :]
+    return np.asarray(np.take_along_axis(of_state, action[..., None], axis=3)[..., 0].mean(axis=2))
+
+
+def on_walks(observer: DawObserver, p: Array, seed: int) -> Array:
+    """What an observer earns on the walks ``[M, E, N, 2, 2]``, ``[M, E]``."""
+    flat = p.reshape(-1, *p.shape[2:])
+    return earned(simulate_daw(observer, flat, seed=seed), flat[None]).reshape(p.shape[:2])
+
+
+def _hybrid(trials: TwoStepTrials, record: Record) -> list[Finding]:
+    """Parameters of the hybrid model, fitted to each member's choices."""
+    assert trials.second_action is not None
+    some = TwoStepTrials(*(field[:, :FITTED] for field in (
+        trials.first_action, trials.common, trials.reward, trials.second_action)))  # fmt: skip
+    fits = [
+        fit(Hybrid(), two_step_data(some, member, options=2), starts=2)
+        for member in range(len(record["action"]))
+    ]
+    values = {name: np.array([one.parameters[name] for one in fits]) for name in Hybrid().names}
+    pulls = {
+        "model-based": values["w"] * values["beta1"] * values["alpha2"],
+        "model-free": (1 - values["w"]) * values["beta1"] * values["alpha1"],
+    }
+    return [
+        Finding.of("hybrid model, model-based weight w", interval(values["w"]), published=HUMAN_W,
+                   note="published: quartiles of 17 people"),
+        *(Finding.of(f"hybrid model, {name} pull (weight x inverse temperature x rate)", interval(pull))
+          for name, pull in pulls.items()),
+    ]  # fmt: skip
+
+
+EXPERIMENT = Experiment(
+    name="daw2011-two-step",
+    summary="two-step task with drifting rewards: model-based and model-free shares of control",
+    reference="Daw et al. 2011, Neuron 69:1204-1215",
+    conditions={
+        "default": Settings(
+            EnvironmentSpec(
+                "envs:prefrontal/Daw2011TwoStep-v0",
+                inputs=("action", "centred_reward"),
+                kwargs={"trials": 201},
+            ),
+            NetworkConfig(input_gain=3.0),
+            A2CConfig(
+                learning_rate=1e-2,
+                discount=0.6,
+                entropy_coef=0.05,
+                normalise_advantages=True,
+                critic="privileged",
+            ),
+            TrainingConfig(members=1, num_envs=8, total_steps=6_000_000),
+        )
+    },
+    measure=measure,
+)

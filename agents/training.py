@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import math
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -228,14 +229,14 @@ class _Worker:
 
     def send(self, message: tuple[str, Any]) -> None:
         """Asks the worker for something."""
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(ConnectionError):  # `receive` reports a dead worker
             self.pipe.send(message)
 
     def receive(self) -> Any:
         """The worker's answer."""
         try:
             kind, value = self.pipe.recv()
-        except (EOFError, ConnectionResetError) as error:
+        except (EOFError, ConnectionError) as error:
             raise TrainingError(
                 "a worker process died (killed, or out of memory); run again with --resume to go on "
                 "from the last checkpoint"
@@ -247,6 +248,7 @@ class _Worker:
 
 def _work(pipe: Any, job: Job, members: list[int]) -> None:
     """Main function of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
     torch.set_num_threads(1)
     try:
         learner = job.learner(members)
@@ -257,7 +259,7 @@ def _work(pipe: Any, job: Job, members: list[int]) -> None:
             pipe.send(("ok", _answer(learner, *message)))
     except PrefrontalError as error:
         pipe.send(("error", str(error)))
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, ConnectionError):  # the parent is gone
         return
 
 
@@ -266,9 +268,9 @@ def _answer(learner: A2C, request: str, argument: Any) -> Any:
         learner.set_state(argument)
         return None
     rows = [learner.update() for _ in range(argument)]
-    return {
-        name: torch.stack([row[name] for row in rows]).mean(0) for name in rows[0]
-    }, learner.state()
+    # Row by row: `mean` would round differently for every number of members.
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+    return means, learner.state()
 
 
 @contextlib.contextmanager

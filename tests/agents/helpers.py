@@ -121,3 +121,17 @@ def register_countdown(longest: int = 5, start: int = 0) -> str:
             kwargs={"longest": longest, "start": start},
         )
     return env_id
+
+
+def run_train(folder: str, arguments: list[str]) -> None:
+    """`train.py` in a process of its own, with a checkpoint after every report; ends the process."""
+    import os
+    import sys
+
+    import agents.training
+    import train
+    from experiments.runs import guarded
+
+    os.chdir(folder)
+    agents.training.CHECKPOINT_SECONDS = 0.0
+    sys.exit(guarded(train.main, arguments))

@@ -156,10 +156,9 @@ class InformativeArmBandit(Task):
         for past in state["past"]:
             tried.scatter_(1, past[:, None], True)
         known = tried[:, ORDINARY] | tried.gather(1, target[:, None])[:, 0]
-        if t < self.trials - 1:
-            unknown = torch.full_like(target, ORDINARY)
-        else:
-            unknown = tried[:, :ORDINARY].to(torch.uint8).argmin(dim=1)
+        look = torch.full_like(target, ORDINARY)
+        untried = tried[:, :ORDINARY].to(torch.uint8).argmin(dim=1)
+        unknown = look if t < self.trials - 1 else untried  # a look pays only if a pull follows
         hint = state["payoff"][target, ORDINARY]
         return {
             "trial": torch.full_like(target, t),

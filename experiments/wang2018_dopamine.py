@@ -5,8 +5,10 @@ prediction error in place of the reward (`actor_reward="rpe"`): what dopamine ca
 but what the frozen network acts on. Blocking takes `AMOUNT` from that input after risky wins, stimulating adds it after risky
 losses. Risky choice falls and rises on the same tasks, while no weight changes (compared bit by bit).
 
-What was learned about learning this: the actor hears of outcomes only through a critic that is still learning, which costs
-time: the plateau at "always safe" lasts longer than with the reward itself.
+What was learned about learning this: the actor hears of outcomes only through a critic that is still learning, which costs time
+and spreads the members: three of four left the plateau near "always safe" by 400,000 steps, one at 800,000. Reward peaks at about
+94 % of that of one who knows the risk and falls by 2 % as the entropy bonus goes: with a discount of .6 the agent gives the risky
+arm up a little too soon.
 """
 
 from __future__ import annotations

@@ -75,13 +75,14 @@ def reference_regret(
 def beats(
     name: str, theirs: np.ndarray, record: Record, where: str = "", note: str = ""
 ) -> Finding:
-    """How much less regret the agent has than a reference policy, regret ``[M, E, T]`` on the same tasks; the bar is 0."""
+    """How much less regret the agent has than a reference policy, regret ``[M, E, T]`` on the same tasks; the bar is that its whole interval is above 0."""
     total = np.asarray(total_regret(theirs))
     found = interval(total - regret_by_member(record))
     return Finding.of(
         f"{name}'s regret less the agent's{where}",
         found,
         bar=0.0,
+        throughout=True,
         note=f"{note or name}: {total.mean():.2f}",
     )
 

@@ -21,7 +21,7 @@ from agents.runfolder import RunFolder
 from analysis.findings import table
 from experiments import find_experiment
 from experiments.evaluation import Evaluation, write_record
-from experiments.options import OPTIONS
+from experiments.options import Switch, parse
 from experiments.runs import condition_folder, guarded, load_run, read_curves, settings_of
 
 
@@ -46,10 +46,10 @@ class Options:
     split: Literal["held_out", "train", "all"] = "held_out"
     episodes: int = 4000
     seed: int = 0
-    json: bool = False
+    json: Switch = False
     out: Path | None = None
     record: int = 20
-    no_figures: bool = False
+    no_figures: Switch = False
     block: float = 0.0
     stimulate: float = 0.0
 
@@ -57,7 +57,7 @@ class Options:
 def main(arguments: list[str]) -> int:
     """Runs the command line; returns the exit code."""
     torch.set_num_threads(1)
-    options = tyro.cli(Options, args=arguments, prog="evaluate.py", config=OPTIONS)
+    options = parse(Options, arguments, "evaluate.py")
     if options.episodes < 1 or options.record < 1:
         raise ConfigError("--episodes and --record must be at least 1")
     run = _find(options.run)

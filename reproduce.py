@@ -22,7 +22,7 @@ import evaluate
 import train
 from agents.runfolder import RunFolder
 from experiments import Experiment, find_experiment
-from experiments.options import OPTIONS
+from experiments.options import Switch, parse
 from experiments.runs import condition_folder, guarded, settings_of
 
 REPORTS = 50  # points of the learning curves that are shipped
@@ -42,12 +42,12 @@ class Options:
     experiment: Annotated[str, tyro.conf.Positional]
     seed: int = 0
     out: Path | None = None
-    ship: bool = False
+    ship: Switch = False
 
 
 def main(arguments: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    options = tyro.cli(Options, args=arguments, prog="reproduce.py", config=OPTIONS)
+    options = parse(Options, arguments, "reproduce.py")
     experiment = find_experiment(options.experiment)
     out = options.out or Path("runs", "reproduce", f"{experiment.name}-seed{options.seed}")
     if (out / "config.toml").is_file():

@@ -46,8 +46,8 @@ def main(arguments: list[str]) -> int:
         return 0
     named, env_id, words = parse_run(arguments)
     conditions, name, description = _defaults(named, env_id)
-    chosen = _chosen(conditions, words)
     resumed = _resumed(name, words)
+    chosen = _chosen(conditions, words)
     if resumed is not None:
         _, seed, conditions = settings_of(resumed)
         chosen = list(conditions)
@@ -61,10 +61,9 @@ def main(arguments: list[str]) -> int:
         _refuse_changes(resumed, seed, conditions, options.seed, settings)
         run = RunFolder.resume(resumed.path)
     else:
-        out = (
-            options.out
-            or Path("runs") / name / f"{time.strftime('%Y%m%d-%H%M%S')}-seed{options.seed}"
-        )
+        for one in settings.values():  # what cannot be trained leaves no folder behind
+            one.job(options.seed, options.device).learner([0]).envs.close()
+        out = options.out or _new_folder(name, options.seed)
         run = RunFolder.create(out, config_of(name, options.seed, settings))
     with run:
         _train(run, settings, options)
@@ -89,18 +88,27 @@ def _defaults(name: str | None, env_id: str | None) -> tuple[Mapping[str, Settin
 
 
 def _chosen(conditions: Mapping[str, Settings], words: list[str]) -> list[str]:
-    """Conditions named after --condition, or all."""
-    if "--condition" not in words:
-        return list(conditions)
-    start = words.index("--condition") + 1
-    named = []
-    for word in words[start:]:
+    """Conditions named after --condition, or all; the others' options need not fit."""
+    names: list[str] = []
+    taking = False
+    for word in words:
+        option, _, value = word.partition("=")
         if word.startswith("--"):
-            break
-        if word not in conditions:
-            raise ConfigError(f"there is no condition {word!r}{did_you_mean(word, conditions)}")
-        named.append(word)
-    return named or list(conditions)
+            taking = option == "--condition"
+            word = value
+        if taking and word:
+            names.append(word)
+    for name in names:
+        if name not in conditions:
+            raise ConfigError(f"there is no condition {name!r}{did_you_mean(name, conditions)}")
+    return names or list(conditions)
+
+
+def _new_folder(name: str, seed: int) -> Path:
+    """Where a run goes that was not told where."""
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
+    paths = (Path("runs", name, stem + end) for end in ("", *(f"-{k}" for k in range(2, 1000))))
+    return next(path for path in paths if not path.exists())
 
 
 def _resumed(name: str, words: list[str]) -> RunFolder | None:

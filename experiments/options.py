@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import inspect
+import io
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+import torch
 import tyro
 
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig
@@ -18,9 +22,12 @@ from agents.errors import ConfigError
 from envs import TASKS
 from experiments.settings import Settings, TrainingConfig
 
-__all__ = ["OPTIONS", "RunOptions", "parse_run", "parse_settings", "task_class"]
+__all__ = ["RunOptions", "Switch", "parse", "parse_run", "parse_settings", "task_class"]
 
-OPTIONS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+T = TypeVar("T")
+
+OPTIONS = (tyro.conf.OmitArgPrefixes,)
+Switch = tyro.conf.FlagCreatePairsOff[bool]  # --resume, but no --no-resume
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,23 @@ class RunOptions:
 
     seed: int = 0
     out: Path | None = None
-    resume: bool = False
+    resume: Switch = False
     device: str = "cpu"
     workers: int = 0
     condition: tuple[str, ...] = ()
-    no_progress: bool = False
+    no_progress: Switch = False
+
+    def __post_init__(self) -> None:
+        """Checks the numbers and the device."""
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be between 0 and 2^63 - 1, not {self.seed}")
+        if self.workers < 0:
+            raise ValueError(f"workers must not be negative, not {self.workers}")
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition("\n")[0].partition(" at start of")[0]
+            raise ValueError(f"device {self.device!r} cannot be used here: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -118,16 +137,37 @@ def _options_class(parts: dict[str, Any]) -> Any:
 
 
 def _parse(parts: dict[str, Any], arguments: Sequence[str], prog: str, description: str) -> Any:
+    return parse(_options_class(parts), arguments, prog, description)
+
+
+def parse(cls: type[T], arguments: Sequence[str], prog: str, description: str | None = None) -> T:
+    """Reads a dataclass from command-line words.
+
+    Raises:
+        ConfigError: If an option is unknown or a value is wrong, in one line.
+        SystemExit: After ``--help``.
+    """
+    said = io.StringIO()
     try:
-        return tyro.cli(
-            _options_class(parts),
-            args=list(arguments),
-            prog=prog,
-            description=description,
-            config=OPTIONS,
-        )
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                cls, args=list(arguments), prog=prog, description=description, config=OPTIONS
+            )
     except ValueError as error:  # a dataclass's own check
         raise ConfigError(str(error)) from error
+    except SystemExit as end:
+        if not end.code:
+            raise
+        raise ConfigError(f"{_one_line(said.getvalue())}; see {prog} --help") from end
+
+
+def _one_line(box: str) -> str:
+    """What tyro says in a box: its first paragraph, and the nearest option."""
+    lines = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    texts = itertools.takewhile(lambda line: line.strip("─"), lines)
+    text = re.sub(r"^Error parsing (?!-)\w+: ", "", " ".join(texts)).rstrip(".")
+    near = re.search(r"Perhaps you meant:.*?(--[\w-]+)", " ".join(lines))
+    return f"{text}; did you mean {near[1]}?" if near else text
 
 
 def parse_settings(

@@ -75,7 +75,10 @@ def reference_regret(
 def beats(
     name: str, theirs: np.ndarray, record: Record, where: str = "", note: str = ""
 ) -> Finding:
-    """How much less regret the agent has than a reference policy, regret ``[M, E, T]`` on the same tasks; the bar is that its whole interval is above 0."""
+    """How much less regret the agent has than a reference policy on the same tasks.
+
+    The bar is that the whole interval lies above 0. `theirs` is the regret of each trial ``[M, E, T]``.
+    """
     total = np.asarray(total_regret(theirs))
     found = interval(total - regret_by_member(record))
     return Finding.of(

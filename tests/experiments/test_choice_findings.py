@@ -25,7 +25,7 @@ from experiments.wang2018_harlow import accuracy
 SHORT = {
     "wang2018-two-step": {"trials": 30},
     "wang2016-two-step": {},
-    "daw2011-two-step": {"trials": 30},
+    "daw2011-two-step": {},
     "wang2018-harlow": {},
     "context-bandit": {},
 }

@@ -60,15 +60,19 @@ def main(arguments: list[str]) -> int:
     options = parse(Options, arguments, "evaluate.py")
     if options.episodes < 1 or options.record < 1:
         raise ConfigError("--episodes and --record must be at least 1")
+    if options.seed < 0:
+        raise ConfigError(f"--seed must not be negative, not {options.seed}")
     run = _find(options.run)
     name, _, settings = settings_of(run)
-    experiment = find_experiment(name)
+    experiment, populations = find_experiment(name), load_run(run, settings)
     folder = options.out or options.run / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     evaluation = Evaluation(
-        load_run(run, settings),
+        populations,
         {
-            key: one.algorithm.discount_final or one.algorithm.discount
+            key: one.algorithm.discount
+            if one.algorithm.discount_final is None
+            else one.algorithm.discount_final
             for key, one in settings.items()
         },
         options.split,

@@ -49,7 +49,8 @@ def main(arguments: list[str]) -> int:
     resumed = _resumed(name, words)
     chosen = _chosen(conditions, words)
     if resumed is not None:
-        _, seed, conditions = settings_of(resumed)
+        stored, seed, conditions = settings_of(resumed)
+        _refuse_another(resumed, stored, name, conditions, env_id)
         chosen = list(conditions)
     options = defaults = RunOptions(seed=seed) if resumed else RunOptions()
     settings = {}
@@ -125,6 +126,16 @@ def _resumed(name: str, words: list[str]) -> RunFolder | None:
             f"there is no run of {name} to resume in {Path('runs', name)}; name its folder with --out"
         )
     return RunFolder.read(runs[-1].parent)
+
+
+def _refuse_another(
+    run: RunFolder, stored: str, name: str, conditions: Mapping[str, Settings], env_id: str | None
+) -> None:
+    if stored != name:
+        raise ConfigError(f"{run.path} is a run of {stored}, not of {name}")
+    ids = {one.environment.id for one in conditions.values()}
+    if env_id is not None and ids != {settings_for(env_id).environment.id}:
+        raise ConfigError(f"{run.path} trains on {', '.join(sorted(ids))}, not on {env_id}")
 
 
 def _refuse_changes(

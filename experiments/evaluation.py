@@ -128,8 +128,11 @@ class Evaluation:
             for _ in range(-(-episodes // batch))
         ]
         envs.close()
+        longest = max(part["action"].shape[2] for part in parts)
         return {
-            name: np.concatenate([part[name] for part in parts], axis=1)[:, :episodes]
+            name: np.concatenate([_padded(name, part, longest) for part in parts], axis=1)[
+                :, :episodes
+            ]
             for name in parts[0]
         }
 
@@ -139,8 +142,8 @@ def _record(
 ) -> Record:
     steps = trajectory.steps
     logits, values = population.model.heads(trajectory.tapes)
+    after = _values_after(trajectory, values)
     values = values[:steps]
-    after = next_values(values)
     tensors = {
         "action": trajectory.actions.to(torch.int16),
         "reward": trajectory.rewards,
@@ -161,6 +164,24 @@ def _record(
     return record | {
         f"task.{name}": value.cpu().numpy().copy() for name, value in trajectory.task.items()
     }
+
+
+def _values_after(trajectory: Trajectory, values: Tensor) -> Tensor:
+    """Values of the states that followed, ``[T, P, B]``: 0 at the end of an episode, unless a time limit cut it."""
+    steps = trajectory.steps
+    if trajectory.mask is None or trajectory.truncated is None:
+        return next_values(values[:steps])
+    going_on = torch.cat([trajectory.mask[1:], torch.zeros_like(trajectory.mask[:1])])
+    cut = (trajectory.mask - going_on) * trajectory.truncated
+    return values[1 : steps + 1] * (going_on + cut)
+
+
+def _padded(name: str, part: Record, steps: int) -> np.ndarray:
+    """An array of a record with its time axis filled up to `steps`, where episodes of another part were longer."""
+    missing = steps - part["action"].shape[2]
+    if not missing or name.startswith("task."):
+        return part[name]
+    return np.pad(part[name], [(0, 0), (0, 0), (0, missing), *[(0, 0)] * (part[name].ndim - 3)])
 
 
 def _members_first(value: Tensor) -> np.ndarray:

@@ -187,11 +187,12 @@ def parse_settings(
     """
     spec = settings.environment
     task = task_class(spec.id)
-    own = (
-        _with_help(task)(**spec.kwargs)
-        if task
-        else ForeignOptions(tuple(f"{name}={value!r}" for name, value in spec.kwargs.items()))
-    )
+    own: Any
+    if task:
+        _check_task(task, spec.kwargs)
+        own = _with_help(task)(**spec.kwargs)
+    else:
+        own = ForeignOptions(tuple(f"{name}={value!r}" for name, value in spec.kwargs.items()))
     parts = {
         "run": run,
         "training": settings.training,
@@ -217,7 +218,7 @@ def _check_task(task: type[Any], kwargs: dict[str, Any]) -> None:
     try:
         task(**kwargs)
     except (TypeError, ValueError) as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"environment {task.__name__}: {error}") from error
 
 
 def parse_run(arguments: Sequence[str]) -> tuple[str | None, str | None, list[str]]:

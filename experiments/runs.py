@@ -37,7 +37,8 @@ def settings_of(run: RunFolder) -> tuple[str, int, dict[str, Settings]]:
     config = run.config()
     conditions = config.get("conditions")
     name, seed = config.get("experiment"), config.get("seed")
-    if not isinstance(conditions, dict) or not isinstance(name, str) or not isinstance(seed, int):
+    tables = isinstance(conditions, dict) and all(isinstance(c, dict) for c in conditions.values())
+    if not (tables and conditions and isinstance(name, str) and isinstance(seed, int)):
         raise ConfigError(
             f"{run.path / 'config.toml'} is not the configuration of a run: it needs experiment, seed and [conditions]"
         )

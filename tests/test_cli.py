@@ -1,0 +1,425 @@
+"""The command line: what it does, and how it says no."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+import evaluate
+import train
+from agents import load
+from agents.runfolder import RunFolder
+from experiments import all_experiments
+from experiments.runs import guarded
+from tests.agents.helpers import Countdown, register_countdown
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--trials", "5", "--num-envs", "4", "--hidden-size", "6", "--total-steps", "200", "--critic-units", "4"]  # fmt: skip
+QUICK = ["--episodes", "20", "--record", "3", "--no-figures"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A finished run of two members; do not write into it."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    assert (
+        train.main(
+            ["wang2016-bandit", *SMALL, "--members", "2", "--workers", "1", "--out", str(run)]
+        )
+        == 0
+    )
+    return run
+
+
+@pytest.fixture
+def run(trained, folder) -> Path:
+    """A copy of a finished run."""
+    return Path(shutil.copytree(trained, folder / "run"))
+
+
+def refused(capsys, main, arguments: list[str]) -> str:
+    """The one line with which a command line says no."""
+    before = set(Path.cwd().rglob("*"))
+    capsys.readouterr()
+    assert guarded(main, arguments) == 2
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    assert "Traceback" not in out + err
+    assert set(Path.cwd().rglob("*")) == before
+    return lines[0]
+
+
+# --- train ------------------------------------------------------------------------------------------------------------
+
+
+def test_list_names_every_experiment(capsys):
+    assert train.main(["--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(all_experiments())
+    assert "wang2016-bandit" in all_experiments()
+
+
+def test_help(capsys):
+    assert train.main(["--help"]) == 0
+    assert "--env-id" in capsys.readouterr().out
+    assert train.main([]) == 2
+    for main, words in ((train.main, ["wang2016-bandit", "--help"]), (evaluate.main, ["--help"])):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 0
+    assert "--episodes" in capsys.readouterr().out
+
+
+def test_a_run_folder(trained, capsys):
+    config = RunFolder.read(trained).config()
+    assert config["experiment"] == "wang2016-bandit"
+    settings = config["conditions"]["default"]
+    assert settings["training"] == {"members": 2, "num_envs": 4, "total_steps": 200}
+    assert settings["network"]["hidden_size"] == 6
+    assert settings["environment"]["kwargs"] == {"trials": 5}
+    assert len(load(trained)) == 2
+    rows = (trained / "metrics.csv").read_text().splitlines()
+    assert len(rows) == 1 + 10 * 2
+
+
+def test_a_run_without_out_goes_to_runs_and_resumes_by_itself(capsys):
+    words = ["wang2016-bandit", *SMALL]
+    for _ in range(2):  # in the same second
+        assert train.main(words) == 0
+    runs = sorted(Path("runs/wang2016-bandit").iterdir())
+    assert len(runs) == 2
+    assert str(runs[-1]) in capsys.readouterr().out
+    assert train.main(["wang2016-bandit", "--resume"]) == 0
+    assert len(list(Path("runs/wang2016-bandit").iterdir())) == 2
+    one, two = (load(path).model.parameters for path in runs)
+    assert torch.equal(one, two)
+
+
+def test_switches_can_be_turned_either_way(run):
+    out = {}
+    for word in ("--normalise-advantages", "--no-normalise-advantages"):
+        path = f"with{word}"
+        assert train.main(["wang2016-bandit", *SMALL, word, "--out", path]) == 0
+        config = RunFolder.read(path).config()
+        out[word] = config["conditions"]["default"]["algorithm"]["normalise_advantages"]
+    assert out == {"--normalise-advantages": True, "--no-normalise-advantages": False}
+
+
+def test_only_the_conditions_that_are_named(capsys):
+    assert (
+        train.main(
+            [
+                "bandit-ablations",
+                *SMALL,
+                "--members",
+                "1",
+                "--condition",
+                "full",
+                "plain",
+                "--out",
+                "some",
+            ]
+        )
+        == 0
+    )
+    assert sorted(p.parent.name for p in Path("some").glob("*/checkpoint")) == ["full", "plain"]
+    assert len(load("some", "plain")) == 1
+
+
+def test_a_negative_number_is_a_value(capsys):
+    register_shifted()
+    words = ["--env-id", "tests/Shifted-v0", "--env-kwargs", "shift=-2.5", "name=x", "--num-envs", "2", "--hidden-size", "4",
+             "--total-steps", "20", "--out", "shifted"]  # fmt: skip
+    assert train.main(words) == 0
+    config = RunFolder.read("shifted").config()
+    assert config["conditions"]["default"]["environment"]["kwargs"] == {"shift": -2.5, "name": "x"}
+    rows = Path("shifted/metrics.csv").read_text().splitlines()
+    column = rows[0].split(",").index("return")
+    assert float(rows[1].split(",")[column]) < 0
+    assert "learning_rate must be positive" in refused(
+        capsys, train.main, ["wang2016-bandit", "--learning-rate", "-1e-3"]
+    )
+
+
+class Shifted(Countdown):
+    """Rewards of `Countdown`, shifted."""
+
+    def __init__(self, shift: float = 0.0, name: str = ""):
+        super().__init__()
+        self.shift = shift
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, reward + 2 * self.shift, *rest
+
+
+def register_shifted() -> None:
+    if "tests/Shifted-v0" not in gymnasium.registry:
+        gymnasium.register("tests/Shifted-v0", entry_point=Shifted, max_episode_steps=6)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["wang2016-bandi"], "no experiment 'wang2016-bandi'; did you mean 'wang2016-bandit'?"),
+        (["nonsense-xyz"], "no experiment 'nonsense-xyz'"),
+        (["--seed", "3"], "name an experiment first"),
+        (["wang2016-bandit", "--lerning-rate", "3"], "did you mean --learning-rate?"),
+        (["wang2016-bandit", "--learning-rate", "abc"], "--learning-rate: could not convert string to float: 'abc'"),
+        (["wang2016-bandit", "--learning-rate", "nan"], "learning_rate must be positive, not nan"),
+        (["wang2016-bandit", "--total-steps", "1e6"], "--total-steps"),
+        (["wang2016-bandit", "--total-steps", "0"], "total_steps must be at least 1, not 0"),
+        (["wang2016-bandit", "--members", "-2"], "members must be at least 1, not -2"),
+        (["wang2016-bandit", "--num-envs", "0"], "num_envs must be at least 1"),
+        (["wang2016-bandit", "--hidden-size", "0"], "hidden_size must be at least 1"),
+        (["wang2016-bandit", "--members"], "Missing value for argument '--members'"),
+        (["wang2016-bandit", "--core", "lsmt"], "invalid choice 'lsmt' for argument '--core'"),
+        (["wang2016-bandit", "--discount", "1.5"], "discount must be between 0 and 1, not 1.5"),
+        (["wang2016-bandit", "--trials", "0"], "trials must be at least 1"),
+        (["wang2016-bandit", "--inputs", "actoin"], "'actoin'"),
+        (["wang2016-bandit", "--seed", "-1"], "seed must be between 0 and"),
+        (["wang2016-bandit", "--workers", "-1"], "workers must not be negative"),
+        (["wang2016-bandit", "--device", "abacus"], "device 'abacus' cannot be used here"),
+        (["wang2016-bandit", "--out", "/proc/x/y"], "cannot write /proc/x/y"),
+        (["wang2016-bandit", "stray"], "stray"),
+        (["bandit-ablations", "--condition", "ful"], "no condition 'ful'; did you mean 'full'?"),
+        (["bandit-ablations", "--condition=ful"], "no condition 'ful'; did you mean 'full'?"),
+        (["--env-id"], "--env-id needs a Gymnasium id"),
+        (["--env-id", "CartPol-v1"], "no environment 'CartPol-v1'; did you mean 'CartPole-v1'?"),
+        (["--env-id", "prefrontal/TwoArmBandit-v0"], "did you mean 'prefrontal/TwoArmedBandit-v0'?"),
+        (["--env-id", "nowhere:A-v0"], "no environment 'nowhere:A-v0'"),
+        (["--env-id", "Pendulum-v1"], "this agent needs Discrete"),
+        (["--env-id", "CartPole-v1", "--critic", "privileged"], "can show its task"),
+        (["--env-id", "CartPole-v1", "--env-kwargs", "foo"], "NAME=VALUE, not 'foo'"),
+        (["--env-id", "CartPole-v1", "--env-kwargs", "foo=1"], "'foo'"),
+        (["--env-id", "CartPole-v1", "--inputs", "centred_reward"], "'centred_reward' is not available"),
+        (["wang2016-bandit", "--resume"], "there is no run of wang2016-bandit to resume"),
+        (["wang2016-bandit", "--resume", "--out", "nowhere"], "no run in nowhere"),
+        (["wang2016-bandit", "--resume", "--out"], "no run in "),
+    ],
+)  # fmt: skip
+def test_train_refuses_in_one_line(capsys, words, message):
+    assert message in refused(capsys, train.main, words)
+
+
+def test_train_does_not_overwrite(capsys, run):
+    assert "is not empty" in refused(
+        capsys, train.main, ["wang2016-bandit", *SMALL, "--out", "run"]
+    )
+    Path("file").write_text("mine")
+    assert "file is a file" in refused(
+        capsys, train.main, ["wang2016-bandit", *SMALL, "--out", "file"]
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["--seed 5", "--hidden-size 7", "--learning-rate 0.5", "--trials 6", "--total-steps 300"],
+)
+def test_resume_refuses_changes(capsys, run, change):
+    words = ["wang2016-bandit", "--resume", "--out", "run", *change.split()]
+    message = refused(capsys, train.main, words)
+    assert "--resume goes on with the settings in run/config.toml" in message
+
+
+def test_resume_refuses_another_experiment(capsys, run):
+    for words in (["duan2016-bandits"], ["--env-id", "CartPole-v1"]):
+        message = refused(capsys, train.main, [*words, "--resume", "--out", "run"])
+        assert "run is a run of wang2016-bandit, not of" in message
+
+
+def test_resume_refuses_another_environment(capsys):
+    words = ["--num-envs", "2", "--hidden-size", "4", "--total-steps", "20", "--out", "own"]
+    assert train.main(["--env-id", register_countdown(), *words]) == 0
+    message = refused(capsys, train.main, ["--env-id", "CartPole-v1", "--resume", "--out", "own"])
+    assert "own trains on tests/Countdown5From0-v0, not on CartPole-v1" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("hidden_size = 6", "hiden_size = 6", "'hiden_size' in [conditions.default.network]; did you mean 'hidden_size'?"),
+        ("hidden_size = 6", "hidden_size = '6'", "conditions.default.network.hidden_size must be an integer"),
+        ("hidden_size = 6", "hidden_size = -6", "hidden_size must be at least 1"),
+        ("trials = 5", "trails = 5", "trails"),
+        ('core = "lstm"', 'core = "lsmt"', "conditions.default.network.core must be one of 'lstm'"),
+        ("[conditions.default.network]", "[conditions.default.netwerk]", "did you mean 'network'"),
+        ("seed = 0", "", "it needs experiment, seed and [conditions]"),
+        ("seed = 0", "seed = = 0", "cannot read run/config.toml"),
+    ],
+)  # fmt: skip
+def test_a_configuration_edited_by_hand_is_checked(capsys, run, old, new, message):
+    config = run / "config.toml"
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+    assert message in refused(capsys, train.main, ["wang2016-bandit", "--resume", "--out", "run"])
+    if (
+        "trials" not in old
+    ):  # the weights fit all the same: what they were trained on is in their checkpoint
+        assert message in refused(capsys, evaluate.main, ["run", *QUICK])
+
+
+# --- evaluate ---------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_writes_findings_and_a_record(capsys, run):
+    assert evaluate.main(["run", "--episodes", "30", "--record", "4"]) == 0
+    said = capsys.readouterr().out
+    written = [Path(line.strip()) for line in said.partition("written:")[2].splitlines() if line]
+    assert written
+    assert all(path.is_file() for path in written)
+    metrics = json.loads(Path("run/evaluation/metrics.json").read_text())
+    assert (metrics["experiment"], metrics["members"], metrics["episodes"]) == (
+        "wang2016-bandit",
+        {"default": 2},
+        30,
+    )
+    record = np.load("run/evaluation/record.npz")
+    assert record["action"].shape == (2, 4, 5)
+    assert record["hidden"].shape == (2, 4, 5, 6)
+    assert record["task.p"].shape == (2, 4, 2)
+    table = Path("run/evaluation/record.csv").read_text().splitlines()
+    assert len(table) == 1 + 2 * 4 * 5
+    assert table[0].startswith("member,episode,step,")
+
+
+def test_evaluate_json_prints_nothing_else_and_is_the_same_twice(capsys, run):
+    assert evaluate.main(["run", *QUICK, "--json", "--seed", "3"]) == 0
+    first = capsys.readouterr().out
+    assert json.loads(first)["findings"]
+    assert evaluate.main(["run", *QUICK, "--json", "--seed", "3", "--out", "elsewhere"]) == 0
+    assert capsys.readouterr().out == first
+    assert Path("elsewhere/metrics.json").read_text() == first
+    assert evaluate.main(["run", *QUICK, "--json", "--seed", "4"]) == 0
+    assert capsys.readouterr().out != first
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "PATH"),
+        (["ran"], "there is no run in ran; did you mean 'run'?"),
+        (["run/checkpoint"], "there is no run in run/checkpoint"),
+        (["no/where"], "no run in no/where"),
+        (["run", "--epsodes", "3"], "did you mean --episodes?"),
+        (["run", "--episodes", "0"], "--episodes and --record must be at least 1"),
+        (["run", "--record", "-1"], "--episodes and --record must be at least 1"),
+        (["run", "--split", "test"], "invalid choice 'test' for argument '--split'"),
+        (["run", "--seed", "-1"], "seed"),
+        (["run", "--out", "/proc/x/y"], "/proc/x"),
+    ],
+)
+def test_evaluate_refuses_in_one_line(capsys, run, words, message):
+    assert message in refused(capsys, evaluate.main, words)
+
+
+def test_evaluate_stimulates_only_what_is_given_prediction_errors(capsys, run):
+    (run / "evaluation").mkdir()
+    assert 'actor_reward "rpe"' in refused(capsys, evaluate.main, ["run", "--block", "1"])
+
+
+class Bomb:
+    def __reduce__(self):
+        return (Path.touch, (Path("boom"),))
+
+
+@pytest.mark.parametrize("name", ["checkpoint.json", "*.safetensors"])
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04 a zip", pickle.dumps(Bomb()), b"{}", b"half", None]
+)
+def test_a_damaged_or_hostile_checkpoint(capsys, run, name, content):
+    (path,) = (run / "checkpoint").glob(name)
+    path.write_bytes(path.read_bytes()[:200] if content is None else content)
+    for main, words in (
+        (evaluate.main, ["run", *QUICK]),
+        (train.main, ["wang2016-bandit", "--resume", "--out", "run"]),
+    ):
+        assert "run/checkpoint" in refused(capsys, main, words)
+    assert not Path("boom").exists()
+
+
+def test_a_run_that_never_got_to_a_checkpoint(capsys, run):
+    shutil.rmtree(run / "checkpoint")
+    assert "there are no trained agents in run" in refused(capsys, evaluate.main, ["run", *QUICK])
+    assert train.main(["wang2016-bandit", "--resume", "--out", "run"]) == 0
+    assert evaluate.main(["run", *QUICK]) == 0
+
+
+# --- environments that are not ours -----------------------------------------------------------------------------------
+
+
+def test_any_environment_trains_and_evaluates(capsys):
+    words = ["--num-envs", "4", "--hidden-size", "8", "--total-steps", "1500", "--out", "cart"]
+    assert train.main(["--env-id", "CartPole-v1", *words]) == 0
+    assert evaluate.main(["cart", "--episodes", "40", "--record", "3", "--json"]) == 0
+    said = capsys.readouterr().out
+    findings = json.loads(said[said.index("{") :])["findings"]
+    names = {finding["name"]: finding["value"] for finding in findings}
+    assert 8 < names["return per episode"] < 200
+    assert names["return per episode"] == pytest.approx(names["steps per episode"])
+
+
+def test_records_of_unequal_episodes(monkeypatch):
+    """Played in several batches, of which each is as long as its longest episode."""
+    from experiments import evaluation
+
+    env_id = register_countdown(longest=9)
+    words = ["--num-envs", "2", "--hidden-size", "4", "--total-steps", "20", "--out", "own"]
+    assert train.main(["--env-id", env_id, *words]) == 0
+    monkeypatch.setattr(evaluation, "_ROWS", 3)
+    subject = evaluation.Evaluation(
+        {"default": load("own")}, {"default": 0.5}, "train", 12, 0, Path()
+    )
+    record = subject.record(hidden=True)
+    length = record["mask"].sum(2)
+    assert record["mask"].shape[:2] == (1, 12)
+    assert len(set(length[0])) > 2
+    assert record["hidden"].shape[2] == record["mask"].shape[2]
+    for episode in range(12):
+        n = int(length[0, episode])
+        reward, value, rpe = (record[k][0, episode] for k in ("reward", "value", "rpe"))
+        assert record["observation"][0, episode, 0, 1] == n
+        assert not reward[n:].any()
+        np.testing.assert_allclose(
+            rpe[: n - 1], reward[: n - 1] + 0.5 * value[1:n] - value[: n - 1], atol=1e-5
+        )
+        if n % 2 == 0:  # it ended: nothing follows
+            assert rpe[n - 1] == pytest.approx(reward[n - 1] - value[n - 1], abs=1e-5)
+        else:  # it was cut: its last state has a value
+            assert abs(rpe[n - 1] - (reward[n - 1] - value[n - 1])) > 1e-4
+
+
+# --- as a program -----------------------------------------------------------------------------------------------------
+
+
+def program(name: str, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(ROOT / name), *words], capture_output=True, text=True, check=False,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+    )  # fmt: skip
+
+
+def test_programs_end_with_a_code_and_one_line(run):
+    done = program("evaluate.py", "ran")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: there is no run in ran; did you mean 'run'?\n"
+    done = program("train.py", "wang2016-bandit", *SMALL, "--out", "new")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(load("new")) == 1

@@ -175,7 +175,7 @@ def _train(run: RunFolder, settings: Mapping[str, Settings], options: RunOptions
         if curves:
             actions = population.model.num_actions
             for sign in diagnose(curves["entropy"], curves["return"], actions):
-                print(f"{label}: {sign}")
+                print(sign if condition == "default" else f"{condition}: {sign}")
 
 
 if __name__ == "__main__":

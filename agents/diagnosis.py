@@ -9,18 +9,20 @@ from numpy.typing import ArrayLike
 
 __all__ = ["diagnose"]
 
-TAIL = 0.1  # of the curve: what is averaged at its start and end
+HEAD, TAIL = (
+    0.02,
+    0.1,
+)  # of the curve: what is averaged at its start and end (many tasks are learned early)
 RISEN = 0.05  # a rise of the return that counts, as a fraction of the largest return (in absolute value) of any member
 UNDECIDED, DECIDED = 0.95, 0.1  # entropy as a fraction of ln K
-BEHIND = (
-    0.75  # a member with less than this share of the best member's rise has learned half a rule
-)
+BEHIND = 0.75  # a member with less than this share of the best member's gain over the start has learned half a rule
 
 
 def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[str]:
     """Reads failure signatures off the curves of a run.
 
-    - Undecided: entropy near ln K at the end and a return not above that of the start. The plateau at chance was not left.
+    - Undecided: entropy near ln K at the end and a return not above that of the start (of the lowest member). The plateau at
+      chance was not left.
     - Collapsed: entropy near 0 and a return not above that of the start. One action is always taken.
     - Half a rule: the return rose and then stood still well below the best member's, with little entropy left. Such a member
       follows a rule that is right on some tasks only. One member alone cannot be told from one that has learned all.
@@ -41,19 +43,19 @@ def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[s
         raise ValueError(
             f"entropy and returns must both be [U, M] and not empty, got {h.shape}, {g.shape}"
         )
-    tail = max(1, round(TAIL * len(h)))
-    start, end = g[:tail].mean(axis=0), g[-tail:].mean(axis=0)
+    head, tail = max(1, round(HEAD * len(h))), max(1, round(TAIL * len(h)))
+    # Members start alike: the lowest start is chance, also for those that have left it by the first report.
+    gain = g[-tail:].mean(axis=0) - g[:head].mean(axis=0).min()
     left = h[-tail:].mean(axis=0) / math.log(max(num_actions, 2))
     scale = max(float(np.abs(g).max()), 1e-12)
-    risen = end - start > RISEN * scale
+    risen = gain > RISEN * scale
     # A curve that still rises may yet arrive: compare the last two quarters.
     quarter = max(1, len(g) // 4)
     late, later = g[-2 * quarter : -quarter or None].mean(axis=0), g[-quarter:].mean(axis=0)
     stands = later - late < RISEN * scale
-    best = (end - start).max()
     undecided = ~risen & (left > UNDECIDED)
     collapsed = ~risen & (left < DECIDED)
-    half_rule = risen & stands & (left < 0.5) & (end - start < BEHIND * best)
+    half_rule = risen & stands & (left < 0.5) & (gain < BEHIND * gain.max())
     found = (
         (undecided, "never left the plateau at chance (entropy is still that of a coin)",
          "try more updates of fewer episodes (--num-envs 16, more --total-steps), a smaller --discount, --input-gain 3"),

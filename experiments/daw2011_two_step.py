@@ -15,6 +15,8 @@ between .25 and .75, which it has never met. What was learned about learning thi
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,7 +39,11 @@ from experiments.two_step_measures import (
     trials_of_record,
 )
 
-PUBLISHED = {"trials": 201, "low": 0.25, "high": 0.75}  # what is measured, whatever was trained on
+PUBLISHED: dict[str, Any] = {
+    "trials": 201,
+    "low": 0.25,
+    "high": 0.75,
+}  # what is measured, whatever was trained on
 MOST = 1250  # episodes of a member: 402 steps each fill memory
 OBSERVED = 100  # episodes of a member whose walks the observers meet
 FITTED = 10  # episodes of a member to which the hybrid model is fitted

@@ -24,6 +24,13 @@ def test_success_is_not_a_failure():
     assert diagnose(FALL[:, None], curves(RISE), 2) == []
 
 
+def test_those_who_learn_early_are_not_failures():
+    early = 50 + 48 * np.minimum(1, np.arange(U) / 3)
+    sure = FALL.clip(max=0.05)
+    assert diagnose(np.stack([FALL, sure], 1), curves(RISE, early), 2) == []
+    assert diagnose(np.stack([sure, sure], 1), curves(early, early - 1), 2) == []
+
+
 def test_plateau_at_chance():
     (said,) = diagnose(np.stack([COIN, FALL], 1), curves(FLAT, RISE), 2)
     assert said.startswith("member 0 never left the plateau")

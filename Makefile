@@ -40,7 +40,7 @@ lint: install
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 tensorboard: install
 	$(BIN)/tensorboard --logdir runs

@@ -163,7 +163,8 @@ def _row(finding: Finding) -> list[str]:
         ends,
         _reference(finding.published),
         _reference(finding.optimum),
-        _reference(finding.bar, sign) + (" throughout" if finding.throughout and sign else ""),
+        _reference(finding.bar, sign)
+        + (" throughout" if finding.throughout and finding.bar is not None else ""),
         met,
         _reference(finding.goal, sign),
         finding.note,

@@ -91,3 +91,4 @@ def test_a_bar_that_the_whole_interval_has_to_meet():
     assert Finding("effect", -0.5, -0.9, -0.1, bar=0.0, better="lower", throughout=True).met
     assert Finding("effect", 0.5, throughout=True).met is None
     assert ">= 0.000 throughout" in table([strict])
+    assert "throughout" not in table([Finding("effect", 0.5, throughout=True)])

@@ -66,6 +66,11 @@ class Evaluation:
         """Names of the conditions."""
         return list(self.populations)
 
+    def trained_steps(self) -> int:
+        """Environment steps that every member was trained for; 0 if the run folder does not say."""
+        steps = [curves["steps"][-1].min() for curves in self.curves.values() if curves]
+        return int(min(steps)) if steps else 0
+
     def record(
         self,
         condition: str | None = None,

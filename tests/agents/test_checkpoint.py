@@ -336,7 +336,10 @@ assert len(list(folder.iterdir())) == 2
         pytest.skip("no unshare to mount a small disk with")
     done = subprocess.run(
         [*private, "sh", "-c", mount, "sh", str(tmp_path), sys.executable, script],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)]),
+        },
         capture_output=True,
         text=True,
         timeout=60,

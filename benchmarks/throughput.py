@@ -74,6 +74,9 @@ class Bar:
 GRID = ((1, 16), (1, 64), (1, 256), (8, 16), (32, 16))  # members P and episodes N
 
 
+OTHER_TASKS = ("TwoStep", "Harlow")
+
+
 def _chunked(members: int, num_envs: int) -> bool:
     """Whether the layout in chunks of the JAX peer differs from the other."""
     return members > 1 or num_envs > 128
@@ -94,6 +97,10 @@ def _sides() -> list[Side]:
         sides.append(Side(f"JAX P{p} N{n}", "jax_a2c", p, n))
         if _chunked(p, n):
             sides.append(Side(f"JAX P{p} N{n}, chunks", "jax_a2c", p, n, options=chunks))
+    # OTHER TASKS
+    for name in OTHER_TASKS:
+        options = {"env_id": f"prefrontal/{name}-v0"}
+        sides.append(Side(f"ours, {name}, P32 N16", "prefrontal", 32, 16, options=options))
     # EVOLUTION
     for n in (1, 16):
         sides += [
@@ -138,6 +145,10 @@ def _bars() -> list[Bar]:
         claim(f"{work}: ours / JAX, vmap", [ours], [jax], bar, 2.5)
         if _chunked(p, n):
             claim(f"{work}: ours / JAX at its best", [ours], [jax, f"{jax}, chunks"], bar, 2.5)
+    for name in OTHER_TASKS:
+        claim(
+            f"P32 N16, per LSTM step: {name} / bandit", [f"ours, {name}, P32 N16"], many, 0.6, 0.9
+        )
     for work in ("P32 N16", "P1 N256"):
         both = [
             side.name for side in SIDES if side.name.startswith("both cores") and work in side.name

@@ -2,6 +2,9 @@
 
 The published stay probabilities (1, 0, 0, .96) are those of an ideal observer on the first pair of trials alone; over the
 whole episode it has 1, .506, .507, 1. Both are reported, and nothing is trained towards the zeros.
+
+Learning is easy here: .664 a trial after .6 M steps, the ideal observer's reward after 1 M; the study of 8 members takes 50 CPU
+seconds. What strays between members is RU and UC (.49 to .54), where the ideal observer itself is often indifferent.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ What was learned about learning these tasks:
   .95 after .5 M steps). What is missing at the end is the policy's own noise: greedy actions score .998.
 - One-dimensional: without detours six trials take 36 steps, trained agents take about 38, so episodes of 60 steps waste less than
   the 250 of the re-implementations, and all trials are still finished. Normalised advantages and λ = .95 reach .97 in 1.2 M
-  steps (17 CPU seconds for 3 members). The objects are numbers in (0, 1), so that two may be all but equal: .98 greedy.
+  steps and .99 in 3 M. Four passes with a critic that sees the task: .975 to 1.000 in 1.2 M, at three times the cost a step.
+  The objects are numbers in (0, 1), so that two may be all but equal: .992 greedy.
+- The study of 8 members, both conditions, training, evaluation and figures, takes 190 CPU seconds.
 """
 
 from __future__ import annotations

@@ -74,7 +74,10 @@ class Bar:
 GRID = ((1, 16), (1, 64), (1, 256), (8, 16), (32, 16))  # members P and episodes N
 
 
-OTHER_TASKS = ("TwoStep", "Harlow")
+OTHER_TASKS = {
+    "TwoStep": 16,
+    "Harlow": 256,
+}  # N that makes an update about as many steps as the bandit's 1,600
 
 
 def _chunked(members: int, num_envs: int) -> bool:
@@ -98,9 +101,9 @@ def _sides() -> list[Side]:
         if _chunked(p, n):
             sides.append(Side(f"JAX P{p} N{n}, chunks", "jax_a2c", p, n, options=chunks))
     # OTHER TASKS
-    for name in OTHER_TASKS:
+    for name, n in OTHER_TASKS.items():
         options = {"env_id": f"prefrontal/{name}-v0"}
-        sides.append(Side(f"ours, {name}, P32 N16", "prefrontal", 32, 16, options=options))
+        sides.append(Side(f"ours, {name} P32 N{n}", "prefrontal", 32, n, options=options))
     # EVOLUTION
     for n in (1, 16):
         sides += [

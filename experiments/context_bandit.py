@@ -5,7 +5,8 @@ What was learned about learning this task (direct training on 100 trials; no cur
 - The choice changes nothing but its own reward, so the right discount is 0: all later rewards are noise to its credit.
 - Partial rules are the trap: returns stand at 80 to 90 (a rule that is right for most colours) while entropy is gone.
 - Plain A2C: 3 of 4 members were still at 85 to 89 after 1.5 M steps, with an entropy bonus of .02 or .1 alike.
-- Four clipped passes over each batch with a critic that sees the task: 98.0, 98.8, 99.2, 99.4 after 1.5 M steps.
+- Four clipped passes over each batch with a critic that sees the task: 97.6 to 99.4 (4 members) after 1.5 M steps, 99.3 to
+  99.5 (8 members) after 3 M, on held-out colours; 8 members take 240 CPU seconds.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ def measure(evaluation: Evaluation) -> Outcome:
         Finding.of("accuracy, trial 2", interval(curve[:, 1]), optimum=1.0),
         Finding.of("accuracy, last trial", interval(curve[:, -1]), optimum=1.0),
     ]
+    curves = evaluation.curves.get("default")
+    if curves:
+        steps = float(curves["steps"].max())
+        findings.append(Finding("training steps of a member", steps, bar=3e6, better="lower"))
     figures = curve_figure(evaluation, {"optimum": optimum, "chance": trials / 2})
     if evaluation.figures:
         path = evaluation.folder / "accuracy_by_trial.png"
@@ -68,7 +73,7 @@ EXPERIMENT = Experiment(
                 critic="privileged",
                 passes=4,
             ),
-            TrainingConfig(members=1, num_envs=16, total_steps=3_000_000),
+            TrainingConfig(members=1, num_envs=16, total_steps=2_400_000),
         )
     },
     measure=measure,

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from agents.cores import CORES, Tape
+from agents.kernel import CompiledTape, available
 
 __all__ = ["ActorCritic", "NetworkConfig", "RecurrentNet"]
 
@@ -89,6 +90,15 @@ class RecurrentNet:
         gain, mask = core.gain(), core.mask()
         scale = gain if mask is None else mask if gain is None else gain * mask
         self._scale = None if scale is None else scale.to(device, dtype)
+        size: dict[str, Any] = {"dtype": dtype, "device": device}
+        self._weight = torch.empty(members, core.rows, core.columns, **size)
+        self._head = torch.empty(members, output_size, hidden + 1, **size)
+        self.compiled = (
+            config.core == "lstm"
+            and dtype == torch.float32
+            and str(device) == "cpu"
+            and available()
+        )
         self.refresh()
 
     def initialise(self, member: int, generator: torch.Generator) -> None:
@@ -117,8 +127,9 @@ class RecurrentNet:
     def refresh(self) -> None:
         """Recomputes what is derived from the parameters; call it after changing them."""
         weight, head, initial = self.split(self.parameters)
-        self._weight = weight.contiguous() if self._scale is None else weight * self._scale
-        self._head = head.contiguous()
+        # In place: compiled tapes know the addresses.
+        torch.mul(weight, 1.0 if self._scale is None else self._scale, out=self._weight)
+        self._head.copy_(head)
         self._initial = initial.unbind(1)
         inputs, hidden = self.core.input_size, self.config.hidden_size
         self._recurrent_t = self._weight[:, :, inputs : inputs + hidden].transpose(1, 2)
@@ -130,6 +141,8 @@ class RecurrentNet:
             steps, self.members, self.output_size, batch, dtype=self.dtype, device=self.device
         )
         tape.extra["heads"], tape.extra["heads_t"] = heads, list(heads)
+        if self.compiled:
+            tape.extra["compiled"] = CompiledTape(tape, self._weight, self._head)
         return tape
 
     def begin(self, tape: Tape, state: tuple[Tensor, ...] | None = None) -> None:
@@ -144,6 +157,9 @@ class RecurrentNet:
 
     def step(self, tape: Tape, t: int) -> Tensor:
         """One step from the inputs in ``tape.x_t[t]``; returns the read-outs ``[P, O, B]``."""
+        if self.compiled:
+            tape.extra["compiled"].forward(t)
+            return tape.extra["heads_t"][t]
         _product(self._weight, tape.z_t[t], tape.pre)
         self.core.activate(tape, t)
         return _product(self._head, tape.out_t[t + 1], tape.extra["heads_t"][t])
@@ -163,6 +179,13 @@ class RecurrentNet:
         core = self.core
         gradient = torch.zeros_like(self.parameters)
         d_weight, d_head, d_initial = self.split(gradient)
+        if self.compiled:
+            weight_sum, head_sum, states = tape.extra["compiled"].backward(tape.used, d_heads)
+            torch.mul(weight_sum, 1.0 if self._scale is None else self._scale, out=d_weight)
+            d_head.copy_(head_sum)
+            if self.sizes[2]:
+                d_initial[..., 0] = states
+            return gradient
         hidden = self.config.hidden_size
         dh_t = torch.matmul(self._head[:, :, :hidden].transpose(1, 2), d_heads)
         d_heads_t, z_t, out_t = (

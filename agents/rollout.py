@@ -138,6 +138,7 @@ class Rollout:
         observation, info = self.envs.reset()
         task = info.get("task", {})
         model.begin(self.tapes)
+        kernel = self.tapes[0].extra.get("compiled")
         ends = _Ends(members * batch, model.device)
         facts: list[dict[str, Tensor]] = []
         previous, source, used = None, observation, self.steps
@@ -157,7 +158,10 @@ class Rollout:
                 break
             if self._privileged is not None:
                 self._privileged[t].copy_(info["privileged"].view(members, batch, -1))
-            torch.argmax(logits if noise is None else logits + noise[t], dim=1, out=self.actions[t])
+            if kernel is None or noise is None:
+                torch.argmax(logits if noise is None else logits + noise[t], 1, out=self.actions[t])
+            else:
+                kernel.choose(t, model.num_actions, noise[t], self.actions[t])
             observation, reward, ended, cut, info = self.envs.step(actions[t])
             rewards[t].copy_(reward)
             if self.facts:

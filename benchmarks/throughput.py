@@ -148,10 +148,9 @@ def _bars() -> list[Bar]:
         claim(f"{work}: ours / JAX, vmap", [ours], [jax], bar, 2.5)
         if _chunked(p, n):
             claim(f"{work}: ours / JAX at its best", [ours], [jax, f"{jax}, chunks"], bar, 2.5)
-    for name in OTHER_TASKS:
-        claim(
-            f"P32 N16, per LSTM step: {name} / bandit", [f"ours, {name}, P32 N16"], many, 0.6, 0.9
-        )
+    for name, n in OTHER_TASKS.items():
+        other = f"{name} P32 N{n}"
+        claim(f"per LSTM step: {other} / bandit P32 N16", [f"ours, {other}"], many, 0.6, 0.9)
     for work in ("P32 N16", "P1 N256"):
         both = [
             side.name for side in SIDES if side.name.startswith("both cores") and work in side.name

@@ -109,7 +109,7 @@ def stay_findings(
 
 def index_findings(
     stay: NDArray[np.float64],
-    ideal: Sequence[float],
+    ideal: Sequence[float] | None,
     where: str,
     published: Sequence[float] | None = None,
     reach: float | None = 0.05,
@@ -118,21 +118,23 @@ def index_findings(
 
     Args:
         stay: Stay probabilities ``[M, 4]``.
-        ideal: Those of the ideal observer.
+        ideal: Those of the ideal observer, if it is known.
         where: Ending of the findings' names.
         published: Published ones.
         reach: How far the model-free index may be from 0.
     """
     published_based = float(model_based_index(published)) if published else None
     published_free = float(model_free_index(published)) if published else None
+    ideal_based = float(model_based_index(ideal)) if ideal else None
+    ideal_free = round(float(model_free_index(ideal)), 3) if ideal else None
     return [
         Finding.of(
             f"model-based index{where}", interval(model_based_index(stay)), published=published_based,
-            optimum=float(model_based_index(ideal)),
+            optimum=ideal_based,
         ),
         Finding.of(
             f"model-free index{where}", interval(model_free_index(stay)), published=published_free,
-            optimum=round(float(model_free_index(ideal)), 3), bar=(-reach, reach) if reach else None, better="near",
+            optimum=ideal_free, bar=(-reach, reach) if reach else None, better="near",
         ),
     ]  # fmt: skip
 

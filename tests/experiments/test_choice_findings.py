@@ -118,7 +118,7 @@ def walks(episodes=150):
 def test_daw_observers_earn_in_order():
     p = walks()
     kinds = ("random", "model_free", "model_based", "bayesian")
-    rewards = [on_walks(kind, p[None], seed=0).mean() for kind in kinds]
+    rewards = [earned(on_walks(kind, p[None], seed=0), p[None]).mean() for kind in kinds]
     assert rewards == sorted(rewards)
     assert rewards[0] == pytest.approx(0.5, abs=0.005)
     assert rewards[-1] == pytest.approx(0.561, abs=0.006)

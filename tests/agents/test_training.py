@@ -16,7 +16,7 @@ from agents import A2CConfig, EnvironmentSpec, NetworkConfig, load
 from agents.a2c import TrainingError
 from agents.runfolder import RunFolder
 from agents.training import Job, train
-from tests.agents.helpers import BANDIT, register_countdown, run_train
+from tests.agents.helpers import BANDIT, learner, register_countdown, run_train
 
 JOB = Job(
     environment=EnvironmentSpec(BANDIT, ("action", "reward"), {"trials": 5}),
@@ -82,6 +82,12 @@ def test_the_number_of_workers_does_not_matter(tmp_path):
     assert_same(finished(tmp_path / "two", JOB, workers=2), one)
     alone = finished(tmp_path / "alone", replace(JOB, members=1))
     assert torch.equal(alone[1]["weights"][0], one[1]["weights"][0])
+
+
+def test_metrics_of_many_updates_are_averaged_alike_for_any_number_of_members():
+    together, _ = agents.training._answer(learner([0, 4, 7]), "update", 45)
+    alone, _ = agents.training._answer(learner([4]), "update", 45)
+    assert all(torch.equal(value, together[name][1:2]) for name, value in alone.items())
 
 
 @pytest.mark.parametrize(

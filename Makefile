@@ -52,7 +52,9 @@ reproduce: install
 	$(BIN)/python reproduce.py $(EXPERIMENT) $(ARGS)
 
 findings: install
-	for run in pretrained/*/; do $(BIN)/python evaluate.py $$run --no-figures || exit 1; done
+	for run in pretrained/*/; do \
+		$(BIN)/python evaluate.py $$run --no-figures && cp $${run}evaluation/metrics.json $${run}findings.json || exit 1; \
+	done
 	$(BIN)/python -m experiments.report
 
 clean:

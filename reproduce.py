@@ -75,9 +75,7 @@ def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
             place.save({name: arrays[name] for name in ("weights", "steps")}, meta)
             _thin(source.path / "metrics.csv", place.path / "metrics.csv")
     shutil.copy(run.path / "versions.json", target / "versions.json")
-    (target / "evaluation").mkdir()
-    for name in ("metrics.json", "findings.md"):
-        shutil.copy(run.path / "evaluation" / name, target / "evaluation" / name)
+    shutil.copy(run.path / "evaluation" / "metrics.json", target / "findings.json")
     sizes = {c: (s.training.members, s.training.total_steps) for c, s in settings.items()}
     lines = "\n".join(
         f"- `{c}`: {m} members, {steps:,} environment steps each" for c, (m, steps) in sizes.items()

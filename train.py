@@ -99,6 +99,8 @@ def _chosen(conditions: Mapping[str, Settings], words: list[str]) -> list[str]:
             word = value
         if taking and word:
             names.append(word)
+    if not names and any(word.partition("=")[0] == "--condition" for word in words):
+        raise ConfigError(f"--condition needs a name: {', '.join(conditions)}")
     for name in names:
         if name not in conditions:
             raise ConfigError(f"there is no condition {name!r}{did_you_mean(name, conditions)}")

@@ -6,7 +6,7 @@ What was learned about learning this task (direct training on 100 trials; no cur
 - Partial rules are the trap: returns stand at 80 to 90 (a rule that is right for most colours) while entropy is gone.
 - Plain A2C: 3 of 4 members were still at 85 to 89 after 1.5 M steps, with an entropy bonus of .02 or .1 alike.
 - Four clipped passes over each batch with a critic that sees the task: 97.6 to 99.4 (4 members) after 1.5 M steps, 99.3 to
-  99.5 (8 members) after 3 M, on held-out colours; 8 members take 240 CPU seconds.
+  99.5 (8 members) after 3 M, on held-out colours; 8 members take 300 CPU seconds.
 """
 
 from __future__ import annotations

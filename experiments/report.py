@@ -1,7 +1,7 @@
 """The tables in the README, made from the shipped populations and the registry: ``python -m experiments.report``.
 
 Each row of the findings is one measured number with its interval over members, from
-``pretrained/*/evaluation/metrics.json``, which ``evaluate.py`` writes. Nothing in the tables is typed by hand.
+``pretrained/*/findings.json``, the ``metrics.json`` of the shipped evaluation. Nothing in the tables is typed by hand.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from envs import TASKS
 def main(root: Path = Path()) -> int:
     """Rewrites the tables between the marks in ``README.md``."""
     readme = root / "README.md"
-    shipped = sorted((root / "pretrained").glob("*/evaluation/metrics.json"))
+    shipped = sorted((root / "pretrained").glob("*/findings.json"))
     text = readme.read_text()
     for name, body in (
         ("findings", "\n\n".join(map(_section, shipped))),

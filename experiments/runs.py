@@ -54,8 +54,19 @@ def condition_folder(run: RunFolder, condition: str) -> RunFolder:
 
 
 def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, Population]:
-    """The trained population of every condition."""
-    return {name: load(run.path, None if name == "default" else name) for name in conditions}
+    """The trained population of every condition.
+
+    Raises:
+        ConfigError: If ``config.toml`` describes other agents than the checkpoint holds.
+    """
+    populations = {name: load(run.path, None if name == "default" else name) for name in conditions}
+    for name, population in populations.items():
+        given = conditions[name]
+        if population.network != given.network or population.environment.id != given.environment.id:
+            raise ConfigError(
+                f"{run.path / 'config.toml'} and the checkpoint of {name} describe different agents; restore the configuration"
+            )
+    return populations
 
 
 def read_curves(path: Path) -> dict[str, np.ndarray]:

@@ -1,4 +1,10 @@
-"""Any Gymnasium environment: what ``train.py --env-id ID`` trains, and how it is measured."""
+"""Any Gymnasium environment: what ``train.py --env-id ID`` trains, and how it is measured.
+
+Most control tasks show their whole state, so that the default core has no memory: ``--core lstm`` for tasks that hide some of it.
+Measured on CartPole-v1 (return of 200 sampled episodes): with these settings 499.9 (one seed); with an LSTM, 500,000 steps and
+otherwise alike 293; with an LSTM and the value error weighted by .25 in place of .02 at most 48, because values up to 100
+leave nothing of the clipped gradient to the policy.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +35,18 @@ def settings_for(env_id: str, base: Settings | None = None) -> Settings:
         return Settings(EnvironmentSpec(env_id, ("action", "reward", "time"), {}))
     return Settings(
         EnvironmentSpec(env_id, ("action", "reward"), {}),
-        NetworkConfig(hidden_size=64),
+        NetworkConfig(core="none", hidden_size=64, input_gain=3.0),
         A2CConfig(
             learning_rate=3e-3,
-            discount=0.99,
+            discount=0.98,
             gae_lambda=0.95,
-            entropy_coef=0.01,
+            clip_norm=1.0,
+            value_coef=0.02,
+            entropy_coef=0.0,
             normalise_advantages=True,
-            passes=4,
+            passes=8,
         ),
-        TrainingConfig(members=1, num_envs=8, total_steps=500_000),
+        TrainingConfig(members=1, num_envs=8, total_steps=1_000_000),
     )
 
 

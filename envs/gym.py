@@ -47,7 +47,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             ``optimal_reward`` and what the task adds.
         privileged: Whether ``info["privileged"]`` ``[n, K]`` describes the state in which the next
             action is chosen, at reset and at each step.
-        render_mode: None or ``"ansi"``.
+        render_mode: None, ``"ansi"`` (a line of text a row) or, if the task draws pictures,
+            ``"rgb_array"``.
         **fields: Fields of the task, where ``task`` is not an instance.
 
     Attributes:
@@ -61,7 +62,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (the name and form are Gymnasium's)
-        "render_modes": ["ansi"],
+        "render_modes": ["ansi", "rgb_array"],
         "render_fps": 4,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
@@ -94,9 +95,12 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             )
         if autoreset not in AUTORESET:
             raise ValueError(f"autoreset must be one of {', '.join(AUTORESET)}; got {autoreset!r}")
-        if render_mode not in (None, "ansi"):
-            raise ValueError(f"render_mode must be None or 'ansi'; got {render_mode!r}")
-        self.metadata = {**self.metadata, "autoreset_mode": AUTORESET[autoreset]}
+        modes = self.task.render_modes
+        if render_mode not in (None, *modes):
+            allowed = " or ".join(map(repr, modes))
+            raise ValueError(f"render_mode must be None or {allowed}; got {render_mode!r}")
+        own = {"render_modes": list(modes), "autoreset_mode": AUTORESET[autoreset]}
+        self.metadata = {**self.metadata, **own}
         self.tensors, self.device = tensors, torch.device(device)
         self.steps, self.num_actions = self.task.steps, self.task.num_actions
         self.reward_range = self.task.reward_range
@@ -305,17 +309,20 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             raise ValueError(f"actions must be integers in 0..{self.num_actions - 1}; got {array}")
         return torch.from_numpy(array.astype(np.int64)).to(self.device)
 
-    def render(self) -> tuple[str, ...] | None:
-        """Return one line of text a row (``render_mode="ansi"``), or None."""
+    def render(self) -> tuple[Any, ...] | None:
+        """Return one line of text a row (``"ansi"``), one picture a row (``"rgb_array"``), or None."""
         if self.render_mode is None:
             return None
         if not self._params:
             raise gymnasium.error.ResetNeeded("nothing to render yet: call reset() first")
+        rows = range(self.num_envs)
+        if self.render_mode == "rgb_array":
+            return tuple(self.task.image(self._params, self._state, row) for row in rows)
         columns = self._inputs.batch_major.cpu().numpy().round(3)
         return tuple(
             f"{self.task.render(self._params, row)} | step {self._t}/{self.steps} | "
             f"input {columns[row].tolist()}"
-            for row in range(self.num_envs)
+            for row in rows
         )
 
 
@@ -326,7 +333,10 @@ class TaskEnv(gymnasium.Env[np.ndarray, Any]):
     here; nor has anything else.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+    }
 
     def __init__(
         self, task: Task | type[Task] | str, *, render_mode: str | None = None, **arguments: Any
@@ -338,6 +348,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, Any]):
             task, 1, autoreset="disabled", render_mode=render_mode, **arguments
         )
         self.task, self.render_mode = self._vector.task, render_mode
+        self.metadata = {**self.metadata, "render_modes": list(self.task.render_modes)}
         self.__doc__ = self.task.__doc__
         self.observation_space = self._vector.single_observation_space
         self.action_space = self._vector.single_action_space
@@ -369,10 +380,10 @@ class TaskEnv(gymnasium.Env[np.ndarray, Any]):
             _first_row(info),
         )
 
-    def render(self) -> str | None:
-        """Return one line of text (``render_mode="ansi"``), or None."""
-        lines = self._vector.render()
-        return None if lines is None else lines[0]
+    def render(self) -> Any:
+        """Return one line of text (``"ansi"``), one picture (``"rgb_array"``), or None."""
+        rendered = self._vector.render()
+        return None if rendered is None else rendered[0]
 
 
 def _copy(value: Tensor) -> np.ndarray:

@@ -41,6 +41,8 @@ class Task(ABC):
     #: Bounds of the base observation, one per feature, D of them. A constant 1 is a "go cue".
     observation_low: ClassVar[tuple[float, ...]] = (0.0,)
     observation_high: ClassVar[tuple[float, ...]] = (1.0,)
+    #: Ways of rendering. A task that can draw itself adds ``"rgb_array"`` and defines ``image``.
+    render_modes: ClassVar[tuple[str, ...]] = ("ansi",)
 
     @property
     @abstractmethod
@@ -144,6 +146,10 @@ class Task(ABC):
         """Describe the task of one episode in words, on one line."""
         pairs = (f"{name}={_short(params[name][row])}" for name in self.parameters)
         return f"{type(self).__name__} " + ", ".join(pairs)
+
+    def image(self, params: Params, state: State, row: int) -> np.ndarray:
+        """Draw one episode in its present state: uint8 ``[height, width, 3]``."""
+        raise NotImplementedError(f"{type(self).__name__} draws no pictures")
 
 
 def check_split(split: str) -> None:

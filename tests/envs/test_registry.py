@@ -25,8 +25,14 @@ HEADINGS = (
 )
 
 
-@pytest.mark.parametrize("env_id", IDS)
-@pytest.mark.parametrize("render_mode", [None, "ansi"])
+MODES = [
+    (f"prefrontal/{name}-v0", mode)
+    for name, task in TASKS.items()
+    for mode in (None, *task.render_modes)
+]
+
+
+@pytest.mark.parametrize(("env_id", "render_mode"), MODES)
 def test_gymnasium_check_env_passes_without_warnings(env_id, render_mode):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

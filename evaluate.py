@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
+from agents.environments import NO_ENVIRONMENT
 from agents.errors import ConfigError, did_you_mean
 from agents.rollout import Stimulation
 from agents.runfolder import RunFolder
@@ -22,7 +23,14 @@ from analysis.findings import table
 from experiments import find_experiment
 from experiments.evaluation import Evaluation, write_record
 from experiments.options import Switch, parse
-from experiments.runs import condition_folder, guarded, load_run, read_curves, settings_of
+from experiments.runs import (
+    condition_folder,
+    guarded,
+    load_run,
+    load_snapshots,
+    read_curves,
+    settings_of,
+)
 
 
 @dataclass(frozen=True)
@@ -69,12 +77,7 @@ def main(arguments: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     evaluation = Evaluation(
         populations,
-        {
-            key: one.algorithm.discount
-            if one.algorithm.discount_final is None
-            else one.algorithm.discount_final
-            for key, one in settings.items()
-        },
+        settings,
         options.split,
         options.episodes,
         options.seed,
@@ -84,10 +87,13 @@ def main(arguments: list[str]) -> int:
         stimulation=Stimulation(-options.block, options.stimulate)
         if options.block or options.stimulate
         else None,
+        snapshots=load_snapshots(run, settings),
     )
     outcome = experiment.measure(evaluation)
     written = list(outcome.figures)
-    for condition in settings:
+    for condition, one in settings.items():
+        if one.environment == NO_ENVIRONMENT:
+            continue
         place = folder if condition == "default" else folder / condition
         place.mkdir(exist_ok=True)
         written += write_record(

@@ -25,6 +25,7 @@ from experiments import Experiment, find_experiment
 from experiments.options import Switch, parse
 from experiments.runs import condition_folder, guarded, settings_of
 
+SHIPPED = ("weights", "steps", "snapshots")  # of a checkpoint
 REPORTS = 50  # points of the learning curves that are shipped
 
 
@@ -72,7 +73,8 @@ def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
         for condition in settings:
             source, place = condition_folder(run, condition), condition_folder(shipped, condition)
             arrays, meta = source.load()
-            place.save({name: arrays[name] for name in ("weights", "steps")}, meta)
+            kept = {name: arrays[name] for name in SHIPPED if name in arrays}
+            place.save(kept, meta)
             _thin(source.path / "metrics.csv", place.path / "metrics.csv")
     shutil.copy(run.path / "versions.json", target / "versions.json")
     shutil.copy(run.path / "evaluation" / "metrics.json", target / "findings.json")

@@ -12,14 +12,14 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
+from agents import A2CConfig
 from agents.diagnosis import diagnose
-from agents.environments import find_spec
+from agents.environments import find_spec, make_envs
 from agents.errors import ConfigError, did_you_mean
 from agents.runfolder import RunFolder
 from agents.training import Progress, train
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
         run = RunFolder.resume(resumed.path)
     else:
         for one in settings.values():  # what cannot be trained leaves no folder behind
-            one.job(options.seed, options.device).learner([0]).envs.close()
+            one.job(options.seed, options.device).learner([0]).close()
         out = options.out or _new_folder(name, options.seed)
         run = RunFolder.create(out, config_of(name, options.seed, settings))
     with run:
@@ -165,19 +165,29 @@ def _train(run: RunFolder, settings: Mapping[str, Settings], options: RunOptions
 
             def report(progress: Progress, bar: tqdm = bar) -> None:
                 bar.update(min(progress.steps, progress.total_steps) - bar.n)
+                shown = {"reward": "return", "entropy": "entropy"}
                 bar.set_postfix(
-                    reward=f"{progress.metrics['return'].mean():.2f}",
-                    entropy=f"{progress.metrics['entropy'].mean():.3f}",
+                    {
+                        label: f"{progress.metrics[name].mean():.3g}"
+                        for label, name in shown.items()
+                        if name in progress.metrics
+                    }
                 )
 
             folder = condition_folder(run, condition)
-            job = replace(one, training=one.training).job(options.seed, options.device)
-            population = train(job, folder, workers, report)
+            job = one.job(options.seed, options.device, workers, options.ray_address)
+            train(job, folder, workers, report)
         curves = read_curves(folder.path / "metrics.csv")
-        if curves:
-            actions = population.model.num_actions
-            for sign in diagnose(curves["entropy"], curves["return"], actions):
+        if isinstance(one.algorithm, A2CConfig) and curves:
+            for sign in diagnose(curves["entropy"], curves["return"], _actions(one)):
                 print(sign if condition == "default" else f"{condition}: {sign}")
+
+
+def _actions(settings: Settings) -> int:
+    """Number of actions of an environment with discrete ones."""
+    envs = make_envs(settings.environment, [0], 1)
+    envs.close()
+    return int(envs.num_actions)
 
 
 if __name__ == "__main__":

@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from agents.critic import AsymmetricCritic
-from agents.environments import reward_row
-from agents.errors import ConfigError, PrefrontalError
+from agents.environments import make_envs, reward_row
+from agents.errors import ConfigError, TrainingError
 from agents.networks import ActorCritic, NetworkConfig
 from agents.optim import Optimiser, clip_by_norm
 from agents.returns import Estimate, gae, n_step
 from agents.rollout import Rollout, Trajectory
 from agents.seeding import generator, generator_states, set_generator_states
 
-__all__ = ["A2C", "A2CConfig", "TrainingError"]
+if TYPE_CHECKING:
+    from agents.learner import Job
+    from agents.population import Population
 
-
-class TrainingError(PrefrontalError):
-    """Training cannot go on (for example, a loss that is not a number)."""
+__all__ = ["A2C", "A2CConfig"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class A2CConfig:
         passes: Optimiser steps on each batch; above 1 the ratio of policies is clipped (Schulman et al. 2017).
         clip_ratio: Largest change of that ratio.
     """
+
+    kind: ClassVar[str] = "a2c"
 
     learning_rate: float = 1e-2
     learning_rate_final: float = 0.0
@@ -102,6 +104,43 @@ class A2CConfig:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if self.passes < 1 or (self.n_step is not None and self.n_step < 1):
             raise ValueError("passes and n_step must be at least 1")
+
+    @property
+    def final_discount(self) -> float:
+        """Discount γ at the end of training."""
+        return self.discount if self.discount_final is None else self.discount_final
+
+    def learner(self, job: Job, members: Sequence[int]) -> A2C:
+        """A learner for some members of a job."""
+        envs = make_envs(
+            job.environment,
+            members,
+            job.num_envs,
+            privileged=self.critic == "privileged",
+            device=job.device,
+        )
+        return A2C(
+            envs,
+            job.network,
+            self,
+            members,
+            job.num_envs,
+            job.total_steps,
+            job.seed,
+            job.device,
+        )
+
+    def population(self, job: Job, weights: Tensor) -> Population:
+        """The agents with these weights."""
+        from agents.population import Population  # which itself trains with A2C
+
+        return Population.of(job, weights)
+
+    def updates(self, job: Job) -> float:
+        """Updates of a whole run."""
+        envs = make_envs(job.environment, [0], 1)
+        envs.close()
+        return job.total_steps / (int(envs.steps) * job.num_envs)
 
 
 class A2C:
@@ -166,6 +205,10 @@ class A2C:
         self.envs.reset(seed=seed)
         self.rollout = Rollout(envs, self.model, batch, self.generators, privileged=sighted)
         self.steps = torch.zeros(len(self.members), dtype=torch.float64)
+
+    def close(self) -> None:
+        """Closes the environments."""
+        self.envs.close()
 
     def update(self) -> dict[str, Tensor]:
         """Plays one episode in every environment and learns from it; returns metrics, each ``[P]``."""

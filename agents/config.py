@@ -11,6 +11,7 @@ from agents.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 
+_KIND = "kind"  # key that says which of several dataclasses a table is
 _NONE = "none"  # TOML has no null: how None is written where the default is something else
 _NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
@@ -20,7 +21,8 @@ def to_plain(config: Any) -> dict[str, Any]:
 
     Nested dataclasses become dictionaries, tuples lists, paths strings. A field that is None is
     omitted where None is its default and written as "none" elsewhere, so that `from_plain` returns
-    an equal dataclass.
+    an equal dataclass. Where a field may hold one of several dataclasses that have a `kind`, the
+    kind is written too, unless it is the first of them.
 
     Args:
         config: A dataclass instance.
@@ -39,6 +41,9 @@ def to_plain(config: Any) -> dict[str, Any]:
         value = getattr(config, field.name)
         if value is not None:
             plain[field.name] = _plain(value, field.name)
+            alternatives = _alternatives(hints[field.name])
+            if alternatives and type(value) is not next(iter(alternatives.values())):
+                plain[field.name] = {_KIND: type(value).kind, **plain[field.name]}
         elif field.default is not None:
             if _takes_none_as_text(hints[field.name]):
                 raise TypeError(f"{field.name} is a text that may be None: make None its default")
@@ -151,6 +156,13 @@ def _check_scalar(hint: Any, value: Any, key: str) -> Any:
 
 def _check_union(hint: Any, value: Any, key: str) -> Any:
     """The first alternative that takes the value as it is, then one that converts it."""
+    kinds = _alternatives(hint)
+    if kinds and isinstance(value, Mapping):
+        kind = value.get(_KIND, next(iter(kinds)))
+        if kind not in kinds:
+            raise ConfigError(f"{key}.{_KIND} must be one of {', '.join(kinds)}, got {kind!r}")
+        fields = {name: entry for name, entry in value.items() if name != _KIND}
+        return from_plain(kinds[kind], fields, key)
     alternatives = get_args(hint)
     if len(alternatives) == 2 and type(None) in alternatives and value not in (None, _NONE):
         # Optional[X]: the message about X says more than one about the union.
@@ -162,6 +174,13 @@ def _check_union(hint: Any, value: Any, key: str) -> Any:
         except ConfigError:
             continue
     raise _wrong(hint, value, key)
+
+
+def _alternatives(hint: Any) -> dict[str, Any]:
+    """The dataclasses of a union that are told apart by their `kind`, by kind; empty if it is no such union."""
+    if get_origin(hint) not in (Union, types.UnionType):
+        return {}
+    return {a.kind: a for a in get_args(hint) if hasattr(a, _KIND)}
 
 
 def _check_sequence(hint: Any, value: Any, key: str) -> Any:

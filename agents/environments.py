@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium
@@ -20,7 +20,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from agents.episodes import EpisodeVectorEnv
 from agents.errors import ConfigError, did_you_mean
 
-__all__ = ["EnvironmentSpec", "find_spec", "is_native", "make_envs", "reward_row"]
+__all__ = ["NO_ENVIRONMENT", "EnvironmentSpec", "find_spec", "is_native", "make_envs", "reward_row"]
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,25 @@ class EnvironmentSpec:
             `time`.
         kwargs: Parameters of the environment, by name.
         split: Which tasks are trained on: `train`, `held_out` or `all` (ignored where an environment has no splits).
+        stages: Parameters that take the place of those in `kwargs` in equal shares of a run, in this order: rewards that
+            change, a curriculum. The last stage is what trained agents are evaluated on. None: the same from start to end.
     """
 
     id: str
     inputs: tuple[str, ...] = ("action", "reward", "time")
     kwargs: dict[str, Any] = field(default_factory=dict)
     split: str = "train"
+    stages: tuple[dict[str, Any], ...] = ()
+
+    def stage(self, index: int) -> EnvironmentSpec:
+        """The specification of one stage (negative: counted from the last); itself if there are none."""
+        if not self.stages:
+            return self
+        return replace(self, kwargs=self.kwargs | self.stages[index], stages=())
+
+
+#: For an algorithm that needs no environment.
+NO_ENVIRONMENT = EnvironmentSpec("none", inputs=())
 
 
 def find_spec(env_id: str) -> EnvSpec:
@@ -77,21 +90,24 @@ def make_envs(
     privileged: bool = False,
     facts: bool = False,
     device: str = "cpu",
+    discrete: bool = True,
 ) -> Any:
     """Environments for `len(members)` members of `batch` episodes each, as `agents.rollout.Rollout` wants them.
 
     Args:
-        spec: Which environment.
+        spec: Which environment; of several stages, the last.
         members: Identities of the members.
         batch: Episodes per member.
         split: In place of ``spec.split``.
         privileged: Whether each step's ``info`` carries what only a critic may see.
         facts: Whether each step's ``info`` carries what an analysis needs.
         device: Where tensors live.
+        discrete: Whether the agent chooses among actions, and refuses continuous ones.
 
     Raises:
         ConfigError: Unknown environment, unknown parameter, or one that this agent cannot act in.
     """
+    spec = spec.stage(-1)
     num_envs = len(members) * batch
     name = spec.id.rpartition(":")[2]
     find_spec(spec.id)
@@ -117,7 +133,7 @@ def make_envs(
         raise
     except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
         raise ConfigError(f"environment {spec.id!r}: {error}") from error
-    if not isinstance(envs.single_action_space, spaces.Discrete):
+    if discrete and not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(
             f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs Discrete"
         )

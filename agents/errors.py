@@ -29,6 +29,10 @@ class ConfigError(PrefrontalError, ValueError):
     """A configuration has an unknown key, a wrong type or a value that is not allowed."""
 
 
+class TrainingError(PrefrontalError):
+    """Training cannot go on (for example, a loss that is not a number)."""
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """The end of an error message about an unknown name.
 

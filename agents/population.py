@@ -18,12 +18,16 @@ from agents.config import from_plain, to_plain
 from agents.cores import Tape
 from agents.environments import EnvironmentSpec, make_envs, reward_row
 from agents.errors import CheckpointError, did_you_mean
+from agents.learner import Job, Trained
 from agents.networks import ActorCritic, NetworkConfig
 from agents.seeding import generator
 
-__all__ = ["Agent", "Population", "load"]
+__all__ = ["KINDS", "Agent", "Population", "load", "load_trained"]
 
 KIND = "recurrent-a2c"
+
+#: What a checkpoint may hold, by its `kind`: a class with ``from_checkpoint(arrays, meta, where)``.
+KINDS = {KIND: "agents.population:Population"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,13 @@ class Population:
         model.initialise([generator(seed, member, "weights") for member in range(members)])
         return cls(model.parameters, network, spec, size, actions, seed)
 
+    @classmethod
+    def of(cls, job: Job, weights: Tensor) -> Population:
+        """The agents of a job with these weights ``[P, n]``."""
+        template = cls.create(job.environment, job.network).model
+        size, actions = template.input_size, template.num_actions
+        return cls(weights, job.network, job.environment, size, actions, job.seed)
+
     def __len__(self) -> int:
         return len(self.members)
 
@@ -109,6 +120,17 @@ class Population:
 
     def __iter__(self) -> Iterator[Agent]:
         return (self[index] for index in range(len(self)))
+
+    @classmethod
+    def from_checkpoint(
+        cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
+    ) -> Population:
+        """The agents in what a checkpoint holds; see `load_trained`."""
+        names = [field.name for field in fields(Description)]
+        known = {name: meta[name] for name in names if name in meta}
+        description = from_plain(Description, known, f"{folder / 'checkpoint'}")
+        import_environment(description.environment, folder)
+        return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
 
     def learn(
         self, total_steps: int, config: A2CConfig | None = None, num_envs: int = 16
@@ -154,6 +176,23 @@ class Population:
     def save(self, path: Path | str) -> None:
         """Writes the weights (safetensors) and their description (JSON) to ``path/checkpoint``; see `load`."""
         save_checkpoint(Path(path) / "checkpoint", {"weights": self.model.parameters}, self.meta())
+
+
+def import_environment(spec: EnvironmentSpec, folder: Path) -> None:
+    """Registers the ids of the package that an environment is from, so that gymnasium.make finds them.
+
+    Raises:
+        CheckpointError: If it cannot be imported.
+    """
+    module = spec.id.rpartition(":")[0]
+    if module:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise CheckpointError(
+                f"the agents in {folder} were trained on {spec.id!r}, and "
+                f"{module!r} cannot be imported: {error}"
+            ) from error
 
 
 def _model(
@@ -258,12 +297,15 @@ class Agent(Population):
             self.model.expected(tapes).copy_(torch.where(keep, value, 0.0))
 
 
-def load(path: Path | str, condition: str | None = None) -> Population:
+def load(path: Path | str, condition: str | None = None) -> Any:
     """Loads the agents of a run folder (`train.py`), of a shipped population, or of `Population.save`.
 
     Args:
         path: The folder.
         condition: Which condition, if the run has several.
+
+    Returns:
+        A `Population`, or what else the algorithm trains.
 
     Raises:
         CheckpointError: If there are no agents, or they cannot be read; never unpickles anything.
@@ -285,20 +327,27 @@ def load(path: Path | str, condition: str | None = None) -> Population:
         raise CheckpointError(
             f"there are no trained agents in {folder}{hint if 'mean' in hint else ''}"
         )
-    arrays, meta = load_checkpoint(folder / "checkpoint")
-    if meta.get("kind") != KIND or "weights" not in arrays:
-        raise CheckpointError(f"the checkpoint in {folder} does not hold recurrent A2C agents")
-    names = [field.name for field in fields(Description)]
-    known = {name: meta[name] for name in names if name in meta}
-    description = from_plain(Description, known, f"{folder / 'checkpoint'}")
-    module = description.environment.id.rpartition(":")[0]
-    if module:  # registers the ids of that package, so that gymnasium.make finds them
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise CheckpointError(
-                f"the agents in {folder} were trained on {description.environment.id!r}, and "
-                f"{module!r} cannot be imported: {error}"
-            ) from error
-    shape = {name: getattr(description, name) for name in names}
-    return Population(arrays["weights"], **shape)
+    return load_trained(*load_checkpoint(folder / "checkpoint"), folder)
+
+
+def load_trained(arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path) -> Trained:
+    """The agents in what a checkpoint holds.
+
+    Args:
+        arrays: Its tensors, `weights` among them.
+        meta: Its description, `kind` among it.
+        folder: Where it lies, for messages.
+
+    Raises:
+        CheckpointError: If it holds no agents, or such as this version does not know.
+    """
+    place = KINDS.get(str(meta.get("kind")))
+    if place is None or "weights" not in arrays:
+        raise CheckpointError(
+            f"the checkpoint in {folder} does not hold agents of {', '.join(KINDS)}"
+        )
+    module, _, name = place.partition(":")
+    trained: Trained = getattr(importlib.import_module(module), name).from_checkpoint(
+        arrays, meta, folder
+    )
+    return trained

@@ -20,62 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.a2c import A2C, A2CConfig, TrainingError
-from agents.environments import EnvironmentSpec, make_envs
-from agents.errors import PrefrontalError
+from agents.errors import PrefrontalError, TrainingError
+from agents.learner import Job, Learner, Trained
 from agents.metricsfile import MetricsFile
-from agents.networks import NetworkConfig
-from agents.population import Population
 from agents.runfolder import RunFolder
 
 __all__ = ["Job", "Progress", "train"]
 
 CHECKPOINT_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that determines what one condition of a run learns.
-
-    Attributes:
-        environment: What to train on.
-        network: Shape of the actor-critic.
-        algorithm: Hyper-parameters.
-        members: Number of independent agents P.
-        num_envs: Episodes per member and update.
-        total_steps: Environment steps per member.
-        seed: Seed of the run.
-        device: Where to compute.
-    """
-
-    environment: EnvironmentSpec
-    network: NetworkConfig
-    algorithm: A2CConfig
-    members: int
-    num_envs: int
-    total_steps: int
-    seed: int
-    device: str = "cpu"
-
-    def learner(self, members: Sequence[int]) -> A2C:
-        """A learner for some of the members."""
-        envs = make_envs(
-            self.environment,
-            members,
-            self.num_envs,
-            privileged=self.algorithm.critic == "privileged",
-            device=self.device,
-        )
-        return A2C(
-            envs,
-            self.network,
-            self.algorithm,
-            members,
-            self.num_envs,
-            self.total_steps,
-            self.seed,
-            self.device,
-        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +47,7 @@ class Progress:
 
 def train(
     job: Job, run: RunFolder, workers: int = 1, report: Callable[[Progress], None] | None = None
-) -> Population:
+) -> Trained:
     """Trains one condition in its run folder, going on from the checkpoint if there is one.
 
     Args:
@@ -105,7 +57,7 @@ def train(
         report: Called after every report.
 
     Returns:
-        The trained population.
+        The trained agents.
 
     Raises:
         TrainingError: If a loss is not a number or a worker dies; the last checkpoint is kept.
@@ -114,7 +66,9 @@ def train(
     update = int(meta.get("update", 0))
     if state is not None and len(state["steps"]) != job.members:
         raise TrainingError(f"the checkpoint has {len(state['steps'])} members, not {job.members}")
-    every = _report_interval(job)
+    snapshots = _Snapshots(job.snapshots, job.total_steps, state, meta)
+    # About 200 reports a run. Fixed by the job, so that a resumed run reports alike.
+    every = max(1, math.ceil(job.algorithm.updates(job) / 200))
     finished = state is not None and bool((state["steps"] >= job.total_steps).all())
     if not finished:
         with contextlib.ExitStack() as stack:
@@ -129,34 +83,46 @@ def train(
                 finished = bool((state["steps"] >= job.total_steps).all())
                 steps = state["steps"].min().item()
                 log.write(update, state["steps"], metrics)
+                snapshots.take(steps, state["weights"])
                 if finished or time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    run.save(state, _population(job, state["weights"]).meta() | {"update": update})
+                    trained = job.algorithm.population(job, state["weights"])
+                    meta = trained.meta() | {"update": update} | snapshots.meta()
+                    run.save(state | snapshots.arrays(), meta)
                     saved = time.monotonic()
                 if report is not None:
                     report(Progress(int(steps), job.total_steps, metrics))
     assert state is not None
-    return _population(job, state["weights"])
+    return job.algorithm.population(job, state["weights"])
 
 
-def _report_interval(job: Job) -> int:
-    """Updates between reports: about 200 reports a run. Fixed by the job, so that a resumed run reports alike."""
-    envs = make_envs(job.environment, [0], 1)
-    updates = job.total_steps / (int(envs.steps) * job.num_envs)
-    envs.close()
-    return max(1, math.ceil(updates / 200))
+class _Snapshots:
+    """Copies of the weights, evenly spaced over the run, for measures of how something was learned."""
 
+    def __init__(
+        self, count: int, total_steps: int, state: dict[str, Tensor] | None, meta: dict[str, Any]
+    ) -> None:
+        self.count, self.total_steps = count, total_steps
+        self.steps: list[int] = list(meta.get("snapshot_steps", []))
+        kept = (state or {}).pop("snapshots", None)
+        self.weights: list[Tensor] = [] if kept is None else list(kept.unbind(1))
 
-def _population(job: Job, weights: Tensor) -> Population:
-    template = Population.create(job.environment, job.network)
-    return Population(
-        weights,
-        job.network,
-        job.environment,
-        template.model.input_size,
-        template.model.num_actions,
-        job.seed,
-        range(len(weights)),
-    )
+    def take(self, steps: float, weights: Tensor) -> None:
+        """Keeps a copy if one is due."""
+        if self._due(steps) > self._due(self.steps[-1] if self.steps else 0):
+            self.steps.append(int(steps))
+            self.weights.append(weights.clone())
+
+    def _due(self, steps: float) -> int:
+        """How many copies are to be there after so many steps."""
+        return int(min(steps, self.total_steps) * self.count // self.total_steps)
+
+    def arrays(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps: ``snapshots [P, S, n]``."""
+        return {"snapshots": torch.stack(self.weights, 1)} if self.weights else {}
+
+    def meta(self) -> dict[str, Any]:
+        """Environment steps at which they were taken."""
+        return {"snapshot_steps": self.steps} if self.steps else {}
 
 
 class _Log:
@@ -263,7 +229,7 @@ def _work(pipe: Any, job: Job, members: list[int]) -> None:
         return
 
 
-def _answer(learner: A2C, request: str, argument: Any) -> Any:
+def _answer(learner: Learner, request: str, argument: Any) -> Any:
     if request == "state":
         learner.set_state(argument)
         return None

@@ -21,7 +21,7 @@ import gymnasium
 import numpy as np
 import torch
 
-SHIPPED = Path("pretrained", "context-bandit", "evaluation", "metrics.json")
+SHIPPED = Path("pretrained", "context-bandit", "findings.json")
 TRIALS = 100
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},

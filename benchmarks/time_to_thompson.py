@@ -91,7 +91,7 @@ def ours(config: Config) -> tuple[Iterator[int], Look, int]:
     training = replace(settings.training, members=config.members)
     job = replace(settings, training=training).job(config.seed, "cpu")
     members = range(config.members)
-    learner = job.learner(members)
+    learner = settings.algorithm.learner(job, members)
 
     def train() -> Iterator[int]:
         while True:

@@ -8,6 +8,7 @@ member m of every condition, split or policy meets the same ones (common random 
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from agents.environments import make_envs
 from agents.returns import next_values, rpe
 from agents.rollout import Rollout, Stimulation, Trajectory
 from agents.seeding import generator
+from experiments.settings import Settings
 
 __all__ = ["Evaluation", "Record", "write_record"]
 
@@ -34,7 +36,7 @@ class Evaluation:
 
     Args:
         populations: By condition.
-        discounts: Discount at the end of training by condition, for prediction errors.
+        settings: Settings they were trained with, by condition.
         split: Which tasks findings are about.
         episodes: Episodes per member.
         seed: Seed of tasks, noise and actions.
@@ -42,12 +44,13 @@ class Evaluation:
         curves: Metrics of training by condition (arrays ``[U, M]`` by name), if there are any.
         figures: Whether figures are wanted.
         stimulation: Added to the prediction errors that actors are given, in every record that does not say otherwise.
+        snapshots: What the populations were on the way, by condition: environment steps, and the population then.
     """
 
     def __init__(
         self,
-        populations: dict[str, Population],
-        discounts: dict[str, float],
+        populations: Mapping[str, Any],
+        settings: Mapping[str, Settings],
         split: str,
         episodes: int,
         seed: int,
@@ -55,16 +58,27 @@ class Evaluation:
         curves: dict[str, dict[str, np.ndarray]] | None = None,
         figures: bool = True,
         stimulation: Stimulation | None = None,
+        snapshots: Mapping[str, list[tuple[int, Any]]] | None = None,
     ) -> None:
-        self.populations, self.discounts = populations, discounts
+        self.populations, self.settings = populations, settings
         self.split, self.episodes, self.seed, self.folder = split, episodes, seed, folder
         self.curves, self.figures, self.stimulation = curves or {}, figures, stimulation
+        self._snapshots = snapshots or {}
         self._cache: dict[tuple[Any, ...], Record] = {}
 
     @property
     def conditions(self) -> list[str]:
         """Names of the conditions."""
         return list(self.populations)
+
+    @property
+    def discounts(self) -> dict[str, float]:
+        """Discount at the end of training by condition."""
+        return {name: one.algorithm.final_discount for name, one in self.settings.items()}
+
+    def snapshots(self, condition: str | None = None) -> list[tuple[int, Any]]:
+        """What a population was on the way: environment steps, and the population then; the last is the trained one."""
+        return self._snapshots.get(condition or self.conditions[0], [])
 
     def trained_steps(self) -> int:
         """Environment steps that every member was trained for; 0 if the run folder does not say."""
@@ -80,6 +94,7 @@ class Evaluation:
         deterministic: bool = False,
         hidden: bool = False,
         stimulation: Stimulation | None = None,
+        snapshot: int | None = None,
         **kwargs: Any,
     ) -> Record:
         """Lets the members of one condition play, and records what happened.
@@ -91,6 +106,7 @@ class Evaluation:
             deterministic: Whether to take the most probable actions.
             hidden: Whether to record observations and hidden states too.
             stimulation: In place of the evaluation's (the recorded ``rpe`` is the one without it).
+            snapshot: In place of the trained population, what it was on the way (see `snapshots`).
             **kwargs: Parameters of the environment that differ from those of training.
 
         Returns:
@@ -108,11 +124,15 @@ class Evaluation:
             deterministic,
             hidden,
             stimulation,
-            *sorted(kwargs.items()),
+            snapshot,
+            repr(sorted(kwargs.items())),
         )
         if key not in self._cache:
+            trained = self.populations[condition]
+            if snapshot is not None:
+                trained = self.snapshots(condition)[snapshot][1]
             self._cache[key] = self._play(
-                self.populations[condition], self.discounts[condition], split or self.split,
+                trained, self.discounts[condition], split or self.split,
                 episodes or self.episodes, deterministic, hidden, stimulation, kwargs,
             )  # fmt: skip
         return self._cache[key]
@@ -121,7 +141,8 @@ class Evaluation:
         self, population: Population, discount: float, split: str, episodes: int, deterministic: bool, hidden: bool,
         stimulation: Stimulation | None, kwargs: dict[str, Any],
     ) -> Record:  # fmt: skip
-        spec = replace(population.environment, kwargs=population.environment.kwargs | kwargs)
+        spec = population.environment.stage(-1)
+        spec = replace(spec, kwargs=spec.kwargs | kwargs)
         members = len(population)
         batch = max(1, min(episodes, _ROWS // members))
         envs = make_envs(spec, population.members, batch, split=split, facts=True)

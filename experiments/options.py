@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import torch
 import tyro
 
-from agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from agents.environments import NO_ENVIRONMENT
 from agents.errors import ConfigError
 from envs import TASKS
-from experiments.settings import Settings, TrainingConfig
+from experiments.settings import Settings
 
 __all__ = ["RunOptions", "Switch", "parse", "parse_run", "parse_settings", "task_class"]
 
@@ -40,6 +40,7 @@ class RunOptions:
         resume: Go on with the run in --out (default: the newest run of the experiment) from its last checkpoint.
         device: Where to compute: cpu, or cuda.
         workers: Processes to spread the members over; 0 takes as many as there are cores and members.
+        ray_address: Ray cluster to spread an evolving population over; `local` starts one on this machine.
         condition: Which conditions to train; all if none is named.
         no_progress: No progress bar.
     """
@@ -49,6 +50,7 @@ class RunOptions:
     resume: Switch = False
     device: str = "cpu"
     workers: int = 0
+    ray_address: str | None = None
     condition: tuple[str, ...] = ()
     no_progress: Switch = False
 
@@ -186,32 +188,35 @@ def parse_settings(
         Settings and run options with what was given put in.
     """
     spec = settings.environment
+    parts: dict[str, Any] = {"run": run, "training": settings.training}
     task = task_class(spec.id)
-    own: Any
-    if task:
-        _check_task(task, spec.kwargs)
-        own = _with_help(task)(**spec.kwargs)
-    else:
-        own = ForeignOptions(tuple(f"{name}={value!r}" for name, value in spec.kwargs.items()))
-    parts = {
-        "run": run,
-        "training": settings.training,
-        "task": own,
-        "face": FaceOptions(spec.inputs, spec.split),  # type: ignore[arg-type]
-        "network": settings.network,
-        "algorithm": settings.algorithm,
-    }
+    if spec != NO_ENVIRONMENT:
+        own: Any
+        if task:
+            _check_task(task, spec.stage(-1).kwargs)
+            own = _with_help(task)(**spec.kwargs)
+        else:
+            own = ForeignOptions(tuple(f"{name}={value!r}" for name, value in spec.kwargs.items()))
+        face = FaceOptions(spec.inputs, spec.split)  # type: ignore[arg-type]
+        parts |= {"task": own, "face": face}
+    parts |= {"network": settings.network, "algorithm": settings.algorithm}
     parsed = _parse(parts, arguments, prog, description)
-    kwargs = dataclasses.asdict(parsed.task) if task else parsed.task.parsed()
-    if task:
-        _check_task(task, kwargs)
-    environment = EnvironmentSpec(spec.id, parsed.face.inputs, kwargs, parsed.face.split)
-    network: NetworkConfig = parsed.network
-    algorithm: A2CConfig = parsed.algorithm
-    training: TrainingConfig = parsed.training
-    return replace(
-        settings, environment=environment, network=network, algorithm=algorithm, training=training
-    ), parsed.run
+    environment = spec
+    if spec != NO_ENVIRONMENT:
+        kwargs = dataclasses.asdict(parsed.task) if task else parsed.task.parsed()
+        environment = replace(
+            spec, inputs=parsed.face.inputs, kwargs=kwargs, split=parsed.face.split
+        )
+        if task:
+            _check_task(task, environment.stage(-1).kwargs)
+    given = replace(
+        settings,
+        environment=environment,
+        network=parsed.network,
+        algorithm=parsed.algorithm,
+        training=parsed.training,
+    )
+    return given, parsed.run
 
 
 def _check_task(task: type[Any], kwargs: dict[str, Any]) -> None:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agents import Population, load
+from agents import load
 from agents.config import from_plain, to_plain
 from agents.errors import ConfigError, PrefrontalError
+from agents.population import load_trained
 from agents.runfolder import RunFolder
 from experiments.settings import Settings
 
-__all__ = ["condition_folder", "config_of", "guarded", "load_run", "read_curves", "settings_of"]
+__all__ = [
+    "condition_folder",
+    "config_of",
+    "guarded",
+    "load_run",
+    "load_snapshots",
+    "read_curves",
+    "settings_of",
+]
 
 
 def config_of(experiment: str, seed: int, conditions: Mapping[str, Settings]) -> dict[str, Any]:
@@ -53,20 +62,36 @@ def condition_folder(run: RunFolder, condition: str) -> RunFolder:
     return run if condition == "default" else run.condition(condition)
 
 
-def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, Population]:
-    """The trained population of every condition.
+def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, Any]:
+    """The trained agents of every condition.
 
     Raises:
         ConfigError: If ``config.toml`` describes other agents than the checkpoint holds.
     """
     populations = {name: load(run.path, None if name == "default" else name) for name in conditions}
     for name, population in populations.items():
-        given = conditions[name]
-        if population.network != given.network or population.environment.id != given.environment.id:
+        given, stored = to_plain(conditions[name]), population.meta()
+        ids = [plain.get("environment", {}).get("id") for plain in (given, stored)]
+        networks = [{"kind": None, **plain.get("network", {})} for plain in (given, stored)]
+        if networks[0] != networks[1] or ids[0] != ids[1]:
             raise ConfigError(
                 f"{run.path / 'config.toml'} and the checkpoint of {name} describe different agents; restore the configuration"
             )
     return populations
+
+
+def load_snapshots(run: RunFolder, conditions: Iterable[str]) -> dict[str, list[tuple[int, Any]]]:
+    """What the agents of every condition were on the way: environment steps, and the agents then."""
+    found = {}
+    for name in conditions:
+        folder = condition_folder(run, name)
+        arrays, meta = folder.load()
+        kept = arrays["snapshots"].unbind(1) if "snapshots" in arrays else ()
+        found[name] = [
+            (steps, load_trained({**arrays, "weights": weights}, meta, folder.path))
+            for steps, weights in zip(meta.get("snapshot_steps", ()), kept, strict=True)
+        ]
+    return found
 
 
 def read_curves(path: Path) -> dict[str, np.ndarray]:

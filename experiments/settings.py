@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from agents.training import Job
+from agents.learner import Job
 from analysis.findings import Finding
 
 if TYPE_CHECKING:
     from experiments.evaluation import Evaluation
 
-__all__ = ["Experiment", "Outcome", "Settings", "TrainingConfig"]
+if TYPE_CHECKING:  # each experiment knows which of them it has
+    Network = Any
+    Algorithm = Any
+else:
+    #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if it is not there.
+    Network = NetworkConfig
+    Algorithm = A2CConfig
+
+__all__ = ["Algorithm", "Experiment", "Network", "Outcome", "Settings", "TrainingConfig"]
 
 
 @dataclass(frozen=True)
@@ -25,17 +33,21 @@ class TrainingConfig:
         members: Independent agents trained side by side, each with its own weights, optimiser and random numbers.
         num_envs: Episodes per member and update. About 600 to 2,000 environment steps an update learn fastest.
         total_steps: Environment steps per member.
+        snapshots: Copies of the weights that the run keeps, evenly spaced, for measures of how something was learned.
     """
 
     members: int = 1
     num_envs: int = 16
     total_steps: int = 1_000_000
+    snapshots: int = 0
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
         for name in ("members", "num_envs", "total_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.snapshots < 0:
+            raise ValueError(f"snapshots must not be negative, not {self.snapshots}")
 
 
 @dataclass(frozen=True)
@@ -43,23 +55,35 @@ class Settings:
     """All settings of one condition.
 
     Attributes:
-        environment: What the agents are trained on and shown.
-        network: Shape of the actor-critic.
+        environment: What the agents are trained on and shown (`NO_ENVIRONMENT` for an algorithm that needs none).
+        network: Shape of the networks.
         algorithm: Learning rule.
         training: How much training.
     """
 
     environment: EnvironmentSpec
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    algorithm: A2CConfig = field(default_factory=A2CConfig)
+    network: Network = field(default_factory=NetworkConfig)
+    algorithm: Algorithm = field(default_factory=A2CConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
-    def job(self, seed: int, device: str) -> Job:
+    def job(
+        self, seed: int, device: str = "cpu", workers: int = 1, ray_address: str | None = None
+    ) -> Job:
         """The training job of these settings."""
+        training = self.training
         return Job(
-            self.environment, self.network, self.algorithm, self.training.members,
-            self.training.num_envs, self.training.total_steps, seed, device,
-        )  # fmt: skip
+            environment=self.environment,
+            network=self.network,
+            algorithm=self.algorithm,
+            members=training.members,
+            num_envs=training.num_envs,
+            total_steps=training.total_steps,
+            seed=seed,
+            device=device,
+            snapshots=training.snapshots,
+            workers=workers,
+            ray_address=ray_address,
+        )
 
 
 @dataclass(frozen=True)

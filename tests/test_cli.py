@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -15,10 +16,10 @@ import torch
 
 import evaluate
 import train
-from agents import load
+from agents import A2CConfig, load
 from agents.runfolder import RunFolder
 from experiments import all_experiments
-from experiments.runs import guarded
+from experiments.runs import guarded, settings_of
 from tests.agents.helpers import Countdown, register_countdown
 
 ROOT = Path(__file__).parents[1]
@@ -90,7 +91,12 @@ def test_a_run_folder(trained, capsys):
     config = RunFolder.read(trained).config()
     assert config["experiment"] == "wang2016-bandit"
     settings = config["conditions"]["default"]
-    assert settings["training"] == {"members": 2, "num_envs": 4, "total_steps": 200}
+    assert settings["training"] == {
+        "members": 2,
+        "num_envs": 4,
+        "total_steps": 200,
+        "snapshots": 0,
+    }
     assert settings["network"]["hidden_size"] == 6
     assert settings["environment"]["kwargs"] == {"trials": 5}
     assert len(load(trained)) == 2
@@ -384,9 +390,9 @@ def test_records_of_unequal_episodes(monkeypatch):
     words = ["--num-envs", "2", "--hidden-size", "4", "--total-steps", "20", "--out", "own"]
     assert train.main(["--env-id", env_id, *words]) == 0
     monkeypatch.setattr(evaluation, "_ROWS", 3)
-    subject = evaluation.Evaluation(
-        {"default": load("own")}, {"default": 0.5}, "train", 12, 0, Path()
-    )
+    settings = settings_of(RunFolder.read("own"))[2]
+    settings = {"default": replace(settings["default"], algorithm=A2CConfig(discount=0.5))}
+    subject = evaluation.Evaluation({"default": load("own")}, settings, "train", 12, 0, Path())
     record = subject.record(hidden=True)
     length = record["mask"].sum(2)
     assert record["mask"].shape[:2] == (1, 12)

@@ -64,7 +64,7 @@ def play(members: int, num_envs: int) -> Iterator[int]:
     network = NetworkConfig(hidden_size=HIDDEN)
     lifetime = LIFETIME * num_envs * TRIALS
     job = Job(spec, network, A2CConfig(), members, num_envs, total_steps=lifetime, seed=0)
-    learner = job.learner(range(members))
+    learner = A2CConfig().learner(job, range(members))
     newborn = {name: value.clone() for name, value in learner.optimiser.state().items()}
     genomes = learner.model.parameters.numpy()
     while True:

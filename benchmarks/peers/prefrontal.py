@@ -40,7 +40,7 @@ def play(
         total_steps=10**9,
         seed=0,
     )
-    learner = job.learner(range(members))
+    learner = A2CConfig().learner(job, range(members))
     steps = int(learner.envs.steps) * num_envs * members
     while True:
         learner.update()

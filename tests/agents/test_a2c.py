@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
-from agents.a2c import TrainingError
 from agents.environments import make_envs
-from agents.errors import PrefrontalError
+from agents.errors import PrefrontalError, TrainingError
 from tests.agents.helpers import learner, reference_heads, register_countdown
 
 # --- one update, re-implemented ---------------------------------------------------------------------------------------

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -194,3 +195,41 @@ def test_errors_are_one_line_and_end_with_two() -> None:
     assert isinstance(error, PrefrontalError)
     assert isinstance(error, ValueError)
     assert error.exit_code == 2
+
+
+@dataclass(frozen=True)
+class _First:
+    kind: ClassVar[str] = "first"
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class _Second:
+    kind: ClassVar[str] = "second"
+    rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class _Either:
+    rule: _First | _Second = field(default_factory=_First)
+
+
+def test_one_of_several_dataclasses_is_told_by_its_kind():
+    assert to_plain(_Either()) == {"rule": {"size": 1}}
+    assert to_plain(_Either(_Second(0.1))) == {"rule": {"kind": "second", "rate": 0.1}}
+    for either in (_Either(), _Either(_Second(0.1))):
+        assert from_plain(_Either, to_plain(either)) == either
+    assert from_plain(_Either, {"rule": {"kind": "first", "size": 3}}) == _Either(_First(3))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"kind": "third"}, "rule.kind must be one of first, second, got 'third'"),
+        ({"rate": 0.1}, "unknown key 'rate' in [rule]"),
+        ({"kind": "second", "size": 1}, "unknown key 'size' in [rule]"),
+    ],
+)
+def test_a_wrong_kind_is_refused(rule, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        from_plain(_Either, {"rule": rule})

@@ -111,7 +111,7 @@ def _rewrite(folder: Path, change) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda meta: meta.update(kind="a tree"), "does not hold recurrent A2C agents"),
+        (lambda meta: meta.update(kind="a tree"), "does not hold agents of recurrent-a2c"),
         (lambda meta: meta.pop("members"), "missing key 'members'"),
         (lambda meta: meta.pop("environment"), "missing key 'environment'"),
         (
@@ -138,7 +138,7 @@ def test_what_is_wrong_with_a_description_is_said_in_one_line(tmp_path, change, 
 
 def test_foreign_weights_are_refused(tmp_path):
     save_checkpoint(tmp_path / "checkpoint", {"other": torch.ones(2)}, made().meta())
-    with pytest.raises(CheckpointError, match="does not hold recurrent A2C agents"):
+    with pytest.raises(CheckpointError, match="does not hold agents of recurrent-a2c"):
         load(tmp_path)
     save_checkpoint(tmp_path / "checkpoint", {"weights": torch.ones(3)}, made().meta())
     with pytest.raises(CheckpointError, match="weights have shape"):

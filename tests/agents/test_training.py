@@ -13,7 +13,8 @@ import torch
 
 import agents.training
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig, load
-from agents.a2c import TrainingError
+from agents.environments import make_envs
+from agents.errors import TrainingError
 from agents.runfolder import RunFolder
 from agents.training import Job, train
 from tests.agents.helpers import BANDIT, learner, register_countdown, run_train
@@ -190,3 +191,35 @@ def test_train_can_be_killed_at_any_moment(tmp_path, forking):
     assert all(torch.equal(value, wanted[name]) for name, value in state.items())
     assert (run / "metrics.csv").read_bytes() == (straight / "metrics.csv").read_bytes()
     assert rows_of(run) == 301
+
+
+def test_snapshots_are_kept_through_an_interruption(tmp_path, monkeypatch):
+    """Four copies, evenly spaced, the last of which is what was trained; the same after a resume."""
+    monkeypatch.setattr(agents.training, "CHECKPOINT_SECONDS", 0.0)
+    job = replace(SHORT, snapshots=4)
+    whole = finished(tmp_path / "whole", job)
+    run = RunFolder.read(tmp_path / "whole")
+    arrays, meta = run.load()
+    assert arrays["snapshots"].shape[:2] == (3, 4)
+    assert meta["snapshot_steps"] == [150, 300, 450, 600]
+    assert torch.equal(arrays["snapshots"][:, -1], arrays["weights"])
+    assert not torch.equal(arrays["snapshots"][:, 0], arrays["weights"])
+
+    def stop(progress):
+        if progress.steps >= 345:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        finished(tmp_path / "cut", job, report=stop)
+    assert_same(finished(tmp_path / "cut", job), whole)
+    assert RunFolder.read(tmp_path / "cut").load()[1]["snapshot_steps"] == meta["snapshot_steps"]
+
+
+def test_stages_replace_parameters():
+    spec = EnvironmentSpec(BANDIT, ("action",), {"trials": 5}, stages=({"trials": 3}, {}))
+    assert spec.stage(0) == EnvironmentSpec(BANDIT, ("action",), {"trials": 3})
+    assert spec.stage(-1).kwargs == {"trials": 5}
+    assert replace(spec, stages=()).stage(1).stages == ()
+    envs = make_envs(replace(spec, stages=({}, {"trials": 7})), [0], 2)
+    assert envs.steps == 7  # of the last stage
+    envs.close()

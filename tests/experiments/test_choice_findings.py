@@ -32,12 +32,11 @@ SHORT = {
 
 
 def untrained(name, folder, episodes=100, figures=False):
-    populations, discounts = {}, {}
-    for condition, settings in find_experiment(name).conditions.items():
+    populations, conditions = {}, find_experiment(name).conditions
+    for condition, settings in conditions.items():
         spec = replace(settings.environment, kwargs=settings.environment.kwargs | SHORT[name])
         populations[condition] = Population.create(spec, settings.network, members=2)
-        discounts[condition] = settings.algorithm.discount
-    return Evaluation(populations, discounts, "held_out", episodes, 0, folder, figures=figures)
+    return Evaluation(populations, conditions, "held_out", episodes, 0, folder, figures=figures)
 
 
 @pytest.mark.parametrize("name", SHORT)

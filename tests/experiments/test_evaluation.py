@@ -14,7 +14,7 @@ import tomli_w
 
 import evaluate
 import train
-from agents import EnvironmentSpec, Population
+from agents import A2CConfig, EnvironmentSpec, Population
 from agents.config import from_plain, to_plain
 from agents.errors import ConfigError
 from agents.oracles import bayes_optimal_regret
@@ -38,7 +38,8 @@ def make(
     tmp_path: Path, members: int = 2, episodes: int = 30, **populations: Population
 ) -> Evaluation:
     made = populations or {"default": Population.create(SPEC, members=members)}
-    return Evaluation(made, dict.fromkeys(made, 0.9), "held_out", episodes, 3, tmp_path)
+    settings = dict.fromkeys(made, Settings(SPEC, algorithm=A2CConfig(discount=0.9)))
+    return Evaluation(made, settings, "held_out", episodes, 3, tmp_path)
 
 
 def test_record_is_consistent_with_itself(tmp_path: Path) -> None:

@@ -22,16 +22,22 @@ NAMES = ("inferred-value", "volatility", "foraging", "dopamine", "bandit-pca")
 
 def untrained(name, folder, episodes=24, learn=0, figures=False, **options) -> Evaluation:
     experiment = find_experiment(f"wang2018-{name}")
-    populations, discounts = {}, {}
+    populations = {}
     for condition, settings in experiment.conditions.items():
         kwargs = settings.environment.kwargs | {"trials": 40}
         spec = replace(settings.environment, kwargs=kwargs)
         populations[condition] = Population.create(spec, settings.network, members=2)
         if learn:
             populations[condition].learn(learn, settings.algorithm, settings.training.num_envs)
-        discounts[condition] = settings.algorithm.discount
     return Evaluation(
-        populations, discounts, "held_out", episodes, 0, folder, figures=figures, **options
+        populations,
+        experiment.conditions,
+        "held_out",
+        episodes,
+        0,
+        folder,
+        figures=figures,
+        **options,
     )
 
 

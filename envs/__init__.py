@@ -4,6 +4,7 @@ Importing this package registers every environment as ``prefrontal/NAME-v0``.
 """
 
 from envs.bandits import BernoulliBandit, CorrelatedBandit, TwoArmedBandit
+from envs.changing_reward import ChangingReward
 from envs.checker import check_vector_env
 from envs.context_bandit import ContextBandit
 from envs.daw import Daw2011TwoStep
@@ -25,6 +26,7 @@ __all__ = [
     "BernoulliBandit",
     "ContextBandit",
     "CorrelatedBandit",
+    "ChangingReward",
     "Daw2011TwoStep",
     "Foraging",
     "Harlow",

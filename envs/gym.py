@@ -209,6 +209,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             params = {k: v.to(self.device) for k, v in self.task.validate(given).items()}
             rows = len(next(iter(params.values())))
             if rows != self.num_envs:
+            given = self.task.complete(given, params)
                 raise ValueError(
                     f"options['task'] must describe num_envs = {self.num_envs} tasks; got {rows}"
                 )

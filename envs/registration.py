@@ -8,6 +8,7 @@ import inspect
 import gymnasium
 
 from envs.bandits import BernoulliBandit, CorrelatedBandit, TwoArmedBandit
+from envs.changing_reward import ChangingReward
 from envs.context_bandit import ContextBandit
 from envs.daw import Daw2011TwoStep
 from envs.foraging import Foraging
@@ -41,6 +42,7 @@ TASKS: dict[str, type[Task]] = {
     "ContextBandit": ContextBandit,
 }
 
+    "ChangingReward": ChangingReward,
 
 def register(name: str, task_class: type[Task], version: int = 0) -> None:
     """Register ``prefrontal/NAME-vVERSION`` with Gymnasium, for ``make`` and ``make_vec``.

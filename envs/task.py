@@ -101,6 +101,18 @@ class Task(ABC):
     @abstractmethod
     def validate(self, params: Mapping[str, Any]) -> Params:
         """Check task parameters that were set by hand; see `check_parameters`.
+    def complete(self, given: Mapping[str, Any], drawn: Params) -> Mapping[str, Any]:
+        """Add to task parameters set by hand what a task can supply itself; by default nothing.
+
+        Args:
+            given: What was set by hand, one row an episode.
+            drawn: The parameters of the episodes that would have come.
+
+        Returns:
+            What `validate` is to check.
+        """
+        return given
+
 
         Raises:
             ValueError: A name, shape or value that this task does not have.

@@ -13,6 +13,7 @@ from envs.gym import TaskEnv, TaskVectorEnv
 from envs.harlow import Harlow
 from envs.harlow_ring import HarlowOneDimensional
 from envs.informative import InformativeArmBandit
+from envs.navigation import FireflyNavigation
 from envs.registration import TASKS, register, register_all
 from envs.restless import RestlessBandit, SwitchingBandit
 from envs.reversal import InferredValue, Volatility
@@ -28,6 +29,7 @@ __all__ = [
     "CorrelatedBandit",
     "ChangingReward",
     "Daw2011TwoStep",
+    "FireflyNavigation",
     "Foraging",
     "Harlow",
     "HarlowOneDimensional",

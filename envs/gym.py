@@ -59,6 +59,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         num_actions: Discrete actions (0 if continuous).
         privileged_size: K.
         reward_range: Smallest and largest reward of a step.
+        mirror: Signs of the input ``[I]`` and of the action ``[A]`` under the reflection that leaves
+            the task as it is; None if it has no such symmetry.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (the name and form are Gymnasium's)
@@ -113,6 +115,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._shape = self.action_space.shape
+        self.mirror = self._inputs.mirror
         trial_run = self.task.sample(1, split, torch.Generator().manual_seed(0))
         state, _ = self.task.reset(trial_run)
         self.privileged_size = self.task.privileged(trial_run, state).shape[1]
@@ -206,10 +209,10 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         params = self._draw()
         given = task_option(options)
         if given is not None:
+            given = self.task.complete(given, params)
             params = {k: v.to(self.device) for k, v in self.task.validate(given).items()}
             rows = len(next(iter(params.values())))
             if rows != self.num_envs:
-            given = self.task.complete(given, params)
                 raise ValueError(
                     f"options['task'] must describe num_envs = {self.num_envs} tasks; got {rows}"
                 )
@@ -305,7 +308,10 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         if array.shape != self._shape:
             raise ValueError(f"actions must have shape {self._shape}; got {array.shape}")
         if self.num_actions == 0:
-            return torch.from_numpy(array.astype(np.float32)).to(self.device)
+            array = array.astype(np.float32)
+            if array not in self.action_space:
+                raise ValueError(f"actions must lie in {self.single_action_space}; got {array}")
+            return torch.from_numpy(array).to(self.device)
         if array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= self.num_actions:
             raise ValueError(f"actions must be integers in 0..{self.num_actions - 1}; got {array}")
         return torch.from_numpy(array.astype(np.int64)).to(self.device)

@@ -53,6 +53,7 @@ class Inputs:
             np.concatenate([highs for _, highs in bounds.values()]).astype(np.float32),
             dtype=np.float32,
         )
+        self.mirror = self._mirror(task, ends[-1])
         # BUFFER [I, n] and one view of it per input, so that a step makes no new views
         self.buffer = torch.zeros(ends[-1], num_envs, device=device)
         self.batch_major = self.buffer.T
@@ -67,6 +68,17 @@ class Inputs:
         self._values = torch.tensor(task.reward_values or (), device=device)[:, None]
         self._offset = torch.full((num_envs,), self._shift, device=device)
         self._shown: Tensor | None = None
+
+    def _mirror(self, task: Task, size: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Signs of the whole input, and of the action, under the reflection of the task."""
+        if task.mirror is None:
+            return None
+        observation, action = task.mirror
+        signs = np.ones(size)
+        signs[self.slices["observation"]] = observation
+        if "action" in self.slices:
+            signs[self.slices["action"]] = action
+        return tuple(signs.tolist()), action
 
     def start(self, observation: Tensor) -> None:
         """Write the input of step 0: ``observation`` ``[n, D]`` and zeros."""

@@ -16,6 +16,7 @@ from envs.gym import TaskVectorEnv
 from envs.harlow import Harlow
 from envs.harlow_ring import HarlowOneDimensional
 from envs.informative import InformativeArmBandit
+from envs.navigation import FireflyNavigation
 from envs.restless import RestlessBandit, SwitchingBandit
 from envs.reversal import InferredValue, Volatility
 from envs.risky_choice import RiskyChoice
@@ -40,6 +41,7 @@ TASKS: dict[str, type[Task]] = {
     "Volatility": Volatility,
     "RiskyChoice": RiskyChoice,
     "ContextBandit": ContextBandit,
+    "FireflyNavigation": FireflyNavigation,
 }
 
     "ChangingReward": ChangingReward,

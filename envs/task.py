@@ -41,6 +41,9 @@ class Task(ABC):
     #: Bounds of the base observation, one per feature, D of them. A constant 1 is a "go cue".
     observation_low: ClassVar[tuple[float, ...]] = (0.0,)
     observation_high: ClassVar[tuple[float, ...]] = (1.0,)
+    #: Signs of the base observation and of the (continuous) action under a reflection that leaves
+    #: the task as it is; None if there is no such symmetry.
+    mirror: ClassVar[tuple[tuple[float, ...], tuple[float, ...]] | None] = None
     #: Ways of rendering. A task that can draw itself adds ``"rgb_array"`` and defines ``image``.
     render_modes: ClassVar[tuple[str, ...]] = ("ansi",)
 
@@ -143,8 +146,9 @@ class Task(ABC):
         """What an analysis wants to know of a step, evaluated when it is chosen, before ``step``.
 
         Returns:
-            Tensors ``[n]``: ``trial`` (int64), ``optimal_action`` (int64), ``expected_reward`` of
-            the chosen action, ``optimal_reward`` (of the best one). Tasks add more.
+            Tensors ``[n]``: ``trial`` (int64), and where actions are discrete ``optimal_action``
+            (int64), ``expected_reward`` of the chosen action, ``optimal_reward`` (of the best one).
+            Tasks add more.
         """
 
     @abstractmethod

@@ -1,0 +1,101 @@
+"""Laws of the firefly task: constants, where targets appear, gains, velocity pulses, noise."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from envs.splits import bands
+from envs.task import check_split
+
+UNIT = 400.0  # cm, the unit of lengths inside
+DT = 0.1  # s
+SPEEDS = (200.0 / UNIT, math.pi / 2.0)  # at gain 1: units/s, rad/s
+DISTANCE = (100.0, 400.0)  # cm
+ANGLE = 35.0  # degrees to either side
+ZONE = 65.0  # cm
+STILL = 0.1  # both components of the action below this: stop
+SHAPE = 1.5  # the standard deviation of the shaped reward is ZONE / SHAPE
+FLOOR, SCALE = 0.001, 10.0  # of the shaped reward
+
+GAINS = (0.5, 4.0)
+NEAR = 0.25  # held-out gains are at least this many octaves from 1
+
+PULSE_STEPS, PULSE_WIDTH = 10, 2.0  # pulses last 1 s; standard deviation in steps
+PULSES = {  # lowest and highest peak: cm/s and degrees/s
+    "small": ((-200.0, 200.0), (-120.0, 120.0)),
+    "large": ((-200.0, 800.0), (-180.0, 180.0)),
+}
+ONSETS = 11  # pulses start at step 0 .. 10 of a trial
+
+
+def targets_from_uniform(uniform: Tensor) -> Tensor:
+    """Place targets uniformly over the area of a sector ahead.
+
+    Args:
+        uniform: ``[..., 2]`` in [0, 1).
+
+    Returns:
+        ``[..., 2]`` cm: to the right, and ahead.
+    """
+    near, far = DISTANCE
+    radius = (near**2 + (far**2 - near**2) * uniform[..., 0]).sqrt()
+    angle = math.radians(ANGLE) * (2.0 * uniform[..., 1] - 1.0)
+    return torch.stack([radius * angle.sin(), radius * angle.cos()], dim=-1)
+
+
+def gains_from_uniform(uniform: Tensor, split: str, law: str, gains: tuple[float, ...]) -> Tensor:
+    """Draw gains ``[n]`` from a list, if there is one, or by the law of a split.
+
+    Args:
+        uniform: ``[n]`` in [0, 1).
+        split: ``"train"``, ``"held_out"`` or ``"all"``.
+        law: ``"one"``: 1 in training; logarithmically uniform on [.5, 4] but a quarter of an octave
+            and more from 1 when held out; either with equal probability in ``"all"``. ``"many"``:
+            logarithmically uniform on [.5, 4], cut into 8 bands in the manner of `envs.splits`.
+        gains: If any, one of these with equal probability, whatever the split and the law.
+    """
+    check_split(split)
+    if gains:
+        values = torch.tensor(gains, dtype=torch.float32, device=uniform.device)
+        return values[(uniform * len(gains)).long().clamp_(max=len(gains) - 1)]
+    low, high = (math.log2(gain) for gain in GAINS)
+    if law == "many":
+        return torch.exp2(low + (high - low) * bands(uniform, split)).clamp_(*GAINS)
+    if split == "train":
+        return torch.ones_like(uniform)
+    known = torch.zeros_like(uniform, dtype=torch.bool) if split == "held_out" else uniform < 0.5
+    rest = uniform if split == "held_out" else (2.0 * uniform - 1.0).clamp_(min=0.0)
+    octave = low + (high - low - 2.0 * NEAR) * rest
+    octave = torch.where(octave > -NEAR, octave + 2.0 * NEAR, octave)
+    return torch.where(known, 1.0, torch.exp2(octave).clamp_(*GAINS))
+
+
+def pulses_from_uniform(uniform: Tensor, kind: str) -> Tensor:
+    """Draw pulses ``[..., 3]``: peaks in cm/s and degrees/s, and the step at which they start."""
+    peaks = [low + (high - low) * uniform[..., i] for i, (low, high) in enumerate(PULSES[kind])]
+    onset = (uniform[..., 2] * ONSETS).floor().clamp_(max=ONSETS - 1)
+    return torch.stack([*peaks, onset], dim=-1)
+
+
+def pulse_shape(since: Tensor) -> Tensor:
+    """Return the height of a pulse, ``since`` steps after it began (0 outside 0 .. 10; peak at 5)."""
+    shape = (-0.5 * ((since - PULSE_STEPS / 2) / PULSE_WIDTH).square()).exp()
+    return shape * ((since >= 0) & (since <= PULSE_STEPS))
+
+
+def normal_pairs(uniform: Tensor) -> Tensor:
+    """Turn uniforms in [0, 1) into as many independent normal numbers (Box and Muller 1958).
+
+    Args:
+        uniform: ``[2 k, ...]``.
+
+    Returns:
+        ``[2 k, ...]``, below 5.8 in size for 24-bit uniforms.
+    """
+    first, second = uniform.chunk(2)
+    radius = torch.log1p(-first).mul_(-2.0).sqrt_()
+    angle = 2.0 * math.pi * second
+    return torch.cat([radius * angle.cos(), radius * angle.sin()])

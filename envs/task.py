@@ -101,9 +101,6 @@ class Task(ABC):
         uniform = torch.rand(n, draws, generator=generator, device=generator.device)
         return self.from_uniform(uniform, split)
 
-    @abstractmethod
-    def validate(self, params: Mapping[str, Any]) -> Params:
-        """Check task parameters that were set by hand; see `check_parameters`.
     def complete(self, given: Mapping[str, Any], drawn: Params) -> Mapping[str, Any]:
         """Add to task parameters set by hand what a task can supply itself; by default nothing.
 
@@ -116,6 +113,9 @@ class Task(ABC):
         """
         return given
 
+    @abstractmethod
+    def validate(self, params: Mapping[str, Any]) -> Params:
+        """Check task parameters that were set by hand; see `check_parameters`.
 
         Raises:
             ValueError: A name, shape or value that this task does not have.

@@ -25,9 +25,9 @@ from envs.two_step import TwoStep, TwoStepWang2016
 __all__ = [
     "TASKS",
     "BernoulliBandit",
+    "ChangingReward",
     "ContextBandit",
     "CorrelatedBandit",
-    "ChangingReward",
     "Daw2011TwoStep",
     "FireflyNavigation",
     "Foraging",

@@ -41,10 +41,10 @@ TASKS: dict[str, type[Task]] = {
     "Volatility": Volatility,
     "RiskyChoice": RiskyChoice,
     "ContextBandit": ContextBandit,
+    "ChangingReward": ChangingReward,
     "FireflyNavigation": FireflyNavigation,
 }
 
-    "ChangingReward": ChangingReward,
 
 def register(name: str, task_class: type[Task], version: int = 0) -> None:
     """Register ``prefrontal/NAME-vVERSION`` with Gymnasium, for ``make`` and ``make_vec``.

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
+from torch import Tensor
 
 from agents.errors import ConfigError
+from agents.replay_priority import priority_bytes
 
-__all__ = ["Field", "available_bytes", "check_memory", "field_bytes", "in_words"]
+__all__ = [
+    "LENGTHS",
+    "Column",
+    "Field",
+    "Kind",
+    "available_bytes",
+    "capacity_within",
+    "check_memory",
+    "check_rows",
+    "columns",
+    "in_words",
+    "required_bytes",
+]
 
+Kind = Literal["uniform", "prioritised", "reservoir"]
+
+LENGTHS = "lengths"  # the field that every buffer of trajectories has
 DTYPES = {
     torch.bool,
     torch.uint8,
@@ -56,29 +74,112 @@ class Field:
         if self.every < 0:
             raise ConfigError(f"every of field {self.name!r} must not be negative")
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of one step."""
-        return int(torch.Size(self.shape).numel()) * self.dtype.itemsize
-
     def slots(self, steps: int) -> int:
         """How many times it is kept in a trajectory of `steps` steps."""
         return 1 if self.every == 0 else -(-steps // self.every)
 
 
-def field_bytes(fields: Sequence[Field], steps: int | None = None) -> int:
-    """Bytes of one row: a transition (`steps` None) or a trajectory of up to `steps` steps.
+@dataclass(frozen=True)
+class Column:
+    """A field as it is stored: `shape` of a whole row."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one row."""
+        return int(torch.Size(self.shape).numel()) * self.dtype.itemsize
+
+
+def columns(fields: Sequence[Field], steps: int | None = None) -> list[Column]:
+    """What a row is: a transition (`steps` None) or a trajectory of up to `steps` steps and its length.
 
     Raises:
         ConfigError: If there is no field, or two have the same name.
     """
-    names = [field.name for field in fields]
-    if not names:
+    if not fields:
         raise ConfigError("a replay buffer needs at least one field")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    found = []
+    for field in fields:
+        shape = field.shape
+        if steps is not None and field.every:
+            shape = (field.slots(steps), *shape)
+        found.append(Column(field.name, shape, field.dtype))
+    if steps is not None:
+        found.append(Column(LENGTHS, (), torch.int64))
+    names = [column.name for column in found]
+    twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise ConfigError(f"field {twice[0]!r} is there twice")
-    return sum(field.nbytes * (1 if steps is None else field.slots(steps)) for field in fields)
+        raise ConfigError(f"a replay buffer cannot have two fields {twice[0]!r}")
+    return found
+
+
+def check_rows(rows: Mapping[str, Tensor], members: int, columns: Mapping[str, Column]) -> int:
+    """How many rows n there are in what is to be added, ``[P, n, ...]``.
+
+    Raises:
+        ConfigError: If a field is missing or not wanted, or has another shape.
+    """
+    if rows.keys() != columns.keys():
+        given, wanted = ", ".join(rows) or "nothing", ", ".join(columns)
+        raise ConfigError(f"a replay buffer of {wanted} cannot add {given}")
+    n = -1
+    for name, column in columns.items():
+        shape = rows[name].shape
+        n = shape[1] if n < 0 and len(shape) > 1 else n
+        if shape != (members, n, *column.shape):
+            wanted = ", ".join(map(str, (members, "n" if n < 0 else n, *column.shape)))
+            raise ConfigError(f"field {name!r} must have shape ({wanted}), not {tuple(shape)}")
+    return n
+
+
+def required_bytes(
+    members: int,
+    capacity: int,
+    fields: Sequence[Field],
+    kind: Kind = "uniform",
+    steps: int | None = None,
+) -> int:
+    """Memory that a buffer takes, exactly: its data and, if prioritised, its sum tree and largest priorities.
+
+    Args:
+        members: Members P.
+        capacity: Transitions of each, or trajectories.
+        fields: What is stored.
+        kind: Kind of replay.
+        steps: Steps of the longest trajectory; None for transitions.
+    """
+    size = members * capacity * sum(column.nbytes for column in columns(fields, steps))
+    if kind == "prioritised":
+        size += priority_bytes(members, capacity)
+    return size
+
+
+def capacity_within(
+    size: int,
+    members: int,
+    fields: Sequence[Field],
+    kind: Kind = "uniform",
+    steps: int | None = None,
+) -> int:
+    """The largest capacity that takes no more than `size` bytes.
+
+    Raises:
+        ConfigError: If that is none.
+    """
+    least = required_bytes(members, 1, fields, kind, steps)
+    if size < least:
+        raise ConfigError(f"capacity_bytes must be at least {least}, one row a member, not {size}")
+    low, high = 1, size // required_bytes(members, 1, fields, "uniform", steps) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if required_bytes(members, middle, fields, kind, steps) <= size:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def available_bytes(device: torch.device | str = "cpu") -> int | None:

@@ -9,7 +9,14 @@ from torch import Tensor
 
 from agents.errors import ConfigError
 
-__all__ = ["Priorities", "SumTree", "importance_weights", "sequence_priority", "tree_bytes"]
+__all__ = [
+    "Priorities",
+    "Prioritised",
+    "SumTree",
+    "importance_weights",
+    "priority_bytes",
+    "sequence_priority",
+]
 
 FAN_OUT = 32
 
@@ -79,9 +86,9 @@ def _widths(capacity: int) -> list[int]:
     return widths
 
 
-def tree_bytes(members: int, capacity: int) -> int:
-    """Bytes of a `SumTree`."""
-    return 8 * members * sum(_widths(capacity))
+def priority_bytes(members: int, capacity: int) -> int:
+    """Bytes of `Prioritised`: its sum tree and the largest priority of each member."""
+    return 8 * members * (sum(_widths(capacity)) + 1)
 
 
 class SumTree:
@@ -108,23 +115,22 @@ class SumTree:
         """Weights, ``[P, capacity]``."""
         return self.levels[-1][:, : self.capacity]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all nodes."""
-        return sum(level.nbytes for level in self.levels)
-
     def total(self) -> Tensor:
         """Sum of the weights, ``[P]``."""
         return self.levels[0].cumsum(1)[:, -1]
 
     def set(self, member: Tensor, leaf: Tensor, weight: Tensor) -> None:
-        """Gives leaves new weights, all arguments ``[m]``; no leaf may be there twice with different weights."""
-        for level, above in zip(self.levels[::-1], [*self.levels[-2::-1], None], strict=True):
-            level.view(-1)[member * level.shape[1] + leaf] = weight.to(level.dtype)
-            if above is not None:
+        """Gives leaves new weights, all arguments ``[m]``; of a leaf that is there twice the larger one counts."""
+        for k in range(len(self.levels) - 1, -1, -1):
+            level = self.levels[k]
+            flat, place = level.view(-1), member * level.shape[1] + leaf
+            flat[place] = 0.0
+            flat.scatter_reduce_(0, place, weight, "amax")
+            if k:
                 leaf = leaf // FAN_OUT
                 blocks = level.view(-1, FAN_OUT)
-                weight = blocks[member * (level.shape[1] // FAN_OUT) + leaf].cumsum(1)[:, -1]
+                parent = member * (level.shape[1] // FAN_OUT) + leaf
+                weight = blocks.index_select(0, parent).cumsum(1)[:, -1]
 
     def rebuild(self, leaves: Tensor) -> None:
         """Sets all weights at once, ``[P, capacity]``; every node as `set` would have it."""
@@ -152,3 +158,71 @@ class SumTree:
             target, below = target - start, weights.gather(1, child)
             node = node * FAN_OUT + child.squeeze(1)
         return node.view(members, n)
+
+
+class Prioritised:
+    """Which rows of P members are drawn, by the priorities they were given: P(i) ∝ (p_i + epsilon)^alpha.
+
+    Args:
+        members: Members P.
+        capacity: Rows of each.
+        settings: See `Priorities`.
+        device: Where.
+    """
+
+    def __init__(
+        self, members: int, capacity: int, settings: Priorities, device: torch.device | str = "cpu"
+    ) -> None:
+        self.settings, self.device = settings, torch.device(device)
+        self.tree = SumTree(members, capacity, device)
+        self.largest = torch.ones(members, dtype=torch.float64, device=device)
+
+    def checked(self, priority: Tensor) -> Tensor:
+        """Priorities in double precision.
+
+        Raises:
+            ConfigError: If one is negative or not finite.
+        """
+        priority = priority.detach().to(self.device, torch.float64)
+        if not bool(((priority >= 0) & (priority < torch.inf)).all()):
+            raise ConfigError("priorities must be finite numbers that are not negative")
+        return priority
+
+    def set(self, member: Tensor, row: Tensor, priority: Tensor | None) -> None:
+        """Gives rows priorities, ``[m]`` each; None for the largest that their member has been given (1 at first)."""
+        if priority is None:
+            priority = self.largest[member]
+        else:
+            self.largest.scatter_reduce_(0, member, priority, "amax")
+        weight = (priority + self.settings.epsilon).pow(self.settings.alpha)
+        self.tree.set(member, row, weight)
+
+    def draw(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows ``[P, n]`` and the probabilities P(i) they were drawn with, from numbers u in [0, 1), ``[P, n]``."""
+        n = u.shape[1]
+        if self.settings.stratified:
+            u = (u + torch.arange(n, device=u.device)) / n
+        index = self.tree.find(u)
+        return index, self.tree.leaves.gather(1, index) / self.tree.total().unsqueeze(1)
+
+    def weights(self, probability: Tensor, size: Tensor | int, beta: float | None) -> Tensor:
+        """Importance weights ``[P, n]`` in single precision; see `importance_weights`.
+
+        Raises:
+            ConfigError: If beta is not between 0 and 1.
+        """
+        beta = self.settings.beta if beta is None else beta
+        if not 0 <= beta <= 1:
+            raise ConfigError(f"beta must be between 0 and 1, not {beta}")
+        return importance_weights(probability, size, beta).float()
+
+    def state(self, used: int) -> dict[str, Tensor]:
+        """Weights of the first `used` rows, and the largest priorities."""
+        return {"weights": self.tree.leaves[:, :used], "largest": self.largest}
+
+    def set_state(self, weights: Tensor, largest: Tensor) -> None:
+        """Restores what `state` returned."""
+        leaves = torch.zeros(self.tree.leaves.shape, dtype=torch.float64)
+        leaves[:, : weights.shape[1]] = weights
+        self.tree.rebuild(leaves.to(self.device))
+        self.largest = largest.to(self.device).clone()

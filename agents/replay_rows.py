@@ -1,59 +1,67 @@
-"""The store under every replay buffer: P members side by side, rows of several fields, and the rule of what is kept."""
+"""What every replay buffer does: P members side by side, rows of several fields, kept and drawn by one of three rules."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.errors import ConfigError
-from agents.replay_fields import check_memory, in_words
-from agents.replay_priority import Priorities, SumTree, importance_weights, tree_bytes
-from agents.seeding import generator_states, set_generator_states
+from agents.replay_draws import Uniforms
+from agents.replay_fields import (
+    Field,
+    Kind,
+    capacity_within,
+    check_memory,
+    check_rows,
+    columns,
+    in_words,
+    required_bytes,
+)
+from agents.replay_priority import Priorities, Prioritised
+from agents.replay_slots import reservoir, ring
 
-__all__ = ["Column", "Kind", "Rows", "row_bytes"]
-
-Kind = Literal["uniform", "prioritised", "reservoir"]
+__all__ = ["Buffer", "Sample"]
 
 
 @dataclass(frozen=True)
-class Column:
-    """A field as it is stored: `shape` of a whole row."""
+class Sample:
+    """Rows drawn from a buffer, with replacement.
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: torch.dtype
+    Attributes:
+        data: Their fields, ``[P, n, ...]`` each.
+        index: Where they are, ``[P, n]``, for `update_priorities`.
+        weight: Importance weights ``[P, n]``, at most 1; all 1 without priorities.
+    """
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of one row."""
-        return int(torch.Size(self.shape).numel()) * self.dtype.itemsize
-
-
-def row_bytes(members: int, capacity: int, columns: Sequence[Column], kind: Kind) -> int:
-    """Bytes that `Rows` takes: its columns and, for prioritised replay, its sum tree and largest priorities."""
-    size = members * capacity * sum(column.nbytes for column in columns)
-    return size + (tree_bytes(members, capacity) + 8 * members if kind == "prioritised" else 0)
+    data: dict[str, Tensor]
+    index: Tensor
+    weight: Tensor
 
 
-class Rows:
-    """What is kept, and drawn, of P streams of rows.
+class Buffer:
+    """Rows of P members: transitions, or trajectories of up to `steps` steps.
 
     - "uniform": the newest `capacity` rows (a ring); each is drawn with the same probability.
     - "prioritised": the newest `capacity` rows, drawn in proportion to priority^alpha.
-    - "reservoir": of all rows ever added each is kept with the same probability (Vitter 1985, algorithm R).
+    - "reservoir": of all rows ever added each is there with the same probability; each is drawn with the same.
 
     Args:
-        members: Number of streams P.
-        capacity: Rows of each.
-        columns: What a row is.
-        generators: One generator a member, of its own: a member's rows and draws do not depend on the others.
+        members: Members P.
+        capacity: Rows of each, or None if `capacity_bytes` is given.
+        fields: What is stored.
+        generators: One generator a member, of its own (`agents.seeding.generator`, stream "replay"): what a member keeps and
+            draws does not depend on the others.
         kind: See above.
+        steps: Steps of the longest trajectory; None for transitions.
+        capacity_bytes: Memory to take at most, all members together.
         priorities: Settings of "prioritised".
-        device: Where the rows are.
+        device: Where the data are.
 
     Raises:
         ConfigError: If an argument is not possible, or there is less memory than that takes.
@@ -62,43 +70,55 @@ class Rows:
     def __init__(
         self,
         members: int,
-        capacity: int,
-        columns: Sequence[Column],
+        capacity: int | None,
+        fields: Sequence[Field],
         generators: Sequence[torch.Generator],
         kind: Kind = "uniform",
+        *,
+        steps: int | None = None,
+        capacity_bytes: int | None = None,
         priorities: Priorities | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         if kind not in get_args(Kind):
-            raise ConfigError(
-                f"kind of replay must be one of {', '.join(get_args(Kind))}, not {kind!r}"
-            )
-        if members < 1 or capacity < 1:
-            raise ConfigError(
-                "a replay buffer needs at least one member and a capacity of at least 1"
-            )
-        if len(generators) != members:
-            raise ConfigError(f"{members} members need as many generators, not {len(generators)}")
+            allowed = ", ".join(get_args(Kind))
+            raise ConfigError(f"kind of replay must be one of {allowed}, not {kind!r}")
         if priorities is not None and kind != "prioritised":
             raise ConfigError(f'settings of priorities need kind "prioritised", not {kind!r}')
-        self.nbytes = row_bytes(members, capacity, columns, kind)
-        check_memory(self.nbytes, f"a replay buffer of {members} x {capacity:,} rows", device)
-        self.members, self.capacity, self.kind = members, capacity, kind
-        self.columns = {column.name: column for column in columns}
-        self.generators, self.device = list(generators), torch.device(device)
-        self.priorities = priorities or Priorities()
-        self.data = {
-            column.name: torch.zeros(
-                members, capacity, *column.shape, dtype=column.dtype, device=device
-            )
-            for column in columns
+        if (capacity is None) == (capacity_bytes is None):
+            raise ConfigError("a replay buffer needs either capacity or capacity_bytes")
+        if members < 1 or len(generators) != members:
+            raise ConfigError(f"{members} members need as many generators, not {len(generators)}")
+        if capacity_bytes is not None:
+            capacity = capacity_within(capacity_bytes, members, fields, kind, steps)
+        assert capacity is not None
+        if capacity < 1:
+            raise ConfigError(f"capacity of a replay buffer must be at least 1, not {capacity}")
+        self.members, self.capacity, self.kind, self.steps = members, capacity, kind, steps
+        self.device = torch.device(device)
+        self.columns = {column.name: column for column in columns(fields, steps)}
+        self.nbytes = required_bytes(members, capacity, fields, kind, steps)
+        check_memory(self.nbytes, str(self), self.device)
+        self._data = {
+            name: torch.zeros(members, capacity, *c.shape, dtype=c.dtype, device=self.device)
+            for name, c in self.columns.items()
         }
-        self.seen = torch.zeros(members, dtype=torch.int64)
-        self.ragged = False  # whether members may have been given different numbers of rows
-        self.tree: SumTree | None = None
+        # The same memory, [P, capacity, ...]: on the CPU NumPy copies small rows several times faster.
+        on_cpu = self.device.type == "cpu"
+        self._arrays = {k: _array(v) for k, v in self._data.items()} if on_cpu else None
+        self._first = np.arange(members)[:, None] * capacity  # a member's first row among all rows
+        self._draws = Uniforms(generators)
+        self._seen: NDArray[np.int64] = np.zeros(members, np.int64)
+        self._ragged = False  # whether members may have been given different numbers of rows
+        self._priorities: Prioritised | None = None
         if kind == "prioritised":
-            self.tree = SumTree(members, capacity, device)
-            self.largest = torch.ones(members, dtype=torch.float64, device=device)
+            settings = priorities or Priorities()
+            self._priorities = Prioritised(members, capacity, settings, self.device)
+
+    @property
+    def seen(self) -> Tensor:
+        """Rows that each member has ever added, ``[P]``."""
+        return torch.from_numpy(self._seen.copy())
 
     @property
     def sizes(self) -> Tensor:
@@ -107,210 +127,190 @@ class Rows:
 
     def __len__(self) -> int:
         """Rows that every member has at least."""
-        return int(self.sizes.min())
+        return min(int(self._seen.min()), self.capacity)
 
     def __str__(self) -> str:
-        """What it is and what it takes, in one line."""
-        return f"{self.kind} replay: {self.members} x {self.capacity:,} rows of {len(self.data)} fields, {in_words(self.nbytes)}"
+        """What it is and the memory it takes, in one line."""
+        rows = "transitions" if self.steps is None else f"trajectories of {self.steps:,} steps"
+        return f"{self.kind} replay of {self.members} x {self.capacity:,} {rows} ({in_words(self.nbytes)})"
 
     # ADD
-    def add(
-        self,
-        rows: Mapping[str, Tensor],
-        mask: Tensor | None = None,
-        priority: Tensor | None = None,
+    def _add_rows(
+        self, rows: Mapping[str, Tensor], mask: Tensor | None, priority: Tensor | None
     ) -> None:
-        """Adds rows ``[P, n, ...]``, in their order.
-
-        Args:
-            rows: One entry per column.
-            mask: Which of them to add, ``[P, n]`` of bool; None for all.
-            priority: Their priorities ``[P, n]``; None for the largest that the member has seen (1 at first).
-        """
-        n = self._check(rows, mask, priority)
-        if n == 0:
-            return
-        if mask is None:
-            counts = torch.full((self.members, 1), n)
-            order = torch.arange(n).expand(self.members, n)
-            valid = torch.ones(self.members, n, dtype=torch.bool)
+        """Adds rows ``[P, n, ...]`` in their order, where the mask ``[P, n]`` is true, with priorities ``[P, n]``."""
+        n = check_rows(rows, self.members, self.columns)
+        for name, value in (("mask", mask), ("priority", priority)):
+            if value is not None and value.shape != (self.members, n):
+                wanted, given = f"({self.members}, {n})", tuple(value.shape)
+                raise ConfigError(f"{name} must have shape {wanted}, not {given}")
+        if priority is not None:
+            priority = self._prioritised().checked(priority)
+        if mask is None and self.kind != "reservoir" and not self._ragged:
+            self._add_in_step(rows, n, priority)
         else:
-            self.ragged = True
-            valid = mask.to("cpu", torch.bool)
-            counts = valid.sum(1, keepdim=True)
-            order = valid.cumsum(1) - 1
-        slots = self.seen.unsqueeze(1) + order
-        if self.kind == "reservoir":
-            slots, valid = self._reservoir(slots, valid)
-        else:
-            valid = valid & (order >= counts - self.capacity)
-            slots = slots % self.capacity
-        member, source = valid.nonzero(as_tuple=True)
-        slot = slots[member, source]
-        if self.kind == "reservoir":
-            member, source, slot = _last(member, source, slot, self.capacity)
-        member, source, slot = (x.to(self.device) for x in (member, source, slot))
-        into = member * self.capacity + slot
-        for name, stored in self.data.items():
-            value = rows[name].to(self.device)
-            chosen = value.reshape(-1, *value.shape[2:])[member * n + source]
-            stored.view(-1, *stored.shape[2:])[into] = chosen.to(stored.dtype)
-        if self.tree is not None:
-            if priority is None:
-                weight = self._weight(self.largest)[member]
-            else:
-                given = priority.to(self.device, torch.float64)
-                self.largest = torch.maximum(
-                    self.largest, torch.where(valid.to(self.device), given, 0.0).amax(1)
-                )
-                weight = self._weight(given)[member, source]
-            self.tree.set(member, slot, weight)
-        self.seen += counts.squeeze(1)
+            self._add_apart(rows, n, mask, priority)
 
-    def _reservoir(self, order: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Row t (from 0) of a stream goes to slot t while there is room, then to floor(u (t + 1)) if that is a slot."""
-        draws = torch.stack(
-            [torch.rand(order.shape[1], dtype=torch.float64, generator=g) for g in self.generators]
-        )
-        slots = torch.where(order < self.capacity, order, (draws * (order + 1)).long())
-        return slots, valid & (slots < self.capacity)
+    def _add_in_step(self, rows: Mapping[str, Tensor], n: int, priority: Tensor | None) -> None:
+        """Adds to a ring whose members are all at the same slot: at most two slices."""
+        done = max(0, n - self.capacity)
+        slot = (int(self._seen[0]) + done) % self.capacity
+        self._seen += n
+        while done < n:
+            part = min(n - done, self.capacity - slot)
+            for name, value in rows.items():
+                source = value if part == n else value[:, done : done + part]
+                if self._arrays is None:
+                    self._data[name][:, slot : slot + part] = source
+                else:
+                    self._arrays[name][:, slot : slot + part] = self._host(name, source)
+            if self._priorities is not None:
+                new = None if priority is None else priority[:, done : done + part].flatten()
+                index = torch.arange(slot, slot + part, device=self.device).repeat(self.members)
+                self._priorities.set(self._members(part), index, new)
+            slot, done = (slot + part) % self.capacity, done + part
+
+    def _add_apart(
+        self, rows: Mapping[str, Tensor], n: int, mask: Tensor | None, priority: Tensor | None
+    ) -> None:
+        """Adds rows that go each to a slot of its own."""
+        added = np.ones((self.members, n), bool)
+        if mask is not None:
+            self._ragged = True
+            added = mask.detach().cpu().numpy().astype(bool)
+        if self.kind == "reservoir":
+            placed = reservoir(self._seen, added, self.capacity, self._draws.take(n))
+        else:
+            placed = ring(self._seen, added, self.capacity)
+        self._seen += added.sum(1)
+        if self._arrays is not None:
+            member, source, slot = placed
+            for name, value in rows.items():
+                self._arrays[name][member, slot] = self._host(name, value)[member, source]
+            if self._priorities is None:
+                return
+        at, taken, into = (self._on(x) for x in placed)
+        if self._arrays is None:
+            for name, value in rows.items():
+                chosen = value.to(self.device)[at, taken]
+                self._data[name][at, into] = chosen.to(self._data[name].dtype)
+        if self._priorities is not None:
+            self._priorities.set(at, into, None if priority is None else priority[at, taken])
+
+    def _host(self, name: str, value: Tensor) -> NDArray[Any]:
+        """What is added, as an array that can be put into `_arrays`."""
+        value = value.detach()
+        if self.columns[name].dtype == torch.bfloat16:
+            return value.to("cpu", torch.bfloat16).view(torch.int16).numpy()
+        return (value.float() if value.dtype == torch.bfloat16 else value).cpu().numpy()
+
+    def _on(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    def _members(self, n: int) -> Tensor:
+        """Member of each of n rows a member, ``[P · n]``."""
+        return torch.arange(self.members, device=self.device).repeat_interleave(n)
 
     # SAMPLE
-    def draw(self, n: int, beta: float | None = None) -> tuple[Tensor, Tensor]:
+    def _draw(self, n: int, beta: float | None) -> tuple[Tensor, Tensor]:
         """Indices ``[P, n]`` of rows, drawn with replacement, and their importance weights ``[P, n]``."""
-        sizes = self.sizes.unsqueeze(1)
+        u = self._uniforms(n)
+        sizes: Any = min(int(self._seen[0]), self.capacity)
+        if self._ragged:
+            sizes = np.minimum(self._seen, self.capacity)[:, None]
+        if self._priorities is None:
+            index = (u * sizes).astype(np.int64)
+            return self._on(index), torch.ones(index.shape, device=self.device)
+        index, probability = self._priorities.draw(self._on(u))
+        sizes = self._on(sizes) if self._ragged else sizes
+        return index, self._priorities.weights(probability, sizes, beta)
+
+    def _uniforms(self, n: int) -> NDArray[np.float64]:
+        """The next numbers in [0, 1) of every member, ``[P, n]``, for a sample of n."""
         if n < 1:
             raise ConfigError(f"a sample must have at least one row, not {n}")
-        if not bool(self.seen.min() > 0):
-            raise ConfigError(
-                "a replay buffer cannot be sampled before every member has added to it"
-            )
-        u = self.uniforms(n)
-        if self.tree is None:
-            index = torch.minimum((u * sizes).long(), sizes - 1)
-            return index.to(self.device), torch.ones(index.shape, device=self.device)
-        if self.priorities.stratified:
-            u = (u + torch.arange(n)) / n
-        index = self.tree.find(u.to(self.device))
-        beta = self.priorities.beta if beta is None else beta
-        weight = importance_weights(self.probability(index), sizes.to(self.device), beta)
-        return index, weight.float()
+        if not self._seen.all():
+            raise ConfigError("a replay buffer can be sampled once every member has added to it")
+        return self._draws.take(n)
 
-    def uniforms(self, n: int) -> Tensor:
-        """Numbers in [0, 1), ``[P, n]`` of float64 (with 24 bits large buffers would be drawn from unevenly)."""
-        return torch.stack(
-            [torch.rand(n, dtype=torch.float64, generator=g) for g in self.generators]
-        )
+    def _gather(self, name: str, index: Tensor, entry: Tensor | None = None) -> Tensor:
+        """Rows of one field, ``[P, n, ...]``, or only some entries ``[P, n, k]`` of each: ``[P, n, k, ...]``."""
+        stored, place = self._data[name], index + self._on(self._first)
+        shape = stored.shape[2:]
+        if entry is not None:
+            place, shape = place.unsqueeze(2) * stored.shape[2] + entry, shape[1:]
+        if self._arrays is None:
+            chosen = stored.view(-1, *shape).index_select(0, place.flatten())
+            return chosen.view(*place.shape, *shape)
+        chosen = torch.from_numpy(self._arrays[name].reshape(-1, *shape).take(place.numpy(), 0))
+        return chosen.view(torch.bfloat16) if stored.dtype == torch.bfloat16 else chosen
 
-    def probability(self, index: Tensor) -> Tensor:
-        """P(i) of rows ``[P, n]`` under prioritised replay."""
-        assert self.tree is not None
-        return self.tree.leaves.gather(1, index) / self.tree.total().unsqueeze(1)
+    # PRIORITIES
+    def update_priorities(self, index: Tensor, priority: Tensor) -> None:
+        """Gives rows new priorities (absolute TD errors); of a row that is there twice the larger one counts.
 
-    def gather(self, name: str, index: Tensor) -> Tensor:
-        """Rows ``[P, n, ...]`` of one column."""
-        stored = self.data[name]
-        start = torch.arange(self.members, device=self.device).unsqueeze(1) * self.capacity
-        flat = stored.view(self.members * self.capacity, -1)
-        rows = flat.index_select(0, (index + start).view(-1))
-        return rows.view(*index.shape, *stored.shape[2:])
+        Args:
+            index: Rows ``[P, n]``, as sampled. What was added since may have taken their place: update first.
+            priority: ``[P, n]``, at least 0.
 
-    def update(self, index: Tensor, priority: Tensor) -> None:
-        """Gives rows new priorities; of a row that is there twice the larger one counts. Both ``[P, n]``."""
-        if self.tree is None:
+        Raises:
+            ConfigError: If the buffer has no priorities, or these are not possible.
+        """
+        if index.shape != priority.shape or index.dim() != 2 or index.shape[0] != self.members:
+            raise ConfigError(f"index and priority must both have shape ({self.members}, n)")
+        priorities = self._prioritised()
+        new = priorities.checked(priority).flatten()
+        priorities.set(self._members(index.shape[1]), index.to(self.device).flatten(), new)
+
+    def _prioritised(self) -> Prioritised:
+        if self._priorities is None:
             raise ConfigError(f"only prioritised replay has priorities, this is {self.kind}")
-        priority = priority.detach().to(self.device, torch.float64)
-        if index.shape != priority.shape or index.shape[0] != self.members:
-            raise ConfigError("index and priority must both have shape [members, n]")
-        if not bool((priority >= 0).all() & priority.isfinite().all()):
-            raise ConfigError("priorities must be finite and not negative")
-        self.largest = torch.maximum(self.largest, priority.amax(1))
-        # The larger one of equal rows: give it to all of them.
-        index = index.to(self.device)
-        largest = torch.zeros(self.members, self.capacity, dtype=torch.float64, device=self.device)
-        largest.scatter_reduce_(1, index, priority, "amax", include_self=False)
-        member = torch.arange(self.members, device=self.device).repeat_interleave(index.shape[1])
-        weight = self._weight(largest.gather(1, index))
-        self.tree.set(member, index.reshape(-1), weight.view(-1))
-
-    def _weight(self, priority: Tensor) -> Tensor:
-        return (priority + self.priorities.epsilon).pow(self.priorities.alpha)
+        return self._priorities
 
     # STATE
     def state(self) -> dict[str, Tensor]:
         """All that is needed to go on exactly; tensors whose leading dimension is the member.
 
-        Only rows in use are in it, unless members were given different numbers of rows.
+        Only rows in use are in it, unless members may have different numbers of rows.
         """
-        used = self.capacity if self.ragged else int(self.sizes.max())
-        state = {f"data.{name}": value[:, :used] for name, value in self.data.items()}
+        used = self.capacity if self._ragged else len(self)
+        state = {f"data.{name}": value[:, :used] for name, value in self._data.items()}
         state["seen"] = self.seen
-        state["ragged"] = torch.full((self.members,), self.ragged)
-        state["generators"] = generator_states(self.generators)
-        if self.tree is not None:
-            state |= {"weights": self.tree.leaves[:, :used], "largest": self.largest}
+        state["ragged"] = torch.full((self.members,), self._ragged)
+        state |= {f"draws.{name}": value for name, value in self._draws.state().items()}
+        if self._priorities is not None:
+            state |= self._priorities.state(used)
         return {name: value.detach().cpu().clone() for name, value in state.items()}
 
     def set_state(self, state: Mapping[str, Tensor]) -> None:
         """Restores what `state` returned.
 
         Raises:
-            ConfigError: If it is of a buffer of another shape.
+            ConfigError: If it is the state of another kind of buffer.
         """
-        for name, stored in self.data.items():
-            value = state.get(f"data.{name}")
+        expected = {f"data.{name}": stored for name, stored in self._data.items()}
+        if self._priorities is not None:
+            expected["weights"] = self._priorities.tree.leaves
+        for name, stored in expected.items():
+            value = state.get(name)
             if (
                 value is None
-                or value.shape[0] != self.members
+                or value.shape[:1] + value.shape[2:] != stored.shape[:1] + stored.shape[2:]
                 or value.shape[1] > self.capacity
-                or value.shape[2:] != stored.shape[2:]
                 or value.dtype != stored.dtype
             ):
-                raise ConfigError(f"the saved replay buffer does not fit this one: field {name!r}")
-            stored.zero_()
+                raise ConfigError(f"the saved replay buffer does not fit this one: {name} differs")
+        for name, stored in self._data.items():
+            value = state[f"data.{name}"]
             stored[:, : value.shape[1]] = value.to(self.device)
-        self.seen = state["seen"].clone()
-        self.ragged = bool(state["ragged"].any())
-        set_generator_states(self.generators, state["generators"])
-        if self.tree is not None:
-            leaves = torch.zeros(self.members, self.capacity, dtype=torch.float64)
-            leaves[:, : state["weights"].shape[1]] = state["weights"]
-            self.tree.rebuild(leaves.to(self.device))
-            self.largest = state["largest"].to(self.device).clone()
-
-    def _check(
-        self, rows: Mapping[str, Tensor], mask: Tensor | None, priority: Tensor | None
-    ) -> int:
-        """How many rows n there are, if all is as it must be."""
-        if rows.keys() != self.columns.keys():
-            raise ConfigError(
-                f"a replay buffer of {', '.join(self.columns)} cannot add {', '.join(rows)}"
-            )
-        n = next(iter(rows.values())).shape[1]
-        for name, column in self.columns.items():
-            wanted = (self.members, n, *column.shape)
-            if rows[name].shape != wanted:
-                raise ConfigError(
-                    f"field {name!r} must have shape {wanted}, not {tuple(rows[name].shape)}"
-                )
-        if priority is not None and self.tree is None:
-            raise ConfigError(f"only prioritised replay has priorities, this is {self.kind}")
-        for name, value in (("mask", mask), ("priority", priority)):
-            if value is not None and value.shape != (self.members, n):
-                raise ConfigError(
-                    f"{name} must have shape {(self.members, n)}, not {tuple(value.shape)}"
-                )
-        return n
+            stored[:, value.shape[1] :] = 0
+        self._seen = state["seen"].numpy().copy()
+        self._ragged = bool(state["ragged"].any())
+        self._draws.set_state({name: state[f"draws.{name}"] for name in ("generators", "used")})
+        if self._priorities is not None:
+            self._priorities.set_state(state["weights"], state["largest"])
 
 
-def _last(
-    member: Tensor, source: Tensor, slot: Tensor, capacity: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the rows that go to one slot the last one: it would overwrite the others."""
-    key = member * capacity + slot
-    order = torch.sort(key, stable=True).indices  # `source` ascends within a member
-    key = key[order]
-    last = torch.ones_like(key, dtype=torch.bool)
-    last[:-1] = key[1:] != key[:-1]
-    keep = order[last]
-    return member[keep], source[keep], slot[keep]
+def _array(stored: Tensor) -> NDArray[Any]:
+    """The same memory as an array; NumPy has no bfloat16."""
+    return (stored.view(torch.int16) if stored.dtype == torch.bfloat16 else stored).numpy()

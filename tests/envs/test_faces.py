@@ -26,7 +26,11 @@ def rollout(env, steps, seed=None, restart=True):
     generator = np.random.default_rng(0)
     rewards, observations = [], []
     for _ in range(steps):
-        action = generator.integers(env.unwrapped.num_actions, size=env.num_envs)
+        if env.unwrapped.num_actions:
+            action = generator.integers(env.unwrapped.num_actions, size=env.num_envs)
+        else:
+            shape = (env.num_envs, *env.single_action_space.shape)
+            action = generator.uniform(-0.3, 1.0, shape).astype(np.float32)
         tensors = env.unwrapped.tensors
         obs, reward, *_ = env.step(torch.from_numpy(action) if tensors else action)
         rewards.append(np.array(reward.numpy() if tensors else reward))
@@ -234,11 +238,14 @@ class TestMembers:
                 envs.TASKS[name], 4 * len(members), members=members, tensors=True
             )
             env.reset(seed=7)
-            rewards = []
+            seen = []
             for t in range(2 * env.steps):
-                action = torch.full((env.num_envs,), t % env.num_actions)
-                rewards.append(env.step(action)[1][rows].clone())
-            return torch.stack(rewards)
+                if env.num_actions:
+                    action = torch.full((env.num_envs,), t % env.num_actions)
+                else:  # several steps on, then a stop
+                    action = torch.full((env.num_envs, 2), 0.5 * (t % 8 != 7))
+                seen.append(env.step(action)[1][rows].clone())
+            return torch.stack(seen)
 
         alone = member_rows([5], slice(0, 4))
         beside = member_rows([3, 5, 1], slice(4, 8))

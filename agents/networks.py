@@ -9,7 +9,7 @@ the recorded heads into the autograd graph, and their backward pass is the hand-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -35,6 +35,8 @@ class NetworkConfig:
             `rpe` of it (Wang et al. 2018, simulation 6); the critic is always given the reward.
         rpe_discount: Discount γ of that prediction error; the same as in the learning rule.
     """
+
+    kind: ClassVar[str] = "recurrent"
 
     core: Literal["lstm", "gru", "rnn", "none"] = "lstm"
     hidden_size: int = 48

@@ -27,7 +27,10 @@ __all__ = ["KINDS", "Agent", "Population", "load", "load_trained"]
 KIND = "recurrent-a2c"
 
 #: What a checkpoint may hold, by its `kind`: a class with ``from_checkpoint(arrays, meta, where)``.
-KINDS = {KIND: "agents.population:Population"}
+KINDS = {
+    KIND: "agents.population:Population",
+    "hinton-nowlan": "agents.hinton_nowlan:Lineages",
+}
 
 
 @dataclass(frozen=True)

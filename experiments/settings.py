@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from agents.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
 from agents.learner import Job
 from analysis.findings import Finding
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:  # each experiment knows which of them it has
     Algorithm = Any
 else:
     #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if it is not there.
-    Network = NetworkConfig
-    Algorithm = A2CConfig
+    Network = NetworkConfig | NoNetworkConfig
+    Algorithm = A2CConfig | HintonNowlanConfig
 
 __all__ = ["Algorithm", "Experiment", "Network", "Outcome", "Settings", "TrainingConfig"]
 

@@ -1,0 +1,22 @@
+"""The experiment of Hinton & Nowlan through the command lines: one small run, its findings and figures."""
+
+import json
+
+import evaluate
+import train
+
+
+def test_trains_and_measures(tmp_path, capsys):
+    out = tmp_path / "run"
+    words = ["hinton-nowlan-1987", "--members", "2", "--individuals", "100", "--genes", "5"]
+    words += ["--total-steps", "2200", "--seed", "1", "--workers", "1", "--no-progress"]
+    assert train.main([*words, "--out", str(out)]) == 0
+    assert evaluate.main([str(out), "--json"]) == 0
+    metrics = json.loads((out / "evaluation" / "metrics.json").read_text())
+    names = [finding["name"] for finding in metrics["findings"]]
+    assert "undecided alleles, generation 20" in names
+    assert len([name for name in names if "perfect genotype" in name]) == 3
+    assert sorted(p.name for p in (out / "evaluation").glob("*.png")) == [
+        "allele_frequencies.png",
+        "fitness.png",
+    ]

@@ -18,11 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor
-
 from agents.replay_fields import Field, Kind, capacity_within, required_bytes
 from agents.replay_priority import Priorities, sequence_priority
-from agents.replay_rows import Buffer, Sample
+from agents.replay_rows import Buffer, Sample, Values
 from agents.replay_trajectories import TrajectoryBuffer, TrajectorySample
 
 __all__ = [
@@ -45,14 +43,14 @@ class TransitionBuffer(Buffer):
 
     def add(
         self,
-        batch: Mapping[str, Tensor],
-        mask: Tensor | None = None,
-        priority: Tensor | None = None,
+        batch: Mapping[str, Values],
+        mask: Values | None = None,
+        priority: Values | None = None,
     ) -> None:
         """Adds steps, in their order.
 
         Args:
-            batch: Fields, ``[P, n, ...]`` each.
+            batch: Fields, ``[P, n, ...]`` each, tensors or arrays.
             mask: Which of them to add, ``[P, n]``; None for all.
             priority: ``[P, n]``; None for the largest that the member has seen (1 at first).
 
@@ -72,4 +70,5 @@ class TransitionBuffer(Buffer):
             ConfigError: If a member has none.
         """
         index, weight = self._draw(n, beta)
-        return Sample({name: self._gather(name, index) for name in self.columns}, index, weight)
+        places = self._places(index)
+        return Sample({name: self._gather(name, places) for name in self.columns}, index, weight)

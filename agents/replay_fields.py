@@ -6,10 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from agents.errors import ConfigError
 from agents.replay_priority import priority_bytes
@@ -116,7 +115,7 @@ def columns(fields: Sequence[Field], steps: int | None = None) -> list[Column]:
     return found
 
 
-def check_rows(rows: Mapping[str, Tensor], members: int, columns: Mapping[str, Column]) -> int:
+def check_rows(rows: Mapping[str, Any], members: int, columns: Mapping[str, Column]) -> int:
     """How many rows n there are in what is to be added, ``[P, n, ...]``.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -26,7 +26,9 @@ from agents.replay_fields import (
 from agents.replay_priority import Priorities, Prioritised
 from agents.replay_slots import reservoir, ring
 
-__all__ = ["Buffer", "Sample"]
+__all__ = ["Buffer", "Sample", "Values"]
+
+Values: TypeAlias = Tensor | NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Buffer:
         # The same memory, [P, capacity, ...]: on the CPU NumPy copies small rows several times faster.
         on_cpu = self.device.type == "cpu"
         self._arrays = {k: _array(v) for k, v in self._data.items()} if on_cpu else None
-        self._first = np.arange(members)[:, None] * capacity  # a member's first row among all rows
+        self._wanted: dict[str, tuple[int, ...]] = {}  # shapes of the rows added last
         self._draws = Uniforms(generators)
         self._seen: NDArray[np.int64] = np.zeros(members, np.int64)
         self._ragged = False  # whether members may have been given different numbers of rows
@@ -136,48 +138,57 @@ class Buffer:
 
     # ADD
     def _add_rows(
-        self, rows: Mapping[str, Tensor], mask: Tensor | None, priority: Tensor | None
+        self, rows: Mapping[str, Values], mask: Values | None, priority: Values | None
     ) -> None:
         """Adds rows ``[P, n, ...]`` in their order, where the mask ``[P, n]`` is true, with priorities ``[P, n]``."""
-        n = check_rows(rows, self.members, self.columns)
+        n = self._count(rows)
         for name, value in (("mask", mask), ("priority", priority)):
             if value is not None and value.shape != (self.members, n):
                 wanted, given = f"({self.members}, {n})", tuple(value.shape)
                 raise ConfigError(f"{name} must have shape {wanted}, not {given}")
-        if priority is not None:
-            priority = self._prioritised().checked(priority)
+        new = None if priority is None else self._prioritised().checked(torch.as_tensor(priority))
         if mask is None and self.kind != "reservoir" and not self._ragged:
-            self._add_in_step(rows, n, priority)
+            self._add_in_step(rows, n, new)
         else:
-            self._add_apart(rows, n, mask, priority)
+            self._add_apart(rows, n, mask, new)
 
-    def _add_in_step(self, rows: Mapping[str, Tensor], n: int, priority: Tensor | None) -> None:
+    def _count(self, rows: Mapping[str, Values]) -> int:
+        """How many rows n there are, if their shapes are right."""
+        wanted = self._wanted  # most of the time that of the call before
+        if rows.keys() != wanted.keys() or any(rows[k].shape != wanted[k] for k in wanted):
+            n = check_rows(rows, self.members, self.columns)
+            wanted = {name: (self.members, n, *c.shape) for name, c in self.columns.items()}
+            self._wanted = wanted
+        return next(iter(wanted.values()))[1]
+
+    def _add_in_step(self, rows: Mapping[str, Values], n: int, priority: Tensor | None) -> None:
         """Adds to a ring whose members are all at the same slot: at most two slices."""
         done = max(0, n - self.capacity)
         slot = (int(self._seen[0]) + done) % self.capacity
         self._seen += n
         while done < n:
             part = min(n - done, self.capacity - slot)
+            into, taken = slice(slot, slot + part), slice(done, done + part)
             for name, value in rows.items():
-                source = value if part == n else value[:, done : done + part]
+                source = value if part == n else value[:, taken]
                 if self._arrays is None:
-                    self._data[name][:, slot : slot + part] = source
+                    self._data[name][:, into] = torch.as_tensor(source)
                 else:
-                    self._arrays[name][:, slot : slot + part] = self._host(name, source)
+                    self._arrays[name][:, into] = self._host(name, source)
             if self._priorities is not None:
-                new = None if priority is None else priority[:, done : done + part].flatten()
                 index = torch.arange(slot, slot + part, device=self.device).repeat(self.members)
+                new = None if priority is None else priority[:, taken].flatten()
                 self._priorities.set(self._members(part), index, new)
             slot, done = (slot + part) % self.capacity, done + part
 
     def _add_apart(
-        self, rows: Mapping[str, Tensor], n: int, mask: Tensor | None, priority: Tensor | None
+        self, rows: Mapping[str, Values], n: int, mask: Values | None, priority: Tensor | None
     ) -> None:
         """Adds rows that go each to a slot of its own."""
         added = np.ones((self.members, n), bool)
         if mask is not None:
             self._ragged = True
-            added = mask.detach().cpu().numpy().astype(bool)
+            added = torch.as_tensor(mask).cpu().numpy().astype(bool)
         if self.kind == "reservoir":
             placed = reservoir(self._seen, added, self.capacity, self._draws.take(n))
         else:
@@ -192,17 +203,21 @@ class Buffer:
         at, taken, into = (self._on(x) for x in placed)
         if self._arrays is None:
             for name, value in rows.items():
-                chosen = value.to(self.device)[at, taken]
+                chosen = torch.as_tensor(value).to(self.device)[at, taken]
                 self._data[name][at, into] = chosen.to(self._data[name].dtype)
         if self._priorities is not None:
             self._priorities.set(at, into, None if priority is None else priority[at, taken])
 
-    def _host(self, name: str, value: Tensor) -> NDArray[Any]:
+    def _host(self, name: str, value: Values) -> NDArray[Any]:
         """What is added, as an array that can be put into `_arrays`."""
-        value = value.detach()
         if self.columns[name].dtype == torch.bfloat16:
-            return value.to("cpu", torch.bfloat16).view(torch.int16).numpy()
-        return (value.float() if value.dtype == torch.bfloat16 else value).cpu().numpy()
+            return torch.as_tensor(value).to("cpu", torch.bfloat16).view(torch.int16).numpy()
+        if isinstance(value, np.ndarray):
+            return value
+        if value.requires_grad or not value.is_cpu or value.dtype == torch.bfloat16:
+            value = value.detach().cpu()
+            value = value.float() if value.dtype == torch.bfloat16 else value
+        return value.numpy()
 
     def _on(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -233,20 +248,25 @@ class Buffer:
             raise ConfigError("a replay buffer can be sampled once every member has added to it")
         return self._draws.take(n)
 
-    def _gather(self, name: str, index: Tensor, entry: Tensor | None = None) -> Tensor:
-        """Rows of one field, ``[P, n, ...]``, or only some entries ``[P, n, k]`` of each: ``[P, n, k, ...]``."""
-        stored, place = self._data[name], index + self._on(self._first)
-        shape = stored.shape[2:]
-        if entry is not None:
-            place, shape = place.unsqueeze(2) * stored.shape[2] + entry, shape[1:]
+    def _places(self, index: Tensor) -> Any:
+        """Where rows ``[P, n]`` are among the rows of all members: an array on the CPU, else a tensor."""
+        if self.members > 1:
+            first = torch.arange(0, self.members * self.capacity, self.capacity, device=self.device)
+            index = index + first.unsqueeze(1)
+        return index if self._arrays is None else index.numpy()
+
+    def _gather(self, name: str, places: Any, per_entry: bool = False) -> Tensor:
+        """What is at `places` of one field, ``[P, n, ...]``: rows, or single entries of rows."""
+        stored = self._data[name]
+        shape = stored.shape[3 if per_entry else 2 :]
         if self._arrays is None:
-            chosen = stored.view(-1, *shape).index_select(0, place.flatten())
-            return chosen.view(*place.shape, *shape)
-        chosen = torch.from_numpy(self._arrays[name].reshape(-1, *shape).take(place.numpy(), 0))
+            chosen = stored.view(-1, *shape).index_select(0, places.flatten())
+            return chosen.view(*places.shape, *shape)
+        chosen = torch.from_numpy(self._arrays[name].reshape(-1, *shape).take(places, 0))
         return chosen.view(torch.bfloat16) if stored.dtype == torch.bfloat16 else chosen
 
     # PRIORITIES
-    def update_priorities(self, index: Tensor, priority: Tensor) -> None:
+    def update_priorities(self, index: Tensor, priority: Values) -> None:
         """Gives rows new priorities (absolute TD errors); of a row that is there twice the larger one counts.
 
         Args:
@@ -256,10 +276,10 @@ class Buffer:
         Raises:
             ConfigError: If the buffer has no priorities, or these are not possible.
         """
-        if index.shape != priority.shape or index.dim() != 2 or index.shape[0] != self.members:
+        if index.shape != priority.shape or index.ndim != 2 or index.shape[0] != self.members:
             raise ConfigError(f"index and priority must both have shape ({self.members}, n)")
         priorities = self._prioritised()
-        new = priorities.checked(priority).flatten()
+        new = priorities.checked(torch.as_tensor(priority)).flatten()
         priorities.set(self._members(index.shape[1]), index.to(self.device).flatten(), new)
 
     def _prioritised(self) -> Prioritised:
@@ -273,14 +293,18 @@ class Buffer:
 
         Only rows in use are in it, unless members may have different numbers of rows.
         """
+        return {name: value.detach().cpu().clone() for name, value in self._views().items()}
+
+    def _views(self) -> dict[str, Tensor]:
+        """What `state` copies."""
         used = self.capacity if self._ragged else len(self)
-        state = {f"data.{name}": value[:, :used] for name, value in self._data.items()}
-        state["seen"] = self.seen
-        state["ragged"] = torch.full((self.members,), self._ragged)
-        state |= {f"draws.{name}": value for name, value in self._draws.state().items()}
+        views = {f"data.{name}": value[:, :used] for name, value in self._data.items()}
+        views["seen"] = self.seen
+        views["ragged"] = torch.full((self.members,), self._ragged)
+        views |= {f"draws.{name}": value for name, value in self._draws.state().items()}
         if self._priorities is not None:
-            state |= self._priorities.state(used)
-        return {name: value.detach().cpu().clone() for name, value in state.items()}
+            views |= self._priorities.state(used)
+        return views
 
     def set_state(self, state: Mapping[str, Tensor]) -> None:
         """Restores what `state` returned.
@@ -288,18 +312,20 @@ class Buffer:
         Raises:
             ConfigError: If it is the state of another kind of buffer.
         """
-        expected = {f"data.{name}": stored for name, stored in self._data.items()}
-        if self._priorities is not None:
-            expected["weights"] = self._priorities.tree.leaves
-        for name, stored in expected.items():
-            value = state.get(name)
+        wrong = "the saved replay buffer does not fit this one: "
+        now = self._views()
+        for name in sorted(state.keys() ^ now.keys()):
+            raise ConfigError(f"{wrong}{'it has' if name in state else 'it has no'} {name}")
+        for name, value in now.items():
+            saved, per_row = state[name], name == "weights" or name.startswith("data.")
+            k = 2 if per_row else 1  # the number of rows may differ
+            same = saved.shape[k:] == value.shape[k:] and saved.dtype == value.dtype
             if (
-                value is None
-                or value.shape[:1] + value.shape[2:] != stored.shape[:1] + stored.shape[2:]
-                or value.shape[1] > self.capacity
-                or value.dtype != stored.dtype
+                not same
+                or len(saved) != self.members
+                or (per_row and saved.shape[1] > self.capacity)
             ):
-                raise ConfigError(f"the saved replay buffer does not fit this one: {name} differs")
+                raise ConfigError(f"{wrong}{name} differs")
         for name, stored in self._data.items():
             value = state[f"data.{name}"]
             stored[:, : value.shape[1]] = value.to(self.device)

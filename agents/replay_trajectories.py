@@ -153,11 +153,12 @@ class TrajectoryBuffer(Buffer):
             ConfigError: If a member has none.
         """
         index, weight = self._draw(n, beta)
-        lengths = self._gather(LENGTHS, index)
+        places = self._places(index)
+        lengths = self._gather(LENGTHS, places)
         steps = int(lengths.max()) if cut else self.longest
         data = {}
         for name, field in self.fields.items():
-            value = self._gather(name, index)
+            value = self._gather(name, places)
             data[name] = value[:, :, : field.slots(steps)] if field.every else value
         mask = torch.arange(steps, device=self.device) < lengths.unsqueeze(2)
         start = torch.zeros_like(lengths)
@@ -178,16 +179,14 @@ class TrajectoryBuffer(Buffer):
             n: How many.
             length: Steps to learn from.
             burn_in: Steps before them that only bring the recurrent state up to date.
-            stride: Steps between the starts of slices; with half of `length` they overlap by half.
+            stride: Steps between the starts of slices, at most `length`; with half of it they overlap by half.
             beta: Exponent of the importance weights, in place of the one of the settings.
 
         Raises:
             ConfigError: If a member has no trajectory, or the steps at which slices begin are not kept of every field.
         """
-        if length < 1 or stride < 1 or burn_in < 0:
-            raise ConfigError(
-                "slices need length and stride of at least 1, and burn_in of at least 0"
-            )
+        if not 1 <= stride <= length or burn_in < 0:
+            raise ConfigError("slices need stride from 1 to length, and burn_in of at least 0")
         for field in self.fields.values():
             if field.every > 1 and (stride % field.every or burn_in % field.every):
                 raise ConfigError(
@@ -224,18 +223,20 @@ class TrajectoryBuffer(Buffer):
         """Steps from `start` on, to learn from those from `first` to before `last`."""
         steps = min(int((last - start).max()), self.longest)
         step = start.unsqueeze(2) + torch.arange(steps, device=self.device)  # [P, n, T]
-        lengths = self._gather(LENGTHS, index).unsqueeze(2)
+        places = self._places(index)
+        lengths = self._gather(LENGTHS, places).unsqueeze(2)
         mask = (step < lengths) & (step < last.unsqueeze(2))
         data = {}
         for name, field in self.fields.items():
             if field.every == 0:
-                data[name] = self._gather(name, index)
+                data[name] = self._gather(name, places)
                 continue
-            entry = torch.arange(field.slots(steps), device=self.device) * field.every
-            kept = mask[:, :, entry]
-            entry = (start.unsqueeze(2) + entry) // field.every
-            value = self._gather(name, index, torch.where(kept, entry, 0))
-            data[name] = _where(kept, value)
+            every = torch.arange(field.slots(steps), device=self.device) * field.every
+            kept = mask[:, :, every]
+            entry = torch.where(kept, (start.unsqueeze(2) + every) // field.every, 0)
+            entries = places[:, :, None] * field.slots(self.longest)
+            entries = entries + (entry if self._arrays is None else entry.numpy())
+            data[name] = _where(kept, self._gather(name, entries, per_entry=True))
         learn = mask & (step >= first.unsqueeze(2))
         return TrajectorySample(data, index, weight, mask.sum(2), mask, start, learn)
 

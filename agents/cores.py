@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["CORES", "GRU", "LSTM", "RNN", "Core", "Feedforward", "Tape"]
+__all__ = ["CORES", "GRU", "LSTM", "RNN", "Core", "Feedforward", "Rectified", "Tape", "product"]
 
 
 class Tape:
@@ -303,7 +303,7 @@ class RNN(Core):
 
     blocks = 1
 
-    def gain(self) -> Tensor:
+    def gain(self) -> Tensor | None:
         """See `Core.gain`."""
         return torch.full((self.rows, 1), 2.0)
 
@@ -336,4 +336,34 @@ class Feedforward(RNN):
         return mask
 
 
-CORES: dict[str, type[Core]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN, "none": Feedforward}
+class Rectified(Feedforward):
+    """No memory: one layer of rectified linear units over the current input."""
+
+    def gain(self) -> None:
+        """See `Core.gain`: none."""
+
+    def activate(self, tape: Tape, t: int) -> None:
+        """See `Core.activate`."""
+        torch.clamp_min(tape.pre, 0.0, out=tape.gates_t[t])
+        tape.h_t[t + 1].copy_(tape.gates_t[t])
+
+    def prepare_backward(self, tape: Tape) -> None:
+        """See `Core.prepare_backward`: slope 1 where a unit is active, else 0."""
+        tape.extra["slope"] = (tape.gates > 0).to(tape.gates.dtype)
+
+
+CORES: dict[str, type[Core]] = {
+    "lstm": LSTM,
+    "gru": GRU,
+    "rnn": RNN,
+    "none": Feedforward,
+    "relu": Rectified,
+}
+
+
+def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+    """``left [P, m, k] @ right [P, k, B]`` into `out`, rounded alike for every P."""
+    if out.shape[0] == out.shape[2] == 1:  # a lone product of a column is summed in another order
+        pair = torch.bmm(left.expand(2, -1, -1), right.expand(2, -1, -1))
+        return out.copy_(pair[:1])
+    return torch.bmm(left, right, out=out)

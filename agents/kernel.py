@@ -24,7 +24,7 @@ from torch import Tensor
 
 from agents.errors import PrefrontalError
 
-__all__ = ["CompiledTape", "KernelError", "available", "library"]
+__all__ = ["CompiledTape", "KernelError", "available", "compiled", "library"]
 
 FLAGS = (
     "-O3",
@@ -55,13 +55,16 @@ class _Tape(ctypes.Structure):
 
 
 @functools.cache
-def library() -> Any:
-    """The compiled library.
+def compiled(name: str) -> ctypes.CDLL:
+    """The library of one C++ source beside this file, compiled if this machine has not done so yet.
+
+    Args:
+        name: File name without its ending.
 
     Raises:
         KernelError: If there is no compiler, or it failed.
     """
-    source = Path(__file__).with_name("lstm_kernel.cpp")
+    source = Path(__file__).with_name(f"{name}.cpp")
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         raise KernelError("there is no C++ compiler: install g++, or set CXX")
@@ -76,13 +79,13 @@ def library() -> Any:
         + repr((FLAGS, compiler, platform.machine(), platform.processor(), flags)).encode()
     ).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prefrontal"
-    path = folder / f"lstm-{key}.so"
+    path = folder / f"{name.split('_')[0]}-{key}.so"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
             dir=folder
         ) as build:  # moved when whole: several processes may build at once
-            made = Path(build) / "lstm.so"
+            made = Path(build) / "made.so"
             command = [compiler, *FLAGS, "-shared", "-fPIC", "-o", str(made), str(source)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
@@ -90,7 +93,17 @@ def library() -> Any:
                     f"{compiler} could not compile {source.name}: {done.stderr.strip()[:500]}"
                 )
             os.replace(made, path)
-    lib = ctypes.CDLL(str(path))
+    return ctypes.CDLL(str(path))
+
+
+@functools.cache
+def library() -> Any:
+    """The compiled LSTM.
+
+    Raises:
+        KernelError: If there is no compiler, or it failed.
+    """
+    lib = compiled("lstm_kernel")
     lib.lstm_scratch.restype = ctypes.c_long
     lib.lstm_scratch.argtypes = [ctypes.c_void_p]
     lib.lstm_forward.argtypes = [ctypes.c_void_p, ctypes.c_int]
@@ -103,7 +116,7 @@ def library() -> Any:
         ctypes.c_void_p,
     ]
     lib.lstm_choose.restype = None
-    lib.lstm_backward.argtypes = [ctypes.c_void_p] * 6
+    lib.lstm_backward.argtypes = [ctypes.c_void_p] * 7
     return lib
 
 
@@ -140,7 +153,9 @@ class CompiledTape:
             tape.extra["heads"],
         )
         assert all(
-            t[0, 0].is_contiguous() and t.dtype == torch.float32 and t.device.type == "cpu"
+            (not t.numel() or t[0, 0].is_contiguous())
+            and t.dtype == torch.float32
+            and t.device.type == "cpu"
             for t in tensors
         )
         self.keep = tensors
@@ -174,16 +189,26 @@ class CompiledTape:
             self.address, t, choices, noise.data_ptr(), noise.stride(0), actions.data_ptr()
         )
 
-    def backward(self, used: int, d_heads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of weight ``[P, 4H, F]``, read-out ``[P, O, H + 1]`` and initial state ``[P, 2, H]``."""
+    def backward(
+        self, used: int, d_heads: Tensor, d_hidden: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of weight ``[P, 4H, F]``, read-out ``[P, O, H + 1]`` and initial state ``[P, 2, H]``.
+
+        Args:
+            used: Steps of the recording.
+            d_heads: Gradient of the linear read-outs, ``[T, P, O, B]``.
+            d_hidden: Gradient of the hidden states through other read-outs, ``[T, P, H, B]``.
+        """
         self.struct.T = used
         d_heads = d_heads.contiguous()
+        d_hidden = None if d_hidden is None else d_hidden.contiguous()
         weight, head = self.keep[:2]
         d_weight, d_head = torch.empty_like(weight), torch.empty_like(head)
         d_state = torch.empty(weight.shape[0], 2, head.shape[2] - 1)
         self.lib.lstm_backward(
             self.address,
             d_heads.data_ptr(),
+            None if d_hidden is None else d_hidden.data_ptr(),
             d_weight.data_ptr(),
             d_head.data_ptr(),
             d_state.data_ptr(),

@@ -168,8 +168,8 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
 
 // One block of columns of one member, all steps backwards; sums into dw [4H, FP], dv [O, FP]
 template <int C>
-void backward_block(const Tape& k, const float* d_heads, int p, int b, int n, float* scratch, float* dw, float* dv,
-                    float* d_state) {
+void backward_block(const Tape& k, const float* d_heads, const float* d_hidden, int p, int b, int n, float* scratch,
+                    float* dw, float* dv, float* d_state) {
     const Shape& s = k.s;
     const long B = s.B, H = s.H, F = s.I + s.H + 1, N = C * W, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
     float* dh = scratch;                       // [H, N]
@@ -192,6 +192,7 @@ void backward_block(const Tape& k, const float* d_heads, int p, int b, int n, fl
             const float* c0 = k.cell + at * k.cell_block + b;
             const float* sq = k.squashed + at * k.squashed_block + b;
             const float* d = d_heads + at * s.O * B + b;
+            const float* other = d_hidden ? d_hidden + at * H * B + b : nullptr;
             float* dt = delta + u * N;
             for (int o = 0; o < s.O; ++o)
                 for (int c = 0; c < C; ++c) store(dl + o * row + u * N + c * W, load(d + o * B + c * W, m), W);
@@ -207,6 +208,7 @@ void backward_block(const Tape& k, const float* d_heads, int p, int b, int n, fl
                         __builtin_prefetch(sq - s.P * k.squashed_block + q);
                         __builtin_prefetch(k.z + (at - s.P) * k.z_block + b + q);
                     }
+                    if (other) e += load(other + q, m);
                     for (int o = 0; o < s.O; ++o) e += head[o * (H + 1) + j] * *(vec*)(dl + o * row + u * N + c * W);
                     vec i = load(g + q, m), f = load(g + h + q, m), x = load(g + 2 * h + q, m), o = load(g + 3 * h + q, m);
                     vec y = load(sq + q, m);
@@ -222,6 +224,7 @@ void backward_block(const Tape& k, const float* d_heads, int p, int b, int n, fl
             const float* z1 = z + s.P * k.z_block;
             for (int f = 0; f < F; ++f)
                 for (int c = 0; c < columns; ++c) zt[(u * N + c) * FP + f] = z[f * B + c];
+            if (!s.O) continue;
             if (t == end - 1)
                 for (int f = 0; f < F; ++f)
                     for (int c = 0; c < columns; ++c) ot[(u * N + c) * FP + f] = z1[f * B + c];
@@ -277,6 +280,7 @@ void lstm_choose(const Tape* tape, int t, int choices, const float* noise, long 
     }
 }
 
+// d_heads [T, P, O, B]; d_hidden [T, P, H, B], gradients of the hidden states through other read-outs, or null.
 // d_weight [P, 4H, F], d_head [P, O, H + 1] and d_state [P, 2, H] are overwritten.
 // scratch: aligned to 64 bytes, lstm_scratch() floats.
 long lstm_scratch(const Tape* tape) {
@@ -285,7 +289,8 @@ long lstm_scratch(const Tape* tape) {
     return 2L * s.H * N + 4L * s.H * CHUNK * N + 2L * CHUNK * N * FP + (long)s.O * CHUNK * N + (4L * s.H + s.O) * FP;
 }
 
-void lstm_backward(const Tape* tape, const float* d_heads, float* d_weight, float* d_head, float* d_state, float* scratch) {
+void lstm_backward(const Tape* tape, const float* d_heads, const float* d_hidden, float* d_weight, float* d_head,
+                   float* d_state, float* scratch) {
     const Shape& s = tape->s;
     const long H = s.H, F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
     float* dw = scratch;
@@ -298,8 +303,8 @@ void lstm_backward(const Tape* tape, const float* d_heads, float* d_weight, floa
         for (int b = 0; b < s.B;) {
             const int left = s.B - b;
             const int n = left < W ? left : W;
-            if (left >= 2 * W) { backward_block<2>(*tape, d_heads, p, b, 2 * W, rest, dw, dv, state); b += 2 * W; }
-            else { backward_block<1>(*tape, d_heads, p, b, n, rest, dw, dv, state); b += W; }
+            if (left >= 2 * W) { backward_block<2>(*tape, d_heads, d_hidden, p, b, 2 * W, rest, dw, dv, state); b += 2 * W; }
+            else { backward_block<1>(*tape, d_heads, d_hidden, p, b, n, rest, dw, dv, state); b += W; }
         }
         for (long r = 0; r < 4 * H; ++r) memcpy(d_weight + ((long)p * 4 * H + r) * F, dw + r * FP, F * sizeof(float));
         for (long o = 0; o < s.O; ++o)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
 from agents.environments import make_envs
-from agents.networks import RecurrentNet
+from agents.networks import BeliefNet, RecurrentNet
 
 BANDIT = "envs:prefrontal/TwoArmedBandit-v0"
 
@@ -50,10 +50,34 @@ def reference_heads(
         elif net.config.core == "rnn":
             h = (w_x @ x_t + w_h @ h + bias).tanh()
         else:
-            h = (w_x @ x_t + bias).tanh()
+            h = w_x @ x_t + bias
+            h = h.relu() if net.config.core == "relu" else h.tanh()
         hidden.append(h)
-        outputs.append(head[:, :-1] @ h + head[:, -1:])
+        if isinstance(net, BeliefNet):
+            outputs.append(_perceptrons(net, head, h))
+        else:
+            outputs.append(head[:, :-1] @ h + head[:, -1:])
     return torch.stack(outputs), hidden
+
+
+def _perceptrons(net: BeliefNet, flat: Tensor, belief: Tensor) -> Tensor:
+    """Logits and value ``[K + 1, B]``: the actor's perceptron, then the critic's, layer by layer."""
+    config, actions = net.config, net.output_size - 1
+    units, size = config.head_units, config.hidden_size
+    sizes = [2 * units * (size + 1)]
+    sizes += [2 * units * (units + 1)] * (config.head_layers - 1)
+    sizes += [actions * (units + 1), units + 1]
+    *layers, actor, critic = flat.split(sizes)
+    read = []
+    for side, last in enumerate((actor, critic)):
+        x = belief
+        for layer in layers:
+            weight = layer.view(2, units, -1)[side]
+            x = weight[:, :-1] @ x + weight[:, -1:]
+            x = x.relu() if config.head_activation == "relu" else x.tanh()
+        weight = last.view(-1, units + 1)
+        read.append(weight[:, :-1] @ x + weight[:, -1:])
+    return torch.cat(read)
 
 
 def learner(

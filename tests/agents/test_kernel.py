@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Literal
 
 import pytest
 import torch
 from torch import Tensor
 
 from agents import kernel
-from agents.networks import NetworkConfig, RecurrentNet
+from agents.networks import BeliefNet, NetworkConfig, RecurrentNet
 
 needs_compiler = pytest.mark.skipif(not kernel.available(), reason="there is no C++ compiler here")
 
 
 def make(
-    members: int, inputs: int, outputs: int, hidden: int, learned: bool, compiled: bool
+    members: int,
+    inputs: int,
+    outputs: int,
+    hidden: int,
+    learned: bool,
+    compiled: bool,
+    layout: Literal["shared", "belief"] = "shared",
 ) -> RecurrentNet:
-    config = NetworkConfig(hidden_size=hidden, learned_initial_state=learned)
-    net = RecurrentNet(inputs, outputs, config, members)
+    config = NetworkConfig(
+        hidden_size=hidden, learned_initial_state=learned, layout=layout, head_layers=2
+    )
+    kind = BeliefNet if layout == "belief" else RecurrentNet
+    net = kind(inputs, outputs, config, members)
     net.compiled = compiled
     for member in range(members):
         net.initialise(member, torch.Generator().manual_seed(member))
@@ -44,32 +54,37 @@ def play(net: RecurrentNet, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, 
 
 
 @needs_compiler
+@pytest.mark.parametrize("layout", ["shared", "belief"])
 @pytest.mark.parametrize(("members", "batch", "inputs", "outputs", "hidden", "learned"), [
-    (1, 16, 5, 3, 48, False), (3, 32, 5, 3, 48, True), (2, 7, 1, 1, 6, True), (1, 33, 4, 12, 17, False),
+    (1, 16, 5, 3, 48, False), (3, 32, 5, 3, 48, True), (2, 7, 1, 2, 6, True), (1, 33, 4, 12, 17, False),
     (2, 1, 3, 2, 48, False), (1, 256, 5, 3, 48, False),
 ])  # fmt: skip
 def test_equals_the_torch_one(
-    members: int, batch: int, inputs: int, outputs: int, hidden: int, learned: bool
-) -> None:
+    members: int, batch: int, inputs: int, outputs: int, hidden: int, learned: bool,
+    layout: Literal["shared", "belief"],
+) -> None:  # fmt: skip
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(11, members, inputs, batch, generator=generator)
     target = torch.randn(11, members, outputs, batch, generator=generator)
-    ours = play(make(members, inputs, outputs, hidden, learned, True), x, target)
-    theirs = play(make(members, inputs, outputs, hidden, learned, False), x, target)
+    ours = play(make(members, inputs, outputs, hidden, learned, True, layout), x, target)
+    theirs = play(make(members, inputs, outputs, hidden, learned, False, layout), x, target)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
 
 
 @needs_compiler
+@pytest.mark.parametrize("layout", ["shared", "belief"])
 @pytest.mark.parametrize("batch", [5, 16, 40])
-def test_members_do_not_depend_on_each_other(batch: int) -> None:
+def test_members_do_not_depend_on_each_other(
+    batch: int, layout: Literal["shared", "belief"]
+) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(9, 3, 4, batch, generator=generator)
     target = torch.randn(9, 3, 2, batch, generator=generator)
-    net = make(3, 4, 2, 48, True, True)
+    net = make(3, 4, 2, 48, True, True, layout)
     together = play(net, x, target)
     for member in range(3):
-        one = make(1, 4, 2, 48, True, True)
+        one = make(1, 4, 2, 48, True, True, layout)
         one.parameters.copy_(net.parameters[member : member + 1])
         one.refresh()
         alone = play(one, x[:, member : member + 1], target[:, member : member + 1])

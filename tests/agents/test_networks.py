@@ -1,10 +1,13 @@
 """Actor-critics: layouts, initial weights, parameters as one flat vector."""
 
+import math
+
 import pytest
 import torch
 
+from agents.config import to_plain
 from agents.cores import CORES
-from agents.networks import ActorCritic, NetworkConfig
+from agents.networks import PRESETS, ActorCritic, NetworkConfig
 from tests.agents.helpers import reference_heads
 
 STEPS, INPUTS, ACTIONS, BATCH = 6, 3, 2, 4
@@ -29,11 +32,21 @@ def recorded(model: ActorCritic):
     return tapes, x, torch.stack(logits)
 
 
+LAYOUTS = {
+    "shared": {},
+    "separate": {},
+    "belief": {"head_units": 4},
+    "belief, deep": {"head_units": 3, "head_layers": 3, "head_activation": "tanh"},
+}
+
+
 @pytest.mark.parametrize("learned", [False, True])
-@pytest.mark.parametrize("layout", ["shared", "separate"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("core", CORES)
 def test_gradients_agree_with_autograd(core, layout, learned):
-    model = made(core=core, layout=layout, learned_initial_state=learned)
+    options = LAYOUTS[layout]
+    layout = layout.partition(",")[0]
+    model = made(core=core, layout=layout, learned_initial_state=learned, **options)
     tapes, x, stepped = recorded(model)
     parts = model.parameters.requires_grad_()
     sizes = [net.parameters.shape[1] for net in model.nets]
@@ -42,7 +55,7 @@ def test_gradients_agree_with_autograd(core, layout, learned):
         for net, flat in zip(model.nets, parts.split(sizes, dim=1), strict=True)
     ]
     logits = read[0][:, :, :ACTIONS]
-    values = read[0][:, :, -1] if layout == "shared" else read[1][:, :, 0]
+    values = read[1][:, :, 0] if layout == "separate" else read[0][:, :, -1]
 
     def loss(logits, values):
         weight = torch.arange(values.numel(), dtype=values.dtype).sin().view(values.shape)
@@ -70,6 +83,65 @@ def test_separate_cores_share_nothing():
         assert gradient[:, own].abs().max() > 1e-3
         gradient[:, own] = 0
         assert not gradient.any()
+
+
+def test_perceptrons_share_nothing_but_the_belief():
+    model = made(layout="belief", head_units=4, head_layers=2)
+    tapes, _, _ = recorded(model)
+    parameters = model.parameters.requires_grad_()
+    core, head, _ = model.nets[0].sizes
+    shapes = [(2, 4, 6), (2, 4, 5), (2, 5), (1, 5)]  # both, both, actor's output, critic's
+    for chosen, heads in enumerate(model.heads(tapes, parameters)):
+        (gradient,) = torch.autograd.grad(heads.square().sum(), parameters, retain_graph=True)
+        assert gradient[:, :core].abs().max() > 1e-3
+        first, second, actor, critic = gradient[:, core : core + head].split([48, 40, 10, 5], dim=1)
+        assert [math.prod(shape) for shape in shapes] == [48, 40, 10, 5]
+        own, other = ((actor, critic), (critic, actor))[chosen]
+        assert own.any()
+        assert not other.any()
+        for layer, shape in ((first, shapes[0]), (second, shapes[1])):
+            sides = layer.view(2, *shape)
+            assert sides[:, chosen].any()
+            assert not sides[:, 1 - chosen].any()
+
+
+def test_a_rectified_layer_with_linear_heads_is_the_usual_perceptron():
+    model = ActorCritic(9, 2, NetworkConfig(core="relu", hidden_size=100))
+    model.initialise([torch.Generator().manual_seed(0)])
+    weight, head, _ = (part[0] for part in model.nets[0].split(model.nets[0].parameters))
+    perceptron = torch.nn.Sequential(
+        torch.nn.Linear(9, 100), torch.nn.ReLU(), torch.nn.Linear(100, 3)
+    )
+    perceptron[0].weight.data, perceptron[0].bias.data = (
+        weight[:, :9].clone(),
+        weight[:, -1].clone(),
+    )
+    perceptron[2].weight.data, perceptron[2].bias.data = head[:, :-1].clone(), head[:, -1].clone()
+    tapes = model.tapes(1, 7)
+    model.begin(tapes)
+    tapes[0].x_t[0].copy_(torch.randn(1, 9, 7, generator=torch.Generator().manual_seed(1)))
+    logits = model.step(tapes, 0)[0].T
+    wanted = perceptron(tapes[0].x_t[0][0].T)
+    torch.testing.assert_close(logits, wanted[:, :2].detach())
+    torch.testing.assert_close(model.heads(tapes)[1][0, 0], wanted[:, 2].detach())
+
+
+@pytest.mark.parametrize(("preset", "layout"), PRESETS.items())
+def test_presets_are_layouts(preset, layout):
+    assert NetworkConfig(layout=preset) == NetworkConfig(layout=layout)
+    assert to_plain(NetworkConfig(layout=preset))["layout"] == layout
+
+
+def test_initial_weights_of_perceptrons():
+    config = NetworkConfig(layout="belief", hidden_size=16, head_units=64, head_layers=2)
+    model = ActorCritic(3, 2, config)
+    model.initialise([torch.Generator().manual_seed(0)])
+    net = model.nets[0]
+    flat = net.split(net.parameters)[1]
+    first, second, actor, critic = flat[0].split([128 * 17, 2 * 64 * 65, 2 * 65, 65])
+    for part, bound in ((first, 0.25), (second, 0.125), (actor, 0.125), (critic, 0.125)):
+        assert 0.9 * bound < part.abs().max() <= bound
+        assert part.std().item() == pytest.approx(bound / 3**0.5, rel=0.15)
 
 
 def test_parameters_survive_a_round_trip_and_unroll_sees_new_ones():
@@ -128,7 +200,8 @@ def test_a_learned_initial_state_is_where_episodes_begin():
         assert torch.equal(state, torch.full_like(state, 0.25))
 
 
-@pytest.mark.parametrize("hidden_size", [0, -3])
-def test_a_network_needs_units(hidden_size):
-    with pytest.raises(ValueError, match="hidden_size must be at least 1"):
-        NetworkConfig(hidden_size=hidden_size)
+@pytest.mark.parametrize("name", ["hidden_size", "head_units", "head_layers"])
+@pytest.mark.parametrize("value", [0, -3])
+def test_a_network_needs_units(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1"):
+        NetworkConfig(**{name: value})

@@ -30,6 +30,7 @@ KIND = "recurrent-a2c"
 KINDS = {
     KIND: "agents.population:Population",
     "hinton-nowlan": "agents.hinton_nowlan:Lineages",
+    "recurrent-td3": "agents.continuous:ContinuousPopulation",
 }
 
 

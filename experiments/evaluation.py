@@ -18,10 +18,12 @@ import torch
 from torch import Tensor
 
 from agents import Population
+from agents.continuous import ContinuousPopulation
 from agents.environments import make_envs
 from agents.returns import next_values, rpe
 from agents.rollout import Rollout, Stimulation, Trajectory
 from agents.seeding import generator
+from agents.td3_play import Episodes
 from experiments.settings import Settings
 
 __all__ = ["Evaluation", "Record", "write_record"]
@@ -95,6 +97,7 @@ class Evaluation:
         hidden: bool = False,
         stimulation: Stimulation | None = None,
         snapshot: int | None = None,
+        tasks: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Record:
         """Lets the members of one condition play, and records what happened.
@@ -107,16 +110,22 @@ class Evaluation:
             hidden: Whether to record observations and hidden states too.
             stimulation: In place of the evaluation's (the recorded ``rpe`` is the one without it).
             snapshot: In place of the trained population, what it was on the way (see `snapshots`).
+            tasks: In place of tasks drawn for each member: parameters of tasks ``[E, ...]`` that all members play, in this order
+                (the noise in them is still each member's own).
             **kwargs: Parameters of the environment that differ from those of training.
 
         Returns:
             ``action``, ``reward``, ``value``, ``rpe`` ``[M, E, T]``, ``policy [M, E, T, K]``, the environment's facts (``trial``,
             ``optimal_action``, ...), ``regret`` where it is defined, and task parameters as ``task.NAME [M, E, ...]``.
+            Agents with continuous actions have ``action [M, E, T, A]``, no ``policy``, the smaller value of two critics, and
+            the mean ``rpe`` of both; ``mask`` is 1 while something happens.
         """
         condition, stimulation = (
             condition or self.conditions[0],
             stimulation or self.stimulation,
         )
+        if tasks is not None:
+            episodes = len(next(iter(tasks.values())))
         key = (
             condition,
             split or self.split,
@@ -126,6 +135,7 @@ class Evaluation:
             stimulation,
             snapshot,
             repr(sorted(kwargs.items())),
+            tuple((name, np.asarray(tasks[name]).tobytes()) for name in sorted(tasks or {})),
         )
         if key not in self._cache:
             trained = self.populations[condition]
@@ -133,26 +143,38 @@ class Evaluation:
                 trained = self.snapshots(condition)[snapshot][1]
             self._cache[key] = self._play(
                 trained, self.discounts[condition], split or self.split,
-                episodes or self.episodes, deterministic, hidden, stimulation, kwargs,
+                episodes or self.episodes, deterministic, hidden, stimulation, kwargs, tasks,
             )  # fmt: skip
         return self._cache[key]
 
     def _play(
-        self, population: Population, discount: float, split: str, episodes: int, deterministic: bool, hidden: bool,
-        stimulation: Stimulation | None, kwargs: dict[str, Any],
+        self, population: Population | ContinuousPopulation, discount: float, split: str, episodes: int, deterministic: bool, hidden: bool,
+        stimulation: Stimulation | None, kwargs: dict[str, Any], tasks: Mapping[str, Any] | None,
     ) -> Record:  # fmt: skip
         spec = population.environment.stage(-1)
         spec = replace(spec, kwargs=spec.kwargs | kwargs)
         members = len(population)
         batch = max(1, min(episodes, _ROWS // members))
-        envs = make_envs(spec, population.members, batch, split=split, facts=True)
+        continuous = isinstance(population, ContinuousPopulation)
+        envs = make_envs(
+            spec, population.members, batch, split=split, facts=True, discrete=not continuous
+        )
         envs.reset(seed=self.seed)
-        actions = [generator(self.seed, member, "evaluation") for member in population.members]
-        rollout = Rollout(envs, population.model, batch, actions, facts=True)
-        parts = [
-            _record(rollout.collect(deterministic, stimulation), population, discount, hidden)
-            for _ in range(-(-episodes // batch))
-        ]
+        if tasks is not None:
+            envs = _OnTasks(envs, tasks, members, batch)
+        times = range(-(-episodes // batch))
+        if isinstance(population, ContinuousPopulation):
+            parts = [
+                _continuous_record(population.play(envs), population, discount, hidden)
+                for _ in times
+            ]
+        else:
+            actions = [generator(self.seed, member, "evaluation") for member in population.members]
+            rollout = Rollout(envs, population.model, batch, actions, facts=True)
+            parts = [
+                _record(rollout.collect(deterministic, stimulation), population, discount, hidden)
+                for _ in times
+            ]
         envs.close()
         longest = max(part["action"].shape[2] for part in parts)
         return {
@@ -161,6 +183,29 @@ class Evaluation:
             ]
             for name in parts[0]
         }
+
+
+class _OnTasks:
+    """Environments whose episodes are those of a list of tasks, one after the other and the same for all members."""
+
+    def __init__(self, envs: Any, tasks: Mapping[str, Any], members: int, batch: int) -> None:
+        self.envs, self.tasks, self.members = envs, tasks, members
+        self.rows = np.arange(batch)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.envs, name)
+
+    def reset(self) -> Any:
+        """Starts the next episodes; begins anew when there are no more tasks."""
+        task = {
+            name: np.tile(
+                np.take(value, self.rows, axis=0, mode="wrap"),
+                (self.members, *[1] * (np.ndim(value) - 1)),
+            )
+            for name, value in self.tasks.items()
+        }
+        self.rows = self.rows + len(self.rows)
+        return self.envs.reset(options={"task": task})
 
 
 def _record(
@@ -189,6 +234,33 @@ def _record(
     record = {name: _members_first(value) for name, value in tensors.items()}
     return record | {
         f"task.{name}": value.cpu().numpy().copy() for name, value in trajectory.task.items()
+    }
+
+
+def _continuous_record(
+    episodes: Episodes, population: ContinuousPopulation, discount: float, hidden: bool
+) -> Record:
+    """One record of agents with continuous actions."""
+    values, mask = population.values(episodes), episodes.mask
+    going_on = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], 1)
+    after = torch.cat([values[:, :, 1:], torch.zeros_like(values[:, :, :1])], 2) * going_on
+    tensors = {
+        "action": episodes.action,
+        "reward": episodes.reward,
+        "value": values.amin(0),
+        "rpe": (rpe(episodes.reward.expand_as(values), discount, values, after) * mask).mean(0),
+        "mask": mask,
+        **episodes.facts,
+    }
+    if hidden:
+        tensors |= {
+            "hidden": population.hidden(episodes),
+            "observation": episodes.observation,
+        }
+    tensors |= {f"task.{name}": value for name, value in episodes.task.items()}
+    return {
+        name: value.cpu().unflatten(0, (len(population), -1)).numpy().copy()
+        for name, value in tensors.items()
     }
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from agents.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
 from agents.learner import Job
+from agents.td3 import TD3Config
+from agents.td3_networks import TD3NetworkConfig
 from analysis.findings import Finding
 
 if TYPE_CHECKING:
@@ -20,8 +22,8 @@ if TYPE_CHECKING:  # each experiment knows which of them it has
     Algorithm = Any
 else:
     #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if it is not there.
-    Network = NetworkConfig | NoNetworkConfig
-    Algorithm = A2CConfig | HintonNowlanConfig
+    Network = NetworkConfig | NoNetworkConfig | TD3NetworkConfig
+    Algorithm = A2CConfig | HintonNowlanConfig | TD3Config
 
 __all__ = ["Algorithm", "Experiment", "Network", "Outcome", "Settings", "TrainingConfig"]
 

@@ -1,0 +1,241 @@
+"""Deterministic recurrent actors with twin critics, as recurrent TD3 trains them and as users meet them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.checkpoint import save_checkpoint
+from agents.config import from_plain, to_plain
+from agents.environments import EnvironmentSpec, make_envs
+from agents.errors import CheckpointError, ConfigError
+from agents.learner import Job
+from agents.population import import_environment
+from agents.recurrence import Packing
+from agents.td3_networks import Stack, TD3NetworkConfig
+from agents.td3_play import Episodes, play
+
+__all__ = ["KIND", "ContinuousAgent", "ContinuousPopulation"]
+
+KIND = "recurrent-td3"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `agents.load` needs besides the weights; see `ContinuousPopulation`."""
+
+    network: TD3NetworkConfig
+    environment: EnvironmentSpec
+    input_size: int
+    action_size: int
+    seed: int
+    members: tuple[int, ...]
+
+
+class ContinuousPopulation:
+    """P independent agents of one shape, each an actor and two critics.
+
+    Args:
+        weights: Parameters ``[P, n]``: actor, first critic and second critic of each in one row.
+        network: Shape of the networks.
+        environment: What they were trained on.
+        input_size: Inputs I a step.
+        action_size: Numbers A in an action, each within -1 ... 1.
+        seed: Seed they were trained with.
+        members: Identities of the members (default 0 ... P - 1).
+    """
+
+    def __init__(
+        self,
+        weights: Tensor,
+        network: TD3NetworkConfig,
+        environment: EnvironmentSpec,
+        input_size: int,
+        action_size: int,
+        seed: int = 0,
+        members: Sequence[int] | None = None,
+    ) -> None:
+        self.network, self.environment, self.seed = network, environment, seed
+        self.input_size, self.action_size = input_size, action_size
+        self.members = list(members) if members is not None else list(range(len(weights)))
+        self.actor_stack, self.critic_stack = network.stacks(input_size, action_size, len(weights))
+        size = self.actor_stack.size + 2 * self.critic_stack.size
+        if len(self.members) != len(weights):
+            raise CheckpointError(f"{len(self.members)} members cannot have {len(weights)} weights")
+        if weights.shape[1:] != (size,):
+            raise CheckpointError(
+                f"weights have shape {list(weights.shape)}, but this network needs {[len(self.members), size]}"
+            )
+        self.weights = weights.detach().clone()
+
+    @property
+    def actors(self) -> Tensor:
+        """Parameters of the actors, ``[P, n]``."""
+        return self.weights[:, : self.actor_stack.size].contiguous()
+
+    @property
+    def critics(self) -> Tensor:
+        """Parameters of the first and the second critic of each member, ``[P, 2, n]``."""
+        return self.weights[:, self.actor_stack.size :].unflatten(1, (2, -1))
+
+    @classmethod
+    def of(cls, job: Job, weights: Tensor) -> ContinuousPopulation:
+        """The agents of a job with these weights."""
+        return cls._for(job.environment, job.network, weights, job.seed)
+
+    @classmethod
+    def create(
+        cls,
+        environment: EnvironmentSpec | str,
+        network: TD3NetworkConfig | None = None,
+        members: int = 1,
+        seed: int = 0,
+    ) -> ContinuousPopulation:
+        """Agents with fresh weights for an environment (a Gymnasium id, or a specification)."""
+        from agents.td3_update import initial_weights
+
+        spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
+        network = network or TD3NetworkConfig()
+        size, actions = _sizes(spec)
+        weights = initial_weights(network, size, actions, range(members), seed)
+        return cls(weights, network, spec, size, actions, seed)
+
+    @classmethod
+    def _for(
+        cls, spec: EnvironmentSpec, network: TD3NetworkConfig, weights: Tensor, seed: int
+    ) -> ContinuousPopulation:
+        return cls(weights, network, spec, *_sizes(spec), seed)
+
+    @classmethod
+    def from_checkpoint(
+        cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
+    ) -> ContinuousPopulation:
+        """The agents in what a checkpoint holds; see `agents.population.load_trained`."""
+        names = [field.name for field in fields(Description)]
+        known = {name: meta[name] for name in names if name in meta}
+        known["network"] = {k: v for k, v in known.get("network", {}).items() if k != "kind"}
+        description = from_plain(Description, known, f"{folder / 'checkpoint'}")
+        import_environment(description.environment, folder)
+        return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, index: int) -> ContinuousAgent:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there are {len(self)} members, no number {index}")
+        index %= len(self)
+        return ContinuousAgent(
+            self.weights[index : index + 1], self.network, self.environment, self.input_size,
+            self.action_size, self.seed, [self.members[index]],
+        )  # fmt: skip
+
+    def __iter__(self) -> Iterator[ContinuousAgent]:
+        return (self[index] for index in range(len(self)))
+
+    def play(self, envs: Any) -> Episodes:
+        """Plays an episode in every row of a vector environment of tensors (with facts, rows blocked by member)."""
+        return play(envs, self.actor_stack, self.actors, keep=True)
+
+    def values(self, episodes: Episodes) -> Tensor:
+        """Values of the actions taken, ``[2, E, T]``: of both critics, after all that each had seen until then."""
+        return self._unroll(self.critic_stack, self.critics, episodes, episodes.action)[..., 0]
+
+    def hidden(self, episodes: Episodes) -> Tensor:
+        """States of the actor's last LSTM, ``[E, T, H]``: what it believes where there is a network behind it to act."""
+        stack, e = self.actor_stack, episodes
+        rows, steps = e.mask.shape
+        packing = Packing((steps,) * (rows // len(self)))
+        x = self._packed(e.observation, packing)
+        _, tape = stack.forward(self.actors, x, None, packing)
+        hidden = tape.stages[len(stack.shape.lstm) - 1][1].hidden
+        return torch.cat([packing.unpack(one, steps) for one in hidden])
+
+    def _packed(self, value: Tensor, packing: Packing) -> Tensor:
+        """From ``[E, T, F]`` to rows of each member, ``[P, R, F]``."""
+        return torch.stack([packing.pack(one) for one in value.unflatten(0, (len(self), -1))])
+
+    def _unroll(self, stack: Stack, critics: Tensor, episodes: Episodes, action: Tensor) -> Tensor:
+        rows, steps = episodes.mask.shape
+        packing = Packing((steps,) * (rows // len(self)))
+        x, a = (self._packed(value, packing) for value in (episodes.observation, action))
+        both = []
+        for flat in critics.unbind(1):
+            out, _ = stack.forward(flat.contiguous(), x, a, packing)
+            both.append(torch.cat([packing.unpack(one, steps) for one in out]))
+        return torch.stack(both)
+
+    def meta(self) -> dict[str, Any]:
+        """What `agents.load` needs besides the weights."""
+        description = Description(
+            self.network, self.environment, self.input_size, self.action_size, self.seed, tuple(self.members)
+        )  # fmt: skip
+        plain = to_plain(description)
+        return {"kind": KIND, **plain, "network": {"kind": self.network.kind, **plain["network"]}}
+
+    def save(self, path: Path | str) -> None:
+        """Writes the weights (safetensors) and their description (JSON) to ``path/checkpoint``; see `agents.load`."""
+        save_checkpoint(Path(path) / "checkpoint", {"weights": self.weights}, self.meta())
+
+
+class ContinuousAgent(ContinuousPopulation):
+    """One member. `predict` makes it usable wherever a Stable-Baselines3 model is."""
+
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Actions for one observation or a batch, and the recurrent state to pass back with the next one.
+
+        Args:
+            observation: ``[I]`` or ``[n, I]``, with the inputs the agent was trained with.
+            state: What the call before returned; None at the start of an episode.
+            episode_start: ``[n]`` of bool; rows where an episode starts get the initial state.
+            deterministic: These agents have no randomness of their own; both values give the same.
+
+        Returns:
+            Actions (``[A]`` for one observation, else ``[n, A]``) and the state, arrays ``[n, H]``.
+
+        Raises:
+            ValueError: If the observation has the wrong size, or the state is of another number of rows.
+        """
+        array = np.asarray(observation, dtype=np.float32)
+        single, rows = array.ndim == 1, np.atleast_2d(array)
+        if rows.ndim != 2 or rows.shape[1] != self.input_size:
+            raise ValueError(
+                f"the agent needs observations of {self.input_size} numbers "
+                f"(inputs {', '.join(self.environment.inputs)}), not {list(array.shape)}"
+            )
+        n, stack = len(rows), self.actor_stack
+        before = stack.begin(n, self.weights)
+        if state is not None:
+            start = np.zeros(n, bool) if episode_start is None else np.atleast_1d(episode_start)
+            if {*map(len, state), len(start)} != {n} or len(state) != 2 * len(before):
+                raise ValueError(f"{n} observations need a state and episode_start of {n} rows")
+            keep = torch.from_numpy(~np.asarray(start, bool)).unsqueeze(1)
+            given = [torch.from_numpy(np.asarray(part, np.float32)) * keep for part in state]
+            before = [(h[None], c[None]) for h, c in zip(given[::2], given[1::2], strict=True)]
+        out, after = stack.step(self.actors, torch.from_numpy(rows)[None], before)
+        action = out[0].tanh().numpy()
+        return (action[0] if single else action), tuple(
+            part[0].numpy().copy() for pair in after for part in pair
+        )
+
+
+def _sizes(spec: EnvironmentSpec) -> tuple[int, int]:
+    """Inputs and numbers in an action of an environment."""
+    envs = make_envs(spec, [0], 1, discrete=False)
+    inputs, shape = envs.single_observation_space.shape[0], envs.single_action_space.shape
+    envs.close()
+    if len(shape) != 1:
+        raise ConfigError(f"environment {spec.id!r} has no continuous actions")
+    return inputs, shape[0]

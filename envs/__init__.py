@@ -13,6 +13,7 @@ from envs.gym import TaskEnv, TaskVectorEnv
 from envs.harlow import Harlow
 from envs.harlow_ring import HarlowOneDimensional
 from envs.informative import InformativeArmBandit
+from envs.maze import OneShotMaze
 from envs.navigation import FireflyNavigation
 from envs.registration import TASKS, register, register_all
 from envs.restless import RestlessBandit, SwitchingBandit
@@ -35,6 +36,7 @@ __all__ = [
     "HarlowOneDimensional",
     "InferredValue",
     "InformativeArmBandit",
+    "OneShotMaze",
     "RestlessBandit",
     "RiskyChoice",
     "SwitchingBandit",

@@ -16,6 +16,7 @@ from envs.gym import TaskVectorEnv
 from envs.harlow import Harlow
 from envs.harlow_ring import HarlowOneDimensional
 from envs.informative import InformativeArmBandit
+from envs.maze import OneShotMaze
 from envs.navigation import FireflyNavigation
 from envs.restless import RestlessBandit, SwitchingBandit
 from envs.reversal import InferredValue, Volatility
@@ -43,6 +44,7 @@ TASKS: dict[str, type[Task]] = {
     "ContextBandit": ContextBandit,
     "ChangingReward": ChangingReward,
     "FireflyNavigation": FireflyNavigation,
+    "OneShotMaze": OneShotMaze,
 }
 
 

@@ -1,0 +1,264 @@
+"""One-shot navigation: find a hidden goal once, then go straight back to it (a water maze on a grid)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs.mazes import WALL, Maze, find_maze
+from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+
+PIXELS = 24  # side of a cell in a picture
+COLOURS = {"wall": (60, 60, 70), "free": (245, 245, 240), "start": (200, 210, 230)}
+COLOURS |= {"goal": (70, 160, 90), "agent": (200, 80, 50)}
+
+
+@dataclasses.dataclass(frozen=True)
+class OneShotMaze(Task):
+    """A maze with a hidden goal: search for it once, then go straight back to it, again and again.
+
+    ## Description
+    The goal is a cell of the maze that looks like any other, the same for the whole episode. When the
+    agent enters it, it is paid and put back to the start, from where it can find the goal again. So
+    the first goal takes a search, and the later ones a path as long as the distance, if the agent
+    remembers where it was paid.
+
+    ## Action Space
+    `Discrete(4)`: 0 up, 1 right, 2 down, 3 left. A step against a wall or the border stays.
+
+    ## Observation Space
+    One feature a cell that can be entered, row by row: 1 for the cell of the agent, 0 for the others;
+    then the chosen `inputs`. At the goal the agent sees the start already: only the reward tells.
+
+    ## Starting State
+    At the start cell, and there again after every goal; with `random_start` at a cell other than the
+    goal, each as likely as the others, drawn anew after every goal.
+
+    ## Reward
+    1 for entering the goal, else 0.
+
+    ## Episode End
+    Terminates after `max_steps` steps. Never truncates.
+
+    ## Information
+    `task`: `goal`, the number of its cell; `first_cell`, that of the cell the episode starts at. Each
+    step: `trial`, goals found before; `searching`, whether that is none; `cell`, where the agent is;
+    `distance`, steps of the shortest path from there to the goal; `reached`, whether the action enters
+    the goal; `optimal_action`, the first action in their order that shortens the path;
+    `closer`, whether the chosen action does; `expected_reward` and `optimal_reward` of this step.
+
+    ## Arguments
+    `layout=open`: `open` (5 x 5 without walls, start in the centre), `walled` (7 x 7, passages of 37
+    cells, start in the centre), or rows of text separated by `/`: `#` wall, `.` free, `S` start, `G`
+    cells that may be goals (if there is none, all but the start). `max_steps=60`: of an episode.
+    `random_start=False`: whether the agent starts anywhere.
+
+    ## Task Distribution
+    Goals are cells, each as likely as the others. Those with (row + 2 column) divisible by 5 are
+    `held_out`, a fifth of them scattered like the moves of a knight (one in each row and column of
+    5 x 5); the others are `train`. `all`: every goal, as published.
+
+    ## Paper Correspondence
+    Wang et al. 2016, experiment 7: a fixed maze whose goal moves from episode to episode, reward at
+    the goal and return to the start, the same observations in every episode. There the maze is seen
+    from within (Mirowski et al. 2017), published are about 100 steps to the first goal and 30 to
+    later ones, and none of the maze's dimensions: layouts and one-hot positions are ours. One searching
+    `open` in the best way needs 12.5 steps on average, and 2.5 to each later goal; `agents.search_oracle`
+    computes both for any maze.
+
+    ## References
+    Wang JX et al. 2016, Learning to reinforcement learn, arXiv:1611.05763. Mirowski P et al. 2017,
+    Learning to navigate in complex environments, arXiv:1611.03673. Morris RGM 1981, Spatial
+    localization does not require the presence of local cues, Learning and Motivation 12:239-260.
+
+    ## Version History
+    v0: initial version.
+    """
+
+    parameters = ("goal", "first_cell")
+    reward_values = (0.0, 1.0)
+    render_modes = ("ansi", "rgb_array")
+
+    layout: str = "open"
+    max_steps: int = 60
+    random_start: bool = False
+
+    def __post_init__(self) -> None:
+        check_at_least("max_steps", self.max_steps, 1)
+        find_maze(self.layout)
+
+    @property
+    def maze(self) -> Maze:
+        """Cells, moves and shortest paths."""
+        return find_maze(self.layout)
+
+    @property
+    def observation_low(self) -> tuple[float, ...]:  # type: ignore[override]
+        """A cell the agent is not at."""
+        return (0.0,) * self.maze.size
+
+    @property
+    def observation_high(self) -> tuple[float, ...]:  # type: ignore[override]
+        """The cell of the agent."""
+        return (1.0,) * self.maze.size
+
+    @property
+    def steps(self) -> int:
+        """As many as `max_steps`."""
+        return self.max_steps
+
+    @property
+    def noise(self) -> int:
+        """Where to start after a goal, if that is random."""
+        return int(self.random_start)
+
+    @property
+    def num_actions(self) -> int:
+        """Up, right, down, left."""
+        return 4
+
+    @property
+    def reward_range(self) -> tuple[float, float]:
+        """Nothing, or 1 at the goal."""
+        return 0.0, 1.0
+
+    def goals(self, split: str) -> np.ndarray:
+        """Cells that may be the goal in a split.
+
+        Raises:
+            ValueError: The maze is so small that there are none.
+        """
+        check_split(split)
+        maze = self.maze
+        row, column = maze.cells[maze.goals].T
+        held_out = (row + 2 * column) % 5 == 0
+        goals = maze.goals[{"all": row >= 0, "held_out": held_out, "train": ~held_out}[split]]
+        if not len(goals):
+            raise ValueError(f'layout {self.layout!r} has no {split} goals; take split="all"')
+        return goals
+
+    @property
+    def draws(self) -> int:
+        """The goal, and the first cell."""
+        return 2
+
+    def from_uniform(self, uniform: Tensor, split: str) -> Params:
+        """Make ``{"goal": [n], "first_cell": [n]}``."""
+        goals = torch.from_numpy(self.goals(split)).to(uniform.device)
+        index = (uniform[:, 0] * len(goals)).long().clamp_(max=len(goals) - 1)
+        goal = goals[index]
+        if self.random_start:
+            return {"goal": goal, "first_cell": _elsewhere(uniform[:, 1], goal, self.maze.size)}
+        return {"goal": goal, "first_cell": torch.full_like(goal, self.maze.start)}
+
+    def validate(self, params: Mapping[str, Any]) -> Params:
+        """Accept ``{"goal": [num_envs], "first_cell": [num_envs]}``, two different cells.
+
+        Raises:
+            ValueError: See `check_parameters`; or an episode would start at its goal.
+        """
+        cells = ((), 0, self.maze.size - 1)
+        names = ("goal", "first_cell")
+        checked = check_parameters(params, integers=names, goal=cells, first_cell=cells)
+        if bool((checked["goal"] == checked["first_cell"]).any()):
+            raise ValueError("task parameters 'goal' and 'first_cell' must be different cells")
+        return checked
+
+    def reset(self, params: Params) -> tuple[State, Tensor]:
+        """Put the agent to its first cell."""
+        maze, goal = self.maze, params["goal"]
+        device = goal.device
+        position = params["first_cell"]
+        state: State = {
+            "t": 0,
+            "position": position,
+            "found": torch.zeros_like(goal),
+            "moves": torch.from_numpy(maze.moves.reshape(-1)).to(device),
+            "views": torch.eye(maze.size, device=device),
+            "start": torch.tensor(maze.start, device=device),
+        }
+        return state, state["views"].index_select(0, position)
+
+    def step(
+        self, params: Params, state: State, action: Tensor, noise: Tensor
+    ) -> tuple[State, Tensor, Tensor]:
+        """Move; pay at the goal, and put the agent back."""
+        goal = params["goal"]
+        there = state["moves"].take(4 * state["position"] + action)
+        reached = there == goal
+        start = _elsewhere(noise[0], goal, self.maze.size) if self.random_start else state["start"]
+        position = torch.where(reached, start, there)
+        after = {
+            **state,
+            "t": state["t"] + 1,
+            "position": position,
+            "found": state["found"] + reached,
+        }
+        return after, state["views"].index_select(0, position), reached.float()
+
+    def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
+        """Return trial, place, distance, and which actions shorten the path."""
+        maze, position, goal = self.maze, state["position"], params["goal"]
+        table = torch.from_numpy(maze.distance).to(goal.device)
+        there = state["moves"].view(-1, 4)[position]  # [n, 4]
+        distance, after = table[position, goal], table[there, goal[:, None]]
+        chosen = after.gather(1, action[:, None]).squeeze(1)
+        reached = (chosen == 0).float()
+        return {
+            "trial": state["found"],
+            "searching": (state["found"] == 0).long(),
+            "cell": position,
+            "distance": distance,
+            "reached": reached,
+            "optimal_action": (4 * after + torch.arange(4, device=goal.device)).argmin(dim=1),
+            "closer": (chosen < distance).long(),
+            "expected_reward": reached,
+            "optimal_reward": (distance == 1).float(),
+        }
+
+    def privileged(self, params: Params, state: State) -> Tensor:
+        """Return row and column of the goal in [-1, 1], the distance to it, and t / T, ``[n, 4]``.
+
+        The distance is in units of the largest in the maze.
+        """
+        maze, goal = self.maze, params["goal"]
+        span = np.maximum(np.array(maze.shape) - 1, 1)
+        places = torch.from_numpy((2.0 * maze.cells / span - 1.0).astype(np.float32))
+        scaled = torch.from_numpy((maze.distance / maze.distance.max()).astype(np.float32))
+        distance = scaled.to(goal.device)[state["position"], goal]
+        time = torch.full_like(distance, state["t"] / self.steps)
+        return torch.cat([places.to(goal.device)[goal], torch.stack([distance, time], 1)], dim=1)
+
+    def render(self, params: Params, row: int) -> str:
+        """Name the goal by row and column, from 1 on."""
+        where, column = self.maze.cells[int(params["goal"][row])] + 1
+        return (
+            f"{super().render(params, row)} (goal: row {where}, column {column} of {self.layout})"
+        )
+
+    def image(self, params: Params, state: State, row: int) -> np.ndarray:
+        """Draw walls, start, goal and agent from above."""
+        maze = self.maze
+        walls = np.array([[text == WALL for text in line] for line in maze.rows])
+        grid = np.where(walls[..., None], COLOURS["wall"], COLOURS["free"]).astype(np.uint8)
+        if not self.random_start:
+            grid[tuple(maze.cells[maze.start])] = COLOURS["start"]
+        grid[tuple(maze.cells[int(params["goal"][row])])] = COLOURS["goal"]
+        picture = grid.repeat(PIXELS, axis=0).repeat(PIXELS, axis=1)
+        # AGENT: a disc
+        offset = np.arange(PIXELS) - (PIXELS - 1) / 2
+        disc = offset[:, None] ** 2 + offset[None] ** 2 <= (0.36 * PIXELS) ** 2
+        top, left = maze.cells[int(state["position"][row])] * PIXELS
+        picture[top : top + PIXELS, left : left + PIXELS][disc] = COLOURS["agent"]
+        return picture
+
+
+def _elsewhere(uniform: Tensor, goal: Tensor, cells: int) -> Tensor:
+    """A cell other than the goal, each as likely as the others."""
+    cell = (uniform * (cells - 1)).long().clamp_(max=cells - 2)
+    return cell + (cell >= goal)

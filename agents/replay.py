@@ -20,7 +20,8 @@ from collections.abc import Mapping
 
 from agents.replay_fields import Field, Kind, capacity_within, required_bytes
 from agents.replay_priority import Priorities, sequence_priority
-from agents.replay_rows import Buffer, Sample, Values
+from agents.replay_rows import Buffer, Sample
+from agents.replay_store import Values
 from agents.replay_trajectories import TrajectoryBuffer, TrajectorySample
 
 __all__ = [
@@ -70,5 +71,6 @@ class TransitionBuffer(Buffer):
             ConfigError: If a member has none.
         """
         index, weight = self._draw(n, beta)
-        places = self._places(index)
-        return Sample({name: self._gather(name, places) for name in self.columns}, index, weight)
+        store = self._store
+        places = store.places(index)
+        return Sample({name: store.gather(name, places) for name in store.data}, index, weight)

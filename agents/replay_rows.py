@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -18,17 +18,15 @@ from agents.replay_fields import (
     Kind,
     capacity_within,
     check_memory,
-    check_rows,
     columns,
     in_words,
     required_bytes,
 )
 from agents.replay_priority import Priorities, Prioritised
 from agents.replay_slots import reservoir, ring
+from agents.replay_store import Store, Values
 
-__all__ = ["Buffer", "Sample", "Values"]
-
-Values: TypeAlias = Tensor | NDArray[Any]
+__all__ = ["Buffer", "Sample"]
 
 
 @dataclass(frozen=True)
@@ -98,20 +96,13 @@ class Buffer:
             raise ConfigError(f"capacity of a replay buffer must be at least 1, not {capacity}")
         self.members, self.capacity, self.kind, self.steps = members, capacity, kind, steps
         self.device = torch.device(device)
-        self.columns = {column.name: column for column in columns(fields, steps)}
         self.nbytes = required_bytes(members, capacity, fields, kind, steps)
         check_memory(self.nbytes, str(self), self.device)
-        self._data = {
-            name: torch.zeros(members, capacity, *c.shape, dtype=c.dtype, device=self.device)
-            for name, c in self.columns.items()
-        }
-        # The same memory, [P, capacity, ...]: on the CPU NumPy copies small rows several times faster.
-        on_cpu = self.device.type == "cpu"
-        self._arrays = {k: _array(v) for k, v in self._data.items()} if on_cpu else None
-        self._wanted: dict[str, tuple[int, ...]] = {}  # shapes of the rows added last
+        self._store = Store(members, capacity, columns(fields, steps), self.device)
         self._draws = Uniforms(generators)
-        self._seen: NDArray[np.int64] = np.zeros(members, np.int64)
-        self._ragged = False  # whether members may have been given different numbers of rows
+        # Rows ever added: by every member as many; and by each, once that may differ.
+        self._together = 0
+        self._apart: NDArray[np.int64] | None = None
         self._priorities: Prioritised | None = None
         if kind == "prioritised":
             settings = priorities or Priorities()
@@ -120,16 +111,20 @@ class Buffer:
     @property
     def seen(self) -> Tensor:
         """Rows that each member has ever added, ``[P]``."""
-        return torch.from_numpy(self._seen.copy())
+        return torch.from_numpy(self._seen().copy())
 
     @property
     def sizes(self) -> Tensor:
         """Rows that each member has, ``[P]``."""
         return self.seen.clamp(max=self.capacity)
 
+    def _seen(self) -> NDArray[np.int64]:
+        return np.full(self.members, self._together) if self._apart is None else self._apart
+
     def __len__(self) -> int:
         """Rows that every member has at least."""
-        return min(int(self._seen.min()), self.capacity)
+        least = self._together if self._apart is None else int(self._apart.min())
+        return min(least, self.capacity)
 
     def __str__(self) -> str:
         """What it is and the memory it takes, in one line."""
@@ -141,86 +136,59 @@ class Buffer:
         self, rows: Mapping[str, Values], mask: Values | None, priority: Values | None
     ) -> None:
         """Adds rows ``[P, n, ...]`` in their order, where the mask ``[P, n]`` is true, with priorities ``[P, n]``."""
-        n = self._count(rows)
-        for name, value in (("mask", mask), ("priority", priority)):
-            if value is not None and value.shape != (self.members, n):
-                wanted, given = f"({self.members}, {n})", tuple(value.shape)
-                raise ConfigError(f"{name} must have shape {wanted}, not {given}")
-        new = None if priority is None else self._prioritised().checked(torch.as_tensor(priority))
-        if mask is None and self.kind != "reservoir" and not self._ragged:
+        n = self._store.count(rows)
+        new = None
+        if mask is not None:
+            self._check_shape("mask", mask, n)
+        if priority is not None:
+            self._check_shape("priority", priority, n)
+            new = self._prioritised().checked(torch.as_tensor(priority))
+        if mask is None and self._apart is None and self.kind != "reservoir":
             self._add_in_step(rows, n, new)
         else:
             self._add_apart(rows, n, mask, new)
 
-    def _count(self, rows: Mapping[str, Values]) -> int:
-        """How many rows n there are, if their shapes are right."""
-        wanted = self._wanted  # most of the time that of the call before
-        if rows.keys() != wanted.keys() or any(rows[k].shape != wanted[k] for k in wanted):
-            n = check_rows(rows, self.members, self.columns)
-            wanted = {name: (self.members, n, *c.shape) for name, c in self.columns.items()}
-            self._wanted = wanted
-        return next(iter(wanted.values()))[1]
+    def _check_shape(self, name: str, value: Values, n: int) -> None:
+        if value.shape != (self.members, n):
+            wanted, given = f"({self.members}, {n})", tuple(value.shape)
+            raise ConfigError(f"{name} must have shape {wanted}, not {given}")
 
     def _add_in_step(self, rows: Mapping[str, Values], n: int, priority: Tensor | None) -> None:
         """Adds to a ring whose members are all at the same slot: at most two slices."""
         done = max(0, n - self.capacity)
-        slot = (int(self._seen[0]) + done) % self.capacity
-        self._seen += n
+        slot = (self._together + done) % self.capacity
+        self._together += n
         while done < n:
-            part = min(n - done, self.capacity - slot)
-            into, taken = slice(slot, slot + part), slice(done, done + part)
-            for name, value in rows.items():
-                source = value if part == n else value[:, taken]
-                if self._arrays is None:
-                    self._data[name][:, into] = torch.as_tensor(source)
-                else:
-                    self._arrays[name][:, into] = self._host(name, source)
+            last = min(n, done + self.capacity - slot)
+            self._store.put_slice(rows, done, last, slot)
             if self._priorities is not None:
-                index = torch.arange(slot, slot + part, device=self.device).repeat(self.members)
-                new = None if priority is None else priority[:, taken].flatten()
-                self._priorities.set(self._members(part), index, new)
-            slot, done = (slot + part) % self.capacity, done + part
+                index = torch.arange(slot, slot + last - done, device=self.device)
+                new = None if priority is None else priority[:, done:last].flatten()
+                member = self._members(last - done)
+                self._priorities.set(member, index.repeat(self.members), new)
+            slot, done = (slot + last - done) % self.capacity, last
 
     def _add_apart(
         self, rows: Mapping[str, Values], n: int, mask: Values | None, priority: Tensor | None
     ) -> None:
         """Adds rows that go each to a slot of its own."""
-        added = np.ones((self.members, n), bool)
+        added, seen = np.ones((self.members, n), bool), self._seen()
         if mask is not None:
-            self._ragged = True
+            self._apart = seen
             added = torch.as_tensor(mask).cpu().numpy().astype(bool)
         if self.kind == "reservoir":
-            placed = reservoir(self._seen, added, self.capacity, self._draws.take(n))
+            placed = reservoir(seen, added, self.capacity, self._draws.take(n))
         else:
-            placed = ring(self._seen, added, self.capacity)
-        self._seen += added.sum(1)
-        if self._arrays is not None:
-            member, source, slot = placed
-            for name, value in rows.items():
-                self._arrays[name][member, slot] = self._host(name, value)[member, source]
-            if self._priorities is None:
-                return
-        at, taken, into = (self._on(x) for x in placed)
-        if self._arrays is None:
-            for name, value in rows.items():
-                chosen = torch.as_tensor(value).to(self.device)[at, taken]
-                self._data[name][at, into] = chosen.to(self._data[name].dtype)
+            placed = ring(seen, added, self.capacity)
+        if self._apart is None:
+            self._together += n
+        else:
+            self._apart = seen + added.sum(1)
+        self._store.put(rows, placed)
         if self._priorities is not None:
-            self._priorities.set(at, into, None if priority is None else priority[at, taken])
-
-    def _host(self, name: str, value: Values) -> NDArray[Any]:
-        """What is added, as an array that can be put into `_arrays`."""
-        if self.columns[name].dtype == torch.bfloat16:
-            return torch.as_tensor(value).to("cpu", torch.bfloat16).view(torch.int16).numpy()
-        if isinstance(value, np.ndarray):
-            return value
-        if value.requires_grad or not value.is_cpu or value.dtype == torch.bfloat16:
-            value = value.detach().cpu()
-            value = value.float() if value.dtype == torch.bfloat16 else value
-        return value.numpy()
-
-    def _on(self, array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+            member, source, slot = (self._store.on(x) for x in placed)
+            new = None if priority is None else priority[member, source]
+            self._priorities.set(member, slot, new)
 
     def _members(self, n: int) -> Tensor:
         """Member of each of n rows a member, ``[P · n]``."""
@@ -230,40 +198,23 @@ class Buffer:
     def _draw(self, n: int, beta: float | None) -> tuple[Tensor, Tensor]:
         """Indices ``[P, n]`` of rows, drawn with replacement, and their importance weights ``[P, n]``."""
         u = self._uniforms(n)
-        sizes: Any = min(int(self._seen[0]), self.capacity)
-        if self._ragged:
-            sizes = np.minimum(self._seen, self.capacity)[:, None]
+        sizes: Any = len(self)
+        if self._apart is not None:
+            sizes = np.minimum(self._apart, self.capacity)[:, None]
         if self._priorities is None:
             index = (u * sizes).astype(np.int64)
-            return self._on(index), torch.ones(index.shape, device=self.device)
-        index, probability = self._priorities.draw(self._on(u))
-        sizes = self._on(sizes) if self._ragged else sizes
+            return self._store.on(index), torch.ones(index.shape, device=self.device)
+        index, probability = self._priorities.draw(self._store.on(u))
+        sizes = sizes if self._apart is None else self._store.on(sizes)
         return index, self._priorities.weights(probability, sizes, beta)
 
     def _uniforms(self, n: int) -> NDArray[np.float64]:
         """The next numbers in [0, 1) of every member, ``[P, n]``, for a sample of n."""
         if n < 1:
             raise ConfigError(f"a sample must have at least one row, not {n}")
-        if not self._seen.all():
+        if len(self) == 0:
             raise ConfigError("a replay buffer can be sampled once every member has added to it")
         return self._draws.take(n)
-
-    def _places(self, index: Tensor) -> Any:
-        """Where rows ``[P, n]`` are among the rows of all members: an array on the CPU, else a tensor."""
-        if self.members > 1:
-            first = torch.arange(0, self.members * self.capacity, self.capacity, device=self.device)
-            index = index + first.unsqueeze(1)
-        return index if self._arrays is None else index.numpy()
-
-    def _gather(self, name: str, places: Any, per_entry: bool = False) -> Tensor:
-        """What is at `places` of one field, ``[P, n, ...]``: rows, or single entries of rows."""
-        stored = self._data[name]
-        shape = stored.shape[3 if per_entry else 2 :]
-        if self._arrays is None:
-            chosen = stored.view(-1, *shape).index_select(0, places.flatten())
-            return chosen.view(*places.shape, *shape)
-        chosen = torch.from_numpy(self._arrays[name].reshape(-1, *shape).take(places, 0))
-        return chosen.view(torch.bfloat16) if stored.dtype == torch.bfloat16 else chosen
 
     # PRIORITIES
     def update_priorities(self, index: Tensor, priority: Values) -> None:
@@ -297,10 +248,9 @@ class Buffer:
 
     def _views(self) -> dict[str, Tensor]:
         """What `state` copies."""
-        used = self.capacity if self._ragged else len(self)
-        views = {f"data.{name}": value[:, :used] for name, value in self._data.items()}
-        views["seen"] = self.seen
-        views["ragged"] = torch.full((self.members,), self._ragged)
+        used = len(self) if self._apart is None else self.capacity
+        views = self._store.views(used) | {"seen": self.seen}
+        views["ragged"] = torch.full((self.members,), self._apart is not None)
         views |= {f"draws.{name}": value for name, value in self._draws.state().items()}
         if self._priorities is not None:
             views |= self._priorities.state(used)
@@ -326,17 +276,10 @@ class Buffer:
                 or (per_row and saved.shape[1] > self.capacity)
             ):
                 raise ConfigError(f"{wrong}{name} differs")
-        for name, stored in self._data.items():
-            value = state[f"data.{name}"]
-            stored[:, : value.shape[1]] = value.to(self.device)
-            stored[:, value.shape[1] :] = 0
-        self._seen = state["seen"].numpy().copy()
-        self._ragged = bool(state["ragged"].any())
+        self._store.restore(state)
+        seen = state["seen"].numpy().copy()
+        self._together = int(seen[0])
+        self._apart = seen if bool(state["ragged"].any()) else None
         self._draws.set_state({name: state[f"draws.{name}"] for name in ("generators", "used")})
         if self._priorities is not None:
             self._priorities.set_state(state["weights"], state["largest"])
-
-
-def _array(stored: Tensor) -> NDArray[Any]:
-    """The same memory as an array; NumPy has no bfloat16."""
-    return (stored.view(torch.int16) if stored.dtype == torch.bfloat16 else stored).numpy()

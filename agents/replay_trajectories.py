@@ -153,12 +153,12 @@ class TrajectoryBuffer(Buffer):
             ConfigError: If a member has none.
         """
         index, weight = self._draw(n, beta)
-        places = self._places(index)
-        lengths = self._gather(LENGTHS, places)
+        places = self._store.places(index)
+        lengths = self._store.gather(LENGTHS, places)
         steps = int(lengths.max()) if cut else self.longest
         data = {}
         for name, field in self.fields.items():
-            value = self._gather(name, places)
+            value = self._store.gather(name, places)
             data[name] = value[:, :, : field.slots(steps)] if field.every else value
         mask = torch.arange(steps, device=self.device) < lengths.unsqueeze(2)
         start = torch.zeros_like(lengths)
@@ -194,16 +194,16 @@ class TrajectoryBuffer(Buffer):
                 )
         ends = self._slice_ends(length, stride)  # [P, capacity], cumulative numbers of slices
         if self._priorities is None:
-            drawn = (self._on(self._uniforms(n)) * ends[:, -1:]).long()
+            drawn = (self._store.on(self._uniforms(n)) * ends[:, -1:]).long()
             index = torch.searchsorted(ends, drawn, right=True)
             before = ends.gather(1, (index - 1).clamp(min=0))
             number = drawn - torch.where(index > 0, before, 0)
             weight = torch.ones(index.shape, device=self.device)
         else:
-            index, probability = self._priorities.draw(self._on(self._uniforms(n)))
+            index, probability = self._priorities.draw(self._store.on(self._uniforms(n)))
             before = ends.gather(1, (index - 1).clamp(min=0))
             count = ends.gather(1, index) - torch.where(index > 0, before, 0)
-            number = (self._on(self._uniforms(n)) * count).long()
+            number = (self._store.on(self._uniforms(n)) * count).long()
             weight = self._priorities.weights(probability / count, ends[:, -1:], beta)
         first = number * stride
         return self._slice(index, weight, first, first + length, (first - burn_in).clamp(min=0))
@@ -211,7 +211,7 @@ class TrajectoryBuffer(Buffer):
     def _slice_ends(self, length: int, stride: int) -> Tensor:
         """How many slices this and all earlier trajectories of a member have, ``[P, capacity]``."""
         if self._slices is None or self._slices[0] != (length, stride):
-            lengths = self._data[LENGTHS]
+            lengths = self._store.data[LENGTHS]
             counts = 1 + ((lengths - length).clamp(min=0) + stride - 1) // stride
             ends = torch.where(lengths > 0, counts, 0).cumsum(1)
             self._slices = ((length, stride), ends)
@@ -223,20 +223,20 @@ class TrajectoryBuffer(Buffer):
         """Steps from `start` on, to learn from those from `first` to before `last`."""
         steps = min(int((last - start).max()), self.longest)
         step = start.unsqueeze(2) + torch.arange(steps, device=self.device)  # [P, n, T]
-        places = self._places(index)
-        lengths = self._gather(LENGTHS, places).unsqueeze(2)
+        places = self._store.places(index)
+        lengths = self._store.gather(LENGTHS, places).unsqueeze(2)
         mask = (step < lengths) & (step < last.unsqueeze(2))
         data = {}
         for name, field in self.fields.items():
             if field.every == 0:
-                data[name] = self._gather(name, places)
+                data[name] = self._store.gather(name, places)
                 continue
             every = torch.arange(field.slots(steps), device=self.device) * field.every
             kept = mask[:, :, every]
             entry = torch.where(kept, (start.unsqueeze(2) + every) // field.every, 0)
             entries = places[:, :, None] * field.slots(self.longest)
-            entries = entries + (entry if self._arrays is None else entry.numpy())
-            data[name] = _where(kept, self._gather(name, entries, per_entry=True))
+            entries = entries + (entry if self._store.arrays is None else entry.numpy())
+            data[name] = _where(kept, self._store.gather(name, entries, per_entry=True))
         learn = mask & (step >= first.unsqueeze(2))
         return TrajectorySample(data, index, weight, mask.sum(2), mask, start, learn)
 

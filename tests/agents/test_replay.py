@@ -235,7 +235,7 @@ def test_resume_is_exact(kind, ragged, rows, tmp_path):
 
 
 def fill_all(buffer: TransitionBuffer, rows: int) -> None:
-    shapes = {name: (buffer.members, rows, *c.shape) for name, c in buffer.columns.items()}
+    shapes = {name: (buffer.members, rows, *c.shape) for name, c in buffer._store.columns.items()}
     buffer.add({name: torch.ones(shape) for name, shape in shapes.items()})
 
 
@@ -290,7 +290,7 @@ def test_arrays_and_other_devices_come_to_the_same(kind):
     """Off the CPU the rows are moved by PyTorch and not by NumPy: force that way, here on the CPU."""
     fields = [NUMBER, Field("x", (2, 3)), Field("half", (4,), torch.bfloat16)]
     buffers = [TransitionBuffer(2, 9, fields, generators(2), kind) for _ in range(3)]
-    buffers[2]._arrays = None
+    buffers[2]._store.arrays = None
     g = torch.Generator().manual_seed(0)
     for k in range(12):
         batch = {

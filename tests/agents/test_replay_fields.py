@@ -28,7 +28,7 @@ def generators(members: int) -> list[torch.Generator]:
 
 
 def allocated(buffer: TransitionBuffer | TrajectoryBuffer) -> int:
-    found = sum(value.nbytes for value in buffer._data.values())
+    found = sum(value.nbytes for value in buffer._store.data.values())
     if buffer._priorities is not None:
         found += sum(level.nbytes for level in buffer._priorities.tree.levels)
         found += buffer._priorities.largest.nbytes

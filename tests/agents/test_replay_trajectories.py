@@ -226,7 +226,7 @@ def test_a_member_does_not_depend_on_the_others(kind):
 def test_other_devices_come_to_the_same(kind):
     """Off the CPU rows and entries are moved by PyTorch and not by NumPy: force that way, here on the CPU."""
     buffers = [build([[3, 9, 10], [10, 4, 1]], kind) for _ in range(2)]
-    buffers[1]._arrays = None
+    buffers[1]._store.arrays = None
     for buffer in buffers:
         buffer.add(*trajectories([[5, 5, 2], [1, 8, 10]], first=3))
     for a, b in (

@@ -1,0 +1,143 @@
+"""Meta-learning to navigate: the gain of the joystick is found out within the episode, with frozen weights.
+
+A meta-reinforcement-learning version of the firefly task. Every episode has a gain of its own, between .5 and 4, and five
+targets, one after the other; it is dusk: what can be seen of one's own motion is so noisy (standard deviation: the largest
+speed) that adding it up leads nowhere near a target. One has to add up one's own commands times the gain, and to find out the
+gain by comparing what is commanded with what is seen over several targets: errors fall from target to target.
+
+Conditions: `five-targets`, whose recurrent state runs on through the episode; and the memoryless control `one-target`,
+trained on as many targets of the same gains, each an episode of its own, so that nothing can be carried over. The agents of the
+first condition are also tested with their memory wiped before each target. Findings are about gains never trained, on the same
+targets for all. The simulated learner (`experiments.navigation_measures`) estimates the gain by least squares; the forgetful one
+begins anew at every target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from agents.environments import EnvironmentSpec
+from agents.td3 import TD3Config
+from agents.td3_networks import TD3NetworkConfig
+from analysis import navigation as nav
+from analysis.decoding import decode_value
+from analysis.figures_behaviour import curves_by_trial
+from analysis.findings import Finding
+from analysis.statistics import interval
+from experiments.evaluation import Evaluation, Record
+from experiments.navigation_measures import common_tasks, navigate
+from experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+
+TARGETS = 5
+EPISODES = 1000  # of five targets, the same for all
+DECODED = 400  # episodes whose hidden states are decoded
+STEPS = 35
+TASK: dict[str, Any] = {"gain_law": "many", "observation_noise": 1.0}
+SAME = (-10.0, 10.0)  # cm of change that count as none
+
+
+def size_of_error(record: Record) -> np.ndarray:
+    """Mean size of the radial error at each target ``[M, N]``, cm."""
+    return np.asarray(np.abs(nav.radial_error(nav.ends_of_trials(record))).mean(axis=1))
+
+
+def measure(evaluation: Evaluation) -> Outcome:
+    """Radial error by target with the memory kept, wiped, and in agents that never had one; the gain decoded."""
+    count = min(EPISODES, evaluation.episodes)
+    tasks = common_tasks(count, evaluation.seed, targets=TARGETS, **TASK)
+    errors: dict[str, np.ndarray] = {}
+    findings: list[Finding] = []
+    if "five-targets" in evaluation.conditions:
+        errors["five targets"] = size_of_error(evaluation.record("five-targets", tasks=tasks))
+        errors["memory wiped"] = wiped(evaluation, "five-targets", tasks)
+    if "one-target" in evaluation.conditions:
+        errors["one target"] = wiped(evaluation, "one-target", tasks)
+    simulated = {
+        kind: size_of_error(navigate(tasks, kind, evaluation.seed, targets=TARGETS, **TASK))
+        for kind in ("learner", "forgetful learner")
+    }
+    best = float((simulated["learner"][:, 0] - simulated["learner"][:, -1]).mean())
+    for name, error in errors.items():
+        fall, keeps = interval(error[:, 0] - error[:, -1]), name == "five targets"
+        findings += [
+            Finding.of(f"radial error, target 1, {name}", interval(error[:, 0]), unit="cm", better="lower",
+                       optimum=float(simulated["learner"][:, 0].mean())),
+            Finding.of(f"radial error, target {TARGETS}, {name}", interval(error[:, -1]), unit="cm", better="lower",
+                       optimum=float(simulated["learner" if keeps else "forgetful learner"][:, -1].mean())),
+            Finding.of(f"fall of the radial error, target 1 to {TARGETS}, {name}", fall, unit="cm",
+                       bar=0.0 if keeps else SAME, better="higher" if keeps else "near", throughout=keeps,
+                       optimum=best if keeps else 0.0, note="optimum: simulated learner" if keeps else "control"),
+        ]  # fmt: skip
+    if "five-targets" in evaluation.conditions:
+        findings += gain_findings(evaluation, tasks)
+    if not evaluation.figures or not errors:
+        return Outcome(findings)
+    path = evaluation.folder / "error_by_target.png"
+    shown = {**errors, "simulated learner": simulated["learner"]}
+    return Outcome(
+        findings, [curves_by_trial(shown, path, "size of the radial error (cm)", xlabel="target")]
+    )
+
+
+def wiped(evaluation: Evaluation, condition: str, tasks: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Errors where each target is the first of an episode: nothing that was learned of the gain is left, ``[M, N]``."""
+    alone = []
+    for n in range(TARGETS):
+        one = {
+            name: value if name == "gain" else value[:, n : n + 1] for name, value in tasks.items()
+        }
+        alone.append(size_of_error(evaluation.record(condition, tasks=one, targets=1)))
+    return np.concatenate(alone, axis=1)
+
+
+def gain_findings(evaluation: Evaluation, tasks: Mapping[str, np.ndarray]) -> list[Finding]:
+    """How well the gain (its logarithm) is decoded from the actor's LSTM when targets 2 and 5 appear."""
+    some = {name: value[: min(DECODED, len(value))] for name, value in tasks.items()}
+    record = evaluation.record("five-targets", tasks=some, hidden=True)
+    octave = np.log2(record["gain"][:, :, :1])
+    findings = []
+    for target in (2, TARGETS):
+        onset = (record["trial"] == target - 1) & (record["clock"] == 0) & (record["active"] > 0)
+        at = onset.argmax(axis=2)
+        hidden = np.take_along_axis(record["hidden"], at[:, :, None, None], axis=2)
+        found = interval(decode_value(hidden, octave, ridge=10.0))
+        findings.append(
+            Finding.of(f"gain decoded as target {target} appears (R squared)", found, optimum=1.0)
+        )
+    return findings
+
+
+_BASE = Settings(
+    EnvironmentSpec(
+        "envs:prefrontal/FireflyNavigation-v0",
+        inputs=("action",),
+        kwargs={"reward": "shaped", "targets": TARGETS, **TASK},
+        stages=({"observation_noise": 0.0}, {}),
+    ),
+    TD3NetworkConfig(scale=0.5),
+    TD3Config(first_phase_reward=0.6, learning_starts=200, validation_every=250),
+    TrainingConfig(members=1, num_envs=10, total_steps=4_000 * TARGETS * STEPS),
+)
+
+EXPERIMENT = Experiment(
+    name="meta-navigation",
+    summary="navigators that find out the gain of their joystick within the episode",
+    reference="ours; the task of Zhang, Pitkow & Angelaki 2024, Science Advances 10:eadk1256",
+    conditions={
+        "five-targets": _BASE,
+        "one-target": replace(
+            _BASE,
+            environment=replace(
+                _BASE.environment, kwargs={"reward": "shaped", "targets": 1, **TASK}
+            ),
+            algorithm=TD3Config(),
+            training=replace(_BASE.training, num_envs=20),
+        ),
+    },
+    measure=measure,
+    shipped=("--members", "4"),
+)

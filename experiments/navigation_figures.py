@@ -1,0 +1,101 @@
+"""The figures of the comparison of modular and holistic navigators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from analysis.figures_navigation import (
+    architecture_table,
+    learning_by_trials,
+    measures_against_gain,
+    paths_from_above,
+)
+from experiments.evaluation import Evaluation
+from experiments.navigation_measures import Summary, common_tasks, navigate, summary
+
+__all__ = ["modularity_figures"]
+
+ZONE = 65.0  # cm
+SIMULATED: tuple[Literal["integrator", "efference copy"], ...] = ("integrator", "efference copy")
+
+
+def modularity_figures(
+    evaluation: Evaluation,
+    sweeps: Mapping[str, Mapping[float, Summary]],
+    pulses: Mapping[str, Summary],
+    decoding: Mapping[str, np.ndarray],
+    learning: tuple[np.ndarray, Mapping[str, np.ndarray]],
+    count: int,
+) -> list[Path]:
+    """Draw paths from above, measures against gain, learning by trials, and the table of architectures.
+
+    Args:
+        evaluation: The trained populations.
+        sweeps: Measures of every condition at every gain (the same ones).
+        pulses: Measures with pulses at gain 1.
+        decoding: Error of decoding the place, ``[M]``.
+        learning: A grid of trials ``[U]``, and the rewarded fraction at each point by condition, ``[U, M]``.
+        count: Trials of each member at each gain.
+    """
+    folder, gains = evaluation.folder, tuple(next(iter(sweeps.values())))
+    shown = {
+        condition: {
+            f"{gain:g}x": evaluation.record(
+                condition, tasks=common_tasks(count, evaluation.seed, gain)
+            )
+            for gain in (1.0, 2.0)
+        }
+        for condition in evaluation.conditions
+        if condition in ("modular", "holistic")
+    }
+    figures = [paths_from_above(shown, folder / "paths_from_above.png")] if shown else []
+    panels = {
+        "radial error (cm)": "radial",
+        "rewarded fraction": "rewarded",
+        "area of boundary sweep": "auc",
+    }
+    simulated = {
+        name: [
+            summary(navigate(common_tasks(count, evaluation.seed, gain), name)) for gain in gains
+        ]
+        for name in SIMULATED
+    }
+    figures.append(
+        measures_against_gain(
+            gains,
+            {
+                label: {c: [getattr(s, name) for s in by.values()] for c, by in sweeps.items()}
+                for label, name in panels.items()
+            },
+            folder / "measures_against_gain.png",
+            {"radial error (cm)": {"reward zone": ZONE, "": -ZONE}},
+            {
+                label: {who: [getattr(s, name)[0] for s in by] for who, by in simulated.items()}
+                for label, name in panels.items()
+            },
+        )
+    )
+    grid, curves = learning
+    if curves:
+        figures.append(learning_by_trials(grid, curves, folder / "learning_by_trials.png"))
+    rows = {
+        condition: {
+            "rewarded\n1x": by[1.0].rewarded,
+            "rewards /s\n1x": by[1.0].rate,
+            "TD error\n1x": by[1.0].td_error,
+            "radial error\n2x (cm)": by[2.0].radial,
+            "area\n2x": by[2.0].auc,
+            "rewards /s\n1.5x, 2x": (by[1.5].rate + by[2.0].rate) / 2,
+            "area\npulses": pulses[condition].auc,
+            "decoding\n(cm)": decoding[condition],
+        }
+        for condition, by in sweeps.items()
+    }
+    less = frozenset(
+        name for name in next(iter(rows.values())) if "rror" in name or "decod" in name
+    )
+    return [*figures, architecture_table(rows, folder / "architectures.png", less)]

@@ -1,0 +1,236 @@
+"""Modular against holistic actor-critics that navigate by path integration (Zhang, Pitkow & Angelaki 2024).
+
+Agents learn to steer to a firefly at one gain of their joystick and are then tested at others, never trained. Actor and critic
+of equal size differ in shape (`agents.td3_networks`): *holistic*, one LSTM does all; *modular*, an LSTM is left to infer the
+state and a feed-forward network acts on it, with the action to be judged entering after the LSTM.
+
+Conditions: the published four (`modular`, `holistic` and the two mixed pairs), and the control which the tutorial lacks,
+networks as deep as the modular ones and of the same size that are not modular: `early-action` (LSTM and feed-forward layers,
+but the critic's LSTM sees the action, A3 C3: it differs from `modular` in nothing but where the action enters) and
+`two-lstms` (A2 C2). The effect is measured with noise that grows with the gain, as published, and with noise that does not.
+
+What is as published: task, networks, TD3, exploration, reward, 10^4 trials after phase I. What is not: phases are switched,
+and the agent is kept, by validation at the gain of training alone (there, the gains of the test took part in both); targets
+are seen for three steps, not four; the place that counts is where the last movement ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from agents.environments import EnvironmentSpec
+from agents.td3 import TD3Config
+from agents.td3_networks import TD3NetworkConfig
+from analysis import navigation as nav
+from analysis.contrasts import contrast
+from analysis.findings import Finding
+from analysis.statistics import interval
+from experiments.evaluation import Evaluation
+from experiments.navigation_figures import modularity_figures
+from experiments.navigation_measures import Summary, common_tasks, sweep
+from experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+
+GAINS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+TARGETS = 1000  # at each gain, the same for all
+DECODED = 300  # trials, at each of these gains
+DECODED_GAINS = (1.0, 1.5, 2.0)
+ZONE = 65.0
+STEPS = 35
+LEARNED = 0.9  # rewarded fraction that training curves are timed to
+GRID = np.arange(500, 10_001, 500)
+
+#: Published values (figure readings): fraction, rate and TD error at 1, rate and TD error at 1.5 and 2 together, radial error and
+#: area at 2, area with pulses, decoding error over gains.
+PUBLISHED = {
+    "modular": (0.98, 0.72, 0.07, 0.81, 0.28, 31.0, 0.93, 0.91, 15.0),
+    "holistic-actor": (0.99, 0.705, 0.07, 0.36, 0.525, 102.0, 0.817, 0.892, 24.0),
+    "holistic": (0.975, 0.55, 0.16, 0.075, 0.66, 167.0, 0.729, 0.832, 42.0),
+    "holistic-critic": (0.855, 0.435, 0.235, 0.095, 0.635, 167.0, 0.732, 0.831, 49.0),
+}
+CONDITIONS = {
+    "modular": TD3NetworkConfig("actor3", "critic5"),
+    "holistic": TD3NetworkConfig("actor1", "critic1"),
+    "holistic-actor": TD3NetworkConfig("actor1", "critic5"),
+    "holistic-critic": TD3NetworkConfig("actor3", "critic1"),
+    "early-action": TD3NetworkConfig("actor3", "critic3"),
+    "two-lstms": TD3NetworkConfig("actor2", "critic2"),
+}
+CARRIES = "above 0: modularity, not depth, carries it"
+
+Sweeps = Mapping[str, Mapping[float, Summary]]
+
+
+def measure(evaluation: Evaluation) -> Outcome:
+    """Every measure at every gain for every condition; contrasts between them; figures."""
+    count = min(TARGETS, evaluation.episodes)
+    sweeps: dict[str, dict[float, Summary]] = {}
+    level: dict[str, Summary] = {}  # at gain 2, where noise stays that of gain 1
+    pulses: dict[str, Summary] = {}
+    decoding: dict[str, np.ndarray] = {}
+    for condition in evaluation.conditions:
+        sweeps[condition] = sweep(evaluation, condition, GAINS, count)
+        level[condition] = sweep(
+            evaluation, condition, (2.0,), count, noise_scales_with_gain=False
+        )[2.0]
+        pulses[condition] = sweep(evaluation, condition, (1.0,), count, perturbation="small")[1.0]
+        decoding[condition] = decoding_errors(evaluation, condition, min(DECODED, count))
+    curves = {name: learning(one) for name, one in evaluation.curves.items() if "validation" in one}
+    findings = [
+        finding
+        for condition in evaluation.conditions
+        for finding in of_condition(
+            condition, sweeps[condition], level[condition], pulses[condition], decoding[condition]
+        )
+    ]
+    findings += learning_findings(evaluation) + contrasts(sweeps, level)
+    if not evaluation.figures:
+        return Outcome(findings)
+    refitted = {name: errors[1].mean(axis=0) for name, errors in decoding.items()}
+    return Outcome(
+        findings, modularity_figures(evaluation, sweeps, pulses, refitted, (GRID, curves), count)
+    )
+
+
+def decoding_errors(evaluation: Evaluation, condition: str, count: int) -> np.ndarray:
+    """Errors of decoding the place from the actor's LSTM, ``[2, G, M]``: decoder of gain 1, and one fitted at each gain."""
+    records = [
+        evaluation.record(condition, hidden=True, tasks=common_tasks(count, evaluation.seed, gain))
+        for gain in DECODED_GAINS
+    ]
+    trained = records[DECODED_GAINS.index(1.0)]
+    return np.array(
+        [
+            [nav.decode_place(trained, record) for record in records],
+            [nav.decode_place(record) for record in records],
+        ]
+    )
+
+
+def of_condition(
+    condition: str,
+    by_gain: Mapping[float, Summary],
+    level: Summary,
+    pulses: Summary,
+    decoding: np.ndarray,
+) -> list[Finding]:
+    """Findings of one condition, beside the published ones and the bars."""
+    one, two = by_gain[1.0], by_gain[2.0]
+    novel = [by_gain[1.5], two]
+    modular, holistic = condition == "modular", condition == "holistic"
+    published = PUBLISHED.get(condition, (None,) * 9)
+
+    def bar(for_modular: object, for_holistic: object = None) -> object:
+        return for_modular if modular else for_holistic if holistic else None
+
+    far = (-ZONE, ZONE) if modular else None
+    return [
+        Finding.of(f"rewarded fraction, 1x, {condition}", interval(one.rewarded), published=published[0], bar=bar(0.95)),
+        Finding.of(f"rewards a second, 1x, {condition}", interval(one.rate), published=published[1],
+                   bar=bar(0.70, 0.60), better="lower" if holistic else "higher"),
+        Finding.of(f"radial error, 2x, {condition}", interval(two.radial), published=published[5], unit="cm",
+                   bar=far if modular else bar(None, 100.0), better="near" if modular else "higher",
+                   note="whole distance, above 0 too far; the zone is 65 cm"),
+        Finding.of(f"area of the boundary sweep, 2x, {condition}", interval(two.auc), published=published[6],
+                   bar=bar(0.90, 0.80), better="lower" if holistic else "higher"),
+        Finding.of(f"area, 2x, noise as at 1x, {condition}", interval(level.auc)),
+        Finding.of(f"radial error, 2x, noise as at 1x, {condition}", interval(level.radial), unit="cm"),
+        Finding.of(f"rewarded fraction, 2x, {condition}", interval(two.rewarded)),
+        Finding.of(f"rewards a second, 1.5x and 2x, {condition}", interval(np.mean([s.rate for s in novel], axis=0)),
+                   published=published[3]),
+        Finding.of(f"area, pulses, {condition}", interval(pulses.auc), published=published[7]),
+        Finding.of(f"TD error, 1x, {condition}", interval(one.td_error), published=published[2], better="lower"),
+        Finding.of(f"TD error, 1.5x and 2x, {condition}", interval(np.mean([s.td_error for s in novel], axis=0)),
+                   published=published[4], better="lower"),
+        Finding.of(f"path over straight way, 1x, {condition}", interval(one.stretch), optimum=1.0, better="lower"),
+        Finding.of(f"place decoded, refitted, 1x to 2x, {condition}", interval(decoding[1].mean(axis=0)), unit="cm",
+                   published=published[8], better="lower"),
+        Finding.of(f"place decoded, decoder of 1x, 2x, {condition}", interval(decoding[0][-1]), unit="cm",
+                   better="lower"),
+    ]  # fmt: skip
+
+
+def learning(curves: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Rewarded fraction in validation on the common grid of trials after phase I, ``[G, M]`` (0 before the first)."""
+    trials = np.where(curves["phase"] > 1, curves["trials"], -1)
+    values = np.zeros((len(GRID), trials.shape[1]))
+    for m in range(trials.shape[1]):
+        for g, at in enumerate(GRID):
+            seen = (trials[:, m] >= 0) & (trials[:, m] <= at)
+            values[g, m] = curves["validation"][seen, m][-1] if seen.any() else 0.0
+    return values
+
+
+def learning_findings(evaluation: Evaluation) -> list[Finding]:
+    """Trials until nine targets in ten are reached, by condition, and whether modular agents get there first."""
+    reached = {
+        condition: np.minimum(nav.first_to(GRID, learning(curves), LEARNED), 2 * GRID[-1])
+        for condition, curves in evaluation.curves.items()
+        if "validation" in curves
+    }
+    findings = [
+        Finding.of(f"trials to {LEARNED:g} rewarded, {condition}", interval(trials), better="lower",
+                   note=f"{2 * GRID[-1]} where never")
+        for condition, trials in reached.items()
+    ]  # fmt: skip
+    if {"modular", "holistic"} <= set(reached):
+        sooner = contrast([reached["holistic"], reached["modular"]])
+        findings.append(
+            Finding.of(f"trials to {LEARNED:g} rewarded, holistic less modular", sooner, bar=0.0, throughout=True)
+        )  # fmt: skip
+    return findings
+
+
+def contrasts(sweeps: Sweeps, level: Mapping[str, Summary]) -> list[Finding]:
+    """Which part matters, whether depth does, and what noise that grows with the gain adds: areas at gain 2."""
+    grown = {condition: by_gain[2.0].auc for condition, by_gain in sweeps.items()}
+    same = {condition: one.auc for condition, one in level.items()}
+    critic, actor = (
+        ("modular holistic-actor", "holistic holistic-critic"),
+        ("modular holistic-critic", "holistic holistic-actor"),
+    )
+    asked: list[tuple[str, tuple[str, str], dict[str, Any]]] = [
+        ("modular less holistic", ("modular", "holistic"), {"bar": 0.1, "published": 0.201}),
+        ("modular less holistic, noise as at 1x", ("modular", "holistic"), {"bar": 0.0, "throughout": True}),
+        ("effect of a modular critic", critic, {"bar": 0.0, "throughout": True, "published": 0.143}),
+        ("effect of a modular actor", actor, {"published": 0.058}),
+        ("effect of the critic less that of the actor", ("holistic-actor", "holistic-critic"),
+         {"bar": 0.0, "throughout": True, "published": 0.085, "note": "the mixed pairs"}),
+        ("modular less equally deep, action entering early", ("modular", "early-action"), {"note": CARRIES}),
+        ("modular less two LSTMs", ("modular", "two-lstms"), {"note": CARRIES}),
+        ("equally deep, action entering early, less holistic", ("early-action", "holistic"), {"note": "depth alone"}),
+        ("two LSTMs less holistic", ("two-lstms", "holistic"), {"note": "depth alone"}),
+    ]  # fmt: skip
+    findings = []
+    for name, (plus, minus), extra in asked:
+        values = same if "noise as" in name else grown
+        more, less = plus.split(), minus.split()
+        if {*more, *less} <= set(values):
+            signs = [1 / len(more)] * len(more) + [-1 / len(less)] * len(less)
+            found = contrast([values[condition] for condition in [*more, *less]], signs)
+            findings.append(Finding.of(f"area, 2x: {name}", found, **extra))
+    return findings
+
+
+_BASE = Settings(
+    EnvironmentSpec(
+        "envs:prefrontal/FireflyNavigation-v0",
+        inputs=("action",),
+        kwargs={"reward": "shaped"},
+        stages=({"observation_noise": 0.0}, {}),
+    ),
+    TD3NetworkConfig(),
+    TD3Config(),
+    TrainingConfig(members=1, num_envs=20, total_steps=10_000 * STEPS),
+)
+
+EXPERIMENT = Experiment(
+    name="zhang2024-modularity",
+    summary="modular actor-critics generalise to gains never trained; holistic ones overshoot",
+    reference="Zhang, Pitkow & Angelaki 2024, Science Advances 10:eadk1256",
+    conditions={name: replace(_BASE, network=network) for name, network in CONDITIONS.items()},
+    measure=measure,
+)

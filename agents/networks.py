@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from agents.cores import Tape
+from agents.embedded_net import EmbeddedNet
 from agents.heads import Activation
 from agents.recurrent_net import BeliefNet, RecurrentNet
 
@@ -36,6 +37,7 @@ class NetworkConfig:
         head_units: Units of a hidden layer of the perceptrons; layout `belief` only.
         head_layers: Hidden layers of each perceptron; layout `belief` only.
         head_activation: Of these layers, `relu` or `tanh`; layout `belief` only.
+        embedding_size: Units of a linear layer between the inputs and the core `relu`; 0 leaves it out.
         learned_initial_state: Whether the state at the start of an episode is learned (Wang et al. 2018) or zero.
         input_gain: Factor on the initial input weights of the core; 3 helps where inputs must be bound together.
         forget_bias: Added to the initial bias of the LSTM's forget gate.
@@ -57,6 +59,7 @@ class NetworkConfig:
     head_units: int = 48
     head_layers: int = 1
     head_activation: Activation = "relu"
+    embedding_size: int = 0
 
     def __post_init__(self) -> None:
         """Checks the numbers, and replaces the name of a preset by the layout it stands for."""
@@ -66,6 +69,14 @@ class NetworkConfig:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.rpe_discount <= 1:
             raise ValueError(f"rpe_discount must be between 0 and 1, not {self.rpe_discount}")
+        if self.embedding_size < 0:
+            raise ValueError(f"embedding_size must not be negative, not {self.embedding_size}")
+        if self.embedding_size and (self.core != "relu" or self.layout == "belief"):
+            raise ValueError('embedding_size needs the core "relu", and no layout "belief"')
+        if self.embedding_size and self.learned_initial_state:
+            raise ValueError(
+                "embedding_size needs a network without state: nothing can be learned of it"
+            )
         if self.actor_reward == "rpe" and self.layout != "separate":
             raise ValueError('actor_reward "rpe" needs a critic of its own: layout "separate"')
 
@@ -105,6 +116,7 @@ class ActorCritic:
         self.dtype, self.device = dtype, device
         outputs = [num_actions, 1] if config.layout == "separate" else [num_actions + 1]
         kind = BeliefNet if config.layout == "belief" else RecurrentNet
+        kind = EmbeddedNet if config.embedding_size else kind
         self.nets = [kind(input_size, o, config, members, dtype, device) for o in outputs]
 
     def initialise(self, generators: list[torch.Generator]) -> None:

@@ -36,7 +36,7 @@ class Search:
         return self.lower == self.upper
 
 
-def best_search(distance: np.ndarray, start: np.ndarray, rounds: int = 60, seed: int = 0) -> Search:
+def best_search(distance: np.ndarray, start: np.ndarray, rounds: int = 20, seed: int = 0) -> Search:
     """The search with the least expected time, or bounds of it.
 
     Exact by dynamic programming over the sets of visited places for few of them. For many, the upper bound is the best

@@ -1,0 +1,170 @@
+"""One-shot navigation (Wang et al. 2016, experiment 7): search for a hidden goal once, then go straight back to it.
+
+Conditions: `open` (5 x 5, start in the centre) and `walled` (7 x 7, passages); `open-train`, whose agents met four fifths of
+the goals and are tested on the others; and feed-forward agents in both mazes, as controls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from agents.search_oracle import Search, best_search
+from analysis.figures_maze import maze_paths, steps_by_goal
+from analysis.findings import Finding
+from analysis.search import first_and_later, first_to_second, goals_found, steps_per_goal
+from analysis.statistics import interval
+from envs.maze import OneShotMaze
+from experiments.bandit_measures import curve_figure, worst_member
+from experiments.evaluation import Evaluation, Record
+from experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+
+PUBLISHED = (100.0, 30.0)  # steps to the first and to later goals, in a maze of other dimensions
+CONTROL = "-feedforward"
+UNSEEN = "-train"
+GOALS = 5  # shown by the figure, in episodes with at least as many
+
+
+def measure(evaluation: Evaluation) -> Outcome:
+    """Steps to the first goal and to later ones, beside the best search and the shortest paths."""
+    findings: list[Finding] = []
+    curves, shortest = {}, {}
+    for condition in evaluation.conditions:
+        split = "held_out" if condition.endswith(UNSEEN) else "all"
+        record = evaluation.record(condition, split=split)
+        if condition.endswith(CONTROL):
+            findings += _control(condition, record)
+        else:
+            findings += _memory(condition, _task(evaluation, condition), record, split)
+        steps = steps_per_goal(record["reward"], GOALS)
+        known = np.asarray(np.isfinite(steps).all(axis=2))
+        if known.any(axis=1).all():
+            curves[condition] = np.stack(
+                [s[k].mean(axis=0) for s, k in zip(steps, known, strict=True)]
+            )
+            shortest[condition] = float(
+                np.mean(
+                    [d[k].mean() for d, k in zip(record["distance"][:, :, 0], known, strict=True)]
+                )
+            )
+    if not evaluation.figures:
+        return Outcome(findings)
+    figures = curve_figure(evaluation, {})
+    figures.append(steps_by_goal(curves, evaluation.folder / "steps_by_goal.png", shortest))
+    for condition in evaluation.conditions:
+        if not condition.endswith((CONTROL, UNSEEN)):
+            figures.append(_paths(evaluation, condition))
+    return Outcome(findings, figures)
+
+
+def ideal(task: OneShotMaze, split: str = "all") -> tuple[Search, float]:
+    """The best search for the goals of a split, and the mean length of their shortest paths."""
+    maze, goals = task.maze, task.goals(split)
+    start = maze.distance[maze.start, goals]
+    return best_search(maze.distance[np.ix_(goals, goals)], start), float(start.mean())
+
+
+def _task(evaluation: Evaluation, condition: str) -> OneShotMaze:
+    return OneShotMaze(**evaluation.populations[condition].environment.kwargs)
+
+
+def _memory(condition: str, task: OneShotMaze, record: Record, split: str) -> list[Finding]:
+    """Findings about agents with a memory."""
+    search, distance = ideal(task, split)
+    found, (first, later) = goals_found(record["reward"]), first_and_later(record["reward"])
+    share, mean = (found > 0).mean(axis=1), np.nanmean(first, axis=1)
+    back = np.nanmean(later, axis=1)
+    counted = np.where(np.isnan(first), task.max_steps, first).mean(axis=1)
+    bars = {"first": 14.0, "later": 2.7, "found": 0.99} if condition == "open" else {}
+    ratio = 2.5 if condition == "walled" else None
+    note = (
+        ""
+        if search.exact
+        else f"best search known: {search.upper:.1f}, no less than the optimum said"
+    )
+    seen = " (goals never trained)" if split == "held_out" else ""
+    return [
+        Finding.of(f"episodes with the goal found, {condition}{seen}", interval(share), optimum=1.0,
+                   bar=bars.get("found")),
+        Finding.of(f"steps to the first goal, {condition}{seen}", interval(mean), better="lower", optimum=search.lower,
+                   bar=bars.get("first"), note=note),
+        Finding.of(f"steps to the first goal, whole episodes if not found, {condition}{seen}", interval(counted),
+                   better="lower"),
+        Finding.of(f"steps to a later goal, {condition}{seen}", interval(back), better="lower", optimum=distance,
+                   bar=bars.get("later")),
+        worst_member(f"steps to a later goal, worst member, {condition}{seen}", back, "lower", optimum=distance),
+        Finding.of(f"first over later steps, {condition}{seen}", interval(mean / back), bar=ratio,
+                   published=PUBLISHED[0] / PUBLISHED[1], optimum=search.upper / distance),
+        Finding.of(f"first over second, episodes with both, {condition}{seen}",
+                   interval(first_to_second(record["reward"]))),
+        Finding.of(f"goals an episode, {condition}{seen}", interval(found.mean(axis=1))),
+    ]  # fmt: skip
+
+
+def _control(condition: str, record: Record) -> list[Finding]:
+    """Findings about agents without a memory: no drop."""
+    found = goals_found(record["reward"])
+    return [
+        Finding.of(f"first over second, episodes with both, {condition}", interval(first_to_second(record["reward"])),
+                   bar=(0.9, 1.1), better="near", optimum=1.0, note="no memory, no drop"),
+        Finding.of(f"goals an episode, {condition}", interval(found.mean(axis=1))),
+    ]  # fmt: skip
+
+
+def _paths(evaluation: Evaluation, condition: str) -> Path:
+    """Four episodes of the first member."""
+    record = evaluation.record(condition, split="all")
+    maze = _task(evaluation, condition).maze
+    found = np.flatnonzero(goals_found(record["reward"])[0] > 0)[:4]
+    chosen = found if len(found) else np.arange(1)
+    return maze_paths(
+        maze.rows, maze.cells, record["cell"][0, chosen], record["reached"][0, chosen],
+        record["task.goal"][0, chosen], evaluation.folder / f"paths_{condition}.png",
+    )  # fmt: skip
+
+
+_OPEN = Settings(
+    EnvironmentSpec(
+        "envs:prefrontal/OneShotMaze-v0",
+        inputs=("action", "reward", "time"),
+        kwargs={"layout": "open", "max_steps": 60},
+        split="all",
+    ),
+    NetworkConfig(),
+    A2CConfig(learning_rate=7e-3, discount=0.9, entropy_coef=0.05),
+    TrainingConfig(members=1, num_envs=16, total_steps=3_000_000),
+)
+_WALLED = replace(
+    _OPEN,
+    environment=replace(_OPEN.environment, kwargs={"layout": "walled", "max_steps": 100}),
+    algorithm=replace(_OPEN.algorithm, normalise_advantages=True, critic="privileged"),
+    training=TrainingConfig(members=1, num_envs=8, total_steps=4_000_000),
+)
+
+
+def _control_of(settings: Settings) -> Settings:
+    """Without memory, and without the clock, which could tell where a fixed search has come to."""
+    return replace(
+        settings,
+        environment=replace(settings.environment, inputs=("action", "reward")),
+        network=replace(settings.network, core="none"),
+        training=replace(settings.training, total_steps=1_000_000),
+    )
+
+
+EXPERIMENT = Experiment(
+    name="one-shot-maze",
+    summary="find a hidden goal once, then go straight back to it",
+    reference="Wang et al. 2016, arXiv:1611.05763, experiment 7",
+    conditions={
+        "open": _OPEN,
+        "walled": _WALLED,
+        "open-train": replace(_OPEN, environment=replace(_OPEN.environment, split="train")),
+        "open-feedforward": _control_of(_OPEN),
+        "walled-feedforward": _control_of(_WALLED),
+    },
+    measure=measure,
+)

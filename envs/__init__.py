@@ -11,6 +11,7 @@ from envs.daw import Daw2011TwoStep
 from envs.foraging import Foraging
 from envs.gym import TaskEnv, TaskVectorEnv
 from envs.harlow import Harlow
+from envs.harlow_pairs import HarlowPairs
 from envs.harlow_ring import HarlowOneDimensional
 from envs.informative import InformativeArmBandit
 from envs.maze import OneShotMaze
@@ -34,6 +35,7 @@ __all__ = [
     "Foraging",
     "Harlow",
     "HarlowOneDimensional",
+    "HarlowPairs",
     "InferredValue",
     "InformativeArmBandit",
     "OneShotMaze",

@@ -25,6 +25,7 @@ class StationaryBandit(Task):
 
     parameters = ("p",)
     reward_values = (0.0, 1.0)
+    open_loop = True
 
     trials: int = 100
 

@@ -26,6 +26,8 @@ class PairChoice(Task):
     The task parameter ``side`` ``[n, trials]`` says where the good one is: 0 left, 1 right.
     """
 
+    open_loop = True
+
     trials: int = 6
 
     def __post_init__(self) -> None:

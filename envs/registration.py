@@ -15,6 +15,7 @@ from envs.foraging import Foraging
 from envs.gym import TaskVectorEnv
 from envs.harlow import Harlow
 from envs.harlow_ring import HarlowOneDimensional
+from envs.harlow_pairs import HarlowPairs
 from envs.informative import InformativeArmBandit
 from envs.maze import OneShotMaze
 from envs.navigation import FireflyNavigation
@@ -37,6 +38,7 @@ TASKS: dict[str, type[Task]] = {
     "Daw2011TwoStep": Daw2011TwoStep,
     "Harlow": Harlow,
     "HarlowOneDimensional": HarlowOneDimensional,
+    "HarlowPairs": HarlowPairs,
     "Foraging": Foraging,
     "InferredValue": InferredValue,
     "Volatility": Volatility,

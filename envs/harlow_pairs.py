@@ -1,0 +1,157 @@
+"""Harlow's experiment of the NeuroAI course: one of two digits is rewarded, for as long as the task lasts."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs.harlow import LEFT, RIGHT, PairChoice
+from envs.task import Params, check_at_least, check_parameters, check_split
+
+
+@dataclasses.dataclass(frozen=True)
+class HarlowPairs(PairChoice):
+    """Two of ten objects, one rewarded and one punished, on shuffled sides.
+
+    ## Description
+    A task is an ordered pair of objects: the first is rewarded, the second punished. Sides are
+    shuffled on every trial. The pair is small enough to be learned by changing weights, over many
+    episodes of the same task (`lasting`), and simple enough to be learned within one.
+
+    ## Action Space
+    `Discrete(2)`: 0 the object on the left, 1 the one on the right.
+
+    ## Observation Space
+    The left object, then the right one, then the chosen `inputs`. An object is its number
+    (`digits`), a one-hot vector (`one_hot`), or a random unit vector of `dimension` features,
+    the same in every run (`vectors`).
+
+    ## Starting State
+    Two different objects of the split, every ordered pair equally probable; sides independent and
+    equally probable on every trial.
+
+    ## Reward
+    +1 for the rewarded object, `punishment` for the other one.
+
+    ## Episode End
+    Terminates after `trials` steps. Never truncates.
+
+    ## Information
+    `task`: `objects` [2], the rewarded and the punished object; `side` [trials], where the rewarded
+    one is (0 left, 1 right). Each step: `trial`; `correct`, whether the rewarded object was chosen;
+    `optimal_action`, `expected_reward`, `optimal_reward` for one who knows the object.
+
+    ## Arguments
+    `objects="digits"`: or `"one_hot"`, `"vectors"`. `num_objects=10`. `held_out_objects=2`: how
+    many of them, the last, are kept for testing. `dimension=8`: of a vector. `punishment=-1.0`.
+    `trials=6`.
+
+    ## Task Distribution
+    `train`: pairs of the first `num_objects` - `held_out_objects` objects; `held_out`: pairs of the
+    others, so that an agent tested there has never seen either object. `all`: pairs of all objects.
+
+    ## Paper Correspondence
+    NeuroAI course (Neuromatch), W2D4 tutorial 4: digits, 90 ordered pairs, +1 and -1, 6 trials in
+    learning and 20 at test, as published on `all`. The course has no held-out objects, and shows
+    digits as raw numbers, which makes neighbours all but indistinguishable: one-hot and vector
+    objects are ours.
+
+    ## References
+    Neuromatch Academy, NeuroAI course, W2D4, Biological meta reinforcement learning. Harlow HF 1949,
+    The formation of learning sets, Psychological Review 56:51-65.
+
+    ## Version History
+    v0: initial version.
+    """
+
+    parameters = ("objects", "side")
+    lasting = ("objects",)
+
+    objects: Literal["digits", "one_hot", "vectors"] = "digits"
+    num_objects: int = 10
+    held_out_objects: int = 2
+    dimension: int = 8
+    punishment: float = -1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.objects not in ("digits", "one_hot", "vectors"):
+            raise ValueError(
+                f"objects must be one of digits, one_hot, vectors; got {self.objects!r}"
+            )
+        check_at_least("held_out_objects", self.held_out_objects, 2)
+        check_at_least("num_objects", self.num_objects, self.held_out_objects + 2)
+        check_at_least("dimension", self.dimension, 1)
+        if not self.punishment < 1:
+            raise ValueError(f"punishment must be below the reward, 1; got {self.punishment}")
+
+    @property
+    def reward_range(self) -> tuple[float, float]:
+        """The punishment and the reward, 1."""
+        return float(self.punishment), 1.0
+
+    @property
+    def reward_values(self) -> tuple[float, ...]:  # type: ignore[override]
+        """The punishment and the reward."""
+        return self.reward_range
+
+    @property
+    def features(self) -> Tensor:
+        """What the objects look like, ``[num_objects, F]``."""
+        return _features(self.objects, self.num_objects, self.dimension)
+
+    @property
+    def observation_low(self) -> tuple[float, ...]:  # type: ignore[override]
+        """Lowest value of each feature of both objects."""
+        return tuple(2 * self.features.amin(0).tolist())
+
+    @property
+    def observation_high(self) -> tuple[float, ...]:  # type: ignore[override]
+        """Highest value of each feature of both objects."""
+        return tuple(2 * self.features.amax(0).tolist())
+
+    @property
+    def draws(self) -> int:
+        """The two objects, and a side for every trial."""
+        return 2 + self.trials
+
+    def from_uniform(self, uniform: Tensor, split: str) -> Params:
+        """Make ``{"objects": [n, 2], "side": [n, trials]}``."""
+        check_split(split)
+        trained = self.num_objects - self.held_out_objects
+        first = trained if split == "held_out" else 0
+        count = {"train": trained, "held_out": self.held_out_objects}.get(split, self.num_objects)
+        good = (uniform[:, 0] * count).long().clamp_(max=count - 1)
+        offset = 1 + (uniform[:, 1] * (count - 1)).long().clamp_(max=count - 2)
+        objects = first + torch.stack([good, (good + offset) % count], dim=1)
+        return {"objects": objects, "side": (uniform[:, 2:] >= 0.5).long()}
+
+    def validate(self, params: Mapping[str, Any]) -> Params:
+        """Accept ``{"objects": [num_envs, 2], "side": [num_envs, trials]}``."""
+        objects = ((2,), 0, self.num_objects - 1)
+        side = ((self.trials,), LEFT, RIGHT)
+        checked = check_parameters(params, integers=("objects", "side"), objects=objects, side=side)
+        if bool((checked["objects"][:, 0] == checked["objects"][:, 1]).any()):
+            raise ValueError("the objects of a pair must differ")
+        return checked
+
+    def stimuli(self, params: Params) -> tuple[Tensor, Tensor]:
+        """Return the features of the rewarded and of the punished object, ``[n, F]`` each."""
+        shown = self.features.to(params["objects"].device)[params["objects"]]
+        return shown[:, 0], shown[:, 1]
+
+
+@functools.cache
+def _features(objects: str, count: int, dimension: int) -> Tensor:
+    if objects == "digits":
+        return torch.arange(count, dtype=torch.float32)[:, None]
+    if objects == "one_hot":
+        return torch.eye(count)
+    vectors = np.random.default_rng(20_240_704).standard_normal((count, dimension))
+    return torch.from_numpy(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).float()

@@ -155,11 +155,11 @@ class Buffer:
 
     def _add_in_step(self, rows: Mapping[str, Values], n: int, priority: Tensor | None) -> None:
         """Adds to a ring whose members are all at the same slot: at most two slices."""
-        done = max(0, n - self.capacity)
+        done = n - self.capacity if n > self.capacity else 0
         slot = (self._together + done) % self.capacity
         self._together += n
         while done < n:
-            last = min(n, done + self.capacity - slot)
+            last = n if slot + n - done <= self.capacity else done + self.capacity - slot
             self._store.put_slice(rows, done, last, slot)
             if self._priorities is not None:
                 index = torch.arange(slot, slot + last - done, device=self.device)

@@ -42,6 +42,9 @@ class Store:
         self.arrays: dict[str, NDArray[Any]] | None = None
         if device.type == "cpu":
             self.arrays = {name: _array(value) for name, value in self.data.items()}
+        # A single member's rows are written without its axis: one index less to go through.
+        arrays = self.arrays or {}
+        self._targets = {name: a[0] if members == 1 else a for name, a in arrays.items()}
         self._bfloat16 = {name for name, c in self.columns.items() if c.dtype == torch.bfloat16}
         self._count = 0  # of the rows added last, and their shapes
         self._shapes: list[tuple[str, tuple[int, ...]]] = []
@@ -69,14 +72,15 @@ class Store:
         """Writes rows number first … last - 1 of every member into `slot` and those after it."""
         if last - first < self._count:
             rows = {name: value[:, first:last] for name, value in rows.items()}
-        into = (slice(None), slice(slot, slot + last - first))
+        slots = slice(slot, slot + last - first)
         if self.arrays is None:
             for name, value in rows.items():
-                self.data[name][into] = torch.as_tensor(value)
-        else:
-            for name, value in rows.items():
-                plain = type(value) is np.ndarray and name not in self._bfloat16
-                self.arrays[name][into] = value if plain else self._host(name, value)
+                self.data[name][:, slots] = torch.as_tensor(value)
+            return
+        into: Any = slots if self.members == 1 else (slice(None), slots)
+        for name, value in rows.items():
+            plain = type(value) is np.ndarray and name not in self._bfloat16
+            self._targets[name][into] = value if plain else self._host(name, value)
 
     def put(self, rows: Mapping[str, Values], placed: Placed) -> None:
         """Writes each row into a slot of its own."""

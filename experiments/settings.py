@@ -13,6 +13,7 @@ from agents.learner import Job
 from agents.td3 import TD3Config
 from agents.td3_networks import TD3NetworkConfig
 from analysis.findings import Finding
+from experiments.course_replay import CourseReplayConfig
 
 if TYPE_CHECKING:
     from experiments.evaluation import Evaluation
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # each experiment knows which of them it has
 else:
     #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if it is not there.
     Network = NetworkConfig | NoNetworkConfig | TD3NetworkConfig
-    Algorithm = A2CConfig | HintonNowlanConfig | TD3Config
+    Algorithm = A2CConfig | HintonNowlanConfig | TD3Config | CourseReplayConfig
 
 __all__ = ["Algorithm", "Experiment", "Network", "Outcome", "Settings", "TrainingConfig"]
 

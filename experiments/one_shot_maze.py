@@ -141,7 +141,7 @@ _WALLED = replace(
     _OPEN,
     environment=replace(_OPEN.environment, kwargs={"layout": "walled", "max_steps": 100}),
     algorithm=replace(_OPEN.algorithm, normalise_advantages=True, critic="privileged"),
-    training=TrainingConfig(members=1, num_envs=8, total_steps=4_000_000),
+    training=TrainingConfig(members=1, num_envs=8, total_steps=2_500_000),
 )
 
 
@@ -151,7 +151,7 @@ def _control_of(settings: Settings) -> Settings:
         settings,
         environment=replace(settings.environment, inputs=("action", "reward")),
         network=replace(settings.network, core="none"),
-        training=replace(settings.training, total_steps=1_000_000),
+        training=replace(settings.training, total_steps=600_000),
     )
 
 

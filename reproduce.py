@@ -25,7 +25,7 @@ from experiments import Experiment, find_experiment
 from experiments.options import Switch, parse
 from experiments.runs import condition_folder, guarded, settings_of
 
-SHIPPED = ("weights", "steps", "snapshots")  # of a checkpoint
+SHIPPED = ("weights", "steps", "snapshots", "champion")  # of a checkpoint
 REPORTS = 50  # points of the learning curves that are shipped
 
 

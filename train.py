@@ -155,8 +155,9 @@ def _refuse_changes(
 
 def _train(run: RunFolder, settings: Mapping[str, Settings], options: RunOptions) -> None:
     for condition, one in settings.items():
-        members = one.training.members
-        workers = options.workers or min(members, os.cpu_count() or 1)
+        cores = os.cpu_count() or 1
+        spreads = getattr(one.algorithm, "spreads_itself", False)
+        workers = options.workers or (cores if spreads else min(one.training.members, cores))
         label = run.path.parent.name if condition == "default" else condition
         with tqdm(
             total=one.training.total_steps, unit="step", unit_scale=True, desc=label,

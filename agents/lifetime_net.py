@@ -1,4 +1,4 @@
-"""The network of a lifetime: an optional linear embedding, an LSTM, a value and a policy head; weights of each individual its own.
+"""The network of a life: an optional linear embedding, an LSTM, a value and a policy head; weights of each individual its own.
 
 Weights are flat vectors ``[L, n]``, stored input by output and module by module, so that a module is a slice: what genetic
 crossover exchanges. The architecture is that of the NeuroAI course (W2D4 tutorial 4); without the embedding it is that of

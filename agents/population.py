@@ -29,6 +29,7 @@ KIND = "recurrent-a2c"
 #: What a checkpoint may hold, by its `kind`: a class with ``from_checkpoint(arrays, meta, where)``.
 KINDS = {
     KIND: "agents.population:Population",
+    "evolved": "agents.evolved:Evolved",
     "hinton-nowlan": "agents.hinton_nowlan:Lineages",
     "recurrent-td3": "agents.continuous:ContinuousPopulation",
 }

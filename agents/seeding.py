@@ -7,7 +7,7 @@ import torch
 
 __all__ = ["STREAMS", "generator", "generator_states", "set_generator_states"]
 
-STREAMS = {"weights": 0, "actions": 1, "critic": 2, "evaluation": 3, "replay": 4}
+STREAMS = {"weights": 0, "actions": 1, "critic": 2, "evaluation": 3, "replay": 4, "evolution": 5}
 
 
 def generator(seed: int, member: int, stream: str) -> torch.Generator:

@@ -72,7 +72,9 @@ def train(
     finished = state is not None and bool((state["steps"] >= job.total_steps).all())
     if not finished:
         with contextlib.ExitStack() as stack:
-            shards = stack.enter_context(_shards(job, min(workers, job.members)))
+            # An algorithm that spreads its own work over `job.workers` has all members in one learner, here.
+            blocks = 1 if getattr(job.algorithm, "spreads_itself", False) else workers
+            shards = stack.enter_context(_shards(job, min(blocks, job.members)))
             if state is not None:
                 _broadcast(shards, job, state)
             log = stack.enter_context(_Log(run, update if state is not None else None))
@@ -245,7 +247,11 @@ def _shards(job: Job, workers: int) -> Iterator[list[Any]]:
     bounds = [round(index * job.members / workers) for index in range(workers + 1)]
     blocks = [range(low, high) for low, high in itertools.pairwise(bounds)]
     if workers == 1:
-        yield [_Local(job, blocks[0])]
+        local = _Local(job, blocks[0])
+        try:
+            yield [local]
+        finally:
+            local.learner.close()
         return
     context = multiprocessing.get_context("spawn")
     shards = [_Worker(job, block, context) for block in blocks]

@@ -14,8 +14,8 @@ from envs.daw import Daw2011TwoStep
 from envs.foraging import Foraging
 from envs.gym import TaskVectorEnv
 from envs.harlow import Harlow
-from envs.harlow_ring import HarlowOneDimensional
 from envs.harlow_pairs import HarlowPairs
+from envs.harlow_ring import HarlowOneDimensional
 from envs.informative import InformativeArmBandit
 from envs.maze import OneShotMaze
 from envs.navigation import FireflyNavigation

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from agents.evolution import EvolutionConfig
 from agents.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
 from agents.learner import Job
 from agents.td3 import TD3Config
@@ -24,7 +25,7 @@ if TYPE_CHECKING:  # each experiment knows which of them it has
 else:
     #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if it is not there.
     Network = NetworkConfig | NoNetworkConfig | TD3NetworkConfig
-    Algorithm = A2CConfig | HintonNowlanConfig | TD3Config | CourseReplayConfig
+    Algorithm = A2CConfig | EvolutionConfig | HintonNowlanConfig | TD3Config | CourseReplayConfig
 
 __all__ = ["Algorithm", "Experiment", "Network", "Outcome", "Settings", "TrainingConfig"]
 

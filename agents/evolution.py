@@ -1,0 +1,448 @@
+"""Evolution around learning: a genetic algorithm whose fitness is what an individual achieves after a life of learning.
+
+A member is one independent evolutionary run. An update is one generation of every run: parents are selected, children are
+made by crossover and mutation, children and the best survivors live on tasks common to all of their generation, and the
+population is renewed. Survivors that are measured again keep the mean of all their measurements, and fitness is that mean
+less its standard error, so that nobody stays for a lucky score. DEAP provides fitness, toolbox, hall of fame and logbook;
+operators are `agents.genome`'s, because DEAP's own draw from Python's global generator and take slices of arrays for copies.
+
+What is inherited decides what evolves: newborn weights and hyper-parameters, learned ones thrown away (`baldwin`: Baldwin
+1896; Hinton & Nowlan 1987; Fernando et al. 2018); the learned weights (`lamarck`, the mean over the tasks of a generation);
+newborn weights that never learn (`darwin`); hyper-parameters alone, with random weights at every birth and measurement
+(`hyper-parameters`); or nothing (`random-search`: every child is a stranger).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from deap import base, tools
+from torch import Tensor
+
+from agents.errors import ConfigError
+from agents.genome import Bounds, Genome, crossover, mutate, newborn, stranger
+from agents.lifetimes import HYPER, LifetimeConfig, Lifetimes
+from agents.pool import make_pool
+from agents.seeding import generator, generator_states, set_generator_states
+
+if TYPE_CHECKING:
+    from agents.evolved import Evolved
+    from agents.learner import Job
+
+__all__ = ["Evolution", "EvolutionConfig", "lifetimes_of"]
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class EvolutionConfig:
+    """A genetic algorithm and the lives that it judges.
+
+    Attributes:
+        inheritance: What is inherited; see the module.
+        individuals: Individuals of a population.
+        offspring: Children a generation; the worst make room.
+        remeasured: Best survivors that are measured again in every generation.
+        tasks: Tasks that fitness is the sum over; new ones in every generation, the same for all.
+        selection: Of parents: a `tournament`, or `truncation` (any of the best, equally probable).
+        tournament: Individuals in a tournament.
+        truncation: Best individuals that may be parents.
+        caution: Standard errors that fitness is less than the mean of the measurements.
+        weight_scale: Initial standard deviation of mutations of weights.
+        hyper_scale: Initial standard deviation of mutations of hyper-parameters, on their own scale.
+        adaptation: Standard deviation of the logarithm by which both scales mutate; 0 keeps them.
+        learning_rate: Step size of learning at the start of evolution.
+        discount: Discount γ at the start.
+        value_coef: Weight of the squared value error at the start.
+        entropy_coef: Weight of the entropy bonus at the start.
+        learning_rate_range: Bounds of the step size.
+        discount_range: Bounds of the discount; below 1.
+        value_coef_range: Bounds of the weight of the squared value error.
+        entropy_coef_range: Bounds of the weight of the entropy bonus.
+        learning_updates: Optimiser steps of a life.
+        learning_episodes: Episodes each.
+        embedding_size: Units of a linear layer before the LSTM; 0: none.
+    """
+
+    kind: ClassVar[str] = "evolution"
+    spreads_itself: ClassVar[bool] = True
+
+    inheritance: Literal["baldwin", "lamarck", "darwin", "hyper-parameters", "random-search"] = (
+        "baldwin"
+    )
+    individuals: int = 50
+    offspring: int = 45
+    remeasured: int = 5
+    tasks: int = 10
+    selection: Literal["tournament", "truncation"] = "tournament"
+    tournament: int = 3
+    truncation: int = 20
+    caution: float = 1.0
+    weight_scale: float = 0.05
+    hyper_scale: float = 0.2
+    adaptation: float = 0.2
+    learning_rate: float = 7.5e-4
+    discount: float = 0.91
+    value_coef: float = 0.4
+    entropy_coef: float = 1e-3
+    learning_rate_range: Range = (1e-4, 3e-2)
+    discount_range: Range = (0.0, 0.99)
+    value_coef_range: Range = (0.02, 1.0)
+    entropy_coef_range: Range = (1e-5, 0.3)
+    learning_updates: int = 25
+    learning_episodes: int = 1
+    embedding_size: int = 20
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        for name, least in (
+            ("individuals", 2), ("offspring", 1), ("remeasured", 0), ("tasks", 2), ("tournament", 1), ("truncation", 1),
+        ):  # fmt: skip
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if self.offspring + self.remeasured > self.individuals:
+            raise ValueError(
+                f"offspring and remeasured must be at most individuals, {self.individuals}, together"
+            )
+        if max(self.tournament, self.truncation) > self.individuals:
+            raise ValueError(f"tournament and truncation must be at most {self.individuals}")
+        for name in ("caution", "weight_scale", "hyper_scale", "adaptation"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+        for name in HYPER:
+            low, high = getattr(self, f"{name}_range")
+            least = low >= 0 if name == "discount" else low > 0
+            if not (
+                least and low <= getattr(self, name) <= high and (high < 1 or name != "discount")
+            ):
+                raise ValueError(
+                    f"{name} must lie in {name}_range, which must be positive (discount: from 0, below 1)"
+                )
+        _ = self.lifetime
+
+    @property
+    def lifetime(self) -> LifetimeConfig:
+        """A life of learning."""
+        return LifetimeConfig(self.learning_updates, self.learning_episodes, self.embedding_size)
+
+    @property
+    def final_discount(self) -> float:
+        """Discount at the start of evolution; each champion has its own."""
+        return self.discount
+
+    def bounds(self) -> Bounds:
+        """Where genes may go."""
+        hyper = torch.tensor([getattr(self, f"{name}_range") for name in HYPER])
+        scales = torch.tensor([[1e-3, 1.0], [1e-2, 2.0]])
+        return Bounds(hyper, scales, self.adaptation)
+
+    def learner(self, job: Job, members: Sequence[int]) -> Evolution:
+        """A learner for some members of a job."""
+        return Evolution(job, self, members)
+
+    def population(self, job: Job, weights: Tensor) -> Evolved:
+        """The champions with these weights."""
+        from agents.evolved import Evolved  # which itself lives lifetimes
+
+        return Evolved.of_job(job, weights, self.lifetime)
+
+    def updates(self, job: Job) -> float:
+        """Generations within the environment steps of a job."""
+        lives = lifetimes_of(job, self)
+        steps = int(lives.test.steps) if self.inheritance == "darwin" else lives.steps
+        first, each = self.individuals, self.offspring + self.remeasured
+        return 1 + max(0.0, job.total_steps / (self.tasks * steps) - first) / each
+
+
+def lifetimes_of(job: Job, config: EvolutionConfig) -> Lifetimes:
+    """The lives of a job.
+
+    Raises:
+        ConfigError: If the networks are none that lifetimes have.
+    """
+    network = job.network
+    plain = (network.core, network.layout, network.learned_initial_state, network.actor_reward)
+    if plain != ("lstm", "shared", False, "reward"):
+        raise ConfigError(
+            'lifetimes need core "lstm", layout "shared", and no learned initial state'
+        )
+    return Lifetimes(job.environment, config.lifetime, network.hidden_size)
+
+
+class _Fitness(base.Fitness):
+    weights = (1.0,)
+
+
+class Individual:
+    """A genome and what is known of it.
+
+    Args:
+        genome: Its genes.
+        scores: Number, sum and sum of squares of its scores, task by task.
+        parents: Fitness of its parents, if it has any.
+    """
+
+    def __init__(
+        self, genome: Genome, scores: Sequence[float] = (0, 0, 0), parents: float | None = None
+    ) -> None:
+        self.genome, self.parents = genome, parents
+        self.count, self.sum, self.squares = scores
+        self.fitness = _Fitness()
+
+    def measured(self, scores: np.ndarray, tasks: int, caution: float) -> None:
+        """Takes the scores of a generation's tasks, and sets the fitness: in units of the sum over `tasks` tasks."""
+        self.count += len(scores)
+        self.sum += float(np.sum(scores))
+        self.squares += float(np.square(scores).sum())
+        self.judge(tasks, caution)
+
+    def judge(self, tasks: int, caution: float) -> None:
+        """Sets the fitness from what is known."""
+        if self.count:
+            spread = max(self.squares - self.sum**2 / self.count, 0.0) / max(self.count - 1, 1)
+            error = (spread / self.count) ** 0.5
+            self.fitness.values = (tasks * (self.sum / self.count - caution * error),)
+
+    def mean(self, tasks: int) -> float:
+        """Mean of all measurements, in units of the sum over `tasks` tasks."""
+        return tasks * self.sum / max(self.count, 1)
+
+
+class Evolution:
+    """P evolutionary runs side by side; see the module.
+
+    Args:
+        job: What to evolve on.
+        config: The algorithm.
+        members: Identities of the runs.
+
+    Raises:
+        ConfigError: If the environment or the network is none that lifetimes can have, or ``num_envs`` is not 1.
+    """
+
+    def __init__(self, job: Job, config: EvolutionConfig, members: Sequence[int]) -> None:
+        if job.num_envs != 1:
+            raise ConfigError("evolution plays `tasks` lives side by side: leave --num-envs at 1")
+        self.job, self.config, self.members = job, config, list(members)
+        self.lifetimes = lifetimes_of(job, config)
+        self.pool = make_pool(job.workers, job.ray_address)
+        self.toolbox = base.Toolbox()
+        self.toolbox.register("map", self.pool.map)
+        self.toolbox.register("live", _live, job, config)
+        self.toolbox.register("mate", crossover, net=self.lifetimes.net)
+        self.toolbox.register("mutate", mutate, bounds=config.bounds())
+        self.generators = [generator(job.seed, member, "evolution") for member in self.members]
+        self.populations = [self._founders(g) for g in self.generators]
+        self.steps = torch.zeros(len(self.members), dtype=torch.float64)
+        self.halls = [tools.HallOfFame(1, similar=lambda a, b: a is b) for _ in self.members]
+        self.logbook = tools.Logbook()
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self.pool.close()
+
+    def update(self) -> dict[str, Tensor]:
+        """One generation of every run; returns metrics ``[P]``."""
+        config = self.config
+        plans = [self._plan(p, g) for p, g in zip(self.populations, self.generators, strict=True)]
+        seeds = [
+            torch.randint(2**62, (config.tasks,), generator=g).tolist() for g in self.generators
+        ]
+        learning = config.inheritance != "darwin"
+        after = self._measure(plans, seeds, learning)
+        before = self._measure(plans, seeds, False) if learning else after
+        rows = []
+        for member, (living, survivors) in enumerate(plans):
+            for individual, (scores, learned) in zip(living, after[member], strict=True):
+                individual.measured(scores, config.tasks, config.caution)
+                if config.inheritance == "lamarck":
+                    old = individual.genome
+                    individual.genome = Genome(torch.from_numpy(learned), old.hyper, old.scales)
+            known = {id(individual) for individual in living}
+            self.populations[member] = [s for s in survivors if id(s) not in known] + living
+            self.halls[member].clear()
+            self.halls[member].update(self.populations[member])
+            born = sum(scores.sum() for scores, _ in before[member]) / len(living)
+            rows.append(self._metrics(self.populations[member], living, float(born)))
+        steps = self.lifetimes.steps if learning else int(self.lifetimes.test.steps)
+        self.steps += torch.tensor([len(p[0]) for p in plans], dtype=torch.float64) * (
+            config.tasks * steps
+        )
+        self.logbook.record(steps=self.steps.tolist(), best=[row["best"] for row in rows])
+        return {
+            name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]
+        }
+
+    def state(self) -> dict[str, Tensor]:
+        """All that is needed to go on exactly, and the champions."""
+        individuals = [individual for run in self.populations for individual in run]
+        size = (len(self.members), self.config.individuals)
+        genomes = [individual.genome for individual in individuals]
+        known = [
+            (i.count, i.sum, i.squares, float("nan") if i.parents is None else i.parents)
+            for i in individuals
+        ]
+        champions = [max(run, key=lambda i: i.fitness).genome for run in self.populations]
+        weights = torch.stack([c.weights for c in champions])
+        return {
+            "weights": self.lifetimes.net.exported(weights),
+            "champion": torch.cat([weights, torch.stack([c.hyper for c in champions])], 1),
+            "steps": self.steps.clone(),
+            "genomes": torch.stack([g.weights for g in genomes]).unflatten(0, size),
+            "hyper": torch.stack([g.hyper for g in genomes]).unflatten(0, size),
+            "scales": torch.stack([g.scales for g in genomes]).unflatten(0, size),
+            "scores": torch.tensor(known, dtype=torch.float64).unflatten(0, size),
+            "generator": generator_states(self.generators),
+        }
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restores what `state` returned."""
+        self.steps = state["steps"].clone()
+        set_generator_states(self.generators, state["generator"])
+        self.populations = []
+        for run in range(len(self.members)):
+            parts = (state[name][run].unbind(0) for name in ("genomes", "hyper", "scales"))
+            people = []
+            for weights, hyper, scales, known in zip(*parts, state["scores"][run], strict=True):
+                *scores, parents = known.tolist()
+                genome = Genome(weights.clone(), hyper.clone(), scales.clone())
+                one = Individual(genome, scores, None if parents != parents else parents)
+                one.judge(self.config.tasks, self.config.caution)
+                people.append(one)
+            self.populations.append(people)
+
+    # GENERATION
+
+    def _founders(self, g: torch.Generator) -> list[Individual]:
+        config, net = self.config, self.lifetimes.net
+        hyper = torch.tensor([getattr(config, name) for name in HYPER])
+        count = range(config.individuals)
+        if config.inheritance == "random-search":
+            return [Individual(self._stranger(g)) for _ in count]
+        return [Individual(newborn(net, hyper, self._scales(), g)) for _ in count]
+
+    def _plan(
+        self, people: list[Individual], g: torch.Generator
+    ) -> tuple[list[Individual], list[Individual]]:
+        """Who lives in this generation (and is measured), and who survives it (some of them living again)."""
+        config = self.config
+        if not people[0].count:  # the founders
+            return people, []
+        ranked = sorted(people, key=lambda i: i.fitness, reverse=True)
+        survivors = ranked[: config.individuals - config.offspring]
+        children = [self._child(ranked, g) for _ in range(config.offspring)]
+        return survivors[: config.remeasured] + children, survivors
+
+    def _child(self, ranked: list[Individual], g: torch.Generator) -> Individual:
+        config = self.config
+        if config.inheritance == "random-search":
+            return Individual(self._stranger(g))
+        mother, father = (ranked[self._parent(len(ranked), g)] for _ in range(2))
+        genome = self.toolbox.mate(mother.genome, father.genome, generator=g)
+        genome = self.toolbox.mutate(genome, generator=g)
+        mean = (mother.mean(config.tasks) + father.mean(config.tasks)) / 2
+        return Individual(genome, parents=mean)
+
+    def _parent(self, count: int, g: torch.Generator) -> int:
+        """Rank of a parent."""
+        if self.config.selection == "truncation":
+            return int(torch.randint(self.config.truncation, (), generator=g))
+        return int(torch.randperm(count, generator=g)[: self.config.tournament].min())
+
+    def _scales(self) -> Tensor:
+        return torch.tensor([self.config.weight_scale, self.config.hyper_scale])
+
+    def _stranger(self, g: torch.Generator) -> Genome:
+        return stranger(self.lifetimes.net, self.config.bounds(), self._scales(), g)
+
+    # MEASUREMENT
+
+    def _measure(
+        self, plans: list[Any], seeds: list[list[int]], learning: bool
+    ) -> list[list[tuple[np.ndarray, np.ndarray | None]]]:
+        """Scores task by task, and mean learned weights, of everyone who lives."""
+        work, keep = [], learning and self.config.inheritance == "lamarck"
+        for (living, _), tasks, g in zip(plans, seeds, self.generators, strict=True):
+            if self.config.inheritance == "hyper-parameters" and learning:
+                for individual in living:
+                    old = individual.genome
+                    fresh = self.lifetimes.net.initial(1, g)[0]
+                    individual.genome = Genome(fresh, old.hyper, old.scales)
+            for individual in living:
+                genome = individual.genome
+                work.append((genome.weights.numpy(), genome.hyper.numpy(), tasks, learning, keep))
+        size = max(1, min(len(work), -(-len(work) // (4 * self.pool.workers)), 64))
+        parts = [work[i : i + size] for i in range(0, len(work), size)]
+        done = [one for part in self.toolbox.map(self.toolbox.live, parts) for one in part]
+        answers = iter(done)
+        return [[next(answers) for _ in living] for living, _ in plans]
+
+    def _metrics(
+        self, people: list[Individual], living: list[Individual], before: float
+    ) -> dict[str, float]:
+        tasks = self.config.tasks
+        genes = torch.stack([i.genome.hyper for i in people]).double()
+        weights = torch.stack([i.genome.weights for i in people]).double()
+        scales = torch.stack([i.genome.scales for i in people]).double().log().mean(0).exp()
+        best = max(people, key=lambda i: i.fitness)
+        row = {
+            "return": float(np.mean([i.mean(tasks) for i in people])),
+            "best": best.mean(tasks),
+            "before": before,
+            "diversity": float((2 * weights.var(0).mean()).sqrt()),
+            "weight_scale": float(scales[0]),
+            "hyper_scale": float(scales[1]),
+            "heritability": _slope(
+                [(i.parents, i.mean(tasks)) for i in living if i.parents is not None]
+            ),
+        }
+        for column, name in enumerate(HYPER):
+            row[f"{name}_gene"] = float(genes[:, column].mean())
+            row[f"{name}_champion"] = float(best.genome.hyper[column])
+        return row
+
+
+def _slope(pairs: list[tuple[float, float]]) -> float:
+    """Regression slope of children on the mean of their parents; NaN where it is not defined."""
+    if len(pairs) < 3:
+        return float("nan")
+    parents, children = np.array(pairs).T
+    spread = parents.var()
+    return (
+        float(((parents - parents.mean()) * (children - children.mean())).mean() / spread)
+        if spread
+        else float("nan")
+    )
+
+
+def _live(job: Job, config: EvolutionConfig, part: list[Any]) -> list[Any]:
+    """Lives of some individuals, each on every task: what workers do."""
+    lifetimes = _cached(repr(job.environment), job.network.hidden_size, config.lifetime, job)
+    tasks = [seed for _, _, seeds, _, _ in part for seed in seeds]
+    count = len(part[0][2])
+    weights = torch.from_numpy(np.stack([one[0] for one in part])).repeat_interleave(count, 0)
+    hyper = torch.from_numpy(np.stack([one[1] for one in part])).repeat_interleave(count, 0)
+    _, _, _, learning, keep = part[0]
+    lives = lifetimes.live(weights, hyper, tasks, learning=learning, keep_weights=keep)
+    scores = lives.score.view(-1, count).numpy()
+    learned = (
+        [None] * len(part)
+        if lives.weights is None
+        else lives.weights.view(len(part), count, -1).mean(1).numpy()
+    )
+    return list(zip(scores, learned, strict=True))
+
+
+_CACHE: dict[Any, Lifetimes] = {}
+
+
+def _cached(environment: str, hidden: int, config: LifetimeConfig, job: Job) -> Lifetimes:
+    key = environment, hidden, config
+    if key not in _CACHE:
+        _CACHE.clear()
+        _CACHE[key] = Lifetimes(job.environment, config, hidden)
+    return _CACHE[key]

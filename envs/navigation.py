@@ -13,7 +13,7 @@ from gymnasium import Space, spaces
 from torch import Tensor
 
 from envs import navigation_laws as laws
-from envs.navigation_laws import DT, STILL, UNIT, ZONE
+from envs.navigation_laws import STILL, UNIT, ZONE
 from envs.navigation_picture import draw_path
 from envs.task import Params, State, Task, check_at_least, check_parameters
 
@@ -25,6 +25,7 @@ CHOICES = {
     "reward": ("shaped", "zone"),
     "perturbation": ("none", *laws.PULSES),
     "end_position": ("after", "before"),
+    "joystick": ("continuous", "discrete"),
 }
 
 
@@ -47,7 +48,9 @@ class FireflyNavigation(Task):
     ## Action Space
     `Box(-1, 1, (2,), float32)`: joystick forward and (positive: to the left) sideways. Both
     below .1 in size, after one of them was not: stop. Judged by the action, as it is the decision;
-    velocities are never still, as they have noise and no inertia.
+    velocities are never still, as they have noise and no inertia. With `joystick="discrete"`
+    `Discrete(15)`: 0 to let go, else forward .35 (1 .. 7) or 1 (8 .. 14), sideways -1, -.35, -.12,
+    0, .12, .35, 1.
 
     ## Observation Space
     Seen forward velocity in units of 400 cm/s and angular velocity in rad/s; target to the
@@ -63,8 +66,10 @@ class FireflyNavigation(Task):
     training): 10 within 65 cm, else 10 max(.001, exp(-d^2 / 2 s^2)), s = 65/1.5 cm. Time-out: 0.
 
     ## Episode End
-    Terminates after `trial_steps` `targets` steps, always. Once the last trial is over (stop or
-    `trial_steps` steps), nothing happens any more: `active` is 0, observations and rewards are 0.
+    Terminates after `trial_steps` `targets` steps, always, or after `episode_steps` if that is
+    given (trials that have not begun, or not ended, by then are lost). Once the last trial is over
+    (stop or `trial_steps` steps), nothing happens any more: `active` is 0, observations and rewards
+    are 0.
 
     ## Information
     `task`: `target` [targets, 2], cm to the right and ahead of where it appears; `gain`;
@@ -83,7 +88,8 @@ class FireflyNavigation(Task):
     `reward="shaped"`. `perturbation="none"`, `"small"` (peaks within 200 cm/s, 120 degrees/s) or
     `"large"` (-200 to 800, 180): Gaussian pulses of 1 s that begin at step 0 to 10.
     `visible_steps=3`. `end_position="after"` the movement of the stopping step, or `"before"` it.
-    `trial_steps=35`.
+    `trial_steps=35`. `episode_steps=0`: of the whole episode, if not 0. `joystick="continuous"`, or
+    `"discrete"` for learners that need it.
 
     ## Task Distribution
     Gains. `gain_law="one"`: `train` 1; `held_out` logarithmically uniform on [.5, .84] and
@@ -109,7 +115,6 @@ class FireflyNavigation(Task):
     """
 
     parameters = ("target", "gain", "pulse")
-    mirror = ((1.0, -1.0, -1.0, 1.0), (1.0, -1.0))
     render_modes = ("ansi", "rgb_array")
 
     targets: int = 1
@@ -123,12 +128,14 @@ class FireflyNavigation(Task):
     visible_steps: int = 3
     end_position: str = "after"
     trial_steps: int = 35
+    episode_steps: int = 0
+    joystick: str = "continuous"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gains", tuple(float(gain) for gain in self.gains))
         for name in ("targets", "visible_steps", "trial_steps"):
             check_at_least(name, getattr(self, name), 1)
-        for name in ("process_noise", "observation_noise"):
+        for name in ("process_noise", "observation_noise", "episode_steps"):
             check_at_least(name, getattr(self, name), 0.0)
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
@@ -140,8 +147,8 @@ class FireflyNavigation(Task):
 
     @property
     def steps(self) -> int:
-        """So many steps for each target."""
-        return self.trial_steps * self.targets
+        """As many as all targets may take, or what was asked for."""
+        return self.episode_steps or self.trial_steps * self.targets
 
     @property
     def noise(self) -> int:
@@ -150,13 +157,20 @@ class FireflyNavigation(Task):
 
     @property
     def num_actions(self) -> int:
-        """None are discrete."""
-        return 0
+        """0 of a continuous joystick."""
+        return len(laws.COMMANDS) if self.joystick == "discrete" else 0
 
     @property
     def action_space(self) -> Space[Any]:
         """Joystick, forward and sideways."""
+        if self.num_actions:
+            return spaces.Discrete(self.num_actions)
         return spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    @property
+    def mirror(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:  # type: ignore[override]
+        """Signs of observation and action under a reflection of the sideways axis."""
+        return None if self.num_actions else ((1.0, -1.0, -1.0, 1.0), (1.0, -1.0))
 
     @property
     def reward_range(self) -> tuple[float, float]:
@@ -238,6 +252,7 @@ class FireflyNavigation(Task):
             "start": start,
             "targets": targets,
             "speed": speed,
+            "commands": torch.tensor(laws.COMMANDS, device=device),
             "spread": speed if self.noise_scales_with_gain else largest,
             "pulsed": bool(params["pulse"].any()),
         }
@@ -247,14 +262,14 @@ class FireflyNavigation(Task):
         self, params: Params, state: State, action: Tensor, noise: Tensor
     ) -> tuple[State, Tensor, Tensor]:
         """Move by the velocity of the step before, pay those who stop, take the new velocity."""
-        still, stopped, over, moved, end = self._movement(state, action)
+        command, still, stopped, over, moved, end = self._movement(state, action)
         missed = (end[:2] - state["target"]).square().sum(0)
         reward = self._pay(missed) * stopped
 
         # VELOCITY, and what is seen of it
         normal = laws.normal_pairs(noise)
         spread = state["spread"]
-        velocity = action.T * state["speed"] + self.process_noise * spread * normal[:2]
+        velocity = command * state["speed"] + self.process_noise * spread * normal[:2]
         if state["pulsed"]:
             velocity = velocity + self._pulse(params, state)
         seen = velocity + self.observation_noise * spread * normal[2:]
@@ -281,25 +296,20 @@ class FireflyNavigation(Task):
         return new, torch.cat([seen * active, new["target"] * visible]).T, reward
 
     def _movement(self, state: State, action: Tensor) -> tuple[Tensor, ...]:
-        """Still and stopped? Trial over? The pose after the movement, and the one that counts."""
-        still = action.abs().amax(dim=1) < STILL
+        """Command ``[2, n]``; still and stopped? trial over? pose after the movement, and the one that counts."""
+        command = (state["commands"][action] if self.num_actions else action).T
+        still = command.abs().amax(dim=0) < STILL
         stopped = still & state["started"] & state["active"]
         over = stopped | ((state["clock"] == self.trial_steps - 1) & state["active"])
-        pose, (v, w) = state["pose"], state["velocity"]
-        x, y, heading = pose
-        moved = torch.stack(
-            [x + v * heading.cos() * DT, y + v * heading.sin() * DT, heading + w * DT]
-        )
-        return still, stopped, over, moved, moved if self.end_position == "after" else pose
+        pose = state["pose"]
+        moved = laws.moved(pose, state["velocity"])
+        return command, still, stopped, over, moved, moved if self.end_position == "after" else pose
 
     def _pay(self, missed: Tensor) -> Tensor:
         """Reward of one who stops at this squared distance (units) from the target."""
-        inside = missed < (ZONE / UNIT) ** 2
         if self.reward == "zone":
-            return inside.float()
-        width = ZONE / UNIT / laws.SHAPE
-        outside = (missed * (-0.5 / width**2)).exp().clamp_(min=laws.FLOOR)
-        return torch.where(inside, 1.0, outside) * laws.SCALE
+            return (missed < (ZONE / UNIT) ** 2).float()
+        return laws.shaped_reward(missed)
 
     def _pulse(self, params: Params, state: State) -> Tensor:
         """Velocities added by the pulse of the running trial, ``[2, n]``."""
@@ -311,24 +321,16 @@ class FireflyNavigation(Task):
     def _next_target(self, state: State, pose: Tensor, trial: Tensor, fresh: Tensor) -> State:
         """Put the frame of rows with a fresh target where the agent is."""
         index = trial.clamp(max=self.targets - 1).expand(1, 2, -1)
-        x, y, turn = state["origin"]
-        cos, sin = turn.cos(), turn.sin()
-        origin = torch.stack(
-            [
-                x + cos * pose[0] - sin * pose[1],
-                y + sin * pose[0] + cos * pose[1],
-                turn + pose[2] - math.pi / 2.0,
-            ]
-        )
+        origin = torch.where(fresh, laws.new_origin(state["origin"], pose), state["origin"])
         return {
             "pose": torch.where(fresh, state["start"], pose),
-            "origin": torch.where(fresh, origin, state["origin"]),
+            "origin": origin,
             "target": state["targets"].gather(0, index)[0],
         }
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return trial, flags, pose and target in cm and degrees, and what this step will end."""
-        _, stopped, over, _, end = self._movement(state, action)
+        _, _, stopped, over, _, end = self._movement(state, action)
         target, (v, w) = state["target"], state["velocity"]
         missed = (end[:2] - target).square().sum(0)
         return {

@@ -20,6 +20,12 @@ STILL = 0.1  # both components of the action below this: stop
 SHAPE = 1.5  # the standard deviation of the shaped reward is ZONE / SHAPE
 FLOOR, SCALE = 0.001, 10.0  # of the shaped reward
 
+#: What a discrete joystick can do: nothing (stop), or forward slowly or fast and turning more or less.
+COMMANDS = (
+    (0.0, 0.0),
+    *((v, w) for v in (0.35, 1.0) for w in (-1.0, -0.35, -0.12, 0.0, 0.12, 0.35, 1.0)),
+)
+
 GAINS = (0.5, 4.0)
 NEAR = 0.25  # held-out gains are at least this many octaves from 1
 
@@ -84,6 +90,27 @@ def pulse_shape(since: Tensor) -> Tensor:
     """Return the height of a pulse, ``since`` steps after it began (0 outside 0 .. 10; peak at 5)."""
     shape = (-0.5 * ((since - PULSE_STEPS / 2) / PULSE_WIDTH).square()).exp()
     return shape * ((since >= 0) & (since <= PULSE_STEPS))
+
+
+def moved(pose: Tensor, velocity: Tensor) -> Tensor:
+    """Move poses ``[3, n]`` (x, y, heading) by velocities ``[2, n]`` for one step, the heading last."""
+    (x, y, heading), (v, w) = pose, velocity
+    return torch.stack([x + v * heading.cos() * DT, y + v * heading.sin() * DT, heading + w * DT])
+
+
+def new_origin(origin: Tensor, pose: Tensor) -> Tensor:
+    """Put a frame where the agent is: from that of the trial so far ``[3, n]`` and the pose in it."""
+    x, y, turn = origin
+    cos, sin = turn.cos(), turn.sin()
+    place = (x + cos * pose[0] - sin * pose[1], y + sin * pose[0] + cos * pose[1])
+    return torch.stack([*place, turn + pose[2] - math.pi / 2.0])
+
+
+def shaped_reward(missed: Tensor) -> Tensor:
+    """Reward of one who stops at this squared distance (units) from the target, for training."""
+    width = ZONE / UNIT / SHAPE
+    outside = (missed * (-0.5 / width**2)).exp().clamp_(min=FLOOR)
+    return torch.where(missed < (ZONE / UNIT) ** 2, 1.0, outside) * SCALE
 
 
 def normal_pairs(uniform: Tensor) -> Tensor:

@@ -343,3 +343,34 @@ def test_sb3_td3_trains_on_it():
     before = [p.detach().clone() for p in model.actor.parameters()]
     model.learn(200)
     assert any((a != b).any() for a, b in zip(before, model.actor.parameters(), strict=True))
+
+
+class TestDiscreteJoystick:
+    def test_each_action_is_its_command(self):
+        task = envs.FireflyNavigation(joystick="discrete", **QUIET)
+        env = envs.TaskVectorEnv(task, 15, inputs=("action",))
+        assert env.single_action_space.n == 15
+        assert env.mirror is None
+        obs, _ = env.reset(seed=0)
+        assert obs.shape == (15, 4 + 15)
+        obs, *_ = env.step(np.arange(15))
+        commands = np.array(laws.COMMANDS)
+        assert obs[:, :2] == pytest.approx(commands * [0.5, math.pi / 2], abs=1e-6)
+        *_, info = env.step(np.zeros(15, dtype=int))
+        assert info["stopped"].tolist() == [0.0] + [1.0] * 14
+        assert abs(commands[1:, 0]).min() > 0.1
+
+    def test_passes_the_checker(self):
+        make_vec = lambda n, **kwargs: gymnasium.make_vec(  # noqa: E731
+            "prefrontal/FireflyNavigation-v0", n, joystick="discrete", trial_steps=9, **kwargs
+        )
+        envs.check_vector_env(make_vec, steps=40)
+
+
+def test_an_episode_can_be_shorter_than_all_its_trials():
+    env, _ = make(targets=3, target=[[0.0, 100.0]] * 3, episode_steps=12, trial_steps=5, **QUIET)
+    assert env.steps == 12
+    record = play(env, [(1.0, 0.0)] * 12)
+    assert column(record, "trial").tolist() == [0] * 5 + [1] * 5 + [2] * 2
+    with pytest.raises(ValueError, match="episode_steps must be at least 0"):
+        envs.FireflyNavigation(episode_steps=-1)

@@ -53,7 +53,7 @@ class OneShotMaze(Task):
     `closer`, whether the chosen action does; `expected_reward` and `optimal_reward` of this step.
 
     ## Arguments
-    `layout=open`: `open` (5 x 5 without walls, start in the centre), `walled` (7 x 7, passages of 37
+    `maze=open`: `open` (5 x 5 without walls, start in the centre), `walled` (7 x 7, passages of 37
     cells, start in the centre), or rows of text separated by `/`: `#` wall, `.` free, `S` start, `G`
     cells that may be goals (if there is none, all but the start). `max_steps=60`: of an episode.
     `random_start=False`: whether the agent starts anywhere.
@@ -84,28 +84,28 @@ class OneShotMaze(Task):
     reward_values = (0.0, 1.0)
     render_modes = ("ansi", "rgb_array")
 
-    layout: str = "open"
+    maze: str = "open"
     max_steps: int = 60
     random_start: bool = False
 
     def __post_init__(self) -> None:
         check_at_least("max_steps", self.max_steps, 1)
-        find_maze(self.layout)
+        find_maze(self.maze)
 
     @property
-    def maze(self) -> Maze:
+    def plan(self) -> Maze:
         """Cells, moves and shortest paths."""
-        return find_maze(self.layout)
+        return find_maze(self.maze)
 
     @property
     def observation_low(self) -> tuple[float, ...]:  # type: ignore[override]
         """A cell the agent is not at."""
-        return (0.0,) * self.maze.size
+        return (0.0,) * self.plan.size
 
     @property
     def observation_high(self) -> tuple[float, ...]:  # type: ignore[override]
         """The cell of the agent."""
-        return (1.0,) * self.maze.size
+        return (1.0,) * self.plan.size
 
     @property
     def steps(self) -> int:
@@ -134,12 +134,12 @@ class OneShotMaze(Task):
             ValueError: The maze is so small that there are none.
         """
         check_split(split)
-        maze = self.maze
+        maze = self.plan
         row, column = maze.cells[maze.goals].T
         held_out = (row + 2 * column) % 5 == 0
         goals = maze.goals[{"all": row >= 0, "held_out": held_out, "train": ~held_out}[split]]
         if not len(goals):
-            raise ValueError(f'layout {self.layout!r} has no {split} goals; take split="all"')
+            raise ValueError(f'maze {self.maze!r} has no {split} goals; take split="all"')
         return goals
 
     @property
@@ -153,8 +153,8 @@ class OneShotMaze(Task):
         index = (uniform[:, 0] * len(goals)).long().clamp_(max=len(goals) - 1)
         goal = goals[index]
         if self.random_start:
-            return {"goal": goal, "first_cell": _elsewhere(uniform[:, 1], goal, self.maze.size)}
-        return {"goal": goal, "first_cell": torch.full_like(goal, self.maze.start)}
+            return {"goal": goal, "first_cell": _elsewhere(uniform[:, 1], goal, self.plan.size)}
+        return {"goal": goal, "first_cell": torch.full_like(goal, self.plan.start)}
 
     def validate(self, params: Mapping[str, Any]) -> Params:
         """Accept ``{"goal": [num_envs], "first_cell": [num_envs]}``, two different cells.
@@ -162,7 +162,7 @@ class OneShotMaze(Task):
         Raises:
             ValueError: See `check_parameters`; or an episode would start at its goal.
         """
-        cells = ((), 0, self.maze.size - 1)
+        cells = ((), 0, self.plan.size - 1)
         names = ("goal", "first_cell")
         checked = check_parameters(params, integers=names, goal=cells, first_cell=cells)
         if bool((checked["goal"] == checked["first_cell"]).any()):
@@ -171,7 +171,7 @@ class OneShotMaze(Task):
 
     def reset(self, params: Params) -> tuple[State, Tensor]:
         """Put the agent to its first cell."""
-        maze, goal = self.maze, params["goal"]
+        maze, goal = self.plan, params["goal"]
         device = goal.device
         position = params["first_cell"]
         state: State = {
@@ -191,7 +191,7 @@ class OneShotMaze(Task):
         goal = params["goal"]
         there = state["moves"].take(4 * state["position"] + action)
         reached = there == goal
-        start = _elsewhere(noise[0], goal, self.maze.size) if self.random_start else state["start"]
+        start = _elsewhere(noise[0], goal, self.plan.size) if self.random_start else state["start"]
         position = torch.where(reached, start, there)
         after = {
             **state,
@@ -203,7 +203,7 @@ class OneShotMaze(Task):
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return trial, place, distance, and which actions shorten the path."""
-        maze, position, goal = self.maze, state["position"], params["goal"]
+        maze, position, goal = self.plan, state["position"], params["goal"]
         table = torch.from_numpy(maze.distance).to(goal.device)
         there = state["moves"].view(-1, 4)[position]  # [n, 4]
         distance, after = table[position, goal], table[there, goal[:, None]]
@@ -226,7 +226,7 @@ class OneShotMaze(Task):
 
         The distance is in units of the largest in the maze.
         """
-        maze, goal = self.maze, params["goal"]
+        maze, goal = self.plan, params["goal"]
         span = np.maximum(np.array(maze.shape) - 1, 1)
         places = torch.from_numpy((2.0 * maze.cells / span - 1.0).astype(np.float32))
         scaled = torch.from_numpy((maze.distance / maze.distance.max()).astype(np.float32))
@@ -236,14 +236,12 @@ class OneShotMaze(Task):
 
     def render(self, params: Params, row: int) -> str:
         """Name the goal by row and column, from 1 on."""
-        where, column = self.maze.cells[int(params["goal"][row])] + 1
-        return (
-            f"{super().render(params, row)} (goal: row {where}, column {column} of {self.layout})"
-        )
+        where, column = self.plan.cells[int(params["goal"][row])] + 1
+        return f"{super().render(params, row)} (goal: row {where}, column {column} of {self.maze})"
 
     def image(self, params: Params, state: State, row: int) -> np.ndarray:
         """Draw walls, start, goal and agent from above."""
-        maze = self.maze
+        maze = self.plan
         walls = np.array([[text == WALL for text in line] for line in maze.rows])
         grid = np.where(walls[..., None], COLOURS["wall"], COLOURS["free"]).astype(np.uint8)
         if not self.random_start:

@@ -62,7 +62,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 def ideal(task: OneShotMaze, split: str = "all") -> tuple[Search, float]:
     """The best search for the goals of a split, and the mean length of their shortest paths."""
-    maze, goals = task.maze, task.goals(split)
+    maze, goals = task.plan, task.goals(split)
     start = maze.distance[maze.start, goals]
     return best_search(maze.distance[np.ix_(goals, goals)], start), float(start.mean())
 
@@ -117,7 +117,7 @@ def _control(condition: str, record: Record) -> list[Finding]:
 def _paths(evaluation: Evaluation, condition: str) -> Path:
     """Four episodes of the first member."""
     record = evaluation.record(condition, split="all")
-    maze = _task(evaluation, condition).maze
+    maze = _task(evaluation, condition).plan
     found = np.flatnonzero(goals_found(record["reward"])[0] > 0)[:4]
     chosen = found if len(found) else np.arange(1)
     return maze_paths(
@@ -130,7 +130,7 @@ _OPEN = Settings(
     EnvironmentSpec(
         "envs:prefrontal/OneShotMaze-v0",
         inputs=("action", "reward", "time"),
-        kwargs={"layout": "open", "max_steps": 60},
+        kwargs={"maze": "open", "max_steps": 60},
         split="all",
     ),
     NetworkConfig(),
@@ -139,7 +139,7 @@ _OPEN = Settings(
 )
 _WALLED = replace(
     _OPEN,
-    environment=replace(_OPEN.environment, kwargs={"layout": "walled", "max_steps": 100}),
+    environment=replace(_OPEN.environment, kwargs={"maze": "walled", "max_steps": 100}),
     algorithm=replace(_OPEN.algorithm, normalise_advantages=True, critic="privileged"),
     training=TrainingConfig(members=1, num_envs=8, total_steps=2_500_000),
 )

@@ -19,7 +19,7 @@ def test_moves_walls_and_the_way_back_by_hand():
     # Left, bump at the border and twice at walls, back, up, bump, back, right (the goal: to the start).
     actions = [LEFT, LEFT, UP, DOWN, RIGHT, UP, UP, DOWN, RIGHT, RIGHT, DOWN]
     env = envs.TaskVectorEnv(
-        "envs:OneShotMaze", 1, split="all", inputs=(), autoreset="disabled", layout=CROSS,
+        "envs:OneShotMaze", 1, split="all", inputs=(), autoreset="disabled", maze=CROSS,
         max_steps=len(actions),
     )  # fmt: skip
     obs, _ = env.reset(seed=0, options={"task": {"goal": [3], "first_cell": [2]}})
@@ -93,7 +93,7 @@ def test_distances_obey_the_moves(name):
 )
 def test_what_is_no_maze_is_an_error(layout, message):
     with pytest.raises(ValueError, match=message):
-        envs.OneShotMaze(layout=layout)
+        envs.OneShotMaze(maze=layout)
 
 
 def test_halves_share_no_goal():
@@ -109,8 +109,8 @@ def test_halves_share_no_goal():
     assert goals["held_out"] == {0, 7, 14, 16, 23}
     assert goals["train"] == set(range(25)) - {12} - goals["held_out"]
     assert goals["all"] == goals["train"] | goals["held_out"]
-    with pytest.raises(ValueError, match=r"layout 'S\.' has no held_out goals; take split=\"all\""):
-        gymnasium.make("prefrontal/OneShotMaze-v0", layout="S.", split="held_out")
+    with pytest.raises(ValueError, match=r"maze 'S\.' has no held_out goals; take split=\"all\""):
+        gymnasium.make("prefrontal/OneShotMaze-v0", maze="S.", split="held_out")
 
 
 def test_random_starts_are_anywhere_but_at_the_goal(play, random_policy):
@@ -128,7 +128,7 @@ def test_random_starts_are_anywhere_but_at_the_goal(play, random_policy):
 
 def test_one_who_knows_the_goal_takes_the_shortest_path():
     env = envs.TaskVectorEnv(
-        envs.OneShotMaze(layout="walled", max_steps=200), 64, split="all", tensors=True,
+        envs.OneShotMaze(maze="walled", max_steps=200), 64, split="all", tensors=True,
         autoreset="disabled",
     )  # fmt: skip
     _, info = env.reset(seed=0)
@@ -161,7 +161,7 @@ def test_what_a_privileged_critic_sees():
 
 def test_pictures_show_the_agent_and_the_goal():
     env = gymnasium.make(
-        "prefrontal/OneShotMaze-v0", layout=CROSS, render_mode="rgb_array", split="all"
+        "prefrontal/OneShotMaze-v0", maze=CROSS, render_mode="rgb_array", split="all"
     )
     env.reset(seed=0, options={"task": {"goal": 3, "first_cell": 2}})
     picture = env.render()

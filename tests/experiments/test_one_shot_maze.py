@@ -1,23 +1,26 @@
 """One-shot navigation: measures of a perfect searcher and of a blind one, and on untrained agents."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
 
-from agents import Population
+from agents import A2CConfig, NetworkConfig, Population
+from envs import TASKS
 from envs.maze import OneShotMaze
 from experiments import find_experiment
 from experiments.evaluation import Evaluation
 from experiments.one_shot_maze import _control, _memory, ideal
+from experiments.options import FaceOptions, RunOptions
+from experiments.settings import TrainingConfig
 
 EXPERIMENT = find_experiment("one-shot-maze")
 
 
 def perfect(task, goals, order):
     """Rewards and distances of one who searches along `order`, then takes shortest paths."""
-    maze = task.maze
+    maze = task.plan
     reward = np.zeros((1, len(goals), task.steps))
     for episode, goal in enumerate(goals):
         cell, t = maze.start, 0
@@ -45,7 +48,7 @@ def test_the_best_searcher_has_the_optimal_findings():
 
 
 def test_the_walled_maze_by_its_bounds():
-    search, distance = ideal(OneShotMaze(layout="walled", max_steps=100))
+    search, distance = ideal(OneShotMaze(maze="walled", max_steps=100))
     assert distance == pytest.approx(34 / 9)
     assert 18.5 == search.lower <= search.upper < 19.1  # 36 goals: (1 + ... + 36) / 36 at least
 
@@ -75,6 +78,14 @@ def test_the_measure_runs_and_draws_on_untrained_agents(tmp_path):
         "steps_by_goal.png", "paths_open.png", "paths_walled.png",
     ]  # fmt: skip
     assert all(path.is_file() for path in outcome.figures)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_field_of_a_task_has_the_name_of_another_option(task):
+    """On the command line all options are flat."""
+    others = (NetworkConfig, A2CConfig, TrainingConfig, RunOptions, FaceOptions)
+    taken = {field.name for other in others for field in fields(other)}
+    assert not taken & {field.name for field in fields(TASKS[task])}
 
 
 @pytest.mark.parametrize("condition", EXPERIMENT.conditions)

@@ -62,8 +62,6 @@ class EmbeddedNet(RecurrentNet):
         self._shapes = [(units, input_size + 1), (hidden, units + 1), (output_size, hidden + 1)]
         self.sizes = [rows * columns for rows, columns in self._shapes]
         self.parameters = torch.zeros(members, sum(self.sizes), dtype=dtype, device=device)
-        # The core multiplies [e; h_{t-1}; 1]: the columns in the middle stay 0.
-        self._weight = torch.zeros(members, hidden, units + hidden + 1, dtype=dtype, device=device)
         self.refresh()
 
     def initialise(self, member: int, generator: torch.Generator) -> None:
@@ -90,9 +88,7 @@ class EmbeddedNet(RecurrentNet):
     def refresh(self) -> None:
         """Recomputes what is derived from the parameters; call it after changing them."""
         self._first, second, self._head = self.split(self.parameters)
-        units = self.config.embedding_size
-        self._weight[:, :, :units].copy_(second[:, :, :-1])
-        self._weight[:, :, -1].copy_(second[:, :, -1])
+        self._weight, self._bias = second[:, :, :-1], second[:, :, -1:]
 
     def tape(self, steps: int, batch: int) -> Tape:
         """See `RecurrentNet.tape`."""
@@ -112,7 +108,7 @@ class EmbeddedNet(RecurrentNet):
         """See `RecurrentNet.step`."""
         assert isinstance(tape, EmbeddedTape)
         product(self._first, tape.raw_t[t], tape.embedded_t[t])
-        product(self._weight, tape.z_t[t], tape.pre)
+        product(self._weight, tape.embedded_t[t], tape.pre).add_(self._bias)
         self.core.activate(tape, t)
         return product(self._head, tape.out_t[t + 1], tape.extra["heads_t"][t])
 
@@ -132,7 +128,7 @@ class EmbeddedNet(RecurrentNet):
         d_second[:, :, :-1].copy_(torch.bmm(d_pre, source.transpose(1, 2)))
         d_second[:, :, -1].copy_(d_pre.sum(-1))
         # FIRST LAYER
-        d_embedded = torch.bmm(self._weight[:, :, :units].transpose(1, 2), d_pre)
+        d_embedded = torch.bmm(self._weight.transpose(1, 2), d_pre)
         d_first.copy_(torch.bmm(d_embedded, _by_member(tape.raw[:used]).transpose(1, 2)))
         return gradient
 

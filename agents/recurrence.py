@@ -78,11 +78,6 @@ class Packing:
         late = self.step[len(self.lengths) :]
         return starts[late - 1] + self.sequence[len(self.lengths) :]
 
-    @cached_property
-    def last(self) -> Tensor:
-        """Whether a row is the last of its sequence, ``[R]``."""
-        return self.step + 1 == torch.tensor(self.lengths)[self.sequence]
-
     def pack(self, padded: Tensor) -> Tensor:
         """From ``[B, T, ...]`` to rows ``[R, ...]``."""
         return padded[self.sequence, self.step]
@@ -132,7 +127,8 @@ class Recurrence:
         networks, _, units = self.hidden.shape
         sizes, starts = self.packing.addresses
         batch = self.packing.sizes[0]
-        assert self._compiled is not None and self.gates.is_contiguous()
+        assert self._compiled is not None
+        assert self.gates.is_contiguous()
         scratch = _scratch(self._compiled.sequence_scratch(units, batch))
         state = [part.contiguous() for part in self.state] if self.state is not None else []
         if function is self._compiled.sequence_forward:
@@ -219,11 +215,11 @@ class Recurrence:
 @functools.cache
 def _library() -> Any:
     library = kernel.compiled("sequence_kernel")
-    numbers, addresses = [ctypes.c_int] * 3, [ctypes.c_void_p]
+    arguments: list[Any] = [*[ctypes.c_int] * 3, *[ctypes.c_void_p] * 10]
     library.sequence_scratch.restype = ctypes.c_long
     library.sequence_scratch.argtypes = [ctypes.c_int] * 2
-    library.sequence_forward.argtypes = numbers + addresses * 10
-    library.sequence_backward.argtypes = numbers + addresses * 10
+    library.sequence_forward.argtypes = arguments
+    library.sequence_backward.argtypes = arguments
     return library
 
 

@@ -42,12 +42,13 @@ class TD3Config:
         saturation: Cost of what goes into the actor's tanh beyond ±2, squared and summed over components.
         stop_threshold: Actions with all components below it are of a kind of their own ("stop"), which neither
             smoothing nor exploration leaves; 0 if there is no such thing.
-        imitation: Weight β, at first, of the squared distance between the actor's actions and those remembered, relative to
-            the mean size of the critic's values (TD3 with behaviour cloning, Fujimoto & Gu 2021).
-        imitation_power: β falls as this power of the fraction not rewarded in the last validation.
+        imitation: Weight β in phases I and II of the squared distance between the actor's actions and those remembered,
+            relative to the mean size of the critic's values (TD3 with behaviour cloning, Fujimoto & Gu 2021). In phase III it
+            falls to 0.
         return_floor: Trajectories are drawn from memory in proportion to their return plus this: what was paid is learned from
             and repeated (Oh et al. 2018), and stops that pay are not forgotten among the many actions that do not stop.
-            From the first value to the second with the square of the fraction rewarded in the last validation.
+            From the first value it rises to the second in phase III, where all are drawn nearly alike.
+        final_anneal: Trials of phase III after which β is 0 and the floor at its second value: plain TD3.
         memory: Trajectories that are remembered, the newest ones.
         learning_starts: Trajectories to be remembered before learning starts.
         mirror: Whether half of the trajectories are learned from as their mirror image, where the environment has one.
@@ -79,9 +80,9 @@ class TD3Config:
     target_clip: float = 0.1
     saturation: float = 0.05
     stop_threshold: float = 0.1
-    imitation: float = 2.0
-    imitation_power: float = 2.0
+    imitation: tuple[float, float] = (2.0, 1.0)
     return_floor: tuple[float, float] = (0.02, 10.0)
+    final_anneal: int = 3000
     memory: int = 10_000
     learning_starts: int = 400
     mirror: bool = True
@@ -100,7 +101,7 @@ class TD3Config:
         """Checks the ranges."""
         for name in (
             "learning_rate", "learning_rate_final", "epsilon", "batch", "updates_per_trial", "actor_delay", "memory",
-            "learning_starts", "babble_steps", "first_phase_every", "validation_every", "validation_trials",
+            "learning_starts", "final_anneal", "babble_steps", "first_phase_every", "validation_every", "validation_trials",
         ):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
@@ -117,19 +118,17 @@ class TD3Config:
             "target_noise",
             "target_clip",
             "saturation",
-            "imitation",
-            "imitation_power",
             "stop_threshold",
             "first_phase_trials",
         ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if (
-            min(*self.exploration, *self.return_floor) < 0
+            min(*self.exploration, *self.imitation, *self.return_floor) < 0
             or min(self.validation_gains, default=1) <= 0
         ):
             raise ValueError(
-                "exploration and return_floor must not be negative, and validation_gains positive"
+                "exploration, imitation and return_floor must not be negative, and validation_gains positive"
             )
         if self.memory < self.learning_starts:
             raise ValueError(f"memory must be at least learning_starts, {self.learning_starts}")

@@ -71,6 +71,7 @@ class Member:
         self.mirror = None if mirror is None else tuple(torch.tensor(signs) for signs in mirror)
         self.memory = self._memory()
         self.phase, self.trials, self.credit = 1, 0, 0.0
+        self.mastered = 0  # trials at which phase III began
         self.best, self.best_rate, self.validated = self.nets.weights(), -1.0, 0
         self.metrics = dict.fromkeys(
             (
@@ -131,7 +132,7 @@ class Member:
         data = {"observation": played.observation, "action": played.action, "reward": played.reward}
         returns = (played.reward * played.mask).sum(1)
         low, high = config.return_floor
-        priority = returns.clamp(min=0) + low + (high - low) * self.metrics["validation"] ** 2
+        priority = returns.clamp(min=0) + low + (high - low) * self._annealed()
         self.memory.add(
             {name: value[None] for name, value in data.items()}, played.lengths[None], priority=priority[None]
         )  # fmt: skip
@@ -143,7 +144,7 @@ class Member:
         }
         if self.phase == 1:
             due = self.trials // config.first_phase_every
-            if due > self.validated:
+            if due > self.validated or self.trials >= config.first_phase_trials:
                 self.validated = due
                 self._consider()
 
@@ -171,7 +172,7 @@ class Member:
         count = int(self.credit)
         self.credit -= count
         rate = config.learning_rate_final if self.phase == 3 else config.learning_rate
-        imitation = config.imitation * (1 - self.metrics["validation"]) ** config.imitation_power
+        imitation = config.imitation[min(self.phase, 2) - 1] * (1 - self._annealed())
         losses = [
             self.nets.learn(batch, rate, self.generators[1], imitation)
             for batch in self._batches(count)
@@ -196,7 +197,9 @@ class Member:
         for index in torch.randperm(count, generator=chance).tolist():
             rows = order[index * size : (index + 1) * size]
             packing = Packing(tuple(lengths[rows].tolist()))
-            yield Batch(*(packing.pack(v[rows]) for v in (x, a, r)), packing)
+            yield Batch(
+                packing.pack(x[rows]), packing.pack(a[rows]), packing.pack(r[rows]), packing
+            )
 
     def _validate(self) -> None:
         """Plays the validation trials; keeps the agent with the most rewards a step, and decides on phase III."""
@@ -214,7 +217,13 @@ class Member:
         if sum(rates) > self.best_rate:
             self.best, self.best_rate = self.nets.weights(), sum(rates)
         if self.phase == 2 and max(fractions) > self.config.final_phase_reward:
-            self.phase = 3
+            self.phase, self.mastered = 3, self.trials
+
+    def _annealed(self) -> float:
+        """How far phase III has gone, 0 ... 1: from learning with help to learning without."""
+        if self.phase < 3:
+            return 0.0
+        return min(1.0, (self.trials - self.mastered) / self.config.final_anneal)
 
     # --- to go on later ---
 
@@ -226,6 +235,7 @@ class Member:
             self.credit,
             self.best_rate,
             self.validated,
+            self.mastered,
             *self.metrics.values(),
         ]
         state = {
@@ -236,17 +246,25 @@ class Member:
             "generators": generator_states(self.generators).flatten()[None],
         }
         state |= {f"nets.{name}": value for name, value in self.nets.state().items()}
-        state |= {f"memory.{name}": value for name, value in self.memory.state().items()}
+        for name, value in self.memory.state().items():
+            if name == "weights" or name.startswith(
+                "data."
+            ):  # members may remember different numbers of trials
+                full = value.new_zeros(1, self.memory.capacity, *value.shape[2:])
+                full[:, : value.shape[1]] = value
+                value = full
+            state[f"memory.{name}"] = value
         for index, envs in enumerate(self.envs):
             state |= {f"envs{index}.{name}": value for name, value in envs.random_state().items()}
         return {name: value.detach().clone() for name, value in state.items()}
 
     def set_state(self, state: dict[str, Tensor]) -> None:
         """Restores what `state` returned."""
-        phase, trials, self.credit, self.best_rate, validated, *metrics = state["counters"][
-            0
-        ].tolist()
-        self.phase, self.trials, self.validated = int(phase), int(trials), int(validated)
+        phase, trials, self.credit, self.best_rate, validated, mastered, *metrics = state[
+            "counters"
+        ][0].tolist()
+        self.phase, self.trials = int(phase), int(trials)
+        self.validated, self.mastered = int(validated), int(mastered)
         self.metrics = dict(zip(self.metrics, metrics, strict=True))
         self.best = state["best"].clone()
         set_generator_states(self.generators, state["generators"].view(len(self.generators), -1))

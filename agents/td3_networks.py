@@ -185,10 +185,7 @@ class Stack:
         for layer in self.layers:
             block = flat[:, layer.start : layer.start + layer.size]
             rows = block.unflatten(1, (-1, layer.outputs))
-            if layer.kind == "lstm":
-                sizes = [layer.inputs, layer.units, 1, 1]
-            else:
-                sizes = [layer.inputs, 1]
+            sizes = [layer.inputs, layer.units, 1, 1] if layer.kind == "lstm" else [layer.inputs, 1]
             parts.append(tuple(rows.split(sizes, dim=1)))
         return parts
 
@@ -304,7 +301,8 @@ class Stack:
 
     def step(self, flat: Tensor, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One step of actors that are playing: observations ``[N, B, I]`` to read-outs ``[N, B, O]`` and the next state."""
-        value, after = x, []
+        value = x
+        after: State = []
         for layer, weights in zip(self.layers, self.views(flat), strict=True):
             if layer.kind == "lstm":
                 weight, recurrent, bias, more = weights

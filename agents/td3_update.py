@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agents.recurrence import Packing
 from agents.seeding import generator
-from agents.td3_networks import Stack, TD3NetworkConfig
+from agents.td3_networks import TD3NetworkConfig
 
 if TYPE_CHECKING:
     from agents.td3 import TD3Config

@@ -135,7 +135,7 @@ class Evaluation:
             stimulation,
             snapshot,
             repr(sorted(kwargs.items())),
-            tuple((name, np.asarray(tasks[name]).tobytes()) for name in sorted(tasks or {})),
+            tuple((name, np.asarray(value).tobytes()) for name, value in sorted((tasks or {}).items())),
         )
         if key not in self._cache:
             trained = self.populations[condition]
@@ -148,7 +148,8 @@ class Evaluation:
         return self._cache[key]
 
     def _play(
-        self, population: Population | ContinuousPopulation, discount: float, split: str, episodes: int, deterministic: bool, hidden: bool,
+        self, population: Population | ContinuousPopulation, discount: float, split: str, episodes: int,
+        deterministic: bool, hidden: bool,
         stimulation: Stimulation | None, kwargs: dict[str, Any], tasks: Mapping[str, Any] | None,
     ) -> Record:  # fmt: skip
         spec = population.environment.stage(-1)

@@ -65,7 +65,7 @@ class EvolutionConfig:
         entropy_coef_range: Bounds of the weight of the entropy bonus.
         learning_updates: Optimiser steps of a life.
         learning_episodes: Episodes each.
-        embedding_size: Units of a linear layer before the LSTM; 0: none.
+        embedding_units: Units of a linear layer before the LSTM; 0: none.
     """
 
     kind: ClassVar[str] = "evolution"
@@ -95,7 +95,7 @@ class EvolutionConfig:
     entropy_coef_range: Range = (1e-5, 0.3)
     learning_updates: int = 25
     learning_episodes: int = 1
-    embedding_size: int = 20
+    embedding_units: int = 20
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
@@ -127,7 +127,7 @@ class EvolutionConfig:
     @property
     def lifetime(self) -> LifetimeConfig:
         """A life of learning."""
-        return LifetimeConfig(self.learning_updates, self.learning_episodes, self.embedding_size)
+        return LifetimeConfig(self.learning_updates, self.learning_episodes, self.embedding_units)
 
     @property
     def final_discount(self) -> float:

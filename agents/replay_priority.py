@@ -1,4 +1,4 @@
-"""Prioritised replay (Schaul et al. 2016): a sum tree for P members at once, importance weights, priorities of sequences."""
+"""Prioritised replay (Schaul et al. 2016): who is drawn, importance weights, priorities of sequences."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import torch
 from torch import Tensor
 
 from agents.errors import ConfigError
+from agents.replay_tree import SumTree, level_widths
 
 __all__ = [
     "Priorities",
     "Prioritised",
-    "SumTree",
     "importance_weights",
     "priority_bytes",
     "sequence_priority",
 ]
-
-FAN_OUT = 32
 
 
 @dataclass(frozen=True)
@@ -78,86 +76,9 @@ def sequence_priority(error: Tensor, mask: Tensor | None = None, eta: float = 0.
     return eta * error.amax(-1) + (1 - eta) * error.sum(-1) / mask.sum(-1)
 
 
-def _widths(capacity: int) -> list[int]:
-    """Nodes per level, from the one below the root to the leaves; all but the leaves are padded to full fan-out."""
-    widths = [-(-capacity // FAN_OUT) * FAN_OUT]
-    while widths[0] > FAN_OUT:
-        widths.insert(0, -(-(widths[0] // FAN_OUT) // FAN_OUT) * FAN_OUT)
-    return widths
-
-
 def priority_bytes(members: int, capacity: int) -> int:
     """Bytes of `Prioritised`: its sum tree and the largest priority of each member."""
-    return 8 * members * (sum(_widths(capacity)) + 1)
-
-
-class SumTree:
-    """Weights of `capacity` leaves per member; draws leaf i with probability w_i / Σ w.
-
-    A node is the sum of its children as `cumsum` rounds it, computed anew whenever one of them changes: nothing drifts, and a
-    leaf of weight 0 is never drawn.
-
-    Args:
-        members: Number of trees.
-        capacity: Leaves of each.
-        device: Where.
-    """
-
-    def __init__(self, members: int, capacity: int, device: torch.device | str = "cpu") -> None:
-        self.members, self.capacity = members, capacity
-        self.levels = [
-            torch.zeros(members, width, dtype=torch.float64, device=device)
-            for width in _widths(capacity)
-        ]
-
-    @property
-    def leaves(self) -> Tensor:
-        """Weights, ``[P, capacity]``."""
-        return self.levels[-1][:, : self.capacity]
-
-    def total(self) -> Tensor:
-        """Sum of the weights, ``[P]``."""
-        return self.levels[0].cumsum(1)[:, -1]
-
-    def set(self, member: Tensor, leaf: Tensor, weight: Tensor) -> None:
-        """Gives leaves new weights, all arguments ``[m]``; of a leaf that is there twice the larger one counts."""
-        for k in range(len(self.levels) - 1, -1, -1):
-            level = self.levels[k]
-            flat, place = level.view(-1), member * level.shape[1] + leaf
-            flat[place] = 0.0
-            flat.scatter_reduce_(0, place, weight, "amax")
-            if k:
-                leaf = leaf // FAN_OUT
-                blocks = level.view(-1, FAN_OUT)
-                parent = member * (level.shape[1] // FAN_OUT) + leaf
-                weight = blocks.index_select(0, parent).cumsum(1)[:, -1]
-
-    def rebuild(self, leaves: Tensor) -> None:
-        """Sets all weights at once, ``[P, capacity]``; every node as `set` would have it."""
-        self.levels[-1].zero_()
-        self.leaves.copy_(leaves)
-        for level, above in zip(self.levels[:0:-1], self.levels[-2::-1], strict=True):
-            sums = level.view(self.members, -1, FAN_OUT).cumsum(2)[..., -1]
-            above[:, : sums.shape[1]] = sums
-
-    def find(self, fraction: Tensor) -> Tensor:
-        """Leaves ``[P, n]`` at these fractions ``[P, n]``, in [0, 1), of the cumulative weight."""
-        members, n = fraction.shape
-        member = torch.arange(members, device=fraction.device).repeat_interleave(n)
-        target = (fraction * self.total().unsqueeze(1)).view(-1, 1)
-        node = torch.zeros_like(member)
-        below = self.total().repeat_interleave(n).unsqueeze(1)
-        for level in self.levels:
-            row = member * (level.shape[1] // FAN_OUT) + node
-            weights = level.view(-1, FAN_OUT).index_select(0, row)
-            sums = weights.cumsum(1)
-            # Rounding must not carry the target past the last child that has any weight.
-            target = torch.minimum(target, torch.nextafter(below, torch.zeros_like(below)))
-            child = (sums <= target).sum(1, keepdim=True)
-            start = torch.where(child > 0, sums.gather(1, (child - 1).clamp_(min=0)), 0.0)
-            target, below = target - start, weights.gather(1, child)
-            node = node * FAN_OUT + child.squeeze(1)
-        return node.view(members, n)
+    return 8 * members * (sum(level_widths(capacity)) + 1)
 
 
 class Prioritised:
@@ -215,6 +136,11 @@ class Prioritised:
         if not 0 <= beta <= 1:
             raise ConfigError(f"beta must be between 0 and 1, not {beta}")
         return importance_weights(probability, size, beta).float()
+
+    def clear(self) -> None:
+        """As at first: no row has any priority."""
+        self.tree.rebuild(torch.zeros_like(self.tree.leaves))
+        self.largest.fill_(1.0)
 
     def state(self, used: int) -> dict[str, Tensor]:
         """Weights of the first `used` rows, and the largest priorities."""

@@ -216,6 +216,13 @@ class Buffer:
             raise ConfigError("a replay buffer can be sampled once every member has added to it")
         return self._draws.take(n)
 
+    def clear(self) -> None:
+        """Forgets all rows; its random numbers go on as they were."""
+        self._together, self._apart = 0, None
+        self._store.clear()
+        if self._priorities is not None:
+            self._priorities.clear()
+
     # PRIORITIES
     def update_priorities(self, index: Tensor, priority: Values) -> None:
         """Gives rows new priorities (absolute TD errors); of a row that is there twice the larger one counts.
@@ -230,6 +237,9 @@ class Buffer:
         if index.shape != priority.shape or index.ndim != 2 or index.shape[0] != self.members:
             raise ConfigError(f"index and priority must both have shape ({self.members}, n)")
         priorities = self._prioritised()
+        sizes = self.sizes.unsqueeze(1).to(index.device)
+        if not bool(((index >= 0) & (index < sizes)).all()):
+            raise ConfigError("index has rows that the buffer does not have")
         new = priorities.checked(torch.as_tensor(priority)).flatten()
         priorities.set(self._members(index.shape[1]), index.to(self.device).flatten(), new)
 

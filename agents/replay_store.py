@@ -122,6 +122,11 @@ class Store:
             stored[:, : value.shape[1]] = value.to(self.device)
             stored[:, value.shape[1] :] = 0
 
+    def clear(self) -> None:
+        """Makes all rows 0."""
+        for stored in self.data.values():
+            stored.zero_()
+
     def on(self, array: NDArray[Any]) -> Tensor:
         """An array as a tensor on the device."""
         tensor = torch.from_numpy(array)

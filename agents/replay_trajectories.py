@@ -240,6 +240,11 @@ class TrajectoryBuffer(Buffer):
         learn = mask & (step >= first.unsqueeze(2))
         return TrajectorySample(data, index, weight, mask.sum(2), mask, start, learn)
 
+    def clear(self) -> None:
+        """Forgets all trajectories; its random numbers go on as they were."""
+        super().clear()
+        self._slices = None
+
     def set_state(self, state: Mapping[str, Tensor]) -> None:
         """Restores what `state` returned."""
         super().set_state(state)

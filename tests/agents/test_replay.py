@@ -88,8 +88,8 @@ def test_slots_of_a_reservoir_by_hand():
 
 @pytest.mark.parametrize("batch", [1, 7, 45])
 def test_a_reservoir_keeps_every_row_with_the_same_probability(batch):
-    """45 rows into 10 slots, in 3,000 streams: each row is there in 10 of 45 (binomial), also in batches that overflow."""
-    members, capacity, rows = 3000, 10, 45
+    """45 rows into 10 slots, in 1,500 streams: each row is there in 10 of 45 (binomial), also in batches that overflow."""
+    members, capacity, rows = 1500, 10, 45
     buffer = TransitionBuffer(members, capacity, [NUMBER], generators(members), "reservoir")
     fill(buffer, 0, rows, batch)
     counts = np.bincount(np.concatenate(numbers(buffer)), minlength=rows)
@@ -313,6 +313,25 @@ def test_arrays_and_other_devices_come_to_the_same(kind):
                 assert value.is_contiguous()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cleared_buffer_is_as_new(kind):
+    """But for the random numbers, which go on."""
+    cleared, new = (TransitionBuffer(2, 6, [NUMBER], generators(2), kind) for _ in range(2))
+    cleared.add({"number": torch.ones(2, 4)}, torch.tensor([[1, 0, 1, 1], [1, 1, 1, 0]]))
+    cleared.sample(7)
+    if kind == "prioritised":
+        cleared.update_priorities(torch.zeros(2, 1).long(), torch.full((2, 1), 9.0))
+    cleared.clear()
+    with pytest.raises(ConfigError, match="once every member has added"):
+        cleared.sample(1)
+    draws = {name: cleared.state()[name] for name in ("draws.generators", "draws.used")}
+    new.set_state(new.state() | draws)
+    for buffer in (cleared, new):
+        fill(buffer, 0, 5)
+    assert all(torch.equal(value, new.state()[name]) for name, value in cleared.state().items())
+    assert torch.equal(cleared.sample(30).data["number"], new.sample(30).data["number"])
+
+
 def test_what_is_sampled_is_a_copy():
     buffer = TransitionBuffer(1, 4, [NUMBER], generators())
     given = torch.ones(1, 4, dtype=torch.int64)
@@ -369,6 +388,9 @@ def test_errors_are_one_line_and_say_what_is_wrong():
         prioritised.sample(1, beta=2)
     with pytest.raises(ConfigError, match=r"must both have shape \(2, n\)"):
         prioritised.update_priorities(torch.zeros(2, 1).long(), torch.ones(2, 2))
+    for row in (3, -1):  # only three of four slots are in use
+        with pytest.raises(ConfigError, match="rows that the buffer does not have"):
+            prioritised.update_priorities(torch.full((2, 1), row), torch.ones(2, 1))
     for other in (build(capacity=2), build(fields=[Field("number")]), build(kind="prioritised")):
         with pytest.raises(ConfigError, match="does not fit this one"):
             other.set_state(buffer.state())

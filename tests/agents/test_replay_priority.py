@@ -3,10 +3,19 @@
 import pytest
 import torch
 
+from agents import replay_tree
 from agents.replay import sequence_priority
 from agents.replay_draws import BLOCK, Uniforms
-from agents.replay_priority import FAN_OUT, SumTree, importance_weights
+from agents.replay_priority import importance_weights
+from agents.replay_tree import FAN_OUT, SumTree
 from agents.seeding import generator
+
+
+@pytest.fixture(autouse=True, params=["compiled", "torch"])
+def _way(request, monkeypatch):
+    """The compiled tree, where there is a compiler, and the one in PyTorch."""
+    if request.param == "torch":
+        monkeypatch.setattr(replay_tree, "available", lambda: False)
 
 
 def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -62,12 +71,28 @@ def test_a_leaf_without_weight_is_never_drawn():
     assert int(small.find(torch.ones(1, 1, dtype=torch.float64))) == 39
 
 
+def test_both_ways_are_the_same_bit_by_bit(monkeypatch):
+    trees = [SumTree(3, 2000)]
+    monkeypatch.setattr(replay_tree, "available", lambda: False)
+    trees.append(SumTree(3, 2000))
+    g = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        member, leaf = (torch.randint(k, (300,), generator=g) for k in (3, 2000))
+        weight = 10 ** (torch.rand(300, dtype=torch.float64, generator=g) * 12)
+        fraction = torch.rand(3, 64, dtype=torch.float64, generator=g)
+        for tree in trees:
+            tree.set(member, leaf, weight)
+        for a, b in zip(trees[0].levels, trees[1].levels, strict=True):
+            assert torch.equal(a, b)
+        assert torch.equal(trees[0].find(fraction), trees[1].find(fraction))
+
+
 def test_nothing_drifts():
-    """After a million changes the sums are those of a tree built from the same leaves, bit by bit."""
+    """After 100,000 changes the sums are those of a tree built from the same leaves, bit by bit."""
     tree = SumTree(1, 2000)
     g = torch.Generator().manual_seed(0)
     zero = torch.zeros(1000, dtype=torch.int64)
-    for _ in range(1000):
+    for _ in range(100):
         leaf = torch.randint(2000, (1000,), generator=g)
         tree.set(zero, leaf, 10 ** (torch.rand(1000, dtype=torch.float64, generator=g) * 16))
     again = SumTree(1, 2000)
@@ -98,10 +123,10 @@ def test_weighted_samples_are_unbiased():
     values, priority = numbers(1, 300), numbers(1, 300, seed=1) + 0.1
     tree = SumTree(1, 300)
     tree.rebuild(priority)
-    index = tree.find(numbers(1, 200_000, seed=2))
+    index = tree.find(numbers(1, 50_000, seed=2))
     weights = importance_weights(priority[0, index] / priority.sum(), 300, beta=1.0)
     mean = (weights * values[0, index]).sum() / weights.sum()
-    assert abs(mean - values.mean()) < 0.004
+    assert abs(mean - values.mean()) < 0.006
 
 
 def test_priority_of_a_sequence_by_hand():

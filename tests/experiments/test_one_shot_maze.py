@@ -38,7 +38,7 @@ def test_the_best_searcher_has_the_optimal_findings():
     search, distance = ideal(task)
     goals = task.goals("all")
     record = perfect(task, goals, goals[np.array(search.order)])
-    found = {finding.name: finding for finding in _memory("open", task, record, "all")}
+    found = {finding.name: finding for finding in _memory("open", task, record)}
     assert found["episodes with the goal found, open"].value == 1.0
     first, later = found["steps to the first goal, open"], found["steps to a later goal, open"]
     assert first.value == first.optimum == 12.5

@@ -56,7 +56,7 @@ class LifetimeNet:
         sizes = [int(torch.tensor(shape).prod()) for shape in shapes.values()]
         pieces = weights.split(sizes, dim=1)
         return {
-            name: piece.unflatten(1, shape) if piece.shape[1] else piece.reshape(-1, *shape)
+            name: piece.reshape(len(weights), *shape)
             for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
         }
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -395,12 +395,12 @@ def _task(spec: EnvironmentSpec) -> Any:
 
 
 class _Life(ctypes.Structure):
-    _fields_: ClassVar[Any] = [
-        *((name, ctypes.c_int32) for name in (
+    _fields_ = cast(
+        Any,
+        [(name, ctypes.c_int32) for name in (
             "D", "I", "E", "H", "A", "updates", "episodes", "T", "test", "action", "reward", "centred", "time",
-        )),
-        *((name, ctypes.c_float) for name in ("scale", "shift", "decay", "epsilon")),
-    ]  # fmt: skip
+        )] + [(name, ctypes.c_float) for name in ("scale", "shift", "decay", "epsilon")],
+    )  # fmt: skip
 
 
 def _library() -> Any:

@@ -138,7 +138,7 @@ _WALLED = replace(
     _OPEN,
     environment=replace(_OPEN.environment, kwargs={"maze": "walled", "max_steps": 100}),
     algorithm=replace(_OPEN.algorithm, normalise_advantages=True, critic="privileged"),
-    training=TrainingConfig(members=1, num_envs=8, total_steps=1_500_000),
+    training=TrainingConfig(members=1, num_envs=8, total_steps=2_500_000),
 )
 
 
@@ -148,7 +148,7 @@ def _control_of(settings: Settings) -> Settings:
         settings,
         environment=replace(settings.environment, inputs=("action", "reward")),
         network=replace(settings.network, core="none"),
-        training=replace(settings.training, total_steps=300_000),
+        training=replace(settings.training, total_steps=600_000),
     )
 
 

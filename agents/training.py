@@ -98,7 +98,10 @@ def train(
 
 
 class _Snapshots:
-    """Copies of the weights, evenly spaced over the run, for measures of how something was learned."""
+    """Copies of the weights, evenly spaced over the run, for measures of how something was learned.
+
+    In half precision, which is enough for a measure: many of them are shipped.
+    """
 
     def __init__(
         self, count: int, total_steps: int, state: dict[str, Tensor] | None, meta: dict[str, Any]
@@ -112,7 +115,7 @@ class _Snapshots:
         """Keeps a copy if one is due."""
         if self._due(steps) > self._due(self.steps[-1] if self.steps else 0):
             self.steps.append(int(steps))
-            self.weights.append(weights.clone())
+            self.weights.append(weights.to(torch.float16))
 
     def _due(self, steps: float) -> int:
         """How many copies are to be there after so many steps."""

@@ -20,6 +20,7 @@ import tyro
 
 import evaluate
 import train
+from agents.population import load_trained
 from agents.runfolder import RunFolder
 from experiments import Experiment, find_experiment
 from experiments.options import Switch, parse
@@ -74,6 +75,9 @@ def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
             source, place = condition_folder(run, condition), condition_folder(shipped, condition)
             arrays, meta = source.load()
             kept = {name: arrays[name] for name in SHIPPED if name in arrays}
+            trained = load_trained(dict(kept), meta, source.path)
+            if hasattr(trained, "compact"):
+                kept["weights"] = trained.compact()
             place.save(kept, meta)
             _thin(source.path / "metrics.csv", place.path / "metrics.csv")
     shutil.copy(run.path / "versions.json", target / "versions.json")

@@ -18,7 +18,7 @@ from agents.errors import CheckpointError, ConfigError
 from agents.learner import Job
 from agents.population import import_environment
 from agents.recurrence import Packing
-from agents.td3_networks import Stack, TD3NetworkConfig
+from agents.td3_networks import TD3NetworkConfig
 from agents.td3_play import Episodes, play
 
 __all__ = ["KIND", "ContinuousAgent", "ContinuousPopulation"]
@@ -42,7 +42,8 @@ class ContinuousPopulation:
     """P independent agents of one shape, each an actor and two critics.
 
     Args:
-        weights: Parameters ``[P, n]``: actor, first critic and second critic of each in one row.
+        weights: Parameters ``[P, n]``: actor and first critic of each in one row, and the second critic, which only learning
+            needs, or not.
         network: Shape of the networks.
         environment: What they were trained on.
         input_size: Inputs I a step.
@@ -64,15 +65,20 @@ class ContinuousPopulation:
         self.network, self.environment, self.seed = network, environment, seed
         self.input_size, self.action_size = input_size, action_size
         self.members = list(members) if members is not None else list(range(len(weights)))
-        self.actor_stack, self.critic_stack = network.stacks(input_size, action_size, len(weights))
-        size = self.actor_stack.size + 2 * self.critic_stack.size
-        if len(self.members) != len(weights):
-            raise CheckpointError(f"{len(self.members)} members cannot have {len(weights)} weights")
-        if weights.shape[1:] != (size,):
+        members_given = len(weights)
+        self.actor_stack, _ = network.stacks(input_size, action_size, members_given)
+        self.critic_stack = network.critic_stack(input_size, action_size, members_given)
+        actor, critic = self.actor_stack.size, self.critic_stack.size
+        if len(self.members) != members_given:
             raise CheckpointError(
-                f"weights have shape {list(weights.shape)}, but this network needs {[len(self.members), size]}"
+                f"{len(self.members)} members cannot have {members_given} weights"
             )
-        self.weights = weights.detach().clone()
+        if weights.shape[1:] not in ((actor + critic,), (actor + 2 * critic,)):
+            raise CheckpointError(
+                f"weights have shape {list(weights.shape)}, but this network needs "
+                f"{[len(self.members), actor + critic]} or, with a second critic, {actor + 2 * critic}"
+            )
+        self.weights = weights.detach().clone().to(torch.float32)
 
     @property
     def actors(self) -> Tensor:
@@ -81,8 +87,13 @@ class ContinuousPopulation:
 
     @property
     def critics(self) -> Tensor:
-        """Parameters of the first and the second critic of each member, ``[P, 2, n]``."""
-        return self.weights[:, self.actor_stack.size :].unflatten(1, (2, -1))
+        """Parameters of the first critics, ``[P, n]``."""
+        start = self.actor_stack.size
+        return self.weights[:, start : start + self.critic_stack.size].contiguous()
+
+    def compact(self) -> Tensor:
+        """Weights to ship, a third of the size: actors and first critics in half precision (three digits)."""
+        return torch.cat([self.actors, self.critics], 1).to(torch.float16)
 
     @classmethod
     def of(cls, job: Job, weights: Tensor) -> ContinuousPopulation:
@@ -144,8 +155,12 @@ class ContinuousPopulation:
         return play(envs, self.actor_stack, self.actors, keep=True)
 
     def values(self, episodes: Episodes) -> Tensor:
-        """Values of the actions taken, ``[2, E, T]``: of both critics, after all that each had seen until then."""
-        return self._unroll(self.critic_stack, self.critics, episodes, episodes.action)[..., 0]
+        """Values of the actions taken, ``[E, T]``: of the first critic, after all that it had seen until then."""
+        rows, steps = episodes.mask.shape
+        packing = Packing((steps,) * (rows // len(self)))
+        x, a = (self._packed(v, packing) for v in (episodes.observation, episodes.action))
+        out, _ = self.critic_stack.forward(self.critics, x, a, packing)
+        return torch.cat([packing.unpack(one[:, 0], steps) for one in out])
 
     def hidden(self, episodes: Episodes) -> Tensor:
         """States of the actor's last LSTM, ``[E, T, H]``: what it believes where there is a network behind it to act."""
@@ -160,16 +175,6 @@ class ContinuousPopulation:
     def _packed(self, value: Tensor, packing: Packing) -> Tensor:
         """From ``[E, T, F]`` to rows of each member, ``[P, R, F]``."""
         return torch.stack([packing.pack(one) for one in value.unflatten(0, (len(self), -1))])
-
-    def _unroll(self, stack: Stack, critics: Tensor, episodes: Episodes, action: Tensor) -> Tensor:
-        rows, steps = episodes.mask.shape
-        packing = Packing((steps,) * (rows // len(self)))
-        x, a = (self._packed(value, packing) for value in (episodes.observation, action))
-        both = []
-        for flat in critics.unbind(1):
-            out, _ = stack.forward(flat.contiguous(), x, a, packing)
-            both.append(torch.cat([packing.unpack(one, steps) for one in out]))
-        return torch.stack(both)
 
     def meta(self) -> dict[str, Any]:
         """What `agents.load` needs besides the weights."""

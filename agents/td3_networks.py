@@ -94,13 +94,12 @@ class TD3NetworkConfig:
 
     def stacks(self, inputs: int, actions: int, members: int = 1) -> tuple[Stack, Stack]:
         """Actors of `members` agents and as many pairs of critics, without weights."""
-        actor, critic = (
-            ACTORS[self.actor].scaled(self.scale),
-            CRITICS[self.critic].scaled(self.scale),
-        )
-        return Stack(actor, inputs, 0, actions, members), Stack(
-            critic, inputs, actions, 1, 2 * members
-        )
+        actor = Stack(ACTORS[self.actor].scaled(self.scale), inputs, 0, actions, members)
+        return actor, self.critic_stack(inputs, actions, 2 * members)
+
+    def critic_stack(self, inputs: int, actions: int, networks: int) -> Stack:
+        """Critics, without weights."""
+        return Stack(CRITICS[self.critic].scaled(self.scale), inputs, actions, 1, networks)
 
 
 PRESETS: dict[str, TD3NetworkConfig] = {

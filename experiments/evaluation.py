@@ -117,8 +117,8 @@ class Evaluation:
         Returns:
             ``action``, ``reward``, ``value``, ``rpe`` ``[M, E, T]``, ``policy [M, E, T, K]``, the environment's facts (``trial``,
             ``optimal_action``, ...), ``regret`` where it is defined, and task parameters as ``task.NAME [M, E, ...]``.
-            Agents with continuous actions have ``action [M, E, T, A]``, no ``policy``, the smaller value of two critics, and
-            the mean ``rpe`` of both; ``mask`` is 1 while something happens.
+            Agents with continuous actions have ``action [M, E, T, A]``, no ``policy``, and ``value`` and ``rpe`` of their
+            first critic; ``mask`` is 1 while something happens.
         """
         condition, stimulation = (
             condition or self.conditions[0],
@@ -135,7 +135,9 @@ class Evaluation:
             stimulation,
             snapshot,
             repr(sorted(kwargs.items())),
-            tuple((name, np.asarray(value).tobytes()) for name, value in sorted((tasks or {}).items())),
+            tuple(
+                (name, np.asarray(value).tobytes()) for name, value in sorted((tasks or {}).items())
+            ),
         )
         if key not in self._cache:
             trained = self.populations[condition]
@@ -243,13 +245,13 @@ def _continuous_record(
 ) -> Record:
     """One record of agents with continuous actions."""
     values, mask = population.values(episodes), episodes.mask
-    going_on = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], 1)
-    after = torch.cat([values[:, :, 1:], torch.zeros_like(values[:, :, :1])], 2) * going_on
+    none = torch.zeros_like(mask[:, :1])
+    after = torch.cat([values[:, 1:] * mask[:, 1:], none], 1)
     tensors = {
         "action": episodes.action,
         "reward": episodes.reward,
-        "value": values.amin(0),
-        "rpe": (rpe(episodes.reward.expand_as(values), discount, values, after) * mask).mean(0),
+        "value": values,
+        "rpe": rpe(episodes.reward, discount, values, after) * mask,
         "mask": mask,
         **episodes.facts,
     }

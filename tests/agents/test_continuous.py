@@ -80,20 +80,29 @@ def test_saved_and_loaded(population, tmp_path):
         ContinuousPopulation(population.weights[:, 1:], SMALL, FIREFLY, 6, 2)
 
 
+def test_a_compact_copy_acts_the_same(population):
+    small = population.compact()
+    assert small.dtype == torch.float16
+    assert small.shape[1] == population.actor_stack.size + population.critic_stack.size
+    copy = ContinuousPopulation(small, SMALL, FIREFLY, 6, 2)
+    torch.testing.assert_close(copy.actors, population.actors, atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(copy.critics, population.critics, atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(copy.compact(), small)
+
+
 def test_values_and_hidden_states_are_those_of_one_member_alone(population):
     envs = make_envs(FIREFLY, population.members, 2, facts=True, discrete=False)
     envs.reset(seed=0)
     played = population.play(envs)
     values, hidden = population.values(played), population.hidden(played)
-    assert values.shape == (2, 6, 35)
+    assert values.shape == (6, 35)
     stack, packing = population[2].critic_stack, Packing((35,))
-    flat = population.critics[2]
     out, _ = stack.forward(
-        flat, played.observation[5].expand(2, -1, -1), played.action[5].expand(2, -1, -1), packing
+        population.critics[2:], played.observation[5:], played.action[5:], packing
     )
-    torch.testing.assert_close(values[:, 5], out[:, :, 0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(values[5], out[0, :, 0], atol=1e-5, rtol=1e-5)
     actor = population[2].actor_stack
-    state = actor.begin(1, flat)
+    state = actor.begin(1, population.weights)
     for t in range(4):
         _, state = actor.step(population[2].actors, played.observation[None, 5:, t], state)
     torch.testing.assert_close(hidden[5, 3], state[1][0][0, 0], atol=1e-5, rtol=1e-5)
@@ -111,17 +120,17 @@ def test_record(population, tmp_path):
     np.testing.assert_array_equal(record["mask"], record["active"])
     assert {"rewarded", "ended", "distance", "value", "rpe"} <= set(record)
 
-    # TD ERRORS by hand, of the first member: the mean over both critics
+    # TD ERRORS by hand, of the first member
     envs = make_envs(FIREFLY, population.members, 5, facts=True, discrete=False)
     envs.reset(seed=0)
-    values = population.values(population.play(envs))[:, 0].double().numpy()
+    values = population.values(population.play(envs))[0].double().numpy()
     mask, reward = record["mask"][0, 0], record["reward"][0, 0]
     for t in range(int(mask.sum())):
-        after = 0.97 * values[:, t + 1] * mask[t + 1] if t < 34 else 0.0
-        expected = (reward[t] + after - values[:, t]).mean()
+        after = 0.97 * values[t + 1] * mask[t + 1] if t < 34 else 0.0
+        expected = reward[t] + after - values[t]
         assert record["rpe"][0, 0, t] == pytest.approx(expected, abs=1e-5)
     assert not record["rpe"][0, 0][mask == 0].any()
-    np.testing.assert_allclose(record["value"][0, 0], values.min(0), atol=1e-6)
+    np.testing.assert_allclose(record["value"][0, 0], values, atol=1e-6)
 
 
 def test_record_on_given_tasks(population, tmp_path):

@@ -30,6 +30,7 @@ def fitness_by_generation(
     ylabel: str = "fitness",
     references: Mapping[str, float] | None = None,
     ylim: tuple[float, float] | None = None,
+    xlabel: str = "generation",
 ) -> Path:
     """Fitness over generations, one panel a condition: for example before and after learning.
 
@@ -40,6 +41,7 @@ def fitness_by_generation(
         ylabel: What fitness is, with unit.
         references: Named horizontal lines.
         ylim: Limits of the vertical axis.
+        xlabel: What is counted, if it is not generations.
 
     Returns:
         The path.
@@ -57,7 +59,7 @@ def fitness_by_generation(
                 mean_and_members(axes, x, values, tones[name], name)
             axes.set_title(condition)
             reference_lines(axes, references or {})
-            axes.set_xlim(x.min(), max(x.max(), x.min() + 1))
+            axes.set_xlim(x.min(), x.max())
             if ylim is not None:
                 axes.set_ylim(ylim)
         for axes in panels[len(groups) :]:
@@ -66,7 +68,7 @@ def fitness_by_generation(
             if index % columns == 0:
                 panels[index].set_ylabel(ylabel)
             if index + columns >= len(groups):
-                panels[index].set_xlabel("generation")
+                panels[index].set_xlabel(xlabel)
                 panels[index].tick_params(labelbottom=True)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
@@ -79,6 +81,7 @@ def gene_curves(
     path: Path,
     logarithmic: Sequence[str] = (),
     defaults: Mapping[str, float] | None = None,
+    xlabel: str = "generation",
 ) -> Path:
     """Mean gene of each population over generations, one panel a gene, one colour a condition.
 
@@ -88,6 +91,7 @@ def gene_curves(
         path: Where to write.
         logarithmic: Genes that are shown on a logarithmic axis.
         defaults: Gene to the value evolution started from, a dashed line.
+        xlabel: What is counted, if it is not generations.
 
     Returns:
         The path.
@@ -103,8 +107,8 @@ def gene_curves(
                 reference_lines(axes, {"start": defaults[gene]})
             if gene in logarithmic:
                 axes.set_yscale("log")
-            axes.set(xlabel="generation", title=gene)
-            axes.set_xlim(x.min(), max(x.max(), x.min() + 1))
+            axes.set(xlabel=xlabel, title=gene)
+            axes.set_xlim(x.min(), x.max())
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
         return save(figure, path)

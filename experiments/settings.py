@@ -15,6 +15,7 @@ from agents.td3 import TD3Config
 from agents.td3_networks import TD3NetworkConfig
 from analysis.findings import Finding
 from experiments.course_replay import CourseReplayConfig
+from experiments.published_baldwin import PublishedConfig
 
 if TYPE_CHECKING:
     from experiments.evaluation import Evaluation
@@ -25,7 +26,14 @@ if TYPE_CHECKING:  # each experiment knows which of them it has
 else:
     #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if it is not there.
     Network = NetworkConfig | NoNetworkConfig | TD3NetworkConfig
-    Algorithm = A2CConfig | EvolutionConfig | HintonNowlanConfig | TD3Config | CourseReplayConfig
+    Algorithm = (
+        A2CConfig
+        | EvolutionConfig
+        | HintonNowlanConfig
+        | TD3Config
+        | CourseReplayConfig
+        | PublishedConfig
+    )
 
 __all__ = ["Algorithm", "Experiment", "Network", "Outcome", "Settings", "TrainingConfig"]
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -394,13 +394,14 @@ def _task(spec: EnvironmentSpec) -> Any:
     return task
 
 
+_FIELDS: dict[str, Any] = dict.fromkeys(
+    ("D", "I", "E", "H", "A", "updates", "episodes", "T", "test", "action", "reward", "centred", "time"),
+    ctypes.c_int32,
+) | dict.fromkeys(("scale", "shift", "decay", "epsilon"), ctypes.c_float)  # fmt: skip
+
+
 class _Life(ctypes.Structure):
-    _fields_ = cast(
-        Any,
-        [(name, ctypes.c_int32) for name in (
-            "D", "I", "E", "H", "A", "updates", "episodes", "T", "test", "action", "reward", "centred", "time",
-        )] + [(name, ctypes.c_float) for name in ("scale", "shift", "decay", "epsilon")],
-    )  # fmt: skip
+    _fields_ = tuple(_FIELDS.items())
 
 
 def _library() -> Any:

@@ -172,6 +172,19 @@ def test_any_number_of_workers_gives_the_same_even_if_one_is_killed(forking):
         spread.close()
 
 
+def test_a_ray_cluster_gives_the_same():
+    pytest.importorskip("ray")
+    serial, spread = (
+        evolution(),
+        CONFIG.learner(replace(JOB, workers=2, ray_address="local"), (0, 1)),
+    )
+    try:
+        for _ in range(2):
+            assert_same(serial.update(), spread.update())
+    finally:
+        spread.close()
+
+
 def test_a_run_leaves_champions_that_live_again(tmp_path):
     with RunFolder.create(tmp_path / "run", {}) as run:
         train(JOB, run, workers=3)

@@ -401,7 +401,7 @@ _FIELDS: dict[str, Any] = dict.fromkeys(
 
 
 class _Life(ctypes.Structure):
-    _fields_ = tuple(_FIELDS.items())
+    _fields_ = tuple(_FIELDS.items())  # type: ignore[assignment]
 
 
 def _library() -> Any:

@@ -401,11 +401,11 @@ _FIELDS: dict[str, Any] = dict.fromkeys(
 
 
 class _Life(ctypes.Structure):
-    _fields_ = tuple(_FIELDS.items())  # type: ignore[assignment]
+    _fields_ = tuple(_FIELDS.items())
 
 
 def _library() -> Any:
-    library = compiled("lifetime_kernel")
+    library: Any = compiled("lifetime_kernel")
     library.lifetimes_size.restype = ctypes.c_long
     library.lifetimes_live.restype = None
     library.lifetimes_live.argtypes = [ctypes.c_void_p, ctypes.c_long] + [ctypes.c_void_p] * 11

@@ -20,8 +20,8 @@ from collections.abc import Mapping
 
 from agents.replay_fields import Field, Kind, capacity_within, required_bytes
 from agents.replay_priority import Priorities, sequence_priority
-from agents.replay_rows import Buffer, Sample
-from agents.replay_store import Values
+from agents.replay_rows import Buffer
+from agents.replay_store import Sample, Values
 from agents.replay_trajectories import TrajectoryBuffer, TrajectorySample
 
 __all__ = [

@@ -195,21 +195,26 @@ def available_bytes(device: torch.device | str = "cpu") -> int | None:
     return min(found) if found else None
 
 
-def check_memory(needed: int, what: str, device: torch.device | str = "cpu") -> None:
+def check_memory(
+    needed: int, what: str, device: torch.device | str = "cpu", promised: int = 0
+) -> None:
     """Refuses what does not fit.
 
     Args:
         needed: Bytes.
         what: What needs them, for the message.
         device: Where.
+        promised: Bytes of that memory that others have, but have not used yet.
 
     Raises:
         ConfigError: If that is more than `available_bytes`.
     """
     free = available_bytes(device)
-    if free is not None and needed > free:
+    if free is not None and needed + promised > free:
+        others = f", of which {in_words(promised)} are promised to other buffers" * bool(promised)
         raise ConfigError(
-            f"{what} needs {in_words(needed)} and {in_words(free)} of memory are free: give it a smaller capacity"
+            f"{what} needs {in_words(needed)} and {in_words(free)} of memory are free{others}: "
+            "give it a smaller capacity"
         )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -26,22 +26,9 @@ from agents.replay_priority import Priorities, Prioritised
 from agents.replay_slots import reservoir, ring
 from agents.replay_store import Store, Values
 
-__all__ = ["Buffer", "Sample"]
+__all__ = ["Buffer"]
 
-
-@dataclass(frozen=True)
-class Sample:
-    """Rows drawn from a buffer, with replacement.
-
-    Attributes:
-        data: Their fields, ``[P, n, ...]`` each.
-        index: Where they are, ``[P, n]``, for `update_priorities`.
-        weight: Importance weights ``[P, n]``, at most 1; all 1 without priorities.
-    """
-
-    data: dict[str, Tensor]
-    index: Tensor
-    weight: Tensor
+_LIVE: weakref.WeakSet[Buffer] = weakref.WeakSet()  # all buffers on the CPU
 
 
 class Buffer:
@@ -97,7 +84,9 @@ class Buffer:
         self.members, self.capacity, self.kind, self.steps = members, capacity, kind, steps
         self.device = torch.device(device)
         self.nbytes = required_bytes(members, capacity, fields, kind, steps)
-        check_memory(self.nbytes, str(self), self.device)
+        # Memory on the CPU is taken as it is first written: other buffers may still have to take theirs.
+        promised = sum(other.unused_bytes for other in _LIVE if self.device.type == "cpu")
+        check_memory(self.nbytes, str(self), self.device, promised)
         self._store = Store(members, capacity, columns(fields, steps), self.device)
         self._draws = Uniforms(generators)
         # Rows ever added: by every member as many; and by each, once that may differ.
@@ -107,6 +96,13 @@ class Buffer:
         if kind == "prioritised":
             settings = priorities or Priorities()
             self._priorities = Prioritised(members, capacity, settings, self.device)
+        if self.device.type == "cpu":
+            _LIVE.add(self)
+
+    @property
+    def unused_bytes(self) -> int:
+        """Bytes of the memory that no row has been written to."""
+        return self.nbytes - self.nbytes * len(self) // self.capacity
 
     @property
     def seen(self) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,9 +14,24 @@ from torch import Tensor
 from agents.replay_fields import Column, check_rows
 from agents.replay_slots import Placed
 
-__all__ = ["Store", "Values"]
+__all__ = ["Sample", "Store", "Values"]
 
 Values: TypeAlias = Tensor | NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows drawn from a buffer, with replacement.
+
+    Attributes:
+        data: Their fields, ``[P, n, ...]`` each.
+        index: Where they are, ``[P, n]``, for `update_priorities`.
+        weight: Importance weights ``[P, n]``, at most 1; all 1 without priorities.
+    """
+
+    data: dict[str, Tensor]
+    index: Tensor
+    weight: Tensor
 
 
 class Store:
@@ -47,7 +63,7 @@ class Store:
         self._targets = {name: a[0] if members == 1 else a for name, a in arrays.items()}
         self._bfloat16 = {name for name, c in self.columns.items() if c.dtype == torch.bfloat16}
         self._count = 0  # of the rows added last, and their shapes
-        self._shapes: list[tuple[str, tuple[int, ...]]] = []
+        self._shapes: dict[str, tuple[int, ...]] = {}
 
     def count(self, rows: Mapping[str, Values]) -> int:
         """How many rows n there are in ``[P, n, ...]``.
@@ -55,17 +71,15 @@ class Store:
         Raises:
             ConfigError: If a field is missing or not wanted, or has another shape.
         """
-        if len(rows) == len(self._shapes):  # most of the time they are as they were before
-            try:
-                for name, shape in self._shapes:
-                    if rows[name].shape != shape:
-                        break
-                else:
-                    return self._count
-            except KeyError:
-                pass
+        shapes = self._shapes
+        if len(rows) == len(shapes):  # most of the time they are as they were before
+            for name, value in rows.items():
+                if name not in shapes or value.shape != shapes[name]:
+                    break
+            else:
+                return self._count
         self._count = n = check_rows(rows, self.members, self.columns)
-        self._shapes = [(name, (self.members, n, *c.shape)) for name, c in self.columns.items()]
+        self._shapes = {name: (self.members, n, *c.shape) for name, c in self.columns.items()}
         return n
 
     def put_slice(self, rows: Mapping[str, Values], first: int, last: int, slot: int) -> None:
@@ -78,9 +92,9 @@ class Store:
                 self.data[name][:, slots] = torch.as_tensor(value)
             return
         into: Any = slots if self.members == 1 else (slice(None), slots)
+        targets, array = self._targets, None if self._bfloat16 else np.ndarray
         for name, value in rows.items():
-            plain = type(value) is np.ndarray and name not in self._bfloat16
-            self._targets[name][into] = value if plain else self._host(name, value)
+            targets[name][into] = value if type(value) is array else self._host(name, value)
 
     def put(self, rows: Mapping[str, Values], placed: Placed) -> None:
         """Writes each row into a slot of its own."""

@@ -11,7 +11,8 @@ from torch import Tensor
 from agents.errors import ConfigError
 from agents.replay_fields import LENGTHS, Field, Kind
 from agents.replay_priority import Priorities
-from agents.replay_rows import Buffer, Sample
+from agents.replay_rows import Buffer
+from agents.replay_store import Sample
 
 __all__ = ["TrajectoryBuffer", "TrajectorySample"]
 

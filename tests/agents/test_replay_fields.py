@@ -1,9 +1,12 @@
 """What a replay buffer takes: exact sizes, said and refused before anything is allocated."""
 
+import gc
+
 import pytest
 import torch
 
 import agents.replay_fields as replay_fields
+import agents.replay_rows as replay_rows
 from agents.errors import ConfigError
 from agents.replay import (
     Field,
@@ -75,6 +78,23 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated():
     ) as error:
         TransitionBuffer(1, 10**9, fields, generators(1))
     assert "uniform replay of 1 x 1,000,000,000 transitions" in str(error.value)
+
+
+def test_what_other_buffers_have_not_used_yet_counts(monkeypatch):
+    """The system calls memory free until it is written to."""
+    gc.collect()
+    others = sum(buffer.unused_bytes for buffer in replay_rows._LIVE)
+    monkeypatch.setattr(replay_fields, "available_bytes", lambda device: others + 10_000)
+    first = TransitionBuffer(1, 150, FIELDS, generators(1))
+    assert first.unused_bytes == first.nbytes == 6300
+    message = r"needs 6.3 kB and .* are free, of which .* are promised to other buffers: give"
+    with pytest.raises(ConfigError, match=message):
+        TransitionBuffer(1, 150, FIELDS, generators(1))
+    first.add({f.name: torch.zeros(1, 100, *f.shape) for f in FIELDS})
+    assert first.unused_bytes == 2100
+    second = TransitionBuffer(1, 150, FIELDS, generators(1))
+    del first, second
+    TransitionBuffer(1, 230, FIELDS, generators(1))
 
 
 def test_the_memory_is_said():

@@ -1,25 +1,32 @@
-"""Evolution with a learning inner loop: 50 genomes are initial weights, a lifetime is a number of A2C updates.
+"""Evolution with a learning inner loop: 50 genomes are initial weights, a life is 8 A2C updates on one task and a test episode.
 
-Two sides: `play` has all 50 individuals learn side by side (ours), `play_deap` evaluates one individual after another with a
-plain PyTorch loop, as a user of DEAP would. Selection and mutation are DEAP's in both.
+Two sides: `play` has all individuals live side by side (`agents.lifetimes`, which evolution itself uses), `play_deap` lets one
+after another live in a plain PyTorch loop, as a user of DEAP would. Optimiser, loss, task and test are the same; selection and
+mutation are DEAP's in both.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.peers.common import (
     BANDIT,
-    CLIP_NORM,
+    DISCOUNT,
+    ENTROPY_COEF,
     HIDDEN,
     INPUTS,
     LEARNING_RATE,
     TRIALS,
+    VALUE_COEF,
+    single_env,
 )
+
+if TYPE_CHECKING:
+    from agents.lifetimes import Lifetimes
 
 LIFETIME = 8
 SIGMA = 0.05
@@ -48,42 +55,50 @@ def next_generation(
     return parents + SIGMA * rng.standard_normal(parents.shape, dtype=np.float32)
 
 
-def play(members: int, num_envs: int) -> Iterator[int]:
-    """Evolves `members` genomes that learn side by side; see `benchmarks.peers`."""
-    import torch
-
+def lifetimes(num_envs: int) -> Lifetimes:
+    """Lives of the comparison: `LIFETIME` updates of `num_envs` episodes each, and a test episode."""
     import envs  # noqa: F401 (registers the ids)
-    from agents.a2c import A2CConfig
     from agents.environments import EnvironmentSpec
-    from agents.networks import NetworkConfig
-    from agents.training import Job
+    from agents.lifetimes import LifetimeConfig, Lifetimes
+
+    spec = EnvironmentSpec(BANDIT, inputs=INPUTS, split="all")
+    return Lifetimes(spec, LifetimeConfig(LIFETIME, num_envs, embedding_size=0), HIDDEN)
+
+
+def play(members: int, num_envs: int) -> Iterator[int]:
+    """Evolves `members` genomes that live side by side, a generation a turn; see `benchmarks.peers`."""
+    import torch
 
     random.seed(0)
     rng = np.random.default_rng(0)
-    spec = EnvironmentSpec(BANDIT, inputs=INPUTS, split="all")
-    network = NetworkConfig(hidden_size=HIDDEN)
-    lifetime = LIFETIME * num_envs * TRIALS
-    job = Job(spec, network, A2CConfig(), members, num_envs, total_steps=lifetime, seed=0)
-    learner = A2CConfig().learner(job, range(members))
-    newborn = {name: value.clone() for name, value in learner.optimiser.state().items()}
-    genomes = learner.model.parameters.numpy()
+    lives = lifetimes(num_envs)
+    genomes = lives.net.initial(members, torch.Generator().manual_seed(0)).numpy()
+    hyper = torch.tensor([LEARNING_RATE, DISCOUNT, VALUE_COEF, ENTROPY_COEF]).repeat(members, 1)
     while True:
-        learner.model.set_parameters(torch.from_numpy(genomes))
-        learner.optimiser.set_state(newborn)
-        learner.steps.zero_()
-        for _ in range(LIFETIME):
-            metrics = learner.update()
-            yield members * num_envs * TRIALS
-        genomes = next_generation(genomes, metrics["return"].tolist(), rng)
+        seed = int(rng.integers(2**62))  # everybody meets the same task
+        scores = lives.live(torch.from_numpy(genomes), hyper, [seed] * members).score
+        yield members * lives.steps
+        genomes = next_generation(genomes, scores.tolist(), rng)
+
+
+class _SameTask:
+    """An environment whose episodes are all of one task."""
+
+    def __init__(self, env: Any) -> None:
+        self.env, self.step = env, env.step
+        _, info = env.reset()
+        self.options = {"task": info["task"]}
+
+    def reset(self) -> Any:
+        """Starts an episode of the task."""
+        return self.env.reset(options=self.options)
 
 
 def play_deap(members: int, num_envs: int) -> Iterator[int]:
-    """Evolves `members` genomes one at a time, each with one environment, episode after episode; see `benchmarks.peers`."""
+    """Evolves `members` genomes that live one at a time, episode after episode; see `benchmarks.peers`."""
     import torch
-    from torch import nn
     from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-    from benchmarks.peers.common import single_env
     from benchmarks.peers.one_environment import episode_loss, make_agent
 
     random.seed(0)
@@ -93,20 +108,19 @@ def play_deap(members: int, num_envs: int) -> Iterator[int]:
     first = [parameters_to_vector(make_agent().parameters()) for _ in range(members)]
     genomes = torch.stack(first).detach().numpy()
     while True:
-        returns = []
+        task, scores = _SameTask(env), []
         for genome in genomes:
             agent = make_agent()
-            vector_to_parameters(torch.from_numpy(genome), agent.parameters())
-            optimiser = torch.optim.Adam(agent.parameters(), lr=LEARNING_RATE)
+            vector_to_parameters(torch.from_numpy(genome.copy()), agent.parameters())
+            optimiser = torch.optim.RMSprop(agent.parameters(), LEARNING_RATE, alpha=0.99, eps=1e-5)
             for _ in range(LIFETIME):
                 optimiser.zero_grad()
-                total = 0.0
                 for _ in range(num_envs):
-                    loss, reward = episode_loss(agent, env)
+                    loss, _ = episode_loss(agent, task)
                     (loss / num_envs).backward()
-                    total += reward / num_envs
-                nn.utils.clip_grad_norm_(agent.parameters(), CLIP_NORM)
                 optimiser.step()
                 yield num_envs * TRIALS
-            returns.append(total)
-        genomes = next_generation(genomes, returns, rng)
+            with torch.no_grad():
+                scores.append(episode_loss(agent, task)[1])
+            yield TRIALS
+        genomes = next_generation(genomes, scores, rng)

@@ -8,13 +8,14 @@ import pytest
 
 from benchmarks.measure import Side
 from benchmarks.peers.common import TRIALS
+from benchmarks.peers.evolution import LIFETIME, lifetimes
 
 SIDES = [
     (Side("ours", "prefrontal", 2, 3), 2 * 3 * TRIALS),
     (Side("CleanRL-style", "cleanrl_style", 1, 2), 2 * TRIALS),
     (Side("one environment", "one_environment", 1, 1), TRIALS),
     (Side("SB3 A2C", "sb3_a2c", 1, 2), 2 * TRIALS),
-    (Side("evolution", "evolution", 4, 2), 4 * 2 * TRIALS),
+    (Side("evolution", "evolution", 4, 2), 4 * (2 * LIFETIME + 1) * TRIALS),
     (Side("DEAP", "evolution", 3, 2, function="play_deap"), 2 * TRIALS),
 ]
 needs_contrib = pytest.mark.skipif(
@@ -58,7 +59,15 @@ def test_peers_without_a_population_say_so(module):
 
 
 def test_evolution_goes_on_to_the_next_generation():
-    from benchmarks.peers.evolution import LIFETIME
+    generator = Side("DEAP", "evolution", 2, 1, function="play_deap").play()
+    life = [TRIALS] * (LIFETIME + 1)
+    assert [next(generator) for _ in range(2 * LIFETIME + 3)] == [*life, *life, TRIALS]
 
-    generator = Side("evolution", "evolution", 3, 1).play()
-    assert sum(next(generator) for _ in range(LIFETIME + 1)) == (LIFETIME + 1) * 3 * TRIALS
+
+def test_both_sides_of_evolution_have_equal_networks():
+    """As many weights, and of a life as many steps."""
+    from benchmarks.peers.one_environment import make_agent
+
+    lives = lifetimes(16)
+    assert lives.net.size == sum(p.numel() for p in make_agent().parameters())
+    assert lives.steps == (16 * LIFETIME + 1) * TRIALS

@@ -294,7 +294,7 @@ def write_record(record: Record, folder: Path) -> list[Path]:
     """Writes ``record.npz`` (everything) and ``record.csv`` (tidy: one row a step, without hidden states)."""
     arrays = folder / "record.npz"
     np.savez_compressed(arrays, allow_pickle=False, **record)
-    members, episodes, steps = record["action"].shape
+    members, episodes, steps = record["action"].shape[:3]
     columns: dict[str, np.ndarray] = {}
     for name, value in record.items():
         if name in ("hidden", "observation"):

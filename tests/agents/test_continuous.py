@@ -12,7 +12,7 @@ from agents.errors import CheckpointError
 from agents.recurrence import Packing
 from agents.td3 import TD3Config
 from agents.td3_networks import TD3NetworkConfig
-from experiments.evaluation import Evaluation
+from experiments.evaluation import Evaluation, write_record
 from experiments.settings import Settings
 from tests.agents.reach import FIREFLY, QUICK, job
 
@@ -131,6 +131,16 @@ def test_record(population, tmp_path):
         assert record["rpe"][0, 0, t] == pytest.approx(expected, abs=1e-5)
     assert not record["rpe"][0, 0][mask == 0].any()
     np.testing.assert_allclose(record["value"][0, 0], values, atol=1e-6)
+
+
+def test_record_is_written_with_a_column_for_each_number(population, tmp_path):
+    settings = Settings(FIREFLY, SMALL, TD3Config())
+    evaluation = Evaluation({"default": population}, {"default": settings}, "train", 2, 0, tmp_path)
+    arrays, table = write_record(evaluation.record(hidden=True), tmp_path)
+    assert np.load(arrays)["action"].shape == (3, 2, 35, 2)
+    header, *rows = table.read_text().splitlines()
+    assert {"action.0", "action.1", "task.target.0"} <= set(header.split(","))
+    assert len(rows) == 3 * 2 * 35
 
 
 def test_record_on_given_tasks(population, tmp_path):

@@ -41,7 +41,7 @@ DECODED_GAINS = (1.0, 1.5, 2.0)
 ZONE = 65.0
 STEPS = 35
 LEARNED = 0.9  # rewarded fraction that training curves are timed to
-GRID = np.arange(500, 10_001, 500)
+GRID = np.arange(200, 10_001, 200)
 
 #: Published values (figure readings): fraction, rate and TD error at 1, rate and TD error at 1.5 and 2 together, radial error and
 #: area at 2, area with pulses, decoding error over gains.
@@ -224,7 +224,7 @@ _BASE = Settings(
     ),
     TD3NetworkConfig(),
     TD3Config(),
-    TrainingConfig(members=1, num_envs=20, total_steps=10_000 * STEPS),
+    TrainingConfig(members=1, num_envs=8, total_steps=10_000 * STEPS),
 )
 
 EXPERIMENT = Experiment(

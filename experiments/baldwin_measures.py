@@ -140,8 +140,17 @@ def tested_again(
     return retest(score, known, tasks), recorded
 
 
-def evolution_figures(evaluation: Evaluation, conditions: Iterable[str], top: float) -> list[Path]:
-    """Fitness before and after learning, and genes, over the environment steps of evolution."""
+def evolution_figures(
+    evaluation: Evaluation, conditions: Iterable[str], top: float, ending: str = ""
+) -> list[Path]:
+    """Fitness before and after learning, and genes, over the environment steps of evolution.
+
+    Args:
+        evaluation: Holds the curves.
+        conditions: Of about the same number of steps.
+        top: Largest fitness there can be.
+        ending: Of the names of the files.
+    """
     curves = {c: evaluation.curves[c] for c in conditions if evaluation.curves.get(c)}
     if not curves or not evaluation.figures:
         return []
@@ -175,11 +184,11 @@ def evolution_figures(evaluation: Evaluation, conditions: Iterable[str], top: fl
     millions, label = steps / 1e6, "environment steps (millions)"
     return [
         fitness_by_generation(
-            millions, fitness, evaluation.folder / "fitness.png", "mean fitness of the population",
-            {"best possible": top}, xlabel=label,
+            millions, fitness, evaluation.folder / f"fitness{ending}.png", "mean fitness of the population",
+            {"best possible": top}, (-0.1 * top, 1.05 * top), label,
         ),
         gene_curves(
-            millions, genes, evaluation.folder / "genes.png",
+            millions, genes, evaluation.folder / f"genes{ending}.png",
             [name for name in genes if name != "discount"], start, xlabel=label,
         ),
     ]  # fmt: skip

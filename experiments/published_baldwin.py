@@ -94,7 +94,7 @@ class PublishedEvolution(Evolution):
         shared = next(s for s in self.shared if id(people[0]) in s)
         ranked = sorted(people, key=lambda one: one.fitness, reverse=True)[: config.truncation]
         parents = [ranked[i] for i in torch.randint(len(ranked), (PARENTS,), generator=g)]
-        children = []
+        children: list[Individual] = []
         for _ in range(config.offspring):
             first, second = (parents[i] for i in torch.randint(PARENTS, (2,), generator=g))
             children.append(self._born(first, second, people + children, shared, g))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -227,19 +228,29 @@ class TrajectoryBuffer(Buffer):
         places = self._store.places(index)
         lengths = self._store.gather(LENGTHS, places).unsqueeze(2)
         mask = (step < lengths) & (step < last.unsqueeze(2))
-        data = {}
+        data, entries = {}, {}
         for name, field in self.fields.items():
             if field.every == 0:
                 data[name] = self._store.gather(name, places)
                 continue
-            every = torch.arange(field.slots(steps), device=self.device) * field.every
-            kept = mask[:, :, every]
-            entry = torch.where(kept, (start.unsqueeze(2) + every) // field.every, 0)
-            entries = places[:, :, None] * field.slots(self.longest)
-            entries = entries + (entry if self._store.arrays is None else entry.numpy())
-            data[name] = _where(kept, self._store.gather(name, entries, per_entry=True))
+            if field.every not in entries:
+                entries[field.every] = self._entries(field, places, start, mask)
+            kept, where = entries[field.every]
+            value = self._store.gather(name, where, per_entry=True)
+            data[name] = value if kept is None else _where(kept, value)
         learn = mask & (step >= first.unsqueeze(2))
         return TrajectorySample(data, index, weight, mask.sum(2), mask, start, learn)
+
+    def _entries(
+        self, field: Field, places: Any, start: Tensor, mask: Tensor
+    ) -> tuple[Tensor | None, Any]:
+        """Which entries of a slice there are (None if all), and where they are among the entries of all trajectories."""
+        every = torch.arange(field.slots(mask.shape[2]), device=self.device) * field.every
+        kept = mask[:, :, every]
+        entry = torch.where(kept, (start.unsqueeze(2) + every) // field.every, 0)
+        where = places[:, :, None] * field.slots(self.longest)
+        where = where + (entry if self._store.arrays is None else entry.numpy())
+        return None if bool(kept.all()) else kept, where
 
     def clear(self) -> None:
         """Forgets all trajectories; its random numbers go on as they were."""

@@ -71,6 +71,7 @@ class ContextBandit(PairChoice):
     """
 
     parameters = ("colour", "side")
+    lasting = ("colour",)
     reward_values = (0.0, 1.0)
     observation_low = (-1.0,) * 6
     observation_high = (1.0,) * 6

@@ -149,6 +149,7 @@ class Harlow(PairChoice):
     """
 
     parameters = ("objects", "side")
+    lasting = ("objects",)
     reward_values = (-1.0, 1.0)
 
     dimension: int = 8

@@ -10,7 +10,7 @@ from experiments.baldwin_two_armed_bandit import EXPERIMENT, SPEC
 def test_evolves_and_compares(tmp_path):
     out = tmp_path / "run"
     words = [
-        name,
+        "baldwin-context-bandit",
         "--members",
         "2",
         "--total-steps",

@@ -2,152 +2,39 @@
 
 Wang et al. (2018): the policy is trained by the advantage, the value head by the reward prediction error, through the
 whole episode; the recurrent state carries the fast learning. What lowers the variance of the learning signal is
-optional, each by its own switch: `gae_lambda`, `normalise_advantages`, `critic="privileged"` and `passes`.
+optional, each by its own switch: `gae_lambda`, `normalise_advantages`, `critic="privileged"` and `passes`; so is what keeps
+old skills when the environment changes in stages: `replay` (`agents.off_policy`) and `ewc_coef` (`agents.consolidation`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from agents import a2c_loss
+from agents.a2c_config import A2CConfig
+from agents.consolidation import Consolidation
 from agents.critic import AsymmetricCritic
-from agents.environments import make_envs, reward_row
+from agents.environments import reward_row
 from agents.errors import ConfigError, TrainingError
 from agents.networks import ActorCritic, NetworkConfig
+from agents.off_policy import METRICS, Replay
 from agents.optim import Optimiser, clip_by_norm
-from agents.returns import Estimate, gae, n_step
 from agents.rollout import Rollout, Trajectory
 from agents.seeding import generator, generator_states, set_generator_states
-
-if TYPE_CHECKING:
-    from agents.learner import Job
-    from agents.population import Population
+from agents.stages import Stages
 
 __all__ = ["A2C", "A2CConfig"]
-
-
-@dataclass(frozen=True)
-class A2CConfig:
-    """Hyper-parameters of the learning rule. "Annealed" means linear in environment steps over the whole run.
-
-    Attributes:
-        learning_rate: Step size at the start.
-        learning_rate_final: Step size at the end (annealed).
-        optimiser: `adam`, or `rmsprop` (Wang et al. 2018).
-        epsilon: Added to the root of the second moment of the gradient.
-        clip_norm: Largest gradient norm, per member.
-        discount: Discount γ per step at the start.
-        discount_final: Discount reached after `discount_anneal` of the run; none keeps it constant.
-        discount_anneal: Fraction of the run over which the discount is annealed.
-        gae_lambda: λ of generalised advantage estimation (Schulman et al. 2016); 1 is the Monte Carlo return.
-        n_step: Steps of an n-step return in place of λ; none uses λ.
-        value_coef: Weight of the squared value error (Wang et al. 2018: .05).
-        entropy_coef: Weight of the entropy bonus at the start, in units of reward per nat.
-        entropy_coef_final: Weight of the entropy bonus after `entropy_anneal` of the run (annealed).
-        entropy_anneal: Fraction of the run over which the entropy bonus is annealed.
-        normalise_advantages: Whether advantages have mean 0 and deviation 1 in each member's batch.
-        critic: Baseline of the policy gradient: the agent's `own` value head, or a `privileged` critic that sees the
-            task.
-        critic_units: Hidden units of the privileged critic.
-        critic_learning_rate: Step size of the privileged critic (annealed like `learning_rate`).
-        passes: Optimiser steps on each batch; above 1 the ratio of policies is clipped (Schulman et al. 2017).
-        clip_ratio: Largest change of that ratio.
-    """
-
-    kind: ClassVar[str] = "a2c"
-
-    learning_rate: float = 1e-2
-    learning_rate_final: float = 0.0
-    optimiser: Literal["adam", "rmsprop"] = "adam"
-    epsilon: float = 1e-5
-    clip_norm: float = 0.5
-    discount: float = 0.8
-    discount_final: float | None = None
-    discount_anneal: float = 0.5
-    gae_lambda: float = 1.0
-    n_step: int | None = None
-    value_coef: float = 0.25
-    entropy_coef: float = 0.05
-    entropy_coef_final: float = 0.0
-    entropy_anneal: float = 1.0
-    normalise_advantages: bool = False
-    critic: Literal["own", "privileged"] = "own"
-    critic_units: int = 64
-    critic_learning_rate: float = 3e-3
-    passes: int = 1
-    clip_ratio: float = 0.2
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        for name in ("discount", "discount_final", "gae_lambda"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{name} must be between 0 and 1, not {value}")
-        for name in (
-            "learning_rate",
-            "epsilon",
-            "clip_norm",
-            "discount_anneal",
-            "entropy_anneal",
-            "critic_units",
-            "critic_learning_rate",
-            "clip_ratio",
-        ):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("learning_rate_final", "value_coef", "entropy_coef", "entropy_coef_final"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
-        if self.passes < 1 or (self.n_step is not None and self.n_step < 1):
-            raise ValueError("passes and n_step must be at least 1")
-
-    @property
-    def final_discount(self) -> float:
-        """Discount γ at the end of training."""
-        return self.discount if self.discount_final is None else self.discount_final
-
-    def learner(self, job: Job, members: Sequence[int]) -> A2C:
-        """A learner for some members of a job."""
-        envs = make_envs(
-            job.environment,
-            members,
-            job.num_envs,
-            privileged=self.critic == "privileged",
-            device=job.device,
-        )
-        return A2C(
-            envs,
-            job.network,
-            self,
-            members,
-            job.num_envs,
-            job.total_steps,
-            job.seed,
-            job.device,
-        )
-
-    def population(self, job: Job, weights: Tensor) -> Population:
-        """The agents with these weights."""
-        from agents.population import Population  # which itself trains with A2C
-
-        return Population.of(job, weights)
-
-    def updates(self, job: Job) -> float:
-        """Updates of a whole run."""
-        envs = make_envs(job.environment, [0], 1)
-        envs.close()
-        return job.total_steps / (int(envs.steps) * job.num_envs)
 
 
 class A2C:
     """P members learning side by side.
 
     Args:
-        envs: Vector environment of ``len(members) * batch`` rows (see `agents.rollout.Rollout`).
+        envs: Vector environment of ``len(members) * batch`` rows (see `agents.rollout.Rollout`), or one for each stage.
         network: Shape of the actor-critic.
         config: Hyper-parameters.
         members: Identities of the members; (seed, identity) determines a member's learning curve, whoever is beside it.
@@ -168,8 +55,10 @@ class A2C:
         seed: int,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.envs, self.config, self.members = envs, config, list(members)
-        self.total_steps = total_steps
+        self.stages = Stages(envs if isinstance(envs, list | tuple) else [envs], total_steps)
+        self.stage = 0
+        self.envs = envs = self.stages.envs[0]
+        self.config, self.members, self.seed, self.batch = config, list(members), seed, batch
         row = None
         if network.actor_reward == "rpe":
             _check_rpe(network, config)
@@ -202,23 +91,56 @@ class A2C:
                 device=device,
             )
         self.generators = streams["actions"]
-        self.envs.reset(seed=seed)
-        self.rollout = Rollout(envs, self.model, batch, self.generators, privileged=sighted)
+        for each in self.stages.envs:
+            each.reset(seed=seed)
+        self.rollout = self._rollout()
+        self.replay: Replay | None = None
+        if config.replay != "none":
+            longest, equal = self.stages.longest, self.stages.equal
+            self.replay = Replay(config, self.model, self.members, batch, longest, equal, seed)
+        self.consolidation: Consolidation | None = None
+        if config.ewc_coef:
+            self.consolidation = Consolidation(config, self.model)
         self.steps = torch.zeros(len(self.members), dtype=torch.float64)
 
     def close(self) -> None:
         """Closes the environments."""
-        self.envs.close()
+        for envs in self.stages.envs:
+            envs.close()
+
+    def _rollout(self) -> Rollout:
+        sighted = self.critic is not None
+        return Rollout(self.envs, self.model, self.batch, self.generators, privileged=sighted)
+
+    def _enter_stage(self) -> None:
+        """Goes on to the next stage if it is time: its environments continue the streams of random numbers."""
+        while self.stage < self.stages.at(self.steps):
+            if self.replay is not None:
+                self.replay.end_stage()
+            if self.consolidation is not None:
+                self.consolidation.end_stage(self.rollout)
+            self._move(self.stage + 1)
+            if self.config.reset_optimiser:
+                like = self.model.parameters
+                self.optimiser = Optimiser(like, self.config.optimiser, self.config.epsilon)
+
+    def _move(self, stage: int) -> None:
+        """Makes a stage the present one."""
+        random = self.envs.random_state()
+        self.stage, self.envs = stage, self.stages.envs[stage]
+        self.envs.set_random_state(random)
+        self.rollout = self._rollout()
 
     def update(self) -> dict[str, Tensor]:
         """Plays one episode in every environment and learns from it; returns metrics, each ``[P]``."""
         config, model = self.config, self.model
-        progress = (self.steps / self.total_steps).clamp_(max=1.0).to(model.dtype)
+        self._enter_stage()
+        progress = self.stages.progress(self.steps, config.anneal).to(model.dtype)
         rate = (1 - progress) * config.learning_rate + progress * config.learning_rate_final
-        entropy_coef = _anneal(
+        entropy_coef = a2c_loss.anneal(
             config.entropy_coef, config.entropy_coef_final, progress / config.entropy_anneal
         ).to(model.device)
-        discount = _anneal(
+        discount = a2c_loss.anneal(
             config.discount,
             config.discount if config.discount_final is None else config.discount_final,
             progress / config.discount_anneal,
@@ -228,18 +150,23 @@ class A2C:
         trajectory = self.rollout.collect()
         with torch.no_grad():
             logits, values = model.heads(trajectory.tapes)
-            weight = _weights(trajectory)
+            weight = a2c_loss.weights(trajectory)
+            if self.replay is not None:
+                self.replay.add(trajectory, logits, values, self.stage)
 
             # ADVANTAGES
-            own = self._estimate(trajectory, values, discount)
+            own = a2c_loss.estimate(config, trajectory, values, discount)
             advantages, critic_loss = own.advantages, None
             if self.critic is not None:
                 advantages, critic_loss = self._fit_critic(trajectory, discount, weight, rate)
             if config.normalise_advantages:
-                advantages = _normalise(advantages, weight)
-            old = _log_prob(logits, trajectory.actions)
+                advantages = a2c_loss.normalise(advantages, weight)
+            old = a2c_loss.log_prob(logits, trajectory.actions)
 
         # UPDATE
+        due = [] if self.replay is None else self.replay.due(self.stage)
+        mixed = config.replay_steps == "mixed"
+        replayed: dict[str, Tensor] = {}
         for index in range(config.passes):
             if index:
                 model.unroll(trajectory.tapes)
@@ -247,33 +174,73 @@ class A2C:
             loss, parts = self._loss(
                 trajectory, parameters, advantages, own.targets, old, weight, entropy_coef
             )
-            (gradient,) = torch.autograd.grad(loss, parameters)
-            with torch.no_grad():
-                norm = clip_by_norm(gradient, config.clip_norm)
-                self._check(norm)
-                flat = parameters.detach()
-                self.optimiser.step(flat, gradient, rate.unsqueeze(1).to(model.device))
-                model.set_parameters(flat)
+            if mixed and due:
+                again, replayed = self._replay_loss(due[0], parameters, discount, entropy_coef)
+                loss = loss + again
+            norm, penalty = self._step(loss, parameters, rate)
             if index == 0:
                 metrics = parts | {"gradient_norm": norm}
+        for number in [] if mixed else due:
+            parameters = model.parameters.requires_grad_()
+            loss, replayed = self._replay_loss(number, parameters, discount, entropy_coef)
+            _, penalty = self._step(loss, parameters, rate)
 
-        self.steps += _count(trajectory)
+        self.steps += a2c_loss.count(trajectory)
         metrics |= {
-            "return": _by_member(trajectory.rewards).double().sum(1) / self.rollout.batch,
-            "rpe_deviation": _masked_deviation(own.targets - values[: trajectory.steps], weight),
+            "return": a2c_loss.by_member(trajectory.rewards).double().sum(1) / self.rollout.batch,
+            "rpe_deviation": a2c_loss.masked_deviation(
+                own.targets - values[: trajectory.steps], weight
+            ),
             "learning_rate": rate,
             "entropy_coef": entropy_coef,
             "discount": discount,
         }
         if critic_loss is not None:
             metrics["critic_loss"] = critic_loss
+        metrics |= self._more_metrics(replayed, penalty)
         return {name: value.detach().cpu().to(torch.float64) for name, value in metrics.items()}
+
+    def _more_metrics(self, replayed: dict[str, Tensor], penalty: Tensor) -> dict[str, Tensor]:
+        """Metrics of stages, replay and consolidation, where a run has them: the same names in every update."""
+        metrics: dict[str, Tensor] = {}
+        if len(self.stages) > 1:
+            metrics["stage"] = torch.full_like(penalty, self.stage)
+        if self.replay is not None:
+            metrics |= {name: torch.zeros_like(penalty) for name in METRICS} | replayed
+        if self.consolidation is not None:
+            metrics["ewc_penalty"] = penalty
+        return metrics
+
+    def _replay_loss(
+        self, number: int, parameters: Tensor, discount: Tensor, entropy_coef: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of episodes drawn from the buffer, summed over members, and its metrics."""
+        assert self.replay is not None
+        with torch.no_grad():
+            drawn = self.replay.draw(number)
+        loss, parts = self.replay.loss(drawn, parameters, discount, entropy_coef, self.stage)
+        return loss.sum(), parts
+
+    def _step(self, loss: Tensor, parameters: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """One optimiser step; returns the norm of the gradient and the elastic penalty, ``[P]`` each."""
+        (gradient,) = torch.autograd.grad(loss, parameters)
+        with torch.no_grad():
+            flat = parameters.detach()
+            penalty = torch.zeros_like(rate)
+            if self.consolidation is not None:
+                penalty = self.consolidation.add_gradient(flat, gradient)
+            norm = clip_by_norm(gradient, self.config.clip_norm)
+            self._check(norm)
+            self.optimiser.step(flat, gradient, rate.unsqueeze(1).to(self.model.device))
+            self.model.set_parameters(flat)
+        return norm, penalty
 
     def state(self) -> dict[str, Tensor]:
         """All that training needs to go on exactly: tensors whose leading dimension is the member."""
         state = {
             "weights": self.model.parameters,
             "steps": self.steps,
+            "stage": torch.full((len(self.members),), self.stage),
             "generator.actions": generator_states(self.generators),
         }
         state |= {f"optimiser.{name}": value for name, value in self.optimiser.state().items()}
@@ -282,6 +249,9 @@ class A2C:
             state["critic.weights"] = self.critic.parameters
             moments = self.critic.optimiser.state()
             state |= {f"critic.optimiser.{name}": value for name, value in moments.items()}
+        for name, part in (("replay", self.replay), ("consolidation", self.consolidation)):
+            if part is not None:
+                state |= {f"{name}.{key}": value for key, value in part.state().items()}
         return {name: value.detach().cpu().clone() for name, value in state.items()}
 
     def set_state(self, state: dict[str, Tensor]) -> None:
@@ -290,57 +260,16 @@ class A2C:
         self.steps = state["steps"].clone()
         set_generator_states(self.generators, state["generator.actions"])
         self.optimiser.set_state(_section(state, "optimiser."))
+        stage = int(state["stage"][0]) if "stage" in state else 0  # there were none in old states
+        if stage != self.stage:
+            self._move(stage)
         self.envs.set_random_state(_section(state, "envs."))
         if self.critic is not None:
             self.critic.parameters.copy_(state["critic.weights"])
             self.critic.optimiser.set_state(_section(state, "critic.optimiser."))
-
-    def _estimate(self, trajectory: Trajectory, values: Tensor, discount: Tensor) -> Estimate:
-        """Advantages and value targets ``[T, P, B]`` from values of the states (one more, if episodes can be cut)."""
-        steps, rewards = trajectory.steps, trajectory.rewards
-        discount_t: Tensor = discount.view(1, -1, 1)
-        if trajectory.mask is not None and trajectory.truncated is not None:
-            # 1 where the episode goes on after this step; a cut episode gets the value of where it was cut.
-            going_on = torch.cat([trajectory.mask[1:], torch.zeros_like(trajectory.mask[:1])])
-            last = trajectory.mask - going_on
-            rewards = rewards + last * trajectory.truncated * discount_t * values[1 : steps + 1]
-            discount_t = discount_t * going_on
-        values = values[:steps]
-        if self.config.n_step is not None:
-            targets = n_step(
-                rewards,
-                discount_t,
-                torch.cat([values[1:], torch.zeros_like(values[:1])]),
-                self.config.n_step,
-            )
-            return Estimate(targets - values, targets)
-        return gae(rewards, discount_t, values, self.config.gae_lambda)
-
-    def _fit_critic(
-        self, trajectory: Trajectory, discount: Tensor, weight: Tensor, rate: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Advantages over the privileged critic's values, then one step of that critic towards its targets."""
-        critic = self.critic
-        assert critic is not None
-        assert trajectory.privileged is not None
-        features = critic.features(
-            trajectory.tapes[0].hidden()[: trajectory.steps], trajectory.privileged
-        )
-        values, _ = critic.forward(features)  # [P, T * B]
-        shape = (trajectory.steps, -1)
-        baseline = values.unflatten(1, shape).transpose(0, 1)
-        estimate = self._estimate(trajectory, baseline, discount)
-        targets = estimate.targets.transpose(0, 1).flatten(1)
-        relative = rate.unsqueeze(1).to(features.device) / self.config.learning_rate
-        for _ in range(self.config.passes):
-            error = critic.fit(
-                features,
-                targets,
-                _by_member(weight) * targets.shape[1] if weight.dim() else 1.0,
-                relative * self.config.critic_learning_rate,
-                self.config.clip_norm,
-            )
-        return estimate.advantages, error
+        for name, part in (("replay", self.replay), ("consolidation", self.consolidation)):
+            if part is not None:
+                part.set_state(_section(state, f"{name}."))
 
     def _loss(
         self,
@@ -363,12 +292,37 @@ class A2C:
             ratio = (chosen - old).exp()
             low, high = 1 - config.clip_ratio, 1 + config.clip_ratio
             gain = torch.minimum(ratio * advantages, ratio.clamp(low, high) * advantages)
-        entropy = _mean(-(log_probs.exp() * log_probs).sum(2), weight)
-        value_loss = _mean((values[: trajectory.steps] - targets).square(), weight)
-        policy_loss = -_mean(gain, weight)
-        loss = policy_loss + config.value_coef * value_loss - entropy_coef * entropy
-        parts = {"entropy": entropy, "value_loss": value_loss, "policy_loss": policy_loss}
+        error = (values[: trajectory.steps] - targets).square()
+        loss, parts = a2c_loss.actor_critic_loss(
+            config, gain, log_probs, error, weight, entropy_coef
+        )
         return loss.sum(), parts
+
+    def _fit_critic(
+        self, trajectory: Trajectory, discount: Tensor, weight: Tensor, rate: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Advantages over the privileged critic's values, then one step of that critic towards its targets."""
+        critic = self.critic
+        assert critic is not None
+        assert trajectory.privileged is not None
+        features = critic.features(
+            trajectory.tapes[0].hidden()[: trajectory.steps], trajectory.privileged
+        )
+        values, _ = critic.forward(features)  # [P, T * B]
+        shape = (trajectory.steps, -1)
+        baseline = values.unflatten(1, shape).transpose(0, 1)
+        estimate = a2c_loss.estimate(self.config, trajectory, baseline, discount)
+        targets = estimate.targets.transpose(0, 1).flatten(1)
+        relative = rate.unsqueeze(1).to(features.device) / self.config.learning_rate
+        for _ in range(self.config.passes):
+            error = critic.fit(
+                features,
+                targets,
+                a2c_loss.by_member(weight) * targets.shape[1] if weight.dim() else 1.0,
+                relative * self.config.critic_learning_rate,
+                self.config.clip_norm,
+            )
+        return estimate.advantages, error
 
     def _check(self, norm: Tensor) -> None:
         bad = [self.members[i] for i in torch.nonzero(~torch.isfinite(norm)).flatten().tolist()]
@@ -388,53 +342,6 @@ def _check_rpe(network: NetworkConfig, config: A2CConfig) -> None:
         raise ConfigError(
             f'actor_reward "rpe" needs a constant discount equal to rpe_discount, {network.rpe_discount}'
         )
-
-
-def _anneal(start: float, end: float, progress: Tensor) -> Tensor:
-    return start + (end - start) * progress.clamp(0.0, 1.0)
-
-
-def _log_prob(logits: Tensor, actions: Tensor) -> Tensor:
-    log_probs = logits[: actions.shape[0]].log_softmax(2)
-    return log_probs.gather(2, actions.unsqueeze(2)).squeeze(2)
-
-
-def _weights(trajectory: Trajectory) -> Tensor:
-    """Weights ``[T, P, B]`` of sum 1 per member over the steps that count; the number 1 if all do."""
-    if trajectory.mask is None:
-        return torch.ones((), dtype=trajectory.rewards.dtype, device=trajectory.rewards.device)
-    return trajectory.mask / trajectory.mask.sum((0, 2), keepdim=True)
-
-
-def _mean(x: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean over steps and episodes: ``[T, P, B]`` to ``[P]``."""
-    if not weight.dim():
-        return _by_member(x).mean(1)
-    # In double precision, because how many steps there are depends on the longest episode of all members.
-    return _by_member(x * weight).double().sum(1).to(x.dtype)
-
-
-def _by_member(x: Tensor) -> Tensor:
-    """``[T, P, B]`` as ``[P, T * B]``: sums over two axes at once, or over gaps, are rounded differently for every P."""
-    return x.transpose(0, 1).contiguous().flatten(1)
-
-
-def _masked_deviation(x: Tensor, weight: Tensor) -> Tensor:
-    mean = _mean(x, weight).view(1, -1, 1)
-    return _mean((x - mean).square(), weight).sqrt()
-
-
-def _normalise(x: Tensor, weight: Tensor) -> Tensor:
-    mean = _mean(x, weight).view(1, -1, 1)
-    return (x - mean) / (_masked_deviation(x, weight).view(1, -1, 1) + 1e-8)
-
-
-def _count(trajectory: Trajectory) -> Tensor:
-    """Environment steps of each member, ``[P]``."""
-    if trajectory.mask is None:
-        steps, members, batch = trajectory.actions.shape
-        return torch.full((members,), float(steps * batch), dtype=torch.float64)
-    return trajectory.mask.sum((0, 2)).to("cpu", torch.float64)
 
 
 def _section(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -140,6 +140,14 @@ def make_envs(
     return envs
 
 
+def make_stages(
+    spec: EnvironmentSpec, members: Sequence[int], batch: int, **options: Any
+) -> list[Any]:
+    """The environments of every stage in order, a single one if there are no stages; see `make_envs`."""
+    count = max(1, len(spec.stages))
+    return [make_envs(spec.stage(index), members, batch, **options) for index in range(count)]
+
+
 def reward_row(inputs: Sequence[str], input_size: int, num_actions: int) -> int:
     """Which number of an observation is the previous reward, where agents are to be given something in its place.
 

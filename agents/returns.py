@@ -182,17 +182,22 @@ def vtrace(
     *,
     rho_bar: float = 1.0,
     c_bar: float = 1.0,
+    lambda_: float = 1.0,
+    n: int | None = None,
 ) -> Estimate:
     """Off-policy corrected value targets and advantages.
 
-    For t = T, ..., 1, from target_T = v_T = `bootstrap_value`:
+    For t = T, ..., 1, from x_{T} = 0 and v_T = `bootstrap_value`:
 
         delta_t = min(rho_bar, rho_{t-1}) (r_t + d_t v_t - v_{t-1})
-        target_{t-1} = v_{t-1} + delta_t + d_t min(c_bar, rho_{t-1}) (target_t - v_t)
-        A_{t-1} = min(rho_bar, rho_{t-1}) (r_t + d_t target_t - v_{t-1})
+        x_{t-1} = delta_t + d_t lambda min(c_bar, rho_{t-1}) x_t
+        target_{t-1} = v_{t-1} + x_{t-1}
+        A_{t-1} = min(rho_bar, rho_{t-1}) (r_t + d_t (v_t + lambda x_t) - v_{t-1})
 
-    With every ratio 1 (on policy) and c_bar >= 1 the targets are the n-step returns to the end.
-    Source: Espeholt et al. (2018), equation 1, Remark 1 and section 4.2.
+    With every ratio 1 (on policy) and c_bar >= 1 this is `gae`: for lambda = 1 the targets are the
+    n-step returns to the end. With n, the sum in x_{t-1} stops after n terms, the x_t in A_{t-1}
+    after n - 1, and on policy the targets are those of `n_step`.
+    Source: Espeholt et al. (2018), equation 1, Remarks 1 and 2 and section 4.2.
 
     Args:
         r_t: Rewards, t in [1, T], shape `[T, ...]`.
@@ -202,12 +207,14 @@ def vtrace(
         bootstrap_value: Value of s_T, a number or shape `[...]`.
         rho_bar: Cap of the ratio in delta_t; decides which policy's value is the fixed point.
         c_bar: Cap of the ratio in the trace; decides how far a correction reaches back.
+        lambda_: Factor of the trace in [0, 1].
+        n: Number of temporal differences in a target, at least 1; none takes all to the end.
 
     Returns:
         Advantages and targets, t in [1, T], each `[T, ...]`.
 
     Raises:
-        ValueError: If c_bar exceeds rho_bar, or shapes do not agree.
+        ValueError: If c_bar exceeds rho_bar, n is below 1, or shapes do not agree.
     """
     if c_bar > rho_bar:
         raise ValueError(f"c_bar must not exceed rho_bar, got c_bar={c_bar}, rho_bar={rho_bar}")
@@ -216,11 +223,30 @@ def vtrace(
     rho = rho_tm1.clamp(max=rho_bar)
     v_t = next_values(v_tm1, bootstrap_value)
     delta_t = rho * rpe(r_t, discount_t, v_tm1, v_t)
-    decay_t = discount_t * rho_tm1.clamp(max=c_bar)
-    corrections = _accumulate(delta_t, decay_t, torch.zeros_like(r_t[0]))  # target - v, at t - 1
-    targets = v_tm1 + corrections
-    advantages = rho * rpe(r_t, discount_t, v_tm1, next_values(targets, bootstrap_value))
-    return Estimate(advantages, targets)
+    decay_t = discount_t * rho_tm1.clamp(max=c_bar) * lambda_
+    last = torch.zeros_like(r_t[0])
+    if n is None or n >= r_t.shape[0]:
+        corrections = _accumulate(delta_t, decay_t, last)  # target - v, at t - 1
+        reaching = corrections
+    else:
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
+        corrections = _accumulate_next(delta_t, decay_t, n)
+        reaching = _accumulate_next(delta_t, decay_t, n - 1)
+    following = v_t + lambda_ * next_values(reaching)
+    advantages = rho * rpe(r_t, discount_t, v_tm1, following)
+    return Estimate(advantages, v_tm1 + corrections)
+
+
+def _accumulate_next(x_t: Tensor, decay_t: Tensor, n: int) -> Tensor:
+    """x_t + decay_t (x_{t+1} + ... (x_{t+n-1})) for every t, what is past the end being 0; shape `[T, ...]`."""
+    steps = x_t.shape[0]
+    padding = x_t.new_zeros(n, *x_t.shape[1:])
+    xs, decays = torch.cat([x_t, padding]), torch.cat([decay_t.expand_as(x_t), padding])
+    total = torch.zeros_like(x_t)
+    for i in reversed(range(n)):
+        total = torch.addcmul(xs[i : i + steps], decays[i : i + steps], total)
+    return total
 
 
 def _accumulate(x_t: Tensor, decay_t: Tensor, last: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 A member is one independent evolutionary run. An update is one generation of every run: parents are selected, children are
 made by crossover and mutation, children and the best survivors live on tasks common to all of their generation, and the
-population is renewed. Survivors that are measured again keep the mean of all their measurements, and fitness is that mean
-less its standard error, so that nobody stays for a lucky score. DEAP provides fitness, toolbox, hall of fame and logbook;
+population is renewed. Survivors that are measured again keep the mean of all their measurements, so that nobody stays for a
+lucky score, and the champion is who is best by that mean less two standard errors. DEAP provides fitness, toolbox, hall of fame and logbook;
 operators are `agents.genome`'s, because DEAP's own draw from Python's global generator and take slices of arrays for copies.
 
 What is inherited decides what evolves: newborn weights and hyper-parameters, learned ones thrown away (`baldwin`: Baldwin
@@ -52,6 +52,8 @@ class EvolutionConfig:
         tournament: Individuals in a tournament.
         truncation: Best individuals that may be parents.
         caution: Standard errors that fitness is less than the mean of the measurements.
+        champion_caution: The same for who is the champion, with the standard error that everyone's spread tells: the few
+            scores of a newborn may all be perfect by luck.
         weight_scale: Initial standard deviation of mutations of weights.
         hyper_scale: Initial standard deviation of mutations of hyper-parameters, on their own scale.
         adaptation: Standard deviation of the logarithm by which both scales mutate; 0 keeps them.
@@ -81,7 +83,8 @@ class EvolutionConfig:
     selection: Literal["tournament", "truncation"] = "tournament"
     tournament: int = 3
     truncation: int = 20
-    caution: float = 1.0
+    caution: float = 0.0
+    champion_caution: float = 2.0
     weight_scale: float = 0.05
     hyper_scale: float = 0.2
     adaptation: float = 0.2
@@ -110,7 +113,7 @@ class EvolutionConfig:
             )
         if max(self.tournament, self.truncation) > self.individuals:
             raise ValueError(f"tournament and truncation must be at most {self.individuals}")
-        for name in ("caution", "weight_scale", "hyper_scale", "adaptation"):
+        for name in ("caution", "champion_caution", "weight_scale", "hyper_scale", "adaptation"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         for name in HYPER:
@@ -200,11 +203,15 @@ class Individual:
         self.squares += float(np.square(scores).sum())
         self.judge(tasks, caution)
 
+    @property
+    def spread(self) -> float:
+        """Variance of its scores from task to task."""
+        return max(self.squares - self.sum**2 / max(self.count, 1), 0.0) / max(self.count - 1, 1)
+
     def judge(self, tasks: int, caution: float) -> None:
         """Sets the fitness from what is known."""
         if self.count:
-            spread = max(self.squares - self.sum**2 / self.count, 0.0) / max(self.count - 1, 1)
-            error = (spread / self.count) ** 0.5
+            error = (self.spread / self.count) ** 0.5
             self.fitness.values = (tasks * (self.sum / self.count - caution * error),)
 
     def mean(self, tasks: int) -> float:
@@ -286,7 +293,7 @@ class Evolution:
             (i.count, i.sum, i.squares, float("nan") if i.parents is None else i.parents)
             for i in individuals
         ]
-        champions = [max(run, key=lambda i: i.fitness).genome for run in self.populations]
+        champions = [champion(run, self.config).genome for run in self.populations]
         weights = torch.stack([c.weights for c in champions])
         return {
             "weights": self.lifetimes.net.exported(weights),
@@ -388,7 +395,7 @@ class Evolution:
         genes = torch.stack([i.genome.hyper for i in people]).double()
         weights = torch.stack([i.genome.weights for i in people]).double()
         scales = torch.stack([i.genome.scales for i in people]).double().log().mean(0).exp()
-        best = max(people, key=lambda i: i.fitness)
+        best = champion(people, self.config)
         row = {
             "return": float(np.mean([i.mean(tasks) for i in people])),
             "best": best.mean(tasks),
@@ -404,6 +411,19 @@ class Evolution:
             row[f"{name}_gene"] = float(genes[:, column].mean())
             row[f"{name}_champion"] = float(best.genome.hyper[column])
         return row
+
+
+def champion(people: Sequence[Individual], config: EvolutionConfig) -> Individual:
+    """The best of a population by the mean of its measurements, less what luck may have added to it."""
+    variance = sum(one.spread for one in people) / len(people)
+
+    def cautious(one: Individual) -> float:
+        return (
+            one.sum / max(one.count, 1)
+            - config.champion_caution * (variance / max(one.count, 1)) ** 0.5
+        )
+
+    return max(people, key=cautious)
 
 
 def _slope(pairs: list[tuple[float, float]]) -> float:

@@ -40,6 +40,7 @@ from analysis.figures_evolution import plasticity_curves
 from analysis.findings import Finding
 from analysis.statistics import interval, probability_of_improvement
 from experiments.baldwin_measures import (
+    FRESH,
     evolution_figures,
     frozen,
     generation_zero,
@@ -150,8 +151,11 @@ def _evolved(
     lifetimes = champions.lifetimes()
     learns = algorithm.inheritance != "darwin"
     hyper = champions.hyper if learns else frozen(champions.hyper)
-    score, right = live(lifetimes, champions.genomes, hyper, evaluation.seed)
-    born, off = live(lifetimes, champions.genomes, frozen(hyper), evaluation.seed)
+    weights = champions.genomes
+    if algorithm.inheritance == "hyper-parameters":  # weights are random at every birth
+        weights = strangers(lifetimes, evaluation.seed, len(champions), FRESH)
+    score, right = live(lifetimes, weights, hyper, evaluation.seed)
+    born, off = live(lifetimes, weights, frozen(hyper), evaluation.seed)
     again, recorded = tested_again(evaluation, condition, score)
     scores[condition] = again.scores
     bar = {"baldwin": BAR, "vectors": BAR}.get(condition)
@@ -227,7 +231,7 @@ def _controls(evaluation: Evaluation, condition: str) -> list[Finding]:
     lifetimes: Lifetimes = champions.lifetimes()
     members = len(champions)
     start = starting_hyper(evaluation.settings[condition].algorithm, members)
-    random = strangers(lifetimes, evaluation.seed, members, 300)
+    random = strangers(lifetimes, evaluation.seed, members, FRESH)
     alone, _ = live(lifetimes, random, champions.hyper, evaluation.seed)
     weights, _ = live(lifetimes, champions.genomes, start, evaluation.seed)
     return [

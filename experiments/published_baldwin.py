@@ -42,7 +42,7 @@ class PublishedConfig(EvolutionConfig):
     remeasured: int = 0
     selection: Any = "truncation"
     truncation: int = 20
-    caution: float = 0.0
+    champion_caution: float = 0.0
     weight_scale: float = WEIGHT_NOISE
     adaptation: float = 0.0
 

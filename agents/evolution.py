@@ -3,8 +3,9 @@
 A member is one independent evolutionary run. An update is one generation of every run: parents are selected, children are
 made by crossover and mutation, children and the best survivors live on tasks common to all of their generation, and the
 population is renewed. Survivors that are measured again keep the mean of all their measurements, so that nobody stays for a
-lucky score, and the champion is who is best by that mean less two standard errors. DEAP provides fitness, toolbox, hall of fame and logbook;
-operators are `agents.genome`'s, because DEAP's own draw from Python's global generator and take slices of arrays for copies.
+lucky score, and the champion is who is best by that mean less two standard errors. DEAP provides fitness, toolbox, hall of
+fame and logbook; operators are `agents.genome`'s, because DEAP's own draw from Python's global generator and take slices of
+arrays for copies.
 
 What is inherited decides what evolves: newborn weights and hyper-parameters, learned ones thrown away (`baldwin`: Baldwin
 1896; Hinton & Nowlan 1987; Fernando et al. 2018); the learned weights (`lamarck`, the mean over the tasks of a generation);

@@ -8,7 +8,7 @@ import torch
 
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig, Population
 from agents.environments import make_envs
-from agents.evolution import EvolutionConfig
+from agents.evolution import EvolutionConfig, Individual, champion
 from agents.lifetimes import LifetimeConfig, Lifetimes
 from agents.rollout import Rollout
 from agents.seeding import generator
@@ -122,6 +122,21 @@ def test_published_resumes_exactly():
     # Numbers of storage differ; who shares with whom does not.
     for a, b in zip(whole.state()["owners"], second.state()["owners"], strict=True):
         assert torch.equal(a[:, None] == a, b[:, None] == b)
+
+
+def test_the_champion_is_not_the_luckiest():
+    """Ten perfect scores have no spread of their own; everyone's says that the mean of forty is worth more."""
+
+    def individual(scores):
+        return Individual(None, (len(scores), sum(scores), sum(x * x for x in scores)))
+
+    lucky, proven = individual([20.0] * 10), individual([20.0] * 37 + [16.0] * 3)
+    ordinary = [individual([20.0, 12.0] * 5) for _ in range(8)]
+    people = [*ordinary, lucky, proven]
+    assert champion(people, EvolutionConfig()) is proven
+    assert champion(people, EvolutionConfig(champion_caution=0.0)) is lucky
+    assert lucky.spread == 0
+    assert ordinary[0].spread == pytest.approx(160 / 9)
 
 
 def test_fresh_tasks_are_common_to_conditions_and_differ_between_members():

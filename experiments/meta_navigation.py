@@ -8,14 +8,18 @@ gain by comparing what is commanded with what is seen over several targets: erro
 Conditions: `five-targets`, whose recurrent state runs on through the episode; and the memoryless control `one-target`,
 trained on as many targets of the same gains, each an episode of its own, so that nothing can be carried over. The agents of the
 first condition are also tested with their memory wiped before each target. Findings are about gains never trained, on the same
-targets for all. The simulated learner (`experiments.navigation_measures`) estimates the gain by least squares; the forgetful one
-begins anew at every target.
+targets for all. The simulated learner (`experiments.navigation_measures`) estimates the gain by least squares: its radial error
+falls from 77 cm at the first target to 43 at the fifth; that of the forgetful one, which begins anew at every target, does not.
+
+No trained population is shipped: that agents learn this with the settings below is not shown yet. What was tried: trained
+without the noise and tested with it, errors of recurrent TD3 stay at 100 cm at every target after 2,700 episodes (they learn
+to add up what they see, which fails at dusk), so there is no phase without noise here; A2C with a discrete joystick and a
+critic that sees the task was at .1 rewarded after 1.8 million steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,32 +115,27 @@ def gain_findings(evaluation: Evaluation, tasks: Mapping[str, np.ndarray]) -> li
     return findings
 
 
-_BASE = Settings(
-    EnvironmentSpec(
-        "envs:prefrontal/FireflyNavigation-v0",
-        inputs=("action",),
-        kwargs={"reward": "shaped", "targets": TARGETS, **TASK},
-        stages=({"observation_noise": 0.0}, {}),
-    ),
-    TD3NetworkConfig(scale=0.5),
-    TD3Config(first_phase_reward=0.6, learning_starts=200, validation_every=250),
-    TrainingConfig(members=1, num_envs=10, total_steps=4_000 * TARGETS * STEPS),
-)
+def _settings(targets: int, rounds: int, **algorithm: Any) -> Settings:
+    """Settings for episodes of so many targets, `rounds` of them side by side; the same number of targets in all."""
+    return Settings(
+        EnvironmentSpec(
+            "envs:prefrontal/FireflyNavigation-v0",
+            inputs=("action",),
+            kwargs={"reward": "shaped", "targets": targets, **TASK},
+        ),
+        TD3NetworkConfig(scale=0.5),
+        TD3Config(first_phase_reward=0.12, **algorithm),
+        TrainingConfig(members=1, num_envs=rounds, total_steps=6_000 * TARGETS * STEPS),
+    )
+
 
 EXPERIMENT = Experiment(
     name="meta-navigation",
     summary="navigators that find out the gain of their joystick within the episode",
     reference="ours; the task of Zhang, Pitkow & Angelaki 2024, Science Advances 10:eadk1256",
     conditions={
-        "five-targets": _BASE,
-        "one-target": replace(
-            _BASE,
-            environment=replace(
-                _BASE.environment, kwargs={"reward": "shaped", "targets": 1, **TASK}
-            ),
-            algorithm=TD3Config(),
-            training=replace(_BASE.training, num_envs=20),
-        ),
+        "five-targets": _settings(TARGETS, 20, learning_starts=200, validation_trials=100),
+        "one-target": _settings(1, 20),
     },
     measure=measure,
     shipped=("--members", "4"),

@@ -197,7 +197,7 @@ def test_generation_zero_is_the_courses():
 def test_rivals_have_equal_numbers_of_steps():
     conditions = EXPERIMENT.conditions
     steps = {name: one.training.total_steps for name, one in conditions.items()}
-    assert steps.pop("baldwin") == STEPS
+    assert steps.pop("baldwin") == steps.pop("published") == STEPS
     assert set(steps.values()) == {STEPS // 4}
     kinds = {
         one.algorithm.inheritance

@@ -47,6 +47,8 @@ tensorboard: install
 
 bench: install
 	$(BIN)/python -m benchmarks.throughput $(ARGS)
+	$(BIN)/python -m benchmarks.replay
+	$(BIN)/python -m benchmarks.td3
 
 reproduce: install
 	$(BIN)/python reproduce.py $(EXPERIMENT) $(ARGS)

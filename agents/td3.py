@@ -43,12 +43,12 @@ class TD3Config:
         stop_threshold: Actions with all components below it are of a kind of their own ("stop"), which neither
             smoothing nor exploration leaves; 0 if there is no such thing.
         imitation: Weight β in phases I and II of the squared distance between the actor's actions and those remembered,
-            relative to the mean size of the critic's values (TD3 with behaviour cloning, Fujimoto & Gu 2021). In phase III it
-            falls to 0.
+            relative to the mean size of the critic's values (TD3 with behaviour cloning, Fujimoto & Gu 2021). In phase III
+            times the fraction not rewarded in the last validation: help that comes back when it is needed.
         return_floor: Trajectories are drawn from memory in proportion to their return plus this: what was paid is learned from
-            and repeated (Oh et al. 2018), and stops that pay are not forgotten among the many actions that do not stop.
-            From the first value it rises to the second in phase III, where all are drawn nearly alike.
-        final_anneal: Trials of phase III after which β is 0 and the floor at its second value: plain TD3.
+            and repeated (Oh et al. 2018), and stops that pay are not forgotten among the many actions that do not stop. In
+            phase III it rises from the first value towards the second with the fraction rewarded in the last validation.
+        final_anneal: Trials of phase III over which both change steadily instead, until no help is left; none for the above.
         memory: Trajectories that are remembered, the newest ones.
         learning_starts: Trajectories to be remembered before learning starts.
         mirror: Whether half of the trajectories are learned from as their mirror image, where the environment has one.
@@ -81,8 +81,8 @@ class TD3Config:
     saturation: float = 0.05
     stop_threshold: float = 0.1
     imitation: tuple[float, float] = (2.0, 1.0)
-    return_floor: tuple[float, float] = (0.02, 10.0)
-    final_anneal: int = 3000
+    return_floor: tuple[float, float] = (0.02, 3.0)
+    final_anneal: int | None = None
     memory: int = 10_000
     learning_starts: int = 400
     mirror: bool = True
@@ -101,7 +101,7 @@ class TD3Config:
         """Checks the ranges."""
         for name in (
             "learning_rate", "learning_rate_final", "epsilon", "batch", "updates_per_trial", "actor_delay", "memory",
-            "learning_starts", "final_anneal", "babble_steps", "first_phase_every", "validation_every", "validation_trials",
+            "learning_starts", "babble_steps", "first_phase_every", "validation_every", "validation_trials",
         ):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
@@ -130,6 +130,8 @@ class TD3Config:
             raise ValueError(
                 "exploration, imitation and return_floor must not be negative, and validation_gains positive"
             )
+        if self.final_anneal is not None and self.final_anneal < 1:
+            raise ValueError(f"final_anneal must be at least 1, not {self.final_anneal}")
         if self.memory < self.learning_starts:
             raise ValueError(f"memory must be at least learning_starts, {self.learning_starts}")
 

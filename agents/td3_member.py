@@ -220,9 +220,11 @@ class Member:
             self.phase, self.mastered = 3, self.trials
 
     def _annealed(self) -> float:
-        """How far phase III has gone, 0 ... 1: from learning with help to learning without."""
+        """How far from learning with help to learning without, 0 ... 1: none before phase III."""
         if self.phase < 3:
             return 0.0
+        if self.config.final_anneal is None:
+            return self.metrics["validation"]
         return min(1.0, (self.trials - self.mastered) / self.config.final_anneal)
 
     # --- to go on later ---

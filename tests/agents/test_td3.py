@@ -183,6 +183,34 @@ def test_phases_follow_validation(monkeypatch):
     assert [row[0] for row in seen[6:]] == [2, 3, 3, 3, 3, 3]
 
 
+def test_help_is_withdrawn_in_phase_three():
+    member = Member(job(), QUICK, 0)
+    member.metrics["validation"] = 0.7
+    assert member._annealed() == 0.0
+    member.phase = 3
+    assert member._annealed() == 0.7
+    steady = Member(job(), replace(QUICK, final_anneal=200), 0)
+    steady.phase, steady.mastered, steady.trials = 3, 1000, 1150
+    assert steady._annealed() == 0.75
+    steady.trials = 9000
+    assert steady._annealed() == 1.0
+
+
+def test_priorities_are_returns_and_a_floor(monkeypatch):
+    member = Member(job(), replace(QUICK, return_floor=(0.5, 2.5)), 0)
+    added = []
+    monkeypatch.setattr(
+        member.memory,
+        "add",
+        lambda data, lengths, priority: added.append((data["reward"], priority)),
+    )
+    for withdrawn, floor in ((0.0, 0.5), (0.25, 1.0), (1.0, 2.5)):
+        monkeypatch.setattr(Member, "_annealed", lambda self, value=withdrawn: value)
+        member._play()
+        reward, priority = added.pop()
+        torch.testing.assert_close(priority[0], reward[0].sum(1) + floor)
+
+
 def test_the_first_phase_is_played_without_observation_noise():
     member = Member(job(environment=FIREFLY), replace(QUICK, stop_threshold=0.1), 0)
     assert [envs.task.observation_noise for envs in member.envs] == [0.0, 0.1]

@@ -16,7 +16,7 @@ from agents.a2c import A2C, A2CConfig
 from agents.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from agents.config import from_plain, to_plain
 from agents.cores import Tape
-from agents.environments import EnvironmentSpec, make_envs, reward_row
+from agents.environments import EnvironmentSpec, make_envs, make_stages, reward_row
 from agents.errors import CheckpointError, did_you_mean
 from agents.learner import Job, Trained
 from agents.networks import ActorCritic, NetworkConfig
@@ -158,7 +158,7 @@ class Population:
         if total_steps < 1:
             raise ValueError(f"total_steps must be at least 1, not {total_steps}")
         config = config or A2CConfig()
-        envs = make_envs(
+        envs = make_stages(
             self.environment, self.members, num_envs, privileged=config.critic == "privileged"
         )
         learner = A2C(envs, self.network, config, self.members, num_envs, total_steps, self.seed)
@@ -166,7 +166,7 @@ class Population:
         rows: list[dict[str, Tensor]] = []
         while bool((learner.steps < total_steps).any()):
             rows.append(learner.update())
-        envs.close()
+        learner.close()
         self.model.set_parameters(learner.model.parameters)
         return {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
 

@@ -11,6 +11,7 @@ from agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from agents.evolution import EvolutionConfig
 from agents.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
 from agents.learner import Job
+from agents.q_config import QConfig
 from agents.td3 import TD3Config
 from agents.td3_networks import TD3NetworkConfig
 from analysis.findings import Finding
@@ -31,6 +32,7 @@ else:
         | EvolutionConfig
         | HintonNowlanConfig
         | TD3Config
+        | QConfig
         | CourseReplayConfig
         | PublishedConfig
     )

@@ -134,6 +134,12 @@ class Replay:
             "policy": logits[:steps].log_softmax(2).permute(1, 3, 0, 2),
             "value": values[:steps].permute(1, 2, 0),
         }
+        if trajectory.mask is not None:  # nothing of what another member's longer episode adds
+            running = trajectory.mask.permute(1, 2, 0).bool()
+            for name in ("action", "policy", "value"):
+                data[name] = data[name] * running.view(
+                    *running.shape, *[1] * (data[name].dim() - 3)
+                )
         data = {name: _lengthened(value, steps + extra) for name, value in data.items()}
         data["stage"] = torch.full((members, batch), stage, dtype=torch.int16, device=device)
         data["truncated"] = none if trajectory.truncated is None else trajectory.truncated

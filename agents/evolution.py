@@ -38,6 +38,8 @@ __all__ = ["Evolution", "EvolutionConfig", "lifetimes_of"]
 
 Range = tuple[float, float]
 
+_PART = 16  # individuals that a worker is given at once
+
 
 @dataclass(frozen=True)
 class EvolutionConfig:
@@ -383,7 +385,7 @@ class Evolution:
             for individual in living:
                 genome = individual.genome
                 work.append((genome.weights.numpy(), genome.hyper.numpy(), tasks, learning, keep))
-        size = max(1, min(len(work), -(-len(work) // (4 * self.pool.workers)), 64))
+        size = _PART  # never of the number of workers: results must not depend on it
         parts = [work[i : i + size] for i in range(0, len(work), size)]
         done = [one for part in self.toolbox.map(self.toolbox.live, parts) for one in part]
         answers = iter(done)

@@ -1,15 +1,18 @@
 """Work spread over processes, or over the machines of a Ray cluster; what dies in the middle is done again.
 
 `map` gives the same, in the same order, whatever the number of workers, if the function does: no result depends on who
-computed it, or how often it had to be tried.
+computed it, or how often it had to be tried. (Compiled code is built for the processor it runs on: bit by bit, results are
+the same on machines with equal processors.)
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import multiprocessing
 import multiprocessing.connection
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -17,7 +20,7 @@ import torch
 
 from agents.errors import ConfigError, PrefrontalError, TrainingError
 
-__all__ = ["Pool", "Processes", "RayCluster", "Serial", "make_pool"]
+__all__ = ["Pool", "Processes", "RayCluster", "Serial", "check_ray", "make_pool"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,6 +51,30 @@ def make_pool(workers: int = 1, ray_address: str | None = None) -> Pool:
     if ray_address is not None:
         return RayCluster(ray_address, workers)
     return Processes(workers) if workers > 1 else Serial()
+
+
+def check_ray(address: str) -> None:
+    """Says whether there is a Ray cluster at an address.
+
+    Args:
+        address: ``host:port``, `auto` (the cluster that this machine is part of), or `local`.
+
+    Raises:
+        ConfigError: If Ray is not installed, or nothing answers there.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError('--ray-address needs Ray: pip install "prefrontal[ray]"')
+    if address in ("local", "auto"):
+        return
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:  # Ray itself would try for minutes
+        with socket.create_connection((host, int(port)), timeout=5):
+            pass
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"there is no Ray cluster at {address!r}: {error}; start one with `ray start --head`, "
+            "or give --ray-address local"
+        ) from error
 
 
 class Serial:
@@ -160,10 +187,9 @@ class RayCluster:
     """
 
     def __init__(self, address: str, workers: int = 1) -> None:
-        try:
-            import ray
-        except ImportError as error:
-            raise ConfigError('--ray-address needs Ray: pip install "prefrontal[ray]"') from error
+        check_ray(address)
+        import ray
+
         self._ray, self._ours = ray, not ray.is_initialized()
         if self._ours:
             given: dict[str, Any] = (

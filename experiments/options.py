@@ -19,6 +19,7 @@ import tyro
 
 from agents.environments import NO_ENVIRONMENT
 from agents.errors import ConfigError
+from agents.pool import check_ray
 from envs import TASKS
 from experiments.settings import Settings
 
@@ -60,6 +61,8 @@ class RunOptions:
             raise ValueError(f"seed must be between 0 and 2^63 - 1, not {self.seed}")
         if self.workers < 0:
             raise ValueError(f"workers must not be negative, not {self.workers}")
+        if self.ray_address is not None:
+            check_ray(self.ray_address)
         try:
             torch.empty(0, device=self.device)
         except (RuntimeError, AssertionError) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agents.errors import ConfigError, PrefrontalError, TrainingError
-from agents.pool import DEATHS, Processes, Serial, make_pool
+from agents.pool import DEATHS, Processes, Serial, check_ray, make_pool
 
 try:
     import ray
@@ -90,6 +90,13 @@ def test_ray_that_is_not_installed_is_said_in_one_line():
         ConfigError, match=r'--ray-address needs Ray: pip install "prefrontal\[ray\]"'
     ):
         make_pool(2, "local")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
+def test_a_cluster_that_is_not_there_is_said_at_once(address, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+    with pytest.raises(ConfigError, match=f"there is no Ray cluster at '{address}'.*ray start"):
+        check_ray(address)
 
 
 @pytest.mark.skipif(ray is None, reason="Ray is not installed")

@@ -21,7 +21,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["CORES", "GRU", "LSTM", "RNN", "Core", "Feedforward", "Rectified", "Tape", "product"]
+__all__ = [
+    "CACHE_LINE",
+    "CORES",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Core",
+    "Feedforward",
+    "Rectified",
+    "Tape",
+    "blocks",
+    "product",
+]
+
+CACHE_LINE = 16  # numbers of 4 bytes
 
 
 class Tape:
@@ -50,11 +64,11 @@ class Tape:
         self.used = steps
         hidden, inputs = core.hidden_size, core.input_size
         kind: dict[str, Any] = {"dtype": dtype, "device": device}
-        self.z = torch.zeros(steps + 1, members, inputs + hidden + 1, batch, **kind)
+        self.z = blocks(steps + 1, members, inputs + hidden + 1, batch, kind, CACHE_LINE).zero_()
         self.z[:, :, -1] = 1.0
-        self.pre = torch.empty(members, core.rows, batch, **kind)
-        self.gates = _blocks(steps, members, core.rows, batch, kind)
-        self.delta = torch.empty(members, core.rows, batch, **kind)
+        self.pre = blocks(1, members, core.rows, batch, kind, CACHE_LINE)[0]
+        self.gates = blocks(steps, members, core.rows, batch, kind)
+        self.delta = blocks(1, members, core.rows, batch, kind, CACHE_LINE)[0]
         # Views are made once: making one costs as much as a small product.
         self.z_t = list(self.z)
         self.x_t = [z[:, :inputs] for z in self.z_t]
@@ -72,14 +86,25 @@ class Tape:
         return self.z[1:, :, inputs:-1]
 
 
-def _blocks(steps: int, members: int, rows: int, batch: int, kind: dict[str, Any]) -> Tensor:
+def blocks(
+    steps: int, members: int, rows: int, batch: int, kind: dict[str, Any], multiple: int = 32
+) -> Tensor:
     """An empty ``[T, P, rows, B]`` whose blocks ``[rows, B]`` start a multiple of 32 numbers apart.
 
-    A vectorised loop rounds the odd numbers at its end otherwise than the rest. With gaps it ends at the end of a
-    block, and rounds each member alike wherever it stands in the population.
+    A vectorised loop rounds the odd numbers at its end otherwise than the rest, and a matrix product may round otherwise
+    where its output, or the factors of a sum over episodes, begin elsewhere in a cache line. With gaps between them, each
+    member is rounded alike wherever it stands in the population. There are no gaps where batches fill cache lines.
+
+    Args:
+        steps: T.
+        members: P.
+        rows: Rows of a block.
+        batch: B.
+        kind: Number type and device.
+        multiple: Of how many numbers; 16 fill a cache line, which is enough for products.
     """
     size = rows * batch
-    whole = torch.empty(steps, members, -(-size // 32) * 32, **kind)
+    whole = torch.empty(steps, members, -(-size // multiple) * multiple, **kind)
     return whole[:, :, :size].unflatten(2, (rows, batch))
 
 
@@ -176,7 +201,7 @@ class LSTM(Core):
         """See `Core.allocate`."""
         size = (tape.steps, tape.members, self.hidden_size, tape.batch)
         cell = torch.zeros(size[0] + 1, *size[1:], **kind)
-        squashed = _blocks(*size, kind)
+        squashed = blocks(*size, kind)
         tape.extra = {
             "cell": cell,
             "squashed": squashed,
@@ -263,7 +288,7 @@ class GRU(Core):
     def allocate(self, tape: Tape, kind: dict[str, Any]) -> None:
         """See `Core.allocate`."""
         size = 2 * self.hidden_size
-        candidate = _blocks(tape.steps, tape.members, self.hidden_size, tape.batch, kind)
+        candidate = blocks(tape.steps, tape.members, self.hidden_size, tape.batch, kind)
         tape.extra = {
             "candidate": candidate,
             "candidate_t": list(candidate),

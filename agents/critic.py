@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from agents.cores import CACHE_LINE, blocks
 from agents.optim import Optimiser, clip_by_norm
 
 __all__ = ["AsymmetricCritic"]
@@ -51,13 +52,18 @@ class AsymmetricCritic:
         both = torch.cat(
             [hidden, privileged.transpose(2, 3), torch.ones_like(hidden[:, :, :1])], dim=2
         )
-        return both.permute(1, 2, 0, 3).flatten(2)
+        source = both.permute(1, 2, 0, 3)  # [P, H + K + 1, T, B]
+        out = self._empty(source.shape[1], source.shape[2] * source.shape[3])
+        out.unflatten(2, source.shape[2:]).copy_(source)
+        return out
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Values ``[P, T * B]`` and the activations ``[P, units, T * B]`` that `fit` needs."""
         first, second = self._split(self.parameters)
-        active = torch.bmm(first, features).relu_()
-        return torch.bmm(second[:, :, :-1], active).squeeze(1) + second[:, :, -1], active
+        samples = features.shape[2]
+        active = torch.bmm(first, features, out=self._empty(self.units, samples)).relu_()
+        value = torch.bmm(second[:, :, :-1], active, out=self._empty(1, samples)).squeeze(1)
+        return value + second[:, :, -1], active
 
     def fit(
         self,
@@ -79,17 +85,25 @@ class AsymmetricCritic:
         value, active = self.forward(features)
         error = value - targets
         weighted = error * weight
-        d_value = (weighted * (2.0 / error.shape[1])).unsqueeze(1)  # [P, 1, T * B]
+        d_value = self._empty(1, error.shape[1])  # [P, 1, T * B]
+        d_value.copy_((weighted * (2.0 / error.shape[1])).unsqueeze(1))
         gradient = torch.empty_like(self.parameters)
         d_first, d_second = self._split(gradient)
         _, second = self._split(self.parameters)
         d_second[:, :, :-1] = torch.bmm(d_value, active.transpose(1, 2))
         d_second[:, :, -1] = d_value.sum(2)
-        d_active = torch.bmm(second[:, :, :-1].transpose(1, 2), d_value).mul_(active > 0)
+        d_active = self._empty(self.units, error.shape[1])
+        torch.bmm(second[:, :, :-1].transpose(1, 2), d_value, out=d_active).mul_(active > 0)
         torch.bmm(d_active, features.transpose(1, 2), out=d_first)
         clip_by_norm(gradient, clip_norm)
         self.optimiser.step(self.parameters, gradient, learning_rate)
         return (weighted * error).mean(1)
+
+    def _empty(self, rows: int, columns: int) -> Tensor:
+        """An empty ``[P, rows, columns]`` in which products round each member alike."""
+        like = self.parameters
+        kind = {"dtype": like.dtype, "device": like.device}
+        return blocks(1, len(like), rows, columns, kind, CACHE_LINE)[0]
 
     def _split(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         first, second = flat.split([self.units * self.inputs, self.units + 1], dim=1)

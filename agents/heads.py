@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from agents.cores import Tape, product
+from agents.cores import CACHE_LINE, Tape, blocks, product
 
 __all__ = ["Activation", "Perceptrons"]
 
@@ -67,16 +67,26 @@ class Perceptrons:
     def allocate(self, tape: Tape) -> None:
         """Adds the activations of the hidden layers, ``[T, P, 2, U + 1, B]`` each, to `tape`; their last row is one."""
         steps, members, batch, units = tape.steps, tape.members, tape.batch, self.units
-        layers = [
-            torch.ones(steps, members, 2, units + 1, batch, **self.kind) for _ in self.shapes[:-2]
+        inner = [  # [T, 2P, U + 1, B]
+            blocks(steps, 2 * members, units + 1, batch, self.kind, CACHE_LINE).fill_(1.0)
+            for _ in self.shapes[:-2]
         ]
-        pre = torch.empty(members, 2, units, batch, **self.kind)
-        inner = [layer.flatten(1, 2) for layer in layers]  # [T, 2P, U + 1, B]
+        layers = [layer.unflatten(1, (members, 2)) for layer in inner]
+        first = blocks(1, members, 2 * units, batch, self.kind, CACHE_LINE)[0]
+        other = blocks(1, 2 * members, units, batch, self.kind, CACHE_LINE)[0]
+        apart = [first.unflatten(1, (2, units)), other.unflatten(0, (members, 2))]
+        count = len(layers)
         tape.extra |= {
             "layers": layers,
-            "layers_pre": [pre.flatten(1, 2)] + [pre.flatten(0, 1)] * (len(layers) - 1),
+            "layers_pre": list(
+                zip(
+                    [first, *[other] * (count - 1)],
+                    apart[:1] + apart[1:] * (count - 1),
+                    strict=True,
+                )
+            ),
             "layers_in": [list(layer) for layer in inner],
-            "layers_out": [list(layer[:, :, :-1]) for layer in inner],
+            "layers_out": [list(layer[:, :, :, :-1]) for layer in layers],
             "layers_read": [step.unbind(1) for step in layers[-1]],
             "heads_split": [(heads[:, :-1], heads[:, -1:]) for heads in tape.extra["heads_t"]],
         }
@@ -85,13 +95,14 @@ class Perceptrons:
         """Logits and value ``[P, K + 1, B]`` of step t, from ``[belief; 1]`` of ``[P, H + 1, B]``."""
         extra = tape.extra
         source = belief
-        for layer, (weight, pre) in enumerate(zip(self.weights, extra["layers_pre"], strict=False)):
+        for layer, (pre, apart) in enumerate(extra["layers_pre"]):
+            weight = self.weights[layer]
             product(weight.flatten(0, weight.dim() - 3), source, pre)
             out = extra["layers_out"][layer][t]
             if self.activation == "relu":
-                torch.clamp_min(pre.view_as(out), 0.0, out=out)
+                torch.clamp_min(apart, 0.0, out=out)
             else:
-                torch.tanh(pre.view_as(out), out=out)
+                torch.tanh(apart, out=out)
             source = extra["layers_in"][layer][t]
         pairs = zip(extra["layers_read"][t], extra["heads_split"][t], strict=True)
         for weight, (source, out) in zip(self.weights[-2:], pairs, strict=True):
@@ -102,12 +113,13 @@ class Perceptrons:
     def backward(self, tape: Tape, d_heads: Tensor) -> tuple[Tensor, Tensor]:
         """From ``d loss / d heads [T, P, K + 1, B]`` to those of the belief ``[T, P, H, B]`` and the parameters ``[P, size]``."""
         steps, members, _, batch = d_heads.shape
+        size = (2, self.units)
         gradient = torch.empty(members, self.size, **self.kind)
         parts = self.split(gradient)
-        active = [_by_member(layer[:steps]) for layer in tape.extra["layers"]]  # [P, 2, U + 1, TB]
+        active = [self._by_member(layer[:steps]) for layer in tape.extra["layers"]]
         # OUTPUTS
-        d_out = _by_member(d_heads)
-        d_active = torch.empty(members, 2, self.units, steps * batch, **self.kind)
+        d_out = self._by_member(d_heads)
+        d_active = self._empty(2 * members, self.units, steps * batch).unflatten(0, (members, 2))
         for head, rows in enumerate((slice(None, -1), slice(-1, None))):
             torch.bmm(d_out[:, rows], active[-1][:, head].transpose(1, 2), out=parts[head - 2])
             weight = self.weights[head - 2][:, :, :-1]
@@ -115,16 +127,19 @@ class Perceptrons:
         # HIDDEN LAYERS, the last first
         for layer in range(len(active) - 1, 0, -1):
             d_pre = self._slope(active[layer], d_active).flatten(0, 1)  # [2P, U, TB]
-            source = active[layer - 1].flatten(0, 1)
-            part = torch.bmm(d_pre, source.transpose(1, 2))
+            part = torch.bmm(d_pre, active[layer - 1].flatten(0, 1).transpose(1, 2))
             parts[layer].copy_(part.view_as(parts[layer]))
             weight = self.weights[layer].flatten(0, 1)[:, :, :-1]
-            d_active = torch.bmm(weight.transpose(1, 2), d_pre).view_as(d_active)
+            d_active = self._empty(2 * members, self.units, steps * batch)
+            torch.bmm(weight.transpose(1, 2), d_pre, out=d_active)
+            d_active = d_active.unflatten(0, (members, 2))
         # BELIEF
-        d_pre = self._slope(active[0], d_active).flatten(1, 2)  # [P, 2U, TB]
-        belief = _by_member(tape.z[1 : steps + 1, :, tape.x_t[0].shape[1] :])
+        d_pre = self._empty(members, 2 * self.units, steps * batch)  # [P, 2U, TB]
+        d_pre.unflatten(1, size).copy_(self._slope(active[0], d_active))
+        belief = self._by_member(tape.z[1 : steps + 1, :, tape.x_t[0].shape[1] :])
         torch.bmm(d_pre, belief.transpose(1, 2), out=parts[0])
-        d_belief = torch.bmm(self.weights[0][:, :, :-1].transpose(1, 2), d_pre)
+        d_belief = self._empty(members, belief.shape[1] - 1, steps * batch)
+        torch.bmm(self.weights[0][:, :, :-1].transpose(1, 2), d_pre, out=d_belief)
         return d_belief.unflatten(2, (steps, batch)).permute(2, 0, 1, 3).contiguous(), gradient
 
     def _slope(self, active: Tensor, d_active: Tensor) -> Tensor:
@@ -134,7 +149,13 @@ class Perceptrons:
             return d_active.mul_(units > 0)
         return d_active.mul_((units * units).neg_().add_(1.0))
 
+    def _empty(self, members: int, rows: int, columns: int) -> Tensor:
+        return blocks(1, members, rows, columns, self.kind, CACHE_LINE)[0]
 
-def _by_member(x: Tensor) -> Tensor:
-    """``[T, P, ..., B]`` as ``[P, ..., T * B]``: one product for all steps."""
-    return x.movedim(0, -2).contiguous().flatten(-2)
+    def _by_member(self, x: Tensor) -> Tensor:
+        """``[T, P, ..., B]`` as ``[P, ..., T * B]``: one product for all steps."""
+        source = x.movedim(0, -2)  # [P, ..., T, B]
+        leading, rows, (steps, batch) = source.shape[:-3], source.shape[-3], source.shape[-2:]
+        out = self._empty(math.prod(leading), rows, steps * batch).unflatten(0, leading)
+        out.unflatten(-1, (steps, batch)).copy_(source)
+        return out

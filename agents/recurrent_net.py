@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from agents.cores import CORES, Tape, product
+from agents.cores import CACHE_LINE, CORES, Tape, blocks, product
 from agents.heads import Perceptrons
 from agents.kernel import CompiledTape, available
 
@@ -123,9 +123,8 @@ class RecurrentNet:
     def tape(self, steps: int, batch: int) -> Tape:
         """A tape for `steps` steps of `batch` episodes per member; its read-outs are ``tape.heads [T, P, O, B]``."""
         tape = Tape(self.core, steps, self.members, batch, self.dtype, self.device)
-        heads = torch.empty(
-            steps, self.members, self.output_size, batch, dtype=self.dtype, device=self.device
-        )
+        kind = {"dtype": self.dtype, "device": self.device}
+        heads = blocks(steps, self.members, self.output_size, batch, kind, CACHE_LINE)
         tape.extra["heads"], tape.extra["heads_t"] = heads, list(heads)
         if self.compiled:
             tape.extra["compiled"] = CompiledTape(tape, self._weight, self._head)
@@ -169,7 +168,12 @@ class RecurrentNet:
             d_head.copy_(head_sum)
             return self._finish(gradient, weight_sum, states)
         hidden = self.config.hidden_size
-        dh_t = torch.matmul(self._head[:, :, :hidden].transpose(1, 2), d_heads)
+        steps, members, outputs, batch = d_heads.shape
+        kind = {"dtype": self.dtype, "device": self.device}
+        d_heads = blocks(steps, members, outputs, batch, kind, CACHE_LINE).copy_(d_heads)
+        dh_t = blocks(steps, members, hidden, batch, kind, CACHE_LINE)
+        readout = self._head[:, :, :hidden].transpose(1, 2).expand(steps, -1, -1, -1)
+        torch.bmm(readout.flatten(0, 1), d_heads.flatten(0, 1), out=dh_t.flatten(0, 1))
         head_sum = torch.zeros_like(self._head)
         weight_sum, states = self._through_time(tape, dh_t, d_heads, head_sum)
         d_head.copy_(head_sum)
@@ -198,7 +202,9 @@ class RecurrentNet:
         )
         weight_sum = torch.zeros_like(self._weight)
         core.prepare_backward(tape)
-        dh = torch.zeros_like(dh_t[0])
+        members, hidden, batch = dh_t.shape[1:]
+        kind = {"dtype": self.dtype, "device": self.device}
+        dh = blocks(1, members, hidden, batch, kind, CACHE_LINE)[0].zero_()
         for t in range(tape.used - 1, -1, -1):
             dh.add_(dh_t[t])
             direct = core.backward_step(tape, t, dh)

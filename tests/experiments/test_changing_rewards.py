@@ -41,7 +41,7 @@ def untrained(name, folder, conditions=None, snapshots=0, figures=False) -> Eval
 def test_pairs_of_a_mode():
     assert mode_pairs(1) == {"red/yellow": 1, "red/green": 2, "yellow/green": 14}
     assert list(mode_pairs(2)) == ["red/green", "red/blue", "green/blue"]
-    assert list(mode_pairs(3)) == ["cyan/black", "cyan/magenta", "black/magenta"]
+    assert list(mode_pairs(3)) == ["black/magenta", "black/cyan", "magenta/cyan"]
     assert mode_pairs(5)["purple/blue"] == 3 * 12 + 9
 
 
@@ -104,7 +104,7 @@ def test_one_who_remembers_recovers_on_drawn_changes(change):
 def test_every_measure_runs_and_draws(name, tmp_path, monkeypatch):
     monkeypatch.setattr("experiments.course_changing_reward.HALF", 100)
     monkeypatch.setattr("experiments.long_sequence.TRIALS", 60)
-    chosen = ["no-replay", "replay", "course-buffer", "joint", "meta-rl", "buffer-30"]
+    chosen = ["no-replay", "replay", "course-buffer", "joint", "meta-rl", "buffer-100"]
     evaluation = untrained(name, tmp_path, chosen, snapshots=10, figures=True)
     outcome = find_experiment(name).measure(evaluation)
     assert any(finding.bar is not None for finding in outcome.findings)

@@ -9,9 +9,24 @@ networks as deep as the modular ones and of the same size that are not modular: 
 but the critic's LSTM sees the action, A3 C3: it differs from `modular` in nothing but where the action enters) and
 `two-lstms` (A2 C2). The effect is measured with noise that grows with the gain, as published, and with noise that does not.
 
-What is as published: task, networks, TD3, exploration, reward, 10^4 trials after phase I. What is not: phases are switched,
-and the agent is kept, by validation at the gain of training alone (there, the gains of the test took part in both); targets
-are seen for three steps, not four; the place that counts is where the last movement ends.
+What is as published: task, networks, initial weights, recurrent TD3 with its smoothing that respects stops, noise of
+exploration, reward, mirror images, phases, 10^4 trials after phase I. What is not, alike for all architectures:
+
+- Phases are switched, and the agent is kept, by validation at the gain of training alone (there, the gains of the test took part
+  in both); targets are seen for three steps, not four; the place that counts is where the last movement ends.
+- One update of the critics a trial, where there were about three and a half, with larger steps (8e-4, then 2e-4). An update
+  draws trajectories of similar length, not of equal.
+- With the published phase I, 1 to 4 % of 100 trials were rewarded after 3,400: the actor moves on and its tanh saturates. So half
+  of the trials of phase I babble (noise drawn once and kept, a stop at random), what goes into the tanh is kept near ±2, and
+  phase I ends by validation, .2 without noise, after 700 to 3,700 trials.
+- Plain TD3 then forgot to stop within a hundred updates of phase II, for a thousand trials and more (4 of 4 agents), as stops
+  are few and their part of the space of actions small. So in phases I and II trajectories are replayed in proportion to their
+  return, and the actor is also drawn to what it did (behaviour cloning). This help is withdrawn in phase III, as far as
+  validation allows.
+
+What is shipped are modular and holistic agents from runs in which help was withdrawn steadily over 3,000 trials of phase III, and
+which were stopped after about 6,000 trials, as agents got worse again; each is the one that was best until then. The effect is
+there (area at gain 2: .82 against .70), the performance of the modular agents that the paper reports is not.
 """
 
 from __future__ import annotations
@@ -154,11 +169,14 @@ def of_condition(
 
 
 def learning(curves: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Rewarded fraction in validation on the common grid of trials after phase I, ``[G, M]`` (0 before the first)."""
+    """Rewarded fraction in validation on the common grid of trials after phase I, ``[G, M]``.
+
+    0 before the first validation, NaN after a member's last trial.
+    """
     trials = np.where(curves["phase"] > 1, curves["trials"], -1)
-    values = np.zeros((len(GRID), trials.shape[1]))
+    values = np.full((len(GRID), trials.shape[1]), np.nan)
     for m in range(trials.shape[1]):
-        for g, at in enumerate(GRID):
+        for g, at in enumerate(GRID[trials[:, m].max() >= GRID]):
             seen = (trials[:, m] >= 0) & (trials[:, m] <= at)
             values[g, m] = curves["validation"][seen, m][-1] if seen.any() else 0.0
     return values
@@ -166,20 +184,22 @@ def learning(curves: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def learning_findings(evaluation: Evaluation) -> list[Finding]:
     """Trials until nine targets in ten are reached, by condition, and whether modular agents get there first."""
-    reached = {
-        condition: np.minimum(nav.first_to(GRID, learning(curves), LEARNED), 2 * GRID[-1])
-        for condition, curves in evaluation.curves.items()
-        if "validation" in curves
-    }
-    findings = [
-        Finding.of(f"trials to {LEARNED:g} rewarded, {condition}", interval(trials), better="lower",
-                   note=f"{2 * GRID[-1]} where never")
-        for condition, trials in reached.items()
-    ]  # fmt: skip
+    reached, ever, note = {}, {}, "all trials of the run where never"
+    for condition, curves in evaluation.curves.items():
+        if "validation" in curves:
+            first = nav.first_to(GRID, learning(curves), LEARNED)
+            ever[condition] = np.isfinite(first)
+            reached[condition] = np.where(ever[condition], first, curves["trials"].max(axis=0))
+    findings = []
+    for condition, trials in reached.items():
+        findings += [
+            Finding.of(f"trials to {LEARNED:g} rewarded, {condition}", interval(trials), better="lower", note=note),
+            Finding.of(f"agents that reached {LEARNED:g} rewarded, {condition}", interval(ever[condition]), note="fraction"),
+        ]  # fmt: skip
     if {"modular", "holistic"} <= set(reached):
         sooner = contrast([reached["holistic"], reached["modular"]])
         findings.append(
-            Finding.of(f"trials to {LEARNED:g} rewarded, holistic less modular", sooner, bar=0.0, throughout=True)
+            Finding.of(f"trials to {LEARNED:g} rewarded, holistic less modular", sooner, bar=0.0, throughout=True, note=note)
         )  # fmt: skip
     return findings
 
@@ -233,4 +253,5 @@ EXPERIMENT = Experiment(
     reference="Zhang, Pitkow & Angelaki 2024, Science Advances 10:eadk1256",
     conditions={name: replace(_BASE, network=network) for name, network in CONDITIONS.items()},
     measure=measure,
+    shipped=("--condition", "modular", "holistic", "--members", "8"),
 )

@@ -123,6 +123,39 @@ def test_vtrace_on_policy_is_the_n_step_return(trajectory: dict[str, Tensor]) ->
     torch.testing.assert_close(estimate.advantages, expected - v_tm1)
 
 
+def test_vtrace_with_a_trace_and_with_n_steps_by_hand() -> None:
+    # as above: rho = (0.5, 2, 1), delta = (0.5, 0, -1), v = (1, 2, 4)
+    given = (column(1, 0, 3), 0.5, column(1, 2, 4), column(0.5, 2, 1))
+    advantages, targets = vtrace(*given, rho_bar=1.5, c_bar=1.0, lambda_=0.5)
+    # x_2 = -1; x_1 = 0 + 0.5 * 0.5 * -1; x_0 = 0.5 + 0.5 * 0.5 * 0.5 * -0.25
+    torch.testing.assert_close(targets, column(1 + 0.46875, 2 - 0.25, 3))
+    # 0.5 (1 + 0.5 (2 + 0.5 * -0.25) - 1), 1.5 (0.5 (4 + 0.5 * -1) - 2), 1 (3 - 4)
+    torch.testing.assert_close(advantages, column(0.46875, -0.375, -1))
+    advantages, targets = vtrace(*given, rho_bar=1.5, c_bar=1.0, n=2)
+    # two differences at most: 0.5 + 0.25 * 0, 0 + 0.5 * -1, -1
+    torch.testing.assert_close(targets, column(1.5, 1.5, 3))
+    # one of them after the next state: 0.5 (1 + 0.5 (2 + 0) - 1), 1.5 (0.5 (4 - 1) - 2), 1 (3 - 4)
+    torch.testing.assert_close(advantages, column(0.5, -0.75, -1))
+
+
+@pytest.mark.parametrize("case", [{"lambda_": 0.7}, {"lambda_": 0.0}, {"n": 1}, {"n": 3}, {"n": 40}])  # fmt: skip
+def test_vtrace_on_policy_is_gae_and_the_n_step_return(
+    trajectory: dict[str, Tensor], case: dict[str, float]
+) -> None:
+    r_t, discount, v_tm1, last = (
+        trajectory[k] for k in ("r_t", "discount_t", "v_tm1", "bootstrap_value")
+    )
+    found = vtrace(r_t, discount, v_tm1, torch.ones_like(r_t), last, **case)
+    if "n" in case:
+        wanted = n_step(r_t, discount, next_values(v_tm1, last), case["n"])
+        torch.testing.assert_close(found.targets, wanted)
+        torch.testing.assert_close(found.advantages, wanted - v_tm1)
+    else:
+        same = gae(r_t, discount, v_tm1, case["lambda_"], last)
+        torch.testing.assert_close(found.targets, same.targets)
+        torch.testing.assert_close(found.advantages, same.advantages)
+
+
 def test_vtrace_is_the_published_sum(trajectory: dict[str, Tensor]) -> None:
     r_t, v_tm1, last = trajectory["r_t"], trajectory["v_tm1"], trajectory["bootstrap_value"]
     ratios = torch.rand(r_t.shape, generator=torch.Generator().manual_seed(1)).double() * 3

@@ -36,18 +36,18 @@ MERIT = LinearSegmentedColormap.from_list("merit", ["#F5C9A6", "#F7F7F7", "#B5D7
 def paths_from_above(
     records: Mapping[str, Mapping[str, Mapping[str, NDArray]]],
     path: Path,
-    member: int = 0,
+    members: Mapping[str, int],
     count: int = 16,
     zone: float = 65.0,
 ) -> Path:
-    """Paths of one member from above, a row for each condition and a column for each gain.
+    """Paths of one member of each condition from above, a row for each condition and a column for each gain.
 
     Blue paths end in the reward zone, orange ones do not; a thin line leads from the end of a path to its target.
 
     Args:
         records: Condition to (name of the column to a record of single trials, columns ``[M, E, T]``).
         path: Where to write.
-        member: Which member.
+        members: Which member of each condition.
         count: How many trials, the first ones.
         zone: Radius of the reward zone, cm.
 
@@ -63,7 +63,7 @@ def paths_from_above(
             for j, (gain, record) in enumerate(by_gain.items()):
                 axes = panels[i * columns + j]
                 for trial in range(min(count, record["active"].shape[1])):
-                    _one_path(axes, record, member, trial, zone)
+                    _one_path(axes, record, members[condition], trial, zone)
                 axes.plot(0, 0, marker="^", color=INK, markersize=5, zorder=5)
                 axes.set_aspect("equal")
                 axes.set_title(f"{condition}, {gain}")

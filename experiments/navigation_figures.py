@@ -52,7 +52,11 @@ def modularity_figures(
         for condition in evaluation.conditions
         if condition in ("modular", "holistic")
     }
-    figures = [paths_from_above(shown, folder / "paths_from_above.png")] if shown else []
+    typical = {
+        condition: int(np.argsort(sweeps[condition][2.0].auc)[len(sweeps[condition][2.0].auc) // 2])
+        for condition in shown
+    }
+    figures = [paths_from_above(shown, folder / "paths_from_above.png", typical)] if shown else []
     panels = {
         "radial error (cm)": "radial",
         "rewarded fraction": "rewarded",
@@ -80,7 +84,9 @@ def modularity_figures(
         )
     )
     grid, curves = learning
-    if curves:
+    played = np.all([np.isfinite(values).all(axis=1) for values in curves.values()], axis=0)
+    if curves and np.any(played):
+        grid, curves = grid[played], {name: values[played] for name, values in curves.items()}
         figures.append(learning_by_trials(grid, curves, folder / "learning_by_trials.png"))
     rows = {
         condition: {

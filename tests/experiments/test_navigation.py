@@ -102,6 +102,10 @@ def test_learning_curves_begin_after_phase_one(tmp_path):
     values = learning(evaluation.curves["modular"])
     assert values.shape == (len(GRID), 2)
     assert values[:, 0] == pytest.approx(np.minimum(GRID / 2500, 1.0))
+    short = {name: curve[:12] for name, curve in evaluation.curves["modular"].items()}
+    values = learning(short)  # ten points after phase I: nothing is known beyond
+    assert np.isfinite(values[:10]).all()
+    assert np.isnan(values[10:]).all()
 
 
 def test_measures_find_what_was_simulated(tmp_path):

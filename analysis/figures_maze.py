@@ -72,7 +72,7 @@ def maze_paths(
     where, ends, targets = np.asarray(visited), np.asarray(reached) > 0, np.asarray(goals)
     with style():
         count = len(where)
-        figure, panels = new_figure(1, count, (2.5 * count + 0.2, 3.0))
+        figure, panels = new_figure(1, count, (2.5 * count + 0.2, 3.5))
         for axes, cell, end, goal in zip(panels, where, ends, targets, strict=True):
             _draw_maze(axes, rows)
             row, column = places[goal]
@@ -92,7 +92,7 @@ def maze_paths(
             axes.plot(start[1], start[0], "o", color=INK, markersize=5)
             lengths = np.diff(np.flatnonzero(end), prepend=-1)
             steps = ", ".join(str(length) for length in lengths[:5]) or "not found"
-            axes.set_title(f"steps: {steps}{' …' if len(lengths) > 5 else ''}", fontsize=8)
+            axes.set_title(f"steps: {steps}{' …' if len(lengths) > 5 else ''}", fontsize=8, pad=4)
         labels = [("search", PALETTE[1]), ("later ways", PALETTE[0]), ("goal", PALETTE[2])]
         handles = [Rectangle((0, 0), 1, 1, color=colour, label=name) for name, colour in labels]
         figure.legend(handles=handles, loc="outside lower center", ncols=3)

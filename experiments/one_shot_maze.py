@@ -2,6 +2,16 @@
 
 Conditions: `open` (5 x 5, start in the centre) and `walled` (7 x 7, passages), and feed-forward agents in both, as controls.
 Agents are trained and tested on all goals, as published.
+
+What was learned about learning this task:
+
+- Open: small batches, and a plain advantage; 3 M steps, 20 CPU seconds for two members.
+- Walled: in a larger maze of 61 cells the goal was found in .6 of the episodes after 4 M steps with the settings of `open`, in .77
+  with normalised advantages, in .82 with a critic that sees the goal and 8 episodes an update besides, still rising (2 members).
+- A maze of 132 cells whose goals are as far as the published 100 and 30 steps was not learned in 12 M steps (.36 found), so the
+  walled maze is smaller than the published one, and the ratio is what is compared.
+- Controls have no clock (it would tell where a fixed search has come to). They still are told the last action and reward, which
+  at the start say by which move the goal was entered: a memory of one step, worth .8 of 6 steps in the open maze.
 """
 
 from __future__ import annotations
@@ -97,8 +107,21 @@ def _memory(condition: str, task: OneShotMaze, record: Record) -> list[Finding]:
                    published=PUBLISHED[0] / PUBLISHED[1], optimum=search.upper / distance),
         Finding.of(f"first over second, episodes with both, {condition}",
                    interval(first_to_second(record["reward"]))),
+        *_repeated(condition, record),
         Finding.of(f"goals an episode, {condition}", interval(found.mean(axis=1))),
     ]  # fmt: skip
+
+
+def _repeated(condition: str, record: Record) -> list[Finding]:
+    """The drop in episodes with as many goals as the figure shows: first over the mean of the others."""
+    steps = steps_per_goal(record["reward"], GOALS)
+    known = np.asarray(np.isfinite(steps).all(axis=2, keepdims=True))
+    if not known.any(axis=(1, 2)).all():
+        return []
+    sums = np.where(known, steps, 0.0).sum(axis=1)
+    ratio = sums[:, 0] / sums[:, 1:].mean(axis=1)
+    name = f"first over goals 2 to {GOALS}, episodes with all of them, {condition}"
+    return [Finding.of(name, interval(ratio))]
 
 
 def _control(condition: str, record: Record) -> list[Finding]:
@@ -107,6 +130,7 @@ def _control(condition: str, record: Record) -> list[Finding]:
     return [
         Finding.of(f"first over second, episodes with both, {condition}", interval(first_to_second(record["reward"])),
                    bar=(0.9, 1.1), better="near", optimum=1.0, note="no memory, no drop"),
+        *_repeated(condition, record),
         Finding.of(f"goals an episode, {condition}", interval(found.mean(axis=1))),
     ]  # fmt: skip
 

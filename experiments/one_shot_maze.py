@@ -6,7 +6,7 @@ Agents are trained and tested on all goals, as published.
 What was learned about learning this task:
 
 - Open: small batches, and a plain advantage; 3 M steps, 20 CPU seconds for two members.
-- Walled: in a larger maze of 61 cells the goal was found in .6 of the episodes after 4 M steps with the settings of `open`, in .77
+- Walled: in a larger maze of 61 cells the goal was found in .6 of the episodes after 4 M steps with the settings of `open`, .77
   with normalised advantages, in .82 with a critic that sees the goal and 8 episodes an update besides, still rising (2 members).
 - A maze of 132 cells whose goals are as far as the published 100 and 30 steps was not learned in 12 M steps (.36 found), so the
   walled maze is smaller than the published one, and the ratio is what is compared.

@@ -9,8 +9,8 @@ cure this; over many agents it does not (`course-buffer`; see `experiments.cours
 - `replay`: `no-replay` and a reservoir of the episodes of mode 1 and 2, corrected by V-trace, with the policy at the end of mode
   1 cloned on them. `fifo` keeps as many episodes, the newest.
 - `joint`: both modes in turn from the start, the upper bound. `more-steps`: two optimiser steps on each batch in place of
-  replay. `ewc`: elastic weight consolidation in place of replay. (Sizes of the buffer: `long-sequence`.)
-- `meta-rl`: a recurrent network that is trained on the *distribution* of changes and needs no change of its weights.
+  replay. `ewc`: elastic weight consolidation in place of replay. (Sizes of the buffer: `long-sequence`. A recurrent
+  network that needs no change of its weights: `meta-changing-reward`.)
 
 What was learned about learning this:
 
@@ -36,8 +36,7 @@ from typing import Any
 import numpy as np
 
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from analysis.continual import accuracy_since, recovery_time, transfer
-from analysis.figures_behaviour import curves_by_trial
+from analysis.continual import transfer
 from analysis.figures_continual import (
     accuracy_through_switches,
     pair_confusion,
@@ -48,7 +47,6 @@ from experiments.bandit_measures import worst_member
 from experiments.changing_measures import (
     confusion,
     pair_accuracies,
-    remembering,
     stage_accuracies,
     untrained_accuracy,
 )
@@ -61,21 +59,15 @@ RY, GB = "red/yellow", "green/blue"
 #: Measured on eight agents of an independent rebuild: red/yellow and green/blue after mode 2.
 REBUILT = {"no-replay": (0.74, 0.80), "course-buffer": (0.81, 0.68)}
 HALF = 1000  # trials on which agents on the way are measured
-AFTER = 10  # trials after a switch that are shown
-WINDOW = 3  # trials of the running mean that says when accuracy is back
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Accuracy by pair after each mode, what is forgotten, how fast green and blue are learnt; recovery without learning."""
-    staged = [c for c in evaluation.conditions if c != "meta-rl"]
+    """Accuracy by pair after each mode, what is forgotten, how fast green and blue are learnt."""
+    staged = evaluation.conditions
     after = {c: _both_modes(evaluation, c) for c in staged}
     findings = [f for c in staged for f in _findings(evaluation, c, after[c])]
     findings += _speed(evaluation) + _transfer(evaluation)
-    figures: list[Path] = []
-    if "meta-rl" in evaluation.conditions:
-        findings += _recovery(evaluation, figures)
-    if evaluation.figures and staged:
-        figures += _figures(evaluation, staged, after)
+    figures = _figures(evaluation, staged, after) if evaluation.figures else []
     return Outcome(findings, figures)
 
 
@@ -159,40 +151,6 @@ def _transfer(evaluation: Evaluation) -> list[Finding]:
     return findings
 
 
-def _recovery(evaluation: Evaluation, figures: list[Path]) -> list[Finding]:
-    """A frozen network after switches it has never seen: accuracy on pairs whose order changed, by trials since the switch."""
-    findings: list[Finding] = []
-    curves: dict[str, np.ndarray] = {}
-    for change in ("concept", "covariate", "gradual"):
-        record = evaluation.record("meta-rl", episodes=400, change=change, cue="none")
-        switched = record["switches"] > 0
-        late = (record["since_switch"] >= AFTER) & switched
-        settled = np.nanmean(np.where(late, record["correct"], np.nan), axis=(1, 2))
-        findings.append(Finding.of(f"settled accuracy, {change}, meta-rl", interval(settled)))
-        if change == "gradual":
-            continue
-        affected = switched & (record["order_changed"] == 1)
-        curve = accuracy_since(record["correct"], record["since_switch"], affected, AFTER)
-        known = remembering(record, evaluation.seed)
-        ideal = accuracy_since(known, record["since_switch"], affected, AFTER)
-        curves |= {f"{change}, agent": curve, f"{change}, one who remembers": ideal}
-        for who, one in (("meta-rl", curve), ("one who remembers", ideal)):
-            level = 0.95 * one[:, -WINDOW:].mean(axis=1)
-            needed = recovery_time(one, level, WINDOW)
-            findings += [
-                Finding.of(f"first trial after a switch, {change}, {who}", interval(one[:, 0])),
-                Finding.of(f"accuracy {AFTER} trials after, {change}, {who}", interval(one[:, -WINDOW:].mean(1))),
-                Finding.of(f"trials to recover, {change}, {who}", interval(needed), better="lower"),
-            ]  # fmt: skip
-    if evaluation.figures:
-        path = evaluation.folder / "recovery.png"
-        label = "fraction correct on pairs whose order changed"
-        figures.append(
-            curves_by_trial(curves, path, label, {"chance": 0.5}, (0, 1.02), "trials since the switch")
-        )  # fmt: skip
-    return findings
-
-
 def _figures(
     evaluation: Evaluation, staged: list[str], after: dict[str, dict[str, np.ndarray]]
 ) -> list[Path]:
@@ -258,19 +216,6 @@ def _conditions() -> dict[str, Settings]:
         "fifo": changed(replace(reservoir, replay="uniform")),
         "ewc": changed(replace(rule, ewc_coef=3e5)),
         "more-steps": changed(replace(rule, passes=2)),
-        "meta-rl": Settings(
-            EnvironmentSpec(
-                "envs:prefrontal/ChangingReward-v0",
-                inputs=("reward", "action"),
-                kwargs={"change": "mixed", "mode": "any", "block": 15, "jitter": 5, "scale": 0.25, "trials": 50},
-            ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(
-                learning_rate=1e-2, discount=0.0, entropy_coef=0.05, normalise_advantages=True,
-                critic="privileged", passes=2,
-            ),
-            TrainingConfig(members=1, num_envs=8, total_steps=600_000),
-        ),
     }  # fmt: skip
 
 

@@ -12,7 +12,14 @@ from analysis.evolution import plasticity
 from analysis.figures_evolution import plasticity_curves
 from analysis.findings import Finding
 from analysis.statistics import interval, probability_of_improvement
-from experiments.baldwin_measures import evolution_figures, frozen, live, tested_again
+from experiments.baldwin_measures import (
+    FRESH,
+    evolution_figures,
+    frozen,
+    live,
+    strangers,
+    tested_again,
+)
 from experiments.evaluation import Evaluation
 from experiments.settings import Outcome, Settings, TrainingConfig
 
@@ -54,8 +61,11 @@ def compare(
         champions, algorithm = evaluation.populations[name], evaluation.settings[name].algorithm
         lifetimes, tasks = champions.lifetimes(), algorithm.tasks
         hyper = frozen(champions.hyper) if name == "darwin" else champions.hyper
-        score, on = live(lifetimes, champions.genomes, hyper, evaluation.seed)
-        born, off = live(lifetimes, champions.genomes, frozen(hyper), evaluation.seed)
+        weights = champions.genomes
+        if name == "hyper-parameters":  # weights are random at every birth
+            weights = strangers(lifetimes, evaluation.seed, len(champions), FRESH)
+        score, on = live(lifetimes, weights, hyper, evaluation.seed)
+        born, off = live(lifetimes, weights, frozen(hyper), evaluation.seed)
         again, recorded = tested_again(evaluation, name, score)
         scores[name] = again.scores
         best = in_activations if name == "darwin" else in_weights
@@ -73,7 +83,7 @@ def compare(
             Finding.of(f"learned in the activations, {name}", interval(split.activations)),
         ]
         if lifetimes.spec.split == "train":
-            unseen, _ = live(lifetimes, champions.genomes, hyper, evaluation.seed, split="held_out")
+            unseen, _ = live(lifetimes, weights, hyper, evaluation.seed, split="held_out")
             outside = tasks * unseen.mean(axis=1)
             findings.append(
                 Finding.of(f"champion, held-out tasks, {name}", interval(outside), optimum=best)

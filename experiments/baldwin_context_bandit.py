@@ -3,6 +3,9 @@
 Colours are new in every life and continuous, so nothing about them can be inborn: only how to learn is inherited. 25 episodes of
 6 trials, then 20 that count. One who knows earns 200, one who must find out in the test 195 (half a reward on its first trial),
 guessing 100. Held-out colours are never seen in evolution.
+
+What was learned: hyper-parameters alone suffice (196 of 200, on held-out colours too), and evolution without learning stays near
+guessing within 1 M steps: to bind a colour to a reward in the activations is hard to find by mutation.
 """
 
 from __future__ import annotations

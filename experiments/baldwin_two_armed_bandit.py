@@ -2,6 +2,10 @@
 
 One who knows the arms earns 133 of 200 on average; one who must find out in the 20 pulls, 124 at best (exact); guessing, 100. So
 learning in the weights pays if it is fast, and learning in the activations is what is left to those who cannot (`darwin`).
+
+What was learned: within 1 M steps both evolve, each to within 8 of its optimum, in the weights or in the activations (118 of
+124 for `darwin`: much easier than in Harlow's task, for no feature has to be bound to the reward). Evolved weights add nothing
+to evolved hyper-parameters here: a bandit has nothing that can be known beforehand.
 """
 
 from __future__ import annotations

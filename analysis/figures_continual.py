@@ -95,7 +95,7 @@ def pair_confusion(
     below = np.tril(np.ones((size, size), dtype=bool), -1)
     with style():
         figure, panels = new_figure(
-            rows, columns, (2.3 * columns + 0.8, 2.4 * rows + 0.3), sharey=True
+            rows, columns, (2.3 * columns + 0.9, 2.9 * rows + 0.4), sharey=True
         )
         for axes, (name, values) in zip(panels, matrices.items(), strict=False):
             table = np.asarray(values, dtype=np.float64)

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,8 +22,9 @@ import tyro
 import evaluate
 import train
 from agents.population import load_trained
+from agents.environments import NO_ENVIRONMENT
 from agents.runfolder import RunFolder
-from experiments import Experiment, find_experiment
+from experiments import Experiment, Settings, find_experiment
 from experiments.options import Switch, parse
 from experiments.runs import condition_folder, guarded, settings_of
 
@@ -110,19 +112,28 @@ The settings are in `config.toml`, the versions of the libraries in `versions.js
 `python evaluate.py pretrained/{experiment.name}` (95 % intervals over members):
 
 {findings}
-## Use
+{_use(experiment.name, settings)}"""
+    )
+
+
+def _use(name: str, settings: Mapping[str, Settings]) -> str:
+    """How to use what is shipped, if it acts in an environment."""
+    condition, one = next(iter(settings.items()))
+    if one.environment == NO_ENVIRONMENT:
+        return ""
+    which = "" if condition == "default" else f', "{condition}"'
+    return f"""## Use
 
 ```python
 from agents import load
 
-population = load("pretrained/{experiment.name}"{"" if "default" in settings else f', "{next(iter(settings))}"'})
+population = load("pretrained/{name}"{which})
 agent = population[0]
 action, state = agent.predict(observation, state, episode_start)
 ```
 
 Small recurrent networks trained on abstract tasks, as models of prefrontal cortex; of no use for anything else.
 """
-    )
 
 
 def _thin(source: Path, target: Path) -> None:

@@ -166,7 +166,7 @@ def _train(run: RunFolder, settings: Mapping[str, Settings], options: RunOptions
 
             def report(progress: Progress, bar: tqdm = bar) -> None:
                 bar.update(min(progress.steps, progress.total_steps) - bar.n)
-                shown = {"reward": "return", "entropy": "entropy"}
+                shown = {"reward": "return", "best": "best", "entropy": "entropy"}
                 bar.set_postfix(
                     {
                         label: f"{progress.metrics[name].mean():.3g}"

@@ -75,6 +75,7 @@ class EvolutionConfig:
 
     kind: ClassVar[str] = "evolution"
     spreads_itself: ClassVar[bool] = True
+    generations: ClassVar[bool] = True  # each is reported and saved
 
     inheritance: Literal["baldwin", "lamarck", "darwin", "hyper-parameters", "random-search"] = (
         "baldwin"

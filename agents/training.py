@@ -67,8 +67,9 @@ def train(
     if state is not None and len(state["steps"]) != job.members:
         raise TrainingError(f"the checkpoint has {len(state['steps'])} members, not {job.members}")
     snapshots = _Snapshots(job.snapshots, job.total_steps, state, meta)
-    # About 200 reports a run. Fixed by the job, so that a resumed run reports alike.
-    every = max(1, math.ceil(job.algorithm.updates(job) / 200))
+    # About 200 reports a run. Fixed by the job, so that a resumed run reports alike. A generation is always one.
+    generations = bool(getattr(job.algorithm, "generations", False))
+    every = 1 if generations else max(1, math.ceil(job.algorithm.updates(job) / 200))
     finished = state is not None and bool((state["steps"] >= job.total_steps).all())
     if not finished:
         with contextlib.ExitStack() as stack:
@@ -86,7 +87,7 @@ def train(
                 steps = state["steps"].min().item()
                 log.write(update, state["steps"], metrics)
                 snapshots.take(steps, state["weights"])
-                if finished or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if finished or generations or time.monotonic() - saved > CHECKPOINT_SECONDS:
                     trained = job.algorithm.population(job, state["weights"])
                     meta = trained.meta() | {"update": update} | snapshots.meta()
                     run.save(state | snapshots.arrays(), meta)

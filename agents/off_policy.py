@@ -15,6 +15,7 @@ from torch import Tensor
 
 from agents.a2c_config import A2CConfig
 from agents.a2c_loss import actor_critic_loss, corrected, log_prob, mean, normalise, weights
+from agents.cloning import Teacher
 from agents.cores import Tape
 from agents.errors import ConfigError
 from agents.networks import ActorCritic
@@ -102,10 +103,8 @@ class Replay:
             device=model.device,
         )
         self.updates = 0
-        self.anchor: Tensor | None = None  # weights [P, n] at the end of the last stage
-        self._teacher: ActorCritic | None = None
+        self.teacher: Teacher | None = None  # the agents at the end of the last stage
         self._tapes: dict[int, list[Tape]] = {}
-        self._teacher_tapes: dict[int, list[Tape]] = {}
 
     # KEEP
 
@@ -258,41 +257,25 @@ class Replay:
         if self.config.cloning_target == "behaviour":
             return drawn.policy, drawn.values, torch.ones_like(drawn.importance)
         earlier = (drawn.stage < stage).to(self.model.dtype)
-        if self.anchor is None:
+        if self.teacher is None:
             return drawn.policy, drawn.values, earlier
-        n = drawn.index.shape[1]
-        if self._teacher is None:
-            model = self.model
-            self._teacher = ActorCritic(
-                model.input_size, model.num_actions, model.config, model.members, model.dtype,
-                model.device,
-            )  # fmt: skip
-            self._teacher.set_parameters(self.anchor)
-        if n not in self._teacher_tapes:
-            self._teacher_tapes[n] = self._teacher.tapes(self.slots, n)
-        tapes = self._teacher_tapes[n]
-        for mine, theirs in zip(tapes, drawn.trajectory.tapes, strict=True):
-            for x, source in zip(mine.x_t[: self.slots], theirs.x_t[: self.slots], strict=True):
-                x.copy_(source)
-        self._teacher.unroll(tapes)
-        logits, values = self._teacher.heads(tapes)
+        policy, values = self.teacher.teach(drawn.trajectory.tapes)
         steps = drawn.trajectory.steps
-        return logits[:steps].log_softmax(2), values[:steps], earlier
+        return policy[:steps], values[:steps], earlier
 
     # STAGES AND STATE
 
     def end_stage(self) -> None:
         """Remembers the agent as it is now, for `cloning_target` "stage_end"."""
         if self.config.clones and self.config.cloning_target == "stage_end":
-            self.anchor, self._teacher = self.model.parameters, None
-            self._teacher_tapes = {}
+            self.teacher = Teacher(self.model, self.model.parameters)
 
     def state(self) -> dict[str, Tensor]:
         """All that is needed to go on exactly, tensors whose first dimension is the member."""
         state = {f"buffer.{name}": value for name, value in self.buffer.state().items()}
         state["updates"] = torch.full((self.model.members,), self.updates)
-        if self.anchor is not None:
-            state["anchor"] = self.anchor
+        if self.teacher is not None:
+            state["anchor"] = self.teacher.weights
         return state
 
     def set_state(self, state: dict[str, Tensor]) -> None:
@@ -302,8 +285,10 @@ class Replay:
         self.buffer.set_state(kept)
         self.updates = int(state["updates"][0])
         anchor = state.get("anchor")
-        self.anchor = None if anchor is None else anchor.to(self.model.device, self.model.dtype)
-        self._teacher, self._teacher_tapes = None, {}
+        self.teacher = None
+        if anchor is not None:
+            like = self.model
+            self.teacher = Teacher(like, anchor.to(like.device, like.dtype).clone())
 
 
 def _lengthened(x: Tensor, steps: int) -> Tensor:

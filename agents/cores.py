@@ -104,6 +104,10 @@ def blocks(
         multiple: Of how many numbers; 16 fill a cache line, which is enough for products.
     """
     size = rows * batch
+    if (
+        batch == 1 and multiple == CACHE_LINE
+    ):  # columns with gaps between them are summed in another order
+        multiple = 1
     whole = torch.empty(steps, members, -(-size // multiple) * multiple, **kind)
     return whole[:, :, :size].unflatten(2, (rows, batch))
 

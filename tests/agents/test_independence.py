@@ -17,7 +17,7 @@ from agents.environments import make_envs
 from tests.agents.helpers import BANDIT
 
 # Hidden units and episodes that fill no cache line.
-SIZES = [(5, 1), (17, 3), (20, 33), (33, 7)]
+SIZES = [(5, 1), (17, 3), (20, 33), (33, 1), (33, 7), (100, 1), (64, 33)]
 SHAPES = [
     (core, layout, *SIZES[index % len(SIZES)])
     for index, (core, layout) in enumerate(itertools.product(CORES, ("shared", "separate", "belief")))

@@ -21,8 +21,8 @@ import tyro
 
 import evaluate
 import train
-from agents.population import load_trained
 from agents.environments import NO_ENVIRONMENT
+from agents.population import load_trained
 from agents.runfolder import RunFolder
 from experiments import Experiment, Settings, find_experiment
 from experiments.options import Switch, parse

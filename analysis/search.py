@@ -64,6 +64,6 @@ def first_to_second(reward: ArrayLike) -> Array:
     found in time, the two times may be swapped. NaN for a member that never found two.
     """
     both = steps_per_goal(reward, 2)
-    found = np.isfinite(both).all(axis=2)
+    found: NDArray[np.bool_] = np.asarray(np.isfinite(both).all(axis=2))
     sums = np.where(found[..., None], both, 0.0).sum(axis=1)
     return np.asarray(sums[:, 0] / np.where(found.any(axis=1), sums[:, 1], np.nan))

@@ -165,9 +165,14 @@ class CourseReplay:
         # UPDATE
         parameters = self.model.parameters.requires_grad_()
         logits, values = self.model.heads(trajectory.tapes, parameters)
-        flat = [_by_member(x) for x in (values, trajectory.actions, returns)]
         by_member = logits.permute(1, 2, 0, 3).flatten(2)
-        loss = published_loss(by_member, *flat, self.config)
+        loss = published_loss(
+            by_member,
+            _by_member(values),
+            _by_member(trajectory.actions),
+            _by_member(returns),
+            self.config,
+        )
         (gradient,) = torch.autograd.grad(loss.sum(), parameters)
         self._apply(gradient)
         # REPLAY

@@ -37,6 +37,7 @@ class PublishedConfig(EvolutionConfig):
     """The published algorithm: only the sizes, and the hyper-parameters at the start, can be set."""
 
     kind: ClassVar[str] = "published-evolution"
+    generations: ClassVar[bool] = False  # 800 short ones: reported and saved like any updates
 
     offspring: int = 5
     remeasured: int = 0

@@ -7,7 +7,9 @@ paid last and forgets all on a surprise (see `experiments.changing_measures.reme
 
 What was learned about learning this: as in the two-colour context bandit, returns stand at chance for a long time (a value has to
 be bound to a colour that was seen a step before), and 0 is the right discount. With a single pass over each batch, 300,000 steps
-were not enough to leave chance.
+were not enough to leave chance; with four passes all of 16 members leave it by then, and are still getting better after 1.5
+million. They recover from a switch in about four trials, but to .7 where one who remembers comes to .96: after a reward they know
+whether to take that colour again, and not yet what all four pay.
 """
 
 from __future__ import annotations

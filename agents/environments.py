@@ -43,11 +43,23 @@ class EnvironmentSpec:
     split: str = "train"
     stages: tuple[dict[str, Any], ...] = ()
 
+    def __post_init__(self) -> None:
+        """Makes parameters what they were before they went through a file, which has lists and no tuples."""
+        object.__setattr__(self, "kwargs", _with_tuples(self.kwargs))
+        object.__setattr__(self, "stages", tuple(map(_with_tuples, self.stages)))
+
     def stage(self, index: int) -> EnvironmentSpec:
         """The specification of one stage (negative: counted from the last); itself if there are none."""
         if not self.stages:
             return self
         return replace(self, kwargs=self.kwargs | self.stages[index], stages=())
+
+
+def _with_tuples(value: Any) -> Any:
+    """Lists as tuples, however deep."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(item) for name, item in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 #: For an algorithm that needs no environment.

@@ -220,6 +220,9 @@ def test_stages_replace_parameters():
     assert spec.stage(0) == EnvironmentSpec(BANDIT, ("action",), {"trials": 3})
     assert spec.stage(-1).kwargs == {"trials": 5}
     assert replace(spec, stages=()).stage(1).stages == ()
+    read = EnvironmentSpec(BANDIT, kwargs={"a": [1, [2]]}, stages=[{"b": [3]}])  # from a file
+    assert read.kwargs == {"a": (1, (2,))}
+    assert read.stages == ({"b": (3,)},)
     envs = make_envs(replace(spec, stages=({}, {"trials": 7})), [0], 2)
     assert envs.steps == 7  # of the last stage
     envs.close()

@@ -20,6 +20,7 @@ from agents.errors import ConfigError, did_you_mean
 from agents.rollout import Stimulation
 from agents.runfolder import RunFolder
 from analysis.findings import table
+from analysis.statistics import NotMeasurableError
 from experiments import find_experiment
 from experiments.evaluation import Evaluation, write_record
 from experiments.options import Switch, parse
@@ -89,7 +90,13 @@ def main(arguments: list[str]) -> int:
         else None,
         snapshots=load_snapshots(run, settings),
     )
-    outcome = experiment.measure(evaluation)
+    try:
+        outcome = experiment.measure(evaluation)
+    except NotMeasurableError as error:
+        raise ConfigError(
+            f"{options.run} cannot be measured: in {options.episodes} episodes some member never did what a finding is "
+            "about; train longer, or give more --episodes"
+        ) from error
     written = list(outcome.figures)
     for condition, one in settings.items():
         if one.environment == NO_ENVIRONMENT:

@@ -150,6 +150,10 @@ class A2CConfig:
             raise ValueError("passes and n_step must be at least 1")
         if self.c_bar > self.rho_bar:
             raise ValueError(f"c_bar must not exceed rho_bar, {self.rho_bar}, not {self.c_bar}")
+        if self.clones and self.replay == "none":
+            raise ValueError("policy_cloning and value_cloning need replay")
+        if self.ewc_online and not self.ewc_coef:
+            raise ValueError("ewc_online needs an ewc_coef above 0")
         if self.replay != "none" and self.replay_steps == "mixed" and self.passes > 1:
             raise ValueError('replay with passes above 1 needs replay_steps "separate"')
 

@@ -63,7 +63,7 @@ def check_ray(address: str) -> None:
         ConfigError: If Ray is not installed, or nothing answers there.
     """
     if importlib.util.find_spec("ray") is None:
-        raise ConfigError('--ray-address needs Ray: pip install "prefrontal[ray]"')
+        raise ConfigError('--ray-address needs Ray: pip install ".[ray]"')
     if address in ("local", "auto"):
         return
     host, _, port = address.rpartition("://")[2].rpartition(":")

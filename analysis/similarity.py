@@ -131,9 +131,7 @@ def to_rsatoolbox(
     try:
         from rsatoolbox.rdm import RDMs
     except ImportError as error:
-        raise ImportError(
-            "to_rsatoolbox needs rsatoolbox: pip install 'prefrontal[rsa]'"
-        ) from error
+        raise ImportError("to_rsatoolbox needs rsatoolbox: pip install '.[rsa]'") from error
     stack = np.asarray(matrices, dtype=np.float64)
     stack = stack[None] if stack.ndim == 2 else stack
     count = stack.shape[-1]

@@ -44,6 +44,10 @@ TRIM = 0.25  # the interquartile mean leaves out a quarter at each end
 FEW = 8  # members below which a resampling interval cannot reach its level
 
 
+class NotMeasurableError(ValueError):
+    """Some member never did what is to be measured."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """An estimate over members and its interval.
@@ -276,7 +280,7 @@ def _table(values: ArrayLike) -> Array:
             "average over episodes first"
         )
     if not np.isfinite(array).all():
-        raise ValueError("values must be finite: a member with NaN has nothing to average")
+        raise NotMeasurableError("values must be finite: a member with NaN has nothing to average")
     return array
 
 

@@ -144,7 +144,7 @@ class Player:
         if kind == "missing":
             extra = EXTRAS[value]
             raise ModuleNotFoundError(
-                f"install the {extra} extra: pip install 'prefrontal[{extra}]'", name=value
+                f"install the {extra} extra: pip install '.[{extra}]'", name=value
             )
         if kind == "error":
             raise RuntimeError(f"side {self.side.name!r} failed:\n{value}")

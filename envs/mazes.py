@@ -79,16 +79,16 @@ def find_maze(layout: str) -> Maze:
     rows = LAYOUTS.get(layout) or tuple(layout.strip().replace("\n", "/").split("/"))
     if len(rows) == 1 and not set(layout) <= set(WALL + FREE + START + GOAL):
         names = ", ".join(LAYOUTS)
-        raise ValueError(f"layout must be one of {names}, or rows of text; got {layout!r}")
+        raise ValueError(f"maze must be one of {names}, or rows of text; got {layout!r}")
     if len({len(row) for row in rows}) > 1:
-        raise ValueError("all rows of a layout must be equally long")
+        raise ValueError("all rows of a maze must be equally long")
     text = "".join(rows)
     unknown = set(text) - set(WALL + FREE + START + GOAL)
     if unknown:
         found = " ".join(sorted(unknown))
-        raise ValueError(f"a layout consists of {WALL} {FREE} {START} {GOAL}; got {found}")
+        raise ValueError(f"a maze consists of {WALL} {FREE} {START} {GOAL}; got {found}")
     if text.count(START) != 1:
-        raise ValueError(f"a layout has exactly one start {START}; got {text.count(START)}")
+        raise ValueError(f"a maze has exactly one start {START}; got {text.count(START)}")
     grid = np.array([list(row) for row in rows])
     cells = np.argwhere(grid != WALL)
     number = np.full(grid.shape, -1)
@@ -100,9 +100,9 @@ def find_maze(layout: str) -> Maze:
     distance = np.stack([_distances(moves, cell) for cell in range(len(cells))])
     if (distance < 0).any():
         row, column = cells[np.flatnonzero(distance[start] < 0)[0]] + 1
-        raise ValueError(f"row {row}, column {column} of the layout cannot be reached from {START}")
+        raise ValueError(f"row {row}, column {column} of the maze cannot be reached from {START}")
     if not len(goals):
-        raise ValueError("a layout needs a free cell other than the start, for the goal")
+        raise ValueError("a maze needs a free cell other than the start, for the goal")
     return Maze(rows, cells, moves, start, goals, distance)
 
 

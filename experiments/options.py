@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import torch
 import tyro
 
-from agents.environments import NO_ENVIRONMENT
+from agents.environments import NO_ENVIRONMENT, EnvironmentSpec
 from agents.errors import ConfigError
 from agents.pool import check_ray
 from envs import TASKS
@@ -118,9 +118,8 @@ def _with_help(task: type[Any]) -> type[Any]:
     """The fields of a task as a dataclass with help texts (from "## Arguments" of its docstring)."""
     section = re.split(r"\n## ", inspect.getdoc(task) or "")
     lines = next((s for s in section if s.startswith("Arguments")), "")
-    texts = {
-        n: " ".join(t.split()) for n, t in re.findall(r"`(\w+)[^`]*`:((?:(?!\n`).)*)", lines, re.S)
-    }
+    entry = r"`(\w+)(?:=[^`]*)?`:(.*?)(?=`\w+=[^`]*`[:.]|\n\n|\n`|\Z)"
+    texts = {name: " ".join(text.split()) for name, text in re.findall(entry, lines, re.DOTALL)}
     fields = []
     for f in dataclasses.fields(task):
         kind = inspect.get_annotations(task, eval_str=True).get(f.name)
@@ -206,6 +205,8 @@ def parse_settings(
     parsed = _parse(parts, arguments, prog, description)
     environment = spec
     if spec != NO_ENVIRONMENT:
+        if task:
+            _refuse_staged(spec, own, parsed.task)
         kwargs = dataclasses.asdict(parsed.task) if task else parsed.task.parsed()
         environment = replace(
             spec, inputs=parsed.face.inputs, kwargs=kwargs, split=parsed.face.split
@@ -220,6 +221,16 @@ def parse_settings(
         training=parsed.training,
     )
     return given, parsed.run
+
+
+def _refuse_staged(spec: EnvironmentSpec, own: Any, given: Any) -> None:
+    """Refuses options that every stage of the environment overrides."""
+    for name in set.intersection(*map(set, spec.stages)) if spec.stages else ():
+        if getattr(given, name) != getattr(own, name):
+            values = ", ".join(repr(stage[name]) for stage in spec.stages)
+            raise ConfigError(
+                f"--{name.replace('_', '-')} is set by the stages of this experiment: {values}"
+            )
 
 
 def _check_task(task: type[Any], kwargs: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ class TrainingConfig:
     Attributes:
         members: Independent agents trained side by side, each with its own weights, optimiser and random numbers.
         num_envs: Episodes per member and update. About 600 to 2,000 environment steps an update learn fastest.
-        total_steps: Environment steps per member.
+        total_steps: Environment steps per member, rounded up to whole updates (of evolution: generations).
         snapshots: Copies of the weights that the run keeps, evenly spaced, for measures of how something was learned.
     """
 

@@ -429,3 +429,19 @@ def test_programs_end_with_a_code_and_one_line(run):
     done = program("train.py", "wang2016-bandit", *SMALL, "--out", "new")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(load("new")) == 1
+
+
+def test_options_that_the_stages_decide_are_refused(capsys):
+    words = ["course-changing-reward", "--condition", "no-replay", "--mode", "9", "--out", "staged"]
+    assert guarded(train.main, words) == 2
+    assert "--mode is set by the stages of this experiment: '1', '2'" in capsys.readouterr().err
+    assert not Path("staged").exists()
+
+
+def test_what_cannot_be_measured_is_said_in_one_line(capsys):
+    """One generation: nothing of a heritability can be known."""
+    words = ["--condition", "baldwin", "--members", "1", "--total-steps", "10", "--individuals", "5", "--offspring", "3",
+             "--remeasured", "1", "--truncation", "2", "--tasks", "2"]  # fmt: skip
+    assert train.main(["course-baldwin-harlow", *words, "--no-progress", "--out", "short"]) == 0
+    assert guarded(evaluate.main, ["short", *QUICK]) == 2
+    assert "error: short cannot be measured" in capsys.readouterr().err

@@ -86,9 +86,7 @@ def test_the_pool_follows_the_options():
 
 @pytest.mark.skipif(ray is not None, reason="Ray is installed")
 def test_ray_that_is_not_installed_is_said_in_one_line():
-    with pytest.raises(
-        ConfigError, match=r'--ray-address needs Ray: pip install "prefrontal\[ray\]"'
-    ):
+    with pytest.raises(ConfigError, match=r'--ray-address needs Ray: pip install "\.\[ray\]"'):
         make_pool(2, "local")
 
 

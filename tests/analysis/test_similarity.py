@@ -66,7 +66,7 @@ def test_without_rsatoolbox_the_error_says_what_to_install(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ImportError, match=r"prefrontal\[rsa\]"):
+    with pytest.raises(ImportError, match=r"\.\[rsa\]"):
         similarity.to_rsatoolbox(similarity.dissimilarity(PATTERNS))
 
 

@@ -79,14 +79,12 @@ def test_a_library_that_is_not_installed_is_skipped_with_a_line(monkeypatch):
     lines: list[str] = []
 
     def absent(self, seconds):
-        raise ModuleNotFoundError(
-            "install the jax extra: pip install 'prefrontal[jax]'", name="jax"
-        )
+        raise ModuleNotFoundError("install the jax extra: pip install '.[jax]'", name="jax")
 
     monkeypatch.setattr(Player, "run", absent)
     assert measure([OURS], 1, 0.0, lines.append) == {}
     assert lines == [
-        "ours P1 N16: skipped: install the jax extra: pip install 'prefrontal[jax]'",
+        "ours P1 N16: skipped: install the jax extra: pip install '.[jax]'",
         "round 1 of 1",
     ]
 

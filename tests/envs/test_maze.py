@@ -82,13 +82,13 @@ def test_distances_obey_the_moves(name):
 @pytest.mark.parametrize(
     ("layout", "message"),
     [
-        ("opne", "layout must be one of open, walled, or rows of text; got 'opne'"),
-        ("S./...", "all rows of a layout must be equally long"),
-        ("S.x/...", r"a layout consists of # \. S G; got x"),
+        ("opne", "maze must be one of open, walled, or rows of text; got 'opne'"),
+        ("S./...", "all rows of a maze must be equally long"),
+        ("S.x/...", r"a maze consists of # \. S G; got x"),
         ("..../....", "exactly one start S; got 0"),
         ("S.S", "exactly one start S; got 2"),
-        ("S.#/##.", "row 2, column 3 of the layout cannot be reached from S"),
-        ("S#", "a layout needs a free cell other than the start"),
+        ("S.#/##.", "row 2, column 3 of the maze cannot be reached from S"),
+        ("S#", "a maze needs a free cell other than the start"),
     ],
 )
 def test_what_is_no_maze_is_an_error(layout, message):

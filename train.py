@@ -62,8 +62,12 @@ def main(arguments: list[str]) -> int:
         _refuse_changes(resumed, seed, conditions, options.seed, settings)
         run = RunFolder.resume(resumed.path)
     else:
-        for one in settings.values():  # what cannot be trained leaves no folder behind
-            one.job(options.seed, options.device).learner([0]).close()
+        for condition, one in settings.items():  # what cannot be trained leaves no folder behind
+            learner = one.job(options.seed, options.device).learner([0])
+            buffer = getattr(getattr(learner, "replay", None), "buffer", None)
+            if buffer is not None:
+                print(f"{condition}: a member keeps {buffer}")
+            learner.close()
         out = options.out or _new_folder(name, options.seed)
         run = RunFolder.create(out, config_of(name, options.seed, settings))
     with run:

@@ -431,6 +431,15 @@ def test_programs_end_with_a_code_and_one_line(run):
     assert len(load("new")) == 1
 
 
+def test_the_memory_of_replay_is_said_before_training(capsys):
+    words = ["wang2016-bandit", *SMALL, "--passes", "1", "--replay", "reservoir", "--replay-capacity", "20"]  # fmt: skip
+    assert train.main([*words, "--out", "replayed"]) == 0
+    said = capsys.readouterr().out.splitlines()[0]
+    assert said.startswith(
+        "default: a member keeps reservoir replay of 1 x 20 trajectories of 5 steps ("
+    )
+
+
 def test_options_that_the_stages_decide_are_refused(capsys):
     words = ["course-changing-reward", "--condition", "no-replay", "--mode", "9", "--out", "staged"]
     assert guarded(train.main, words) == 2

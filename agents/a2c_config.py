@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from agents.environments import make_envs, make_stages
+from agents.environments import make_stages, updates_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -171,7 +171,6 @@ class A2CConfig:
         """A learner for some members of a job."""
         from agents.a2c import A2C  # which itself needs these hyper-parameters
 
-        assert job.environment is not None
         envs = make_stages(
             job.environment,
             members,
@@ -198,11 +197,4 @@ class A2CConfig:
 
     def updates(self, job: Job) -> float:
         """Updates of a whole run."""
-        assert job.environment is not None
-        stages = max(1, len(job.environment.stages))
-        total = 0.0
-        for index in range(stages):
-            envs = make_envs(job.environment.stage(index), [0], 1)
-            envs.close()
-            total += job.total_steps / stages / (int(envs.steps) * job.num_envs)
-        return total
+        return updates_of(job.environment, job.num_envs, job.total_steps)

@@ -20,7 +20,16 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from agents.episodes import EpisodeVectorEnv
 from agents.errors import ConfigError, did_you_mean
 
-__all__ = ["NO_ENVIRONMENT", "EnvironmentSpec", "find_spec", "is_native", "make_envs", "reward_row"]
+__all__ = [
+    "NO_ENVIRONMENT",
+    "EnvironmentSpec",
+    "find_spec",
+    "is_native",
+    "make_envs",
+    "make_stages",
+    "reward_row",
+    "updates_of",
+]
 
 
 @dataclass(frozen=True)
@@ -158,6 +167,16 @@ def make_stages(
     """The environments of every stage in order, a single one if there are no stages; see `make_envs`."""
     count = max(1, len(spec.stages))
     return [make_envs(spec.stage(index), members, batch, **options) for index in range(count)]
+
+
+def updates_of(spec: EnvironmentSpec, batch: int, total_steps: int) -> float:
+    """Updates of a whole run that plays a batch of episodes in each, in equal shares of steps for every stage."""
+    total = 0.0
+    stages = make_stages(spec, [0], 1)
+    for envs in stages:
+        envs.close()
+        total += total_steps / len(stages) / (int(envs.steps) * batch)
+    return total
 
 
 def reward_row(inputs: Sequence[str], input_size: int, num_actions: int) -> int:

@@ -231,6 +231,10 @@ class Evolution:
         config: The algorithm.
         members: Identities of the runs.
 
+    Attributes:
+        halls: Fittest individual of each run's present population (DEAP's hall of fame), for library users.
+        logbook: Steps and best fitness by generation since this object was made (DEAP's logbook), likewise.
+
     Raises:
         ConfigError: If the environment or the network is none that lifetimes can have, or ``num_envs`` is not 1.
     """

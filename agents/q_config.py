@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from agents.environments import make_envs, make_stages
+from agents.environments import make_stages, updates_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,7 +110,6 @@ class QConfig:
         """A learner for some members of a job."""
         from agents.q_learning import QLearner  # which itself needs these hyper-parameters
 
-        assert job.environment is not None
         envs = make_stages(job.environment, members, job.num_envs, device=job.device)
         return QLearner(
             envs,
@@ -131,11 +130,4 @@ class QConfig:
 
     def updates(self, job: Job) -> float:
         """Updates of a whole run."""
-        assert job.environment is not None
-        stages = max(1, len(job.environment.stages))
-        total = 0.0
-        for index in range(stages):
-            envs = make_envs(job.environment.stage(index), [0], 1)
-            envs.close()
-            total += job.total_steps / stages / (int(envs.steps) * job.num_envs)
-        return total
+        return updates_of(job.environment, job.num_envs, job.total_steps)

@@ -31,28 +31,31 @@ class TD3Config:
     Attributes:
         discount: Discount γ per step.
         learning_rate: Step size of Adam in phases I and II.
-        learning_rate_final: Step size in phase III.
+        learning_rate_final: Step size at the beginning of phase III; it falls linearly to a tenth at the end of the run.
         epsilon: Added to the root of Adam's second moment.
         batch: Trajectories in an update, of similar length.
         updates_per_trial: Updates of the critics for each trial played.
         actor_delay: The actor and the target networks are updated every so many updates of the critics.
+        trace: Weight λ of what followed in the trajectory against the target critics' opinion of it (λ-returns, Watkins 1989): a
+            reward at the end of a trial is not handed back step by step by target networks that lag behind. The trace is cut
+            where the agent stopped and the target actor would not have, or the reverse. 0 is plain TD3.
         target_rate: Share τ of the networks that the target networks take over each time.
         target_noise: Standard deviation of the noise on the target's actions.
         target_clip: Largest size of that noise.
         saturation: Cost of what goes into the actor's tanh beyond ±2, squared and summed over components.
         stop_threshold: Actions with all components below it are of a kind of their own ("stop"), which neither
             smoothing nor exploration leaves; 0 if there is no such thing.
-        imitation: Weight β in phases I and II of the squared distance between the actor's actions and those remembered,
-            relative to the mean size of the critic's values (TD3 with behaviour cloning, Fujimoto & Gu 2021). In phase III
-            times the fraction not rewarded in the last validation: help that comes back when it is needed.
-        return_floor: Trajectories are drawn from memory in proportion to their return plus this: what was paid is learned from
-            and repeated (Oh et al. 2018), and stops that pay are not forgotten among the many actions that do not stop. In
-            phase III it rises from the first value towards the second with the fraction rewarded in the last validation.
-        final_anneal: Trials of phase III over which both change steadily instead, until no help is left; none for the above.
+        imitation: Weight β in phase I of the squared distance between the actor's actions and those remembered, relative to the
+            mean size of the critic's values (TD3 with behaviour cloning, Fujimoto & Gu 2021).
+        return_floor: In phase I trajectories are drawn from memory in proportion to their return plus this: what was paid is
+            learned from and repeated (Oh et al. 2018). From phase II on all are drawn alike.
         memory: Trajectories that are remembered, the newest ones.
         learning_starts: Trajectories to be remembered before learning starts.
         mirror: Whether half of the trajectories are learned from as their mirror image, where the environment has one.
         exploration: Standard deviation of the noise on actions in phases I, II and III.
+        stop_chance: Chance at every step of a trial under way that the agent stops, whatever its actor says, in phases I, II and
+            III. Stops are so small a part of the space of actions that noise hardly ever comes upon them, and what a stop is
+            worth here and now is what an agent has to know in order to stop in the right place.
         babble: Share of the trials of phase I in which noise is drawn once and kept, and the agent stops at random, whatever
             its actor says: it comes to many places, and some are rewarded.
         babble_steps: Mean number of steps until such a trial is stopped.
@@ -69,24 +72,25 @@ class TD3Config:
     kind: ClassVar[str] = "td3"
 
     discount: float = 0.97
-    learning_rate: float = 8e-4
-    learning_rate_final: float = 2e-4
+    learning_rate: float = 5e-4
+    learning_rate_final: float = 3e-4
     epsilon: float = 1.5e-4
     batch: int = 16
-    updates_per_trial: float = 1.0
+    updates_per_trial: float = 2.0
     actor_delay: int = 2
+    trace: float = 0.9
     target_rate: float = 0.005
     target_noise: float = 0.05
     target_clip: float = 0.1
     saturation: float = 0.05
     stop_threshold: float = 0.1
-    imitation: tuple[float, float] = (2.0, 1.0)
-    return_floor: tuple[float, float] = (0.02, 3.0)
-    final_anneal: int | None = None
+    imitation: float = 2.0
+    return_floor: float = 0.02
     memory: int = 10_000
     learning_starts: int = 400
     mirror: bool = True
     exploration: tuple[float, float, float] = (0.8, 0.5, 0.4)
+    stop_chance: tuple[float, float, float] = (0.03, 0.04, 0.02)
     babble: float = 0.5
     babble_steps: float = 12.0
     first_phase_reward: float = 0.2
@@ -107,6 +111,7 @@ class TD3Config:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         for name in (
             "discount",
+            "trace",
             "target_rate",
             "babble",
             "first_phase_reward",
@@ -119,19 +124,16 @@ class TD3Config:
             "target_clip",
             "saturation",
             "stop_threshold",
+            "imitation",
+            "return_floor",
             "first_phase_trials",
         ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
-        if (
-            min(*self.exploration, *self.imitation, *self.return_floor) < 0
-            or min(self.validation_gains, default=1) <= 0
-        ):
-            raise ValueError(
-                "exploration, imitation and return_floor must not be negative, and validation_gains positive"
-            )
-        if self.final_anneal is not None and self.final_anneal < 1:
-            raise ValueError(f"final_anneal must be at least 1, not {self.final_anneal}")
+        if min(self.exploration) < 0 or min(self.validation_gains, default=1) <= 0:
+            raise ValueError("exploration must not be negative, and validation_gains positive")
+        if not 0 <= min(self.stop_chance) <= max(self.stop_chance) <= 1:
+            raise ValueError(f"stop_chance must be between 0 and 1, not {self.stop_chance}")
         if self.memory < self.learning_starts:
             raise ValueError(f"memory must be at least learning_starts, {self.learning_starts}")
 

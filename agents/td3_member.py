@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Member"]
 
+LAST = 0.1  # of the step size of phase III is left at the end
 VALIDATION = 0x5EED  # added to the seed of the run: validation has targets of its own
 
 
@@ -124,15 +125,19 @@ class Member:
         noise = torch.randn(
             self.episode_steps, self.batch, self.actions, generator=self.generators[0]
         )
-        halt = self._babble(noise) if self.phase == 1 else None
+        babbling = round(self.batch * config.babble) if self.phase == 1 else 0
+        noise[:, :babbling] = noise[:1, :babbling]  # drawn once and kept
+        chance = torch.full((self.batch,), config.stop_chance[self.phase - 1])
+        chance[:babbling] = 1 / config.babble_steps
+        halt = torch.rand(self.episode_steps, self.batch, generator=self.generators[0]) < chance
         played = play(
             self.envs[min(self.phase, 2) - 1], self.nets.actor_stack, self.nets.actor,
-            noise * deviation, config.stop_threshold, halt,
+            noise * deviation, config.stop_threshold, halt, babbling,
         )  # fmt: skip
         data = {"observation": played.observation, "action": played.action, "reward": played.reward}
         returns = (played.reward * played.mask).sum(1)
-        low, high = config.return_floor
-        priority = returns.clamp(min=0) + low + (high - low) * self._annealed()
+        paid = returns.clamp(min=0) + config.return_floor
+        priority = paid if self.phase == 1 else torch.ones_like(paid)
         self.memory.add(
             {name: value[None] for name, value in data.items()}, played.lengths[None], priority=priority[None]
         )  # fmt: skip
@@ -148,15 +153,6 @@ class Member:
                 self.validated = due
                 self._consider()
 
-    def _babble(self, noise: Tensor) -> Tensor | None:
-        """Makes the noise of the first rows constant in time, and draws when they stop, ``[T, rows]``."""
-        rows = round(self.batch * self.config.babble)
-        if rows == 0:
-            return None
-        noise[:, :rows] = noise[:1, :rows]
-        uniform = torch.rand(self.episode_steps, rows, generator=self.generators[0])
-        return uniform < 1 / self.config.babble_steps
-
     def _consider(self) -> None:
         """Ends phase I once the agent finds rewards by itself: memory and counters are cleared."""
         self._validate()
@@ -171,10 +167,9 @@ class Member:
         self.credit += self.batch * config.updates_per_trial
         count = int(self.credit)
         self.credit -= count
-        rate = config.learning_rate_final if self.phase == 3 else config.learning_rate
-        imitation = config.imitation[min(self.phase, 2) - 1] * (1 - self._annealed())
+        imitation = config.imitation if self.phase == 1 else 0.0
         losses = [
-            self.nets.learn(batch, rate, self.generators[1], imitation)
+            self.nets.learn(batch, self._learning_rate(), self.generators[1], imitation)
             for batch in self._batches(count)
         ]
         if losses:
@@ -219,13 +214,14 @@ class Member:
         if self.phase == 2 and max(fractions) > self.config.final_phase_reward:
             self.phase, self.mastered = 3, self.trials
 
-    def _annealed(self) -> float:
-        """How far from learning with help to learning without, 0 ... 1: none before phase III."""
+    def _learning_rate(self) -> float:
+        """Step size: constant in phases I and II, then falling linearly."""
         if self.phase < 3:
-            return 0.0
-        if self.config.final_anneal is None:
-            return self.metrics["validation"]
-        return min(1.0, (self.trials - self.mastered) / self.config.final_anneal)
+            return self.config.learning_rate
+        left = self.total_steps / self.episode_steps - self.mastered
+        return self.config.learning_rate_final * (
+            1 - (1 - LAST) * (self.trials - self.mastered) / left
+        )
 
     # --- to go on later ---
 

@@ -58,6 +58,7 @@ def play(
     noise: Tensor | None = None,
     threshold: float = 0.0,
     halt: Tensor | None = None,
+    babbling: int = 0,
     keep: bool = False,
 ) -> Episodes:
     """Plays one episode in every row, all networks with the same number of rows.
@@ -68,8 +69,8 @@ def play(
         flat: Their parameters ``[N, n]``.
         noise: Exploration ``[T, E, A]``, added to actions that are not a stop; none for none.
         threshold: Actions with all components below it are a stop, once a larger one was taken in the trial.
-        halt: Where the first rows babble: they follow their noise whatever the actor decides, and stop where this is true,
-            ``[T, rows]``; none for none.
+        halt: Where the agent stops whatever its actor says, once the trial is under way, ``[T, E]`` of bool; none for nowhere.
+        babbling: How many rows, the first ones, follow their noise and `halt` even where the actor would stop.
         keep: Whether all facts are wanted, or only those that count trials.
     """
     n = len(flat)
@@ -80,7 +81,6 @@ def play(
     actions = seen.new_zeros(rows, steps, stack.outputs)
     rewards, mask = seen.new_zeros(rows, steps), seen.new_ones(rows, steps)
     facts: dict[str, Tensor] = {}
-    babbling = slice(0, 0 if halt is None else halt.shape[1])
     started = torch.zeros(rows, dtype=torch.bool)  # whether a small action stops
     for t in range(steps):
         x[:, t] = seen
@@ -89,11 +89,10 @@ def play(
         if noise is not None:
             noisy = (action + noise[t]).clamp_(-1, 1)
             stop = (action.abs().amax(1) < threshold) & started
-            if halt is not None:
-                stop[babbling] = False
+            stop[:babbling] = False
             action = torch.where(stop.unsqueeze(1), action, noisy)
             if halt is not None:
-                action[babbling] *= ~(halt[t] & started[babbling]).unsqueeze(1)
+                action *= ~(halt[t] & started).unsqueeze(1)
             started |= action.abs().amax(1) >= threshold
         actions[:, t] = action
         seen, rewards[:, t], _, _, step = envs.step(action)

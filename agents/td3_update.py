@@ -60,18 +60,27 @@ def smooth(action: Tensor, noise: Tensor, threshold: float) -> Tensor:
     return torch.where(stop, noisy.clamp(-below, below), torch.where(large, outside, noisy))
 
 
-def critic_targets(batch: Batch, after: Tensor, discount: float) -> Tensor:
-    """``y_t = r_t + γ Q_{t+1}``, and ``y = r`` at the last step of a trajectory, ``[R]``.
+def critic_targets(batch: Batch, after: Tensor, discount: float, trace: Tensor) -> Tensor:
+    """``y_t = r_t + γ ((1 - λ_{t+1}) Q_{t+1} + λ_{t+1} y_{t+1})``, and ``y = r`` at the last step of a trajectory, ``[R]``.
 
     Args:
         batch: Trajectories.
-        after: Value of each row's observation, ``[R]``, the smaller one of two target critics.
+        after: Value Q of each row's observation, ``[R]``, the smaller one of two target critics.
         discount: γ.
+        trace: λ of each row, ``[R]``; see `kept`.
     """
     target = batch.reward.clone()
-    before = batch.packing.before
-    target[before] += discount * after[len(batch.packing.lengths) :]
+    starts = batch.packing.starts
+    for t in range(len(batch.packing.sizes) - 1, 0, -1):
+        rows, n = slice(starts[t], starts[t + 1]), batch.packing.sizes[t]
+        value = torch.lerp(after[rows], target[rows], trace[rows])
+        target[starts[t - 1] : starts[t - 1] + n].add_(value, alpha=discount)
     return target
+
+
+def kept(action: Tensor, other: Tensor, threshold: float) -> Tensor:
+    """Whether two actions ``[R, A]`` are of one kind, both a stop or neither; where not, traces are cut (Watkins 1989)."""
+    return (action.abs().amax(1) < threshold) == (other.abs().amax(1) < threshold)
 
 
 def initial_weights(
@@ -150,7 +159,8 @@ class Networks:
         after, _ = self.critic_stack.forward(
             self.target_critics, pair, following.expand(2, -1, -1), packing
         )
-        target = critic_targets(batch, after[:, :, 0].amin(0), config.discount)
+        trace = config.trace * kept(batch.action, following, config.stop_threshold)
+        target = critic_targets(batch, after[:, :, 0].amin(0), config.discount, trace)
 
         # CRITICS
         action = batch.action.expand(2, -1, -1)

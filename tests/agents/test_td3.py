@@ -13,7 +13,7 @@ from agents.td3 import TD3Config
 from agents.td3_member import Member
 from agents.td3_networks import TD3NetworkConfig
 from agents.td3_play import play
-from agents.td3_update import LINEAR, Batch, Networks, critic_targets, initial_weights, smooth
+from agents.td3_update import LINEAR, Batch, Networks, critic_targets, initial_weights, kept, smooth
 from tests.agents.reach import FIREFLY, QUICK, RECALL, job
 
 SMALL = TD3NetworkConfig("actor3", "critic5", scale=0.05)
@@ -28,6 +28,7 @@ def batch(lengths=(4, 3, 3, 1), seed=0):
     rows = packing.rows
     x = torch.randn(rows, 6, generator=chance)
     action = 2 * torch.rand(rows, 2, generator=chance) - 1
+    action[1::3] *= 0.05  # stops
     return Batch(x, action, torch.rand(rows, generator=chance), packing)
 
 
@@ -63,14 +64,23 @@ def test_targets_by_hand():
     reward = torch.tensor([1.0, 2.0, 3.0, 4.0])
     after = torch.tensor([100.0, 100.0, 10.0, 20.0])
     given = Batch(torch.zeros(4, 6), torch.zeros(4, 2), reward, packing)
-    assert critic_targets(given, after, 0.5).tolist() == [1 + 5, 2, 3 + 10, 4]
+    none = torch.zeros(4)
+    assert critic_targets(given, after, 0.5, none).tolist() == [1 + 5, 2, 3 + 10, 4]
+    # a2: 4. a1: 3 + (.5 20 + .5 4) / 2 = 9. a0: 1 + (.75 10 + .25 9) / 2 = 5.875
+    trace = torch.tensor([0.9, 0.9, 0.25, 0.5])
+    assert critic_targets(given, after, 0.5, trace).tolist() == [5.875, 2, 9, 4]
+
+
+def test_traces_are_cut_where_only_one_of_two_actions_stops():
+    done = torch.tensor([[0.0, 0.05], [0.0, 0.05], [0.5, 0.0], [-0.2, 0.9]])
+    would = torch.tensor([[-0.09, 0.0], [0.0, -0.1], [0.02, 0.02], [0.3, 0.0]])
+    assert kept(done, would, 0.1).tolist() == [True, False, False, True]
+    assert kept(done, would, 0.0).all()  # where nothing is a stop
 
 
 def test_one_update_is_that_of_autograd():
     """Critics' loss, actor's loss and Adam, written out with ordinary operations."""
-    config = replace(
-        QUICK, actor_delay=1, stop_threshold=0.1, imitation=(0.0, 0.0), target_noise=0.0
-    )
+    config = replace(QUICK, actor_delay=1, stop_threshold=0.1, target_noise=0.0)
     nets, given = networks(config), batch()
     before = {name: getattr(nets, name).clone() for name in ("actor", "critics")}
     nets.target_critics += 0.1 * torch.randn_like(nets.target_critics)  # so that they differ
@@ -94,7 +104,18 @@ def test_one_update_is_that_of_autograd():
     following = torch.cat([given.action[:first], of_actor(targets["target_actor"]).tanh()[first:]])
     after = of_critic(targets["target_critics"], following).amin(0)
     y = given.reward.clone()
-    y[packing.before] += config.discount * after[first:]
+    where = {
+        (s, t): row
+        for row, (s, t) in enumerate(
+            zip(packing.sequence.tolist(), packing.step.tolist(), strict=True)
+        )
+    }
+    for (s, t), row in sorted(where.items(), key=lambda item: -item[0][1]):
+        if (s, t + 1) in where:
+            later = where[s, t + 1]
+            stops = [bool(a[later].abs().max() < 0.1) for a in (following, given.action)]
+            weight = config.trace if stops[0] == stops[1] else 0.0
+            y[row] += config.discount * ((1 - weight) * after[later] + weight * y[later])
     critics = before["critics"].clone().requires_grad_()
     loss = sum((of_critic(critics, given.action)[k] - y.detach()).square().mean() for k in range(2))
     adam = torch.optim.Adam([critics], lr=1e-2, eps=config.epsilon)
@@ -153,9 +174,10 @@ def test_babbling_rows_follow_their_noise():
     envs = make_envs(FIREFLY, [0], 4, facts=True, discrete=False)
     envs.reset(seed=0)
     stack, _ = SMALL.stacks(6, 2)
-    halt = torch.zeros(35, 2, dtype=torch.bool)
-    halt[7, 0] = True
-    played = play(envs, stack, torch.zeros(1, stack.size), torch.full((35, 4, 2), 0.3), 0.1, halt)
+    halt = torch.zeros(35, 4, dtype=torch.bool)
+    halt[7, 0] = halt[0] = True  # before the first movement nothing stops
+    noise = torch.full((35, 4, 2), 0.3)
+    played = play(envs, stack, torch.zeros(1, stack.size), noise, 0.1, halt, babbling=2)
     assert played.lengths.tolist() == [8, 35, 2, 2]
     assert played.action[0, :7].eq(torch.tensor(0.3)).all()
     assert not played.action[0, 7].any()
@@ -183,32 +205,61 @@ def test_phases_follow_validation(monkeypatch):
     assert [row[0] for row in seen[6:]] == [2, 3, 3, 3, 3, 3]
 
 
-def test_help_is_withdrawn_in_phase_three():
-    member = Member(job(), QUICK, 0)
-    member.metrics["validation"] = 0.7
-    assert member._annealed() == 0.0
-    member.phase = 3
-    assert member._annealed() == 0.7
-    steady = Member(job(), replace(QUICK, final_anneal=200), 0)
-    steady.phase, steady.mastered, steady.trials = 3, 1000, 1150
-    assert steady._annealed() == 0.75
-    steady.trials = 9000
-    assert steady._annealed() == 1.0
+def test_step_size_falls_in_phase_three():
+    member = Member(job(trials=400), replace(QUICK, learning_rate=0.5, learning_rate_final=0.2), 0)
+    assert member._learning_rate() == 0.5
+    member.phase, member.mastered = 3, 200
+    for trials, rate in ((200, 0.2), (300, 0.11), (400, 0.02)):
+        member.trials = trials
+        assert member._learning_rate() == pytest.approx(rate)
 
 
-def test_priorities_are_returns_and_a_floor(monkeypatch):
-    member = Member(job(), replace(QUICK, return_floor=(0.5, 2.5)), 0)
+def test_imitation_is_for_phase_one(monkeypatch):
+    member = Member(job(), replace(QUICK, imitation=0.7, learning_starts=8), 0)
+    asked = []
+    monkeypatch.setattr(
+        member.nets, "learn", lambda batch, rate, chance, weight: asked.append(weight) or (0.0, 0.0)
+    )
+    for phase in (1, 2, 3):
+        member.phase = phase
+        member._play()
+        member._learn()
+    assert sorted(set(asked[: len(asked) // 3])) == [0.7]
+    assert not any(asked[len(asked) // 3 :])
+
+
+def test_priorities_are_returns_and_a_floor_in_phase_one(monkeypatch):
+    member = Member(job(), replace(QUICK, return_floor=0.5), 0)
     added = []
     monkeypatch.setattr(
         member.memory,
         "add",
         lambda data, lengths, priority: added.append((data["reward"], priority)),
     )
-    for withdrawn, floor in ((0.0, 0.5), (0.25, 1.0), (1.0, 2.5)):
-        monkeypatch.setattr(Member, "_annealed", lambda self, value=withdrawn: value)
+    member._play()
+    reward, priority = added.pop()
+    torch.testing.assert_close(priority[0], reward[0].sum(1) + 0.5)
+    member.phase = 2
+    member._play()
+    assert added.pop()[1].eq(1.0).all()
+
+
+def test_agents_stop_at_random_as_often_as_asked():
+    """Always at the first step of a trial under way; never before it; at the right rate."""
+    config = replace(QUICK, stop_threshold=0.1, stop_chance=(1.0, 1.0, 1.0), learning_starts=800)
+    member = Member(job(environment=FIREFLY), config, 0)
+    member._play()
+    sample = member.memory.sample(50)
+    lengths, actions = sample.lengths[0], sample.data["action"][0]
+    assert lengths.min() == 2  # before the first movement nothing stops
+    assert not actions[torch.arange(50), lengths - 1].any()
+    assert actions[torch.arange(50), lengths - 2].abs().amax(1).ge(0.1).all()
+    seldom = replace(config, babble=1.0, babble_steps=5.0, return_floor=1e6, exploration=(0.8,) * 3)
+    member = Member(job(environment=FIREFLY), seldom, 0)
+    for _ in range(40):
         member._play()
-        reward, priority = added.pop()
-        torch.testing.assert_close(priority[0], reward[0].sum(1) + floor)
+    steps = member.memory.sample(2000).lengths[0].double().mean().item()
+    assert 5.2 < steps < 6.8  # the first one and 5, or a little more where the first is small
 
 
 def test_the_first_phase_is_played_without_observation_noise():
@@ -302,7 +353,7 @@ def test_the_best_validated_agent_is_kept():
 
 def test_it_learns_to_recall():
     """A rewarded fraction above .9 where chance is .28: what was seen must be kept and said."""
-    learner = QUICK.learner(job(trials=800), [0])
+    learner = QUICK.learner(job(trials=800, seed=2), [0])
     while learner.steps.item() < 2400:
         row = learner.update()
     assert row["phase"].item() == 3

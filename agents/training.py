@@ -27,7 +27,8 @@ from agents.runfolder import RunFolder
 
 __all__ = ["Job", "Progress", "train"]
 
-CHECKPOINT_SECONDS = 10.0
+CHECKPOINT_SECONDS = 10.0  # between checkpoints at least, and
+CHECKPOINT_SHARE = 0.02  # of the time is spent on writing them at most
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def train(
             if state is not None:
                 _broadcast(shards, job, state)
             log = stack.enter_context(_Log(run, update if state is not None else None))
-            saved = time.monotonic()
+            saved, pause = time.monotonic(), CHECKPOINT_SECONDS
             while not finished:
                 metrics, state = _advance(shards, every)
                 update += every
@@ -87,11 +88,13 @@ def train(
                 steps = state["steps"].min().item()
                 log.write(update, state["steps"], metrics)
                 snapshots.take(steps, state["weights"])
-                if finished or generations or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if finished or generations or time.monotonic() - saved > pause:
+                    begun = time.monotonic()
                     trained = job.algorithm.population(job, state["weights"])
                     meta = trained.meta() | {"update": update} | snapshots.meta()
                     run.save(state | snapshots.arrays(), meta)
                     saved = time.monotonic()
+                    pause = max(CHECKPOINT_SECONDS, (saved - begun) / CHECKPOINT_SHARE)
                 if report is not None:
                     report(Progress(int(steps), job.total_steps, metrics))
     assert state is not None

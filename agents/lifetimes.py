@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from agents.environments import EnvironmentSpec, make_envs
+from agents.environments import EnvironmentSpec
 from agents.errors import ConfigError
 from agents.kernel import available, compiled
+from agents.lifetime_episodes import Numbers, Rows, draw_episodes, tabulate, task_of
 from agents.lifetime_net import LifetimeNet
 
 __all__ = ["HYPER", "LifetimeConfig", "Lifetimes", "Lives"]
@@ -97,7 +97,7 @@ class Lifetimes:
         unknown = [name for name in spec.inputs if name not in _INPUTS]
         if unknown:
             raise ConfigError(f"lifetimes take the inputs {', '.join(_INPUTS)}, not {unknown[0]!r}")
-        self.task, self.test = (_task(spec.stage(index)) for index in (0, -1))
+        self.task, self.test = (task_of(spec.stage(index)) for index in (0, -1))
         low, high = self.task.reward_range
         actions, size = self.task.num_actions, len(self.task.observation_low)
         self.rows: dict[str, int] = {}
@@ -161,12 +161,12 @@ class Lifetimes:
         self, weights: Tensor, hyper: Tensor, seeds: Sequence[int], split: str, learning: bool, keep: bool
     ) -> Lives:  # fmt: skip
         config = self.config
-        numbers = _Numbers(seeds)
+        numbers = Numbers(seeds)
         # The test is drawn first: it is the same whether or not there is learning before it.
-        test = _episodes(self.test, numbers, 1, split, None)
+        test = draw_episodes(self.test, numbers, 1, split, None)
         lasting = {name: test.params[name] for name in self._lasting()}
         count = config.updates * config.episodes if learning else 0
-        life = _episodes(self.task, numbers, count, split, lasting) if count else None
+        life = draw_episodes(self.task, numbers, count, split, lasting) if count else None
         if self.tabulated and available():
             return self._compiled(weights, hyper, life, test, keep)
         return self._torch(weights, hyper, life, test, keep)
@@ -179,7 +179,7 @@ class Lifetimes:
         count = len(weights)
         updates = self.config.updates if life is not None else 0
         shape = self._shape(updates)
-        tables = [_table(self.task, life, count), _table(self.test, test, count)]
+        tables = [tabulate(self.task, life, count), tabulate(self.test, test, count)]
         played = updates * self.config.episodes * int(self.task.steps) + int(self.test.steps)
         actions = torch.empty(count, played, dtype=torch.int8)
         score = torch.empty(count)
@@ -221,7 +221,7 @@ class Lifetimes:
         correct.append(tested.correct)
         return Lives(score, torch.cat(correct, 1), weights.detach() if keep else None)
 
-    def _play(self, task: Any, rows: _Rows, weights: Tensor) -> _Played:
+    def _play(self, task: Any, rows: Rows, weights: Tensor) -> _Played:
         """Plays the same number of episodes B of every one of L individuals."""
         lives, batch = len(weights), rows.batch
         state, observation = task.reset(rows.params)
@@ -289,109 +289,6 @@ class _Played:
         uncertainty = -(log_probs.exp() * log_probs).sum(3)
         loss = -chosen * advantage.detach() + value[:, None] * advantage.square()
         return (loss - entropy[:, None] * uncertainty).mean((0, 2))
-
-
-# --- what happens to them ----------------------------------------------------------------------------------------------
-
-
-class _Numbers:
-    """Uniform numbers of L lives, each from a stream of its own."""
-
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self.streams = [np.random.Generator(np.random.Philox(int(seed))) for seed in seeds]
-
-    def draw(self, count: int) -> Tensor:
-        """The next numbers of every life ``[L, count]``."""
-        return torch.from_numpy(np.stack([s.random(count, dtype=np.float32) for s in self.streams]))
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Some episodes of every life, ``L * B`` rows: task parameters, noise of steps, and of actions ``[T, L * B]``."""
-
-    params: dict[str, Tensor]
-    noise: Tensor
-    uniform: Tensor
-    batch: int
-
-
-@dataclass(frozen=True)
-class _Episodes:
-    """All episodes of L lives: parameters ``[L * N, ...]``, noise ``[L, N, T, K]``, uniforms for actions ``[L, N, T]``."""
-
-    params: dict[str, Tensor]
-    noise: Tensor
-    uniform: Tensor
-
-    def rows(self, first: int, count: int) -> _Rows:
-        """Episodes `first` to `first + count` of every life."""
-        lives, episodes, steps = self.uniform.shape
-        chosen = slice(first, first + count)
-        params = {
-            name: value.unflatten(0, (lives, episodes))[:, chosen].flatten(0, 1)
-            for name, value in self.params.items()
-        }
-        noise = self.noise[:, chosen].flatten(0, 1).permute(1, 2, 0)
-        return _Rows(params, noise, self.uniform[:, chosen].reshape(-1, steps).T, count)
-
-
-def _episodes(
-    task: Any, numbers: _Numbers, count: int, split: str, lasting: dict[str, Tensor] | None
-) -> _Episodes:
-    """Draws `count` episodes of every life; what is lasting takes the place of what is drawn."""
-    steps, noise, draws = int(task.steps), int(task.noise), task.draws
-    lives = len(numbers.streams)
-    drawn = numbers.draw(count * (draws + steps * (noise + 1))).view(lives, count, -1)
-    params = task.from_uniform(drawn[:, :, :draws].reshape(lives * count, draws), split)
-    for name, value in (lasting or {}).items():
-        params[name] = value.repeat_interleave(count, 0)
-    rest = drawn[:, :, draws:].view(lives, count, steps, noise + 1)
-    return _Episodes(params, rest[..., :noise], rest[..., noise])
-
-
-def _table(task: Any, episodes: _Episodes | None, lives: int) -> tuple[Tensor, ...]:
-    """What an open-loop task shows and pays: ``[L, N, T, D]``, ``[.., A]``, action uniforms and best actions ``[L, N, T]``."""
-    size, actions = len(task.observation_low), int(task.num_actions)
-    if episodes is None:
-        empty = torch.empty(lives, 0)
-        return empty, empty, empty, empty
-    rows = episodes.rows(0, episodes.uniform.shape[1])
-    count = rows.uniform.shape[1]
-    seen, paid, best = [], [], []
-    state, observation = task.reset(rows.params)
-    for t in range(int(task.steps)):
-        seen.append(observation)
-        outcomes = []
-        for a in range(actions):
-            action = torch.full((count,), a)
-            after, shown, reward = task.step(rows.params, state, action, rows.noise[t])
-            outcomes.append(reward)
-        best.append(task.facts(rows.params, state, action)["optimal_action"])
-        paid.append(torch.stack(outcomes, 1))
-        state, observation = after, shown
-    shape = (lives, count // lives, int(task.steps))
-    return (
-        torch.stack(seen, 1).float().contiguous().view(*shape, size),
-        torch.stack(paid, 1).float().contiguous().view(*shape, actions),
-        rows.uniform.T.contiguous().view(shape),
-        torch.stack(best, 1).view(shape),
-    )
-
-
-def _task(spec: EnvironmentSpec) -> Any:
-    """The task of an environment.
-
-    Raises:
-        ConfigError: If it has none, or none that is made of uniform numbers.
-    """
-    envs = make_envs(replace(spec, split="all"), [0], 1)
-    task = getattr(envs, "task", None)
-    envs.close()
-    if task is None or task.draws is None:
-        raise ConfigError(
-            f"lifetimes need a task that is made of uniform numbers; {spec.id!r} is not"
-        )
-    return task
 
 
 _FIELDS: dict[str, Any] = dict.fromkeys(

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-import agents.lifetimes
 import envs  # noqa: F401 (registers the ids)
 from agents.environments import EnvironmentSpec
 from agents.kernel import available
+from agents.lifetime_episodes import Numbers, draw_episodes
 from agents.lifetimes import LifetimeConfig, Lifetimes
 
 EPSILON, RATE = 3.0, 1.0
@@ -28,12 +28,11 @@ def followed(lifetimes: Lifetimes, weights: Tensor, seed: int) -> tuple[Tensor, 
 
 def expected(lifetimes: Lifetimes, weights: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """The same in double precision, by automatic differentiation of the loss of the same episodes."""
-    lives = agents.lifetimes
-    numbers = lives._Numbers([seed])
-    test = lives._episodes(lifetimes.test, numbers, 1, "all", None)
+    numbers = Numbers([seed])
+    test = draw_episodes(lifetimes.test, numbers, 1, "all", None)
     lasting = {name: test.params[name] for name in lifetimes._lasting()}
     episodes = lifetimes.config.episodes
-    rows = lives._episodes(lifetimes.task, numbers, episodes, "all", lasting).rows(0, episodes)
+    rows = draw_episodes(lifetimes.task, numbers, episodes, "all", lasting).rows(0, episodes)
     leaf = weights.double().requires_grad_()
     played = lifetimes._play(lifetimes.task, rows, leaf)
     loss = played.loss(*HYPER.double()[:, 1:].unbind(1))

@@ -12,6 +12,7 @@ import envs  # noqa: F401 (registers the ids)
 from agents.environments import EnvironmentSpec
 from agents.errors import ConfigError
 from agents.kernel import available
+from agents.lifetime_episodes import Numbers, draw_episodes
 from agents.lifetimes import LifetimeConfig, Lifetimes
 from agents.networks import ActorCritic, NetworkConfig
 
@@ -75,9 +76,9 @@ def test_one_update_by_hand(in_torch):
     weights = genomes(lifetimes, 1)
     life = lifetimes.live(weights, HYPER[None], [3], keep_weights=True)
     net, leaf = lifetimes.net, weights.clone().requires_grad_()
-    numbers = agents.lifetimes._Numbers([3])
-    test = agents.lifetimes._episodes(lifetimes.test, numbers, 1, "all", None)
-    rows = agents.lifetimes._episodes(lifetimes.task, numbers, 1, "all", {"objects": test.params["objects"]})  # fmt: skip
+    numbers = Numbers([3])
+    test = draw_episodes(lifetimes.test, numbers, 1, "all", None)
+    rows = draw_episodes(lifetimes.task, numbers, 1, "all", {"objects": test.params["objects"]})  # fmt: skip
     good, bad = test.params["objects"][0].tolist()
     side, uniform = rows.params["side"][0], rows.uniform[0, 0]
     memory, log_probs, values, rewards, entropies = net.begin(1, 1, leaf), [], [], [], []

@@ -7,17 +7,13 @@ lucky score, and the champion is who is best by that mean less two standard erro
 fame and logbook; operators are `agents.genome`'s, because DEAP's own draw from Python's global generator and take slices of
 arrays for copies.
 
-What is inherited decides what evolves: newborn weights and hyper-parameters, learned ones thrown away (`baldwin`: Baldwin
-1896; Hinton & Nowlan 1987; Fernando et al. 2018); the learned weights (`lamarck`, the mean over the tasks of a generation);
-newborn weights that never learn (`darwin`); hyper-parameters alone, with random weights at every birth and measurement
-(`hyper-parameters`); or nothing (`random-search`: every child is a stranger).
+What is inherited decides what evolves: see `agents.evolution_config`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,202 +21,17 @@ from deap import base, tools
 from torch import Tensor
 
 from agents.errors import ConfigError
-from agents.genome import Bounds, Genome, crossover, mutate, newborn, stranger
+from agents.evolution_config import EvolutionConfig, lifetimes_of
+from agents.genome import Genome, crossover, mutate, newborn, stranger
+from agents.individual import Individual, champion
+from agents.learner import Job
 from agents.lifetimes import HYPER, LifetimeConfig, Lifetimes
 from agents.pool import make_pool
 from agents.seeding import generator, generator_states, set_generator_states
 
-if TYPE_CHECKING:
-    from agents.evolved import Evolved
-    from agents.learner import Job
-
-__all__ = ["Evolution", "EvolutionConfig", "lifetimes_of"]
-
-Range = tuple[float, float]
+__all__ = ["Evolution", "EvolutionConfig"]
 
 _PART = 16  # individuals that a worker is given at once
-
-
-@dataclass(frozen=True)
-class EvolutionConfig:
-    """A genetic algorithm and the lives that it judges.
-
-    Attributes:
-        inheritance: What is inherited; see the module.
-        individuals: Individuals of a population.
-        offspring: Children a generation; the worst make room.
-        remeasured: Best survivors that are measured again in every generation.
-        tasks: Tasks that fitness is the sum over; new ones in every generation, the same for all.
-        selection: Of parents: a `tournament`, or `truncation` (any of the best, equally probable).
-        tournament: Individuals in a tournament.
-        truncation: Best individuals that may be parents.
-        caution: Standard errors that fitness is less than the mean of the measurements.
-        champion_caution: The same for who is the champion, with the standard error that everyone's spread tells: the few
-            scores of a newborn may all be perfect by luck.
-        weight_scale: Initial standard deviation of mutations of weights.
-        hyper_scale: Initial standard deviation of mutations of hyper-parameters, on their own scale.
-        adaptation: Standard deviation of the logarithm by which both scales mutate; 0 keeps them.
-        learning_rate: Step size of learning at the start of evolution.
-        discount: Discount γ at the start.
-        value_coef: Weight of the squared value error at the start.
-        entropy_coef: Weight of the entropy bonus at the start.
-        learning_rate_range: Bounds of the step size.
-        discount_range: Bounds of the discount; below 1.
-        value_coef_range: Bounds of the weight of the squared value error.
-        entropy_coef_range: Bounds of the weight of the entropy bonus.
-        learning_updates: Optimiser steps of a life.
-        learning_episodes: Episodes each.
-        embedding_units: Units of a linear layer before the LSTM; 0: none.
-    """
-
-    kind: ClassVar[str] = "evolution"
-    spreads_itself: ClassVar[bool] = True
-    generations: ClassVar[bool] = True  # each is reported and saved
-
-    inheritance: Literal["baldwin", "lamarck", "darwin", "hyper-parameters", "random-search"] = (
-        "baldwin"
-    )
-    individuals: int = 50
-    offspring: int = 45
-    remeasured: int = 5
-    tasks: int = 10
-    selection: Literal["tournament", "truncation"] = "tournament"
-    tournament: int = 3
-    truncation: int = 20
-    caution: float = 0.0
-    champion_caution: float = 2.0
-    weight_scale: float = 0.05
-    hyper_scale: float = 0.2
-    adaptation: float = 0.2
-    learning_rate: float = 7.5e-4
-    discount: float = 0.91
-    value_coef: float = 0.4
-    entropy_coef: float = 1e-3
-    learning_rate_range: Range = (1e-4, 3e-2)
-    discount_range: Range = (0.0, 0.99)
-    value_coef_range: Range = (0.02, 1.0)
-    entropy_coef_range: Range = (1e-5, 0.3)
-    learning_updates: int = 25
-    learning_episodes: int = 1
-    embedding_units: int = 20
-
-    def __post_init__(self) -> None:
-        """Checks the numbers."""
-        for name, least in (
-            ("individuals", 2), ("offspring", 1), ("remeasured", 0), ("tasks", 2), ("tournament", 1), ("truncation", 1),
-        ):  # fmt: skip
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if self.offspring + self.remeasured > self.individuals:
-            raise ValueError(
-                f"offspring and remeasured must be at most individuals, {self.individuals}, together"
-            )
-        if max(self.tournament, self.truncation) > self.individuals:
-            raise ValueError(f"tournament and truncation must be at most {self.individuals}")
-        for name in ("caution", "champion_caution", "weight_scale", "hyper_scale", "adaptation"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
-        for name in HYPER:
-            low, high = getattr(self, f"{name}_range")
-            least = low >= 0 if name == "discount" else low > 0
-            if not (
-                least and low <= getattr(self, name) <= high and (high < 1 or name != "discount")
-            ):
-                raise ValueError(
-                    f"{name} must lie in {name}_range, which must be positive (discount: from 0, below 1)"
-                )
-        _ = self.lifetime
-
-    @property
-    def lifetime(self) -> LifetimeConfig:
-        """A life of learning."""
-        return LifetimeConfig(self.learning_updates, self.learning_episodes, self.embedding_units)
-
-    @property
-    def final_discount(self) -> float:
-        """Discount at the start of evolution; each champion has its own."""
-        return self.discount
-
-    def bounds(self) -> Bounds:
-        """Where genes may go."""
-        hyper = torch.tensor([getattr(self, f"{name}_range") for name in HYPER])
-        scales = torch.tensor([[1e-3, 1.0], [1e-2, 2.0]])
-        return Bounds(hyper, scales, self.adaptation)
-
-    def learner(self, job: Job, members: Sequence[int]) -> Evolution:
-        """A learner for some members of a job."""
-        return Evolution(job, self, members)
-
-    def population(self, job: Job, weights: Tensor) -> Evolved:
-        """The champions with these weights."""
-        from agents.evolved import Evolved  # which itself lives lifetimes
-
-        return Evolved.of_job(job, weights, self.lifetime)
-
-    def updates(self, job: Job) -> float:
-        """Generations within the environment steps of a job."""
-        lives = lifetimes_of(job, self)
-        steps = int(lives.test.steps) if self.inheritance == "darwin" else lives.steps
-        first, each = self.individuals, self.offspring + self.remeasured
-        return 1 + max(0.0, job.total_steps / (self.tasks * steps) - first) / each
-
-
-def lifetimes_of(job: Job, config: EvolutionConfig) -> Lifetimes:
-    """The lives of a job.
-
-    Raises:
-        ConfigError: If the networks are none that lifetimes have.
-    """
-    network = job.network
-    plain = (network.core, network.layout, network.learned_initial_state, network.actor_reward)
-    if plain != ("lstm", "shared", False, "reward"):
-        raise ConfigError(
-            'lifetimes need core "lstm", layout "shared", and no learned initial state'
-        )
-    return Lifetimes(job.environment, config.lifetime, network.hidden_size)
-
-
-class _Fitness(base.Fitness):
-    weights = (1.0,)
-
-
-class Individual:
-    """A genome and what is known of it.
-
-    Args:
-        genome: Its genes.
-        scores: Number, sum and sum of squares of its scores, task by task.
-        parents: Fitness of its parents, if it has any.
-    """
-
-    def __init__(
-        self, genome: Genome, scores: Sequence[float] = (0, 0, 0), parents: float | None = None
-    ) -> None:
-        self.genome, self.parents = genome, parents
-        self.count, self.sum, self.squares = scores
-        self.fitness = _Fitness()
-
-    def measured(self, scores: np.ndarray, tasks: int, caution: float) -> None:
-        """Takes the scores of a generation's tasks, and sets the fitness: in units of the sum over `tasks` tasks."""
-        self.count += len(scores)
-        self.sum += float(np.sum(scores))
-        self.squares += float(np.square(scores).sum())
-        self.judge(tasks, caution)
-
-    @property
-    def spread(self) -> float:
-        """Variance of its scores from task to task."""
-        return max(self.squares - self.sum**2 / max(self.count, 1), 0.0) / max(self.count - 1, 1)
-
-    def judge(self, tasks: int, caution: float) -> None:
-        """Sets the fitness from what is known."""
-        if self.count:
-            error = (self.spread / self.count) ** 0.5
-            self.fitness.values = (tasks * (self.sum / self.count - caution * error),)
-
-    def mean(self, tasks: int) -> float:
-        """Mean of all measurements, in units of the sum over `tasks` tasks."""
-        return tasks * self.sum / max(self.count, 1)
 
 
 class Evolution:
@@ -419,19 +230,6 @@ class Evolution:
             row[f"{name}_gene"] = float(genes[:, column].mean())
             row[f"{name}_champion"] = float(best.genome.hyper[column])
         return row
-
-
-def champion(people: Sequence[Individual], config: EvolutionConfig) -> Individual:
-    """The best of a population by the mean of its measurements, less what luck may have added to it."""
-    variance = sum(one.spread for one in people) / len(people)
-
-    def cautious(one: Individual) -> float:
-        return (
-            one.sum / max(one.count, 1)
-            - config.champion_caution * (variance / max(one.count, 1)) ** 0.5
-        )
-
-    return max(people, key=cautious)
 
 
 def _slope(pairs: list[tuple[float, float]]) -> float:

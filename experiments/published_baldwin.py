@@ -19,8 +19,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from agents.evolution import Evolution, EvolutionConfig, Individual
+from agents.evolution import Evolution, EvolutionConfig
 from agents.genome import Genome
+from agents.individual import Individual
 from agents.learner import Job
 
 __all__ = ["PublishedConfig", "PublishedEvolution"]

@@ -14,8 +14,9 @@ import torch
 import agents.pool
 from agents import EnvironmentSpec, NetworkConfig, load
 from agents.errors import ConfigError
-from agents.evolution import Evolution, EvolutionConfig, Individual
+from agents.evolution import Evolution, EvolutionConfig
 from agents.genome import Genome
+from agents.individual import Individual
 from agents.learner import Job
 from agents.runfolder import RunFolder
 from agents.training import train

@@ -8,7 +8,8 @@ import torch
 
 from agents import A2CConfig, EnvironmentSpec, NetworkConfig, Population
 from agents.environments import make_envs
-from agents.evolution import EvolutionConfig, Individual, champion
+from agents.evolution import EvolutionConfig
+from agents.individual import Individual, champion
 from agents.lifetimes import LifetimeConfig, Lifetimes
 from agents.rollout import Rollout
 from agents.seeding import generator

@@ -5,14 +5,34 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from envs.harlow import LEFT, RIGHT, PairChoice
-from envs.task import Params, check_at_least, check_parameters, check_split
+from envs.maze import COLOURS
+from envs.task import Params, State, check_at_least, check_parameters, check_split
+
+#: Numerals 0 to 9 as they are drawn: five rows of three, each row a number in binary.
+NUMERALS = (
+    "75557",
+    "26227",
+    "71747",
+    "71717",
+    "55711",
+    "74717",
+    "74757",
+    "71111",
+    "75757",
+    "75717",
+)
+HEIGHT, CARD, EDGE = (
+    64,
+    40,
+    4,
+)  # of a picture, of the card of an object, and of its frame, in pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +92,7 @@ class HarlowPairs(PairChoice):
 
     parameters = ("objects", "side")
     lasting = ("objects",)
+    render_modes: ClassVar[tuple[str, ...]] = ("ansi", "rgb_array")
 
     objects: Literal["digits", "one_hot", "vectors"] = "digits"
     num_objects: int = 10
@@ -145,6 +166,32 @@ class HarlowPairs(PairChoice):
         """Return the features of the rewarded and of the punished object, ``[n, F]`` each."""
         shown = self.features.to(params["objects"].device)[params["objects"]]
         return shown[:, 0], shown[:, 1]
+
+    def image(self, params: Params, state: State, row: int) -> np.ndarray:
+        """Draw the numbers of the objects on their sides, the rewarded one in a frame."""
+        picture = np.full((HEIGHT, 2 * HEIGHT, 3), COLOURS["wall"], dtype=np.uint8)
+        good_side = int(state["side"][min(state["t"], self.trials - 1)][row])
+        first = (HEIGHT - CARD) // 2
+        for place, number in enumerate(params["objects"][row].tolist()):
+            left = first + HEIGHT * (good_side ^ place)
+            if place == 0:
+                outer = slice(first - EDGE, first + CARD + EDGE)
+                picture[outer, left - EDGE : left + CARD + EDGE] = COLOURS["goal"]
+            card = picture[first : first + CARD, left : left + CARD]
+            card[:] = COLOURS["free"]
+            ink = _numeral(number)
+            top, start = (np.array(card.shape[:2]) - ink.shape) // 2
+            card[top : top + ink.shape[0], start : start + ink.shape[1]][ink] = COLOURS["agent"]
+        return picture
+
+
+def _numeral(number: int) -> np.ndarray:
+    """Write a number as large as a card allows: bool ``[height, width]``."""
+    rows = np.array([[int(digit) for digit in NUMERALS[int(one)]] for one in str(number)])
+    dots = rows[..., None] >> np.array([3, 2, 1, 0]) & 1  # a gap to the left of each numeral
+    ink = np.concatenate(list(dots.astype(bool)), axis=1)[:, 1:]
+    scale = max(1, min((CARD - 2 * EDGE) // side for side in ink.shape))
+    return ink.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 @functools.cache

@@ -126,7 +126,7 @@ def make_envs(
         discrete: Whether the agent chooses among actions, and refuses continuous ones.
 
     Raises:
-        ConfigError: Unknown environment, unknown parameter, or one that this agent cannot act in.
+        ConfigError: Unknown environment, unknown or wrong parameter, or one that this agent cannot act in.
     """
     spec = spec.stage(-1)
     num_envs = len(members) * batch
@@ -154,6 +154,15 @@ def make_envs(
         raise
     except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
         raise ConfigError(f"environment {spec.id!r}: {error}") from error
+    except (
+        Exception
+    ) as error:  # others' environments raise anything at arguments that they cannot take
+        given = (
+            ", ".join(f"{key}={value!r}" for key, value in spec.kwargs.items()) or "no arguments"
+        )
+        raise ConfigError(
+            f"environment {spec.id!r} cannot be made with {given}: {type(error).__name__}: {error}"
+        ) from error
     if discrete and not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(
             f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs Discrete"

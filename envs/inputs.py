@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -108,7 +108,7 @@ class Inputs:
 
 def _checked(task: Task, names: Sequence[str]) -> tuple[str, ...]:
     """Return the names as a tuple, or raise ValueError."""
-    names = (names,) if isinstance(names, str) else tuple(names)
+    names = (names,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
     for name in names:
         if name not in INPUTS:
             raise ValueError(f"inputs must be among {', '.join(INPUTS)}; got {name!r}")

@@ -21,6 +21,7 @@ from agents.environments import NO_ENVIRONMENT, EnvironmentSpec
 from agents.errors import ConfigError
 from agents.pool import check_ray
 from envs import TASKS
+from envs.arguments import resolve_task
 from experiments.settings import Settings
 
 __all__ = ["RunOptions", "Switch", "parse", "parse_run", "parse_settings", "task_class"]
@@ -235,7 +236,7 @@ def _refuse_staged(spec: EnvironmentSpec, own: Any, given: Any) -> None:
 
 def _check_task(task: type[Any], kwargs: dict[str, Any]) -> None:
     try:
-        task(**kwargs)
+        resolve_task(task, kwargs)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"environment {task.__name__}: {error}") from error
 

@@ -48,7 +48,8 @@ def _section(path: Path) -> str:
     """One experiment: its name, its size, and the findings that are held against something."""
     metrics = json.loads(path.read_text())
     findings = [f for f in map(_finding, metrics["findings"]) if not f.name.startswith("reference")]
-    members = max(metrics["members"].values())
+    sizes = sorted({*metrics["members"].values()})
+    members = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
     judged = [f.met for f in findings if f.met is not None]
     title = (
         f"**`{metrics['experiment']}`** ({metrics['reference']}): {sum(judged)} of {len(judged)} bars met; "

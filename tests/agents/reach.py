@@ -69,8 +69,8 @@ FIREFLY = EnvironmentSpec(
     "envs:prefrontal/FireflyNavigation-v0", ("action",), stages=({"observation_noise": 0.0}, {})
 )
 QUICK = TD3Config(
-    learning_rate=1e-2, learning_rate_final=3e-3, target_rate=0.02, stop_threshold=0.0, imitation=0.0, updates_per_trial=1.0, trace=0.9,
-    return_floor=1.0, learning_starts=40, memory=800, babble=0.0, stop_chance=(0.0, 0.0, 0.0),
+    learning_rate=1e-2, learning_rate_final=3e-3, target_rate=0.02, stop_threshold=0.0, imitation=0.0,
+    updates_per_trial=1.0, trace=0.9, return_floor=1.0, learning_starts=40, memory=800, babble=0.0, stop_chance=(0.0, 0.0, 0.0),
     exploration=(0.3, 0.3, 0.2), first_phase_every=40, validation_every=40,
     validation_trials=64,
 )  # fmt: skip

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
-
 from gymnasium.envs.registration import load_env_creator
 
 from envs.task import Task

@@ -96,6 +96,12 @@ class A2C:
         self.rollout = self._rollout()
         self.replay: Replay | None = None
         if config.replay != "none":
+            last = len(self.stages) - 1
+            if config.replay_from_stage > last:
+                raise ConfigError(
+                    f"replay_from_stage must be at most {last}, the last stage of the environment (the first is 0), "
+                    f"not {config.replay_from_stage}"
+                )
             longest, equal = self.stages.longest, self.stages.equal
             self.replay = Replay(config, self.model, self.members, batch, longest, equal, seed)
         self.consolidation: Consolidation | None = None

@@ -5,7 +5,7 @@ import torch
 
 from agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
 from agents.environments import make_envs, make_stages
-from agents.errors import PrefrontalError
+from agents.errors import ConfigError, PrefrontalError
 from agents.stages import Stages
 from tests.agents.helpers import BANDIT, register_countdown
 from tests.agents.test_a2c import curve, same
@@ -106,6 +106,14 @@ def test_goes_on_exactly_from_the_middle_of_a_stage(case, updates):
         resumed.set_state(state)
         if before == 7:
             assert same(curve(straight, 4), curve(resumed, 4))
+
+
+def test_replay_cannot_begin_after_the_last_stage():
+    assert staged([0], replay="uniform", replay_from_stage=1).replay is not None
+    with pytest.raises(
+        ConfigError, match=r"^replay_from_stage must be at most 1, the last stage .*, not 2$"
+    ):
+        staged([0], replay="uniform", replay_from_stage=2)
 
 
 def test_what_cannot_be_stages():

@@ -211,7 +211,7 @@ class ContinuousAgent(ContinuousPopulation):
             Actions (``[A]`` for one observation, else ``[n, A]``) and the state, arrays ``[n, H]``.
 
         Raises:
-            ValueError: If the observation has the wrong size, or the state is of another number of rows.
+            ValueError: If the observation has the wrong size or is not finite, or the state is of another number of rows.
         """
         array = np.asarray(observation, dtype=np.float32)
         single, rows = array.ndim == 1, np.atleast_2d(array)
@@ -220,6 +220,8 @@ class ContinuousAgent(ContinuousPopulation):
                 f"the agent needs observations of {self.input_size} numbers "
                 f"(inputs {', '.join(self.environment.inputs)}), not {list(array.shape)}"
             )
+        if not np.isfinite(rows).all():
+            raise ValueError("the agent needs observations that are finite, not NaN or infinite")
         n, stack = len(rows), self.actor_stack
         before = stack.begin(n, self.weights)
         if state is not None:

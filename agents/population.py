@@ -242,7 +242,7 @@ class Agent(Population):
             Actions (a 0-d array for one observation, else ``[n]``) and the state, arrays ``[n, H]``.
 
         Raises:
-            ValueError: If the observation has the wrong size, or the state is of another number of rows.
+            ValueError: If the observation has the wrong size or is not finite, or the state is of another number of rows.
         """
         array = np.asarray(observation, dtype=np.float32)
         single, rows = array.ndim == 1, np.atleast_2d(array)
@@ -251,6 +251,8 @@ class Agent(Population):
                 f"the agent needs observations of {self.model.input_size} numbers "
                 f"(inputs {', '.join(self.environment.inputs)}), not {list(array.shape)}"
             )
+        if not np.isfinite(rows).all():
+            raise ValueError("the agent needs observations that are finite, not NaN or infinite")
         n = len(rows)
         if not self._tapes or self._tapes[0].batch != n:
             self._tapes = self.model.tapes(1, n)

@@ -53,6 +53,9 @@ def test_predict_refuses_what_does_not_fit(population):
         population[0].predict(np.zeros(5))
     with pytest.raises(ValueError, match="2 rows"):
         population[0].predict(np.zeros((2, 6)), (np.zeros((1, 6)),) * 4)
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"observations that are finite, not NaN or infinite$"):
+            population[0].predict(np.full(6, wrong))
     with pytest.raises(IndexError, match="3 members"):
         population[3]
 

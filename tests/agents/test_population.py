@@ -281,6 +281,15 @@ def test_observations_of_the_wrong_size(shape):
         made()[0].predict(np.zeros(shape))
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_observations_that_are_not_finite(wrong):
+    observation = np.zeros((3, 5))
+    observation[1, 2] = wrong
+    for given in (observation, observation[1]):
+        with pytest.raises(ValueError, match=r"observations that are finite, not NaN or infinite$"):
+            made()[0].predict(given)
+
+
 def test_states_of_another_batch():
     agent = made()[0]
     _, state = agent.predict(np.zeros((3, 5)))

@@ -18,7 +18,7 @@ import tyro
 from agents.environments import NO_ENVIRONMENT
 from agents.errors import ConfigError, did_you_mean
 from agents.rollout import Stimulation
-from agents.runfolder import RunFolder
+from agents.runfolder import RunFolder, runs_below
 from analysis.findings import table
 from analysis.statistics import NotMeasurableError
 from experiments import find_experiment
@@ -135,8 +135,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _find(path: Path) -> RunFolder:
-    """The run in a folder; suggests a neighbour where there is none."""
+    """The run in a folder; suggests one below it, or a neighbour, where there is none."""
     if not (path / "config.toml").is_file() and path.parent.is_dir():
+        if below := runs_below(path):
+            raise ConfigError(f"there is no run in {path}{below}")
         neighbours = [p.parent.name for p in path.parent.glob("*/config.toml")]
         hint = did_you_mean(path.name, neighbours) if neighbours else ""
         raise ConfigError(f"there is no run in {path}{hint}")

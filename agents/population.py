@@ -20,6 +20,7 @@ from agents.environments import EnvironmentSpec, make_envs, make_stages, reward_
 from agents.errors import CheckpointError, did_you_mean
 from agents.learner import Job, Trained
 from agents.networks import ActorCritic, NetworkConfig
+from agents.runfolder import runs_below
 from agents.seeding import generator
 
 __all__ = ["KINDS", "Agent", "Population", "load", "load_trained"]
@@ -321,13 +322,16 @@ def load(path: Path | str, condition: str | None = None) -> Any:
     if condition is not None:
         folder = folder / condition
     if not has_checkpoint(folder / "checkpoint"):
+        # A run has a configuration; a folder without one may hold runs.
+        if not (folder / "config.toml").is_file() and (below := runs_below(folder)):
+            raise CheckpointError(f"there are no trained agents in {folder}{below}")
         conditions = sorted(p.parent.name for p in folder.glob("*/checkpoint") if has_checkpoint(p))
         if conditions and condition is None:
             raise CheckpointError(
                 f"{folder} has several conditions; name one of {', '.join(conditions)}"
             )
         hint = (
-            did_you_mean(folder.name, [p.name for p in folder.parent.glob("*")])
+            did_you_mean(folder.name, [p.name for p in folder.parent.glob("*") if p != folder])
             if folder.parent.is_dir()
             else ""
         )

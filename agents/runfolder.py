@@ -38,6 +38,8 @@ else:
     import tomli as tomllib
 
 
+EXAMPLES = 3  # of folders that a message names
+
 _BEGINNING = re.compile(r"versions\.json|command\.txt|\..*\.tmp")
 
 
@@ -253,3 +255,24 @@ def git_revision() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return done.stdout.strip()
+
+
+def runs_below(folder: Path) -> str:
+    """The end of an error message about a folder that is no run but holds some, at most two levels below.
+
+    Returns:
+        " itself; name one below it: 'x', 'x/y' (or 3 others)", or "" if there is none.
+    """
+    found = sorted(
+        path.parent for deep in ("*", "*/*") for path in folder.glob(f"{deep}/config.toml")
+    )
+    found = [run for run in found if has_checkpoint(run / "checkpoint") or _conditions(run)]
+    if not found:
+        return ""
+    more = len(found) - EXAMPLES
+    others = f" (or {more} other{'s' * (more > 1)})" if more > 0 else ""
+    return f" itself; name one below it: {', '.join(repr(str(run)) for run in found[:EXAMPLES])}{others}"
+
+
+def _conditions(run: Path) -> bool:
+    return any(has_checkpoint(folder) for folder in run.glob("*/checkpoint"))

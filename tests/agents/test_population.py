@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,26 @@ def test_a_run_of_several_conditions_asks_which(tmp_path):
     assert len(load(tmp_path, "modular")) == 3
     with pytest.raises(CheckpointError, match="did you mean 'modular'"):
         load(tmp_path, "moduler")
+
+
+def test_a_folder_of_runs_names_some(tmp_path):
+    folder = tmp_path / "shipped"
+    for name in ("a", "b/modular", "d/1", "d/2"):
+        made(1).save(folder / name)
+    for name in ("a", "b", "c", "d/1", "d/2"):  # a run, one with conditions, one without agents
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / "config.toml").touch()
+    message = f"there are no trained agents in {folder} itself; name one below it: " + ", ".join(
+        repr(str(folder / name)) for name in ("a", "b", "d/1")
+    )
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)} \\(or 1 other\\)$"):
+        load(folder)
+    with pytest.raises(CheckpointError, match=f"{re.escape(repr(str(folder / 'd' / '2')))}$"):
+        load(folder / "d")
+    with pytest.raises(CheckpointError, match=r"b has several conditions; name one of modular$"):
+        load(folder / "b")
+    with pytest.raises(CheckpointError, match=r"no trained agents in .*c$"):
+        load(folder / "c")
 
 
 def _rewrite(folder: Path, change) -> None:

@@ -12,7 +12,7 @@ ever played: ``1 + floor(log(1 - x) / log(1 - 2^-u))``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -227,24 +227,47 @@ def next_generation(genomes: Tensor, fitness: Tensor, uniform: Tensor) -> Tensor
 
 
 class Lineages:
-    """What is kept of evolved populations: how every generation was.
+    """What is kept of evolved populations: how every generation was. Like trained agents, it can be indexed by member.
 
     Args:
         weights: Their histories, ``[P, generations * 8]``.
         config: The constants they evolved with.
         seed: Seed of the run.
+        members: Identities of the populations (default 0 ... P - 1).
     """
 
-    def __init__(self, weights: Tensor, config: HintonNowlanConfig, seed: int = 0) -> None:
+    def __init__(
+        self,
+        weights: Tensor,
+        config: HintonNowlanConfig,
+        seed: int = 0,
+        members: Sequence[int] | None = None,
+    ) -> None:
         if weights.ndim != 2 or weights.shape[1] % len(HISTORY):
             raise CheckpointError(
                 f"a history has {len(HISTORY)} numbers a generation, and weights have shape {list(weights.shape)}"
             )
-        self.config, self.seed, self.members = config, seed, list(range(len(weights)))
+        self.config, self.seed = config, seed
+        self.members = list(members) if members is not None else list(range(len(weights)))
+        if len(self.members) != len(weights):
+            raise CheckpointError(
+                f"{len(self.members)} members cannot have {len(weights)} histories"
+            )
         self.weights = weights.double()
 
     def __len__(self) -> int:
         return len(self.members)
+
+    def __getitem__(self, index: int) -> Lineages:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there are {len(self)} members, no number {index}")
+        index %= len(self)
+        return Lineages(
+            self.weights[index : index + 1], self.config, self.seed, [self.members[index]]
+        )
+
+    def __iter__(self) -> Iterator[Lineages]:
+        return (self[index] for index in range(len(self)))
 
     @property
     def history(self) -> dict[str, Any]:
@@ -258,13 +281,14 @@ class Lineages:
     ) -> Lineages:
         """What a checkpoint holds; see `agents.load`."""
         config = from_plain(HintonNowlanConfig, meta.get("algorithm", {}), f"{folder / 'checkpoint'}")  # fmt: skip
-        return cls(arrays["weights"], config, int(meta.get("seed", 0)))
+        return cls(arrays["weights"], config, int(meta.get("seed", 0)), meta.get("members"))
 
     def meta(self) -> dict[str, Any]:
         """What `load` needs besides the weights."""
         return {
             "kind": self.config.kind,
             "seed": self.seed,
+            "members": self.members,
             "environment": to_plain(NO_ENVIRONMENT),
             "network": {"kind": NoNetworkConfig.kind},
             "algorithm": to_plain(self.config),

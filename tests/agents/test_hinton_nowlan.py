@@ -123,6 +123,21 @@ def test_saves_and_loads(tmp_path):
     assert again.history["right"].shape == (7, 3)
 
 
+def test_lineages_are_a_sequence_of_members(tmp_path):
+    lineages = Lineages(torch.arange(48.0).reshape(3, 16), SMALL, seed=7)
+    for index, one in enumerate(lineages):
+        assert (len(one), one.members, one.seed, one.config) == (1, [index], 7, SMALL)
+        for name, column in one.history.items():
+            assert (column[:, 0] == lineages.history[name][:, index]).all()
+    assert lineages[-1].members == [2]
+    assert lineages[2][0].members == [2]
+    for index in (3, -4):
+        with pytest.raises(IndexError, match=f"there are 3 members, no number {index}"):
+            lineages[index]
+    lineages[1].save(tmp_path)
+    assert load(tmp_path).members == [1]
+
+
 def test_refuses_what_cannot_be():
     with pytest.raises(ValueError, match="undecided"):
         HintonNowlanConfig(undecided=1.5)
@@ -130,6 +145,8 @@ def test_refuses_what_cannot_be():
         HintonNowlanConfig(genes=1)
     with pytest.raises(CheckpointError, match="8 numbers"):
         Lineages(torch.zeros(2, 9), SMALL)
+    with pytest.raises(CheckpointError, match="3 members cannot have 2 histories"):
+        Lineages(torch.zeros(2, 8), SMALL, members=range(3))
 
 
 def test_learning_finds_the_needle_and_evolution_alone_does_not():

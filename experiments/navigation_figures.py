@@ -76,7 +76,7 @@ def modularity_figures(
                 for label, name in panels.items()
             },
             folder / "measures_against_gain.png",
-            {"radial error (cm)": {"reward zone": ZONE, "": -ZONE}},
+            {"radial error (cm)": {"": ZONE, "reward zone": -ZONE}},
             {
                 label: {who: [getattr(s, name)[0] for s in by] for who, by in simulated.items()}
                 for label, name in panels.items()

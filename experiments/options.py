@@ -169,7 +169,10 @@ def parse(cls: type[T], arguments: Sequence[str], prog: str, description: str | 
 def _one_line(box: str) -> str:
     """What tyro says in a box: its first paragraph, and the nearest option."""
     lines = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
-    texts = itertools.takewhile(lambda line: line.strip("─"), lines)
+    lines = [line for line in lines if line]
+    if len(lines) > 1 and not lines[1].strip("-"):  # the title, where the terminal knows ASCII only
+        lines = lines[2:]
+    texts = itertools.takewhile(lambda line: line.strip("─-"), lines)
     text = re.sub(r"^Error parsing (?!-)\w+: ", "", " ".join(texts)).rstrip(".")
     near = re.search(r"Perhaps you meant:.*?(--[\w-]+)", " ".join(lines))
     return f"{text}; did you mean {near[1]}?" if near else text

@@ -227,6 +227,20 @@ def test_train_refuses_in_one_line(capsys, words, message):
     assert message in refused(capsys, train.main, words)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_refusals_do_not_depend_on_the_terminal(encoding):
+    said = subprocess.run(
+        [sys.executable, "train.py", "wang2016-bandit", "--members", "x"],
+        cwd=Path(train.__file__).parent,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 2
+    assert said.stderr.startswith("error: Error parsing --members: invalid literal for int()")
+    assert len(said.stderr.splitlines()) == 1
+
+
 def test_train_does_not_overwrite(capsys, run):
     assert "is not empty" in refused(
         capsys, train.main, ["wang2016-bandit", *SMALL, "--out", "run"]

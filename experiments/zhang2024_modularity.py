@@ -12,23 +12,24 @@ but the critic's LSTM sees the action, A3 C3: it differs from `modular` in nothi
 What is as published: task, networks, initial weights, recurrent TD3 with its smoothing that respects stops, noise of
 exploration, reward, mirror images, phases, 10^4 trials after phase I. What is not, alike for all architectures:
 
-- Critics learn from λ-returns (λ .9), cut where the agent stopped and the target actor would not have, or the reverse, and agents
-  stop at random, at 2 to 4 % of the steps. Reward comes at the end of trials of up to 35 steps only, and stops are 1 % of the
-  space of actions: plain TD3 hands a reward back one step for each turn-over of its target networks, and hardly ever sees what
-  a stop is worth elsewhere than where its actor stops. It forgot to stop within a few hundred updates of phase II and did not
-  find back in a thousand trials and more (5 of 5 agents, for one of which stops had twenty times the area); behaviour cloning beyond
-  phase I put this off to when it was withdrawn. With both, all agents still lose their stops as phase II begins. Modular ones
-  reach .5 rewarded again after 2,400 to 3,600 trials (one of 8 after 7,200) and mostly keep it; holistic ones after 4,000 to 8,000, and
-  they lose and find it again until the end: the agents that are kept, the best ones in validation, are much better than the
-  last ones. Which of the two changes does more was not measured.
-- Two updates of the critics a trial, where there was one for every four steps, four to nine a trial; with larger steps (5e-4; then 3e-4, falling to a tenth).
-- With the published phase I, 1 to 4 % of 100 trials were rewarded after 3,400: the actor moves on and its tanh saturates. So half
-  of the trials of phase I babble (noise drawn once and kept, a stop at random), trajectories are replayed in proportion to their
-  return, the actor is also drawn to what it did (behaviour cloning), and phase I ends by validation, .2 without noise, after
-  760 to 1,770 trials. What goes into the tanh is kept near ±2 throughout.
-- Phases are switched, and the agent is kept, by validation at the gain of training alone (there, the gains of the test took part
-  in both); targets are seen for three steps, not four; the place that counts is where the last movement ends. No member is
-  left out (the published runs have seeds such as 5, 16, 17, 19, 20, 21, 23, 36 for one of the pairs).
+- Critics learn from λ-returns (λ .9), cut where the agent stopped and the target actor would not have, or the reverse, and
+  agents stop at random, at 2 to 4 % of the steps. Reward comes at the end of trials of up to 35 steps only, and stops are 1 %
+  of the space of actions: plain TD3 hands a reward back one step for each turn-over of its target networks, and hardly ever
+  sees what a stop is worth elsewhere than where its actor stops. It forgot to stop within a few hundred updates of phase II
+  and did not find back in a thousand trials and more (5 of 5 agents, for one of which stops had twenty times the area);
+  behaviour cloning beyond phase I put this off to when it was withdrawn. With both, all agents still lose their stops as
+  phase II begins. Modular ones reach .5 rewarded again after 2,400 to 3,600 trials (one of 8 after 7,200) and mostly keep it;
+  holistic ones after 4,000 to 8,000, and they lose and find it again until the end: the agents that are kept, the best ones
+  in validation, are much better than the last ones. Which of the two changes does more was not measured.
+- Two updates of the critics a trial, where there was one for every four steps, four to nine a trial; with larger steps (5e-4;
+  then 3e-4, falling to a tenth).
+- With the published phase I, 1 to 4 % of 100 trials were rewarded after 3,400: the actor moves on and its tanh saturates. So
+  half of the trials of phase I babble (noise drawn once and kept, a stop at random), trajectories are replayed in proportion
+  to their return, the actor is also drawn to what it did (behaviour cloning), and phase I ends by validation, .2 without
+  noise, after 760 to 1,770 trials. What goes into the tanh is kept near ±2 throughout.
+- Phases are switched, and the agent is kept, by validation at the gain of training alone (there, the gains of the test took
+  part in both); targets are seen for three steps, not four; the place that counts is where the last movement ends. No member
+  is left out (the published runs have seeds such as 5, 16, 17, 19, 20, 21, 23, 36 for one of the pairs).
 - An update draws trajectories of similar length, not of equal.
 """
 

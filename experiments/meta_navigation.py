@@ -41,7 +41,7 @@ TARGETS = 5
 EPISODES = 1000  # of five targets, the same for all
 DECODED = 400  # episodes whose hidden states are decoded
 STEPS = 35
-EPISODES_TRAINED = 6_000  # of five targets
+EPISODES_TRAINED = 4_500  # of five targets
 TASK: dict[str, Any] = {"gain_law": "many", "observation_noise": 0.7}
 SAME = (-10.0, 10.0)  # cm of change that count as none
 

@@ -9,9 +9,9 @@ networks as deep as the modular ones and of the same size that are not modular: 
 but the critic's LSTM sees the action, A3 C3: it differs from `modular` in nothing but where the action enters) and
 `two-lstms` (A2 C2). The effect is measured with noise that grows with the gain, as published, and with noise that does not.
 
-What was found (8 modular and holistic, 4 other agents): modularity of the critic carries the effect, not depth. The area at gain 2
-is .920 for `modular`, .843 for `holistic-actor`, .743 for `early-action`, .700 for `holistic` and .692 for `holistic-critic`, with
-noise that grows or not. Holistic agents end where a navigator would that counts its own commands.
+What was found (8 modular and holistic, 4 other agents): modularity of the critic carries the effect, not depth. The area at
+gain 2 is .920 for `modular`, .843 for `holistic-actor`, .743 for `early-action`, .700 for `holistic` and .692 for
+`holistic-critic`, with noise that grows or not. Holistic agents end where a navigator would that counts its own commands.
 
 What is as published: task, networks, initial weights, recurrent TD3 with its smoothing that respects stops, noise of
 exploration, reward, mirror images, phases, 10^4 trials after phase I. What is not, alike for all architectures:

@@ -74,13 +74,14 @@ def main(arguments: list[str]) -> int:
     run = _find(options.run)
     name, _, settings = settings_of(run)
     experiment, populations = find_experiment(name), load_run(run, settings)
+    episodes = min(options.episodes, experiment.most_episodes or options.episodes)
     folder = options.out or options.run / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     evaluation = Evaluation(
         populations,
         settings,
         options.split,
-        options.episodes,
+        episodes,
         options.seed,
         folder,
         {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings},
@@ -94,7 +95,7 @@ def main(arguments: list[str]) -> int:
         outcome = experiment.measure(evaluation)
     except NotMeasurableError as error:
         raise ConfigError(
-            f"{options.run} cannot be measured: in {options.episodes} episodes some member never did what a finding is "
+            f"{options.run} cannot be measured: in {episodes} episodes some member never did what a finding is "
             "about; train longer, or give more --episodes"
         ) from error
     written = list(outcome.figures)
@@ -110,7 +111,7 @@ def main(arguments: list[str]) -> int:
         "experiment": name,
         "reference": experiment.reference,
         "split": options.split,
-        "episodes": options.episodes,
+        "episodes": episodes,
         "seed": options.seed,
         "members": {key: len(population) for key, population in evaluation.populations.items()},
         "findings": [finding.to_json() for finding in outcome.findings],

@@ -53,7 +53,7 @@ def size_of_error(record: Record) -> np.ndarray:
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Radial error by target with the memory kept, wiped, and in agents that never had one; the gain decoded."""
-    count = min(EPISODES, evaluation.episodes)
+    count = evaluation.episodes
     tasks = common_tasks(count, evaluation.seed, targets=TARGETS, **TASK)
     errors: dict[str, np.ndarray] = {}
     findings: list[Finding] = []
@@ -156,4 +156,5 @@ EXPERIMENT = Experiment(
     },
     measure=measure,
     shipped=(),
+    most_episodes=EPISODES,
 )

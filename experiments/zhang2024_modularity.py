@@ -90,7 +90,7 @@ Sweeps = Mapping[str, Mapping[float, Summary]]
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Every measure at every gain for every condition; contrasts between them; figures."""
-    count = min(TARGETS, evaluation.episodes)
+    count = evaluation.episodes
     sweeps: dict[str, dict[float, Summary]] = {}
     level: dict[str, Summary] = {}  # at gain 2, where noise stays that of gain 1
     pulses: dict[str, Summary] = {}
@@ -268,4 +268,5 @@ EXPERIMENT = Experiment(
     },
     measure=measure,
     shipped=("--condition", *(name for name in CONDITIONS if name != "two-lstms")),
+    most_episodes=TARGETS,
 )

@@ -13,6 +13,12 @@ first condition are also tested with their memory wiped before each target. Find
 targets for all. The simulated learner (`experiments.navigation_measures`) estimates the gain by least squares: its radial error
 falls from 58 cm at the first target to 37 at the fifth; that of the forgetful one, which begins anew at every target, does not.
 
+What was found: on average over eight agents errors fall from 76 to 67 cm, a third of what the simulated learner gains, but not
+in every agent, so that the interval of the fall holds 0; with the memory wiped, and without one, they do not fall at all. The
+gain is in the LSTM by the second target already (R squared .9), so it is its use that is missing. Agents without memory are
+better at every target (49 cm): long episodes make learning slower, and 22,500 targets are too few. In a first run of 5,000
+episodes a single agent came to 61 and 44 cm.
+
 What it took: the λ-returns and random stops of `experiments.zhang2024_modularity` (without them errors stayed at 100 cm); a first
 phase by day and at gain 1, where rewards are found, and then dusk and all gains at once. With phase I at dusk, rewards were too
 rare to leave it. A2C with a discrete joystick and a critic that sees the task was at .1 rewarded after 1.8 million steps.
@@ -141,7 +147,9 @@ def _settings(targets: int) -> Settings:
             validation_trials=200 * parts,
         ),
         TrainingConfig(
-            members=4, num_envs=32 * parts, total_steps=EPISODES_TRAINED * TARGETS * STEPS
+            members=8 if targets == TARGETS else 4,
+            num_envs=32 * parts,
+            total_steps=EPISODES_TRAINED * TARGETS * STEPS,
         ),
     )
 

@@ -47,7 +47,7 @@ TARGETS = 5
 EPISODES = 1000  # of five targets, the same for all
 DECODED = 400  # episodes whose hidden states are decoded
 STEPS = 35
-EPISODES_TRAINED = 4_500  # of five targets
+EPISODES_TRAINED = 12_000  # of five targets
 TASK: dict[str, Any] = {"gain_law": "many", "observation_noise": 0.7}
 SAME = (-10.0, 10.0)  # cm of change that count as none
 
@@ -139,6 +139,7 @@ def _settings(targets: int) -> Settings:
             learning_rate_final=4e-4,
             batch=8 * parts,
             updates_per_trial=3.0 / parts,
+            memory=10_000 * parts,
             learning_starts=128 * parts,
             first_phase_reward=0.1,
             first_phase_every=64 * parts,
@@ -147,7 +148,7 @@ def _settings(targets: int) -> Settings:
             validation_trials=200 * parts,
         ),
         TrainingConfig(
-            members=8 if targets == TARGETS else 4,
+            members=8,
             num_envs=32 * parts,
             total_steps=EPISODES_TRAINED * TARGETS * STEPS,
         ),

@@ -68,6 +68,40 @@ def new_figure(
     return figure, list(np.ravel(axes))
 
 
+def new_panels(
+    count: int,
+    most: int,
+    panel: tuple[float, float],
+    margin: tuple[float, float],
+    xlabel: str = "",
+    ylabel: str = "",
+    **grid: Any,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each of several things, the outer ones labelled; call inside :func:`style`.
+
+    Args:
+        count: How many panels.
+        most: How many stand in a row at most.
+        panel: Width and height of each, inches.
+        margin: Width and height that the whole figure has beside them, inches.
+        xlabel: Label of the horizontal axis of panels with none below.
+        ylabel: Label of the vertical axis of the first panel of each row.
+        **grid: Passed to ``Figure.subplots``.
+    """
+    columns = min(most, count)
+    rows = -(-count // columns)
+    size = panel[0] * columns + margin[0], panel[1] * rows + margin[1]
+    figure, panels = new_figure(rows, columns, size, **grid)
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    for axes in panels[:count:columns]:
+        axes.set_ylabel(ylabel)
+    for axes in panels[max(count - columns, 0) : count]:
+        axes.set_xlabel(xlabel)
+        axes.tick_params(labelbottom=True)  # also where a hidden panel is below
+    return figure, panels[:count]
+
+
 def style() -> Any:
     """Context in which figures have our style; the caller's Matplotlib settings are untouched."""
     return rc_context(STYLE)

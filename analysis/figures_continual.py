@@ -17,6 +17,7 @@ from analysis.figure_style import (
     colours,
     mean_and_members,
     new_figure,
+    new_panels,
     reference_lines,
     save,
     step_unit,
@@ -46,13 +47,13 @@ def accuracy_through_switches(
     """
     x = np.asarray(steps, dtype=np.float64)
     factor, prefix = step_unit(float(x.max()))
-    columns = min(3, len(curves))
-    rows = -(-len(curves) // columns)
     tones = colours(list(next(iter(curves.values()))))
     with style():
-        size = (2.6 * columns + 0.6, 2.3 * rows + 0.7)
-        figure, panels = new_figure(rows, columns, size, sharex=True, sharey=True)
-        for index, (axes, (name, pairs)) in enumerate(zip(panels, curves.items(), strict=False)):
+        figure, panels = new_panels(
+            len(curves), 3, (2.6, 2.3), (0.6, 0.7), f"environment steps{prefix}", "fraction correct",
+            sharex=True, sharey=True,
+        )  # fmt: skip
+        for index, (axes, (name, pairs)) in enumerate(zip(panels, curves.items(), strict=True)):
             for pair, values in pairs.items():
                 label = pair if index == 0 else None
                 table = np.asarray(values, dtype=np.float64)
@@ -61,12 +62,6 @@ def accuracy_through_switches(
                 axes.axvline(switch / factor, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
             axes.axhline(0.5, color=GREY, linewidth=0.7, linestyle=":")
             axes.set(title=name, ylim=(-0.02, 1.02))
-            if index % columns == 0:
-                axes.set_ylabel("fraction correct")
-            if index >= len(curves) - columns:
-                axes.set_xlabel(f"environment steps{prefix}")
-        for axes in panels[len(curves) :]:
-            axes.set_visible(False)
         figure.legend(loc="outside lower center", ncols=6)
         if title:
             figure.suptitle(title)
@@ -90,14 +85,10 @@ def pair_confusion(
         The path.
     """
     size = len(stimuli)
-    columns = min(4, len(matrices))
-    rows = -(-len(matrices) // columns)
     below = np.tril(np.ones((size, size), dtype=bool), -1)
     with style():
-        figure, panels = new_figure(
-            rows, columns, (2.3 * columns + 0.9, 2.9 * rows + 0.4), sharey=True
-        )
-        for axes, (name, values) in zip(panels, matrices.items(), strict=False):
+        figure, panels = new_panels(len(matrices), 4, (2.3, 2.9), (0.9, 0.4), sharey=True)
+        for axes, (name, values) in zip(panels, matrices.items(), strict=True):
             table = np.asarray(values, dtype=np.float64)
             shown = np.where(below, table.mean(axis=0), np.nan)
             image = axes.imshow(shown, cmap="RdYlBu", vmin=0.0, vmax=1.0)
@@ -114,8 +105,6 @@ def pair_confusion(
             axes.set_ylim(size - 0.5, 0.5)
             axes.set_title(name)
             axes.tick_params(length=0)
-        for axes in panels[len(matrices) :]:
-            axes.set_visible(False)
         figure.colorbar(image, ax=panels, label="P(row chosen over column)", shrink=0.7)
         if title:
             figure.suptitle(title)

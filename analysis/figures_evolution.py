@@ -15,6 +15,7 @@ from analysis.figure_style import (
     colours,
     mean_and_members,
     new_figure,
+    new_panels,
     reference_lines,
     save,
     style,
@@ -47,14 +48,12 @@ def fitness_by_generation(
         The path.
     """
     x = np.asarray(generation, dtype=np.float64)
-    columns = min(3, len(groups))
-    rows = -(-len(groups) // columns)
     tones = colours(list(next(iter(groups.values()))))
     with style():
-        figure, panels = new_figure(
-            rows, columns, (1.0 + 2.5 * columns, 0.7 + 2.1 * rows), sharex=True, sharey=True
+        figure, panels = new_panels(
+            len(groups), 3, (2.5, 2.1), (1.0, 0.7), xlabel, ylabel, sharex=True, sharey=True
         )
-        for axes, (condition, curves) in zip(panels, groups.items(), strict=False):
+        for axes, (condition, curves) in zip(panels, groups.items(), strict=True):
             for name, values in curves.items():
                 mean_and_members(axes, x, values, tones[name], name)
             axes.set_title(condition)
@@ -62,14 +61,6 @@ def fitness_by_generation(
             axes.set_xlim(x.min(), x.max())
             if ylim is not None:
                 axes.set_ylim(ylim)
-        for axes in panels[len(groups) :]:
-            axes.set_axis_off()
-        for index in range(len(groups)):
-            if index % columns == 0:
-                panels[index].set_ylabel(ylabel)
-            if index + columns >= len(groups):
-                panels[index].set_xlabel(xlabel)
-                panels[index].tick_params(labelbottom=True)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
         return save(figure, path)

@@ -65,6 +65,7 @@ def compiled(name: str) -> ctypes.CDLL:
         KernelError: If there is no compiler, or it failed.
     """
     source = Path(__file__).with_name(f"{name}.cpp")
+    header = source.with_name("vectors.h")
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         raise KernelError("there is no C++ compiler: install g++, or set CXX")
@@ -76,6 +77,7 @@ def compiled(name: str) -> ctypes.CDLL:
     )
     key = hashlib.sha256(
         source.read_bytes()
+        + header.read_bytes()
         + repr((FLAGS, compiler, platform.machine(), platform.processor(), flags)).encode()
     ).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prefrontal"

@@ -7,17 +7,12 @@
 
 #include <cstdint>
 #include <cstring>
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
+
+#include "vectors.h"
 
 namespace {
 
-constexpr int W = 16;      // floats in a vector
 constexpr int CHUNK = 8;   // steps whose weight gradient is one product
-typedef float vec __attribute__((vector_size(W * 4)));
-typedef float uvec __attribute__((vector_size(W * 4), aligned(4), may_alias));
-typedef int ivec __attribute__((vector_size(W * 4)));
 
 #if defined(__AVX512F__)
 constexpr int ACC = 24;    // accumulators that fit the registers
@@ -26,46 +21,6 @@ constexpr int ACC = 4;
 #endif
 
 struct Shape { int32_t T, P, B, I, H, O; };
-
-inline vec load(const float* p, int n) {
-    if (n == W) return *(const uvec*)p;
-#if defined(__AVX512F__)
-    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
-#else
-    vec v = {};
-    for (int i = 0; i < n; ++i) v[i] = p[i];
-    return v;
-#endif
-}
-inline void store(float* p, vec v, int n) {
-    if (n == W) { *(uvec*)p = v; return; }
-#if defined(__AVX512F__)
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
-#else
-    for (int i = 0; i < n; ++i) p[i] = v[i];
-#endif
-}
-inline vec splat(float x) { return x - vec{}; }
-
-// 1 / (1 + exp(-x)), relative error below 3e-7
-inline vec sigmoid(vec x) {
-    x = x < -87.0f ? splat(-87.0f) : x;
-    x = x > 87.0f ? splat(87.0f) : x;
-    vec n = x * -1.44269504f;
-    const vec magic = splat(12582912.0f);       // rounds to the nearest integer
-    vec r = n + magic;
-    ivec e = (ivec)r << 23;                     // low bits of r hold the integer
-    n = n - (r - magic);                        // in [-.5, .5]
-    vec p = splat(1.53533619e-4f);              // 2^n
-    p = p * n + 1.33988744e-3f;
-    p = p * n + 9.61843703e-3f;
-    p = p * n + 5.55033216e-2f;
-    p = p * n + 2.40226493e-1f;
-    p = p * n + 6.93147182e-1f;
-    p = p * n + 1.0f;
-    p = (vec)((ivec)p + e);
-    return 1.0f / (1.0f + p);
-}
 
 // out[r][c] (+)= sum_k a(r, k) b[k][c]: R rows, C whole vectors of columns; a(r, k) = a[r * ar + k * ak]
 template <int R, int C, bool ADD>
@@ -151,7 +106,7 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
             vec i = sigmoid(*(uvec*)(pre + l)), f = sigmoid(*(uvec*)(pre + g4 + l));
             vec g = sigmoid(*(uvec*)(pre + 2 * g4 + l)), o = sigmoid(*(uvec*)(pre + 3 * g4 + l));
             vec x = f * load(cell + q, m) + i * (2.0f * g - 1.0f);
-            vec y = 2.0f * sigmoid(2.0f * x) - 1.0f;
+            vec y = squash(x);
             store(gates + q, i, m); store(gates + h + q, f, m);
             store(gates + 2 * h + q, g, m); store(gates + 3 * h + q, o, m);
             store(cell1 + q, x, m); store(squashed + q, y, m); store(out + q, o * y, m);

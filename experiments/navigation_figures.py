@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -15,12 +14,13 @@ from analysis.figures_navigation import (
     paths_from_above,
 )
 from experiments.evaluation import Evaluation
-from experiments.navigation_measures import Summary, common_tasks, navigate, summary
+from experiments.navigation_measures import Summary, common_tasks, summary
+from experiments.navigators import Kind, navigate
 
 __all__ = ["modularity_figures"]
 
 ZONE = 65.0  # cm
-SIMULATED: tuple[Literal["integrator", "efference copy"], ...] = ("integrator", "efference copy")
+SIMULATED: tuple[Kind, ...] = ("integrator", "efference copy")
 
 
 def modularity_figures(

@@ -77,6 +77,9 @@ def main(arguments: list[str]) -> int:
     episodes = min(options.episodes, experiment.most_episodes or options.episodes)
     folder = options.out or options.run / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
+    curves = {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings}
+    for key in (key for key, curve in curves.items() if not curve):
+        print(f"note: {key} has no metrics.csv; nothing is said of how it learned", file=sys.stderr)
     evaluation = Evaluation(
         populations,
         settings,
@@ -84,7 +87,7 @@ def main(arguments: list[str]) -> int:
         episodes,
         options.seed,
         folder,
-        {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings},
+        curves,
         figures=not options.no_figures,
         stimulation=Stimulation(-options.block, options.stimulate)
         if options.block or options.stimulate
@@ -97,6 +100,10 @@ def main(arguments: list[str]) -> int:
         raise ConfigError(
             f"{options.run} cannot be measured: in {episodes} episodes some member never did what a finding is "
             "about; train longer, or give more --episodes"
+        ) from error
+    except ValueError as error:  # what a measure needs of its data
+        raise ConfigError(
+            f"{options.run} cannot be measured with its settings in {episodes} episodes: {error}"
         ) from error
     written = list(outcome.figures)
     for condition, one in settings.items():

@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
 
 
 def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
-    """Copies what is needed of a finished run to `target`, small: weights, settings, thinned curves, findings, a card."""
+    """Copies what is needed of a finished run to `target`, small: weights, settings, curves, findings, a card."""
     shutil.rmtree(target, ignore_errors=True)
     _, seed, settings = settings_of(run)
     command = shlex.join([experiment.name, *experiment.shipped, "--seed", str(seed)])
@@ -81,10 +81,12 @@ def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
             if hasattr(trained, "compact"):
                 kept["weights"] = trained.compact()
             place.save(kept, meta)
-            _thin(source.path / "metrics.csv", place.path / "metrics.csv")
+            copy = shutil.copy if experiment.whole_curves else _thin
+            copy(source.path / "metrics.csv", place.path / "metrics.csv")
     shutil.copy(run.path / "versions.json", target / "versions.json")
     shutil.copy(run.path / "evaluation" / "metrics.json", target / "findings.json")
     sizes = {c: (s.training.members, s.training.total_steps) for c, s in settings.items()}
+    curves = "" if experiment.whole_curves else " `metrics.csv` is thinned."
     lines = "\n".join(
         f"- `{c}`: {m} members, {steps:,} environment steps each" for c, (m, steps) in sizes.items()
     )
@@ -104,7 +106,7 @@ python train.py {command}
 
 {lines}
 
-Weights are safetensors, everything else JSON, TOML or CSV: loading runs no code. `metrics.csv` is thinned.
+Weights are safetensors, everything else JSON, TOML or CSV: loading runs no code.{curves}
 The settings are in `config.toml`, the versions of the libraries in `versions.json`.
 
 ## Findings

@@ -92,6 +92,7 @@ def interval(
     resamples: int = 10_000,
     seed: int = 0,
     paired: bool = False,
+    within: tuple[float, float] = (-np.inf, np.inf),
 ) -> Interval:
     """Mean or interquartile mean over members with its interval.
 
@@ -107,6 +108,7 @@ def interval(
         resamples: Number of bootstrap resamples.
         seed: Seed of the resampling; the same data and seed give the same interval.
         paired: Whether row m of [M, K] is one and the same member.
+        within: Least and greatest value that there can be, (0, 1) for a fraction; the interval ends there.
 
     Returns:
         The estimate, its interval (None, None for one member) and the number of members.
@@ -127,7 +129,8 @@ def interval(
         value = float(iqm(table.ravel()))
     if members == 1:
         return Interval(value, None, None, 1)
-    return Interval(value, float(low[0]), float(high[0]), members, method)
+    ends = np.clip([low[0], high[0]], *within)
+    return Interval(value, float(ends[0]), float(ends[1]), members, method)
 
 
 def curve_interval(

@@ -178,7 +178,7 @@ class CorrelatedBandit(StationaryBandit):
     `expected_reward` (probability of the chosen arm), `optimal_reward` (of the better one).
 
     ## Arguments
-    `distribution="uniform"`: or `"easy"`, `"medium"`, `"hard"`. `trials=100`: pulls an episode.
+    `distribution="uniform"`: `uniform`, `easy`, `medium` or `hard`. `trials=100`: pulls an episode.
 
     ## Task Distribution
     `uniform`: the gap |p1 - p2| is cut into 32 bands; bands whose number (from 0) has an even count

@@ -72,7 +72,8 @@ class ChangingReward(Task):
     draws colours, rewards and changes for every episode. With `gradual`, rewards move from those of a mode to those of
     the next in the course of a block. `block=25`: trials of a block. `jitter=0`: how much shorter or
     longer a block may be. `cue="none"`: whether the agent is told: `none`, `switch` (that a block begins), `mode`
-    (which mode it is). `scale=1.0`: factor on rewards. `trials=100`.
+    (which mode it is). `scale=1.0`: factor on rewards. `trials=100`: choices
+    of an episode.
 
     ## Task Distribution
     With mode `any`, an episode has four of twelve colours with the rewards 1 to 4. Sets of four are cut into two disjoint

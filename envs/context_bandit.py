@@ -48,8 +48,8 @@ class ContextBandit(PairChoice):
     `expected_reward`, `optimal_reward` for one who knows the colour.
 
     ## Arguments
-    `trials=100`. Ten trials are easier to learn first; leave out the input `time` if the number
-    changes, or it changes its meaning.
+    `trials=100`: choices of an episode. Ten trials are easier to learn first; leave out the input
+    `time` if the number changes, or it changes its meaning.
 
     ## Task Distribution
     The distances |2 c - 1| of the three channels from grey are cut into 4 cells each and coloured

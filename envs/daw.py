@@ -49,7 +49,8 @@ class Daw2011TwoStep(Task):
 
     ## Arguments
     `transition=.7`: probability of the common transition. `drift=.025`: standard deviation of a
-    step of the walks. `low=.25`, `high=.75`: where they are reflected. `trials=201`.
+    step of the walks. `low=.25`: lower bound, where they are reflected. `high=.75`: upper bound.
+    `trials=201`: trials of an episode.
 
     ## Task Distribution
     The cube of the four first probabilities is cut into 8 cells a side and coloured like a

@@ -54,7 +54,7 @@ class Foraging(Task):
     base probabilities and always takes the better target now earns within 1 % of the most possible.
 
     ## Arguments
-    `trials=100`.
+    `trials=100`: choices of an episode.
 
     ## Task Distribution
     p0 in `train`: [0, .1], [.2, .3] or [.4, .5]; `held_out`: [.1, .2] or [.3, .4], the gaps; `all`:

@@ -124,9 +124,9 @@ class Harlow(PairChoice):
     chosen; `optimal_action`, `expected_reward`, `optimal_reward` for one who knows the object.
 
     ## Arguments
-    `dimension=8`: of an object. `unit_variance=False`: objects are unit vectors; True scales them by
-    the root of `dimension`, so that a feature has variance 1, which networks learn from faster.
-    `trials=6`.
+    `dimension=8`: of an object. `unit_variance=False`: objects are unit vectors; True scales them
+    by the root of `dimension`, so that a feature has variance 1, which networks learn from faster.
+    `trials=6`: choices between the two objects of an episode.
 
     ## Task Distribution
     2,000 random vectors, uniform on the unit sphere, the same in every run. Objects 0 to 999 are

@@ -68,9 +68,10 @@ class HarlowPairs(PairChoice):
     `optimal_action`, `expected_reward`, `optimal_reward` for one who knows the object.
 
     ## Arguments
-    `objects="digits"`: or `"one_hot"`, `"vectors"`. `num_objects=10`. `held_out_objects=2`: how
-    many of them, the last, are kept for testing. `dimension=8`: of a vector. `punishment=-1.0`.
-    `trials=6`.
+    `objects="digits"`: `digits`, `one_hot` or `vectors`. `num_objects=10`: how many there are.
+    `held_out_objects=2`: how many of them, the last, are kept for testing. `dimension=8`: of a
+    vector. `punishment=-1.0`: reward of the other object. `trials=6`: choices between the two
+    objects of an episode.
 
     ## Task Distribution
     `train`: pairs of the first `num_objects` - `held_out_objects` objects; `held_out`: pairs of the

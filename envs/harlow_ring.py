@@ -64,7 +64,7 @@ class HarlowOneDimensional(Task):
 
     ## Arguments
     `trials=6`: choices. `max_steps=250`: steps an episode; 36 are enough for six trials without
-    detours. `no_op=False`: see above.
+    detours. `no_op=False`: whether there is an action that leaves the gaze where it is.
 
     ## Task Distribution
     2,000 objects with equally spaced codes: odd k are `train`, even k `held_out`. `all`: both

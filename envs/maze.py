@@ -53,7 +53,7 @@ class OneShotMaze(Task):
     `closer`, whether the chosen action does; `expected_reward` and `optimal_reward` of this step.
 
     ## Arguments
-    `maze=open`: `open` (5 x 5 without walls, start in the centre), `walled` (7 x 7, passages of 37
+    `maze="open"`: `open` (5 x 5 without walls, start in the centre), `walled` (7 x 7, passages of 37
     cells, start in the centre), or rows of text separated by `/`: `#` wall, `.` free, `S` start, `G`
     cells that may be goals (if there is none, all but the start). `max_steps=60`: of an episode.
     `random_start=False`: whether the agent starts anywhere.

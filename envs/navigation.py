@@ -73,7 +73,7 @@ class FireflyNavigation(Task):
 
     ## Information
     `task`: `target` [targets, 2], cm to the right and ahead of where it appears; `gain`;
-    `pulse` [targets, 3], peaks in cm/s and degrees/s and first step. By hand, `target` is enough.
+    `pulse` [targets, 3], peaks in cm/s and degrees/s and first step (0 .. `trial_steps` - 1). By hand, `target` is enough.
     Each step: `trial`; `clock`, steps since the target appeared; `active`; `started`, whether the
     joystick was moved before; `stopped`, whether this action stops; `ended`, whether the trial ends
     here (stop or time-out); `rewarded`, whether it stops within 65 cm; `x`, `y` cm, `heading`
@@ -82,14 +82,17 @@ class FireflyNavigation(Task):
     ends; `distance` cm from there to the target; `gain`.
 
     ## Arguments
-    `targets=1` an episode. `gains=()`: draw from these alone. `gain_law="one"` or `"many"`, see Task
-    Distribution. `process_noise=0.2` and `observation_noise=0.1`, standard deviations in parts of
-    the largest speed; `noise_scales_with_gain=True`: of that speed at this gain, else at gain 1.
-    `reward="shaped"`. `perturbation="none"`, `"small"` (peaks within 200 cm/s, 120 degrees/s) or
-    `"large"` (-200 to 800, 180): Gaussian pulses of 1 s that begin at step 0 to 10.
-    `visible_steps=3`. `end_position="after"` the movement of the stopping step, or `"before"` it.
-    `trial_steps=35`. `episode_steps=0`: of the whole episode, if not 0. `joystick="continuous"`, or
-    `"discrete"` for learners that need it.
+    `targets=1`: how many, one after the other, in an episode. `gains=()`: if any, gains are drawn
+    from these alone. `gain_law="one"`: `one` or `many`, see Task Distribution. `process_noise=0.2`:
+    standard deviation of the noise of velocities, in parts of the largest speed.
+    `observation_noise=0.1`: the same of what is seen of them. `noise_scales_with_gain=True`:
+    whether the largest speed is that at this gain, or at gain 1. `reward="shaped"`: `shaped` or
+    `zone`, see Reward. `perturbation="none"`: `none`, or Gaussian pulses of 1 s that begin at step
+    0 to 10, `small` (peaks within 200 cm/s, 120 degrees/s) or `large` (-200 to 800, 180).
+    `visible_steps=3`: steps for which a target is seen. `end_position="after"`: the place that
+    counts is that `after` the movement of the stopping step, or `before` it. `trial_steps=35`:
+    time-out of a target. `episode_steps=0`: length of the whole episode; 0 is long enough for all
+    targets. `joystick="continuous"`: `continuous`, or `discrete` for learners that need it.
 
     ## Task Distribution
     Gains. `gain_law="one"`: `train` 1; `held_out` logarithmically uniform on [.5, .84] and
@@ -225,6 +228,9 @@ class FireflyNavigation(Task):
             raise ValueError("task parameters must all have the same number of episodes")
         if bool((checked["pulse"][..., 1].abs() > MAX_PULSE[1][1]).any()):
             raise ValueError(f"angular pulses must lie within {MAX_PULSE[1][1]} degrees/s")
+        onset = checked["pulse"][..., 2]
+        if not bool(((onset >= 0) & (onset < self.trial_steps) & (onset == onset.round())).all()):
+            raise ValueError(f"pulses must begin at a whole step from 0 to {self.trial_steps - 1}")
         return checked
 
     def reset(self, params: Params) -> tuple[State, Tensor]:

@@ -119,7 +119,7 @@ class RestlessBandit(ChangingBandit):
     probabilities. By hand, `drift` may be left out: then it is the root mean square step of `p`.
 
     ## Arguments
-    `volatility="mixed"`: or `"low"`, `"high"`. `trials=100`: pulls an episode, at least 2.
+    `volatility="mixed"`: `mixed`, `low` or `high`. `trials=100`: pulls an episode, at least 2.
 
     ## Task Distribution
     Each range of the drift is cut into 8 bands: bands 0, 3, 5, 6 are `train`, bands 1, 2, 4, 7

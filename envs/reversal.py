@@ -58,7 +58,7 @@ class InferredValue(Task):
 
     ## Arguments
     `reversal=.05`: probability that the targets change places before a trial. `penalty=1`: cost of
-    an invalid action. `trials=50`.
+    an invalid action. `trials=50`: trials of an episode.
 
     ## Task Distribution
     Targets are left or right with equal probability. Episodes with an even number of trials on the
@@ -238,9 +238,10 @@ class Volatility(Task):
     the start if none); `optimal_action` (the good arm), `expected_reward`, `optimal_reward`.
 
     ## Arguments
-    `stable=.01`, `volatile=.1`: probability of a reversal before a trial. `reward=.8`. `block=100`:
-    trials of a block; with `block` equal to `trials` an episode is all stable or all volatile.
-    `trials=200`.
+    `stable=.01`: probability of a reversal before a trial in stable blocks. `volatile=.1`: the same
+    in volatile ones. `reward=.8`: reward probability of the better arm. `block=100`: trials of a
+    block; with `block` equal to `trials` an episode is all stable or all volatile. `trials=200`:
+    trials of an episode.
 
     ## Task Distribution
     Held out are schedules: an episode is `train` if the number of trials on which the bad arm pays

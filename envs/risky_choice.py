@@ -46,7 +46,8 @@ class RiskyChoice(Task):
     (risky if p is at least `small`), `expected_reward`, `optimal_reward`.
 
     ## Arguments
-    `small=.25`: the safe reward. `low=0`, `high=.5`: range of p. `trials=100`.
+    `small=.25`: the safe reward. `low=0`: least probability of the large reward. `high=.5`:
+    greatest. `trials=100`: choices of an episode.
 
     ## Task Distribution
     The range of p is cut into 8 bands: bands 0, 3, 5, 6 are `train`, bands 1, 2, 4, 7 `held_out`,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
@@ -181,9 +182,9 @@ def check_split(split: str) -> None:
 
 
 def check_at_least(name: str, value: float, least: float) -> None:
-    """Raise ValueError unless the field ``name`` is at least ``least``."""
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}; got {value}")
+    """Raise ValueError unless the field ``name`` is at least ``least``, and finite."""
+    if not least <= value < math.inf:
+        raise ValueError(f"{name} must be at least {least}, and finite; got {value}")
 
 
 def check_parameters(

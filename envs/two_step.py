@@ -67,8 +67,9 @@ class TwoStep(Task):
 
     ## Arguments
     `transition=.8`: probability of the common transition. `reward=.9`: reward probability in the
-    good state. `flip=.025`: probability that the good state changes before a trial. `trials=100`.
-    `fixation=False`, `compact=False`: see above; not both.
+    good state. `flip=.025`: probability that the good state changes before a trial. `trials=100`:
+    trials of an episode. `fixation=False`: whether a step to fixate comes before each trial.
+    `compact=False`: one step a trial in place of two; not with `fixation`.
 
     ## Task Distribution
     The task has no continuous parameter, only two mirror images of one structure that alternate.
@@ -304,7 +305,11 @@ class TwoStepWang2016(TwoStep):
     As `TwoStep`.
 
     ## Arguments
-    As `TwoStep`, with other defaults: `transition=.75`, `reward=.9`, `flip=0`, `trials=10`.
+    As `TwoStep`, with other defaults. `transition=.75`: probability of the common transition.
+    `reward=.9`: reward probability in the good state. `flip=0`: probability that the good state
+    changes before a trial. `trials=10`: trials of an episode. `fixation=False`: whether a step to
+    fixate comes before each trial. `compact=False`: one step a trial in place of two;
+    not with `fixation`.
 
     ## Task Distribution
     As `TwoStep`: half of all schedules are held out. With 10 trials the two states are good first

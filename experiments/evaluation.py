@@ -20,6 +20,7 @@ from torch import Tensor
 from agents import Population
 from agents.continuous import ContinuousPopulation
 from agents.environments import make_envs
+from agents.errors import ConfigError
 from agents.returns import next_values, rpe
 from agents.rollout import Rollout, Stimulation, Trajectory
 from agents.seeding import generator
@@ -167,6 +168,10 @@ class Evaluation:
             envs = _OnTasks(envs, tasks, members, batch)
         times = range(-(-episodes // batch))
         if isinstance(population, ContinuousPopulation):
+            if stimulation is not None:
+                raise ConfigError(
+                    "agents with continuous actions are not given prediction errors that could be stimulated"
+                )
             parts = [
                 _continuous_record(population.play(envs), population, discount, hidden)
                 for _ in times

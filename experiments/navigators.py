@@ -1,11 +1,12 @@
 """Simulated navigators to compare agents with.
 
 All know the task and steer straight for where they believe the target is; they differ in how they know how far they have come.
-The *integrator* adds up the velocities that it sees, and steers by the gain it finds from them: as good at any gain as the
-noise allows. The *efference copy* adds up its own commands as if the gain were 1: what an agent does that has learned nothing
-of the gain ("no generalisation"). The *Bayesian* knows how noisy everything is and holds the exact posterior over a grid of
-gains: what it sees tells the gain by its relation to the commands, and by its spread, as noise grows with the gain. For each
-gain it weighs what it sees against what it commanded, which gives it where it is.
+The *integrator* adds up the velocities that it sees, and steers by the gain it finds from them; it stops 45 cm short of where it
+believes the target to be, within the reward zone. The *efference copy* adds up its own commands as if the gain were 1: what an
+agent does that has learned nothing of the gain ("no generalisation"). The *Bayesian* knows how noisy everything is and holds the
+exact posterior over a grid of gains: what it sees tells the gain by its relation to the commands, and by its spread, where noise
+grows with the gain. For each gain it weighs what it sees against what it commanded, which gives it where it is. Its inference is
+exact but for the grid; its steering is greedy, so that it is a reference and no optimum.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ __all__ = ["Kind", "navigate"]
 Kind = Literal["integrator", "efference copy", "Bayesian", "forgetful Bayesian"]
 NEAR = 45.0 / UNIT  # one without a notion of its own error stops when it believes to be so near
 GRID = 41  # gains of the Bayesian's posterior
+CERTAIN = (
+    1e-4  # least variance of the noise that it reckons with, as its grid is not infinitely fine
+)
 
 
 def navigate(tasks: Mapping[str, np.ndarray], kind: Kind, seed: int = 0, **task: Any) -> Record:
@@ -38,9 +42,6 @@ def navigate(tasks: Mapping[str, np.ndarray], kind: Kind, seed: int = 0, **task:
         kind: Which navigator. The forgetful Bayesian forgets the gain whenever a target appears.
         seed: Seed of the noise.
         **task: Fields of the task.
-
-    Raises:
-        ValueError: If a Bayesian is to play where noise does not grow with the gain, or where there is none.
     """
     rows = len(tasks["target"])
     world = FireflyNavigation(**task)
@@ -141,11 +142,12 @@ class _Bayesian(_Navigator):
     def __init__(self, rows: int, kind: Kind, task: FireflyNavigation) -> None:
         super().__init__(rows, GRID)
         self.forgets = kind == "forgetful Bayesian"
-        self.moved, self.saw = task.process_noise**2, task.observation_noise**2
-        if not (task.noise_scales_with_gain and self.moved and self.saw):
-            raise ValueError("the Bayesian navigator is for noise that grows with the gain")
+        moved, saw = max(task.process_noise**2, CERTAIN), task.observation_noise**2
+        self.trust = moved / (moved + saw)  # in what is seen
         low, high = np.log2(GAINS)
         self.gain = torch.exp2(torch.linspace(low, high, GRID, dtype=torch.float64)).unsqueeze(0)
+        grows = self.gain if task.noise_scales_with_gain else torch.ones_like(self.gain)
+        self.spread = (moved + saw) ** 0.5 * grows.unsqueeze(2) * self.speeds  # [1, G, 2]
         self.belief = torch.zeros_like(
             self.heading
         )  # logarithm of the posterior, but for a constant
@@ -153,14 +155,12 @@ class _Bayesian(_Navigator):
     def infer(self, flow: Tensor, command: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.forgets:
             self.belief = torch.where(self.fresh.unsqueeze(1), 0.0, self.belief)
-        speed = self.gain.unsqueeze(2) * self.speeds  # [1, G, 2]
-        meant = command * speed
+        meant = command * self.gain.unsqueeze(2) * self.speeds
         moving = (flow != 0.0).any(dim=2)  # not so as an episode begins
-        error = (flow - meant) / speed
-        fit = -error.square() / (2.0 * (self.moved + self.saw)) - speed.log()
+        fit = -((flow - meant) / self.spread).square() / 2.0 - self.spread.log()
         self.belief = self.belief + fit.sum(2) * moving
         # PRODUCT of two Gaussians: what was meant, and what is seen
-        velocity = meant + self.moved / (self.moved + self.saw) * (flow - meant)
+        velocity = meant + self.trust * (flow - meant)
         return velocity * moving.unsqueeze(2), self.gain, self.belief.softmax(dim=1)
 
     def stops(self, action: Tensor, gain: Tensor, weight: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 import io
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,15 @@ from envs import TASKS
 from envs.arguments import resolve_task
 from experiments.settings import Settings
 
-__all__ = ["RunOptions", "Switch", "parse", "parse_run", "parse_settings", "task_class"]
+__all__ = [
+    "RunOptions",
+    "Switch",
+    "parse",
+    "parse_run",
+    "parse_settings",
+    "task_class",
+    "task_options",
+]
 
 T = TypeVar("T")
 
@@ -115,11 +124,11 @@ def task_class(env_id: str) -> type[Any] | None:
     return TASKS.get(match[1]) if match else None
 
 
-def _with_help(task: type[Any]) -> type[Any]:
+def task_options(task: type[Any]) -> type[Any]:
     """The fields of a task as a dataclass with help texts (from "## Arguments" of its docstring)."""
     section = re.split(r"\n## ", inspect.getdoc(task) or "")
     lines = next((s for s in section if s.startswith("Arguments")), "")
-    entry = r"`(\w+)(?:=[^`]*)?`:(.*?)(?=`\w+=[^`]*`[:.]|\n\n|\n`|\Z)"
+    entry = r"`(\w+)(?:=[^`]*)?`:(.*?)(?=`\w+=[^`]*`:|\n\n|\Z)"
     texts = {name: " ".join(text.split()) for name, text in re.findall(entry, lines, re.DOTALL)}
     fields = []
     for f in dataclasses.fields(task):
@@ -155,7 +164,7 @@ def parse(cls: type[T], arguments: Sequence[str], prog: str, description: str | 
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(
+            parsed = tyro.cli(
                 cls, args=list(arguments), prog=prog, description=description, config=OPTIONS
             )
     except ValueError as error:  # a dataclass's own check
@@ -164,6 +173,21 @@ def parse(cls: type[T], arguments: Sequence[str], prog: str, description: str | 
         if not end.code:
             raise
         raise ConfigError(f"{_one_line(said.getvalue())}; see {prog} --help") from end
+    _refuse_infinite(parsed)
+    return parsed
+
+
+def _refuse_infinite(options: Any) -> None:
+    """Refuses NaN and infinity, which Python reads as numbers, anywhere in a dataclass."""
+    for f in dataclasses.fields(options):
+        value = getattr(options, f.name)
+        if dataclasses.is_dataclass(value):
+            _refuse_infinite(value)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, float) and not math.isfinite(one):
+                raise ConfigError(
+                    f"--{f.name.replace('_', '-')} must be a finite number, not {one}"
+                )
 
 
 def _one_line(box: str) -> str:
@@ -200,7 +224,7 @@ def parse_settings(
         own: Any
         if task:
             _check_task(task, spec.stage(-1).kwargs)
-            own = _with_help(task)(**spec.kwargs)
+            own = task_options(task)(**spec.kwargs)
         else:
             own = ForeignOptions(tuple(f"{name}={value!r}" for name, value in spec.kwargs.items()))
         face = FaceOptions(spec.inputs, spec.split)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -71,11 +72,12 @@ def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, An
     populations = {name: load(run.path, None if name == "default" else name) for name in conditions}
     for name, population in populations.items():
         given, stored = to_plain(conditions[name]), population.meta()
-        ids = [plain.get("environment", {}).get("id") for plain in (given, stored)]
+        tasks = [plain.get("environment") for plain in (given, stored)]
         networks = [{"kind": None, **plain.get("network", {})} for plain in (given, stored)]
-        if networks[0] != networks[1] or ids[0] != ids[1]:
+        if networks[0] != networks[1] or tasks[0] != tasks[1]:
             raise ConfigError(
-                f"{run.path / 'config.toml'} and the checkpoint of {name} describe different agents; restore the configuration"
+                f"{run.path / 'config.toml'} and the checkpoint of {name} describe different agents or tasks; "
+                "restore the configuration"
             )
     return populations
 
@@ -95,20 +97,32 @@ def load_snapshots(run: RunFolder, conditions: Iterable[str]) -> dict[str, list[
 
 
 def read_curves(path: Path) -> dict[str, np.ndarray]:
-    """``metrics.csv`` as arrays ``[U, M]`` by name (steps included); empty if there is none."""
+    """``metrics.csv`` as arrays ``[U, M]`` by name (steps included); empty if there is none.
+
+    Raises:
+        ConfigError: If it is not a table of numbers with a column ``member``.
+    """
     if not path.is_file():
         return {}
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows:
         return {}
-    members = len({row["member"] for row in rows})
-    whole = len(rows) // members * members
-    names = [name for name in rows[0] if name not in ("update", "member")]
-    return {
-        name: np.array([float(row[name] or "nan") for row in rows[:whole]]).reshape(-1, members)
-        for name in names
-    }
+    try:
+        members = len({row["member"] for row in rows})
+        whole = len(rows) // members * members
+        names = [name for name in rows[0] if name not in ("update", "member")]
+        return {
+            name: np.array([float(row[name] or "nan") for row in rows[:whole]]).reshape(-1, members)
+            for name in names
+        }
+    except (KeyError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{path} is not a table of learning curves; restore or remove it"
+        ) from error
+
+
+NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  # as PyTorch says it
 
 
 def guarded(main: Callable[[list[str]], int], arguments: list[str]) -> int:
@@ -118,6 +132,14 @@ def guarded(main: Callable[[list[str]], int], arguments: list[str]) -> int:
     except PrefrontalError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, str(error)):
+            raise
+        print(
+            "error: there is not enough memory for networks, batches or records of this size",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         print("interrupted; go on with --resume", file=sys.stderr)
         return 130

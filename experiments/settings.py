@@ -125,6 +125,7 @@ class Experiment:
         conditions: Settings by condition; a single one is called `default`.
         measure: From an evaluation of trained populations to findings and figures.
         shipped: Options with which the shipped population was trained.
+        whole_curves: Whether learning curves are shipped whole, not thinned, as findings are read off them.
         most_episodes: Episodes of each member that are measured at most; none for as many as are asked for.
     """
 
@@ -134,4 +135,5 @@ class Experiment:
     conditions: Mapping[str, Settings]
     measure: Callable[[Evaluation], Outcome]
     shipped: tuple[str, ...] = ("--members", "8")
+    whole_curves: bool = False
     most_episodes: int | None = None

@@ -466,6 +466,31 @@ def test_options_that_the_stages_decide_are_refused(capsys):
     assert not Path("staged").exists()
 
 
+def test_a_navigator_is_refused_what_it_cannot_do(capsys):
+    """Too large, not finite, cut short, measured on too little, stimulated where there is nothing to stimulate."""
+    words = ["zhang2024-modularity", "--condition", "modular", "--members", "1", "--no-progress"]
+    tiny = [*words, "--scale", "0.05", "--total-steps", "70", "--num-envs", "2", "--learning-starts", "2",
+            "--first-phase-trials", "2"]  # fmt: skip
+    for option in (
+        ["--scale", "inf"],
+        ["--exploration", "nan", "0", "0"],
+        ["--observation-noise", "inf"],
+    ):
+        assert f"{option[0]} must be a finite number" in refused(
+            capsys, train.main, [*words, *option]
+        )
+    assert "not enough memory" in refused(capsys, train.main, [*words, "--scale", "1e6"])
+    assert train.main([*tiny, "--out", "whole"]) == 0
+    assert train.main([*tiny, "--episode-steps", "5", "--out", "cut"]) == 0
+    for run in ("whole", "cut"):
+        Path(run, "evaluation").mkdir()
+    assert "more episodes than 5" in refused(capsys, evaluate.main, ["whole", "--episodes", "5"])
+    assert "end exactly once" in refused(capsys, evaluate.main, ["cut", "--episodes", "30"])
+    assert "stimulated" in refused(
+        capsys, evaluate.main, ["whole", "--episodes", "30", "--block", "1"]
+    )
+
+
 def test_what_cannot_be_measured_is_said_in_one_line(capsys):
     """One generation: nothing of a heritability can be known."""
     words = ["--condition", "baldwin", "--members", "1", "--total-steps", "10", "--individuals", "5", "--offspring", "3",

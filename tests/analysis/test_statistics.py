@@ -77,6 +77,14 @@ def test_equal_members_and_a_single_outlier_stay_in_range():
     assert 0.2 <= outlier.low < outlier.value < outlier.high <= 0.991
 
 
+def test_intervals_end_where_values_do():
+    rewarded = [0.55, 0.99, 1.0, 1.0]
+    free, kept = interval(rewarded), interval(rewarded, within=(0.0, 1.0))
+    assert free.high > 1.0
+    assert (kept.low, kept.high, kept.value) == (free.low, 1.0, free.value)
+    assert interval([0.7], within=(0.0, 1.0)).high is None
+
+
 def test_tasks_are_stratified_and_pairing_is_wider_when_members_differ():
     rng = np.random.default_rng(6)
     skill = rng.normal(size=(12, 1))

@@ -116,11 +116,12 @@ class TestBayesian:
         bayesian, integrator = (self.play(kind) for kind in ("Bayesian", "integrator"))
         assert summary(bayesian).rewarded[0] > summary(integrator).rewarded[0] + 0.2
 
-    def test_it_refuses_noise_that_it_does_not_know(self):
-        with pytest.raises(ValueError, match="noise that grows with the gain"):
-            self.play(noise_scales_with_gain=False)
-        with pytest.raises(ValueError, match="noise that grows with the gain"):
-            self.play(observation_noise=0.0)
+    def test_it_knows_the_noise_of_its_world(self):
+        for noise in (True, False):
+            calm = {"noise_scales_with_gain": noise, "process_noise": 0.0, "observation_noise": 0.0}
+            assert summary(self.play(**calm)).rewarded[0] > 0.97
+            seen = {"noise_scales_with_gain": noise, "observation_noise": 0.1}
+            assert summary(self.play(**seen)).rewarded[0] > 0.95
 
 
 def test_common_tasks_are_the_same_at_every_gain():
@@ -190,6 +191,8 @@ def test_a_single_condition_can_be_measured(tmp_path):
 
 class SimulatedBayesians(Simulated):
     """An evaluation of the meta-learning experiment: both conditions infer the gain."""
+
+    settings = meta_navigation.EXPERIMENT.conditions
 
     def record(self, condition, *, tasks, hidden=False, targets=meta_navigation.TARGETS):
         task = {"targets": targets, **meta_navigation.TASK}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,9 @@ def test_shipped_population_is_the_trained_one(shipped: Path) -> None:
     full, thin = read_curves(Path("run/metrics.csv")), read_curves(target / "metrics.csv")
     assert len(thin["steps"]) <= 2 * reproduce.REPORTS < len(full["steps"])
     assert thin["steps"][-1].tolist() == full["steps"][-1].tolist()
+    whole = replace(find_experiment("wang2016-informative-arm"), whole_curves=True)
+    reproduce.ship(whole, RunFolder.read("run"), Path("whole"))
+    assert Path("whole/metrics.csv").read_bytes() == Path("run/metrics.csv").read_bytes()
     # It is a run folder like any other.
     assert evaluate.main([str(target), "--episodes", "5", "--record", "1", "--no-figures"]) == 0
 

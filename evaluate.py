@@ -78,8 +78,14 @@ def main(arguments: list[str]) -> int:
     folder = options.out or options.run / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     curves = {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings}
-    for key in (key for key, curve in curves.items() if not curve):
-        print(f"note: {key} has no metrics.csv; nothing is said of how it learned", file=sys.stderr)
+    for key, curve in curves.items():
+        total, steps = settings[key].training.total_steps, curve["steps"][-1].min() if curve else 0
+        if steps < total:
+            what = f"ends at step {steps:,.0f} of {total:,}" if steps else "is missing or empty"
+            print(
+                f"note: metrics.csv of {key} {what}; findings about learning want the whole",
+                file=sys.stderr,
+            )
     evaluation = Evaluation(
         populations,
         settings,

@@ -150,9 +150,14 @@ class ContinuousPopulation:
     def __iter__(self) -> Iterator[ContinuousAgent]:
         return (self[index] for index in range(len(self)))
 
-    def play(self, envs: Any) -> Episodes:
-        """Plays an episode in every row of a vector environment of tensors (with facts, rows blocked by member)."""
-        return play(envs, self.actor_stack, self.actors, keep=True)
+    def play(self, envs: Any, forget: bool = False) -> Episodes:
+        """Plays an episode in every row of a vector environment of tensors (with facts, rows blocked by member).
+
+        Args:
+            envs: The environment.
+            forget: Whether the recurrent state begins anew after every trial, as a control.
+        """
+        return play(envs, self.actor_stack, self.actors, keep=True, forget=forget)
 
     def values(self, episodes: Episodes) -> Tensor:
         """Values of the actions taken, ``[E, T]``: of the first critic, after all that it had seen until then."""

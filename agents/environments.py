@@ -38,7 +38,7 @@ class EnvironmentSpec:
 
     Attributes:
         id: Gymnasium id; ``module:id`` imports the module first.
-        inputs: What follows the observation: `action` (one-hot), `reward` or `centred_reward` or `reward_one_hot`,
+        inputs: What follows the observation: `action` (one-hot if discrete), `reward` or `centred_reward` or `reward_one_hot`,
             `time`.
         kwargs: Parameters of the environment, by name.
         split: Which tasks are trained on: `train`, `held_out` or `all` (ignored where an environment has no splits).
@@ -165,7 +165,8 @@ def make_envs(
         ) from error
     if discrete and not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(
-            f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs Discrete"
+            f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs Discrete "
+            "(recurrent TD3 does not: see train.py zhang2024-modularity --help)"
         )
     return envs
 

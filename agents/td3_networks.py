@@ -76,8 +76,11 @@ class TD3NetworkConfig:
     """Shape of an actor and its twin critics.
 
     Attributes:
-        actor: Which of the three actors.
-        critic: Which of the five critics.
+        actor: Which of the three actors: `actor1` an LSTM (holistic), `actor2` two LSTMs, `actor3` an LSTM and two ReLU layers
+            (modular).
+        critic: Which of the five critics: `critic1` an LSTM that is given the action (holistic), `critic2` two LSTMs, `critic3`
+            an LSTM and two ReLU layers; `critic4` and `critic5` (modular) are like these two, with the action entering after
+            the first LSTM.
         scale: Factor on the width of every layer; 1 is as published.
     """
 

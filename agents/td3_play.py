@@ -60,6 +60,7 @@ def play(
     halt: Tensor | None = None,
     babbling: int = 0,
     keep: bool = False,
+    forget: bool = False,
 ) -> Episodes:
     """Plays one episode in every row, all networks with the same number of rows.
 
@@ -72,6 +73,7 @@ def play(
         halt: Where the agent stops whatever its actor says, once the trial is under way, ``[T, E]`` of bool; none for nowhere.
         babbling: How many rows, the first ones, follow their noise and `halt` even where the actor would stop.
         keep: Whether all facts are wanted, or only those that count trials.
+        forget: Whether the recurrent state begins anew after every trial, as a control.
     """
     n = len(flat)
     seen, info = envs.reset()
@@ -102,7 +104,11 @@ def play(
                     facts[name] = value.new_zeros(rows, steps, *value.shape[1:])
                 facts[name][:, t] = value
         if "ended" in step:
-            started &= step["ended"] == 0
+            goes_on = step["ended"] == 0
+            started &= goes_on
+            if forget:
+                kept = goes_on.reshape(n, -1, 1)
+                state = [(hidden * kept, cell * kept) for hidden, cell in state]
         if "active" in step:
             mask[:, t] = step["active"]
             if not keep and not bool(step["active"].any()):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from analysis.figure_style import (
@@ -125,6 +126,7 @@ def curves_by_trial(
             longest = max(longest, members.shape[1])
             mean_and_members(axes, trials, members.T, colour, name)
         axes.set_xlim(1, max(longest, 2))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if ylim is not None:
             axes.set_ylim(ylim)
         reference_lines(axes, references or {})

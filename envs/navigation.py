@@ -72,14 +72,14 @@ class FireflyNavigation(Task):
     are 0.
 
     ## Information
-    `task`: `target` [targets, 2], cm to the right and ahead of where it appears; `gain`;
-    `pulse` [targets, 3], peaks in cm/s and degrees/s and first step (0 .. `trial_steps` - 1). By hand, `target` is enough.
-    Each step: `trial`; `clock`, steps since the target appeared; `active`; `started`, whether the
-    joystick was moved before; `stopped`, whether this action stops; `ended`, whether the trial ends
-    here (stop or time-out); `rewarded`, whether it stops within 65 cm; `x`, `y` cm, `heading`
-    degrees (90 is ahead), `v` cm/s, `w` degrees/s when the action is chosen, in the frame in which
-    the target appeared at the origin's (`target_x`, `target_y`); `end_x`, `end_y`, where the step
-    ends; `distance` cm from there to the target; `gain`.
+    `task`: `target` [targets, 2], cm to the right and ahead of where it appears; `gain`; `pulse`
+    [targets, 3], peaks in cm/s and degrees/s and first step (0 .. `trial_steps` - 1). By hand,
+    `target` is enough. Each step: `trial`; `clock`, steps since the target appeared; `active`;
+    `started`, whether the joystick was moved before; `stopped`, whether this action stops; `ended`,
+    whether the trial ends here (stop or time-out); `rewarded`, whether it stops within 65 cm; `x`,
+    `y` cm, `heading` degrees (90 is ahead), `v` cm/s, `w` degrees/s when the action is chosen, in a
+    frame with the agent at the origin when the target appeared, there at (`target_x`, `target_y`);
+    `end_x`, `end_y`, where the step ends; `distance` cm from there to the target; `gain`.
 
     ## Arguments
     `targets=1`: how many, one after the other, in an episode. `gains=()`: if any, gains are drawn

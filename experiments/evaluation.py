@@ -97,6 +97,7 @@ class Evaluation:
         deterministic: bool = False,
         hidden: bool = False,
         stimulation: Stimulation | None = None,
+        forget: bool = False,
         snapshot: int | None = None,
         tasks: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -110,6 +111,8 @@ class Evaluation:
             deterministic: Whether to take the most probable actions.
             hidden: Whether to record observations and hidden states too.
             stimulation: In place of the evaluation's (the recorded ``rpe`` is the one without it).
+            forget: Whether agents with continuous actions lose their recurrent state after every trial, as a control; there is no
+                ``value``, ``rpe`` or hidden state then.
             snapshot: In place of the trained population, what it was on the way (see `snapshots`).
             tasks: In place of tasks drawn for each member: parameters of tasks ``[E, ...]`` that all members play, in this order
                 (the noise in them is still each member's own).
@@ -134,6 +137,7 @@ class Evaluation:
             deterministic,
             hidden,
             stimulation,
+            forget,
             snapshot,
             repr(sorted(kwargs.items())),
             tuple(
@@ -146,14 +150,14 @@ class Evaluation:
                 trained = self.snapshots(condition)[snapshot][1]
             self._cache[key] = self._play(
                 trained, self.discounts[condition], split or self.split,
-                episodes or self.episodes, deterministic, hidden, stimulation, kwargs, tasks,
+                episodes or self.episodes, deterministic, hidden, stimulation, forget, kwargs, tasks,
             )  # fmt: skip
         return self._cache[key]
 
     def _play(
         self, population: Population | ContinuousPopulation, discount: float, split: str, episodes: int,
         deterministic: bool, hidden: bool,
-        stimulation: Stimulation | None, kwargs: dict[str, Any], tasks: Mapping[str, Any] | None,
+        stimulation: Stimulation | None, forget: bool, kwargs: dict[str, Any], tasks: Mapping[str, Any] | None,
     ) -> Record:  # fmt: skip
         spec = population.environment.stage(-1)
         spec = replace(spec, kwargs=spec.kwargs | kwargs)
@@ -173,7 +177,9 @@ class Evaluation:
                     "agents with continuous actions are not given prediction errors that could be stimulated"
                 )
             parts = [
-                _continuous_record(population.play(envs), population, discount, hidden)
+                _continuous_record(
+                    population.play(envs, forget), population, discount, hidden, forget
+                )
                 for _ in times
             ]
         else:
@@ -246,21 +252,21 @@ def _record(
 
 
 def _continuous_record(
-    episodes: Episodes, population: ContinuousPopulation, discount: float, hidden: bool
+    episodes: Episodes,
+    population: ContinuousPopulation,
+    discount: float,
+    hidden: bool,
+    forgot: bool,
 ) -> Record:
-    """One record of agents with continuous actions."""
-    values, mask = population.values(episodes), episodes.mask
-    none = torch.zeros_like(mask[:, :1])
-    after = torch.cat([values[:, 1:] * mask[:, 1:], none], 1)
-    tensors = {
-        "action": episodes.action,
-        "reward": episodes.reward,
-        "value": values,
-        "rpe": rpe(episodes.reward, discount, values, after) * mask,
-        "mask": mask,
-        **episodes.facts,
-    }
-    if hidden:
+    """One record of agents with continuous actions; what they would have thought had they not forgotten is none of it."""
+    mask = episodes.mask
+    tensors = {"action": episodes.action, "reward": episodes.reward, "mask": mask, **episodes.facts}
+    if not forgot:
+        values, none = population.values(episodes), torch.zeros_like(mask[:, :1])
+        after = torch.cat([values[:, 1:] * mask[:, 1:], none], 1)
+        tensors["value"] = values
+        tensors["rpe"] = rpe(episodes.reward, discount, values, after) * mask
+    if hidden and not forgot:
         tensors |= {
             "hidden": population.hidden(episodes),
             "observation": episodes.observation,

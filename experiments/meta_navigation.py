@@ -61,19 +61,21 @@ def size_of_error(record: Record) -> np.ndarray:
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Radial error by target with the memory kept, wiped, and in agents that never had one; the gain decoded."""
+    """Radial error by target with the memory kept, wiped, and in agents that meet one target only; the gain decoded."""
     count = evaluation.episodes
     spec = evaluation.settings[evaluation.conditions[0]].environment
     world = {**spec.stage(-1).kwargs, "targets": TARGETS}  # that of training
-    tasks = common_tasks(count, evaluation.seed, **world)
+    tasks = common_tasks(count, evaluation.seed, split=evaluation.split, **world)
     errors: dict[str, np.ndarray] = {}
     simulated: dict[str, np.ndarray] = {}
     findings: list[Finding] = []
     if "five-targets" in evaluation.conditions:
         errors["five targets"] = size_of_error(evaluation.record("five-targets", tasks=tasks))
-        errors["memory wiped"] = wiped(evaluation, "five-targets", tasks)
+        errors["memory wiped"] = size_of_error(
+            evaluation.record("five-targets", tasks=tasks, forget=True)
+        )
     if "one-target" in evaluation.conditions:
-        errors["one target"] = wiped(evaluation, "one-target", tasks)
+        errors["one target"] = errors_alone(evaluation, "one-target", tasks)
     for name, error in errors.items():
         keeps = name == "five targets"
         findings += [
@@ -99,8 +101,10 @@ def measure(evaluation: Evaluation) -> Outcome:
     return Outcome(findings, [curves_by_trial(errors | simulated, path, label, xlabel="target")])
 
 
-def wiped(evaluation: Evaluation, condition: str, tasks: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Errors where each target is the first of an episode: nothing that was learned of the gain is left, ``[M, N]``."""
+def errors_alone(
+    evaluation: Evaluation, condition: str, tasks: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Errors where each target has an episode of its own, ``[M, N]``."""
     alone = [
         size_of_error(evaluation.record(condition, tasks=only(tasks, n), targets=1))
         for n in range(TARGETS)
@@ -114,7 +118,7 @@ def only(tasks: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
 
 
 def gain_findings(evaluation: Evaluation, tasks: Mapping[str, np.ndarray]) -> list[Finding]:
-    """How well the gain (its logarithm) is decoded from the actor's LSTM: as targets 2 and 5 appear, and when one has been met."""
+    """How well the gain (its logarithm) is decoded from the actor's LSTM: as targets 2 and 5 appear, and as one ends."""
     some = {name: value[: min(DECODED, len(value))] for name, value in tasks.items()}
     found = {}
     if "five-targets" in evaluation.conditions:

@@ -85,7 +85,7 @@ class FaceOptions:
     """What the agents are shown.
 
     Attributes:
-        inputs: What follows the observation: `action` (previous action, one-hot), `reward`, `centred_reward` or
+        inputs: What follows the observation: `action` (previous one; one-hot if discrete), `reward`, `centred_reward` or
             `reward_one_hot` (previous reward), `time` (t / T).
         split: Which tasks to train on.
     """

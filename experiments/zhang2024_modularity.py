@@ -9,7 +9,7 @@ networks as deep as the modular ones and of the same size that are not modular: 
 but the critic's LSTM sees the action, A3 C3: it differs from `modular` in nothing but where the action enters) and
 `two-lstms` (A2 C2). The effect is measured with noise that grows with the gain, as published, and with noise that does not.
 
-@@FOUND@@
+What was found: see below.
 
 What is as published: task, networks, initial weights, recurrent TD3 with its smoothing that respects stops, noise of
 exploration, reward, mirror images, phases, 10^4 trials after phase I. What is not, alike for all architectures:
@@ -170,7 +170,7 @@ def of_condition(
         Finding.of(f"radial error, 2x, noise as at 1x, {condition}", interval(level.radial), unit="cm"),
         Finding.of(f"{LOST}, {condition}", interval(lost_area(by_gain)), better="lower"),
         *(Finding.of(f"rewarded fraction, {gain:g}x, {condition}", interval(by_gain[gain].rewarded, within=FRACTION))
-          for gain in (0.5, 2.0, 4.0)),
+          for gain in (0.5, 0.75, 2.0, 4.0)),
         Finding.of(f"rewards a second, 1.5x and 2x, {condition}", interval(np.mean([s.rate for s in novel], axis=0)),
                    published=published[3]),
         Finding.of(f"area, pulses, {condition}", interval(pulses.auc, within=FRACTION), published=published[7]),

@@ -170,6 +170,23 @@ def test_exploration_leaves_stops_alone_and_counts_them():
     assert still.lengths.tolist() == [35] * 6  # never started: nothing to stop
 
 
+def test_who_forgets_begins_every_trial_as_the_first():
+    spec = replace(FIREFLY, kwargs={**FIREFLY.kwargs, "targets": 2, "trial_steps": 4})
+    stack, _ = SMALL.stacks(6, 2)
+    flat = 0.3 * torch.randn(1, stack.size, generator=torch.Generator().manual_seed(0))
+    for forget in (True, False):
+        envs = make_envs(spec, [0], 3, facts=True, discrete=False)
+        envs.reset(seed=0)
+        played = play(envs, stack, flat, keep=True, forget=forget)
+        ends = played.facts["ended"][:, :-1].nonzero()
+        rows, after = ends[:, 0], ends[:, 1] + 1
+        assert len(rows) >= 3
+        seen = played.observation[rows, after]
+        fresh, _ = stack.step(flat, seen[None], stack.begin(len(rows), flat))
+        same = torch.isclose(played.action[rows, after], fresh[0].tanh()).all(1)
+        assert bool(same.all()) if forget else not bool(same.any())
+
+
 def test_babbling_rows_follow_their_noise():
     envs = make_envs(FIREFLY, [0], 4, facts=True, discrete=False)
     envs.reset(seed=0)

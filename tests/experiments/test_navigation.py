@@ -194,9 +194,14 @@ class SimulatedBayesians(Simulated):
 
     settings = meta_navigation.EXPERIMENT.conditions
 
-    def record(self, condition, *, tasks, hidden=False, targets=meta_navigation.TARGETS):
+    split = "held_out"
+
+    def record(
+        self, condition, *, tasks, hidden=False, forget=False, targets=meta_navigation.TARGETS
+    ):
         task = {"targets": targets, **meta_navigation.TASK}
-        members = [navigate(tasks, "Bayesian", seed=m, **task) for m in range(self.members)]
+        kind = "forgetful Bayesian" if forget else "Bayesian"
+        members = [navigate(tasks, kind, seed=m, **task) for m in range(self.members)]
         record = {name: np.concatenate([one[name] for one in members]) for name in members[0]}
         if hidden:  # what is known of the gain, better with every target
             noise = np.random.default_rng(0).normal(0, 1, record["gain"].shape) / record[

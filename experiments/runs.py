@@ -100,7 +100,7 @@ def read_curves(path: Path) -> dict[str, np.ndarray]:
     """``metrics.csv`` as arrays ``[U, M]`` by name (steps included); empty if there is none.
 
     Raises:
-        ConfigError: If it is not a table of numbers with a column ``member``.
+        ConfigError: If it is not a table of numbers with columns ``member`` and ``steps``.
     """
     if not path.is_file():
         return {}
@@ -111,7 +111,7 @@ def read_curves(path: Path) -> dict[str, np.ndarray]:
     try:
         members = len({row["member"] for row in rows})
         whole = len(rows) // members * members
-        names = [name for name in rows[0] if name not in ("update", "member")]
+        names = ["steps", *(name for name in rows[0] if name not in ("update", "member", "steps"))]
         return {
             name: np.array([float(row[name] or "nan") for row in rows[:whole]]).reshape(-1, members)
             for name in names

@@ -360,6 +360,25 @@ def test_evaluate_stimulates_only_what_is_given_prediction_errors(capsys, run):
     assert 'actor_reward "rpe"' in refused(capsys, evaluate.main, ["run", "--block", "1"])
 
 
+def test_learning_curves_that_are_not_whole(capsys, run):
+    """What is missing is noted, what is damaged refused: no number is made from half a curve without a word."""
+    metrics = run / "metrics.csv"
+    text = metrics.read_text()
+    lines = text.splitlines(keepends=True)
+    for content, note in (
+        (text, ""),
+        ("".join(lines[:3]), "ends at step"),
+        (lines[0], "missing or empty"),
+    ):
+        metrics.write_text(content)
+        assert evaluate.main(["run", *QUICK]) == 0
+        err = capsys.readouterr().err
+        assert (note in err) if note else not err
+    for content in (text.replace("steps", "stops", 1), lines[0] + lines[1].replace("0", "x")):
+        metrics.write_text(content)
+        assert "not a table of learning curves" in refused(capsys, evaluate.main, ["run"])
+
+
 class Bomb:
     def __reduce__(self):
         return (Path.touch, (Path("boom"),))

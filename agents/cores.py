@@ -31,6 +31,7 @@ __all__ = [
     "Feedforward",
     "Rectified",
     "Tape",
+    "add_product",
     "blocks",
     "product",
 ]
@@ -396,3 +397,11 @@ def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
         pair = torch.bmm(left.expand(2, -1, -1), right.expand(2, -1, -1))
         return out.copy_(pair[:1])
     return torch.bmm(left, right, out=out)
+
+
+def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Adds ``left [P, m, B] @ right [P, B, n]`` to `total`, rounded alike for every P."""
+    if left.shape[2] == 1:  # of one episode: a lone product may be rounded before it is added
+        total.addcmul_(left, right)
+    else:
+        torch.baddbmm(total, left, right, out=total)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from agents.cores import CACHE_LINE, CORES, Tape, blocks, product
+from agents.cores import CACHE_LINE, CORES, Tape, add_product, blocks, product
 from agents.heads import Perceptrons
 from agents.kernel import CompiledTape, available
 
@@ -208,9 +208,9 @@ class RecurrentNet:
         for t in range(tape.used - 1, -1, -1):
             dh.add_(dh_t[t])
             direct = core.backward_step(tape, t, dh)
-            torch.baddbmm(weight_sum, tape.delta, z_t[t], out=weight_sum)
+            add_product(weight_sum, tape.delta, z_t[t])
             if d_heads_t is not None and head_sum is not None:
-                torch.baddbmm(head_sum, d_heads_t[t], out_t[t + 1], out=head_sum)
+                add_product(head_sum, d_heads_t[t], out_t[t + 1])
             product(self._recurrent_t, tape.delta, dh)
             if direct is not None:
                 dh.add_(direct)

@@ -183,8 +183,10 @@ def check_split(split: str) -> None:
 
 def check_at_least(name: str, value: float, least: float) -> None:
     """Raise ValueError unless the field ``name`` is at least ``least``, and finite."""
-    if not least <= value < math.inf:
-        raise ValueError(f"{name} must be at least {least}, and finite; got {value}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite; got {value}")
 
 
 def check_parameters(

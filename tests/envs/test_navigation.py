@@ -374,3 +374,12 @@ def test_an_episode_can_be_shorter_than_all_its_trials():
     assert column(record, "trial").tolist() == [0] * 5 + [1] * 5 + [2] * 2
     with pytest.raises(ValueError, match="episode_steps must be at least 0"):
         envs.FireflyNavigation(episode_steps=-1)
+
+
+@pytest.mark.parametrize("name", ["process_noise", "observation_noise"])
+def test_noise_must_be_a_number_that_is_not_negative(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0.0; got -0.1"):
+        envs.FireflyNavigation(**{name: -0.1})
+    for value in (float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=f"{name} must be finite; got {value}"):
+            envs.FireflyNavigation(**{name: value})

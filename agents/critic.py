@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agents.cores import CACHE_LINE, blocks
 from agents.optim import Optimiser, clip_by_norm
+from agents.products import CACHE_LINE, blocks
 
 __all__ = ["AsymmetricCritic"]
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from agents.cores import CORES, Tape, product
+from agents.cores import CORES, Tape
+from agents.products import product
 from agents.recurrent_net import RecurrentNet
 
 if TYPE_CHECKING:

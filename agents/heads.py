@@ -12,7 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from agents.cores import CACHE_LINE, Tape, blocks, product
+from agents.cores import Tape
+from agents.products import CACHE_LINE, blocks, product
 
 __all__ = ["Activation", "Perceptrons"]
 

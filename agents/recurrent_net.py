@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from agents.cores import CACHE_LINE, CORES, Tape, add_product, blocks, product
+from agents.cores import CORES, Tape
 from agents.heads import Perceptrons
 from agents.kernel import CompiledTape, available
+from agents.products import CACHE_LINE, add_product, blocks, product
 
 if TYPE_CHECKING:
     from agents.networks import NetworkConfig

@@ -12,8 +12,9 @@ import torch
 
 import agents.recurrent_net
 from agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
-from agents.cores import CACHE_LINE, CORES, blocks
+from agents.cores import CORES
 from agents.environments import make_envs
+from agents.products import CACHE_LINE, blocks
 from tests.agents.helpers import BANDIT
 
 # Hidden units and episodes that fill no cache line.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,13 +17,14 @@ import torch
 import tyro
 
 from agents.environments import NO_ENVIRONMENT
-from agents.errors import ConfigError, did_you_mean
+from agents.errors import ConfigError, PrefrontalError, did_you_mean
 from agents.rollout import Stimulation
 from agents.runfolder import RunFolder, runs_below
 from analysis.findings import table
 from analysis.statistics import NotMeasurableError
 from experiments import find_experiment
 from experiments.evaluation import Evaluation, write_record
+from experiments.judging import of_other_tasks, unjudged
 from experiments.options import Switch, parse
 from experiments.runs import (
     condition_folder,
@@ -32,6 +34,7 @@ from experiments.runs import (
     read_curves,
     settings_of,
 )
+from experiments.settings import Experiment, Outcome
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,10 @@ class Options:
     Attributes:
         run: Run folder that train.py wrote, or pretrained/EXPERIMENT.
         split: Which tasks: never trained on (held_out), those of training (train), or the published distribution (all).
-        episodes: Episodes per member for the findings.
-        seed: Seed of tasks, noise and actions; all members meet the same tasks.
+            Experiments that set their tasks themselves measure the same ones whatever the split.
+        episodes: Episodes per member for the findings, at most; some experiments measure fewer.
+        seed: Seed of tasks, noise and actions. A member meets the same tasks in all conditions; tasks of its own, unless the
+            experiment gives all members the same.
         json: Print metrics.json to stdout and nothing else.
         out: Where to write; default RUN/evaluation.
         record: Episodes per member that are written to record.npz and record.csv, step by step.
@@ -100,17 +105,7 @@ def main(arguments: list[str]) -> int:
         else None,
         snapshots=load_snapshots(run, settings),
     )
-    try:
-        outcome = experiment.measure(evaluation)
-    except NotMeasurableError as error:
-        raise ConfigError(
-            f"{options.run} cannot be measured: in {episodes} episodes some member never did what a finding is "
-            "about; train longer, or give more --episodes"
-        ) from error
-    except ValueError as error:  # what a measure needs of its data
-        raise ConfigError(
-            f"{options.run} cannot be measured with its settings in {episodes} episodes: {error}"
-        ) from error
+    outcome = _measured(experiment, evaluation, options.run)
     written = list(outcome.figures)
     for condition, one in settings.items():
         if one.environment == NO_ENVIRONMENT:
@@ -148,14 +143,41 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outcome:
+    """What the experiment finds; judged by its bars only where the task is its own."""
+    try:
+        with warnings.catch_warnings():  # what cannot be measured is NaN, and told as such
+            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+            outcome = experiment.measure(evaluation)
+    except NotMeasurableError as error:
+        raise ConfigError(
+            f"{run} cannot be measured: in {evaluation.episodes} episodes some member never did what a finding is "
+            "about; train longer, or give more --episodes"
+        ) from error
+    except PrefrontalError:
+        raise
+    except ValueError as error:  # what a measure needs of its data
+        raise ConfigError(
+            f"{run} cannot be measured with its settings in {evaluation.episodes} episodes: {error}"
+        ) from error
+    others = of_other_tasks(experiment, evaluation.settings)
+    if not others:
+        return outcome
+    print(
+        f"note: the task of {', '.join(others)} is not that of {experiment.name}; findings are not held against its bars",
+        file=sys.stderr,
+    )
+    return replace(outcome, findings=unjudged(outcome.findings))
+
+
 def _find(path: Path) -> RunFolder:
     """The run in a folder; suggests one below it, or a neighbour, where there is none."""
     if not (path / "config.toml").is_file() and path.parent.is_dir():
         if below := runs_below(path):
             raise ConfigError(f"there is no run in {path}{below}")
         neighbours = [p.parent.name for p in path.parent.glob("*/config.toml")]
-        hint = did_you_mean(path.name, neighbours) if neighbours else ""
-        raise ConfigError(f"there is no run in {path}{hint}")
+        hint = did_you_mean(path.name, neighbours)
+        raise ConfigError(f"there is no run in {path}{hint if 'mean' in hint else ''}")
     return RunFolder.read(path)
 
 

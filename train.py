@@ -47,11 +47,10 @@ def main(arguments: list[str]) -> int:
     named, env_id, words = parse_run(arguments)
     conditions, name, description = _defaults(named, env_id)
     resumed = _resumed(name, words)
-    chosen = _chosen(conditions, words)
     if resumed is not None:
         stored, seed, conditions = settings_of(resumed)
         _refuse_another(resumed, stored, name, conditions, env_id)
-        chosen = list(conditions)
+    chosen = _chosen(conditions, words)
     options = defaults = RunOptions(seed=seed) if resumed else RunOptions()
     settings = {}
     for condition in chosen:
@@ -59,7 +58,8 @@ def main(arguments: list[str]) -> int:
             conditions[condition], defaults, words, f"train.py {name}", description
         )
     if resumed is not None:
-        _refuse_changes(resumed, seed, conditions, options.seed, settings)
+        kept = {condition: conditions[condition] for condition in chosen}
+        _refuse_changes(resumed, seed, kept, options.seed, settings)
         run = RunFolder.resume(resumed.path)
     else:
         for condition, one in settings.items():  # what cannot be trained leaves no folder behind

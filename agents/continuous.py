@@ -17,7 +17,9 @@ from agents.environments import EnvironmentSpec, make_envs
 from agents.errors import CheckpointError, ConfigError
 from agents.learner import Job
 from agents.population import import_environment
+from agents.predicting import observed, resumed
 from agents.recurrence import Packing
+from agents.td3 import TD3, TD3Config
 from agents.td3_networks import TD3NetworkConfig
 from agents.td3_play import Episodes, play
 
@@ -181,6 +183,41 @@ class ContinuousPopulation:
         """From ``[E, T, F]`` to rows of each member, ``[P, R, F]``."""
         return torch.stack([packing.pack(one) for one in value.unflatten(0, (len(self), -1))])
 
+    def learn(
+        self, total_steps: int, config: TD3Config | None = None, num_envs: int = 8
+    ) -> dict[str, np.ndarray]:
+        """Trains all members on their environment with recurrent TD3, and keeps what does best in validation.
+
+        Memory, optimisers and phases begin anew; so does the second critic of agents that came without one. Fresh agents learn
+        what `train.py` gives, bit by bit (with one thread).
+
+        Args:
+            total_steps: Environment steps per member after phase I, each trial counted as a whole episode.
+            config: Hyper-parameters.
+            num_envs: Trials per member and round.
+
+        Returns:
+            Metrics by name, ``[rounds, P]``.
+
+        Raises:
+            ValueError: If `total_steps` is below 1.
+        """
+        if total_steps < 1:
+            raise ValueError(f"total_steps must be at least 1, not {total_steps}")
+        config = config or TD3Config()
+        job = Job(
+            self.environment, self.network, config, len(self), num_envs, total_steps, self.seed
+        )
+        learner = TD3(job, config, self.members)
+        for member, weights in zip(learner.members, self.weights, strict=True):
+            member.begin_with(weights)
+        rows: list[dict[str, Tensor]] = []
+        while bool((learner.steps < total_steps).any()):
+            rows.append(learner.update())
+        self.weights = learner.state()["weights"]
+        learner.close()
+        return {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
+
     def meta(self) -> dict[str, Any]:
         """What `agents.load` needs besides the weights."""
         description = Description(
@@ -216,29 +253,18 @@ class ContinuousAgent(ContinuousPopulation):
             Actions (``[A]`` for one observation, else ``[n, A]``) and the state, arrays ``[n, H]``.
 
         Raises:
-            ValueError: If the observation has the wrong size or is not finite, or the state is of another number of rows.
+            ValueError: If the observation or the state has the wrong size or is not finite.
         """
-        array = np.asarray(observation, dtype=np.float32)
-        single, rows = array.ndim == 1, np.atleast_2d(array)
-        if rows.ndim != 2 or rows.shape[1] != self.input_size:
-            raise ValueError(
-                f"the agent needs observations of {self.input_size} numbers "
-                f"(inputs {', '.join(self.environment.inputs)}), not {list(array.shape)}"
-            )
-        if not np.isfinite(rows).all():
-            raise ValueError("the agent needs observations that are finite, not NaN or infinite")
-        n, stack = len(rows), self.actor_stack
-        before = stack.begin(n, self.weights)
+        rows = observed(observation, self.input_size, self.environment)
+        stack = self.actor_stack
+        before = stack.begin(len(rows), self.weights)
         if state is not None:
-            start = np.zeros(n, bool) if episode_start is None else np.atleast_1d(episode_start)
-            if {*map(len, state), len(start)} != {n} or len(state) != 2 * len(before):
-                raise ValueError(f"{n} observations need a state and episode_start of {n} rows")
-            keep = torch.from_numpy(~np.asarray(start, bool)).unsqueeze(1)
-            given = [torch.from_numpy(np.asarray(part, np.float32)) * keep for part in state]
-            before = [(h[None], c[None]) for h, c in zip(given[::2], given[1::2], strict=True)]
+            initial = [part[0] for pair in before for part in pair]
+            parts = [part[None] for part in resumed(state, episode_start, initial)]
+            before = list(zip(parts[::2], parts[1::2], strict=True))
         out, after = stack.step(self.actors, torch.from_numpy(rows)[None], before)
         action = out[0].tanh().numpy()
-        return (action[0] if single else action), tuple(
+        return (action[0] if np.ndim(observation) == 1 else action), tuple(
             part[0].numpy().copy() for pair in after for part in pair
         )
 

@@ -62,7 +62,9 @@ class EpisodeVectorEnv:
         if not limit:
             raise ConfigError(f"{env_id} has no time limit; register it with max_episode_steps")
         if not isinstance(env.action_space, spaces.Discrete):
-            raise ConfigError(f"{env_id} has actions {env.action_space}; this agent needs Discrete")
+            raise ConfigError(
+                f"{env_id} has actions {env.action_space}; environments that are not ours need Discrete ones"
+            )
         if not isinstance(env.observation_space, spaces.Box | spaces.Discrete):
             raise ConfigError(
                 f"{env_id} has observations {env.observation_space}; this agent needs Box or Discrete"

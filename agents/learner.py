@@ -18,13 +18,12 @@ __all__ = ["Algorithm", "Job", "Learner", "Trained"]
 
 
 class Learner(Protocol):
-    """P members learning side by side; what one learns does not depend on who is beside it.
+    """P members learning side by side; what one learns does not depend on who is beside it."""
 
-    Attributes:
-        steps: Environment steps made so far, ``[P]`` float64.
-    """
-
-    steps: Tensor
+    @property
+    def steps(self) -> Tensor:
+        """Environment steps made so far, ``[P]`` float64."""
+        ...
 
     def update(self) -> dict[str, Tensor]:
         """Learns a little; returns metrics ``[P]`` float64, `return` among them."""

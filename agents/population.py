@@ -20,6 +20,7 @@ from agents.environments import EnvironmentSpec, make_envs, make_stages, reward_
 from agents.errors import CheckpointError, did_you_mean
 from agents.learner import Job, Trained
 from agents.networks import ActorCritic, NetworkConfig
+from agents.predicting import observed, resumed
 from agents.runfolder import runs_below
 from agents.seeding import generator
 
@@ -243,30 +244,16 @@ class Agent(Population):
             Actions (a 0-d array for one observation, else ``[n]``) and the state, arrays ``[n, H]``.
 
         Raises:
-            ValueError: If the observation has the wrong size or is not finite, or the state is of another number of rows.
+            ValueError: If the observation or the state has the wrong size or is not finite.
         """
-        array = np.asarray(observation, dtype=np.float32)
-        single, rows = array.ndim == 1, np.atleast_2d(array)
-        if rows.ndim != 2 or rows.shape[1] != self.model.input_size:
-            raise ValueError(
-                f"the agent needs observations of {self.model.input_size} numbers "
-                f"(inputs {', '.join(self.environment.inputs)}), not {list(array.shape)}"
-            )
-        if not np.isfinite(rows).all():
-            raise ValueError("the agent needs observations that are finite, not NaN or infinite")
+        rows = observed(observation, self.model.input_size, self.environment)
         n = len(rows)
         if not self._tapes or self._tapes[0].batch != n:
             self._tapes = self.model.tapes(1, n)
         tapes = self._tapes
         self.model.begin(tapes)
         if state is not None:
-            start = np.zeros(n, bool) if episode_start is None else np.atleast_1d(episode_start)
-            if {*map(len, state), len(start)} != {n}:
-                raise ValueError(
-                    f"{n} observations need a state and episode_start of {n} rows, not "
-                    f"{', '.join(str(len(s)) for s in (*state, start))}"
-                )
-            self._resume(tapes, state, start)
+            self._resume(tapes, state, episode_start)
         for tape in tapes:
             tape.x_t[0].copy_(torch.from_numpy(rows.T.copy()))
         logits = self.model.step(tapes, 0)[0]  # [K, n]
@@ -281,7 +268,9 @@ class Agent(Population):
         ]
         if self.model.reward_row is not None:  # the next prediction error is relative to this value
             after.append(tapes[1].extra["heads_t"][0])
-        return (action[0] if single else action), tuple(s[0].T.numpy().copy() for s in after)
+        return (action[0] if np.ndim(observation) == 1 else action), tuple(
+            s[0].T.numpy().copy() for s in after
+        )
 
     def value(self) -> np.ndarray:
         """Values ``[n]`` of the observations of the last `predict` (the dopamine system's prediction)."""
@@ -289,20 +278,21 @@ class Agent(Population):
             raise ValueError("value is that of the observations of predict: call predict first")
         return self.model.heads(self._tapes)[1][0, 0].numpy().copy()
 
-    def _resume(self, tapes: list[Any], state: tuple[np.ndarray, ...], start: np.ndarray) -> None:
+    def _resume(
+        self, tapes: list[Any], state: tuple[np.ndarray, ...], episode_start: np.ndarray | None
+    ) -> None:
         """Writes `state` on the tapes, except in rows where an episode starts."""
-        keep = torch.from_numpy(~np.asarray(start, bool))
-        given = iter(state)
-        for net, tape in zip(self.model.nets, tapes, strict=True):
-            initial = net.core.get_state(tape, 0)
-            parts = []
-            for part in initial:
-                row = torch.from_numpy(np.atleast_2d(next(given)).T.copy()).unsqueeze(0)
-                parts.append(torch.where(keep, row, part))
-            net.core.set_state(tape, tuple(parts))
+        before = [
+            net.core.get_state(tape, 0) for net, tape in zip(self.model.nets, tapes, strict=True)
+        ]
+        initial = [part[0].T for parts in before for part in parts]
         if self.model.reward_row is not None:
-            value = torch.from_numpy(np.atleast_2d(next(given)).T.copy())
-            self.model.expected(tapes).copy_(torch.where(keep, value, 0.0))
+            initial.append(torch.zeros(len(initial[0]), 1))
+        given = iter(resumed(state, episode_start, initial))
+        for net, tape, parts in zip(self.model.nets, tapes, before, strict=True):
+            net.core.set_state(tape, tuple(next(given).T.unsqueeze(0) for _ in parts))
+        if self.model.reward_row is not None:
+            self.model.expected(tapes).copy_(next(given).T)
 
 
 def load(path: Path | str, condition: str | None = None) -> Any:
@@ -310,7 +300,7 @@ def load(path: Path | str, condition: str | None = None) -> Any:
 
     Args:
         path: The folder.
-        condition: Which condition, if the run has several.
+        condition: Which condition; needed if the run has several.
 
     Returns:
         A `Population`, or what else the algorithm trains.
@@ -326,6 +316,8 @@ def load(path: Path | str, condition: str | None = None) -> Any:
         if not (folder / "config.toml").is_file() and (below := runs_below(folder)):
             raise CheckpointError(f"there are no trained agents in {folder}{below}")
         conditions = sorted(p.parent.name for p in folder.glob("*/checkpoint") if has_checkpoint(p))
+        if len(conditions) == 1 and condition is None:
+            return load(folder, conditions[0])
         if conditions and condition is None:
             raise CheckpointError(
                 f"{folder} has several conditions; name one of {', '.join(conditions)}"
@@ -358,6 +350,8 @@ def load_trained(arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path) 
             f"the checkpoint in {folder} does not hold agents of {', '.join(KINDS)}"
         )
     module, _, name = place.partition(":")
+    if not bool(arrays["weights"].isfinite().all()):
+        raise CheckpointError(f"the weights in {folder} are not all numbers: training went wrong")
     trained: Trained = getattr(importlib.import_module(module), name).from_checkpoint(
         arrays, meta, folder
     )

@@ -146,6 +146,8 @@ class TD3Config:
         """A learner for some members of a job."""
         if not isinstance(job.network, TD3NetworkConfig):
             raise ConfigError("recurrent TD3 needs a network of the kind td3")
+        if torch.device(job.device).type != "cpu":
+            raise ConfigError(f"recurrent TD3 computes on the CPU, not on {job.device}")
         return TD3(job, self, members)
 
     def population(self, job: Job, weights: Tensor) -> Any:

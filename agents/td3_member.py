@@ -87,6 +87,11 @@ class Member:
             0.0,
         )
 
+    def begin_with(self, weights: Tensor) -> None:
+        """Takes the weights of an agent ``[n]`` to learn on from: actor, first critic and, if it is there, the second."""
+        self.nets.take(weights)
+        self.best = self.nets.weights()
+
     @property
     def steps(self) -> int:
         """Environment steps of the trials after phase I, each counted as a whole episode."""
@@ -160,6 +165,7 @@ class Member:
         if found or self.trials >= self.config.first_phase_trials:
             self.memory, self.best_rate = self._memory(), -1.0
             self.phase, self.trials, self.credit, self.validated = 2, 0, 0.0, 0
+            self.metrics["validation"] = 0.0  # until the first one of phase II
 
     def _learn(self) -> None:
         """The updates that the trials of this round allow."""
@@ -167,16 +173,17 @@ class Member:
         self.credit += self.batch * config.updates_per_trial
         count = int(self.credit)
         self.credit -= count
+        if not count:
+            return
         imitation = config.imitation if self.phase == 1 else 0.0
         losses = [
             self.nets.learn(batch, self._learning_rate(), self.generators[1], imitation)
             for batch in self._batches(count)
         ]
-        if losses:
-            squared, size = torch.tensor(losses, dtype=torch.float64).mean(0).tolist()
-            if not squared < float("inf"):
-                raise TrainingError("the critics' loss is not a number; lower the learning rate")
-            self.metrics |= {"critic_loss": squared, "td_error": size}
+        squared, size = torch.tensor(losses, dtype=torch.float64).mean(0).tolist()
+        if not squared < float("inf"):
+            raise TrainingError("the critics' loss is not a number; lower the learning rate")
+        self.metrics |= {"critic_loss": squared, "td_error": size}
 
     def _batches(self, count: int) -> Iterator[Batch]:
         """Draws trajectories for `count` updates; sorts them by length, so that those of a batch are of similar length."""

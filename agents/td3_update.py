@@ -210,6 +210,15 @@ class Networks:
         adam.step()
         parameters.grad = None
 
+    def take(self, weights: Tensor) -> None:
+        """Replaces the networks, and their targets, by as many of `weights` as there are, in the order of `weights()`."""
+        flat = self.weights()[0]
+        flat[: len(weights)] = weights
+        self.actor.copy_(flat[None, : self.actor_stack.size])
+        self.critics.copy_(flat[self.actor_stack.size :].view_as(self.critics))
+        self.target_actor.copy_(self.actor)
+        self.target_critics.copy_(self.critics)
+
     def weights(self) -> Tensor:
         """What trained agents are: actor, first and second critic in one row, ``[1, n]``."""
         return torch.cat([self.actor.flatten(), self.critics.flatten()])[None]

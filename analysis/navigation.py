@@ -149,7 +149,7 @@ def boundary_auc(trials: Trials, shifts: int = SHIFTS) -> Array:
     """
     members, episodes, count = trials.stopped.shape
     if episodes <= shifts:
-        raise ValueError(f"{shifts} shifts need more episodes than {episodes}")
+        raise ValueError(f"the boundary sweep needs more than {shifts} episodes, not {episodes}")
     own = trials.distance
     others = np.stack(
         [

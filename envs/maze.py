@@ -139,7 +139,7 @@ class OneShotMaze(Task):
         held_out = (row + 2 * column) % 5 == 0
         goals = maze.goals[{"all": row >= 0, "held_out": held_out, "train": ~held_out}[split]]
         if not len(goals):
-            raise ValueError(f'maze {self.maze!r} has no {split} goals; take split="all"')
+            raise ValueError(f'maze {self.maze!r} has no {split} goals; take the split "all"')
         return goals
 
     @property
@@ -160,13 +160,17 @@ class OneShotMaze(Task):
         """Accept ``{"goal": [num_envs], "first_cell": [num_envs]}``, two different cells.
 
         Raises:
-            ValueError: See `check_parameters`; or an episode would start at its goal.
+            ValueError: See `check_parameters`; or an episode would start at its goal, or go on there.
         """
         cells = ((), 0, self.plan.size - 1)
         names = ("goal", "first_cell")
         checked = check_parameters(params, integers=names, goal=cells, first_cell=cells)
         if bool((checked["goal"] == checked["first_cell"]).any()):
             raise ValueError("task parameters 'goal' and 'first_cell' must be different cells")
+        if not self.random_start and bool((checked["goal"] == self.plan.start).any()):
+            raise ValueError(
+                f"task parameter 'goal' must not be {self.plan.start}, the cell where agents start"
+            )
         return checked
 
     def reset(self, params: Params) -> tuple[State, Tensor]:

@@ -205,6 +205,7 @@ class FireflyNavigation(Task):
         if self.perturbation != "none":
             uniforms = uniform[:, 1 + 2 * k :].reshape(n, k, 3)
             pulse = laws.pulses_from_uniform(uniforms, self.perturbation)
+            pulse[..., 2].clamp_(max=self.trial_steps - 1)
         return {
             "target": laws.targets_from_uniform(uniform[:, 1 : 1 + 2 * k].reshape(n, k, 2)),
             "gain": laws.gains_from_uniform(uniform[:, 0], split, self.gain_law, self.gains),
@@ -213,8 +214,10 @@ class FireflyNavigation(Task):
 
     def validate(self, params: Mapping[str, Any]) -> Params:
         """Accept ``{"target": [num_envs, targets, 2]}``, and a gain and pulses if not 1 and 0."""
-        if "target" not in params:
-            raise ValueError(f"task parameters must have 'target'; got {sorted(params)}")
+        if "target" not in params or set(params) - set(self.parameters):
+            raise ValueError(
+                f"task parameters must be 'target' and, if wanted, 'gain' and 'pulse'; got {sorted(params)}"
+            )
         n, k = len(params["target"]), self.targets
         given = {"gain": np.ones(n), "pulse": np.zeros((n, k, 3)), **params}
         pulse = given.pop("pulse")
@@ -253,7 +256,7 @@ class FireflyNavigation(Task):
             "started": no,
             "active": ~no,
             "origin": torch.zeros(3, n, device=device),  # [3, n] of the frame: x, y, turn
-            "path": (),  # of poses and origins before, for pictures
+            "path": (),  # of poses, origins and trials before, for pictures
             # What stays
             "start": start,
             "targets": targets,
@@ -288,7 +291,7 @@ class FireflyNavigation(Task):
         new: State = {
             **state,
             "t": state["t"] + 1,
-            "path": (*state["path"], (state["pose"], state["origin"])),
+            "path": (*state["path"], (state["pose"], state["origin"], state["trial"])),
             "pose": pose,
             "velocity": velocity * active,
             "clock": clock,

@@ -41,13 +41,13 @@ def draw_path(params: Params, state: State, row: int) -> np.ndarray:
     from matplotlib.figure import Figure
     from matplotlib.patches import Circle
 
-    poses, origins = (
-        np.stack([tensor[:, row].numpy(force=True) for tensor in tensors])
-        for tensors in zip(*state["path"], (state["pose"], state["origin"]), strict=True)
-    )
+    poses, origins, trials = (
+        np.stack([tensor[..., row].numpy(force=True) for tensor in tensors])
+        for tensors in zip(*state["path"], [state[n] for n in ("pose", "origin", "trial")], strict=True)
+    )  # fmt: skip
     points = np.concatenate([world(o, p[None, :2]) for o, p in zip(origins, poses, strict=True)])
-    # A frame is put where the agent is, so a new origin is a new target.
-    frames = origins[np.flatnonzero(np.any(np.diff(origins, axis=0, prepend=np.nan), axis=1))]
+    last = len(state["targets"]) - 1  # trials count on when all is over
+    frames = origins[np.flatnonzero(np.diff(trials.clip(max=last), prepend=-1))]
     shown = state["targets"][: len(frames), :, row].numpy(force=True)
     targets = np.concatenate([world(o, p[None]) for o, p in zip(frames, shown, strict=True)])
     heading = float(poses[-1, 2] + origins[-1, 2])

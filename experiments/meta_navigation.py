@@ -31,6 +31,7 @@ rare to leave it. A2C with a discrete joystick and a critic that sees the task w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ from analysis.figures_behaviour import curves_by_trial
 from analysis.findings import Finding
 from analysis.statistics import interval
 from experiments.evaluation import Evaluation, Record
-from experiments.navigation_measures import common_tasks
+from experiments.navigation_measures import common_tasks, world
 from experiments.navigators import Kind, navigate
 from experiments.settings import Experiment, Outcome, Settings, TrainingConfig
 
@@ -64,35 +65,36 @@ def size_of_error(record: Record) -> np.ndarray:
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Radial error by target with the memory kept, wiped, and in agents that meet one target only; the gain decoded."""
-    count = evaluation.episodes
-    spec = evaluation.settings[evaluation.conditions[0]].environment
-    world = {**spec.stage(-1).kwargs, "targets": TARGETS}  # that of training
-    tasks = common_tasks(count, evaluation.seed, split=evaluation.split, **world)
+    conditions = evaluation.conditions
+    fields = world(evaluation, "five-targets" if "five-targets" in conditions else conditions[0])
+    if "five-targets" not in conditions:
+        fields["targets"] = TARGETS
+    last = fields["targets"]
+    tasks = common_tasks(evaluation.episodes, evaluation.seed, split=evaluation.split, **fields)
     errors: dict[str, np.ndarray] = {}
     simulated: dict[str, np.ndarray] = {}
     findings: list[Finding] = []
     if "five-targets" in evaluation.conditions:
-        errors["five targets"] = size_of_error(evaluation.record("five-targets", tasks=tasks))
-        errors["memory wiped"] = size_of_error(
-            evaluation.record("five-targets", tasks=tasks, forget=True)
-        )
+        play = partial(evaluation.record, "five-targets", tasks=tasks, episode_steps=0)
+        errors["five targets"] = size_of_error(play())
+        errors["memory wiped"] = size_of_error(play(forget=True))
     if "one-target" in evaluation.conditions:
         errors["one target"] = errors_alone(evaluation, "one-target", tasks)
     for name, error in errors.items():
         keeps = name == "five targets"
         findings += [
             Finding.of(f"radial error, target 1, {name}", interval(error[:, 0]), unit="cm", better="lower"),
-            Finding.of(f"radial error, target {TARGETS}, {name}", interval(error[:, -1]), unit="cm", better="lower"),
-            Finding.of(f"fall of the radial error, target 1 to {TARGETS}, {name}", interval(error[:, 0] - error[:, -1]),
+            Finding.of(f"radial error, target {last}, {name}", interval(error[:, -1]), unit="cm", better="lower"),
+            Finding.of(f"fall of the radial error, target 1 to {last}, {name}", interval(error[:, 0] - error[:, -1]),
                        unit="cm", bar=0.0 if keeps else SAME, better="higher" if keeps else "near", throughout=keeps,
                        note="" if keeps else "control"),
         ]  # fmt: skip
     kinds: tuple[Kind, ...] = ("Bayesian", "forgetful Bayesian")
     for kind in kinds:
-        error = size_of_error(navigate(tasks, kind, evaluation.seed, **world))
+        error = size_of_error(navigate(tasks, kind, evaluation.seed, **fields))
         findings += [
             Finding(f"radial error, target {n}, {kind} navigator", float(error[0, n - 1]), unit="cm", better="lower")
-            for n in (1, TARGETS)
+            for n in (1, last)
         ]  # fmt: skip
         simulated[f"{kind} navigator"] = error
     findings += gain_findings(evaluation, tasks)
@@ -108,8 +110,10 @@ def errors_alone(
 ) -> np.ndarray:
     """Errors where each target has an episode of its own, ``[M, N]``."""
     alone = [
-        size_of_error(evaluation.record(condition, tasks=only(tasks, n), targets=1))
-        for n in range(TARGETS)
+        size_of_error(
+            evaluation.record(condition, tasks=only(tasks, n), targets=1, episode_steps=0)
+        )
+        for n in range(tasks["target"].shape[1])
     ]
     return np.concatenate(alone, axis=1)
 
@@ -120,16 +124,18 @@ def only(tasks: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
 
 
 def gain_findings(evaluation: Evaluation, tasks: Mapping[str, np.ndarray]) -> list[Finding]:
-    """How well the gain (its logarithm) is decoded from the actor's LSTM: as targets 2 and 5 appear, and as one ends."""
+    """How well the gain (its logarithm) is decoded from the actor's LSTM: as target 2 and the last appear, and as one ends."""
     some = {name: value[: min(DECODED, len(value))] for name, value in tasks.items()}
     found = {}
     if "five-targets" in evaluation.conditions:
-        record = evaluation.record("five-targets", tasks=some, hidden=True)
-        for n in (2, TARGETS):
+        record = evaluation.record("five-targets", tasks=some, hidden=True, episode_steps=0)
+        for n in sorted({2, tasks["target"].shape[1]}):
             appears = (record["trial"] == n - 1) & (record["clock"] == 0) & (record["active"] > 0)
             found[f"as target {n} appears"] = decoded_gain(record, appears)
     if "one-target" in evaluation.conditions:
-        record = evaluation.record("one-target", tasks=only(some, 0), targets=1, hidden=True)
+        record = evaluation.record(
+            "one-target", tasks=only(some, 0), targets=1, hidden=True, episode_steps=0
+        )
         found["as the only target ends, one target"] = decoded_gain(record, record["ended"] > 0)
     return [
         Finding.of(f"gain decoded {when} (R squared)", interval(values), optimum=1.0)

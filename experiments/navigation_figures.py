@@ -14,7 +14,7 @@ from analysis.figures_navigation import (
     paths_from_above,
 )
 from experiments.evaluation import Evaluation
-from experiments.navigation_measures import Summary, common_tasks, summary
+from experiments.navigation_measures import Summary, common_tasks, played, summary, world
 from experiments.navigators import Kind, navigate
 
 __all__ = ["modularity_figures"]
@@ -43,12 +43,7 @@ def modularity_figures(
     """
     folder, gains = evaluation.folder, tuple(next(iter(sweeps.values())))
     shown = {
-        condition: {
-            f"{gain:g}x": evaluation.record(
-                condition, tasks=common_tasks(count, evaluation.seed, gain)
-            )
-            for gain in (1.0, 2.0)
-        }
+        condition: {f"{gain:g}x": played(evaluation, condition, gain, count) for gain in (1.0, 2.0)}
         for condition in evaluation.conditions
         if condition in ("modular", "holistic")
     }
@@ -62,12 +57,9 @@ def modularity_figures(
         "rewarded fraction": "rewarded",
         "area of boundary sweep": "auc",
     }
-    simulated = {
-        name: [
-            summary(navigate(common_tasks(count, evaluation.seed, gain), name)) for gain in gains
-        ]
-        for name in SIMULATED
-    }
+    fields = world(evaluation, evaluation.conditions[0])
+    tasks = [common_tasks(count, evaluation.seed, gain, **fields) for gain in gains]
+    simulated = {name: [summary(navigate(t, name, **fields)) for t in tasks] for name in SIMULATED}
     figures.append(
         measures_against_gain(
             gains,
@@ -84,9 +76,9 @@ def modularity_figures(
         )
     )
     grid, curves = learning
-    played = np.all([np.isfinite(values).all(axis=1) for values in curves.values()], axis=0)
-    if curves and np.any(played):
-        grid, curves = grid[played], {name: values[played] for name, values in curves.items()}
+    known = np.all([np.isfinite(values).all(axis=1) for values in curves.values()], axis=0)
+    if curves and np.any(known):
+        grid, curves = grid[known], {name: values[known] for name, values in curves.items()}
         figures.append(learning_by_trials(grid, curves, folder / "learning_by_trials.png"))
     rows = {
         condition: {

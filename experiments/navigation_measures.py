@@ -12,7 +12,7 @@ from analysis import navigation as nav
 from envs.navigation import FireflyNavigation
 from experiments.evaluation import Evaluation, Record
 
-__all__ = ["Summary", "common_tasks", "summary", "sweep"]
+__all__ = ["Summary", "common_tasks", "played", "summary", "sweep", "world"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,27 @@ def common_tasks(
     return tasks
 
 
+def world(evaluation: Evaluation, condition: str, **task: Any) -> dict[str, Any]:
+    """Fields of the task that a condition was trained in last, with others in place of some, and no trial cut short."""
+    trained = evaluation.settings[condition].environment.stage(-1).kwargs
+    return {**trained, "episode_steps": 0, **task}
+
+
+def played(
+    evaluation: Evaluation,
+    condition: str,
+    gain: float,
+    count: int,
+    *,
+    hidden: bool = False,
+    **task: Any,
+) -> Record:
+    """Trials of one condition at a gain, on the targets that are the same for all; for the arguments see `sweep`."""
+    fields = world(evaluation, condition, **task)
+    tasks = common_tasks(count, evaluation.seed, gain, **fields)
+    return evaluation.record(condition, tasks=tasks, hidden=hidden, **fields)
+
+
 def sweep(
     evaluation: Evaluation, condition: str, gains: tuple[float, ...], count: int, **task: Any
 ) -> dict[float, Summary]:
@@ -96,11 +117,4 @@ def sweep(
         count: Trials of each member at each gain.
         **task: Fields of the task that differ from those of training.
     """
-    return {
-        gain: summary(
-            evaluation.record(
-                condition, tasks=common_tasks(count, evaluation.seed, gain, **task), **task
-            )
-        )
-        for gain in gains
-    }
+    return {gain: summary(played(evaluation, condition, gain, count, **task)) for gain in gains}

@@ -5,8 +5,9 @@ The *integrator* adds up the velocities that it sees, and steers by the gain it 
 believes the target to be, within the reward zone. The *efference copy* adds up its own commands as if the gain were 1: what an
 agent does that has learned nothing of the gain ("no generalisation"). The *Bayesian* knows how noisy everything is and holds the
 exact posterior over a grid of gains: what it sees tells the gain by its relation to the commands, and by its spread, where noise
-grows with the gain. For each gain it weighs what it sees against what it commanded, which gives it where it is. Its inference is
-exact but for the grid; its steering is greedy, so that it is a reference and no optimum.
+grows with the gain. For each gain it weighs what it sees against what it commanded, which gives it where it is. It is exact about
+the gain, but for the grid; of where it is, given the gain, it holds the expected pose without its spread; and it steers greedily.
+So it is a reference and no optimum. Its prior is logarithmically uniform on [.5, 4], or on the gains that the task names.
 """
 
 from __future__ import annotations
@@ -42,13 +43,20 @@ def navigate(tasks: Mapping[str, np.ndarray], kind: Kind, seed: int = 0, **task:
         kind: Which navigator. The forgetful Bayesian forgets the gain whenever a target appears.
         seed: Seed of the noise.
         **task: Fields of the task.
+
+    Raises:
+        ValueError: If the Bayesian is to play at a gain that its prior excludes.
     """
     rows = len(tasks["target"])
     world = FireflyNavigation(**task)
     env = TaskVectorEnv(world, rows, inputs=("action",), tensors=True, autoreset="disabled")
     seen, _ = env.reset(seed=seed, options={"task": dict(tasks)})
-    bayesian = kind in ("Bayesian", "forgetful Bayesian")
-    navigator = _Bayesian(rows, kind, world) if bayesian else _Simple(rows, kind)
+    navigator: _Navigator
+    if kind in ("Bayesian", "forgetful Bayesian"):
+        navigator = _Bayesian(rows, kind, world)
+        navigator.check(np.asarray(tasks["gain"]))
+    else:
+        navigator = _Simple(rows, kind)
     columns: dict[str, list[Tensor]] = {}
     for _ in range(env.steps):
         action = navigator(seen.double())
@@ -137,20 +145,31 @@ class _Simple(_Navigator):
 
 
 class _Bayesian(_Navigator):
-    """Knows the laws, and all but the gain; the prior is logarithmically uniform, as gains are drawn."""
+    """Knows the laws, and all but the gain."""
 
     def __init__(self, rows: int, kind: Kind, task: FireflyNavigation) -> None:
-        super().__init__(rows, GRID)
+        low, high = np.log2(GAINS)
+        grid = torch.exp2(torch.linspace(low, high, GRID, dtype=torch.float64))
+        if task.gains:
+            grid = torch.tensor(task.gains, dtype=torch.float64)
+        super().__init__(rows, len(grid))
         self.forgets = kind == "forgetful Bayesian"
         moved, saw = max(task.process_noise**2, CERTAIN), task.observation_noise**2
         self.trust = moved / (moved + saw)  # in what is seen
-        low, high = np.log2(GAINS)
-        self.gain = torch.exp2(torch.linspace(low, high, GRID, dtype=torch.float64)).unsqueeze(0)
+        self.gain = grid.unsqueeze(0)
         grows = self.gain if task.noise_scales_with_gain else torch.ones_like(self.gain)
         self.spread = (moved + saw) ** 0.5 * grows.unsqueeze(2) * self.speeds  # [1, G, 2]
         self.belief = torch.zeros_like(
             self.heading
         )  # logarithm of the posterior, but for a constant
+
+    def check(self, gains: np.ndarray) -> None:
+        """Raise ValueError for gains beyond the prior (those of single precision that are at its ends are not)."""
+        low, high = float(self.gain.min()), float(self.gain.max())
+        if gains.min() < low * (1 - 1e-6) or gains.max() > high * (1 + 1e-6):
+            raise ValueError(
+                f"the Bayesian navigator expects gains from {low:g} to {high:g}; got {gains.min():g} to {gains.max():g}"
+            )
 
     def infer(self, flow: Tensor, command: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.forgets:

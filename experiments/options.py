@@ -73,6 +73,8 @@ class RunOptions:
             raise ValueError(f"workers must not be negative, not {self.workers}")
         if self.ray_address is not None:
             check_ray(self.ray_address)
+        if self.device.partition(":")[0] not in ("cpu", "cuda"):
+            raise ValueError(f"device must be cpu or cuda, not {self.device!r}")
         try:
             torch.empty(0, device=self.device)
         except (RuntimeError, AssertionError) as error:

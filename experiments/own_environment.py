@@ -29,7 +29,9 @@ def settings_for(env_id: str, base: Settings | None = None) -> Settings:
     find_spec(env_id)
     if base is not None:
         inputs = base.environment.inputs if is_native(env_id) else ("action", "reward")
-        algorithm = base.algorithm if is_native(env_id) else replace(base.algorithm, critic="own")
+        algorithm = base.algorithm
+        if isinstance(algorithm, A2CConfig) and not is_native(env_id):
+            algorithm = replace(algorithm, critic="own")
         return replace(base, environment=EnvironmentSpec(env_id, inputs, {}), algorithm=algorithm)
     if is_native(env_id):
         return Settings(EnvironmentSpec(env_id, ("action", "reward", "time"), {}))

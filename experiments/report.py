@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -45,18 +46,21 @@ def _environments() -> str:
 
 
 def _section(path: Path) -> str:
-    """One experiment: its name, its size, and the findings that are held against something."""
+    """One experiment, folded up: its name, its size and the bars it met; unfolded, the command and all findings."""
     metrics = json.loads(path.read_text())
     findings = [f for f in map(_finding, metrics["findings"]) if not f.name.startswith("reference")]
     sizes = sorted({*metrics["members"].values()})
     members = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
     judged = [f.met for f in findings if f.met is not None]
-    title = (
-        f"**`{metrics['experiment']}`** ({metrics['reference']}): {sum(judged)} of {len(judged)} bars met; "
+    bars = f": {sum(judged)} of {len(judged)} bars met" if judged else ""
+    summary = f"<b><code>{metrics['experiment']}</code></b> ({escape(metrics['reference'])}){bars}"
+    size = (
         f"{members} members, {metrics['episodes']:,} episodes each, seed {metrics['seed']}; "
         f"`python evaluate.py pretrained/{metrics['experiment']}`"
     )
-    return f"{title}\n\n{table(findings, 'markdown')}"
+    return "\n\n".join(
+        [f"<details><summary>{summary}</summary>", size, table(findings, "markdown"), "</details>"]
+    )
 
 
 def _finding(row: dict[str, Any]) -> Finding:

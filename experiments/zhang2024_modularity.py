@@ -68,7 +68,7 @@ from analysis.findings import Finding
 from analysis.statistics import interval
 from experiments.evaluation import Evaluation
 from experiments.navigation_figures import modularity_figures
-from experiments.navigation_measures import Summary, common_tasks, sweep
+from experiments.navigation_measures import Summary, played, sweep
 from experiments.settings import Experiment, Outcome, Settings, TrainingConfig
 
 GAINS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
@@ -80,7 +80,7 @@ FRACTION = (0.0, 1.0)
 STEPS = 35
 LEARNED = 0.9  # rewarded fraction that training curves are timed to
 CURVES = {"trials", "phase", "validation"}
-GRID = np.arange(200, 10_001, 200)
+EVERY = 200  # trials between points of a learning curve
 
 #: Published values (figure readings): fraction, rate and TD error at 1, rate and TD error at 1.5 and 2 together, radial error and
 #: area at 2, area with pulses, decoding error over gains.
@@ -98,7 +98,6 @@ CONDITIONS = {
     "early-action": TD3NetworkConfig("actor3", "critic3"),
     "two-lstms": TD3NetworkConfig("actor2", "critic2"),
 }
-MEMBERS = {"modular": 8, "holistic": 8}  # and 4 of each other pair
 LOST = "area lost, 1x to 2x"
 CARRIES = "above 0: it is not depth alone"
 
@@ -119,7 +118,7 @@ def measure(evaluation: Evaluation) -> Outcome:
         )[2.0]
         pulses[condition] = sweep(evaluation, condition, (1.0,), count, perturbation="small")[1.0]
         decoding[condition] = decoding_errors(evaluation, condition, min(DECODED, count))
-    curves = {name: learning(one) for name, one in evaluation.curves.items() if set(one) >= CURVES}
+    grid, curves = learning(evaluation.curves)
     findings = [
         finding
         for condition in evaluation.conditions
@@ -127,21 +126,18 @@ def measure(evaluation: Evaluation) -> Outcome:
             condition, sweeps[condition], level[condition], pulses[condition], decoding[condition]
         )
     ]
-    findings += learning_findings(evaluation) + contrasts(sweeps, level)
+    findings += learning_findings(grid, curves) + contrasts(sweeps, level)
     if not evaluation.figures:
         return Outcome(findings)
     refitted = {name: errors[1].mean(axis=0) for name, errors in decoding.items()}
     return Outcome(
-        findings, modularity_figures(evaluation, sweeps, pulses, refitted, (GRID, curves), count)
+        findings, modularity_figures(evaluation, sweeps, pulses, refitted, (grid, curves), count)
     )
 
 
 def decoding_errors(evaluation: Evaluation, condition: str, count: int) -> np.ndarray:
     """Errors of decoding the place from the actor's LSTM, ``[2, G, M]``: decoder of gain 1, and one fitted at each gain."""
-    records = [
-        evaluation.record(condition, hidden=True, tasks=common_tasks(count, evaluation.seed, gain))
-        for gain in DECODED_GAINS
-    ]
+    records = [played(evaluation, condition, gain, count, hidden=True) for gain in DECODED_GAINS]
     trained = records[DECODED_GAINS.index(1.0)]
     return np.array(
         [
@@ -197,36 +193,47 @@ def of_condition(
     ]  # fmt: skip
 
 
-def learning(curves: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Rewarded fraction in validation on the common grid of trials after phase I, ``[G, M]``.
+def learning(
+    metrics: Mapping[str, Mapping[str, np.ndarray]],
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Rewarded fraction in validation on a common grid of trials after phase I.
 
-    0 before the first validation, NaN after a member's last trial.
+    Args:
+        metrics: Metrics of training ``[U, M]`` by name, by condition.
+
+    Returns:
+        The grid ``[G]``, as long as the longest run, and the curves ``[G, M]`` by condition: 0 before the first validation,
+        NaN after a member's last trial.
     """
-    trials = np.where(curves["phase"] > 1, curves["trials"], -1)
-    values = np.full((len(GRID), trials.shape[1]), np.nan)
-    for m in range(trials.shape[1]):
-        for g, at in enumerate(GRID[trials[:, m].max() >= GRID]):
-            seen = (trials[:, m] >= 0) & (trials[:, m] <= at)
-            values[g, m] = curves["validation"][seen, m][-1] if seen.any() else 0.0
-    return values
+    whole = {name: one for name, one in metrics.items() if set(one) >= CURVES}
+    played = {name: np.where(one["phase"] > 1, one["trials"], -1) for name, one in whole.items()}
+    longest = max((trials.max() for trials in played.values()), default=0)
+    grid = np.arange(EVERY, longest + 1, EVERY)
+    curves = {}
+    for name, trials in played.items():
+        curves[name] = np.full((len(grid), trials.shape[1]), np.nan)
+        for m in range(trials.shape[1]):
+            for g, at in enumerate(grid[trials[:, m].max() >= grid]):
+                seen = (trials[:, m] >= 0) & (trials[:, m] <= at)
+                values = whole[name]["validation"][seen, m]
+                curves[name][g, m] = values[-1] if len(values) else 0.0
+    return grid, curves
 
 
-def learning_findings(evaluation: Evaluation) -> list[Finding]:
+def learning_findings(grid: np.ndarray, curves: Mapping[str, np.ndarray]) -> list[Finding]:
     """Trials until nine targets in ten are reached, by condition, and whether modular agents get there first."""
-    reached, ever, note = {}, {}, "all trials of the run where never"
-    for condition, curves in evaluation.curves.items():
-        if set(curves) >= CURVES:
-            first = nav.first_to(GRID, learning(curves), LEARNED)
-            ever[condition] = np.isfinite(first)
-            reached[condition] = np.where(ever[condition], first, curves["trials"].max(axis=0))
-    findings = []
-    for condition, trials in reached.items():
-        played = evaluation.curves[condition]["trials"].max()
+    findings, reached, note = [], {}, "all trials of the run where never"
+    for condition, values in curves.items():
+        if not np.isfinite(values).any(axis=0).all():
+            continue  # some member played too few trials for a single point
+        first = nav.first_to(grid, values, LEARNED)
+        played = np.where(np.isfinite(values), grid[:, None], 0).max(axis=0)
+        reached[condition] = np.where(np.isfinite(first), first, played)
         findings += [
-            Finding.of(f"trials to {LEARNED:g} rewarded, {condition}", interval(trials, within=(0.0, played)),
-                       better="lower", note=note),
-            Finding.of(f"agents that reached {LEARNED:g} rewarded, {condition}", interval(ever[condition], within=FRACTION),
-                       note="fraction"),
+            Finding.of(f"trials to {LEARNED:g} rewarded, {condition}",
+                       interval(reached[condition], within=(0.0, float(played.max()))), better="lower", note=note),
+            Finding.of(f"agents that reached {LEARNED:g} rewarded, {condition}",
+                       interval(np.isfinite(first), within=FRACTION), note="fraction"),
         ]  # fmt: skip
     if {"modular", "holistic"} <= set(reached):
         sooner = contrast([reached["holistic"], reached["modular"]])
@@ -289,19 +296,14 @@ _BASE = Settings(
     ),
     TD3NetworkConfig(),
     TD3Config(),
-    TrainingConfig(num_envs=8, total_steps=10_000 * STEPS),
+    TrainingConfig(members=8, num_envs=8, total_steps=10_000 * STEPS),
 )
 
 EXPERIMENT = Experiment(
     name="zhang2024-modularity",
     summary="modular actor-critics generalise to gains never trained; holistic ones overshoot",
     reference="Zhang, Pitkow & Angelaki 2024, Science Advances 10:eadk1256",
-    conditions={
-        name: replace(
-            _BASE, network=network, training=replace(_BASE.training, members=MEMBERS.get(name, 4))
-        )
-        for name, network in CONDITIONS.items()
-    },
+    conditions={name: replace(_BASE, network=network) for name, network in CONDITIONS.items()},
     measure=measure,
     shipped=(),
     whole_curves=True,

@@ -146,6 +146,12 @@ def test_only_the_conditions_that_are_named(capsys):
     )
     assert sorted(p.parent.name for p in Path("some").glob("*/checkpoint")) == ["full", "plain"]
     assert len(load("some", "plain")) == 1
+    shutil.rmtree("some/full/checkpoint")
+    shutil.rmtree("some/plain/checkpoint")
+    go_on = ["bandit-ablations", "--resume", "--out", "some", "--condition"]
+    assert train.main([*go_on, "plain"]) == 0
+    assert [p.parent.name for p in Path("some").glob("*/checkpoint")] == ["plain"]
+    assert "no condition 'no-passes'" in refused(capsys, train.main, [*go_on, "no-passes"])
 
 
 def test_a_negative_number_is_a_value(capsys):
@@ -201,7 +207,7 @@ def register_shifted() -> None:
         (["wang2016-bandit", "--inputs", "actoin"], "'actoin'"),
         (["wang2016-bandit", "--seed", "-1"], "seed must be between 0 and"),
         (["wang2016-bandit", "--workers", "-1"], "workers must not be negative"),
-        (["wang2016-bandit", "--device", "abacus"], "device 'abacus' cannot be used here"),
+        (["wang2016-bandit", "--device", "abacus"], "device must be cpu or cuda, not 'abacus'"),
         (["wang2016-bandit", "--out", "/proc/x/y"], "cannot write /proc/x/y"),
         (["wang2016-bandit", "stray"], "stray"),
         (["bandit-ablations", "--condition", "ful"], "no condition 'ful'; did you mean 'full'?"),
@@ -210,7 +216,7 @@ def register_shifted() -> None:
         (["--env-id", "CartPol-v1"], "no environment 'CartPol-v1'; did you mean 'CartPole-v1'?"),
         (["--env-id", "prefrontal/TwoArmBandit-v0"], "did you mean 'prefrontal/TwoArmedBandit-v0'?"),
         (["--env-id", "nowhere:A-v0"], "no environment 'nowhere:A-v0'"),
-        (["--env-id", "Pendulum-v1"], "this agent needs Discrete"),
+        (["--env-id", "Pendulum-v1"], "that are not ours need Discrete ones"),
         (["--env-id", "CartPole-v1", "--critic", "privileged"], "can show its task"),
         (["--env-id", "CartPole-v1", "--env-kwargs", "foo"], "NAME=VALUE, not 'foo'"),
         (["--env-id", "CartPole-v1", "--env-kwargs", "foo=1"], "'foo'"),
@@ -373,7 +379,8 @@ def test_learning_curves_that_are_not_whole(capsys, run):
         metrics.write_text(content)
         assert evaluate.main(["run", *QUICK]) == 0
         err = capsys.readouterr().err
-        assert (note in err) if note else not err
+        assert note in err
+        assert ("metrics.csv" in err) == bool(note)
     for content in (text.replace("steps", "stops", 1), lines[0] + lines[1].replace("0", "x")):
         metrics.write_text(content)
         assert "not a table of learning curves" in refused(capsys, evaluate.main, ["run"])
@@ -503,11 +510,42 @@ def test_a_navigator_is_refused_what_it_cannot_do(capsys):
     assert train.main([*tiny, "--episode-steps", "5", "--out", "cut"]) == 0
     for run in ("whole", "cut"):
         Path(run, "evaluation").mkdir()
-    assert "more episodes than 5" in refused(capsys, evaluate.main, ["whole", "--episodes", "5"])
-    assert "end exactly once" in refused(capsys, evaluate.main, ["cut", "--episodes", "30"])
-    assert "stimulated" in refused(
-        capsys, evaluate.main, ["whole", "--episodes", "30", "--block", "1"]
+    assert "more than 20 episodes, not 5" in refused(
+        capsys, evaluate.main, ["whole", "--episodes", "5"]
     )
+    refusal = refused(capsys, evaluate.main, ["whole", "--episodes", "30", "--block", "1"])
+    assert refusal.startswith("error: agents with continuous actions are not given")
+    words = ["zhang2024-modularity", "--env-id", "Pendulum-v1", "--no-progress"]
+    assert "not ours need Discrete ones" in refused(capsys, train.main, words)
+
+
+def test_navigators_of_another_task_are_measured_and_not_judged(capsys):
+    """Cut episodes are measured whole, and several targets as such; bars are those of the published task."""
+    words = ["zhang2024-modularity", "--condition", "modular", "--members", "1", "--no-progress", "--scale", "0.05",
+             "--total-steps", "70", "--num-envs", "2", "--learning-starts", "2", "--first-phase-trials", "2"]  # fmt: skip
+    measure = ["--episodes", "30", "--record", "1", "--no-figures", "--json"]
+    judged = {}
+    for out, options in (
+        ("own", []),
+        ("cut", ["--episode-steps", "5"]),
+        ("three", ["--targets", "3", "--trial-steps", "4"]),
+    ):
+        assert train.main([*words, *options, "--out", out]) == 0
+        capsys.readouterr()
+        assert evaluate.main([out, *measure]) == 0
+        said = capsys.readouterr()
+        findings = json.loads(said.out)["findings"]
+        judged[out] = sum(finding["met"] is not None for finding in findings)
+        assert ("is not that of zhang2024-modularity" in said.err) == (out != "own")
+    assert judged == {"own": 4, "cut": 0, "three": 0}
+
+
+def test_a_round_may_be_too_short_for_an_update(capsys):
+    words = ["zhang2024-modularity", "--condition", "modular", "--members", "1", "--no-progress", "--scale", "0.05",
+             "--total-steps", "140", "--num-envs", "1", "--learning-starts", "1", "--first-phase-trials", "1",
+             "--updates-per-trial", "0.5"]  # fmt: skip
+    assert train.main([*words, "--out", "slow"]) == 0
+    assert len(load("slow")) == 1
 
 
 def test_what_cannot_be_measured_is_said_in_one_line(capsys):

@@ -14,7 +14,7 @@ from agents.td3 import TD3Config
 from agents.td3_networks import TD3NetworkConfig
 from experiments.evaluation import Evaluation, write_record
 from experiments.settings import Settings
-from tests.agents.reach import FIREFLY, QUICK, job
+from tests.agents.reach import FIREFLY, QUICK, RECALL, job
 
 SMALL = TD3NetworkConfig("actor2", "critic4", scale=0.05)
 
@@ -53,6 +53,12 @@ def test_predict_refuses_what_does_not_fit(population):
         population[0].predict(np.zeros(5))
     with pytest.raises(ValueError, match="2 rows"):
         population[0].predict(np.zeros((2, 6)), (np.zeros((1, 6)),) * 4)
+    _, state = population[0].predict(np.zeros((2, 6)))
+    for given in (state[:1], tuple(part[:, :-1] for part in state)):
+        with pytest.raises(
+            ValueError, match=r"a state of shapes (\[2, 6\](, )?){4}; got 2 rows and"
+        ):
+            population[0].predict(np.zeros((2, 6)), given)
     for wrong in (np.nan, np.inf):
         with pytest.raises(ValueError, match=r"observations that are finite, not NaN or infinite$"):
             population[0].predict(np.full(6, wrong))
@@ -164,3 +170,33 @@ def test_a_run_gives_its_population():
     assert len(population) == 1
     action, _ = population[0].predict(np.array([0.3], np.float32))
     assert action.shape == (1,)
+
+
+def test_what_is_not_a_number_is_forgotten_where_an_episode_starts(population):
+    agent, seen = population[0], np.zeros((2, 6))
+    _, state = agent.predict(seen)
+    broken = tuple(np.where([[True], [False]], np.nan, part) for part in state)
+    fresh, _ = agent.predict(seen)
+    action, _ = agent.predict(seen, broken, [True, True])
+    np.testing.assert_array_equal(action, fresh)
+    with pytest.raises(ValueError, match="a state that is finite"):
+        agent.predict(seen, broken, [False, True])
+
+
+def test_learning_is_that_of_a_training_run():
+    work = job(members=2, trials=80)
+    learner = work.learner([0, 1])
+    while bool((learner.steps < work.total_steps).any()):
+        learner.update()
+    population = ContinuousPopulation.create(RECALL, work.network, 2)
+    metrics = population.learn(work.total_steps, QUICK)
+    assert torch.equal(population.weights, learner.state()["weights"])
+    assert metrics["return"].shape[1] == 2
+    # on, alone, and without a second critic
+    agent = ContinuousPopulation(population.compact(), work.network, RECALL, 1, 1)[1]
+    before = agent.weights.clone()
+    agent.learn(240, QUICK)
+    assert agent.weights.shape == (1, population.weights.shape[1])
+    assert not torch.equal(agent.weights[:, : before.shape[1]], before)
+    with pytest.raises(ValueError, match="total_steps"):
+        agent.learn(0)

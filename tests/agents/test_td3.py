@@ -152,6 +152,11 @@ def test_actor_and_targets_wait():
     ] * 2 + [[True] * 4]
 
 
+def test_it_computes_on_the_cpu_alone():
+    with pytest.raises(ConfigError, match="computes on the CPU, not on cuda:0"):
+        replace(job(), device="cuda:0").learner([0])
+
+
 # --- play ---
 
 

@@ -138,7 +138,9 @@ class TestBoundary:
         assert same == pytest.approx([0.5], abs=0.02)
 
     def test_needs_more_episodes_than_shifts(self):
-        with pytest.raises(ValueError, match="20 shifts need more episodes than 2"):
+        with pytest.raises(
+            ValueError, match="the boundary sweep needs more than 20 episodes, not 2"
+        ):
             nav.boundary_auc(ends_at([(0, 1), (0, 2)], [(0, 1), (0, 2)]))
 
 

@@ -109,8 +109,19 @@ def test_halves_share_no_goal():
     assert goals["held_out"] == {0, 7, 14, 16, 23}
     assert goals["train"] == set(range(25)) - {12} - goals["held_out"]
     assert goals["all"] == goals["train"] | goals["held_out"]
-    with pytest.raises(ValueError, match=r"maze 'S\.' has no held_out goals; take split=\"all\""):
+    with pytest.raises(
+        ValueError, match=r"maze 'S\.' has no held_out goals; take the split \"all\""
+    ):
         gymnasium.make("prefrontal/OneShotMaze-v0", maze="S.", split="held_out")
+
+
+def test_a_goal_where_agents_are_put_back_is_refused():
+    task = {"task": {"goal": [0], "first_cell": [2]}}
+    env = envs.TaskVectorEnv(envs.OneShotMaze(maze="S.."), 1, split="all")
+    with pytest.raises(ValueError, match="'goal' must not be 0, the cell where agents start"):
+        env.reset(seed=0, options=task)
+    anywhere = envs.OneShotMaze(maze="S..", random_start=True)
+    envs.TaskVectorEnv(anywhere, 1, split="all").reset(seed=0, options=task)
 
 
 def test_random_starts_are_anywhere_but_at_the_goal(play, random_policy):

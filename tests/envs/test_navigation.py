@@ -253,7 +253,7 @@ class TestLaws:
     @pytest.mark.parametrize(
         ("params", "message"),
         [
-            ({"gain": [1.0, 1.0]}, "must have 'target'"),
+            ({"gain": [1.0, 1.0]}, "must be 'target' and"),
             ({"target": [[0.0, 200.0]] * 2}, r"\[num_envs, 1, 2\]; got \[2, 2\]"),
             ({"target": [[[0.0, 2e3]]] * 2}, "'target' must lie in"),
             ({"target": [[[0.0, 200.0]]] * 2, "gain": [1.0]}, "same number of episodes"),
@@ -326,6 +326,29 @@ def test_picture_shows_the_path_from_above():
     blue, orange = (np.array(colour) for colour in ((0, 114, 178), (230, 159, 0)))
     assert (after == blue).all(-1).sum() > (before == blue).all(-1).sum() + 20
     assert (after == orange).all(-1).sum() > 30  # two targets now
+
+
+def test_picture_shows_a_new_target_even_where_nothing_moved():
+    env = gymnasium.make(
+        "prefrontal/FireflyNavigation-v0", render_mode="rgb_array", targets=3, trial_steps=5, process_noise=0.0
+    )  # fmt: skip
+    places = [[0.0, 300.0], [300.0, 0.0], [-300.0, 0.0]]
+    env.reset(seed=0, options={"task": {"target": places}})
+    seen = []
+    for t in range(15):
+        if t in (0, 5, 10):
+            seen.append((env.render() == (230, 159, 0)).all(-1).sum())
+        env.step(np.zeros(2, np.float32))
+    assert seen[0] < seen[1] < seen[2]
+    assert abs(int((env.render() == (230, 159, 0)).all(-1).sum()) - int(seen[2])) < 20  # no fourth
+
+
+def test_pulses_begin_within_short_trials():
+    for steps in (1, 4):
+        task = envs.FireflyNavigation(perturbation="large", trial_steps=steps, targets=2)
+        drawn = task.sample(200, "train", torch.Generator().manual_seed(0))
+        assert drawn["pulse"][..., 2].max() == steps - 1
+        task.validate({name: value.numpy() for name, value in drawn.items()})
 
 
 @pytest.mark.parametrize("action", [[2.0, 0.0], [np.nan, 0.0]])

@@ -12,11 +12,15 @@ from experiments import meta_navigation
 from experiments.evaluation import Evaluation
 from experiments.navigation_measures import common_tasks, summary
 from experiments.navigators import _Bayesian, navigate
-from experiments.zhang2024_modularity import EXPERIMENT, GRID, learning, measure
+from experiments.zhang2024_modularity import EXPERIMENT, learning, learning_findings, measure
+
+GRID = np.arange(200, 10_001, 200)
 
 
 class Simulated:
     """An evaluation of conditions that are simulated navigators: modular critics integrate, others do not."""
+
+    settings = EXPERIMENT.conditions
 
     def __init__(self, conditions, folder, episodes=40, members=2, figures=True):
         self.conditions, self.folder, self.episodes = conditions, folder, episodes
@@ -116,6 +120,12 @@ class TestBayesian:
         bayesian, integrator = (self.play(kind) for kind in ("Bayesian", "integrator"))
         assert summary(bayesian).rewarded[0] > summary(integrator).rewarded[0] + 0.2
 
+    def test_it_expects_the_gains_of_its_task(self):
+        tasks = common_tasks(400, 0, 8.0)
+        with pytest.raises(ValueError, match=r"expects gains from 0\.5 to 4; got 8 to 8"):
+            navigate(tasks, "Bayesian")
+        assert summary(navigate(tasks, "Bayesian", gains=(2.0, 8.0))).rewarded[0] > 0.5
+
     def test_it_knows_the_noise_of_its_world(self):
         for noise in (True, False):
             calm = {"noise_scales_with_gain": noise, "process_noise": 0.0, "observation_noise": 0.0}
@@ -146,13 +156,23 @@ def test_conditions_are_the_published_pairs_and_the_controls():
 
 def test_learning_curves_begin_after_phase_one(tmp_path):
     evaluation = Simulated(["modular"], tmp_path)
-    values = learning(evaluation.curves["modular"])
-    assert values.shape == (len(GRID), 2)
-    assert values[:, 0] == pytest.approx(np.minimum(GRID / 2500, 1.0))
     short = {name: curve[:12] for name, curve in evaluation.curves["modular"].items()}
-    values = learning(short)  # ten points after phase I: nothing is known beyond
-    assert np.isfinite(values[:10]).all()
-    assert np.isnan(values[10:]).all()
+    grid, curves = learning({"modular": evaluation.curves["modular"], "short": short, "none": {}})
+    assert grid.tolist() == GRID.tolist()
+    assert curves.keys() == {"modular", "short"}
+    assert curves["modular"].shape == (len(GRID), 2)
+    assert curves["modular"][:, 0] == pytest.approx(np.minimum(GRID / 2500, 1.0))
+    assert np.isfinite(curves["short"][:10]).all()  # ten points after phase I
+    assert np.isnan(curves["short"][10:]).all()  # nothing is known beyond
+
+
+def test_learning_curves_are_as_long_as_the_run():
+    trials = np.arange(8.0, 20_001, 8)[:, None]
+    late = np.where(trials >= 12_000, 0.95, 0.3)
+    metrics = {"trials": trials, "phase": np.full_like(trials, 2), "validation": late}
+    found = {f.name: f.value for f in learning_findings(*learning({"modular": metrics}))}
+    assert found["trials to 0.9 rewarded, modular"] == 12_000
+    assert found["agents that reached 0.9 rewarded, modular"] == 1.0
 
 
 def test_measures_find_what_was_simulated(tmp_path):
@@ -197,8 +217,9 @@ class SimulatedBayesians(Simulated):
     split = "held_out"
 
     def record(
-        self, condition, *, tasks, hidden=False, forget=False, targets=meta_navigation.TARGETS
-    ):
+        self, condition, *, tasks, hidden=False, forget=False, targets=meta_navigation.TARGETS,
+        episode_steps=0,
+    ):  # fmt: skip
         task = {"targets": targets, **meta_navigation.TASK}
         kind = "forgetful Bayesian" if forget else "Bayesian"
         members = [navigate(tasks, kind, seed=m, **task) for m in range(self.members)]

@@ -1,8 +1,8 @@
 """Evaluation: frozen weights, recurrent state running, tasks of any split → records that analysis reads.
 
 A record is a dictionary of NumPy arrays ``[M, E, T, ...]`` (members, episodes, steps). Tasks and noise depend on the seed and
-the member alone: each member meets tasks of its own, so that intervals over members count the luck of the tasks too, and
-member m of every condition, split or policy meets the same ones (common random numbers).
+the member alone: each member meets tasks of its own (unless a measure gives all the same), so that intervals over members count
+the luck of the tasks too, and member m of every condition, split or policy meets the same ones (common random numbers).
 """
 
 from __future__ import annotations

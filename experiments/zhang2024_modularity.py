@@ -48,7 +48,10 @@ exploration, reward, mirror images, phases, 10^4 trials after phase I. What is n
 - Phases are switched, and the agent is kept, by validation at the gain of training alone (there, the gains of the test took
   part in both); targets are seen for three steps, not four; the place that counts is where the last movement ends. No member
   is left out (the published runs have seeds such as 5, 16, 17, 19, 20, 21, 23, 36 for one of the pairs).
-- An update draws trajectories of similar length, not of equal.
+- An update draws trajectories of similar length, not of equal. Half of them are learned from as their mirror image, where both
+  were remembered; the memory holds 10^4 (10^5); learning starts after 400 trials (800); validation comes every 200 (500).
+
+Gains are set by the measure, so that `--split` changes nothing but the written record.
 """
 
 from __future__ import annotations

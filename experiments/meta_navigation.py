@@ -15,7 +15,7 @@ same targets for all. Beside the agents plays a simulated Bayesian navigator (`e
 gain and without: its radial error falls from 31 cm at the first target to 20 at the fifth, or stays at 29 to 31.
 
 What was found: over eight agents errors fall from 62 cm at the first target to 44 at the fifth, by 17.8 cm (95 % interval 11.0 to
-23.8), in every one of the eight (by 7 to 28 cm), most of it between the first target and the second. With the memory wiped they
+23.7), in every one of the eight (by 7 to 28 cm), most of it between the first target and the second. With the memory wiped they
 do not (-.6 cm). That they fall by more than the Bayesian's is no merit: agents begin worse. `one-target` agents are at 40 cm at
 every target, better on average than the others are at the fifth, where four of these eight are as good or better. For what is
 seen within one target tells much of the gain already, by its spread: after a single one it is decoded as well from the LSTM of

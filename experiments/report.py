@@ -1,4 +1,4 @@
-"""The tables in the README, made from the shipped populations and the registry: ``python -m experiments.report``.
+"""The tables in README and model cards, made from the shipped populations and the registry: ``python -m experiments.report``.
 
 Each row of the findings is one measured number with its interval over members, from
 ``pretrained/*/findings.json``, the ``metrics.json`` of the shipped evaluation. Nothing in the tables is typed by hand.
@@ -18,9 +18,11 @@ from envs import TASKS
 
 
 def main(root: Path = Path()) -> int:
-    """Rewrites the tables between the marks in ``README.md``."""
+    """Rewrites the tables between the marks in ``README.md``, and those of findings in the model cards."""
     readme = root / "README.md"
     shipped = sorted((root / "pretrained").glob("*/findings.json"))
+    for path in shipped:
+        _refresh_card(path)
     text = readme.read_text()
     for name, body in (
         ("findings", "\n\n".join(map(_section, shipped))),
@@ -34,6 +36,14 @@ def main(root: Path = Path()) -> int:
         text = between.sub(lambda _, parts=(begin, body, end): "\n\n".join(parts), text)  # type: ignore[misc]
     readme.write_text(text)
     return 0
+
+
+def _refresh_card(path: Path) -> None:
+    """Puts the findings into the table of the model card beside them."""
+    card = path.parent / "MODEL_CARD.md"
+    rows = table([_finding(row) for row in json.loads(path.read_text())["findings"]], "markdown")
+    old = re.compile(r"^\| finding .*?(?=\n\n|\n*\Z)", re.DOTALL | re.MULTILINE)
+    card.write_text(old.sub(lambda _: rows, card.read_text(), count=1))
 
 
 def _environments() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,18 @@ def test_readme_tables(shipped: Path) -> None:
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "return, sampled" in text
+    card = Path("pretrained/wang2016-informative-arm/MODEL_CARD.md")
+    shipped_card = card.read_text()
+    numbers = card.parent / "findings.json"
+    metrics = json.loads(numbers.read_text())
+    assert all(finding["name"] in shipped_card for finding in metrics["findings"])
+    metrics["findings"][0]["value"] = 4.25
+    numbers.write_text(json.dumps(metrics))
+    assert report.main() == 0
+    assert "4.250" in card.read_text()
+    assert "4.250" in Path("README.md").read_text()
+    assert card.read_text().split("## Use")[1] == shipped_card.split("## Use")[1]
+    text = Path("README.md").read_text()
     assert "`prefrontal/TwoArmedBandit-v0`" in text
     assert report.main() == 0
     assert Path("README.md").read_text() == text

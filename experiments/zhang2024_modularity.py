@@ -45,7 +45,7 @@ exploration, reward, mirror images, phases, 10^4 trials after phase I. What is n
 - With the published phase I, 1 to 4 % of 100 trials were rewarded after 3,400: the actor moves on and its tanh saturates. So
   half of the trials of phase I babble (noise drawn once and kept, a stop at random), trajectories are replayed in proportion
   to their return, the actor is also drawn to what it did (behaviour cloning), and phase I ends by validation, .2 without
-  noise, after 760 to 1,770 trials. What goes into the tanh is kept near ±2 throughout.
+  noise, after 760 to 2,720 trials. What goes into the tanh is kept near ±2 throughout.
 - Phases are switched, and the agent is kept, by validation at the gain of training alone (there, the gains of the test took
   part in both); targets are seen for three steps, not four; the place that counts is where the last movement ends. No member
   is left out (the published runs have seeds such as 5, 16, 17, 19, 20, 21, 23, 36 for one of the pairs).
@@ -211,11 +211,11 @@ def learning(
         NaN after a member's last trial (to the nearest point: metrics are means over some rounds of trials).
     """
     whole = {name: one for name, one in metrics.items() if set(one) >= CURVES}
-    played = {name: np.where(one["phase"] > 1, one["trials"], -1) for name, one in whole.items()}
-    longest = max((trials.max() for trials in played.values()), default=0)
+    after = {name: np.where(one["phase"] > 1, one["trials"], -1) for name, one in whole.items()}
+    longest = max((trials.max() for trials in after.values()), default=0)
     grid = np.arange(EVERY, longest + EVERY / 2, EVERY)
     curves = {}
-    for name, trials in played.items():
+    for name, trials in after.items():
         curves[name] = np.full((len(grid), trials.shape[1]), np.nan)
         for m in range(trials.shape[1]):
             for g, at in enumerate(grid[trials[:, m].max() + EVERY / 2 > grid]):
@@ -232,11 +232,11 @@ def learning_findings(grid: np.ndarray, curves: Mapping[str, np.ndarray]) -> lis
         if not np.isfinite(values).any(axis=0).all():
             continue  # some member played too few trials for a single point
         first = nav.first_to(grid, values, LEARNED)
-        played = np.where(np.isfinite(values), grid[:, None], 0).max(axis=0)
-        reached[condition] = np.where(np.isfinite(first), first, played)
+        last = np.where(np.isfinite(values), grid[:, None], 0).max(axis=0)
+        reached[condition] = np.where(np.isfinite(first), first, last)
         findings += [
             Finding.of(f"trials to {LEARNED:g} rewarded, {condition}",
-                       interval(reached[condition], within=(0.0, float(played.max()))), better="lower", note=note),
+                       interval(reached[condition], within=(0.0, float(last.max()))), better="lower", note=note),
             Finding.of(f"agents that reached {LEARNED:g} rewarded, {condition}",
                        interval(np.isfinite(first), within=FRACTION), note="fraction"),
         ]  # fmt: skip

@@ -161,13 +161,14 @@ def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outc
             f"{run} cannot be measured with its settings in {evaluation.episodes} episodes: {error}"
         ) from error
     others = of_other_tasks(experiment, evaluation.settings)
-    if not others:
+    plain = unjudged(outcome.findings)
+    if not others or plain == outcome.findings:
         return outcome
     print(
         f"note: the task of {', '.join(others)} is not that of {experiment.name}; findings are not held against its bars",
         file=sys.stderr,
     )
-    return replace(outcome, findings=unjudged(outcome.findings))
+    return replace(outcome, findings=plain)
 
 
 def _find(path: Path) -> RunFolder:

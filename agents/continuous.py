@@ -186,7 +186,7 @@ class ContinuousPopulation:
     def learn(
         self, total_steps: int, config: TD3Config | None = None, num_envs: int = 8
     ) -> dict[str, np.ndarray]:
-        """Trains all members on their environment with recurrent TD3, and keeps what does best in validation.
+        """Trains all members on their environment with recurrent TD3, and keeps what does best in validation after phase I.
 
         Memory, optimisers and phases begin anew; so does the second critic of agents that came without one. Fresh agents learn
         what `train.py` gives, bit by bit (with one thread).

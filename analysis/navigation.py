@@ -272,11 +272,13 @@ def first_to(count: ArrayLike, values: ArrayLike, level: float) -> Array:
         level: What to reach.
 
     Returns:
-        Count at the first of two points in a row at or above the level ``[M]``; infinite if never.
+        Count at the first of two points in a row at or above the level ``[M]``; infinite if never, or if there is one point only.
     """
     curves = np.asarray(values, dtype=np.float64)
     at = np.broadcast_to(np.asarray(count, np.float64).reshape(len(curves), -1), curves.shape)
     reached = curves >= level
+    if len(curves) < 2:
+        return np.full(curves.shape[1], np.inf)
     both = reached[:-1] & reached[1:]
     first = at[both.argmax(axis=0), np.arange(curves.shape[1])]
     return np.where(both.any(axis=0), first, np.inf)

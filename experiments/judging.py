@@ -1,4 +1,7 @@
-"""Bars and published values belong to the task of an experiment; findings about another task are not held against them."""
+"""Bars and published values belong to the tasks of an experiment; findings of agents of other tasks are not held against them.
+
+What agents are shown of a task (`inputs`), their networks and how they learn are what bars judge.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ __all__ = ["of_other_tasks", "unjudged"]
 
 
 def of_other_tasks(experiment: Experiment, settings: Mapping[str, Settings]) -> list[str]:
-    """Conditions whose task, at the end of training, is not the one they have in the experiment."""
+    """Conditions whose task (or split of tasks), at the end of training, is not the one they have in the experiment."""
     return [
         name
         for name, one in settings.items()
@@ -28,7 +31,7 @@ def _task(spec: EnvironmentSpec) -> object:
     """What tells one task from another, defaults filled in."""
     last = spec.stage(-1)
     ours = task_class(spec.id)
-    return spec.id, resolve_task(ours, last.kwargs) if ours else last.kwargs
+    return spec.id, last.split, resolve_task(ours, last.kwargs) if ours else last.kwargs
 
 
 def unjudged(findings: Iterable[Finding]) -> list[Finding]:

@@ -21,8 +21,16 @@ def main(root: Path = Path()) -> int:
     """Rewrites the tables between the marks in ``README.md``, and those of findings in the model cards."""
     readme = root / "README.md"
     shipped = sorted((root / "pretrained").glob("*/findings.json"))
+    if not shipped:
+        print(f"error: there are no findings in {root / 'pretrained'}", file=sys.stderr)
+        return 2
     for path in shipped:
-        _refresh_card(path)
+        if not _refresh_card(path):
+            print(
+                f"error: {path.parent} has no MODEL_CARD.md with a table of findings",
+                file=sys.stderr,
+            )
+            return 2
     text = readme.read_text()
     for name, body in (
         ("findings", "\n\n".join(map(_section, shipped))),
@@ -38,12 +46,16 @@ def main(root: Path = Path()) -> int:
     return 0
 
 
-def _refresh_card(path: Path) -> None:
-    """Puts the findings into the table of the model card beside them."""
+def _refresh_card(path: Path) -> bool:
+    """Puts the findings into the table of the model card beside them; whether there is one."""
     card = path.parent / "MODEL_CARD.md"
+    if not card.is_file():
+        return False
     rows = table([_finding(row) for row in json.loads(path.read_text())["findings"]], "markdown")
     old = re.compile(r"^\| finding .*?(?=\n\n|\n*\Z)", re.DOTALL | re.MULTILINE)
-    card.write_text(old.sub(lambda _: rows, card.read_text(), count=1))
+    text, found = old.subn(lambda _: rows, card.read_text(), count=1)
+    card.write_text(text)
+    return found == 1
 
 
 def _environments() -> str:

@@ -99,8 +99,10 @@ def load_snapshots(run: RunFolder, conditions: Iterable[str]) -> dict[str, list[
 def read_curves(path: Path) -> dict[str, np.ndarray]:
     """``metrics.csv`` as arrays ``[U, M]`` by name (steps included); empty if there is none.
 
+    The last update may lack members, or the end of its last row: it is left out then.
+
     Raises:
-        ConfigError: If it is not a table of numbers with columns ``member`` and ``steps``.
+        ConfigError: If it is not a table of numbers with rows of all members, in order, for update after update.
     """
     if not path.is_file():
         return {}
@@ -109,13 +111,21 @@ def read_curves(path: Path) -> dict[str, np.ndarray]:
     if not rows:
         return {}
     try:
-        members = len({row["member"] for row in rows})
-        whole = len(rows) // members * members
-        names = ["steps", *(name for name in rows[0] if name not in ("update", "member", "steps"))]
-        return {
-            name: np.array([float(row[name] or "nan") for row in rows[:whole]]).reshape(-1, members)
-            for name in names
+        last = [row for row in rows if row["update"] == rows[-1]["update"]]
+        members = max(int(row["member"] or -1) for row in rows) + 1
+        if len(last) < members or None in rows[-1].values():
+            rows = rows[: -len(last)]
+        numbers = {
+            name: np.array([float(row[name] or "nan") for row in rows]).reshape(-1, members)
+            for name in (rows[0] if rows else ())
         }
+        if not rows:
+            return {}
+        update = numbers.pop("update")
+        ordered = (numbers.pop("member") == np.arange(members)).all()
+        if not ordered or (update != update[:, :1]).any() or (np.diff(update[:, 0]) <= 0).any():
+            raise ValueError("rows are missing, or not in their order")
+        return {"steps": numbers.pop("steps"), **numbers}
     except (KeyError, ValueError, TypeError) as error:
         raise ConfigError(
             f"{path} is not a table of learning curves; restore or remove it"

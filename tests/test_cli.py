@@ -381,7 +381,15 @@ def test_learning_curves_that_are_not_whole(capsys, run):
         err = capsys.readouterr().err
         assert note in err
         assert ("metrics.csv" in err) == bool(note)
-    for content in (text.replace("steps", "stops", 1), lines[0] + lines[1].replace("0", "x")):
+    head, *rows = lines
+    by_member = sorted(rows, key=lambda row: row.split(",")[1])
+    for content in (
+        text.replace("steps", "stops", 1),
+        head + rows[0].replace("0", "x"),
+        head + "".join(by_member),
+        head + "".join(rows[:3] + rows[4:]),
+        head + "".join(rows[2:] + rows[:2]),
+    ):
         metrics.write_text(content)
         assert "not a table of learning curves" in refused(capsys, evaluate.main, ["run"])
 

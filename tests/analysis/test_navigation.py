@@ -227,3 +227,4 @@ def test_mean_size_counts_active_steps_only():
 def test_first_to_asks_for_two_points_in_a_row():
     curves = np.array([[0.1, 0.95, 0.2], [0.95, 0.2, 0.3], [0.96, 0.95, 0.4], [0.9, 0.9, 0.5]])
     assert nav.first_to([500, 1000, 1500, 2000], curves, 0.9).tolist() == [1000, 1500, np.inf]
+    assert nav.first_to([200], [[0.95, 0.1]], 0.9).tolist() == [np.inf, np.inf]

@@ -1,5 +1,7 @@
 """The navigation measures on simulated navigators, whose answers are known, in place of trained populations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -166,6 +168,18 @@ def test_learning_curves_begin_after_phase_one(tmp_path):
     assert np.isnan(curves["short"][10:]).all()  # nothing is known beyond
 
 
+def test_what_was_played_in_phase_one_is_no_trial_after_it():
+    """A row is the mean of some rounds, of which the first may belong to phase I."""
+    metrics = {
+        "trials": np.array([[1100.0], [1176.0], [150.0], [206.0], [420.0]]),
+        "phase": np.array([[1.0], [1.3], [2.0], [2.0], [2.0]]),
+        "validation": np.array([[0.2], [0.95], [0.0], [0.1], [0.3]]),
+    }
+    grid, curves = learning({"modular": metrics})
+    assert grid.tolist() == [200, 400]
+    assert curves["modular"][:, 0].tolist() == [0.0, 0.1]
+
+
 def test_learning_curves_are_as_long_as_the_run():
     trials = np.arange(8.0, 20_001, 8)[:, None]
     late = np.where(trials >= 12_000, 0.95, 0.3)
@@ -246,6 +260,24 @@ def test_meta_learning_is_found_where_it_is(tmp_path):
     assert first > last + 7
     assert found["radial error, target 5, forgetful Bayesian navigator"].value > last + 5
     assert [path.name for path in outcome.figures] == ["error_by_target.png"]
+
+
+def test_one_target_has_nothing_to_fall_to_and_one_gain_nothing_to_decode(tmp_path):
+    class Alone(SimulatedBayesians):
+        def record(self, condition, **options):
+            return super().record(condition, **{**options, "targets": 1})
+
+    evaluation = Alone(["five-targets"], tmp_path, episodes=60, figures=False)
+    evaluation.settings = {
+        name: replace(one, environment=replace(one.environment, kwargs={**one.environment.kwargs, "targets": 1}))
+        for name, one in meta_navigation.EXPERIMENT.conditions.items()
+    }  # fmt: skip
+    names = [finding.name for finding in meta_navigation.measure(evaluation).findings]
+    assert len(set(names)) == len(names)
+    assert not any("fall" in name or "gain decoded" in name for name in names)
+    tasks = common_tasks(60, 0, 2.0, targets=5, **meta_navigation.TASK)
+    several = SimulatedBayesians(["five-targets"], tmp_path)
+    assert meta_navigation.gain_findings(several, tasks) == []
 
 
 def test_trained_agents_play_the_same_tasks_in_order():

@@ -86,9 +86,20 @@ def test_readme_tables(shipped: Path) -> None:
     assert Path("README.md").read_text() == text
 
 
-def test_readme_without_marks_is_left_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_tables_that_have_no_place_are_refused(
+    shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "README.md").write_text("nothing here")
+    readme, folder = tmp_path / "README.md", Path("pretrained/wang2016-informative-arm")
+    readme.write_text("nothing here")
+    capsys.readouterr()
     assert report.main(tmp_path) == 2
     assert "no lines" in capsys.readouterr().err
+    for content in ("no table", None):
+        card = folder / "MODEL_CARD.md"
+        card.write_text(content) if content else card.unlink()
+        assert report.main(tmp_path) == 2
+        assert "no MODEL_CARD.md with a table of findings" in capsys.readouterr().err
+    (folder / "findings.json").unlink()
+    assert report.main(tmp_path) == 2
+    assert "there are no findings" in capsys.readouterr().err
+    assert readme.read_text() == "nothing here"

@@ -134,9 +134,8 @@ def main(arguments: list[str]) -> int:
     print(table(outcome.findings))
     judged = [finding.met for finding in outcome.findings if finding.met is not None]
     if judged:
-        print(
-            f"\n{'finding reproduced' if all(judged) else 'NOT reproduced'}: {sum(judged)} of {len(judged)} bars met"
-        )
+        verdict = _verdict(all(judged), set(experiment.conditions) <= set(settings))
+        print(f"\n{verdict}: {sum(judged)} of {len(judged)} bars met")
     print("\nwritten:")
     for path in [folder / "metrics.json", folder / "findings.md", *written]:
         print(f"  {path}")
@@ -169,6 +168,13 @@ def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outc
         file=sys.stderr,
     )
     return replace(outcome, findings=plain)
+
+
+def _verdict(met: bool, whole: bool) -> str:
+    """What bars say: of the finding only where all conditions are there."""
+    if not met:
+        return "NOT reproduced"
+    return "finding reproduced" if whole else "some conditions only"
 
 
 def _find(path: Path) -> RunFolder:

@@ -15,7 +15,7 @@ from agents.checkpoint import save_checkpoint
 from agents.config import from_plain, to_plain
 from agents.environments import EnvironmentSpec, make_envs
 from agents.errors import CheckpointError, ConfigError
-from agents.learner import Job
+from agents.learner import Job, learn_until
 from agents.population import import_environment
 from agents.predicting import observed, resumed
 from agents.recurrence import Packing
@@ -202,8 +202,6 @@ class ContinuousPopulation:
         Raises:
             ValueError: If `total_steps` is below 1.
         """
-        if total_steps < 1:
-            raise ValueError(f"total_steps must be at least 1, not {total_steps}")
         config = config or TD3Config()
         job = Job(
             self.environment, self.network, config, len(self), num_envs, total_steps, self.seed
@@ -211,12 +209,9 @@ class ContinuousPopulation:
         learner = TD3(job, config, self.members)
         for member, weights in zip(learner.members, self.weights, strict=True):
             member.begin_with(weights)
-        rows: list[dict[str, Tensor]] = []
-        while bool((learner.steps < total_steps).any()):
-            rows.append(learner.update())
+        metrics = learn_until(learner, total_steps)
         self.weights = learner.state()["weights"]
-        learner.close()
-        return {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
+        return metrics
 
     def meta(self) -> dict[str, Any]:
         """What `agents.load` needs besides the weights."""

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from agents.environments import EnvironmentSpec
 
-__all__ = ["Algorithm", "Job", "Learner", "Trained"]
+__all__ = ["Algorithm", "Job", "Learner", "Trained", "learn_until"]
 
 
 class Learner(Protocol):
@@ -40,6 +42,24 @@ class Learner(Protocol):
     def close(self) -> None:
         """Releases environments and processes."""
         ...
+
+
+def learn_until(learner: Learner, total_steps: int) -> dict[str, np.ndarray]:
+    """Lets a learner go on until every member has made so many environment steps, and closes it.
+
+    Returns:
+        Metrics by name, ``[updates, P]``.
+
+    Raises:
+        ValueError: If `total_steps` is below 1.
+    """
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, not {total_steps}")
+    rows: list[dict[str, Tensor]] = []
+    while bool((learner.steps < total_steps).any()):
+        rows.append(learner.update())
+    learner.close()
+    return {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
 
 
 class Trained(Protocol):

@@ -18,7 +18,7 @@ from agents.config import from_plain, to_plain
 from agents.cores import Tape
 from agents.environments import EnvironmentSpec, make_envs, make_stages, reward_row
 from agents.errors import CheckpointError, did_you_mean
-from agents.learner import Job, Trained
+from agents.learner import Job, Trained, learn_until
 from agents.networks import ActorCritic, NetworkConfig
 from agents.predicting import observed, resumed
 from agents.runfolder import runs_below
@@ -157,20 +157,15 @@ class Population:
         Raises:
             ValueError: If `total_steps` is below 1.
         """
-        if total_steps < 1:
-            raise ValueError(f"total_steps must be at least 1, not {total_steps}")
         config = config or A2CConfig()
         envs = make_stages(
             self.environment, self.members, num_envs, privileged=config.critic == "privileged"
         )
         learner = A2C(envs, self.network, config, self.members, num_envs, total_steps, self.seed)
         learner.model.set_parameters(self.model.parameters)
-        rows: list[dict[str, Tensor]] = []
-        while bool((learner.steps < total_steps).any()):
-            rows.append(learner.update())
-        learner.close()
+        metrics = learn_until(learner, total_steps)
         self.model.set_parameters(learner.model.parameters)
-        return {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
+        return metrics
 
     def meta(self) -> dict[str, Any]:
         """What `load` needs besides the weights."""

@@ -57,7 +57,7 @@ exploration, reward, mirror images, phases, 10^4 trials after phase I. What is n
   were remembered; the memory holds 10^4 (10^5); learning starts after 400 trials (800); validation comes every 200 (500).
 
 Gains are set by the measure, so that `--split` changes nothing but the written record. The shipped agents were trained in several
-runs with these settings, members 0 to 3 and 4 to 7 of the last four conditions on two machines, and joined.
+runs with these settings, members 0 to 3 and 4 to 7 of the last four conditions apart, and joined.
 """
 
 from __future__ import annotations

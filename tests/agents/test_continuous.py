@@ -1,5 +1,7 @@
 """Agents with continuous actions as users meet them: predict, save, load, index; and what is recorded of them."""
 
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -192,7 +194,12 @@ def test_learning_is_that_of_a_training_run():
     metrics = population.learn(work.total_steps, QUICK)
     assert torch.equal(population.weights, learner.state()["weights"])
     assert metrics["return"].shape[1] == 2
-    # on, alone, and without a second critic
+    # on, from what it has learned and not from the beginning
+    given = population.weights.clone()
+    still = replace(QUICK, learning_rate=1e-12, learning_rate_final=1e-12)
+    population.learn(work.total_steps, still)
+    torch.testing.assert_close(population.weights, given, atol=1e-6, rtol=0)
+    # alone, and without a second critic
     agent = ContinuousPopulation(population.compact(), work.network, RECALL, 1, 1)[1]
     before = agent.weights.clone()
     agent.learn(240, QUICK)

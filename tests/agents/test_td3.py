@@ -157,6 +157,19 @@ def test_it_computes_on_the_cpu_alone():
         replace(job(), device="cuda:0").learner([0])
 
 
+def test_networks_that_are_taken_are_their_own_targets():
+    nets, others = networks(), networks(seed=1)
+    nets.learn(batch(), 1e-2, torch.Generator())
+    one_critic = others.weights()[0, : others.actor_stack.size + others.critic_stack.size]
+    second = nets.critics[1].clone()
+    nets.take(one_critic)
+    assert torch.equal(nets.actor, others.actor)
+    assert torch.equal(nets.critics[0], others.critics[0])
+    assert torch.equal(nets.critics[1], second)
+    assert torch.equal(nets.target_actor, nets.actor)
+    assert torch.equal(nets.target_critics, nets.critics)
+
+
 # --- play ---
 
 

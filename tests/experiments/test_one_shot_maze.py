@@ -47,6 +47,15 @@ def test_the_best_searcher_has_the_optimal_findings():
     assert all(finding.met in (True, None) for finding in found.values())
 
 
+def test_no_optimum_is_known_where_agents_start_anywhere():
+    task = OneShotMaze()
+    goals = task.goals("all")
+    record = perfect(task, goals, goals[np.array(ideal(task)[0].order)])
+    anywhere = _memory("open", replace(task, random_start=True), record)
+    with_optimum = [finding.name for finding in anywhere if finding.optimum is not None]
+    assert with_optimum == ["episodes with the goal found, open"]
+
+
 def test_the_walled_maze_by_its_bounds():
     search, distance = ideal(OneShotMaze(maze="walled", max_steps=100))
     assert distance == pytest.approx(34 / 9)

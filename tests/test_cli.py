@@ -395,6 +395,8 @@ def test_learning_curves_that_are_not_whole(capsys, run):
         head + "".join(by_member),
         head + "".join(rows[:3] + rows[4:]),
         head + "".join(rows[2:] + rows[:2]),
+        head + "".join([rows[1], rows[0], *rows[2:]]),  # members in another order
+        head + "".join([rows[0], "9" + rows[1], *rows[2:]]),  # of another update
     ):
         metrics.write_text(content)
         assert "not a table of learning curves" in refused(capsys, evaluate.main, ["run"])

@@ -16,17 +16,17 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from agents.environments import NO_ENVIRONMENT
-from agents.errors import ConfigError, PrefrontalError, did_you_mean
-from agents.rollout import Stimulation
-from agents.runfolder import RunFolder, runs_below
-from analysis.findings import table
-from analysis.statistics import NotMeasurableError
-from experiments import find_experiment
-from experiments.evaluation import Evaluation, write_record
-from experiments.judging import of_other_tasks, unjudged
-from experiments.options import Switch, parse
-from experiments.runs import (
+from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
+from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.rollout.rollout import Stimulation
+from prefrontal.agents.runs.folder import RunFolder, runs_below
+from prefrontal.analysis.stats.findings import table
+from prefrontal.analysis.stats.intervals import NotMeasurableError
+from prefrontal.experiments import find_experiment
+from prefrontal.experiments.evaluation import Evaluation, write_record
+from prefrontal.experiments.judging import of_other_tasks, unjudged
+from prefrontal.experiments.options import Switch, parse
+from prefrontal.experiments.runs import (
     condition_folder,
     guarded,
     load_run,
@@ -34,7 +34,7 @@ from experiments.runs import (
     read_curves,
     settings_of,
 )
-from experiments.settings import Experiment, Outcome
+from prefrontal.experiments.settings import Experiment, Outcome
 
 
 @dataclass(frozen=True)

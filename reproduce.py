@@ -21,12 +21,12 @@ import tyro
 
 import evaluate
 import train
-from agents.environments import NO_ENVIRONMENT
-from agents.population import load_trained
-from agents.runfolder import RunFolder
-from experiments import Experiment, Settings, find_experiment
-from experiments.options import Switch, parse
-from experiments.runs import condition_folder, guarded, settings_of
+from prefrontal.agents.population import load_trained
+from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.experiments import Experiment, Settings, find_experiment
+from prefrontal.experiments.options import Switch, parse
+from prefrontal.experiments.runs import condition_folder, guarded, settings_of
 
 SHIPPED = ("weights", "steps", "snapshots", "champion")  # of a checkpoint
 REPORTS = 50  # points of the learning curves that are shipped
@@ -127,7 +127,7 @@ def _use(name: str, settings: Mapping[str, Settings]) -> str:
     return f"""## Use
 
 ```python
-from agents import load
+from prefrontal.agents import load
 
 population = load("pretrained/{name}"{which})
 agent = population[0]

@@ -17,17 +17,23 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from agents import A2CConfig
-from agents.diagnosis import diagnose
-from agents.environments import find_spec, make_envs
-from agents.errors import ConfigError, did_you_mean
-from agents.runfolder import RunFolder
-from agents.training import Progress, train
-from experiments import Settings, all_experiments, find_experiment
-from experiments.options import RunOptions, parse_run, parse_settings
-from experiments.own_environment import EXPERIMENT as OWN_ENVIRONMENT
-from experiments.own_environment import settings_for
-from experiments.runs import condition_folder, config_of, guarded, read_curves, settings_of
+from prefrontal.agents import A2CConfig
+from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.rollout.environments import find_spec, make_envs
+from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.agents.training.diagnosis import diagnose
+from prefrontal.agents.training.loop import Progress, train
+from prefrontal.experiments import Settings, all_experiments, find_experiment
+from prefrontal.experiments.options import RunOptions, parse_run, parse_settings
+from prefrontal.experiments.own_environment import EXPERIMENT as OWN_ENVIRONMENT
+from prefrontal.experiments.own_environment import settings_for
+from prefrontal.experiments.runs import (
+    condition_folder,
+    config_of,
+    guarded,
+    read_curves,
+    settings_of,
+)
 
 USAGE = """usage: train.py EXPERIMENT [options]        (train.py EXPERIMENT --help lists every option)
        train.py --env-id ID [options]       train on any Gymnasium environment

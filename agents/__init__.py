@@ -6,10 +6,10 @@ import os
 # member learns the same, bit by bit, alone or in any population.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
-from agents.a2c import A2C, A2CConfig
-from agents.environments import EnvironmentSpec
-from agents.networks import ActorCritic, NetworkConfig
-from agents.population import Agent, Population, load
+from prefrontal.agents.a2c.learner import A2C, A2CConfig
+from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
+from prefrontal.agents.population import Agent, Population, load
+from prefrontal.agents.rollout.environments import EnvironmentSpec
 
 __all__ = [
     "A2C",

@@ -12,17 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.a2c import A2C, A2CConfig
-from agents.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from agents.config import from_plain, to_plain
-from agents.cores import Tape
-from agents.environments import EnvironmentSpec, make_envs, make_stages, reward_row
-from agents.errors import CheckpointError, did_you_mean
-from agents.learner import Job, Trained, learn_until
-from agents.networks import ActorCritic, NetworkConfig
-from agents.predicting import observed, resumed
-from agents.runfolder import runs_below
-from agents.seeding import generator
+from prefrontal.agents.a2c.learner import A2C, A2CConfig
+from prefrontal.agents.base import Job, Trained, learn_until
+from prefrontal.agents.common.errors import CheckpointError, did_you_mean
+from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.common.seeding import generator
+from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
+from prefrontal.agents.networks.cores import Tape
+from prefrontal.agents.rollout.environments import (
+    EnvironmentSpec,
+    make_envs,
+    make_stages,
+    register_ids,
+    reward_row,
+)
+from prefrontal.agents.rollout.predicting import observed, resumed
+from prefrontal.agents.runs.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from prefrontal.agents.runs.folder import runs_below
 
 __all__ = ["KINDS", "Agent", "Population", "load", "load_trained"]
 
@@ -30,10 +36,10 @@ KIND = "recurrent-a2c"
 
 #: What a checkpoint may hold, by its `kind`: a class with ``from_checkpoint(arrays, meta, where)``.
 KINDS = {
-    KIND: "agents.population:Population",
-    "evolved": "agents.evolved:Evolved",
-    "hinton-nowlan": "agents.hinton_nowlan:Lineages",
-    "recurrent-td3": "agents.continuous:ContinuousPopulation",
+    KIND: "prefrontal.agents.population:Population",
+    "evolved": "prefrontal.agents.evolution.population:Evolved",
+    "hinton-nowlan": "prefrontal.agents.evolution.hinton_nowlan:Lineages",
+    "recurrent-td3": "prefrontal.agents.td3.population:ContinuousPopulation",
 }
 
 
@@ -186,15 +192,13 @@ def import_environment(spec: EnvironmentSpec, folder: Path) -> None:
     Raises:
         CheckpointError: If it cannot be imported.
     """
-    module = spec.id.rpartition(":")[0]
-    if module:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise CheckpointError(
-                f"the agents in {folder} were trained on {spec.id!r}, and "
-                f"{module!r} cannot be imported: {error}"
-            ) from error
+    try:
+        register_ids(spec.id)
+    except ImportError as error:
+        raise CheckpointError(
+            f"the agents in {folder} were trained on {spec.id!r}, and "
+            f"{spec.id.rpartition(':')[0]!r} cannot be imported: {error}"
+        ) from error
 
 
 def _model(

@@ -39,7 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def vector_env(num_envs: int, split: str, seed: int) -> Any:
     """The task as a Stable-Baselines3 ``VecEnv``."""
-    from envs import to_sb3_vec_env
+    from prefrontal.envs import to_sb3_vec_env
 
     env = gymnasium.make_vec(
         "prefrontal/ContextBandit-v0", num_envs=num_envs, split=split, trials=TRIALS,

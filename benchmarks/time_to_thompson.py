@@ -81,11 +81,11 @@ Look = Callable[[int], np.ndarray]
 
 def ours(config: Config) -> tuple[Iterator[int], Look, int]:
     """Training as environment steps per member and update, a look, and the steps at which training ends."""
-    import envs  # noqa: F401 (registers the ids)
-    from agents.environments import make_envs
-    from agents.rollout import Rollout
-    from agents.seeding import generator
-    from experiments import find_experiment
+    from prefrontal import envs  # noqa: F401 (registers the ids)
+    from prefrontal.agents.common.seeding import generator
+    from prefrontal.agents.rollout.environments import make_envs
+    from prefrontal.agents.rollout.rollout import Rollout
+    from prefrontal.experiments import find_experiment
 
     settings = find_experiment(config.experiment).conditions["default"]
     training = replace(settings.training, members=config.members)
@@ -121,7 +121,7 @@ def recurrent_ppo(config: Config, agent: int) -> tuple[Iterator[int], Look, int]
     from sb3_contrib import RecurrentPPO
 
     from benchmarks.peers.common import BANDIT, CLIP_NORM, HIDDEN, TRIALS
-    from envs import to_sb3_vec_env
+    from prefrontal.envs import to_sb3_vec_env
 
     inputs, num_envs = ("action", "centred_reward", "time"), 16
     rollout, total = TRIALS * num_envs, config.steps or 2_000_000

@@ -1,57 +1,41 @@
-"""Tasks for meta-reinforcement learning, and their Gymnasium faces.
+"""Tasks for meta-reinforcement learning, one file each, and their Gymnasium faces. They know nothing of agents.
 
-Importing this package registers every environment as ``prefrontal/NAME-v0``.
+A task is a frozen dataclass of pure functions over batched tensors (`Task`); `TaskEnv`, `TaskVectorEnv` and
+`to_sb3_vec_env` are the faces of all of them. Importing this package registers every task as ``prefrontal/NAME-v0``; what it
+exports is imported when it is first used, so that registering costs no torch.
 """
 
-from envs.bandits import BernoulliBandit, CorrelatedBandit, TwoArmedBandit
-from envs.changing_reward import ChangingReward
-from envs.checker import check_vector_env
-from envs.context_bandit import ContextBandit
-from envs.daw import Daw2011TwoStep
-from envs.foraging import Foraging
-from envs.gym import TaskEnv, TaskVectorEnv
-from envs.harlow import Harlow
-from envs.harlow_pairs import HarlowPairs
-from envs.harlow_ring import HarlowOneDimensional
-from envs.informative import InformativeArmBandit
-from envs.maze import OneShotMaze
-from envs.navigation import FireflyNavigation
-from envs.registration import TASKS, register, register_all
-from envs.restless import RestlessBandit, SwitchingBandit
-from envs.reversal import InferredValue, Volatility
-from envs.risky_choice import RiskyChoice
-from envs.sb3 import to_sb3_vec_env
-from envs.task import Task
-from envs.two_step import TwoStep, TwoStepWang2016
+from __future__ import annotations
 
-__all__ = [
-    "TASKS",
-    "BernoulliBandit",
-    "ChangingReward",
-    "ContextBandit",
-    "CorrelatedBandit",
-    "Daw2011TwoStep",
-    "FireflyNavigation",
-    "Foraging",
-    "Harlow",
-    "HarlowOneDimensional",
-    "HarlowPairs",
-    "InferredValue",
-    "InformativeArmBandit",
-    "OneShotMaze",
-    "RestlessBandit",
-    "RiskyChoice",
-    "SwitchingBandit",
-    "Task",
-    "TaskEnv",
-    "TaskVectorEnv",
-    "TwoArmedBandit",
-    "TwoStep",
-    "TwoStepWang2016",
-    "Volatility",
-    "check_vector_env",
-    "register",
-    "to_sb3_vec_env",
-]
+import importlib
+from typing import Any
 
-register_all()
+from prefrontal.envs.registration import TASKS, register, register_all
+
+#: What is exported beside the tasks, and where it is.
+_EXPORTS = {
+    "Task": "task",
+    "TaskEnv": "gym",
+    "TaskVectorEnv": "gym",
+    "check_vector_env": "checker",
+    "to_sb3_vec_env": "sb3",
+}
+
+__all__ = ["TASKS", "register", "register_all", "task_class", *_EXPORTS, *TASKS]
+
+
+def task_class(name: str) -> type[Any]:
+    """Return the class of one of `TASKS`."""
+    task: type[Any] = getattr(importlib.import_module(f"{__name__}.{TASKS[name]}"), name)
+    return task
+
+
+def __getattr__(name: str) -> Any:
+    module = (TASKS | _EXPORTS).get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

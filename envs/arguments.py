@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
-from envs.task import Task
+from prefrontal.envs.task import Task
 
 
 def resolve_task(task: Task | type[Task] | str, fields: Mapping[str, Any]) -> Task:

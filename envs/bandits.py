@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.splits import bands, chequerboard
-from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.splits import bands, chequerboard
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 
 #: Bands of the gap |p1 - p2| in the split of `CorrelatedBandit`: regret peaks at small gaps, so few
 #: bands would make one half easier.

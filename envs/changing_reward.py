@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envs.changing_modes import (
+from prefrontal.envs.changing_modes import (
     BEST,
     COLOURS,
     PALETTE,
@@ -19,8 +19,8 @@ from envs.changing_modes import (
     mode_rewards,
     shown_pairs,
 )
-from envs.schedules import by_trial, switches_before
-from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.schedules import by_trial, switches_before
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 
 KINDS = ("covariate", "concept", "gradual")
 DRAWN = "any"  # the mode that says that changes are drawn anew for every episode

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.harlow import LEFT, RIGHT, PairChoice
-from envs.splits import chequerboard
-from envs.task import Params, check_parameters
+from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
+from prefrontal.envs.splits import chequerboard
+from prefrontal.envs.task import Params, check_parameters
 
 CELLS = 4  # of a half axis of a colour channel, for the split
 

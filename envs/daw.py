@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.schedules import by_trial, normal
-from envs.splits import chequerboard
-from envs.task import Params, State, Task, check_at_least, check_parameters
+from prefrontal.envs.schedules import by_trial, normal
+from prefrontal.envs.splits import chequerboard
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 
 TOTAL = 0.5  # sum of the two base probabilities
 #: Edges of the base probability of target 0; each range, and their union, is symmetric about 1/4.

@@ -12,9 +12,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from envs.arguments import as_seed, check_type, resolve_task, task_option
-from envs.inputs import Inputs
-from envs.task import Params, Task, check_split
+from prefrontal.envs.arguments import as_seed, check_type, resolve_task, task_option
+from prefrontal.envs.inputs import Inputs
+from prefrontal.envs.task import Params, Task, check_split
 
 AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
 DEFAULT_INPUTS = ("action", "reward", "time")
@@ -34,7 +34,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         task: A task, a task class, or ``"module:Class"``.
         num_envs: Rows, n. Each of M members owns a block of n / M rows.
         split: Which tasks: ``"train"``, ``"held_out"`` or ``"all"``.
-        inputs: What follows the base observation, see `envs.inputs.Inputs`; ``()`` for nothing.
+        inputs: What follows the base observation, see `prefrontal.envs.inputs.Inputs`; ``()`` for nothing.
         tensors: Return and take torch tensors on ``device`` instead of NumPy arrays. The
             observation is then a view ``[n, I]`` of a feature-major buffer that the next step
             overwrites, and terminated and truncated are shared tensors: copy what you keep.

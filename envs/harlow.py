@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envs.schedules import by_trial
-from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.schedules import by_trial
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 
 OBJECTS = 1000  # in each split
 LEFT, RIGHT = 0, 1

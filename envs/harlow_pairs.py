@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envs.harlow import LEFT, RIGHT, PairChoice
-from envs.maze import COLOURS
-from envs.task import Params, State, check_at_least, check_parameters, check_split
+from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
+from prefrontal.envs.maze import COLOURS
+from prefrontal.envs.task import Params, State, check_at_least, check_parameters, check_split
 
 #: Numerals 0 to 9 as they are drawn: five rows of three, each row a number in binary.
 NUMERALS = (

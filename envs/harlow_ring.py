@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envs.harlow import LEFT, OBJECTS, RIGHT, check_pairs, draw_pair
-from envs.task import Params, State, Task, check_at_least
+from prefrontal.envs.harlow import LEFT, OBJECTS, RIGHT, check_pairs, draw_pair
+from prefrontal.envs.task import Params, State, Task, check_at_least
 
 RING = 17  # cells
 REACH = 4  # cells seen on either side of the gaze

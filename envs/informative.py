@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 
 ORDINARY = 10  # arms that may be the target; the informative arm has this index
 TARGET_REWARD = 5.0

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from envs.task import Task
+from prefrontal.envs.task import Task
 
 Bounds = tuple[Sequence[float], Sequence[float]]
 

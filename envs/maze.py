@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envs.mazes import WALL, Maze, find_maze
-from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.mazes import WALL, Maze, find_maze
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 
 PIXELS = 24  # side of a cell in a picture
 COLOURS = {"wall": (60, 60, 70), "free": (245, 245, 240), "start": (200, 210, 230)}
@@ -68,7 +68,7 @@ class OneShotMaze(Task):
     the goal and return to the start, the same observations in every episode. There the maze is seen
     from within (Mirowski et al. 2017), published are about 100 steps to the first goal and 30 to
     later ones, and none of the maze's dimensions: layouts and one-hot positions are ours. One searching
-    `open` in the best way needs 12.5 steps on average, and 2.5 to each later goal; `agents.search_oracle`
+    `open` in the best way needs 12.5 steps on average, and 2.5 to each later goal; `prefrontal.agents.reference.search_optima`
     computes both for any maze.
 
     ## References

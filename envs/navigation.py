@@ -12,10 +12,10 @@ import torch
 from gymnasium import Space, spaces
 from torch import Tensor
 
-from envs import navigation_laws as laws
-from envs.navigation_laws import STILL, UNIT, ZONE
-from envs.navigation_picture import draw_path
-from envs.task import Params, State, Task, check_at_least, check_parameters
+from prefrontal.envs import navigation_laws as laws
+from prefrontal.envs.navigation_laws import STILL, UNIT, ZONE
+from prefrontal.envs.navigation_picture import draw_path
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters
 
 MAX_GAIN, MAX_TARGET = 8.0, 800.0  # of tasks set by hand; targets in cm, to any side
 MAX_PULSE = ((-800.0, 800.0), (-360.0, 360.0))

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from envs.splits import bands
-from envs.task import check_split
+from prefrontal.envs.splits import bands
+from prefrontal.envs.task import check_split
 
 UNIT = 400.0  # cm, the unit of lengths inside
 DT = 0.1  # s
@@ -60,7 +60,7 @@ def gains_from_uniform(uniform: Tensor, split: str, law: str, gains: tuple[float
         split: ``"train"``, ``"held_out"`` or ``"all"``.
         law: ``"one"``: 1 in training; logarithmically uniform on [.5, 4] but a quarter of an octave
             and more from 1 when held out; either with equal probability in ``"all"``. ``"many"``:
-            logarithmically uniform on [.5, 4], cut into 8 bands in the manner of `envs.splits`.
+            logarithmically uniform on [.5, 4], cut into 8 bands in the manner of `prefrontal.envs.splits`.
         gains: If any, one of these with equal probability, whatever the split and the law.
     """
     check_split(split)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from envs.navigation_laws import UNIT, ZONE
-from envs.task import Params, State
+from prefrontal.envs.navigation_laws import UNIT, ZONE
+from prefrontal.envs.task import Params, State
 
 SIZE, DOTS = 4.0, 100  # inches, dots an inch
 PATH, TARGET, INK = "#0072B2", "#E69F00", "#222222"

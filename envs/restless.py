@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envs.splits import bands
-from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.splits import bands
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 
 #: Standard deviation of one step of the drift: lowest and highest of an episode.
 DRIFT = {"low": (0.01, 0.05), "high": (0.1, 0.3)}

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.schedules import by_trial, first_state, switches_before, switching
-from envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.schedules import by_trial, first_state, switches_before, switching
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 
 FIXATION, TARGET = -1, 0  # stages of a trial of InferredValue
 CENTRE = 2  # the action asked for at fixation

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.splits import bands
-from envs.task import Params, State, Task, check_at_least, check_parameters
+from prefrontal.envs.splits import bands
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters
 
 SAFE, RISKY = 0, 1
 

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from envs.task import check_split
+from prefrontal.envs.task import check_split
 
 
 def first_state(uniform: Tensor, events: Tensor, probability: float, split: str) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from envs.task import check_split
+from prefrontal.envs.task import check_split
 
 
 def thue_morse(count: int) -> list[bool]:

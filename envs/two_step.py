@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.schedules import by_trial, first_state, switching
-from envs.task import Params, State, Task, check_at_least, check_parameters
+from prefrontal.envs.schedules import by_trial, first_state, switching
+from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters
 
 FIXATION, FIRST, SECOND = -1, 0, 1  # stages of a trial
 CENTRE = 2  # the action asked for at fixation

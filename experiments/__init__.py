@@ -9,8 +9,8 @@ import functools
 import importlib
 import pkgutil
 
-from agents.errors import ConfigError, did_you_mean
-from experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
 
 __all__ = [
     "Experiment",
@@ -26,7 +26,9 @@ __all__ = [
 def all_experiments() -> dict[str, Experiment]:
     """Every experiment by name."""
     modules = [
-        importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)
+        importlib.import_module(m.name)
+        for m in pkgutil.walk_packages(__path__, f"{__name__}.")
+        if not m.ispkg
     ]
     found = [module.EXPERIMENT for module in modules if hasattr(module, "EXPERIMENT")]
     return {experiment.name: experiment for experiment in sorted(found, key=lambda e: e.name)}

@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents import Population
-from agents.continuous import ContinuousPopulation
-from agents.environments import make_envs
-from agents.errors import ConfigError
-from agents.returns import next_values, rpe
-from agents.rollout import Rollout, Stimulation, Trajectory
-from agents.seeding import generator
-from agents.td3_play import Episodes
-from experiments.settings import Settings
+from prefrontal.agents import Population
+from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.returns import next_values, rpe
+from prefrontal.agents.common.seeding import generator
+from prefrontal.agents.rollout.environments import make_envs
+from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
+from prefrontal.agents.td3.play import Episodes
+from prefrontal.agents.td3.population import ContinuousPopulation
+from prefrontal.experiments.settings import Settings
 
 __all__ = ["Evaluation", "Record", "write_record"]
 

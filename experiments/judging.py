@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from agents.environments import EnvironmentSpec
-from analysis.findings import Finding
-from envs.arguments import resolve_task
-from experiments.options import task_class
-from experiments.settings import Experiment, Settings
+from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.analysis.stats.findings import Finding
+from prefrontal.envs.arguments import resolve_task
+from prefrontal.experiments.options import task_class
+from prefrontal.experiments.settings import Experiment, Settings
 
 __all__ = ["of_other_tasks", "unjudged"]
 

@@ -18,12 +18,12 @@ from typing import Annotated, Any, Literal, TypeVar
 import torch
 import tyro
 
-from agents.environments import NO_ENVIRONMENT, EnvironmentSpec
-from agents.errors import ConfigError
-from agents.pool import check_ray
-from envs import TASKS
-from envs.arguments import resolve_task
-from experiments.settings import Settings
+from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.pool import check_ray
+from prefrontal.agents.rollout.environments import NO_ENVIRONMENT, EnvironmentSpec
+from prefrontal import envs
+from prefrontal.envs.arguments import resolve_task
+from prefrontal.experiments.settings import Settings
 
 __all__ = [
     "RunOptions",
@@ -123,7 +123,7 @@ class ForeignOptions:
 def task_class(env_id: str) -> type[Any] | None:
     """The dataclass of one of our tasks, None for an environment that is not ours."""
     match = re.fullmatch(r"(?:envs:)?prefrontal/(\w+)-v\d+", env_id)
-    return TASKS.get(match[1]) if match else None
+    return envs.task_class(match[1]) if match and match[1] in envs.TASKS else None
 
 
 def task_options(task: type[Any]) -> type[Any]:

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from agents.environments import find_spec, is_native
-from analysis.findings import Finding
-from analysis.statistics import interval
-from experiments.evaluation import Evaluation
-from experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.rollout.environments import find_spec, is_native
+from prefrontal.analysis.stats.findings import Finding
+from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
 
 __all__ = ["EXPERIMENT", "settings_for"]
 
@@ -73,6 +73,6 @@ EXPERIMENT = Experiment(
     name="own-environment",
     summary="Any Gymnasium environment: train.py --env-id ID.",
     reference="yours",
-    conditions={"default": settings_for("envs:prefrontal/TwoArmedBandit-v0")},
+    conditions={"default": settings_for("prefrontal/TwoArmedBandit-v0")},
     measure=_measure,
 )

@@ -1,4 +1,4 @@
-"""The tables in README and model cards, made from the shipped populations and the registry: ``python -m experiments.report``.
+"""The tables in README and model cards, made from the shipped populations and the registry: ``python -m prefrontal.experiments.report``.
 
 Each row of the findings is one measured number with its interval over members, from
 ``pretrained/*/findings.json``, the ``metrics.json`` of the shipped evaluation. Nothing in the tables is typed by hand.
@@ -13,8 +13,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from analysis.findings import Finding, table
-from envs import TASKS
+from prefrontal.analysis.stats.findings import Finding, table
+from prefrontal import envs
 
 
 def main(root: Path = Path()) -> int:
@@ -62,7 +62,7 @@ def _environments() -> str:
     """Every registered environment with the first line of its docstring."""
     rows = [
         f"| `prefrontal/{name}-v0` | {(task.__doc__ or '').strip().splitlines()[0]} |"
-        for name, task in TASKS.items()
+        for name, task in ((name, envs.task_class(name)) for name in envs.TASKS)
     ]
     return "\n".join(["| id | task |", "|---|---|", *rows])
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from agents import load
-from agents.config import from_plain, to_plain
-from agents.errors import ConfigError, PrefrontalError
-from agents.population import load_trained
-from agents.runfolder import RunFolder
-from experiments.settings import Settings
+from prefrontal.agents import load
+from prefrontal.agents.common.errors import ConfigError, PrefrontalError
+from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.population import load_trained
+from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.experiments.settings import Settings
 
 __all__ = [
     "condition_folder",

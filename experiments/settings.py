@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from agents.evolution import EvolutionConfig
-from agents.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
-from agents.learner import Job
-from agents.q_config import QConfig
-from agents.td3 import TD3Config
-from agents.td3_networks import TD3NetworkConfig
-from analysis.findings import Finding
-from experiments.course_replay import CourseReplayConfig
-from experiments.published_baldwin import PublishedConfig
+from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.course import CourseReplayConfig
+from prefrontal.agents.base import Job
+from prefrontal.agents.evolution.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
+from prefrontal.agents.evolution.learner import EvolutionConfig
+from prefrontal.agents.evolution.published import PublishedConfig
+from prefrontal.agents.r2d2.config import QConfig
+from prefrontal.agents.td3.learner import TD3Config
+from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.analysis.stats.findings import Finding
 
 if TYPE_CHECKING:
-    from experiments.evaluation import Evaluation
+    from prefrontal.experiments.evaluation import Evaluation
 
 if TYPE_CHECKING:  # each experiment knows which of them it has
     Network = Any

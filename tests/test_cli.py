@@ -16,10 +16,10 @@ import torch
 
 import evaluate
 import train
-from agents import A2CConfig, load
-from agents.runfolder import RunFolder
-from experiments import all_experiments
-from experiments.runs import guarded, settings_of
+from prefrontal.agents import A2CConfig, load
+from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.experiments import all_experiments
+from prefrontal.experiments.runs import guarded, settings_of
 from tests.agents.helpers import Countdown, register_countdown
 
 ROOT = Path(__file__).parents[1]
@@ -445,7 +445,7 @@ def test_any_environment_trains_and_evaluates(capsys):
 
 def test_records_of_unequal_episodes(monkeypatch):
     """Played in several batches, of which each is as long as its longest episode."""
-    from experiments import evaluation
+    from prefrontal.experiments import evaluation
 
     env_id = register_countdown(longest=9)
     words = ["--num-envs", "2", "--hidden-size", "4", "--total-steps", "20", "--out", "own"]

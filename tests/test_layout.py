@@ -63,8 +63,8 @@ def test_imports_go_one_way():
 def test_imports_are_found_wherever_they_hide(tmp_path):
     file = tmp_path / "x.py"
     file.write_text(
-        "if TYPE_CHECKING:\n    import torch, analysis.figures as figures\n"
-        "def f():\n    from envs.gym import TaskEnv\n    importlib.import_module('agents.a2c')\n"
+        "if TYPE_CHECKING:\n    import torch, prefrontal.analysis.figures.learning as figures\n"
+        "def f():\n    from prefrontal.envs.gym import TaskEnv\n    importlib.import_module('prefrontal.agents.a2c.learner')\n"
     )
     assert imported(file) == {"torch", "analysis", "envs", "agents"}
 

@@ -22,7 +22,7 @@ def vector_env(num_envs: int, seed: int = 0) -> Any:
     """The bandit as a NumPy `gymnasium.vector.VectorEnv`, without the facts that only an analysis needs."""
     import gymnasium
 
-    import envs  # noqa: F401 (registers the ids)
+    from prefrontal import envs  # noqa: F401 (registers the ids)
 
     env = gymnasium.make_vec(BANDIT, num_envs=num_envs, split="all", inputs=INPUTS, facts=False)
     env.reset(seed=seed)
@@ -33,7 +33,7 @@ def single_env(seed: int = 0) -> Any:
     """The bandit as a `gymnasium.Env`."""
     import gymnasium
 
-    import envs  # noqa: F401 (registers the ids)
+    from prefrontal import envs  # noqa: F401 (registers the ids)
 
     env = gymnasium.make(BANDIT, split="all", inputs=INPUTS, facts=False)
     env.reset(seed=seed)

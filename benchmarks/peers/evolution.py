@@ -1,6 +1,6 @@
 """Evolution with a learning inner loop: 50 genomes are initial weights, a life is 8 A2C updates on one task and a test episode.
 
-Two sides: `play` has all individuals live side by side (`agents.lifetimes`, which evolution itself uses), `play_deap` lets one
+Two sides: `play` has all individuals live side by side (`prefrontal.agents.evolution.lifetimes`, which evolution itself uses), `play_deap` lets one
 after another live in a plain PyTorch loop, as a user of DEAP would. Optimiser, loss, task and test are the same; selection and
 mutation are DEAP's in both.
 """
@@ -26,7 +26,7 @@ from benchmarks.peers.common import (
 )
 
 if TYPE_CHECKING:
-    from agents.lifetimes import Lifetimes
+    from prefrontal.agents.evolution.lifetimes import Lifetimes
 
 LIFETIME = 8
 SIGMA = 0.05
@@ -57,9 +57,9 @@ def next_generation(
 
 def lifetimes(num_envs: int) -> Lifetimes:
     """Lives of the comparison: `LIFETIME` updates of `num_envs` episodes each, and a test episode."""
-    import envs  # noqa: F401 (registers the ids)
-    from agents.environments import EnvironmentSpec
-    from agents.lifetimes import LifetimeConfig, Lifetimes
+    from prefrontal import envs  # noqa: F401 (registers the ids)
+    from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
+    from prefrontal.agents.rollout.environments import EnvironmentSpec
 
     spec = EnvironmentSpec(BANDIT, inputs=INPUTS, split="all")
     return Lifetimes(spec, LifetimeConfig(LIFETIME, num_envs, embedding_size=0), HIDDEN)

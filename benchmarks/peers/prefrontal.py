@@ -24,11 +24,11 @@ def play(
         inputs: What the agent is shown besides the observation.
         **fields: Arguments of the environment.
     """
-    import envs  # noqa: F401 (registers the ids)
-    from agents.a2c import A2CConfig
-    from agents.environments import EnvironmentSpec
-    from agents.networks import NetworkConfig
-    from agents.training import Job
+    from prefrontal import envs  # noqa: F401 (registers the ids)
+    from prefrontal.agents.a2c.learner import A2CConfig
+    from prefrontal.agents.networks.actor_critic import NetworkConfig
+    from prefrontal.agents.rollout.environments import EnvironmentSpec
+    from prefrontal.agents.training.loop import Job
 
     spec = EnvironmentSpec(env_id, inputs=inputs, kwargs=fields, split="all")
     job = Job(

@@ -58,8 +58,8 @@ def play_ours(
     """
     import torch
 
-    from agents.replay import Field, TransitionBuffer
-    from agents.seeding import generator
+    from prefrontal.agents.common.seeding import generator
+    from prefrontal.agents.replay.transitions import Field, TransitionBuffer
 
     torch.set_num_threads(1)
     steps = STEPS if operation == "add_batch" else 1
@@ -91,8 +91,8 @@ def play_trajectories(
     """Trajectories of `STEPS` steps in our buffer; `operation` "slices" samples 40 steps after a burn-in of 20."""
     import torch
 
-    from agents.replay import Field, TrajectoryBuffer
-    from agents.seeding import generator
+    from prefrontal.agents.common.seeding import generator
+    from prefrontal.agents.replay.transitions import Field, TrajectoryBuffer
 
     torch.set_num_threads(1)
     given: dict[str, Any] = dict(arrays(members, num_envs, STEPS))

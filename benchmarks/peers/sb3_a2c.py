@@ -27,7 +27,7 @@ def play(members: int, num_envs: int) -> Iterator[int]:
     from stable_baselines3 import A2C
     from stable_baselines3.common.logger import Logger
 
-    from envs import to_sb3_vec_env
+    from prefrontal.envs import to_sb3_vec_env
 
     model = A2C(
         "MlpPolicy",

@@ -25,10 +25,10 @@ def play(members: int, num_envs: int, preset: str = "modular") -> Iterator[int]:
     """
     import torch
 
-    from agents.recurrence import Packing
-    from agents.td3 import TD3Config
-    from agents.td3_networks import PRESETS
-    from agents.td3_update import Batch, Networks, initial_weights
+    from prefrontal.agents.networks.packed_lstm import Packing
+    from prefrontal.agents.td3.learner import TD3Config
+    from prefrontal.agents.td3.networks import PRESETS
+    from prefrontal.agents.td3.update import Batch, Networks, initial_weights
 
     network, chance = PRESETS[preset], torch.Generator().manual_seed(0)
     agents = [

@@ -8,11 +8,11 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
-from agents.environments import make_envs
-from agents.networks import BeliefNet, RecurrentNet
+from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.networks.actor_critic import BeliefNet, RecurrentNet
+from prefrontal.agents.rollout.environments import make_envs
 
-BANDIT = "envs:prefrontal/TwoArmedBandit-v0"
+BANDIT = "prefrontal/TwoArmedBandit-v0"
 
 
 def reference_heads(
@@ -152,10 +152,10 @@ def run_train(folder: str, arguments: list[str]) -> None:
     import os
     import sys
 
-    import agents.training
+    import prefrontal.agents.training.loop
     import train
-    from experiments.runs import guarded
+    from prefrontal.experiments.runs import guarded
 
     os.chdir(folder)
-    agents.training.CHECKPOINT_SECONDS = 0.0
+    prefrontal.agents.training.loop.CHECKPOINT_SECONDS = 0.0
     sys.exit(guarded(train.main, arguments))

@@ -13,12 +13,12 @@ import pytest
 import torch
 from stable_baselines3.common.evaluation import evaluate_policy
 
-import envs
-from agents import A2CConfig, Agent, EnvironmentSpec, NetworkConfig, Population, load
-from agents.checkpoint import save_checkpoint
-from agents.environments import make_envs
-from agents.errors import CheckpointError, ConfigError
-from agents.rollout import Rollout
+from prefrontal import envs
+from prefrontal.agents import A2CConfig, Agent, EnvironmentSpec, NetworkConfig, Population, load
+from prefrontal.agents.common.errors import CheckpointError, ConfigError
+from prefrontal.agents.rollout.environments import make_envs
+from prefrontal.agents.rollout.rollout import Rollout
+from prefrontal.agents.runs.checkpoint import save_checkpoint
 from tests.agents.helpers import BANDIT, learner, register_countdown
 
 INPUTS = ("action", "reward", "time")
@@ -184,7 +184,7 @@ def test_loading_registers_the_environments(tmp_path):
     made().save(tmp_path)
     script = f"""
 import gymnasium
-from agents import load
+from prefrontal.agents import load
 population = load({str(tmp_path)!r})
 agent = population[0]
 envs = gymnasium.make_vec(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-import envs
+from prefrontal import envs
 
 
 def _play(task, policy, n=2000, split="all", seed=0, options=None):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from envs.bandits import GAP_BANDS
-from envs.restless import DRIFT
-from envs.splits import in_train_bands
+from prefrontal import envs
+from prefrontal.envs.bandits import GAP_BANDS
+from prefrontal.envs.restless import DRIFT
+from prefrontal.envs.splits import in_train_bands
 
 
 def play(task, policy, n, split="all", seed=0):
@@ -89,7 +89,7 @@ def test_named_distribution_holds_nothing_out():
 class TestInformativeArm:
     def test_optimal_actions_return_the_optimum(self):
         env = envs.TaskVectorEnv(
-            "envs:InformativeArmBandit", 10_000, split="all", autoreset="disabled"
+            "prefrontal.envs:InformativeArmBandit", 10_000, split="all", autoreset="disabled"
         )
         _, info = env.reset(seed=0)
         target = info["task"]["target"]
@@ -174,7 +174,7 @@ class TestRestless:
 
     def test_by_hand_path_is_paid_trial_by_trial(self):
         path = np.tile([1.0, 0.0], 50)[None]
-        env = envs.TaskVectorEnv("envs:RestlessBandit", 1)
+        env = envs.TaskVectorEnv("prefrontal.envs:RestlessBandit", 1)
         _, info = env.reset(seed=0, options={"task": {"p": path}})
         assert info["task"]["drift"] == pytest.approx(1.0)
         for t in range(99):
@@ -184,7 +184,7 @@ class TestRestless:
 
 
 def test_switching_bandit_swaps_when_it_says():
-    env = envs.TaskVectorEnv("envs:SwitchingBandit", 1, autoreset="disabled")
+    env = envs.TaskVectorEnv("prefrontal.envs:SwitchingBandit", 1, autoreset="disabled")
     env.reset(seed=0, options={"task": {"p": [[1.0, 0.0]], "first_switch": [10]}})
     good, block, since = [], [], []
     for _ in range(100):
@@ -209,7 +209,7 @@ def test_switching_bandit_halves_have_the_same_mean_and_are_disjoint():
 
 @pytest.mark.parametrize("name", envs.TASKS)
 def test_privileged_is_finite_after_the_last_step_too(name):
-    env = envs.TaskVectorEnv(envs.TASKS[name], 3, autoreset="disabled", privileged=True)
+    env = envs.TaskVectorEnv(envs.task_class(name), 3, autoreset="disabled", privileged=True)
     _, info = env.reset(seed=0)
     for _ in range(env.steps):
         assert info["privileged"].shape == (3, env.privileged_size)

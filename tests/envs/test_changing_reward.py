@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from envs.changing_modes import COLOURS, MAPS, PALETTE, SETS, colour_sets, mode_rewards
+from prefrontal import envs
+from prefrontal.envs.changing_modes import COLOURS, MAPS, PALETTE, SETS, colour_sets, mode_rewards
 
 RED, YELLOW, GREEN, BLUE = range(4)
 
@@ -49,7 +49,9 @@ def test_chance_and_ceiling_of_the_published_modes(play, random_policy, mode, ch
 
 
 def test_published_colours_and_scaled_rewards_by_hand():
-    env = envs.TaskVectorEnv("envs:ChangingReward", 2, trials=2, inputs=("reward",), scale=0.25)
+    env = envs.TaskVectorEnv(
+        "prefrontal.envs:ChangingReward", 2, trials=2, inputs=("reward",), scale=0.25
+    )
     rewards = np.zeros((2, 2, 12))
     rewards[:, :, [RED, YELLOW]] = 1, 2
     rewards[1, 1, RED] = 4  # red pays more than yellow now
@@ -73,14 +75,14 @@ def test_published_colours_and_scaled_rewards_by_hand():
 
 
 def test_reset_options_switch_the_mode():
-    env = envs.TaskVectorEnv("envs:ChangingReward", 2)
+    env = envs.TaskVectorEnv("prefrontal.envs:ChangingReward", 2)
     drawn = env.reset(seed=3)[1]["task"]
     info = env.reset(seed=3, options={"task": {"mode": [2, 1]}})[1]["task"]
     assert info["mode"].tolist() == [[2] * 100, [1] * 100]
     assert (info["draw"] == drawn["draw"]).all()
     assert sorted(np.flatnonzero(info["rewards"][0, 0])) == [RED, GREEN, BLUE]
     assert (info["rewards"][1] == drawn["rewards"][1]).all()
-    single = envs.TaskEnv("envs:ChangingReward")
+    single = envs.TaskEnv("prefrontal.envs:ChangingReward")
     modes = [1] * 50 + [2] * 50
     assert (
         single.reset(seed=0, options={"task": {"mode": modes}})[1]["task"]["mode"].tolist() == modes
@@ -236,15 +238,19 @@ def test_vector_environment_keeps_its_promises():
     for kwargs in ({}, {"change": "mixed", "mode": "any", "jitter": 3, "cue": "switch"}):
         envs.check_vector_env(
             lambda num_envs, kwargs=kwargs, **more: envs.TaskVectorEnv(
-                "envs:ChangingReward", num_envs, trials=30, **kwargs, **more
+                "prefrontal.envs:ChangingReward", num_envs, trials=30, **kwargs, **more
             ),
-            single=lambda kwargs=kwargs: envs.TaskEnv("envs:ChangingReward", trials=30, **kwargs),
+            single=lambda kwargs=kwargs: envs.TaskEnv(
+                "prefrontal.envs:ChangingReward", trials=30, **kwargs
+            ),
             steps=70,
         )
 
 
 def test_critics_see_what_the_colours_pay():
-    env = envs.TaskVectorEnv("envs:ChangingReward", 3, privileged=True, autoreset="disabled")
+    env = envs.TaskVectorEnv(
+        "prefrontal.envs:ChangingReward", 3, privileged=True, autoreset="disabled"
+    )
     _, info = env.reset(seed=0)
     for _ in range(100):
         seen = info["privileged"]
@@ -255,7 +261,7 @@ def test_critics_see_what_the_colours_pay():
 
 
 def test_picture_shows_both_colours():
-    env = envs.TaskEnv("envs:ChangingReward", render_mode="rgb_array")
+    env = envs.TaskEnv("prefrontal.envs:ChangingReward", render_mode="rgb_array")
     obs, _ = env.reset(seed=0)
     picture = env.render()
     assert picture.shape == (64, 128, 3)

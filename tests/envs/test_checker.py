@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-import envs
+from prefrontal import envs
 
 
 @pytest.mark.parametrize("name", envs.TASKS)

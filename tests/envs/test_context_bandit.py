@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-import envs
+from prefrontal import envs
 
 
 @pytest.mark.parametrize("split", ["train", "held_out"])
@@ -43,7 +43,7 @@ def test_halves_hold_colours_with_their_complements():
 
 
 def test_colour_by_hand():
-    env = envs.TaskVectorEnv("envs:ContextBandit", 1, trials=1, inputs=())
+    env = envs.TaskVectorEnv("prefrontal.envs:ContextBandit", 1, trials=1, inputs=())
     obs, _ = env.reset(seed=0, options={"task": {"colour": [[1, 0, 0.5]], "side": [[1]]}})
     assert obs.tolist() == [[-1, 1, 0, 1, -1, 0]]
     assert env.step([1])[1][0] == 1.0

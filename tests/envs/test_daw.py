@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from analysis import two_step
-from envs.splits import in_train_parity
+from prefrontal import envs
+from prefrontal.analysis.choice import two_step
+from prefrontal.envs.splits import in_train_parity
 
 
 def test_walks_stay_inside_and_move_as_said():
@@ -72,7 +72,9 @@ def test_facts_agree_with_what_is_shown_and_paid(play, random_policy):
 
 
 def test_the_oracle_earns_what_the_facts_promise(play):
-    env = envs.TaskVectorEnv("envs:Daw2011TwoStep", 500, split="held_out", autoreset="disabled")
+    env = envs.TaskVectorEnv(
+        "prefrontal.envs:Daw2011TwoStep", 500, split="held_out", autoreset="disabled"
+    )
     _, info = env.reset(seed=0)
     p, paid, promised = info["task"]["p"], 0.0, 0.0
     best = p.max(-1)

@@ -11,9 +11,9 @@ import torch
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
-import envs
-from envs import TASKS
-from envs.arguments import check_type
+from prefrontal import envs
+from prefrontal.envs import TASKS
+from prefrontal.envs.arguments import check_type
 
 ID = "prefrontal/TwoArmedBandit-v0"
 
@@ -238,7 +238,7 @@ class TestMembers:
     def test_a_member_does_not_depend_on_who_is_beside_it(self, name):
         def member_rows(members, rows):
             env = envs.TaskVectorEnv(
-                envs.TASKS[name], 4 * len(members), members=members, tensors=True
+                envs.task_class(name), 4 * len(members), members=members, tensors=True
             )
             env.reset(seed=7)
             seen = []
@@ -339,7 +339,7 @@ def test_wrong_arguments_are_errors(kwargs, message):
 @pytest.mark.parametrize("name", TASKS)
 def test_every_field_of_every_task_is_checked_for_its_type(name):
     wrong = {int: "3", float: "0.5", bool: 1, str: 5}
-    for field in dataclasses.fields(TASKS[name]):
+    for field in dataclasses.fields(envs.task_class(name)):
         default = field.default
         given = wrong.get(type(default), 0.5)
         with pytest.raises(ValueError, match=rf"^{field.name} must be .*; got {given!r}$"):
@@ -379,7 +379,7 @@ def test_numbers_of_numpy_and_lists_are_as_good():
 @pytest.mark.parametrize("num_envs", ["2", 2.0, None])
 def test_the_number_of_rows_is_an_integer(num_envs):
     with pytest.raises(ValueError, match=f"num_envs must be an integer; got {num_envs!r}"):
-        envs.TaskVectorEnv("envs:TwoArmedBandit", num_envs)
+        envs.TaskVectorEnv("prefrontal.envs:TwoArmedBandit", num_envs)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-import envs
+from prefrontal import envs
 
 
 def test_rewards_are_those_of_baits_that_stay(play):
@@ -56,7 +56,7 @@ def best_return(p, trials):
 def test_taking_the_better_target_now_is_nearly_the_best():
     p0 = np.array([0.01, 0.05, 0.1, 0.17, 0.23, 0.4])
     p = np.column_stack([p0, 0.5 - p0]).astype(np.float32)
-    env = envs.TaskVectorEnv("envs:Foraging", 6, autoreset="disabled")
+    env = envs.TaskVectorEnv("prefrontal.envs:Foraging", 6, autoreset="disabled")
     env.reset(seed=0, options={"task": {"p": p}})
     earned, advice = np.zeros(6), np.zeros(6, dtype=int)
     for _ in range(100):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from analysis.choice import learning_set_curve
-from envs.harlow import object_vectors
+from prefrontal import envs
+from prefrontal.analysis.choice.choice import learning_set_curve
+from prefrontal.envs.harlow import object_vectors
 
 
 @pytest.mark.parametrize("split", ["train", "held_out"])
@@ -52,13 +52,13 @@ def test_objects_are_unit_vectors_and_all_different(dimension):
     assert len(np.unique(vectors, axis=0)) == 2000
     assert vectors.mean(0) == pytest.approx(0.0, abs=0.06)
     assert object_vectors(dimension, True).std() == pytest.approx(1.0, abs=0.02)
-    env = envs.TaskVectorEnv("envs:Harlow", 100, dimension=dimension, unit_variance=True)
+    env = envs.TaskVectorEnv("prefrontal.envs:Harlow", 100, dimension=dimension, unit_variance=True)
     obs, _ = env.reset(seed=0)
     assert obs in env.observation_space
 
 
 def test_pairs_by_hand():
-    env = envs.TaskVectorEnv("envs:Harlow", 1, trials=2, inputs=())
+    env = envs.TaskVectorEnv("prefrontal.envs:Harlow", 1, trials=2, inputs=())
     obs, _ = env.reset(seed=0, options={"task": {"objects": [[3, 1500]], "side": [[1, 0]]}})
     vectors = object_vectors(8, False)
     assert (obs[0] == np.concatenate([vectors[1500], vectors[3]])).all()

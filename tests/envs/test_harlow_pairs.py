@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-import envs
+from prefrontal import envs
 
 ID = "prefrontal/HarlowPairs-v0"
 
@@ -32,7 +32,12 @@ def test_pictures_show_the_objects_on_their_sides_and_the_rewarded_one():
 @pytest.mark.parametrize("looks", ["digits", "one_hot", "vectors"])
 def test_pictures_tell_all_objects_apart(looks):
     env = envs.TaskVectorEnv(
-        "envs:HarlowPairs", 120, objects=looks, num_objects=121, trials=1, render_mode="rgb_array"
+        "prefrontal.envs:HarlowPairs",
+        120,
+        objects=looks,
+        num_objects=121,
+        trials=1,
+        render_mode="rgb_array",
     )
     objects = np.stack([np.arange(120), np.full(120, 120)], axis=1)
     env.reset(options={"task": {"objects": objects, "side": np.zeros((120, 1))}})

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from analysis.choice import learning_set_curve
+from prefrontal import envs
+from prefrontal.analysis.choice.choice import learning_set_curve
 
 MARK = -1.0
 
@@ -46,7 +46,12 @@ class Ring:
 def test_dynamics_are_those_of_a_plain_implementation(no_op):
     n, generator = 40, np.random.default_rng(0)
     env = envs.TaskVectorEnv(
-        "envs:HarlowOneDimensional", n, no_op=no_op, inputs=(), autoreset="disabled", split="all"
+        "prefrontal.envs:HarlowOneDimensional",
+        n,
+        no_op=no_op,
+        inputs=(),
+        autoreset="disabled",
+        split="all",
     )
     obs, info = env.reset(seed=0)
     task = info["task"]
@@ -119,7 +124,9 @@ def test_a_gaze_that_has_learned_to_learn_reaches_the_optimum(play, split):
 
 
 def test_the_advised_actions_are_the_shortest_way():
-    env = envs.TaskVectorEnv("envs:HarlowOneDimensional", 200, max_steps=40, autoreset="disabled")
+    env = envs.TaskVectorEnv(
+        "prefrontal.envs:HarlowOneDimensional", 200, max_steps=40, autoreset="disabled"
+    )
     total, advice = np.zeros(200), np.zeros(200, dtype=int)
     env.reset(seed=0)
     active = []
@@ -151,7 +158,7 @@ def test_halves_share_no_object_and_no_object_looks_like_the_mark():
 
 
 def test_by_hand_and_errors():
-    env = envs.TaskVectorEnv("envs:HarlowOneDimensional", 1, trials=1, inputs=())
+    env = envs.TaskVectorEnv("prefrontal.envs:HarlowOneDimensional", 1, trials=1, inputs=())
     task = {"objects": [[0, 1000]], "side": [[1]], "start": [-1]}
     obs, _ = env.reset(seed=0, options={"task": task})
     assert obs.tolist() == [[0, 0, 0, 0, 0, -1, 0, 0, 0]]

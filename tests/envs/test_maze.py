@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from agents.search_oracle import best_search, latency
-from envs.mazes import LAYOUTS, find_maze
+from prefrontal import envs
+from prefrontal.agents.reference.search_optima import best_search, latency
+from prefrontal.envs.mazes import LAYOUTS, find_maze
 
 CROSS = "#.#/.S./#.#"  # cells 0 up, 1 left, 2 start, 3 right, 4 down
 UP, RIGHT, DOWN, LEFT = range(4)
@@ -19,7 +19,7 @@ def test_moves_walls_and_the_way_back_by_hand():
     # Left, bump at the border and twice at walls, back, up, bump, back, right (the goal: to the start).
     actions = [LEFT, LEFT, UP, DOWN, RIGHT, UP, UP, DOWN, RIGHT, RIGHT, DOWN]
     env = envs.TaskVectorEnv(
-        "envs:OneShotMaze", 1, split="all", inputs=(), autoreset="disabled", maze=CROSS,
+        "prefrontal.envs:OneShotMaze", 1, split="all", inputs=(), autoreset="disabled", maze=CROSS,
         max_steps=len(actions),
     )  # fmt: skip
     obs, _ = env.reset(seed=0, options={"task": {"goal": [3], "first_cell": [2]}})
@@ -225,7 +225,7 @@ class TestBestSearch:
         between = maze.distance[np.ix_(maze.goals, maze.goals)]
         exact = best_search(between, start)
         assert exact.exact
-        monkeypatch.setattr("agents.search_oracle.EXACT", 0)
+        monkeypatch.setattr("prefrontal.agents.reference.search_optima.EXACT", 0)
         bounds = best_search(between, start)
         assert bounds.lower <= exact.upper <= bounds.upper
         assert bounds.upper == pytest.approx(exact.upper)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from stable_baselines3 import TD3
 
-import envs
-from envs import navigation_laws as laws
+from prefrontal import envs
+from prefrontal.envs import navigation_laws as laws
 
 QUIET = {"process_noise": 0.0, "observation_noise": 0.0}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from envs import TASKS
+from prefrontal.envs import TASKS, task_class
 
-OPEN = [name for name, task in TASKS.items() if task.open_loop]
+OPEN = [name for name in TASKS if task_class(name).open_loop]
 
 
 def test_some_are_open_and_some_are_not():
@@ -17,7 +17,7 @@ def test_some_are_open_and_some_are_not():
 
 @pytest.mark.parametrize("name", OPEN)
 def test_actions_change_nothing_but_their_own_reward(name):
-    task, n = TASKS[name](), 12
+    task, n = task_class(name)(), 12
     g = torch.Generator().manual_seed(0)
     params = task.sample(n, "train", g)
     ones = [task.reset(params)] * 2
@@ -40,5 +40,5 @@ def test_actions_change_nothing_but_their_own_reward(name):
 
 @pytest.mark.parametrize("name", list(TASKS))
 def test_what_lasts_is_a_parameter(name):
-    task = TASKS[name]
+    task = task_class(name)
     assert set(task.lasting or ()) <= set(task.parameters)

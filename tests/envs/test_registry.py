@@ -6,7 +6,7 @@ import gymnasium
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from envs import TASKS
+from prefrontal.envs import TASKS, task_class
 
 IDS = [f"prefrontal/{name}-v0" for name in TASKS]
 HEADINGS = (
@@ -27,8 +27,8 @@ HEADINGS = (
 
 MODES = [
     (f"prefrontal/{name}-v0", mode)
-    for name, task in TASKS.items()
-    for mode in (None, *task.render_modes)
+    for name in TASKS
+    for mode in (None, *task_class(name).render_modes)
 ]
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from envs.reversal import CENTRE, FIXATION, TARGET
+from prefrontal import envs
+from prefrontal.envs.reversal import CENTRE, FIXATION, TARGET
 
 
 def valid(t, obs, reward):
@@ -161,7 +161,7 @@ def test_bad_fields_are_errors(make, message):
 
 
 def test_schedules_by_hand():
-    env = envs.TaskVectorEnv("envs:Volatility", 1, trials=2, split="all")
+    env = envs.TaskVectorEnv("prefrontal.envs:Volatility", 1, trials=2, split="all")
     task = {"good": [[0, 0]], "pays": [[0, 1]], "volatile": [[0, 0]]}
     env.reset(seed=0, options={"task": task})
     assert env.step([0])[1][0] == 1.0

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from envs.splits import in_train_bands
+from prefrontal import envs
+from prefrontal.envs.splits import in_train_bands
 
 
 def test_arms_pay_what_they_should(play, random_policy):
@@ -27,7 +27,9 @@ def test_arms_pay_what_they_should(play, random_policy):
 
 
 def test_rewards_are_exactly_the_declared_values():
-    env = envs.TaskVectorEnv("envs:RiskyChoice", 200, small=0.3, inputs=("reward_one_hot",))
+    env = envs.TaskVectorEnv(
+        "prefrontal.envs:RiskyChoice", 200, small=0.3, inputs=("reward_one_hot",)
+    )
     env.reset(seed=0)
     for action in (0, 1, 1):
         obs, *_ = env.step(np.full(200, action))
@@ -44,7 +46,7 @@ def test_halves_are_disjoint_and_risk_pays_equally_often():
 
 
 def test_probabilities_by_hand():
-    env = envs.TaskVectorEnv("envs:RiskyChoice", 2, trials=3)
+    env = envs.TaskVectorEnv("prefrontal.envs:RiskyChoice", 2, trials=3)
     env.reset(seed=0, options={"task": {"p": [0.0, 1.0]}})
     assert env.step([1, 1])[1].tolist() == [0.0, 1.0]
     assert env.step([0, 0])[1].tolist() == [0.25, 0.25]

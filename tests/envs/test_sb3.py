@@ -11,7 +11,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-import envs
+from prefrontal import envs
 
 
 def make(num_envs=3, trials=5, **kwargs):

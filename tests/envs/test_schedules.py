@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from envs.schedules import by_trial, first_state, normal, switches_before, switching
+from prefrontal.envs.schedules import by_trial, first_state, normal, switches_before, switching
 
 
 def test_switching_by_hand():

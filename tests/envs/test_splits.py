@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from envs.splits import (
+from prefrontal.envs.splits import (
     bands,
     chequerboard,
     in_train_bands,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from analysis import two_step
-from analysis.observers import simulate_two_step
-from envs.two_step import CENTRE, FIRST, FIXATION, SECOND
+from prefrontal import envs
+from prefrontal.analysis.choice import two_step
+from prefrontal.analysis.choice.observers import simulate_two_step
+from prefrontal.envs.two_step import CENTRE, FIRST, FIXATION, SECOND
 
 FIX, CUE, STATE, COPY = 0, 1, slice(2, 4), slice(4, 6)
 
@@ -235,7 +235,9 @@ def test_halves_are_disjoint_and_alike():
 
 
 def test_schedules_by_hand():
-    env = envs.TaskVectorEnv("envs:TwoStep", 1, trials=2, split="all", reward=1.0, inputs=())
+    env = envs.TaskVectorEnv(
+        "prefrontal.envs:TwoStep", 1, trials=2, split="all", reward=1.0, inputs=()
+    )
     task = {"good": [[0, 1]], "common": [[1, 0]]}
     obs, _ = env.reset(seed=0, options={"task": task})
     assert obs.tolist() == [[0, 1, 0, 0, 0, 0]]

@@ -14,15 +14,15 @@ import tomli_w
 
 import evaluate
 import train
-from agents import A2CConfig, EnvironmentSpec, Population
-from agents.config import from_plain, to_plain
-from agents.errors import ConfigError
-from agents.oracles import bayes_optimal_regret
-from experiments import Settings, all_experiments, find_experiment
-from experiments.evaluation import Evaluation, write_record
-from experiments.options import RunOptions as Run
-from experiments.options import parse_settings
-from experiments.runs import read_curves, settings_of
+from prefrontal.agents import A2CConfig, EnvironmentSpec, Population
+from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.reference.bandit_optima import bayes_optimal_regret
+from prefrontal.experiments import Settings, all_experiments, find_experiment
+from prefrontal.experiments.evaluation import Evaluation, write_record
+from prefrontal.experiments.options import RunOptions as Run
+from prefrontal.experiments.options import parse_settings
+from prefrontal.experiments.runs import read_curves, settings_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,7 +30,7 @@ else:
     import tomli as tomllib
 
 SPEC = EnvironmentSpec(
-    "envs:prefrontal/TwoArmedBandit-v0", inputs=("action", "reward", "time"), kwargs={"trials": 12}
+    "prefrontal/TwoArmedBandit-v0", inputs=("action", "reward", "time"), kwargs={"trials": 12}
 )
 
 
@@ -199,7 +199,7 @@ def test_same_seed_gives_the_same_findings(
 
 
 def test_run_folder_is_complete(bandit_run: Path) -> None:
-    from agents.runfolder import RunFolder
+    from prefrontal.agents.runs.folder import RunFolder
 
     name, seed, settings = settings_of(RunFolder.read(bandit_run))
     assert (name, seed) == ("wang2016-bandit", 0)

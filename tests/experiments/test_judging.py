@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from analysis.findings import Finding
-from experiments import all_experiments, find_experiment
-from experiments.judging import of_other_tasks, unjudged
+from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import all_experiments, find_experiment
+from prefrontal.experiments.judging import of_other_tasks, unjudged
 
 
 def test_only_tasks_and_their_split_decide():

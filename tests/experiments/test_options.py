@@ -8,13 +8,13 @@ from ast import literal_eval
 
 import pytest
 
-from envs.registration import TASKS
-from experiments.options import task_options
+from prefrontal.envs import TASKS, task_class
+from prefrontal.experiments.options import task_options
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_argument_of_a_task_is_explained(name):
-    options = task_options(TASKS[name])
+    options = task_options(task_class(name))
     hints = typing.get_type_hints(options, include_extras=True)
     for field in dataclasses.fields(options):
         text = hints[field.name].__metadata__[0].help
@@ -24,7 +24,7 @@ def test_every_argument_of_a_task_is_explained(name):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_defaults_are_as_documented(name):
-    task = TASKS[name]
+    task = task_class(name)
     arguments = inspect.getdoc(task).split("## Arguments")[1].split("\n\n")[0]
     said = dict(re.findall(r"`(\w+)=([^`]*)`:", arguments))
     assert {name: literal_eval(text) for name, text in said.items()} == {

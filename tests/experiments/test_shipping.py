@@ -12,10 +12,10 @@ import pytest
 import evaluate
 import reproduce
 import train
-from agents import load
-from agents.runfolder import RunFolder
-from experiments import find_experiment, report
-from experiments.runs import read_curves
+from prefrontal.agents import load
+from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.experiments import find_experiment, report
+from prefrontal.experiments.runs import read_curves
 
 WORDS = [
     "--total-steps",

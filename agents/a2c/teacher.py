@@ -1,0 +1,41 @@
+"""What a learner was at the end of a stage: a teacher whose policy and values are cloned later (distillation)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.cores import Tape
+
+__all__ = ["Teacher"]
+
+
+class Teacher:
+    """The agents as they were, unrolled on the inputs of replayed episodes.
+
+    Args:
+        model: The learner's networks, for their shape.
+        weights: Weights of the teachers, ``[P, n]``.
+    """
+
+    def __init__(self, model: ActorCritic, weights: Tensor) -> None:
+        self.weights = weights
+        self._model = ActorCritic(
+            model.input_size, model.num_actions, model.config, model.members, model.dtype, model.device
+        )  # fmt: skip
+        self._model.set_parameters(weights)
+        self._tapes: dict[tuple[int, int], list[Tape]] = {}
+
+    def teach(self, recording: list[Tape]) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of all actions ``[T, P, K, B]`` and values ``[T, P, B]`` for the inputs on tapes."""
+        size = recording[0].used, recording[0].batch
+        if size not in self._tapes:
+            self._tapes[size] = self._model.tapes(*size)
+        tapes = self._tapes[size]
+        for mine, theirs in zip(tapes, recording, strict=True):
+            for t in range(size[0]):
+                mine.x_t[t].copy_(theirs.x_t[t])
+        self._model.unroll(tapes)
+        logits, values = self._model.heads(tapes)
+        return torch.log_softmax(logits, 2), values

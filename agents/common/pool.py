@@ -1,0 +1,224 @@
+"""Work spread over processes, or over the machines of a Ray cluster; what dies in the middle is done again.
+
+`map` gives the same, in the same order, whatever the number of workers, if the function does: no result depends on who
+computed it, or how often it had to be tried. (Compiled code is built for the processor it runs on: bit by bit, results are
+the same on machines with equal processors.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import multiprocessing
+import multiprocessing.connection
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+from prefrontal.agents.common.errors import ConfigError, PrefrontalError, TrainingError
+
+__all__ = ["Pool", "Processes", "RayCluster", "Serial", "check_ray", "make_pool"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+DEATHS = 5  # of workers over one piece of work, before it is given up
+
+
+class Pool(Protocol):
+    """Something that applies a function to many pieces of work.
+
+    Attributes:
+        workers: Pieces that are worked on at once.
+    """
+
+    workers: int
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Results in the order of the items."""
+        ...
+
+    def close(self) -> None:
+        """Ends the workers."""
+        ...
+
+
+def make_pool(workers: int = 1, ray_address: str | None = None) -> Pool:
+    """A pool: Ray if there is an address, else processes if more than one is wanted, else this process."""
+    if ray_address is not None:
+        return RayCluster(ray_address, workers)
+    return Processes(workers) if workers > 1 else Serial()
+
+
+def check_ray(address: str) -> None:
+    """Says whether there is a Ray cluster at an address.
+
+    Args:
+        address: ``host:port``, `auto` (the cluster that this machine is part of), or `local`.
+
+    Raises:
+        ConfigError: If Ray is not installed, or nothing answers there.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError('--ray-address needs Ray: pip install ".[ray]"')
+    if address in ("local", "auto"):
+        return
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:  # Ray itself would try for minutes
+        with socket.create_connection((host, int(port)), timeout=5):
+            pass
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"there is no Ray cluster at {address!r}: {error}; start one with `ray start --head`, "
+            "or give --ray-address local"
+        ) from error
+
+
+class Serial:
+    """Everything in this process, one after the other."""
+
+    workers = 1
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """See `Pool.map`."""
+        return [function(item) for item in items]
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class Processes:
+    """Worker processes on this machine. One that dies is replaced, and its work done again.
+
+    Args:
+        workers: How many.
+        context: How they are started.
+    """
+
+    def __init__(self, workers: int, context: Any = None) -> None:
+        self.workers = workers
+        self._context = context or multiprocessing.get_context("spawn")
+        self._crew = [self._hire() for _ in range(workers)]
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """See `Pool.map`.
+
+        Raises:
+            TrainingError: If workers die again and again over the same piece of work.
+            PrefrontalError: What the function raised.
+        """
+        results: list[Any] = [None] * len(items)
+        waiting, deaths = list(range(len(items)))[::-1], [0] * len(items)
+        busy: dict[int, int] = {}  # worker -> piece of work
+        while waiting or busy:
+            for worker, (_, pipe) in enumerate(self._crew):
+                if waiting and worker not in busy:
+                    busy[worker] = waiting.pop()
+                    with contextlib.suppress(ConnectionError):  # its death is seen below
+                        pipe.send((function, items[busy[worker]]))
+            ready = set(multiprocessing.connection.wait([self._crew[w][1] for w in busy]))
+            for worker in [w for w in busy if self._crew[w][1] in ready]:
+                piece = busy.pop(worker)
+                try:
+                    kind, value = self._crew[worker][1].recv()
+                except (EOFError, ConnectionError):
+                    deaths[piece] += 1
+                    if deaths[piece] == DEATHS:
+                        raise TrainingError(
+                            f"{DEATHS} worker processes died over the same work (killed, or out of memory): "
+                            "try fewer --workers; run again with --resume to go on from the last checkpoint"
+                        ) from None
+                    self._crew[worker][0].join()
+                    self._crew[worker] = self._hire()
+                    waiting.append(piece)
+                    continue
+                if kind == "error":
+                    raise value
+                results[piece] = value
+        return results
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers."""
+        return [process.pid for process, _ in self._crew]
+
+    def close(self) -> None:
+        """Ends the workers."""
+        for process, pipe in self._crew:
+            pipe.close()
+            process.terminate()
+            process.join()
+        self._crew = []
+
+    def _hire(self) -> tuple[Any, Any]:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()
+        return process, ours
+
+
+def _serve(pipe: Any) -> None:
+    """Main function of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
+    torch.set_num_threads(1)
+    with contextlib.suppress(EOFError, ConnectionError):  # the parent is gone
+        while True:
+            function, item = pipe.recv()
+            try:
+                answer = "ok", function(item)
+            except PrefrontalError as error:
+                answer = "error", error
+            pipe.send(answer)
+
+
+class RayCluster:
+    """Workers of a Ray cluster. What a dying worker or machine leaves undone, Ray does again elsewhere.
+
+    Args:
+        address: Of the cluster (``host:port``, ``auto``), or `local` to start one here.
+        workers: Processors of a cluster that is started here.
+
+    Raises:
+        ConfigError: If Ray is not installed, or there is no cluster at the address.
+    """
+
+    def __init__(self, address: str, workers: int = 1) -> None:
+        check_ray(address)
+        import ray
+
+        self._ray, self._ours = ray, not ray.is_initialized()
+        if self._ours:
+            given: dict[str, Any] = (
+                {"num_cpus": workers, "include_dashboard": False}
+                if address == "local"
+                else {"address": address}
+            )
+            try:
+                ray.init(**given, log_to_driver=False, configure_logging=False)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                reason = str(error).partition("\n")[0]
+                raise ConfigError(
+                    f"there is no Ray cluster at {address!r}: {reason}; start one with `ray start --head`, "
+                    "or give --ray-address local"
+                ) from error
+        self.workers = max(1, int(ray.cluster_resources().get("CPU", workers)))
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """See `Pool.map`."""
+        remote = self._ray.remote(max_retries=-1)(_single).remote
+        results: list[R] = self._ray.get([remote(function, item) for item in items])
+        return results
+
+    def close(self) -> None:
+        """Leaves the cluster; ends it, if it was started here."""
+        if self._ours:
+            self._ray.shutdown()
+
+
+def _single(function: Callable[[T], R], item: T) -> R:
+    torch.set_num_threads(1)
+    return function(item)

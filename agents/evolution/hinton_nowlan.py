@@ -1,0 +1,299 @@
+"""How learning can guide evolution (Hinton & Nowlan 1987): the original simulation, all members at once.
+
+An organism is a network of potential connections. Each gene says that a connection is right (1), wrong (0), or undecided
+(2, "?" in the paper): left to learning. Only the network with every connection right is worth anything. An organism
+without a wrong gene guesses its u undecided connections anew on every trial of its life, and so finds that network with
+probability 2^-u a trial; the sooner, the more offspring it has.
+
+The trial of the first success follows a geometric law, so it is drawn at once from one uniform number x and no trial is
+ever played: ``1 + floor(log(1 - x) / log(1 - 2^-u))``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from prefrontal.agents.base import Job
+from prefrontal.agents.common.errors import CheckpointError
+from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
+from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.runs.checkpoint import save_checkpoint
+
+__all__ = [
+    "HISTORY",
+    "HintonNowlan",
+    "HintonNowlanConfig",
+    "Lineages",
+    "fitness",
+    "next_generation",
+]
+
+WRONG, RIGHT, UNDECIDED = 0, 1, 2
+
+#: What is known of every generation, in the order of the columns.
+HISTORY = (
+    "right", "wrong", "undecided", "mean_fitness", "best_fitness", "innate_fitness", "perfect", "diversity",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NoNetworkConfig:
+    """There is no network: a genome is the phenotype, or becomes it by guessing."""
+
+    kind: ClassVar[str] = "none"
+
+
+@dataclass(frozen=True)
+class HintonNowlanConfig:
+    """The simulation's constants; the defaults are the published ones.
+
+    Attributes:
+        individuals: Organisms in a population.
+        genes: Potential connections.
+        trials: Trials of a life; 0: no learning, an undecided connection stays absent.
+        undecided: Initial frequency of undecided genes; the others are right or wrong with equal probability.
+        advantage: Fitness of an organism that is born perfect, above the 1 of one that never gets there.
+    """
+
+    kind: ClassVar[str] = "hinton-nowlan"
+
+    individuals: int = 1000
+    genes: int = 20
+    trials: int = 1000
+    undecided: float = 0.5
+    advantage: float = 19.0
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        for name, least in (("individuals", 2), ("genes", 2), ("trials", 0), ("advantage", 0.0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if not 0 <= self.undecided <= 1:
+            raise ValueError(f"undecided must lie between 0 and 1, not {self.undecided}")
+
+    @property
+    def final_discount(self) -> float:
+        """None is used: a life has one outcome."""
+        return 1.0
+
+    def learner(self, job: Job, members: Sequence[int]) -> HintonNowlan:
+        """Populations that evolve side by side, one a member."""
+        return HintonNowlan(self, members, self.updates(job), job.seed)
+
+    def population(self, job: Job, weights: Tensor) -> Lineages:
+        """What is kept of the populations."""
+        return Lineages(weights, self, job.seed)
+
+    def updates(self, job: Job) -> int:
+        """Generations after the first; a step is one organism's life."""
+        return max(1, math.ceil(job.total_steps / self.individuals) - 1)
+
+
+class HintonNowlan:
+    """P populations of the simulation; an update is a generation.
+
+    Args:
+        config: Constants.
+        members: Identities of the populations; each draws from generators of its own.
+        generations: Generations to be recorded after generation 0.
+        seed: Seed of the run.
+
+    Attributes:
+        steps: Lives lived so far, ``[P]``.
+        genomes: Genes of the living, ``[P, N, G]`` uint8.
+        history: See `HISTORY`, ``[P, generations + 1, 8]``; NaN where the future is.
+    """
+
+    def __init__(
+        self, config: HintonNowlanConfig, members: Sequence[int], generations: int, seed: int
+    ) -> None:
+        self.config, self.generation = config, 0
+        self.generators = [generator(seed, member, "weights") for member in members]
+        shape = (config.individuals, config.genes)
+        drawn = torch.stack([torch.rand(shape, generator=g) for g in self.generators])
+        share = (1 - config.undecided) / 2
+        fixed = torch.where(drawn < share, RIGHT, WRONG)
+        self.genomes = torch.where(drawn < 2 * share, fixed, UNDECIDED).to(torch.uint8)
+        size = (len(members), generations + 1, len(HISTORY))
+        self.history = torch.full(size, math.nan, dtype=torch.float64)
+        self.steps = torch.zeros(len(members), dtype=torch.float64)
+        self._live()
+
+    def update(self) -> dict[str, Tensor]:
+        """Breeds the next generation and lets it live; returns its row of the history, `return` being mean fitness."""
+        uniform = self._uniform(3)
+        self.genomes = next_generation(self.genomes, self.fitness, uniform)
+        self.generation += 1
+        return self._live()
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything, by member; `weights` is the history, which is what findings are made of."""
+        return {
+            "weights": self.history.flatten(1).clone(),
+            "steps": self.steps.clone(),
+            "genomes": self.genomes.clone(),
+            "fitness": self.fitness.clone(),
+            "generators": generator_states(self.generators),
+        }
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restores what `state` returned."""
+        self.history = state["weights"].reshape(self.history.shape).clone()
+        self.steps = state["steps"].clone()
+        self.genomes, self.fitness = state["genomes"].clone(), state["fitness"].clone()
+        self.generation = round(float(self.steps[0]) / self.config.individuals) - 1
+        set_generator_states(self.generators, state["generators"])
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _uniform(self, rows: int) -> Tensor:
+        """Numbers in [0, 1), ``[P, rows, N]``, each member's from its own generator."""
+        size = (rows, self.config.individuals)
+        return torch.stack([torch.rand(size, generator=g, dtype=torch.float64) for g in self.generators])  # fmt: skip
+
+    def _live(self) -> dict[str, Tensor]:
+        config = self.config
+        self.fitness = fitness(self.genomes, self._uniform(1)[:, 0], config.trials, config.advantage)  # fmt: skip
+        share = [(self.genomes == a).double().mean(1) for a in (WRONG, RIGHT, UNDECIDED)]  # [P, G]
+        perfect = (self.genomes == RIGHT).all(2).sum(1).double()
+        row = {
+            "right": share[RIGHT].mean(1),
+            "wrong": share[WRONG].mean(1),
+            "undecided": share[UNDECIDED].mean(1),
+            "mean_fitness": self.fitness.mean(1),
+            "best_fitness": self.fitness.amax(1),
+            "innate_fitness": 1 + config.advantage * perfect / config.individuals,
+            "perfect": perfect,
+            # Probability that two organisms, drawn with replacement, differ in a gene.
+            "diversity": 1 - sum(s.square() for s in share).mean(1),  # type: ignore[union-attr]
+        }
+        if self.generation < self.history.shape[1]:
+            self.history[:, self.generation] = torch.stack([row[name] for name in HISTORY], dim=1)
+        self.steps += config.individuals
+        return {"return": row["mean_fitness"].clone(), **row}
+
+
+def fitness(genomes: Tensor, uniform: Tensor, trials: int, advantage: float) -> Tensor:
+    """Fitness of organisms after a life of learning, 1 + advantage · n / trials with n trials left after success.
+
+    An organism that is born perfect needs no trial: all are left, and it has 1 + advantage (20, as published).
+
+    Args:
+        genomes: Genes ``[..., G]``.
+        uniform: One number in [0, 1) an organism ``[...]``, from which its learning time is drawn.
+        trials: Trials of a life.
+        advantage: See `HintonNowlanConfig`.
+
+    Returns:
+        Fitness ``[...]`` float64.
+    """
+    undecided = (genomes == UNDECIDED).sum(-1).double()
+    # For u = 0 the quotient is 0 (or -0): log(1 - 1) is minus infinity.
+    failures = (torch.log1p(-uniform.double()) / torch.log1p(-(2.0**-undecided))).floor()
+    life = max(trials, 1)
+    left = torch.where(undecided == 0, life, (trials - 1 - failures).clamp(min=0))
+    able = (genomes != WRONG).all(-1)
+    return 1 + advantage * torch.where(able, left, 0.0) / life
+
+
+def next_generation(genomes: Tensor, fitness: Tensor, uniform: Tensor) -> Tensor:
+    """One child a place: two parents drawn in proportion to fitness, with replacement, and one-point crossover.
+
+    Args:
+        genomes: Parents ``[P, N, G]``.
+        fitness: Their fitness ``[P, N]``.
+        uniform: Numbers in [0, 1) ``[P, 3, N]``: for the first and the second parent, and the point of crossover.
+
+    Returns:
+        Children ``[P, N, G]``: genes up to the point (1 ... G - 1, equally probable) are the first parent's.
+    """
+    members, individuals, genes = genomes.shape
+    wheel = fitness.cumsum(1)
+    spins = (uniform[:, :2] * wheel[:, -1:, None]).flatten(1)  # [P, 2 N]
+    parents = torch.searchsorted(wheel, spins.contiguous(), right=True).clamp_(max=individuals - 1)
+    rows = torch.arange(members)[:, None]
+    first, second = (genomes[rows, half] for half in parents.unflatten(1, (2, individuals)).unbind(1))  # fmt: skip
+    point = 1 + (uniform[:, 2] * (genes - 1)).long()
+    return torch.where(torch.arange(genes) < point[..., None], first, second)
+
+
+class Lineages:
+    """What is kept of evolved populations: how every generation was. Like trained agents, it can be indexed by member.
+
+    Args:
+        weights: Their histories, ``[P, generations * 8]``.
+        config: The constants they evolved with.
+        seed: Seed of the run.
+        members: Identities of the populations (default 0 ... P - 1).
+    """
+
+    def __init__(
+        self,
+        weights: Tensor,
+        config: HintonNowlanConfig,
+        seed: int = 0,
+        members: Sequence[int] | None = None,
+    ) -> None:
+        if weights.ndim != 2 or weights.shape[1] % len(HISTORY):
+            raise CheckpointError(
+                f"a history has {len(HISTORY)} numbers a generation, and weights have shape {list(weights.shape)}"
+            )
+        self.config, self.seed = config, seed
+        self.members = list(members) if members is not None else list(range(len(weights)))
+        if len(self.members) != len(weights):
+            raise CheckpointError(
+                f"{len(self.members)} members cannot have {len(weights)} histories"
+            )
+        self.weights = weights.double()
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, index: int) -> Lineages:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there are {len(self)} members, no number {index}")
+        index %= len(self)
+        return Lineages(
+            self.weights[index : index + 1], self.config, self.seed, [self.members[index]]
+        )
+
+    def __iter__(self) -> Iterator[Lineages]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def history(self) -> dict[str, Any]:
+        """By name (`HISTORY`), arrays ``[generations, P]``."""
+        table = self.weights.reshape(len(self), -1, len(HISTORY))
+        return {name: table[..., k].T.numpy().copy() for k, name in enumerate(HISTORY)}
+
+    @classmethod
+    def from_checkpoint(
+        cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
+    ) -> Lineages:
+        """What a checkpoint holds; see `prefrontal.agents.load`."""
+        config = from_plain(HintonNowlanConfig, meta.get("algorithm", {}), f"{folder / 'checkpoint'}")  # fmt: skip
+        return cls(arrays["weights"], config, int(meta.get("seed", 0)), meta.get("members"))
+
+    def meta(self) -> dict[str, Any]:
+        """What `load` needs besides the weights."""
+        return {
+            "kind": self.config.kind,
+            "seed": self.seed,
+            "members": self.members,
+            "environment": to_plain(NO_ENVIRONMENT),
+            "network": {"kind": NoNetworkConfig.kind},
+            "algorithm": to_plain(self.config),
+        }
+
+    def save(self, path: Path | str) -> None:
+        """Writes the histories and the constants to ``path/checkpoint``; see `prefrontal.agents.load`."""
+        save_checkpoint(Path(path) / "checkpoint", {"weights": self.weights}, self.meta())

@@ -1,0 +1,119 @@
+"""What happens to those who live: episodes of one task, drawn for many lives at once, and tables of what they show and pay.
+
+Every life has a stream of random numbers of its own, so that what happens in it does not depend on who lives beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.rollout.environments import EnvironmentSpec, make_envs
+
+__all__ = ["Episodes", "Numbers", "Rows", "draw_episodes", "tabulate", "task_of"]
+
+
+class Numbers:
+    """Uniform numbers of L lives, each from a stream of its own."""
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.streams = [np.random.Generator(np.random.Philox(int(seed))) for seed in seeds]
+
+    def draw(self, count: int) -> Tensor:
+        """The next numbers of every life ``[L, count]``."""
+        return torch.from_numpy(np.stack([s.random(count, dtype=np.float32) for s in self.streams]))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some episodes of every life, ``L * B`` rows: task parameters, noise of steps, and of actions ``[T, L * B]``."""
+
+    params: dict[str, Tensor]
+    noise: Tensor
+    uniform: Tensor
+    batch: int
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """All episodes of L lives: parameters ``[L * N, ...]``, noise ``[L, N, T, K]``, uniforms for actions ``[L, N, T]``."""
+
+    params: dict[str, Tensor]
+    noise: Tensor
+    uniform: Tensor
+
+    def rows(self, first: int, count: int) -> Rows:
+        """Episodes `first` to `first + count` of every life."""
+        lives, episodes, steps = self.uniform.shape
+        chosen = slice(first, first + count)
+        params = {
+            name: value.unflatten(0, (lives, episodes))[:, chosen].flatten(0, 1)
+            for name, value in self.params.items()
+        }
+        noise = self.noise[:, chosen].flatten(0, 1).permute(1, 2, 0)
+        return Rows(params, noise, self.uniform[:, chosen].reshape(-1, steps).T, count)
+
+
+def draw_episodes(
+    task: Any, numbers: Numbers, count: int, split: str, lasting: dict[str, Tensor] | None
+) -> Episodes:
+    """Draws `count` episodes of every life; what is lasting takes the place of what is drawn."""
+    steps, noise, draws = int(task.steps), int(task.noise), task.draws
+    lives = len(numbers.streams)
+    drawn = numbers.draw(count * (draws + steps * (noise + 1))).view(lives, count, -1)
+    params = task.from_uniform(drawn[:, :, :draws].reshape(lives * count, draws), split)
+    for name, value in (lasting or {}).items():
+        params[name] = value.repeat_interleave(count, 0)
+    rest = drawn[:, :, draws:].view(lives, count, steps, noise + 1)
+    return Episodes(params, rest[..., :noise], rest[..., noise])
+
+
+def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, ...]:
+    """What an open-loop task shows and pays: ``[L, N, T, D]``, ``[.., A]``, action uniforms and best actions ``[L, N, T]``."""
+    size, actions = len(task.observation_low), int(task.num_actions)
+    if episodes is None:
+        empty = torch.empty(lives, 0)
+        return empty, empty, empty, empty
+    rows = episodes.rows(0, episodes.uniform.shape[1])
+    count = rows.uniform.shape[1]
+    seen, paid, best = [], [], []
+    state, observation = task.reset(rows.params)
+    for t in range(int(task.steps)):
+        seen.append(observation)
+        outcomes = []
+        for a in range(actions):
+            action = torch.full((count,), a)
+            after, shown, reward = task.step(rows.params, state, action, rows.noise[t])
+            outcomes.append(reward)
+        best.append(task.facts(rows.params, state, action)["optimal_action"])
+        paid.append(torch.stack(outcomes, 1))
+        state, observation = after, shown
+    shape = (lives, count // lives, int(task.steps))
+    return (
+        torch.stack(seen, 1).float().contiguous().view(*shape, size),
+        torch.stack(paid, 1).float().contiguous().view(*shape, actions),
+        rows.uniform.T.contiguous().view(shape),
+        torch.stack(best, 1).view(shape),
+    )
+
+
+def task_of(spec: EnvironmentSpec) -> Any:
+    """The task of an environment.
+
+    Raises:
+        ConfigError: If it has none, or none that is made of uniform numbers.
+    """
+    envs = make_envs(replace(spec, split="all"), [0], 1)
+    task = getattr(envs, "task", None)
+    envs.close()
+    if task is None or task.draws is None:
+        raise ConfigError(
+            f"lifetimes need a task that is made of uniform numbers; {spec.id!r} is not"
+        )
+    return task

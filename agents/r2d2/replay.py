@@ -1,0 +1,177 @@
+"""Replay for recurrent Q-learning: episodes with the recurrent states they went through, and windows drawn from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.r2d2.config import QConfig
+from prefrontal.agents.replay.transitions import Field, TrajectoryBuffer, sequence_priority
+from prefrontal.agents.rollout.rollout import Trajectory
+
+__all__ = ["QReplay", "Window"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Sequences drawn from kept episodes. The slot after the last step of one holds the state reached, if there is one.
+
+    Attributes:
+        observations: ``[T, P, I, B]``.
+        actions: ``[T, P, B]``.
+        rewards: ``[T, P, B]``.
+        learn: Slots whose action is learned from, bool ``[T, P, B]``.
+        there: Slots that hold a state, bool ``[T, P, B]``.
+        importance: Importance weights of prioritised replay, ``[P, B]``.
+        index: Where the episodes are in the buffer, ``[P, B]``.
+        state: Recurrent state of each net, ``[P, H, B]`` each, at the start of the burn-in; None is that of a new episode.
+        before: Observations of the burn-in, ``[burn_in, P, I, B]``.
+        burned: Whether a sequence has a burn-in (at the start of an episode there is none), bool ``[P, B]``.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    rewards: Tensor
+    learn: Tensor
+    there: Tensor
+    importance: Tensor
+    index: Tensor
+    state: list[tuple[Tensor, ...]] | None
+    before: Tensor | None
+    burned: Tensor
+
+    @property
+    def slots(self) -> int:
+        """Slots T of a sequence."""
+        return len(self.observations)
+
+
+class QReplay:
+    """The kept episodes of P members.
+
+    Args:
+        config: Hyper-parameters.
+        model: The learner's networks.
+        longest: Steps of the longest episode.
+        generators: One a member.
+    """
+
+    def __init__(
+        self,
+        config: QConfig,
+        model: ActorCritic,
+        longest: int,
+        generators: list[torch.Generator],
+    ) -> None:
+        self.config, self.model = config, model
+        fields = [
+            Field("observation", (model.input_size,), model.dtype),
+            Field("action", (), torch.uint8 if model.num_actions <= 256 else torch.int32),
+            Field("reward", (), model.dtype),
+            Field("step", (), torch.bool),  # false for the state in which an episode was cut
+            Field("last", (), torch.bool),
+        ]
+        self.every = config.burn_in or config.sequence
+        self.sizes = [net.core.states * net.core.hidden_size for net in model.nets]
+        if self.every:
+            fields.append(Field("state", (sum(self.sizes),), model.dtype, every=self.every))
+        self.buffer = TrajectoryBuffer(
+            model.members, config.replay_capacity, longest + 1, fields, generators, config.replay,
+            device=model.device,
+        )  # fmt: skip
+
+    def add(self, trajectory: Trajectory) -> None:
+        """Keeps new episodes, with the state after the last step where one was cut by a time limit."""
+        steps, members, batch = trajectory.actions.shape
+        tapes = trajectory.tapes
+        slots = min(tapes[0].used, steps + 1)
+        observations = torch.stack(tapes[0].x_t[:slots])
+        device = trajectory.actions.device
+        step = torch.ones(steps, members, batch, dtype=torch.bool, device=device)
+        if trajectory.mask is not None:
+            step = trajectory.mask.bool()
+        lengths = step.sum(0)
+        if trajectory.truncated is not None:
+            lengths = lengths + trajectory.truncated
+        where = torch.arange(slots, device=device).view(-1, 1, 1)
+        data = {
+            "observation": observations.permute(1, 3, 0, 2),
+            "action": _longer(trajectory.actions, slots).permute(1, 2, 0),
+            "reward": _longer(trajectory.rewards, slots).permute(1, 2, 0),
+            "step": _longer(step, slots).permute(1, 2, 0),
+            "last": (where == lengths - 1).permute(1, 2, 0),
+        }
+        if self.every:
+            kept = []
+            for t in range(0, slots, self.every):
+                parts = [
+                    part
+                    for net, tape in zip(self.model.nets, tapes, strict=True)
+                    for part in net.core.get_state(tape, t)
+                ]
+                kept.append(torch.cat([part.expand(-1, -1, batch) for part in parts], dim=1))
+            data["state"] = torch.stack(kept).permute(1, 3, 0, 2)
+        self.buffer.add(data, lengths.cpu())
+
+    def draw(self, n: int) -> Window:
+        """Draws n sequences of every member."""
+        config, burn_in = self.config, self.config.burn_in
+        if config.sequence is None:
+            sample = self.buffer.sample(n, cut=False)
+            length = self.buffer.longest
+        else:
+            length = config.sequence + 1
+            sample = self.buffer.sample_slices(n, length, burn_in, config.sequence)
+        data = sample.data
+        first = sample.learn.int().argmax(2)  # [P, n], 0 or burn_in
+        slot = first.unsqueeze(2) + torch.arange(length, device=first.device)
+        inside = slot < sample.mask.shape[2]
+        slot = slot.clamp(max=sample.mask.shape[2] - 1)
+        there = sample.mask.gather(2, slot) & inside
+        ends = torch.arange(length, device=first.device) >= length - 1
+        last = data["last"].gather(2, slot)
+        learn = there & data["step"].gather(2, slot) & (~ends | last)
+        rows = slot.unsqueeze(3).expand(-1, -1, -1, data["observation"].shape[3])
+        observations = data["observation"].gather(2, rows) * there.unsqueeze(3)
+        state = before = None
+        if self.every:
+            state = self._states(data["state"][:, :, 0])
+        if burn_in:
+            before = data["observation"][:, :, :burn_in].permute(2, 0, 3, 1)
+        return Window(
+            observations.permute(2, 0, 3, 1),
+            data["action"].gather(2, slot).long().permute(2, 0, 1),
+            data["reward"].gather(2, slot).permute(2, 0, 1),
+            learn.permute(2, 0, 1),
+            there.permute(2, 0, 1),
+            sample.weight.to(self.model.dtype),
+            sample.index,
+            state,
+            before,
+            first > 0,
+        )
+
+    def _states(self, flat: Tensor) -> list[tuple[Tensor, ...]]:
+        """States of each net, ``[P, H, B]`` each, from ``[P, B, all of them]``."""
+        parts = flat.transpose(1, 2).split(self.sizes, dim=1)
+        return [
+            part.chunk(net.core.states, dim=1)
+            for net, part in zip(self.model.nets, parts, strict=True)
+        ]
+
+    def prioritise(self, window: Window, error: Tensor) -> None:
+        """Gives the episodes priorities by the errors of the values, ``[T, P, B]``."""
+        if self.config.replay == "prioritised":
+            by_sequence = error.permute(1, 2, 0).contiguous()
+            priority = sequence_priority(by_sequence, window.learn.permute(1, 2, 0))
+            self.buffer.update_priorities(window.index, priority)
+
+
+def _longer(x: Tensor, slots: int) -> Tensor:
+    """``[T, P, B]`` with zeros up to, or cut to, so many slots."""
+    if slots <= len(x):
+        return x[:slots]
+    return torch.cat([x, x.new_zeros(slots - len(x), *x.shape[1:])])

@@ -1,0 +1,315 @@
+"""Exact optima of small bandit problems: dynamic programs, solved once and cached in the process.
+
+Everything here is computed, never sampled. The policies that play these optima are in
+`prefrontal.agents.reference.play`.
+
+| problem | function | value |
+|---|---|---|
+| one Bernoulli arm, discounted | `gittins_index`, `gittins_table` | .7029 for Beta(1, 1), discount .9 |
+| two independent U[0, 1] arms | `bayes_optimal_value`, `bayes_optimal_regret` | 1.748246, 100 trials |
+| two arms with p2 = 1 - p1 | `correlated_optimal_regret` | 1.2215, uniform p1, 100 trials |
+| eleven arms, one informative | `informative_arm_returns` | 20.55, 5 trials |
+| Bernoulli arms, trials to infinity | `lai_robbins` | slope of regret over ln T |
+
+References:
+    Gittins (1979), Bandit processes and dynamic allocation indices. J. R. Stat. Soc. B 41.
+    Lai & Robbins (1985), Asymptotically efficient adaptive allocation rules. Adv. Appl. Math. 6.
+    Wang et al. (2016), Learning to reinforcement learn. arXiv:1611.05763, experiments 1 to 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import rel_entr
+from scipy.stats import binom
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CORRELATED_DISTRIBUTIONS: dict[str, float] = {"easy": 0.9, "medium": 0.75, "hard": 0.6}
+"""Probability of the better of two arms that sum to one (Wang et al. 2016, experiment 2)."""
+
+MAX_TABLE_TRIALS = 250
+"""Longest horizon of `bayes_optimal_table`; it holds about trials^4 / 48 bytes (81 MB at 250)."""
+
+_TIE = 1e-10  # two actions whose values differ by less are equally good
+_RATES = 0.5 - 0.5 * np.cos(np.pi * np.linspace(0.0, 1.0, 2001))  # standard arms, dense at 0 and 1
+_CUT = 5e-5  # crude bound on what an ever deeper recursion would add to a Gittins index
+
+
+# ONE ARM: GITTINS INDEX
+
+
+def gittins_index(a: int, b: int, gamma: float) -> float:
+    """Gittins index of a Bernoulli arm with posterior Beta(a, b), to 4 decimals.
+
+    The sure reward per trial at which an agent that discounts by `gamma` over an endless horizon
+    is indifferent between this arm and the sure reward (Gittins 1979).
+
+    Args:
+        a: Wins + 1, at least 1.
+        b: Losses + 1, at least 1.
+        gamma: Discount per trial, between 0 and 1.
+
+    Raises:
+        ValueError: If `a` or `b` is below 1 or `gamma` is not between 0 and 1.
+    """
+    if a < 1 or b < 1:
+        raise ValueError(f"a and b must be at least 1 (Beta(1, 1) prior), not {a} and {b}")
+    trials = 20 * (1 + (a + b - 2) // 20)  # few distinct tables, so that the cache is hit
+    return float(gittins_table(gamma, trials)[a - 1, b - 1])
+
+
+@lru_cache(maxsize=8)
+def gittins_table(gamma: float, trials: int) -> Floats:
+    """Gittins indices of all posteriors that `trials` pulls of one Bernoulli arm can reach.
+
+    Calibration: for standard arms of every rate l on a grid, the advantage of one more pull
+
+        D(a, b, l) = p - l + gamma [p V(a+1, b, l) + (1-p) V(a, b+1, l)],   p = a / (a + b),
+        V(a, b, l) = max(0, D(a, b, l)),
+
+    is solved backwards from a depth where learning no longer pays, V = max(0, p - l) / (1 - gamma);
+    the index is the l at which D crosses zero.
+
+    Args:
+        gamma: Discount per trial, between 0 and 1.
+        trials: Largest number of pulls (wins + losses).
+
+    Returns:
+        Read-only `[trials + 1, trials + 1]`, indexed by (wins, losses); NaN where their sum exceeds
+        `trials`.
+
+    Raises:
+        ValueError: If `gamma` is not between 0 and 1 or `trials` is negative.
+    """
+    if not 0.0 < gamma < 1.0:
+        raise ValueError(f"gamma must lie between 0 and 1 (both excluded), not {gamma}")
+    if trials < 0:
+        raise ValueError(f"trials must be at least 0, not {trials}")
+    depth = trials
+    while gamma ** (depth - trials) / (4.0 * np.sqrt(depth - trials + 1)) > _CUT:
+        depth += 1
+    table = np.full((trials + 1, trials + 1), np.nan)
+    p = np.arange(1, depth + 3)[:, None] / (depth + 3.0)  # posterior means after depth + 1 pulls
+    value = np.maximum(p - _RATES, 0.0) / (1.0 - gamma)  # [wins, rate]
+    for n in range(depth, -1, -1):
+        p = np.arange(1, n + 2)[:, None] / (n + 2.0)
+        advantage = value[1 : n + 2] - value[: n + 1]
+        advantage *= p
+        advantage += value[: n + 1]
+        advantage *= gamma
+        advantage += p - _RATES
+        if n <= trials:
+            wins = np.arange(n + 1)
+            left = (advantage > 0.0).sum(axis=1) - 1  # last rate at which pulling is better
+            high, low = advantage[wins, left], advantage[wins, left + 1]
+            step = _RATES[left + 1] - _RATES[left]
+            table[wins, n - wins] = _RATES[left] + step * high / (high - low)
+        value = np.maximum(advantage, 0.0, out=advantage)
+    table.flags.writeable = False
+    return table
+
+
+# TWO INDEPENDENT ARMS, FINITE HORIZON
+
+
+@dataclass(frozen=True)
+class BayesOptimalTable:
+    """Which of two independent arms is better, for every posterior within a horizon.
+
+    Attributes:
+        trials: The horizon T.
+        value: Expected total reward from the start.
+        preference: int8, flat: +1 arm 0, -1 arm 1, 0 equally good; only pulls[0] >= pulls[1].
+        offset: `[T, T]` start of the block of (pulls of arm 0, pulls of arm 1) in `preference`.
+    """
+
+    trials: int
+    value: float
+    preference: NDArray[np.int8]
+    offset: Ints
+
+    def prefer(self, wins: Ints, losses: Ints) -> NDArray[np.int8]:
+        """+1 where arm 0 is better, -1 where arm 1 is, 0 where they are equally good.
+
+        Args:
+            wins: Rewarded pulls of each arm, `[n, 2]`.
+            losses: Unrewarded pulls of each arm, `[n, 2]`.
+
+        Raises:
+            ValueError: If the horizon is already used up in some row.
+        """
+        pulls = wins + losses
+        if pulls.size and pulls.sum(axis=1).max() >= self.trials:
+            raise ValueError(f"no trial left: this table was solved for {self.trials} trials")
+        swap = pulls[:, 0] < pulls[:, 1]  # the block stored is that with the arms exchanged
+        row, column = np.where(swap[:, None], wins[:, ::-1], wins).T
+        more, fewer = np.where(swap[:, None], pulls[:, ::-1], pulls).T
+        sign = self.preference[self.offset[more, fewer] + row * (fewer + 1) + column]
+        return np.where(swap, -sign, sign)
+
+
+def bayes_optimal_value(trials: int) -> float:
+    """Largest expected total reward from two independent U[0, 1] Bernoulli arms.
+
+    Undiscounted and exact: dynamic programming over all posteriors (wins and losses of each arm).
+
+    Raises:
+        ValueError: If `trials` is below 1.
+    """
+    return _solve_two_arms(trials, keep=False).value
+
+
+def bayes_optimal_regret(trials: int) -> float:
+    """Smallest expected regret on two independent U[0, 1] arms: 2 trials / 3 less the value."""
+    return 2.0 * trials / 3.0 - bayes_optimal_value(trials)
+
+
+def bayes_optimal_table(trials: int) -> BayesOptimalTable:
+    """The optimal choice for two independent U[0, 1] arms in every posterior within `trials`.
+
+    Raises:
+        ValueError: If `trials` is below 1 or above `MAX_TABLE_TRIALS`.
+    """
+    if trials > MAX_TABLE_TRIALS:
+        raise ValueError(
+            f"trials must be at most {MAX_TABLE_TRIALS} for an exact policy (its size grows with "
+            f"trials^4), not {trials}; a Gittins policy has no such limit"
+        )
+    return _solve_two_arms(trials, keep=True)
+
+
+@lru_cache(maxsize=4)
+def _solve_two_arms(trials: int, keep: bool) -> BayesOptimalTable:
+    """Solve V_n(s1, s2) = max_i p_i (1 + V_{n+1}(s_i + 1)) + (1 - p_i) V_{n+1}(s_i) backwards.
+
+    Layer n holds one block `[s1, s2]` for each way to divide n pulls between the arms; only blocks
+    in which arm 0 was pulled at least as often are computed, the others are their transposes.
+    """
+    if trials < 1:
+        raise ValueError(f"trials must be at least 1, not {trials}")
+    offset = np.zeros((trials, trials), np.int64)
+    size = 0
+    for n in range(trials):
+        for fewer in range(n // 2 + 1):
+            offset[n - fewer, fewer] = size
+            size += (n - fewer + 1) * (fewer + 1)
+    preference = np.zeros(size if keep else 0, np.int8)
+    mean = [np.arange(1, n + 2) / (n + 2.0) for n in range(trials)]  # posterior means, n pulls
+    later = [np.zeros((trials - j + 1, j + 1)) for j in range(trials // 2 + 1)]
+    for n in range(trials - 1, -1, -1):
+        layer = []
+        for fewer in range(n // 2 + 1):
+            more = n - fewer
+            p, q = mean[more][:, None], mean[fewer]
+            first = later[fewer]  # arm 0 pulled: [more + 2, fewer + 1]
+            second = later[fewer + 1] if fewer < more else first.T  # arm 1 pulled
+            pull_0 = p * (1.0 + first[1:] - first[:-1]) + first[:-1]
+            pull_1 = q * (1.0 + second[:, 1:] - second[:, :-1]) + second[:, :-1]
+            if keep:
+                gain = pull_0 - pull_1
+                start = offset[more, fewer]
+                block = preference[start : start + gain.size]
+                np.subtract(gain > _TIE, gain < -_TIE, out=block.reshape(gain.shape), dtype=np.int8)
+            layer.append(np.maximum(pull_0, pull_1))
+        later = layer
+    preference.flags.writeable = False
+    return BayesOptimalTable(trials, float(later[0][0, 0]), preference, offset)
+
+
+# TWO ARMS THAT SUM TO ONE
+
+
+def correlated_optimal_regret(distribution: str | float, trials: int = 100) -> float:
+    """Smallest expected regret on two Bernoulli arms with p2 = 1 - p1.
+
+    A win here and a loss there are the same evidence, whichever arm is pulled, so after t trials
+    the evidence for the better arm is Binomial(t, p) and the best policy follows the majority:
+
+        regret = (2p - 1) sum_{t=0}^{T-1} [P(X_t < t/2) + P(X_t = t/2) / 2],   X_t ~ Bin(t, p).
+
+    The uniform case integrates this over p by a quadrature that is exact for its degree.
+
+    Args:
+        distribution: "uniform" (p1 ~ U[0, 1]), "easy" (.9/.1), "medium" (.75/.25), "hard" (.6/.4),
+            or the probability of the better arm, in [.5, 1].
+        trials: Number of pulls T.
+
+    Raises:
+        ValueError: If the distribution is unknown or the probability is outside [.5, 1].
+    """
+    if distribution == "uniform":
+        nodes, weights = np.polynomial.legendre.leggauss(trials // 2 + 2)
+        p, weights = 0.75 + 0.25 * nodes, 0.5 * weights  # mean over p ~ U[.5, 1]
+    elif isinstance(distribution, str):
+        if distribution not in CORRELATED_DISTRIBUTIONS:
+            allowed = ", ".join(["uniform", *CORRELATED_DISTRIBUTIONS])
+            raise ValueError(f"distribution must be one of {allowed}, not {distribution!r}")
+        p, weights = np.array([CORRELATED_DISTRIBUTIONS[distribution]]), np.ones(1)
+    elif 0.5 <= distribution <= 1.0:
+        p, weights = np.array([float(distribution)]), np.ones(1)
+    else:
+        raise ValueError(f"the better arm's probability must be in [.5, 1], not {distribution}")
+    t = np.arange(trials)[:, None]
+    half = t // 2
+    tie = np.where(t % 2 == 0, 0.5 * binom.pmf(half, t, p), 0.0)
+    wrong = binom.cdf(half, t, p) - tie
+    return float(((2.0 * p - 1.0) * wrong.sum(axis=0)) @ weights)
+
+
+# OTHER CEILINGS AND RATES
+
+
+def informative_arm_returns(trials: int = 5) -> dict[str, float]:
+    """Expected returns on the eleven-armed task with one informative arm.
+
+    Of arms 0..9 one hidden target pays 5 and nine pay 1; arm 10 pays .1 (target + 1), all for sure
+    (Wang et al. 2016, experiment 3).
+
+    Args:
+        trials: Number of pulls, at least 2.
+
+    Returns:
+        "optimal" (informative arm once, then the target), "search" (arms 0..9 without replacement
+        until the target is found), "stay" (one of arms 0..9 throughout) and "random".
+
+    Raises:
+        ValueError: If `trials` is below 2 (with one pull the information cannot be used).
+    """
+    if trials < 2:
+        raise ValueError(f"trials must be at least 2, not {trials}")
+    found = np.arange(1, 11)  # the trial at which a search would meet the target
+    search = np.where(found <= trials, found - 1 + 5.0 * (trials - found + 1), trials)
+    return {
+        "optimal": 0.55 + 5.0 * (trials - 1),
+        "search": float(search.mean()),
+        "stay": 1.4 * trials,
+        "random": (5.0 + 9.0 + 0.55) / 11.0 * trials,
+    }
+
+
+def lai_robbins(p: Sequence[float]) -> float:
+    """Slope of regret over ln T that no consistent policy can undercut as T grows without bound.
+
+    sum_i (p* - p_i) / KL(p_i, p*) over the worse arms (Lai & Robbins 1985). It is no bound at
+    finite T: at T = 100 good policies lie far below slope x ln T.
+
+    Args:
+        p: Probabilities of reward of the arms.
+
+    Raises:
+        ValueError: If there is no arm or a probability is outside [0, 1].
+    """
+    arms = np.asarray(p, np.float64)
+    if arms.ndim != 1 or arms.size == 0 or not ((arms >= 0.0) & (arms <= 1.0)).all():
+        raise ValueError(f"p must be a list of probabilities in [0, 1], not {p}")
+    best = arms.max()
+    worse = arms[arms < best]
+    divergence = rel_entr(worse, best) + rel_entr(1.0 - worse, 1.0 - best)
+    return float(((best - worse) / divergence).sum())

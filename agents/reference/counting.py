@@ -1,0 +1,317 @@
+"""The protocol of reference policies, and those that count wins and losses of Bernoulli arms.
+
+See `prefrontal.agents.reference.play`, which gathers all reference policies.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincinv
+
+from prefrontal.agents.reference.bandit_optima import bayes_optimal_table, gittins_table
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+State = dict[str, Any]
+"""Arrays `[n, ...]`, one row per episode, and the python ints "arms" and "trials"."""
+
+
+class Policy(Protocol):
+    """What every reference policy offers; see the module's docstring."""
+
+    @property
+    def name(self) -> str:
+        """Short name for tables and figures."""
+
+    def begin(self, n: int, arms: int, trials: int) -> State:
+        """State of n episodes before the first of `trials` pulls of `arms` arms."""
+
+    def act(self, state: State, rng: Generator) -> Ints:
+        """Arm to pull in each episode, `[n]`."""
+
+    def update(self, state: State, action: Ints, reward: Floats) -> State:
+        """State after `action` `[n]` paid `reward` `[n]`."""
+
+
+def argmax_random(values: Floats, rng: Generator) -> Ints:
+    """Column of the largest value in each row, `[n, k]` -> `[n]`; ties are broken at random."""
+    if values.shape[1] == 2:  # the common case, several times faster
+        first, second = values[:, 0], values[:, 1]
+        coin = rng.random(len(values)) < 0.5
+        return ((second > first) | ((second == first) & coin)).astype(np.int64)
+    best = values == values.max(axis=1, keepdims=True)
+    return (best * (1.0 - rng.random(values.shape))).argmax(axis=1)
+
+
+def require_two_arms(arms: int, name: str) -> None:
+    """Raise unless there are two arms.
+
+    Raises:
+        ValueError: If there are not.
+    """
+    if arms != 2:
+        raise ValueError(f"{name} plays 2 arms, not {arms}")
+
+
+def wins_of(reward: ArrayLike) -> NDArray[np.bool_]:
+    """Rewards of Bernoulli arms as booleans.
+
+    Raises:
+        ValueError: If a reward is neither 0 nor 1.
+    """
+    values = np.asarray(reward)
+    won = values == 1
+    if not (won | (values == 0)).all():
+        odd = values[~(won | (values == 0))].flat[0]
+        raise ValueError(f"this policy is for Bernoulli arms: rewards must be 0 or 1, not {odd}")
+    return won
+
+
+# POLICIES THAT COUNT WINS AND LOSSES OF EACH ARM
+
+
+@dataclass(frozen=True)
+class CountPolicy(abc.ABC):
+    """Pulls the arm of highest index, a function of the wins and losses `[n, arms]` of all arms."""
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """Short name for tables and figures."""
+
+    @abc.abstractmethod
+    def index(self, state: State, rng: Generator) -> Floats:
+        """Index of every arm, `[n, arms]`."""
+
+    def begin(self, n: int, arms: int, trials: int) -> State:
+        """Start n episodes without wins or losses."""
+        counts = np.zeros((n, arms), np.int64)
+        return {"wins": counts, "losses": counts, "arms": arms, "trials": trials}
+
+    def act(self, state: State, rng: Generator) -> Ints:
+        """Pull the arm of highest index; ties at random."""
+        return argmax_random(self.index(state, rng), rng)
+
+    def update(self, state: State, action: Ints, reward: Floats) -> State:
+        """Count the reward.
+
+        Raises:
+            ValueError: If a reward is neither 0 nor 1.
+        """
+        won = wins_of(reward)
+        rows = np.arange(won.size)
+        wins, losses = state["wins"].copy(), state["losses"].copy()
+        wins[rows, action] += won
+        losses[rows, action] += ~won
+        return {**state, "wins": wins, "losses": losses}
+
+
+@dataclass(frozen=True)
+class Random(CountPolicy):
+    """Every arm with equal probability."""
+
+    name = "random"
+
+    def index(self, state: State, rng: Generator) -> Floats:
+        """All arms alike."""
+        return np.zeros(state["wins"].shape)
+
+
+@dataclass(frozen=True)
+class Greedy(CountPolicy):
+    """Highest posterior mean under Beta(1, 1) priors."""
+
+    name = "greedy"
+
+    def index(self, state: State, rng: Generator) -> Floats:
+        """(wins + 1) / (pulls + 2)."""
+        return _posterior_mean(state)
+
+
+@dataclass(frozen=True)
+class EpsilonGreedy(CountPolicy):
+    """Greedy, but with probability `epsilon` any arm (the best included)."""
+
+    epsilon: float = 0.1
+
+    @property
+    def name(self) -> str:
+        """Name with the setting."""
+        return f"epsilon-greedy {self.epsilon:g}"
+
+    def index(self, state: State, rng: Generator) -> Floats:
+        """(wins + 1) / (pulls + 2)."""
+        return _posterior_mean(state)
+
+    def act(self, state: State, rng: Generator) -> Ints:
+        """Explore with probability epsilon."""
+        n, arms = state["wins"].shape
+        explore = rng.random(n) < self.epsilon
+        return np.where(explore, rng.integers(arms, size=n), super().act(state, rng))
+
+
+@dataclass(frozen=True)
+class Thompson(CountPolicy):
+    """Best arm of one draw from the Beta posteriors.
+
+    Args:
+        optimistic: Never let a draw fall below the posterior mean (May et al. 2012).
+    """
+
+    optimistic: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name with the setting."""
+        return "optimistic Thompson" if self.optimistic else "Thompson"
+
+    def index(self, state: State, rng: Generator) -> Floats:
+        """A draw from Beta(wins + 1, losses + 1)."""
+        a, b = state["wins"] + 1.0, state["losses"] + 1.0
+        draw = rng.beta(a, b)
+        return np.maximum(draw, a / (a + b)) if self.optimistic else draw
+
+
+@dataclass(frozen=True)
+class UCB(CountPolicy):
+    """Upper confidence bound: mean + c sqrt(ln t / n), t pulls so far, n of this arm.
+
+    UCB1 (Auer et al. 2002) has c = sqrt(2). The constant of Duan et al. (2016), whose bonus is
+    c sqrt(2 ln t / n) over Beta(1, 1)-initialised counts, is sqrt(2) times smaller: their .2 is
+    `UCB(.2 * 2**.5, prior=True)`.
+
+    Args:
+        c: Width of the bound.
+        prior: Posterior mean and n + 2 pulls under a Beta(1, 1) prior. False: empirical mean and n
+            pulls, every arm tried once first.
+    """
+
+    c: float = 1.0
+    prior: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name with the settings."""
+        return f"UCB {self.c:.3g}{' Beta(1, 1)' if self.prior else ''}"
+
+    def index(self, state: State, rng: Generator) -> Floats:
+        """The bound; infinite for arms never pulled, unless there is a prior."""
+        wins, pulls = state["wins"], state["wins"] + state["losses"]
+        if self.prior:
+            wins, pulls, total = wins + 1.0, pulls + 2.0, pulls.sum(axis=1, keepdims=True)
+            return wins / pulls + self.c * np.sqrt(np.log(np.maximum(total, 1)) / pulls)
+        n = np.maximum(pulls, 1)
+        bonus = np.sqrt(np.log(np.maximum(pulls.sum(axis=1, keepdims=True), 1)) / n)
+        return np.where(pulls > 0, wins / n + self.c * bonus, np.inf)
+
+
+@dataclass(frozen=True)
+class BayesUCB(CountPolicy):
+    """Highest quantile of the Beta(wins + 1, losses + 1) posterior (Kaufmann et al. 2012).
+
+    Args:
+        quantile: The quantile.
+        ties_left: Ties go to the first arm, not to a random one; with this it is the agent of the
+            Neuromatch NeuroAI course (W1D2, tutorial 3).
+    """
+
+    quantile: float = 0.95
+    ties_left: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name with the setting."""
+        return f"Bayes-UCB {self.quantile:g}"
+
+    def index(self, state: State, rng: Generator) -> Floats:
+        """The quantile, looked up."""
+        return _look_up(_quantiles(self.quantile, state["trials"]), state)
+
+    def act(self, state: State, rng: Generator) -> Ints:
+        """Pull the arm of highest quantile."""
+        index = self.index(state, rng)
+        return index.argmax(axis=1) if self.ties_left else argmax_random(index, rng)
+
+
+@dataclass(frozen=True)
+class Gittins(CountPolicy):
+    """Highest Gittins index: optimal for endless discounted play, near-optimal for finite play."""
+
+    gamma: float = 0.99
+
+    @property
+    def name(self) -> str:
+        """Name with the setting."""
+        return f"Gittins {self.gamma:g}"
+
+    def index(self, state: State, rng: Generator) -> Floats:
+        """The index, looked up."""
+        return _look_up(gittins_table(self.gamma, state["trials"]), state)
+
+
+@dataclass(frozen=True)
+class BayesOptimal(CountPolicy):
+    """Maximises expected total reward over the episode for two independent U[0, 1] arms."""
+
+    name = "Bayes-optimal"
+
+    def begin(self, n: int, arms: int, trials: int) -> State:
+        """Start, for two arms only."""
+        require_two_arms(arms, self.name)
+        return super().begin(n, arms, trials)
+
+    def index(self, state: State, rng: Generator) -> Floats:
+        """1 for the better arm, 0 for the other."""
+        sign = bayes_optimal_table(state["trials"]).prefer(state["wins"], state["losses"])
+        return np.stack([sign, -sign], axis=1).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class CorrelatedOptimal(CountPolicy):
+    """Optimal for two arms whose probabilities sum to one, whatever their distribution.
+
+    A loss on one arm is a win on the other, so the arm favoured by most trials is best; that holds
+    for every prior that treats the arms alike.
+    """
+
+    name = "optimal for correlated arms"
+
+    def begin(self, n: int, arms: int, trials: int) -> State:
+        """Start, for two arms only."""
+        require_two_arms(arms, self.name)
+        return super().begin(n, arms, trials)
+
+    def index(self, state: State, rng: Generator) -> Floats:
+        """Wins here plus losses there."""
+        return (state["wins"] + state["losses"][:, ::-1]).astype(np.float64)
+
+
+@lru_cache(maxsize=8)
+def _quantiles(quantile: float, trials: int) -> Floats:
+    """Quantile of Beta(wins + 1, losses + 1), `[trials + 1, trials + 1]`."""
+    counts = np.arange(trials + 1) + 1.0
+    table: Floats = betaincinv(counts[:, None], counts, quantile)
+    table.flags.writeable = False
+    return table
+
+
+def _posterior_mean(state: State) -> Floats:
+    """Mean of Beta(wins + 1, losses + 1), `[n, arms]`."""
+    mean: Floats = (state["wins"] + 1.0) / (state["wins"] + state["losses"] + 2.0)
+    return mean
+
+
+def _look_up(table: Floats, state: State) -> Floats:
+    """Entries of a table by (wins, losses), `[n, arms]`."""
+    wins, losses = state["wins"], state["losses"]
+    if (wins + losses).max(initial=0) > state["trials"]:
+        raise ValueError(f"an episode was begun with {state['trials']} trials but has more")
+    values: Floats = table[wins, losses]
+    return values

@@ -1,0 +1,311 @@
+"""Reference policies: what a bandit agent should be compared with, from random to Bayes-optimal.
+
+A policy is a frozen dataclass that plays n episodes side by side:
+
+    state = policy.begin(n, arms, trials)
+    action = policy.act(state, rng)                   # [n]
+    state = policy.update(state, action, reward)      # a new state; the old one is left alone
+
+A state is a dict of arrays `[n, ...]`, one row per episode (rows may be at different trials), and
+the python ints "arms" and "trials". All randomness comes from the generator passed in. `simulate`
+plays a policy on given arms; `ReferenceAgent` gives it the `predict` of a trained agent. The
+optima behind `Gittins`, `BayesOptimal` and `CorrelatedOptimal` are solved in `prefrontal.agents.reference.bandit_optima`.
+
+References:
+    Wang et al. (2016), Learning to reinforcement learn. arXiv:1611.05763.
+    Duan et al. (2016), RL^2. arXiv:1611.02779, table 1.
+    Auer, Cesa-Bianchi & Fischer (2002), Finite-time analysis of the multiarmed bandit problem.
+    Kaufmann, Cappe & Garivier (2012), On Bayesian upper confidence bounds for bandit problems.
+    May, Korda, Lee & Leslie (2012), Optimistic Bayesian sampling in contextual-bandit problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import ArrayLike, NDArray
+
+from prefrontal.agents.reference.bandit_optima import (
+    bayes_optimal_regret,
+    bayes_optimal_value,
+    correlated_optimal_regret,
+    gittins_index,
+    informative_arm_returns,
+    lai_robbins,
+)
+from prefrontal.agents.reference.counting import (
+    UCB,
+    BayesOptimal,
+    BayesUCB,
+    CorrelatedOptimal,
+    CountPolicy,
+    EpsilonGreedy,
+    Floats,
+    Gittins,
+    Greedy,
+    Policy,
+    Random,
+    State,
+    Thompson,
+    argmax_random,
+)
+from prefrontal.agents.reference.memory import (
+    InformativeArm,
+    RescorlaWagner,
+    RestlessBayes,
+    Search,
+    WinStayLoseShift,
+)
+
+__all__ = [
+    "UCB",
+    "BayesOptimal",
+    "BayesUCB",
+    "CorrelatedOptimal",
+    "CountPolicy",
+    "EpsilonGreedy",
+    "Gittins",
+    "Greedy",
+    "InformativeArm",
+    "Policy",
+    "Random",
+    "ReferenceAgent",
+    "RescorlaWagner",
+    "RestlessBayes",
+    "Search",
+    "State",
+    "Thompson",
+    "WinStayLoseShift",
+    "argmax_random",
+    "bayes_optimal_regret",
+    "bayes_optimal_value",
+    "best_fixed_alpha",
+    "correlated_optimal_regret",
+    "gittins_index",
+    "informative_arm_returns",
+    "lai_robbins",
+    "simulate",
+]
+
+
+# PLAYING
+
+
+def simulate(
+    policy: Policy,
+    p: ArrayLike,
+    trials: int,
+    rng: Generator,
+    noise: ArrayLike | None = None,
+    sure: bool = False,
+) -> dict[str, NDArray[Any]]:
+    """Play a policy on given arms.
+
+    Args:
+        policy: What chooses.
+        p: Probability of reward of each arm, `[n, k]`, or at each trial, `[n, T, k]`.
+        trials: Pulls an episode, T.
+        rng: Source of the policy's randomness and, without `noise`, of the rewards.
+        noise: Uniforms `[n, T]`, for common random numbers: an arm pays 1 where noise < p.
+        sure: The arms pay p itself instead of 1 with probability p.
+
+    Returns:
+        "action" `[n, T]` int, "reward" `[n, T]`, and "regret" `[n, T]`, the expected loss of each
+        choice, max_k p - p of the chosen arm.
+
+    Raises:
+        ValueError: If `p` or `noise` has the wrong shape.
+    """
+    arms = np.asarray(p, np.float64)
+    if arms.ndim not in (2, 3) or (arms.ndim == 3 and arms.shape[1] != trials):
+        raise ValueError(f"p must be [n, k] or [n, {trials}, k], not {list(arms.shape)}")
+    n, k = arms.shape[0], arms.shape[-1]
+    uniform = rng.random((n, trials)) if noise is None else np.asarray(noise)
+    if uniform.shape != (n, trials):
+        raise ValueError(f"noise must be [{n}, {trials}], not {list(uniform.shape)}")
+    actions = np.zeros((trials, n), np.int64)
+    rewards, regrets = np.zeros((trials, n)), np.zeros((trials, n))
+    rows = np.arange(n)
+    best = arms.max(axis=-1)
+    state = policy.begin(n, k, trials)
+    for t in range(trials):
+        now, best_now = (arms, best) if arms.ndim == 2 else (arms[:, t], best[:, t])
+        action = policy.act(state, rng)
+        expected = now[rows, action]
+        reward = expected if sure else (uniform[:, t] < expected).astype(np.float64)
+        state = policy.update(state, action, reward)
+        actions[t], rewards[t], regrets[t] = action, reward, best_now - expected
+    return {"action": actions.T, "reward": rewards.T, "regret": regrets.T}
+
+
+def best_fixed_alpha(
+    p: ArrayLike,
+    rng: Generator,
+    alphas: Sequence[float] = tuple(np.arange(1, 20) / 20.0),
+    betas: Sequence[float] = (2.0, 5.0, 10.0, 20.0, float("inf")),
+    coupled: bool = False,
+) -> tuple[RescorlaWagner, Floats]:
+    """Find the fixed Rescorla-Wagner agent of least regret, all tried on the same random numbers.
+
+    Args:
+        p: Probabilities of reward in every trial, `[n, T, k]`.
+        rng: Source of the random numbers.
+        alphas: Learning rates to try.
+        betas: Inverse temperatures to try.
+        coupled: Passed to `RescorlaWagner`.
+
+    Returns:
+        The best agent, and the mean regret of an episode `[len(alphas), len(betas)]`.
+
+    Raises:
+        ValueError: If `p` is not `[n, T, k]`.
+    """
+    arms = np.asarray(p, np.float64)
+    if arms.ndim != 3:
+        raise ValueError(f"p must be [n, T, k], not {list(arms.shape)}")
+    noise, seed = rng.random(arms.shape[:2]), int(rng.integers(2**63))
+    regret = np.zeros((len(alphas), len(betas)))
+    for i, alpha in enumerate(alphas):
+        for j, beta in enumerate(betas):
+            policy = RescorlaWagner(float(alpha), float(beta), coupled=coupled)
+            played = simulate(policy, arms, arms.shape[1], np.random.default_rng(seed), noise)
+            regret[i, j] = played["regret"].sum(axis=1).mean()
+    best = divmod(int(regret.argmin()), len(betas))
+    alpha, beta = float(alphas[best[0]]), float(betas[best[1]])
+    return RescorlaWagner(alpha, beta, coupled=coupled), regret
+
+
+# AS AN AGENT
+
+
+class ReferenceAgent:
+    """A reference policy with the `predict` of a trained agent.
+
+    It reads the previous action and reward from the observation, so it runs wherever an agent
+    does: in `evaluate.py`, or in Stable-Baselines3's `evaluate_policy`.
+
+    Args:
+        policy: What chooses.
+        input_slices: Columns of the observation: "action" (one-hot) and `reward_input`.
+        num_arms: Number of arms.
+        trials: Pulls an episode.
+        seed: Seed of the policy's randomness.
+        reward_range: Least and largest reward, to undo "centred_reward".
+        reward_input: "reward", "centred_reward" or "reward_one_hot".
+        reward_values: Rewards in the order of their one-hot code; for "reward_one_hot" only.
+
+    Raises:
+        ValueError: If an input is missing or has the wrong width.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        input_slices: Mapping[str, slice],
+        num_arms: int,
+        trials: int,
+        seed: int = 0,
+        reward_range: tuple[float, float] = (0.0, 1.0),
+        reward_input: str = "reward",
+        reward_values: Sequence[float] | None = None,
+    ) -> None:
+        widths = {"action": num_arms, "reward": 1, "centred_reward": 1}
+        if reward_values is not None:
+            widths["reward_one_hot"] = len(reward_values)
+        if reward_input not in widths or reward_input == "action":
+            raise ValueError(
+                "reward_input must be reward, centred_reward or (with reward_values) "
+                f"reward_one_hot, not {reward_input!r}"
+            )
+        for name in ("action", reward_input):
+            if name not in input_slices:
+                present = ", ".join(input_slices)
+                raise ValueError(f"a reference agent needs the input {name!r}; there are {present}")
+            width = input_slices[name].stop - input_slices[name].start
+            if width != widths[name]:
+                raise ValueError(f"input {name!r} must have width {widths[name]}, not {width}")
+        self.policy = policy
+        self.num_arms = num_arms
+        self.trials = trials
+        self.reward_range = reward_range
+        self.reward_input = reward_input
+        self.reward_values = None if reward_values is None else np.asarray(reward_values, float)
+        self._action_slice = input_slices["action"]
+        self._reward_slice = input_slices[reward_input]
+        self._rng = np.random.default_rng(seed)
+
+    def predict(
+        self,
+        observation: ArrayLike,
+        state: State | None = None,
+        episode_start: ArrayLike | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, State]:
+        """Choose an arm in each row.
+
+        Args:
+            observation: One observation `[I]` or a batch `[n, I]`.
+            state: What the last call returned; None: all episodes begin.
+            episode_start: True where an episode begins, `[n]`; the state of those rows is reset. A
+                row whose previous-action input is all zeros is at its first step, so it is reset
+                as well.
+            deterministic: Accepted for the interface; the randomness of a reference policy is part
+                of what it is.
+
+        Returns:
+            The action, an integer or `[n]`, and the new state.
+
+        Raises:
+            ValueError: If `state` or `episode_start` has another number of rows than `observation`.
+        """
+        obs = np.asarray(observation, np.float64)
+        batch = np.atleast_2d(obs)
+        n = batch.shape[0]
+        previous = batch[:, self._action_slice]
+        starts = _rows(False if episode_start is None else episode_start, n)
+        starts = starts | (previous == 0.0).all(axis=1)
+        fresh = self.policy.begin(n, self.num_arms, self.trials)
+        if state is None:
+            state = fresh
+        else:
+            old = next(len(value) for value in state.values() if isinstance(value, np.ndarray))
+            if old != n:
+                raise ValueError(f"state has {old} rows, but there are {n} observations")
+            # Rows that start are updated with arm 0 and no reward, then reset.
+            reward = np.where(starts, 0.0, self._decode(batch[:, self._reward_slice]))
+            action = np.where(starts, 0, previous.argmax(axis=1))
+            state = _reset_rows(self.policy.update(state, action, reward), fresh, starts)
+        choice = self.policy.act(state, self._rng)
+        return (choice[0] if obs.ndim == 1 else choice), state
+
+    def _decode(self, code: Floats) -> Floats:
+        """Previous reward in the units of the task, `[n, width]` -> `[n]`."""
+        if self.reward_values is not None and self.reward_input == "reward_one_hot":
+            return self.reward_values[code.argmax(axis=1)]
+        if self.reward_input == "centred_reward":
+            low, high = self.reward_range
+            return low + (high - low) * (code[:, 0] + 1.0) / 2.0
+        return code[:, 0]
+
+
+def _rows(flags: ArrayLike, n: int) -> NDArray[np.bool_]:
+    """`episode_start` as booleans `[n]`; a single flag holds for all rows."""
+    starts = np.asarray(flags, bool)
+    if starts.ndim == 0:
+        starts = np.full(n, starts)
+    if starts.shape != (n,):
+        raise ValueError(f"episode_start must be [{n}], not {list(starts.shape)}")
+    return starts
+
+
+def _reset_rows(state: State, fresh: State, rows: NDArray[np.bool_]) -> State:
+    """`state`, but `fresh` in the rows marked."""
+    return {
+        key: np.where(rows.reshape(-1, *[1] * (value.ndim - 1)), fresh[key], value)
+        if isinstance(value, np.ndarray)
+        else value
+        for key, value in state.items()
+    }

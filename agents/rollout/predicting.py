@@ -1,0 +1,62 @@
+"""What `predict` is given, checked: observations, and the recurrent state of the step before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prefrontal.agents.rollout.environments import EnvironmentSpec
+
+__all__ = ["observed", "resumed"]
+
+
+def observed(observation: np.ndarray, size: int, environment: EnvironmentSpec) -> np.ndarray:
+    """Observations as rows ``[n, I]``, one for a single one ``[I]``.
+
+    Raises:
+        ValueError: If they have the wrong size, or are not finite.
+    """
+    array = np.asarray(observation, dtype=np.float32)
+    rows = np.atleast_2d(array)
+    if rows.ndim != 2 or rows.shape[1] != size:
+        raise ValueError(
+            f"the agent needs observations of {size} numbers "
+            f"(inputs {', '.join(environment.inputs)}), not {list(array.shape)}"
+        )
+    if not np.isfinite(rows).all():
+        raise ValueError("the agent needs observations that are finite, not NaN or infinite")
+    return rows
+
+
+def resumed(
+    state: Sequence[np.ndarray], episode_start: np.ndarray | None, initial: Sequence[Tensor]
+) -> list[Tensor]:
+    """The state to go on from, ``[n, H]`` each: the one given, or the initial one where an episode starts.
+
+    Args:
+        state: What the step before left, ``[n, H]`` each.
+        episode_start: ``[n]`` of bool; None for nowhere.
+        initial: The state at the start of an episode, ``[n, H]`` each.
+
+    Raises:
+        ValueError: If shapes differ, or what is gone on from is not finite.
+    """
+    n = len(initial[0])
+    start = np.zeros(n, bool) if episode_start is None else np.atleast_1d(episode_start)
+    given = [torch.from_numpy(np.array(part, dtype=np.float32)) for part in state]
+    shapes = [[list(part.shape) for part in parts] for parts in (given, initial)]
+    if shapes[0] != shapes[1] or start.shape != (n,):
+        raise ValueError(
+            f"{n} observations need an episode_start of {n} rows and a state of shapes "
+            f"{', '.join(map(str, shapes[1]))}; got {len(start)} rows and {', '.join(map(str, shapes[0]))}"
+        )
+    begins = torch.from_numpy(start.astype(bool)).unsqueeze(1)
+    state_now = [
+        torch.where(begins, first, part) for first, part in zip(initial, given, strict=True)
+    ]
+    if not all(bool(part.isfinite().all()) for part in state_now):
+        raise ValueError("the agent needs a state that is finite, not NaN or infinite")
+    return state_now

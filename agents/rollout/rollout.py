@@ -1,0 +1,215 @@
+"""Agent × environment → `Trajectory`: one episode of every environment, recorded on the networks' tapes.
+
+The environments step together (a Gymnasium `VectorEnv` that returns tensors, rows blocked by member). Tasks of a fixed
+length end in lock-step; other environments end when they end, and the steps after it are masked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.cores import Tape
+
+__all__ = ["Rollout", "Stimulation", "Trajectory"]
+
+_NOT_FACTS = ("task", "privileged")
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One episode per environment. Its tensors are buffers: they hold until the next one is collected.
+
+    Attributes:
+        tapes: Activations of the networks, for their backward pass.
+        actions: ``[T, P, B]``, int64.
+        rewards: ``[T, P, B]``.
+        mask: ``[T, P, B]``, 1 until the episode has ended, then 0; None if all episodes have full length.
+        truncated: ``[P, B]`` of bool: cut by a time limit that is not part of the task; None if none can be.
+        privileged: ``[T, P, B, K]``, what only an asymmetric critic may see, or None.
+        task: Parameters of the tasks played, ``[P, B, ...]`` each (if the environment says facts).
+        facts: What the environment says of each step, ``[T, P, B]`` each (if it does).
+    """
+
+    tapes: list[Tape]
+    actions: Tensor
+    rewards: Tensor
+    mask: Tensor | None = None
+    truncated: Tensor | None = None
+    privileged: Tensor | None = None
+    task: dict[str, Tensor] = field(default_factory=dict)
+    facts: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """Steps T of the longest episode."""
+        return self.actions.shape[0]
+
+
+@dataclass(frozen=True)
+class Stimulation:
+    """What is added to the prediction error that an actor is given, after some outcomes; no weight changes.
+
+    Attributes:
+        win: Added after a reward above 0 (negative: "block").
+        loss: Added after any other outcome (positive: "stimulate").
+        action: After this action alone; none means after every one.
+    """
+
+    win: float = 0.0
+    loss: float = 0.0
+    action: int | None = None
+
+    def __call__(self, actions: Tensor, rewards: Tensor) -> Tensor:
+        """What to add ``[P, B]`` after these actions and rewards ``[P, B]``."""
+        added = torch.where(rewards > 0, self.win, self.loss)
+        return added if self.action is None else added * (actions == self.action)
+
+
+class Rollout:
+    """Collects trajectories into preallocated buffers.
+
+    Args:
+        envs: A vector environment of tensors with ``members * batch`` rows, blocked by member. It has `steps` (the
+            longest episode) and, if its episodes end at different times, a true `variable_length`.
+        model: The actor-critic.
+        batch: Episodes B per member.
+        generators: One generator a member, for the actions.
+        privileged: Whether to record ``info["privileged"]``.
+        facts: Whether to record the task parameters and the facts in ``info``.
+    """
+
+    def __init__(
+        self,
+        envs: Any,
+        model: ActorCritic,
+        batch: int,
+        generators: list[torch.Generator],
+        privileged: bool = False,
+        facts: bool = False,
+    ) -> None:
+        self.envs, self.model, self.batch, self.generators = envs, model, batch, generators
+        self.steps = int(envs.steps)
+        self.variable = bool(getattr(envs, "variable_length", False))
+        self.facts = facts
+        members, actions = model.members, model.num_actions
+        # A time limit needs the value of the state after the last step: one slot more.
+        self.tapes = model.tapes(self.steps + int(self.variable), batch)
+        shape = (self.steps, members, batch)
+        self.actions = torch.zeros(shape, dtype=torch.int64, device=model.device)
+        self.rewards = torch.zeros(shape, dtype=model.dtype, device=model.device)
+        self._noise = torch.empty(members, self.steps, actions, batch)
+        size = int(envs.privileged_size) if privileged else 0
+        self._privileged = (
+            torch.zeros(*shape, size, dtype=model.dtype, device=model.device) if size else None
+        )
+
+    def draw_noise(self) -> Tensor:
+        """Gumbel noise of a whole episode, ``[P, T, K, B]``: ``argmax(logits + noise)`` samples the softmax."""
+        for member, g in enumerate(self.generators):
+            torch.rand(self._noise.shape[1:], generator=g, out=self._noise[member])
+        self._noise.clamp_(min=1e-20).log_().neg_().log_().neg_()
+        return self._noise.to(self.model.device, self.model.dtype)
+
+    def collect(
+        self, deterministic: bool = False, stimulation: Stimulation | None = None
+    ) -> Trajectory:
+        """Plays one episode in every environment.
+
+        Args:
+            deterministic: Whether to take the most probable action in place of drawing from the policy.
+            stimulation: What to add to the prediction errors that the actor is given.
+
+        Raises:
+            ConfigError: If there is something to add, but the actor is given rewards.
+        """
+        if stimulation is not None and self.model.reward_row is None:
+            raise ConfigError(
+                'these actors are given rewards; stimulation needs the network option actor_reward "rpe"'
+            )
+        model, members, batch = self.model, self.model.members, self.batch
+        noise = None if deterministic else self.draw_noise().unbind(1)
+        actions, rewards = self.actions.view(self.steps, -1), self.rewards.view(self.steps, -1)
+        observation, info = self.envs.reset()
+        task = info.get("task", {})
+        model.begin(self.tapes)
+        kernel = self.tapes[0].extra.get("compiled")
+        ends = _Ends(members * batch, model.device)
+        facts: list[dict[str, Tensor]] = []
+        previous, source, used = None, observation, self.steps
+        for t in range(self.steps + int(self.variable)):
+            if (
+                observation is not previous
+            ):  # the environment may reuse one buffer: make its view once
+                source = observation.T.unflatten(1, (members, batch)).transpose(0, 1)
+                previous = observation
+            for tape in self.tapes:
+                tape.x_t[t].copy_(source)
+            added = None
+            if stimulation is not None and t:
+                added = stimulation(self.actions[t - 1], self.rewards[t - 1])
+            logits = model.step(self.tapes, t, added)
+            if t == used:  # only the value after the last step was wanted
+                break
+            if self._privileged is not None:
+                self._privileged[t].copy_(info["privileged"].view(members, batch, -1))
+            if kernel is None or noise is None:
+                torch.argmax(logits if noise is None else logits + noise[t], 1, out=self.actions[t])
+            else:
+                kernel.choose(t, model.num_actions, noise[t], self.actions[t])
+            observation, reward, ended, cut, info = self.envs.step(actions[t])
+            rewards[t].copy_(reward)
+            if self.facts:
+                facts.append({name: info[name] for name in info if name not in _NOT_FACTS})
+            if self.variable and ends.update(ended, cut):
+                used = t + 1
+        return self._trajectory(used, ends, task, facts)
+
+    def _trajectory(
+        self, used: int, ends: _Ends, task: dict[str, Tensor], facts: list[dict[str, Tensor]]
+    ) -> Trajectory:
+        size = (self.model.members, self.batch)
+        for tape in self.tapes:
+            tape.used = used + int(self.variable)
+        mask = (
+            torch.stack(ends.masks).to(self.model.dtype).unflatten(1, size)
+            if self.variable
+            else None
+        )
+        rewards = self.rewards[:used]
+        return Trajectory(
+            tapes=self.tapes,
+            actions=self.actions[:used],
+            rewards=rewards if mask is None else rewards * mask,
+            mask=mask,
+            truncated=ends.truncated.view(size) if self.variable else None,
+            privileged=None if self._privileged is None else self._privileged[:used],
+            task={name: value.unflatten(0, size) for name, value in task.items()}
+            if self.facts
+            else {},
+            facts={
+                name: torch.stack([step[name] for step in facts]).unflatten(1, size)
+                for name in (facts[0] if facts else {})
+            },
+        )
+
+
+class _Ends:
+    """Which episodes of a batch still run, and how the others ended."""
+
+    def __init__(self, rows: int, device: torch.device | str) -> None:
+        self.alive = torch.ones(rows, dtype=torch.bool, device=device)
+        self.truncated = torch.zeros_like(self.alive)
+        self.masks: list[Tensor] = []
+
+    def update(self, ended: Tensor, cut: Tensor) -> bool:
+        """Takes the flags of one step; returns whether all episodes have ended."""
+        self.masks.append(self.alive)
+        self.truncated = self.truncated | (cut & self.alive)
+        self.alive = self.alive & ~(ended | cut)
+        return not bool(self.alive.any())

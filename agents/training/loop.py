@@ -1,0 +1,288 @@
+"""Training runs: members spread over worker processes, metrics and checkpoints written by the parent alone.
+
+Members are independent, so a run is the same whatever the number of workers: each worker trains a block of members and
+hands its metrics and its complete state to the parent after every report. The parent joins the blocks, writes
+`metrics.csv`, TensorBoard events and checkpoints, and can therefore resume with another number of workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prefrontal.agents.base import Job, Learner, Trained
+from prefrontal.agents.common.errors import PrefrontalError, TrainingError
+from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.agents.runs.metrics import MetricsFile
+
+__all__ = ["Job", "Progress", "train"]
+
+CHECKPOINT_SECONDS = 10.0  # between checkpoints at least, and
+CHECKPOINT_SHARE = 0.02  # of the time is spent on writing them at most
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run reports while it goes on.
+
+    Attributes:
+        steps: Environment steps of the slowest member.
+        total_steps: Steps each member will make.
+        metrics: Means over the updates since the last report, ``[P]`` each.
+    """
+
+    steps: int
+    total_steps: int
+    metrics: dict[str, Tensor]
+
+
+def train(
+    job: Job, run: RunFolder, workers: int = 1, report: Callable[[Progress], None] | None = None
+) -> Trained:
+    """Trains one condition in its run folder, going on from the checkpoint if there is one.
+
+    Args:
+        job: What to train.
+        run: Where to write.
+        workers: Processes to spread the members over.
+        report: Called after every report.
+
+    Returns:
+        The trained agents.
+
+    Raises:
+        TrainingError: If a loss is not a number or a worker dies; the last checkpoint is kept.
+    """
+    state, meta = run.load() if run.has_checkpoint else (None, {})
+    update = int(meta.get("update", 0))
+    if state is not None and len(state["steps"]) != job.members:
+        raise TrainingError(f"the checkpoint has {len(state['steps'])} members, not {job.members}")
+    snapshots = _Snapshots(job.snapshots, job.total_steps, state, meta)
+    # About 200 reports a run. Fixed by the job, so that a resumed run reports alike. A generation is always one.
+    generations = bool(getattr(job.algorithm, "generations", False))
+    every = 1 if generations else max(1, math.ceil(job.algorithm.updates(job) / 200))
+    finished = state is not None and bool((state["steps"] >= job.total_steps).all())
+    if not finished:
+        with contextlib.ExitStack() as stack:
+            # An algorithm that spreads its own work over `job.workers` has all members in one learner, here.
+            blocks = 1 if getattr(job.algorithm, "spreads_itself", False) else workers
+            shards = stack.enter_context(_shards(job, min(blocks, job.members)))
+            if state is not None:
+                _broadcast(shards, job, state)
+            log = stack.enter_context(_Log(run, update if state is not None else None))
+            saved, pause = time.monotonic(), CHECKPOINT_SECONDS
+            while not finished:
+                metrics, state = _advance(shards, every)
+                update += every
+                finished = bool((state["steps"] >= job.total_steps).all())
+                steps = state["steps"].min().item()
+                log.write(update, state["steps"], metrics)
+                snapshots.take(steps, state["weights"])
+                if finished or generations or time.monotonic() - saved > pause:
+                    begun = time.monotonic()
+                    trained = job.algorithm.population(job, state["weights"])
+                    meta = trained.meta() | {"update": update} | snapshots.meta()
+                    run.save(state | snapshots.arrays(), meta)
+                    saved = time.monotonic()
+                    pause = max(CHECKPOINT_SECONDS, (saved - begun) / CHECKPOINT_SHARE)
+                if report is not None:
+                    report(Progress(int(steps), job.total_steps, metrics))
+    assert state is not None
+    return job.algorithm.population(job, state["weights"])
+
+
+class _Snapshots:
+    """Copies of the weights, evenly spaced over the run, for measures of how something was learned.
+
+    In half precision, which is enough for a measure: many of them are shipped.
+    """
+
+    def __init__(
+        self, count: int, total_steps: int, state: dict[str, Tensor] | None, meta: dict[str, Any]
+    ) -> None:
+        self.count, self.total_steps = count, total_steps
+        self.steps: list[int] = list(meta.get("snapshot_steps", []))
+        kept = (state or {}).pop("snapshots", None)
+        self.weights: list[Tensor] = [] if kept is None else list(kept.unbind(1))
+
+    def take(self, steps: float, weights: Tensor) -> None:
+        """Keeps a copy if one is due."""
+        if self._due(steps) > self._due(self.steps[-1] if self.steps else 0):
+            self.steps.append(int(steps))
+            self.weights.append(weights.to(torch.float16))
+
+    def _due(self, steps: float) -> int:
+        """How many copies are to be there after so many steps."""
+        return int(min(steps, self.total_steps) * self.count // self.total_steps)
+
+    def arrays(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps: ``snapshots [P, S, n]``."""
+        return {"snapshots": torch.stack(self.weights, 1)} if self.weights else {}
+
+    def meta(self) -> dict[str, Any]:
+        """Environment steps at which they were taken."""
+        return {"snapshot_steps": self.steps} if self.steps else {}
+
+
+class _Log:
+    """`metrics.csv` (one row a member and report) and TensorBoard events."""
+
+    def __init__(self, run: RunFolder, last_update: int | None) -> None:
+        self.run, self.last_update = run, last_update
+        self.writer: Any = None
+        self.file: MetricsFile | None = None
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+    def write(self, update: int, steps: Tensor, metrics: dict[str, Tensor]) -> None:
+        """Appends one report."""
+        if self.file is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            columns = ["update", "member", "steps", *sorted(metrics)]
+            self.file = self.run.metrics(columns, self.last_update)
+            self.writer = SummaryWriter(
+                str(self.run.path), purge_step=int(steps.min()) if self.last_update else None
+            )
+        for member in range(len(steps)):
+            values = {name: value[member].item() for name, value in metrics.items()}
+            self.file.append(
+                {"update": update, "member": member, "steps": int(steps[member]), **values}
+            )
+        assert self.writer is not None
+        for name, value in metrics.items():
+            group = "rollout" if name == "return" else "train"
+            self.writer.add_scalar(f"{group}/{name}", value.mean().item(), int(steps.min()))
+            if name == "return" and len(steps) > 1:
+                for member, one in enumerate(value.tolist()):
+                    self.writer.add_scalar(f"members/{name}_{member}", one, int(steps.min()))
+
+
+# --- members in processes ---------------------------------------------------------------------------------------------
+
+
+class _Local:
+    """A block of members in this process."""
+
+    def __init__(self, job: Job, members: Sequence[int]) -> None:
+        self.members = list(members)
+        self.learner = job.learner(members)
+
+    def send(self, message: tuple[str, Any]) -> None:
+        """Does at once what a worker is asked to."""
+        self._reply = _answer(self.learner, *message)
+
+    def receive(self) -> Any:
+        """What the last `send` gave."""
+        return self._reply
+
+
+class _Worker:
+    """A block of members in a process of its own."""
+
+    def __init__(self, job: Job, members: Sequence[int], context: Any) -> None:
+        self.members = list(members)
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, job, self.members), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def send(self, message: tuple[str, Any]) -> None:
+        """Asks the worker for something."""
+        with contextlib.suppress(ConnectionError):  # `receive` reports a dead worker
+            self.pipe.send(message)
+
+    def receive(self) -> Any:
+        """The worker's answer."""
+        try:
+            kind, value = self.pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            raise TrainingError(
+                "a worker process died (killed, or out of memory); run again with --resume to go on "
+                "from the last checkpoint"
+            ) from error
+        if kind == "error":
+            raise TrainingError(value)
+        return value
+
+
+def _work(pipe: Any, job: Job, members: list[int]) -> None:
+    """Main function of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
+    torch.set_num_threads(1)
+    try:
+        learner = job.learner(members)
+        while True:
+            message = pipe.recv()
+            if message is None:
+                return
+            pipe.send(("ok", _answer(learner, *message)))
+    except PrefrontalError as error:
+        pipe.send(("error", str(error)))
+    except (EOFError, ConnectionError):  # the parent is gone
+        return
+
+
+def _answer(learner: Learner, request: str, argument: Any) -> Any:
+    if request == "state":
+        learner.set_state(argument)
+        return None
+    rows = [learner.update() for _ in range(argument)]
+    # Row by row: `mean` would round differently for every number of members.
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+    return means, learner.state()
+
+
+@contextlib.contextmanager
+def _shards(job: Job, workers: int) -> Iterator[list[Any]]:
+    """The members in `workers` blocks: in this process if there is one block, else in one process each."""
+    bounds = [round(index * job.members / workers) for index in range(workers + 1)]
+    blocks = [range(low, high) for low, high in itertools.pairwise(bounds)]
+    if workers == 1:
+        local = _Local(job, blocks[0])
+        try:
+            yield [local]
+        finally:
+            local.learner.close()
+        return
+    context = multiprocessing.get_context("spawn")
+    shards = [_Worker(job, block, context) for block in blocks]
+    try:
+        yield shards
+    finally:
+        for shard in shards:
+            shard.process.terminate()
+            shard.process.join()
+
+
+def _advance(shards: list[Any], updates: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Lets every shard make some updates; joins their metrics and states."""
+    for shard in shards:
+        shard.send(("update", updates))
+    answers = [shard.receive() for shard in shards]
+    metrics = {name: torch.cat([a[0][name] for a in answers]) for name in answers[0][0]}
+    state = {name: torch.cat([a[1][name] for a in answers]) for name in answers[0][1]}
+    return metrics, state
+
+
+def _broadcast(shards: list[Any], job: Job, state: dict[str, Tensor]) -> None:
+    """Gives every shard its members' part of a joined state."""
+    for shard in shards:
+        shard.send(("state", {name: value[shard.members] for name, value in state.items()}))
+    for shard in shards:
+        shard.receive()

@@ -1,0 +1,170 @@
+"""How choices follow from past rewards and choices: history weights, matching, learning curves.
+
+Two-armed tasks with one choice a trial. Arrays of the record [M, E, T]: members, episodes, trials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from prefrontal.analysis.stats.regression import LogisticFit, logistic_regression
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HistoryWeights:
+    """Influence of the past on the present choice, log odds of arm 1 per event.
+
+    Attributes:
+        reward: Weight of a reward k trials ago, for the arm that gave it [M, n], k = 1..n.
+        choice: Weight of having chosen an arm k trials ago, rewarded or not [M, n].
+        bias: Log odds of arm 1 without any history [M].
+        fits: The regressions, one per member; columns: bias, rewards, choices.
+    """
+
+    reward: Array
+    choice: Array
+    bias: Array
+    fits: list[LogisticFit]
+
+
+def history_regression(action: ArrayLike, reward: ArrayLike, lags: int = 10) -> HistoryWeights:
+    """Logistic regression of choice on the last rewards and choices (Lau & Glimcher 2005, eq. 2).
+
+    ``log p(1)/p(0) = sum_k a_k (R1 - R0)_{t-k} + sum_k b_k (C1 - C0)_{t-k} + c``, where R_i is the
+    reward earned from arm i and C_i whether it was chosen. Firth's penalty keeps the weights of a
+    deterministic agent finite.
+
+    Args:
+        action: Choices [M, E, T], 0 or 1.
+        reward: Rewards [M, E, T].
+        lags: How many trials to look back, n; the first n choices of an episode are left out.
+
+    Returns:
+        The weights.
+
+    Raises:
+        ValueError: If actions are not 0 or 1, or an episode has no more than n trials.
+    """
+    chosen, earned = _two_armed(action, reward)
+    trials = chosen.shape[-1]
+    if not 1 <= lags < trials:
+        raise ValueError(f"lags must be 1 to {trials - 1} for {trials} trials, got {lags}")
+    sign = 2.0 * chosen - 1
+    signals = np.stack([sign * earned, sign])  # [2, M, E, T]
+    past = np.stack([signals[..., lags - k : trials - k] for k in range(1, lags + 1)], axis=-1)
+    fits = []
+    for member in range(chosen.shape[0]):
+        columns = past[:, member].transpose(1, 2, 0, 3).reshape(-1, 2 * lags)
+        # Rows that agree stand together: without gain for long histories, a hundredfold for short.
+        design = np.column_stack([np.ones(len(columns)), columns])
+        outcome = chosen[member, :, lags:].ravel()
+        rows, index, counts = np.unique(design, axis=0, return_inverse=True, return_counts=True)
+        ones = np.bincount(index.ravel(), weights=outcome, minlength=len(rows))
+        fits.append(logistic_regression(rows, ones / counts, counts, firth=True))
+    weights = np.stack([fit.coefficients for fit in fits])
+    return HistoryWeights(weights[:, 1 : 1 + lags], weights[:, 1 + lags :], weights[:, 0], fits)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Generalised matching law ``log(C1/C0) = s log(R1/R0) + log b`` (Baum 1974), per member.
+
+    Attributes:
+        sensitivity: Slope s [M]; 1 is strict matching, below 1 undermatching.
+        bias: log b [M].
+        r_squared: Fraction of the variance of log choice ratios explained [M].
+        used: Fraction of blocks with both choices and both rewards, which alone have ratios [M].
+        log_choice_ratio: Of each block [M, blocks], NaN where not used.
+        log_reward_ratio: Of each block [M, blocks], NaN where not used.
+    """
+
+    sensitivity: Array
+    bias: Array
+    r_squared: Array
+    used: Array
+    log_choice_ratio: Array
+    log_reward_ratio: Array
+
+
+def matching_law(action: ArrayLike, reward: ArrayLike, skip: int = 0) -> Matching:
+    """Regress log choice ratios on log ratios of earned rewards; every episode is a block.
+
+    Args:
+        action: Choices [M, E, T], 0 or 1 (for blocks within episodes, reshape to [M, blocks, T']).
+        reward: Rewards [M, E, T].
+        skip: How many trials at the start of each block to leave out, while behaviour adapts.
+
+    Returns:
+        The fits.
+
+    Raises:
+        ValueError: If a member has fewer than three usable blocks.
+    """
+    chosen, earned = _two_armed(action, reward)
+    chosen, earned = chosen[..., skip:], earned[..., skip:]
+    choices = np.stack([(1 - chosen).sum(axis=-1), chosen.sum(axis=-1)])
+    rewards = np.stack([((1 - chosen) * earned).sum(-1), (chosen * earned).sum(-1)])
+    usable = (choices > 0).all(axis=0) & (rewards > 0).all(axis=0)  # [M, E]
+    if usable.sum(axis=1).min() < 3:
+        raise ValueError("matching needs three blocks with both choices and both rewards")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = np.where(usable, np.log(choices[1] / choices[0]), np.nan)
+        x = np.where(usable, np.log(rewards[1] / rewards[0]), np.nan)
+    dx, dy = x - np.nanmean(x, 1, keepdims=True), y - np.nanmean(y, 1, keepdims=True)
+    slope = np.nansum(dx * dy, 1) / np.nansum(dx**2, 1)
+    bias = np.nanmean(y, 1) - slope * np.nanmean(x, 1)
+    residual = np.nansum((dy - slope[:, None] * dx) ** 2, 1)
+    return Matching(slope, bias, 1 - residual / np.nansum(dy**2, 1), usable.mean(1), y, x)
+
+
+def learning_set_curve(
+    correct: ArrayLike, trial: ArrayLike, num_trials: int, decision: ArrayLike | None = None
+) -> Array:
+    """Accuracy by trial within a problem (Harlow 1949): chance on trial 1, then the learnt rule.
+
+    Args:
+        correct: Whether the choice of each step was right [M, E, T].
+        trial: Trial within the problem, from 0 [M, E, T].
+        num_trials: Number of trials N to report.
+        decision: Which steps are decisions [M, E, T]; all by default.
+
+    Returns:
+        Fractions correct [M, N]; NaN for a trial that no episode reached.
+    """
+    right, index = np.asarray(correct, dtype=bool), np.asarray(trial)
+    counted = np.ones(right.shape, dtype=bool) if decision is None else np.asarray(decision, bool)
+    if not right.shape == index.shape == counted.shape:
+        raise ValueError(f"one shape is needed, got {right.shape}, {index.shape}, {counted.shape}")
+    curve = np.full((right.shape[0], num_trials), np.nan)
+    for n in range(num_trials):
+        steps = counted & (index == n)
+        total = steps.sum(axis=(1, 2))
+        curve[:, n] = np.where(
+            total > 0, (right & steps).sum(axis=(1, 2)) / np.maximum(total, 1), np.nan
+        )
+    return curve
+
+
+def win_stay_lose_shift(action: ArrayLike, reward: ArrayLike) -> tuple[Array, Array]:
+    """P(repeat | rewarded) and P(change | not rewarded), per member ([M], [M])."""
+    arm, won = np.asarray(action), np.asarray(reward)[..., :-1] > 0
+    stay = arm[..., 1:] == arm[..., :-1]
+    axes = tuple(range(1, arm.ndim))
+    with np.errstate(invalid="ignore"):
+        win_stay = (stay & won).sum(axis=axes) / won.sum(axis=axes)
+        lose_shift = (~stay & ~won).sum(axis=axes) / (~won).sum(axis=axes)
+    return win_stay, lose_shift
+
+
+def _two_armed(action: ArrayLike, reward: ArrayLike) -> tuple[Array, Array]:
+    chosen, earned = np.asarray(action, np.float64), np.asarray(reward, np.float64)
+    if chosen.ndim != 3 or chosen.shape != earned.shape:
+        raise ValueError(f"arrays must be [M, E, T], got {chosen.shape} and {earned.shape}")
+    if not np.isin(chosen, (0.0, 1.0)).all():
+        raise ValueError("actions must be 0 or 1: these probes are for two arms")
+    return chosen, earned

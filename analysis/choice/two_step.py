@@ -1,0 +1,176 @@
+"""The two-step task (Daw et al. 2011; Wang et al. 2016, 2018): does the agent use the model?
+
+After a reward that came by a *rare* transition, a model-free learner repeats its first choice, a
+model-based one switches: the other first choice commonly leads to the rewarded state. Four stay
+probabilities (rewarded or not, common or rare) tell them apart, and a regression says how surely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from prefrontal.analysis.stats.regression import LogisticFit, logistic_regression
+
+Array = NDArray[np.float64]
+
+CONDITIONS = ("RC", "RU", "UC", "UU")
+"""Rewarded-common, rewarded-uncommon, unrewarded-common, unrewarded-uncommon, in this order."""
+
+# Exact to the third digit, by simulation of the ideal Bayes observer (prefrontal.analysis.choice.observers).
+IDEAL_2018 = (1.0, 0.664, 0.664, 1.0)
+IDEAL_2016 = (1.0, 0.506, 0.507, 1.0)
+IDEAL_2016_FIRST = (1.0, 0.0, 0.0, 1.0)
+# Wang et al. 2018 (mean of 8 networks, read off the figure, +-.01).
+PUBLISHED_2018 = (0.99, 0.635, 0.62, 0.99)
+
+REGRESSORS = ("constant", "reward", "transition", "reward x transition")
+
+
+@dataclass(frozen=True)
+class TwoStepTrials:
+    """Trials of the two-step task, each field [M, E, N] (members, episodes, trials).
+
+    Attributes:
+        first_action: First-stage action, 0 or 1.
+        common: Whether the transition was the common one.
+        reward: Reward of the trial; above zero counts as rewarded.
+        second_action: Second-stage action, where the task has one.
+    """
+
+    first_action: NDArray
+    common: NDArray
+    reward: NDArray
+    second_action: NDArray | None = None
+
+    def __post_init__(self) -> None:
+        """Check that all fields have one shape [M, E, N]."""
+        shapes = {np.shape(self.first_action), np.shape(self.common), np.shape(self.reward)}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+            raise ValueError(f"fields must share one shape [M, E, N], got {sorted(shapes)}")
+
+    @property
+    def second_state(self) -> NDArray:
+        """Second-stage state, named by the first action that commonly leads to it [M, E, N]."""
+        return np.where(
+            np.asarray(self.common, dtype=bool), self.first_action, 1 - self.first_action
+        )
+
+
+def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
+    """Trials of a record of steps.
+
+    Args:
+        record: With ``action``, ``reward``, ``trial``, ``stage`` (0 at the first choice, 1 at the
+            second stage) and ``common`` (as known at stage 1), each [M, E, T]; every trial with the
+            same number of steps.
+
+    Returns:
+        The trials [M, E, N]; the reward of a trial is the sum over its steps.
+
+    Raises:
+        ValueError: If an array is missing or trials differ in length.
+    """
+    missing = sorted({"action", "reward", "trial", "stage", "common"} - set(record))
+    if missing:
+        raise ValueError(f"the record lacks {', '.join(missing)}: is it of a two-step task?")
+    trial, stage = np.asarray(record["trial"]), np.asarray(record["stage"])[0, 0]
+    count = int(trial.max()) + 1
+    if (
+        trial.shape[-1] % count
+        or not (trial == np.repeat(np.arange(count), trial.shape[-1] // count)).all()
+    ):
+        raise ValueError("every trial must have the same number of steps")
+    members, episodes, steps = trial.shape
+    shape = (members, episodes, count, steps // count)
+    within = stage[: steps // count]
+    if not {0, 1} <= set(within.tolist()):
+        raise ValueError(f"stage must hold 0 and 1 in every trial, got {sorted(set(within))}")
+    first, second = int(np.argmax(within == 0)), int(np.argmax(within == 1))
+    action = np.asarray(record["action"]).reshape(shape)
+    return TwoStepTrials(
+        action[..., first],
+        np.asarray(record["common"]).reshape(shape)[..., second].astype(bool),
+        np.asarray(record["reward"]).reshape(shape).sum(axis=-1),
+        action[..., second],
+    )
+
+
+def stay_counts(trials: TwoStepTrials, first_transition: bool = False) -> tuple[Array, Array]:
+    """How often each condition occurred and was followed by the same first action.
+
+    Args:
+        trials: The trials.
+        first_transition: Count only the choice after the first trial of an episode, where the ideal
+            observer of Wang 2016 shows the published zeros; otherwise the whole episode.
+
+    Returns:
+        stays [M, 4] and occurrences [M, 4], conditions as in :data:`CONDITIONS`.
+    """
+    action = np.asarray(trials.first_action)
+    rewarded, common = np.asarray(trials.reward) > 0, np.asarray(trials.common, dtype=bool)
+    last = 1 if first_transition else action.shape[-1] - 1
+    stay = (action[..., 1:] == action[..., :-1])[..., :last]
+    # Index of the condition: RC 0, RU 1, UC 2, UU 3.
+    condition = (2 * ~rewarded + 1 * ~common)[..., :-1][..., :last]
+    is_condition = condition[..., None] == np.arange(4)  # [M, E, N-1, 4]
+    occurrences = is_condition.sum(axis=(1, 2)).astype(np.float64)
+    stays = (is_condition & stay[..., None]).sum(axis=(1, 2)).astype(np.float64)
+    return stays, occurrences
+
+
+def stay_probabilities(trials: TwoStepTrials, first_transition: bool = False) -> Array:
+    """Probability of repeating the first action in each condition [M, 4]; NaN if it never came.
+
+    Args:
+        trials: The trials.
+        first_transition: Count only the choice after the first trial of an episode.
+    """
+    stays, occurrences = stay_counts(trials, first_transition)
+    with np.errstate(invalid="ignore"):
+        return np.where(occurrences > 0, stays / np.maximum(occurrences, 1), np.nan)
+
+
+def model_based_index(stay: ArrayLike) -> Array:
+    """Interaction RC - RU - UC + UU of stay probabilities [..., 4]; 0 if model-free only."""
+    p = np.asarray(stay, dtype=np.float64)
+    return np.asarray(p[..., 0] - p[..., 1] - p[..., 2] + p[..., 3])
+
+
+def model_free_index(stay: ArrayLike) -> Array:
+    """Main effect of reward RC + RU - UC - UU of stay probabilities [..., 4]; ideal observer 0."""
+    p = np.asarray(stay, dtype=np.float64)
+    return np.asarray(p[..., 0] + p[..., 1] - p[..., 2] - p[..., 3])
+
+
+def reward_per_trial(trials: TwoStepTrials) -> Array:
+    """Mean reward of a trial, per member [M]. Ceiling in Wang 2018: .7058, in Wang 2016: .6698."""
+    return np.asarray(np.asarray(trials.reward, dtype=np.float64).mean(axis=(1, 2)))
+
+
+def stay_regression(trials: TwoStepTrials) -> list[LogisticFit]:
+    """Logistic regression of staying on reward, transition and their product (Daw et al. 2011).
+
+    Codes are +1 (rewarded; common) and -1, so the constant is the mean log odds of staying, and the
+    reward and interaction coefficients are the model-free and model-based signatures. Firth's
+    penalty keeps the estimates of a deterministic agent finite.
+
+    Args:
+        trials: The trials.
+
+    Returns:
+        One fit per member, coefficients as in :data:`REGRESSORS`.
+    """
+    reward, transition = np.array([1.0, 1, -1, -1]), np.array([1.0, -1, 1, -1])
+    design = np.stack([np.ones(4), reward, transition, reward * transition], axis=1)
+    fits = []
+    for stays, occurrences in zip(*stay_counts(trials), strict=True):
+        seen = occurrences > 0
+        if not seen.all():
+            absent = ", ".join(np.array(CONDITIONS)[~seen])
+            raise ValueError(f"these conditions never occur: {absent}; record more episodes")
+        fits.append(logistic_regression(design, stays / occurrences, occurrences, firth=True))
+    return fits

@@ -1,0 +1,153 @@
+"""Reward prediction errors: at which events, and of which value.
+
+The record's ``rpe`` at step t is delta_t = r_t + gamma v_{t+1} - v_t: the step that ends in a
+reward carries the error of the outcome; the step before a cue carries the error of the cue, for it
+is v_{t+1} that the cue changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from prefrontal.analysis.choice.two_step import TwoStepTrials
+from prefrontal.analysis.stats.regression import linear_regression
+
+Array = NDArray[np.float64]
+
+
+def outcome_steps(stage: ArrayLike, outcome_stage: int) -> NDArray[np.bool_]:
+    """Steps whose RPE is that of the outcome: the steps of this stage [M, E, T]."""
+    return np.asarray(stage) == outcome_stage
+
+
+def cue_steps(stage: ArrayLike, cue_stage: int) -> NDArray[np.bool_]:
+    """Steps whose RPE is that of a cue: the steps just before this stage begins [M, E, T]."""
+    begins = np.asarray(stage) == cue_stage
+    begins[..., 1:] &= np.asarray(stage)[..., :-1] != cue_stage
+    before = np.zeros_like(begins)
+    before[..., :-1] = begins[..., 1:]
+    return before
+
+
+def rpe_by_condition(rpe: ArrayLike, event: ArrayLike, condition: ArrayLike, num: int) -> Array:
+    """Mean RPE at an event, by condition.
+
+    Args:
+        rpe: Prediction errors [M, E, T], reward units.
+        event: Which steps to read out [M, E, T] (:func:`outcome_steps`, :func:`cue_steps`).
+        condition: Condition of every step [M, E, T], 0 to num - 1; others are left out. For
+            inferred value (Bromberg-Martin et al. 2010): trials since the reversal, by target.
+        num: Number of conditions.
+
+    Returns:
+        Means [M, num]; NaN for a condition that never occurred.
+    """
+    delta, label = np.asarray(rpe, dtype=np.float64), np.asarray(condition)
+    wanted = np.asarray(event, dtype=bool)[..., None] & (label[..., None] == np.arange(num))
+    counts = wanted.sum(axis=(1, 2))
+    totals = np.einsum("met,metk->mk", delta, wanted)
+    return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
+
+
+@dataclass(frozen=True)
+class RPERegression:
+    """Regression of RPEs on named signals, per member.
+
+    Attributes:
+        names: Names of the signals, as given.
+        coefficients: Change of the RPE per standard deviation of each signal [M, K], reward units.
+        p_values: Against zero, errors clustered by episode [M, K].
+        r_squared: Fraction of the variance of the RPEs explained [M].
+    """
+
+    names: tuple[str, ...]
+    coefficients: Array
+    p_values: Array
+    r_squared: Array
+
+
+def rpe_regression(rpe: ArrayLike, signals: Mapping[str, ArrayLike]) -> RPERegression:
+    """Regress the network's RPEs on those of cognitive models (Daw et al. 2011; Wang et al. 2018).
+
+    All signals enter one regression, so that a coefficient is what a signal explains beyond the
+    others: model-based value beyond model-free value, say.
+
+    Args:
+        rpe: Prediction errors at one event a trial [M, E, N].
+        signals: Name to the signal at the same events [M, E, N].
+
+    Returns:
+        The regression.
+
+    Raises:
+        ValueError: If a signal has another shape or never changes.
+    """
+    delta = np.asarray(rpe, dtype=np.float64)
+    columns = []
+    for name, signal in signals.items():
+        values = np.asarray(signal, dtype=np.float64)
+        if values.shape != delta.shape or delta.ndim != 3:
+            raise ValueError(f"{name} must have the shape of rpe {delta.shape}, got {values.shape}")
+        spread = values.std(axis=(1, 2), keepdims=True)
+        if (spread == 0).any():
+            raise ValueError(f"{name} never changes: nothing can be regressed on it")
+        columns.append((values - values.mean(axis=(1, 2), keepdims=True)) / spread)
+    design = np.stack([np.ones_like(delta), *columns], axis=-1)
+    fits = [linear_regression(x, y[..., None]) for x, y in zip(design, delta, strict=True)]
+    count = len(columns)
+    return RPERegression(
+        tuple(signals),
+        np.stack([fit.coefficients[1:, 0] for fit in fits]),
+        np.array([[f.p_values(slice(k, k + 1))[0] for k in range(1, count + 1)] for f in fits]),
+        np.array([fit.r_squared[0] for fit in fits]),
+    )
+
+
+def two_step_signals(
+    trials: TwoStepTrials, common: float = 0.8, learning_rate: float = 0.5, trace: float = 1.0
+) -> dict[str, Array]:
+    """Values and prediction errors of the two systems along recorded choices (Daw et al. 2011).
+
+    Both learn the value of the second state, ``V(s) += alpha (r - V(s))``. The model-based system
+    plans ``Q(a) = common V(s_a) + (1 - common) V(other)``, the model-free one caches ``Q(a) +=
+    alpha (V(s) - Q(a)) + alpha trace (r - V(s))``. They agree on the error at the outcome and
+    differ on the error at the second state, which is where a regression can tell them apart.
+
+    Args:
+        trials: Recorded trials, no second-stage choice.
+        common: Probability of the common transition.
+        learning_rate: alpha, per trial.
+        trace: lambda, how much of the outcome's error reaches the first action.
+
+    Returns:
+        Arrays [M, E, N]: "model-based value" and "model-free value" of the chosen first action,
+        "state value" of the second state reached, "model-based state error" and "model-free state
+        error" (state value minus value of the first action), and "outcome error".
+    """
+    action, reward = np.asarray(trials.first_action), np.asarray(trials.reward, np.float64)
+    state = trials.second_state
+    shape = action.shape
+    values, cached = np.zeros((*shape[:2], 2)), np.zeros((*shape[:2], 2))
+    planned_of, cached_of, value_of = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for n in range(shape[-1]):
+        took, reached = action[..., n, None] == [0, 1], state[..., n, None] == [0, 1]
+        planned = common * values + (1 - common) * values[..., ::-1]
+        planned_of[..., n] = (planned * took).sum(axis=-1)
+        cached_of[..., n] = (cached * took).sum(axis=-1)
+        value_of[..., n] = (values * reached).sum(axis=-1)
+        surprise = (reward[..., n] - value_of[..., n])[..., None]
+        first = (value_of[..., n] - cached_of[..., n])[..., None] + trace * surprise
+        cached = cached + learning_rate * took * first
+        values = values + learning_rate * reached * surprise
+    return {
+        "model-based value": planned_of,
+        "model-free value": cached_of,
+        "state value": value_of,
+        "model-based state error": value_of - planned_of,
+        "model-free state error": value_of - cached_of,
+        "outcome error": reward - value_of,
+    }

@@ -1,0 +1,90 @@
+"""What hidden states represent: principal components and rank correlations.
+
+Dissimilarity matrices and decoding are in :mod:`prefrontal.analysis.neural.similarity` and :mod:`prefrontal.analysis.neural.decoding`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PCA:
+    """Principal components of a set of activity patterns.
+
+    Attributes:
+        mean: Mean pattern [H].
+        components: Unit vectors [K, H], strongest first; the largest weight of each is positive.
+        variance: Variance along each component [K], activity squared.
+        explained: Fraction of the total variance of each component [K].
+    """
+
+    mean: Array
+    components: Array
+    variance: Array
+    explained: Array
+
+    def project(self, patterns: ArrayLike) -> Array:
+        """Patterns [..., H] in the coordinates of the components [..., K]."""
+        return np.asarray((np.asarray(patterns, dtype=np.float64) - self.mean) @ self.components.T)
+
+
+def pca(patterns: ArrayLike, num_components: int | None = None) -> PCA:
+    """Principal component analysis by singular value decomposition of the centred patterns.
+
+    Args:
+        patterns: Activity [..., H]; all axes in front are samples.
+        num_components: How many components to keep; all that the data can have by default.
+
+    Returns:
+        The components. Their signs are fixed, so that the same data give the same picture.
+
+    Raises:
+        ValueError: If there are fewer than two samples or too few for ``num_components``.
+    """
+    samples = np.asarray(patterns, dtype=np.float64)
+    samples = samples.reshape(-1, samples.shape[-1])
+    most = min(samples.shape[0] - 1, samples.shape[1])
+    if samples.shape[0] < 2:
+        raise ValueError(f"principal components need two samples or more, got {samples.shape[0]}")
+    if num_components is not None and not 1 <= num_components <= most:
+        raise ValueError(f"num_components must be 1 to {most} here, got {num_components}")
+    mean = samples.mean(axis=0)
+    _, singular, components = np.linalg.svd(samples - mean, full_matrices=False)
+    largest = np.abs(components).argmax(axis=1)
+    components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
+    variance = singular**2 / (samples.shape[0] - 1)
+    total = variance.sum()
+    explained = variance / total if total > 0 else np.zeros_like(variance)
+    kept = slice(num_components if num_components is not None else most)
+    return PCA(mean, components[kept], variance[kept], explained[kept])
+
+
+def participation_ratio(patterns: ArrayLike) -> float:
+    """Effective number of dimensions: (sum of variances)^2 / sum of squared variances, 1 to H.
+
+    Gao et al. 2017, "A theory of multineuronal dimensionality, dynamics and measurement".
+    """
+    variance = pca(patterns).variance
+    return float(variance.sum() ** 2 / (variance**2).sum())
+
+
+def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
+    """Spearman's rank correlation of two series of the same length, ties given their mean rank.
+
+    Raises:
+        ValueError: If the lengths differ, or one of them is constant and so has no ranks.
+    """
+    first, second = np.ravel(np.asarray(x)), np.ravel(np.asarray(y))
+    if first.size != second.size:
+        raise ValueError(f"both series need one length, got {first.size} and {second.size}")
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        raise ValueError("a constant series has no rank correlation")
+    ranks = stats.rankdata(first), stats.rankdata(second)
+    return float(np.corrcoef(*ranks)[0, 1])

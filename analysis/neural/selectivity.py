@@ -1,0 +1,134 @@
+"""Which units code what: regression of every unit's activity on task variables.
+
+Previous action, previous reward, their interaction and value in prefrontal neurons (Tsutsui et al.
+2016) and in the units of trained networks (Wang et al. 2018, Simulations 1 and 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from prefrontal.analysis.stats.regression import false_discovery_rate, holm, linear_regression
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Selectivity:
+    """Which units code which variable, per member.
+
+    Attributes:
+        names: Names of the variables, as given.
+        p_values: Joint test of all columns of a variable, beyond the other variables [M, H, K].
+        selective: Which pass after correction for all units and variables of a member [M, H, K].
+        coefficients: Change of activity per standard deviation of each variable [M, H, K]; for
+            variables of several columns the norm over them.
+        r_squared: Fraction of a unit's variance that all variables explain together [M, H].
+    """
+
+    names: tuple[str, ...]
+    p_values: Array
+    selective: NDArray[np.bool_]
+    coefficients: Array
+    r_squared: Array
+
+    @property
+    def fraction(self) -> Array:
+        """Fraction of units that code each variable [M, K]."""
+        return np.asarray(self.selective.mean(axis=1))
+
+
+def selectivity(
+    hidden: ArrayLike,
+    variables: Mapping[str, ArrayLike],
+    level: float = 0.05,
+    correction: Literal["holm", "fdr"] = "holm",
+) -> Selectivity:
+    """Test every unit against every variable, each beyond all the others.
+
+    One linear regression a unit; variables are standardised; Wald F tests with errors clustered by
+    episode, since activity and value both drift within one (steps taken for independent samples
+    would call nearly every unit selective; Elber-Dorozko & Loewenstein 2018). There must be more
+    episodes than columns, and some tens of them for the tests to hold their level.
+
+    Args:
+        hidden: Activity [M, E, T, H], for example at the choice of each trial.
+        variables: Name to values at the same steps [M, E, T], or [M, E, T, k] for a categorical
+            variable of k columns (one-hot with one left out).
+        level: Probability of any false discovery ("holm") or expected fraction of them ("fdr").
+        correction: Over units and variables of one member: "holm" (strict) or "fdr".
+
+    Returns:
+        The tests.
+
+    Raises:
+        ValueError: If shapes disagree, a variable never changes or is a sum of others.
+    """
+    activity = np.asarray(hidden, dtype=np.float64)
+    if activity.ndim != 4:
+        raise ValueError(f"hidden must be [M, E, T, H], got {activity.shape}")
+    if correction not in ("holm", "fdr"):
+        raise ValueError(f"correction must be 'holm' or 'fdr', got {correction!r}")
+    columns, slices, start = [np.ones((*activity.shape[:3], 1))], [], 1
+    for name, values in variables.items():
+        block = _standardised(name, values, activity.shape[:3])
+        slices.append(slice(start, start + block.shape[-1]))
+        start += block.shape[-1]
+        columns.append(block)
+    design = np.concatenate(columns, axis=-1)  # [M, E, T, P]
+    correct = holm if correction == "holm" else false_discovery_rate
+    p_values, passed, strengths, explained = [], [], [], []
+    for x, y in zip(design, activity, strict=True):
+        fit = linear_regression(x, y)
+        p = np.stack([fit.p_values(columns_of) for columns_of in slices], axis=-1)  # [H, K]
+        p_values.append(p)
+        passed.append(correct(p, level))
+        strengths.append([_strength(fit.coefficients[columns_of]) for columns_of in slices])
+        explained.append(fit.r_squared)
+    return Selectivity(
+        tuple(variables),
+        np.stack(p_values),
+        np.stack(passed),
+        np.swapaxes(np.array(strengths), 1, 2),
+        np.stack(explained),
+    )
+
+
+def history_variables(action: ArrayLike, reward: ArrayLike) -> dict[str, Array]:
+    """The variables of Wang et al. 2018, Simulation 1: what happened on the trial before.
+
+    Args:
+        action: Choices [M, E, T], 0 or 1.
+        reward: Rewards [M, E, T].
+
+    Returns:
+        "previous action" (-1, 1), "previous reward" and "interaction", each [M, E, T - 1], for
+        activity from the second trial on: ``hidden[:, :, 1:]``.
+    """
+    arm = 2.0 * np.asarray(action)[..., :-1] - 1
+    won = np.asarray(reward, dtype=np.float64)[..., :-1]
+    # Centred, or the product would repeat the action.
+    interaction = arm * (won - won.mean())
+    return {"previous action": arm, "previous reward": won, "interaction": interaction}
+
+
+def _standardised(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
+    block = np.asarray(values, dtype=np.float64)
+    if block.ndim == len(shape):
+        block = block[..., None]
+    if block.shape[:-1] != tuple(shape):
+        raise ValueError(f"{name} must be {tuple(shape)} as hidden, got {np.shape(values)}")
+    spread = block.std(axis=(1, 2), keepdims=True)
+    if (spread == 0).any():
+        raise ValueError(f"{name} never changes: no unit can code it")
+    return np.asarray((block - block.mean(axis=(1, 2), keepdims=True)) / spread)
+
+
+def _strength(coefficients: Array) -> Array:
+    """Signed coefficient [1, H], or the norm over several [k, H] -> [H]."""
+    return coefficients[0] if len(coefficients) == 1 else np.linalg.norm(coefficients, axis=0)

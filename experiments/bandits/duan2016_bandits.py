@@ -1,0 +1,107 @@
+"""Bernoulli bandits of k arms and n pulls (Duan et al. 2016, RL², table 1).
+
+The published cells are means over 1,000 bandits: at 100 pulls of 5 arms the standard deviation of one episode is 15.8, so
+their standard error is .5, and most published differences are noise. Conditions are named ARMSxPULLS.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.reference.play import UCB, Gittins, Greedy, Thompson
+from prefrontal.analysis.stats.findings import Finding
+from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments.bandits.measures import curve_figure, reference_regret, reward_by_member
+from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+
+# condition: bar, goal, published RL2, best known reference (recomputed)
+CELLS = {
+    "5x10": (6.6, 6.66, 6.7, 6.66),
+    "5x100": (76.5, 78.7, 78.7, 78.6),
+    "10x100": (78.5, 83.5, 83.5, 83.8),
+}
+
+
+def measure(evaluation: Evaluation) -> Outcome:
+    """Mean total reward on all bandits and on held-out ones, beside the reference policies on the same bandits."""
+    findings = []
+    for condition in evaluation.conditions:
+        bar, goal, published, _ = CELLS[condition]
+        record = evaluation.record(condition, split="all")
+        findings.append(
+            Finding.of(
+                f"reward, {condition}",
+                interval(reward_by_member(record)),
+                published=published,
+                bar=bar,
+                goal=goal,
+            )
+        )
+        held_out = evaluation.record(condition)
+        findings.append(
+            Finding.of(
+                f"reward, {condition}, {evaluation.split} tasks",
+                interval(reward_by_member(held_out)),
+            )
+        )
+        arms, trials = record["task.p"], record["action"].shape[2]
+        policies = [
+            Thompson(),
+            Greedy(),
+            UCB(0.2 * 2**0.5, prior=True),
+            Gittins(0.99 if trials > 20 else 0.9),
+        ]
+        paths = np.repeat(arms[:, :, None], trials, axis=2)
+        ceiling = arms.max(axis=2).mean() * trials
+        for name, regret in reference_regret(
+            {p.name: p for p in policies}, paths, evaluation.seed
+        ).items():
+            findings.append(
+                Finding(
+                    f"reference, {condition}: {name}", float(ceiling - regret.sum(axis=2).mean())
+                )
+            )
+    return Outcome(findings, curve_figure(evaluation, {}))
+
+
+def _settings(
+    arms: int, trials: int, num_envs: int, total_steps: int, algorithm: A2CConfig
+) -> Settings:
+    return Settings(
+        EnvironmentSpec(
+            "prefrontal/BernoulliBandit-v0",
+            inputs=("action", "centred_reward", "time"),
+            kwargs={"arms": arms, "trials": trials},
+        ),
+        NetworkConfig(input_gain=3.0),
+        algorithm,
+        TrainingConfig(members=1, num_envs=num_envs, total_steps=total_steps),
+    )
+
+
+_SHORT = A2CConfig(learning_rate=1e-2, discount=0.9, entropy_coef=0.05)
+_LONG = A2CConfig(
+    learning_rate=7e-3,
+    discount=0.8,
+    discount_final=0.97,
+    gae_lambda=0.95,
+    entropy_coef=0.05,
+    entropy_anneal=0.7,
+    normalise_advantages=True,
+    critic="privileged",
+    passes=4,
+)
+
+EXPERIMENT = Experiment(
+    name="duan2016-bandits",
+    summary="Bernoulli bandits of the RL² paper: 5 arms 10 pulls, 5 arms 100 pulls, 10 arms 100 pulls",
+    reference="Duan et al. 2016, arXiv:1611.02779, table 1",
+    conditions={
+        "5x10": _settings(5, 10, 64, 3_000_000, _SHORT),
+        "5x100": _settings(5, 100, 32, 6_000_000, _LONG),
+        "10x100": _settings(10, 100, 32, 6_000_000, _LONG),
+    },
+    measure=measure,
+)

@@ -1,0 +1,142 @@
+"""What the bandit experiments share: regret findings, reference policies on the same tasks, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from prefrontal.agents.reference.play import Policy, simulate
+from prefrontal.analysis.choice.bandits import regret_curve, total_regret
+from prefrontal.analysis.figures.behaviour import choice_raster, hidden_state_pca
+from prefrontal.analysis.figures.learning import learning_curve, regret_curves
+from prefrontal.analysis.stats.findings import Finding
+from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments.evaluation import Evaluation, Record
+
+__all__ = [
+    "beats",
+    "curve_figure",
+    "portrait_figures",
+    "reference_regret",
+    "regret_by_member",
+    "regret_figure",
+    "regret_finding",
+    "reward_by_member",
+    "worst_member",
+]
+
+
+def regret_by_member(record: Record) -> np.ndarray:
+    """Mean regret of an episode, ``[M]``."""
+    return np.asarray(total_regret(record["regret"]))
+
+
+def reward_by_member(record: Record) -> np.ndarray:
+    """Mean total reward of an episode, ``[M]``."""
+    return np.asarray(record["reward"].sum(axis=2).mean(axis=1))
+
+
+def regret_finding(name: str, record: Record, **fields: object) -> Finding:
+    """The regret of an episode, mean over members with its interval."""
+    return Finding.of(name, interval(regret_by_member(record)), better="lower", **fields)
+
+
+def worst_member(name: str, values: np.ndarray, better: str, **fields: object) -> Finding:
+    """The worst member's value (no interval: it is one member)."""
+    value = float(values.max() if better == "lower" else values.min())
+    return Finding(name, value, better=better, **fields)  # type: ignore[arg-type]
+
+
+def reference_regret(
+    policies: Mapping[str, Policy], p: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """Regret of each reference policy on the tasks of a record, all with the same noise.
+
+    Args:
+        policies: What to compare with, by the name it is to have.
+        p: Arm probabilities at each trial ``[M, E, T, K]``.
+        seed: Seed of noise and policies.
+
+    Returns:
+        Regret of each trial by that name, ``[M, E, T]``.
+    """
+    flat = p.reshape(-1, *p.shape[2:])
+    noise = np.random.default_rng([seed, 1]).random(flat.shape[:2])
+    return {
+        name: simulate(policy, flat, p.shape[2], np.random.default_rng([seed, 2]), noise)[
+            "regret"
+        ].reshape(p.shape[:3])
+        for name, policy in policies.items()
+    }
+
+
+def beats(
+    name: str, theirs: np.ndarray, record: Record, where: str = "", note: str = ""
+) -> Finding:
+    """How much less regret the agent has than a reference policy on the same tasks.
+
+    The bar is that the whole interval lies above 0. `theirs` is the regret of each trial ``[M, E, T]``.
+    """
+    total = np.asarray(total_regret(theirs))
+    found = interval(total - regret_by_member(record))
+    return Finding.of(
+        f"{name}'s regret less the agent's{where}",
+        found,
+        bar=0.0,
+        throughout=True,
+        note=f"{note or name}: {total.mean():.2f}",
+    )
+
+
+def regret_figure(
+    evaluation: Evaluation,
+    record: Record,
+    references: Mapping[str, np.ndarray],
+    optimum: float | None,
+    name: str,
+    title: str,
+) -> list[Path]:
+    """Cumulative regret against all reference policies."""
+    if not evaluation.figures:
+        return []
+    curves = {key: regret.mean(axis=(0, 1)).cumsum() for key, regret in references.items()}
+    path = evaluation.folder / f"{name}.png"
+    return [regret_curves(regret_curve(record["regret"]), curves, path, optimum, title)]
+
+
+def curve_figure(
+    evaluation: Evaluation,
+    references: Mapping[str, float],
+    name: str = "learning_curve",
+    ylabel: str = "reward per episode",
+) -> list[Path]:
+    """Learning curves of all conditions, if the run folder has its metrics."""
+    if not evaluation.figures:
+        return []
+    written = []
+    for condition, curves in evaluation.curves.items():
+        if curves:
+            file = name if condition == "default" else f"{name}_{condition}"
+            written.append(
+                learning_curve(
+                    curves["steps"].min(axis=1), {"recurrent A2C": curves["return"]},
+                    evaluation.folder / f"{file}.png", ylabel, references,
+                )
+            )  # fmt: skip
+    return written
+
+
+def portrait_figures(evaluation: Evaluation) -> list[Path]:
+    """Arm choices and hidden states of the first member over an episode of two arms."""
+    if not evaluation.figures:
+        return []
+    record = evaluation.record(episodes=200, hidden=True)
+    p = record["task.p"][0]
+    folder = evaluation.folder
+    raster = choice_raster(
+        record["action"][0, :60], record["reward"][0, :60], p[:60], folder / "choices.png"
+    )
+    states = hidden_state_pca(record["hidden"][0], p[:, 1] - p[:, 0], folder / "hidden_states.png")
+    return [raster, states]

@@ -1,0 +1,322 @@
+"""Modular against holistic actor-critics that navigate by path integration (Zhang, Pitkow & Angelaki 2024).
+
+Agents learn to steer to a firefly at one gain of their joystick and are then tested at others, never trained. Actor and critic
+of equal size differ in shape (`prefrontal.agents.td3.networks`): *holistic*, one LSTM does all; *modular*, an LSTM is left to infer the
+state and a feed-forward network acts on it, with the action to be judged entering after the LSTM.
+
+Conditions: the published four (`modular`, `holistic` and the two mixed pairs), and the control which the tutorial lacks,
+networks as deep as the modular ones and of the same size that are not modular: `early-action` (LSTM and feed-forward layers,
+but the critic's LSTM sees the action, A3 C3: it differs from `modular` in nothing but where the action enters) and
+`two-lstms` (A2 C2). The effect is measured with noise that grows with the gain, as published, and with noise that does not.
+
+What was found (8 agents of each kind): the critic carries the effect. The area at gain 2 is .920 for `modular`, .852 for
+`holistic-actor`, .777 for `early-action`, .713 for `two-lstms`, .700 for `holistic` and .692 for `holistic-critic`, with
+noise that grows or not. It is not depth as such: a second LSTM changes nothing (.013 of the area, 95 % interval -.012 to
+.038). Feed-forward layers behind the LSTM bring .077 (.011 to .142, `early-action` less `holistic`), and that the action
+enters the critic behind its LSTM brings .143 (.076 to .209, `modular` less `early-action`). So modularity in the strict
+sense, which leaves the critic's LSTM to infer the state, carries about two thirds, and layers of the right kind the rest.
+`early-action` agents have learned less at gain 1 already (.842 rewarded, .676 to .931); of what they have there they lose
+.128 of the area to gain 2, modular ones .025 and holistic ones .250: by this measure the two parts are about equal (.102,
+.045 to .159; .122, .062 to .182).
+
+Modular agents are not at home at all gains. At 3 and 4 they go 66 and 79 cm too far and are rewarded in .55 and .44 of the
+trials; below gain 1 nobody generalises: at .75 modular agents are rewarded in .26, holistic in .35, and at .5 none in more than
+.05, where one that integrates what it sees would be in .92. Up to gain 2 holistic agents end where a navigator would that counts
+its own commands. TD errors at gain 1 are larger than published; at new gains (.445 for modular agents, .52 to .59 for the others)
+their intervals overlap.
+
+What is as published: task, networks, initial weights, recurrent TD3 with its smoothing that respects stops, noise of
+exploration, reward, mirror images, phases, 10^4 trials after phase I. What is not, alike for all architectures:
+
+- Critics learn from λ-returns (λ .9), cut where the agent stopped and the target actor would not have, or the reverse, and
+  agents stop at random, at 2 to 4 % of the steps. Reward comes at the end of trials of up to 35 steps only, and stops are 1 %
+  of the space of actions: plain TD3 hands a reward back one step for each turn-over of its target networks, and hardly ever
+  sees what a stop is worth elsewhere than where its actor stops. It forgot to stop within a few hundred updates of phase II and
+  did not find back in a thousand trials and more (5 of 5 agents, for one of which stops had twenty times the area); behaviour
+  cloning beyond phase I put this off to when it was withdrawn. With both, all agents still lose their stops as phase II begins.
+  Modular ones reach .5 rewarded again after 2,600 to 3,800 trials (one of 8 after 7,200) and mostly keep it; holistic ones
+  after 4,200 to 8,000, and they lose and find it again until the end, when 6 of 8 are below .05: the agents that are kept, the
+  best ones in validation, are much better than the last ones. Four modular agents each without one of the two (`train.py
+  zhang2024-modularity --condition modular --members 4`, 1,000 targets): without λ-returns (`--trace 0`) .9 rewarded takes 8,200
+  trials (95 % interval 5,980 to 10,000; eight agents with both 4,975, 4,026 to 8,688) and the area at gain 2 is .838 (.733 to
+  .944); without random stops (`--stop-chance 0 0 0`) 4,850 (2,899 to 6,801) and .881 (.827 to .934). So λ-returns do more;
+  either is enough to find the stop again.
+- Two updates of the critics a trial, where there was one for every four steps, four to nine a trial; with larger steps (5e-4;
+  then 3e-4, falling to a tenth). It is not for want of updates that holistic agents do not generalise: with four a trial
+  (`--condition modular holistic --members 3 --updates-per-trial 4`, 1,000 targets) the area at gain 2 is .935 (.917 to .953)
+  for modular and .729 (.615 to .844) for holistic agents, .206 (.095 to .317) less, the radial error 28 and 164 cm, as
+  published; .9 rewarded is reached after 3,533 trials by all modular agents, and by one of the three holistic ones.
+- With the published phase I, 1 to 4 % of 100 trials were rewarded after 3,400: the actor moves on and its tanh saturates. So
+  half of the trials of phase I babble (noise drawn once and kept, a stop at random), trajectories are replayed in proportion
+  to their return, the actor is also drawn to what it did (behaviour cloning), and phase I ends by validation, .2 without
+  noise, after 760 to 2,720 trials. What goes into the tanh is kept near ±2 throughout.
+- Phases are switched, and the agent is kept, by validation at the gain of training alone (there, the gains of the test took
+  part in both); targets are seen for three steps, not four; the place that counts is where the last movement ends. No member
+  is left out (the published runs have seeds such as 5, 16, 17, 19, 20, 21, 23, 36 for one of the pairs).
+- An update draws trajectories of similar length, not of equal. Half of them are learned from as their mirror image, where both
+  were remembered; the memory holds 10^4 (10^5); learning starts after 400 trials (800); validation comes every 200 (500).
+
+Gains are set by the measure, so that `--split` changes nothing but the written record. The shipped agents were trained in several
+runs with these settings, members 0 to 3 and 4 to 7 of the last four conditions apart, and joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.td3.learner import TD3Config
+from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.analysis.choice import navigation as nav
+from prefrontal.analysis.stats.contrasts import contrast
+from prefrontal.analysis.stats.findings import Finding
+from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.navigation.figures import modularity_figures
+from prefrontal.experiments.navigation.measures import Summary, played, sweep
+from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+
+GAINS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+TARGETS = 1000  # at each gain, the same for all
+DECODED = 300  # trials, at each of these gains
+DECODED_GAINS = (1.0, 1.5, 2.0)
+ZONE = 65.0
+FRACTION = (0.0, 1.0)
+STEPS = 35
+LEARNED = 0.9  # rewarded fraction that training curves are timed to
+CURVES = {"trials", "phase", "validation"}
+EVERY = 200  # trials between points of a learning curve
+
+#: Published values (figure readings): fraction, rate and TD error at 1, rate and TD error at 1.5 and 2 together, radial error and
+#: area at 2, area with pulses, decoding error over gains.
+PUBLISHED = {
+    "modular": (0.98, 0.72, 0.07, 0.81, 0.28, 31.0, 0.93, 0.91, 15.0),
+    "holistic-actor": (0.99, 0.705, 0.07, 0.36, 0.525, 102.0, 0.817, 0.892, 24.0),
+    "holistic": (0.975, 0.55, 0.16, 0.075, 0.66, 167.0, 0.729, 0.832, 42.0),
+    "holistic-critic": (0.855, 0.435, 0.235, 0.095, 0.635, 167.0, 0.732, 0.831, 49.0),
+}
+CONDITIONS = {
+    "modular": TD3NetworkConfig("actor3", "critic5"),
+    "holistic": TD3NetworkConfig("actor1", "critic1"),
+    "holistic-actor": TD3NetworkConfig("actor1", "critic5"),
+    "holistic-critic": TD3NetworkConfig("actor3", "critic1"),
+    "early-action": TD3NetworkConfig("actor3", "critic3"),
+    "two-lstms": TD3NetworkConfig("actor2", "critic2"),
+}
+LOST = "area lost, 1x to 2x"
+CARRIES = "above 0: it is not depth alone"
+
+Sweeps = Mapping[str, Mapping[float, Summary]]
+
+
+def measure(evaluation: Evaluation) -> Outcome:
+    """Every measure at every gain for every condition; contrasts between them; figures."""
+    count = evaluation.episodes
+    sweeps: dict[str, dict[float, Summary]] = {}
+    level: dict[str, Summary] = {}  # at gain 2, where noise stays that of gain 1
+    pulses: dict[str, Summary] = {}
+    decoding: dict[str, np.ndarray] = {}
+    for condition in evaluation.conditions:
+        sweeps[condition] = sweep(evaluation, condition, GAINS, count)
+        level[condition] = sweep(
+            evaluation, condition, (2.0,), count, noise_scales_with_gain=False
+        )[2.0]
+        pulses[condition] = sweep(evaluation, condition, (1.0,), count, perturbation="small")[1.0]
+        decoding[condition] = decoding_errors(evaluation, condition, min(DECODED, count))
+    grid, curves = learning(evaluation.curves)
+    findings = [
+        finding
+        for condition in evaluation.conditions
+        for finding in of_condition(
+            condition, sweeps[condition], level[condition], pulses[condition], decoding[condition]
+        )
+    ]
+    findings += learning_findings(grid, curves) + contrasts(sweeps, level)
+    if not evaluation.figures:
+        return Outcome(findings)
+    refitted = {name: errors[1].mean(axis=0) for name, errors in decoding.items()}
+    return Outcome(
+        findings, modularity_figures(evaluation, sweeps, pulses, refitted, (grid, curves), count)
+    )
+
+
+def decoding_errors(evaluation: Evaluation, condition: str, count: int) -> np.ndarray:
+    """Errors of decoding the place from the actor's LSTM, ``[2, G, M]``: decoder of gain 1, and one fitted at each gain."""
+    records = [played(evaluation, condition, gain, count, hidden=True) for gain in DECODED_GAINS]
+    trained = records[DECODED_GAINS.index(1.0)]
+    return np.array(
+        [
+            [nav.decode_place(trained, record) for record in records],
+            [nav.decode_place(record) for record in records],
+        ]
+    )
+
+
+def of_condition(
+    condition: str,
+    by_gain: Mapping[float, Summary],
+    level: Summary,
+    pulses: Summary,
+    decoding: np.ndarray,
+) -> list[Finding]:
+    """Findings of one condition, beside the published ones and the bars."""
+    one, two = by_gain[1.0], by_gain[2.0]
+    novel = [by_gain[1.5], two]
+    modular, holistic = condition == "modular", condition == "holistic"
+    published = PUBLISHED.get(condition, (None,) * 9)
+
+    def bar(for_modular: object, for_holistic: object = None) -> object:
+        return for_modular if modular else for_holistic if holistic else None
+
+    far = (-ZONE, ZONE) if modular else None
+    return [
+        Finding.of(f"rewarded fraction, 1x, {condition}", interval(one.rewarded, within=FRACTION),
+                   published=published[0], bar=bar(0.95)),
+        Finding.of(f"rewards a second, 1x, {condition}", interval(one.rate), published=published[1],
+                   bar=bar(0.70, 0.60), better="lower" if holistic else "higher"),
+        Finding.of(f"radial error, 2x, {condition}", interval(two.radial), published=published[5], unit="cm",
+                   bar=far if modular else bar(None, 100.0), better="near" if modular else "higher",
+                   note="whole distance, above 0 too far; the zone is 65 cm"),
+        Finding.of(f"area of the boundary sweep, 2x, {condition}", interval(two.auc, within=FRACTION), published=published[6],
+                   bar=bar(0.90, 0.80), better="lower" if holistic else "higher"),
+        Finding.of(f"area, 2x, noise as at 1x, {condition}", interval(level.auc, within=FRACTION)),
+        Finding.of(f"radial error, 2x, noise as at 1x, {condition}", interval(level.radial), unit="cm"),
+        Finding.of(f"{LOST}, {condition}", interval(lost_area(by_gain)), better="lower"),
+        *(Finding.of(f"rewarded fraction, {gain:g}x, {condition}", interval(by_gain[gain].rewarded, within=FRACTION))
+          for gain in (0.5, 0.75, 2.0, 3.0, 4.0)),
+        *(Finding.of(f"radial error, {gain:g}x, {condition}", interval(by_gain[gain].radial), unit="cm") for gain in (3.0, 4.0)),
+        Finding.of(f"rewards a second, 1.5x and 2x, {condition}", interval(np.mean([s.rate for s in novel], axis=0)),
+                   published=published[3]),
+        Finding.of(f"area, pulses, {condition}", interval(pulses.auc, within=FRACTION), published=published[7]),
+        Finding.of(f"TD error, 1x, {condition}", interval(one.td_error), published=published[2], better="lower"),
+        Finding.of(f"TD error, 1.5x and 2x, {condition}", interval(np.mean([s.td_error for s in novel], axis=0)),
+                   published=published[4], better="lower"),
+        Finding.of(f"path over straight way, 1x, {condition}", interval(one.stretch), optimum=1.0, better="lower"),
+        Finding.of(f"place decoded, refitted, 1x to 2x, {condition}", interval(decoding[1].mean(axis=0)), unit="cm",
+                   published=published[8], better="lower"),
+        Finding.of(f"place decoded, decoder of 1x, 2x, {condition}", interval(decoding[0][-1]), unit="cm",
+                   better="lower"),
+    ]  # fmt: skip
+
+
+def learning(
+    metrics: Mapping[str, Mapping[str, np.ndarray]],
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Rewarded fraction in validation on a common grid of trials after phase I.
+
+    Args:
+        metrics: Metrics of training ``[U, M]`` by name, by condition.
+
+    Returns:
+        The grid ``[G]``, as long as the longest run, and the curves ``[G, M]`` by condition: 0 before the first validation,
+        NaN after a member's last trial (to the nearest point: metrics are means over some rounds of trials).
+    """
+    whole = {name: one for name, one in metrics.items() if set(one) >= CURVES}
+    # Rows are means over some rounds; those with a round of phase I in them tell nothing of the trials after it.
+    after = {name: np.where(one["phase"] >= 2, one["trials"], -1) for name, one in whole.items()}
+    longest = max((trials.max() for trials in after.values()), default=0)
+    grid = np.arange(EVERY, longest + EVERY / 2, EVERY)
+    curves = {}
+    for name, trials in after.items():
+        curves[name] = np.full((len(grid), trials.shape[1]), np.nan)
+        for m in range(trials.shape[1]):
+            for g, at in enumerate(grid[trials[:, m].max() + EVERY / 2 > grid]):
+                seen = (trials[:, m] >= 0) & (trials[:, m] <= at)
+                values = whole[name]["validation"][seen, m]
+                curves[name][g, m] = values[-1] if len(values) else 0.0
+    return grid, curves
+
+
+def learning_findings(grid: np.ndarray, curves: Mapping[str, np.ndarray]) -> list[Finding]:
+    """Trials until nine targets in ten are reached, by condition, and whether modular agents get there first."""
+    findings, reached, note = [], {}, "all trials of the run where never"
+    for condition, values in curves.items():
+        if not np.isfinite(values).any(axis=0).all():
+            continue  # some member played too few trials for a single point
+        first = nav.first_to(grid, values, LEARNED)
+        last = np.where(np.isfinite(values), grid[:, None], 0).max(axis=0)
+        reached[condition] = np.where(np.isfinite(first), first, last)
+        findings += [
+            Finding.of(f"trials to {LEARNED:g} rewarded, {condition}",
+                       interval(reached[condition], within=(0.0, float(last.max()))), better="lower", note=note),
+            Finding.of(f"agents that reached {LEARNED:g} rewarded, {condition}",
+                       interval(np.isfinite(first), within=FRACTION), note="fraction"),
+        ]  # fmt: skip
+    if {"modular", "holistic"} <= set(reached):
+        sooner = contrast([reached["holistic"], reached["modular"]])
+        findings.append(
+            Finding.of(f"trials to {LEARNED:g} rewarded, holistic less modular", sooner, bar=0.0, throughout=True, note=note)
+        )  # fmt: skip
+    return findings
+
+
+def lost_area(by_gain: Mapping[float, Summary]) -> np.ndarray:
+    """Area that each member loses from gain 1 to gain 2: not confounded by how well it has learned, ``[M]``."""
+    return by_gain[1.0].auc - by_gain[2.0].auc
+
+
+def contrasts(sweeps: Sweeps, level: Mapping[str, Summary]) -> list[Finding]:
+    """Which part matters, whether depth does, and what noise that grows with the gain adds: areas at gain 2."""
+    grown = {condition: by_gain[2.0].auc for condition, by_gain in sweeps.items()}
+    same = {condition: one.auc for condition, one in level.items()}
+    critic, actor = (
+        ("modular holistic-actor", "holistic holistic-critic"),
+        ("modular holistic-critic", "holistic holistic-actor"),
+    )
+    lost = {condition: lost_area(by_gain) for condition, by_gain in sweeps.items()}
+    asked: list[tuple[str, tuple[str, str], dict[str, Any]]] = [
+        ("modular less holistic", ("modular", "holistic"), {"bar": 0.1, "published": 0.201}),
+        ("modular less holistic, noise as at 1x", ("modular", "holistic"), {"bar": 0.0, "throughout": True}),
+        ("effect of a modular critic", critic, {"bar": 0.0, "throughout": True, "published": 0.143}),
+        ("effect of a modular actor", actor, {"published": 0.058}),
+        ("effect of the critic less that of the actor", ("holistic-actor", "holistic-critic"),
+         {"bar": 0.0, "throughout": True, "published": 0.085, "note": "the mixed pairs"}),
+        ("modular less equally deep, action entering early", ("modular", "early-action"), {"note": CARRIES}),
+        ("modular less two LSTMs", ("modular", "two-lstms"), {"note": CARRIES}),
+        ("equally deep, action entering early, less holistic", ("early-action", "holistic"), {"note": "layers behind the LSTM"}),
+        ("two LSTMs less holistic", ("two-lstms", "holistic"), {"note": "a second LSTM"}),
+        *((f"{LOST}: {name}", pair, {"note": "whatever they have at 1x"}) for name, pair in (
+            ("equally deep, action entering early, less modular", ("early-action", "modular")),
+            ("two LSTMs less modular", ("two-lstms", "modular")),
+            ("holistic less equally deep, action entering early", ("holistic", "early-action")),
+            ("holistic less two LSTMs", ("holistic", "two-lstms")),
+        )),
+    ]  # fmt: skip
+    findings = []
+    for name, (plus, minus), extra in asked:
+        values = same if "noise as" in name else lost if name.startswith(LOST) else grown
+        more, less = plus.split(), minus.split()
+        if {*more, *less} <= set(values):
+            signs = [1 / len(more)] * len(more) + [-1 / len(less)] * len(less)
+            found = contrast([values[condition] for condition in [*more, *less]], signs)
+            whole = name if values is lost else f"area, 2x: {name}"
+            findings.append(Finding.of(whole, found, **extra))
+    return findings
+
+
+_BASE = Settings(
+    EnvironmentSpec(
+        "prefrontal/FireflyNavigation-v0",
+        inputs=("action",),
+        kwargs={"reward": "shaped"},
+        stages=({"observation_noise": 0.0}, {}),
+    ),
+    TD3NetworkConfig(),
+    TD3Config(),
+    TrainingConfig(members=8, num_envs=8, total_steps=10_000 * STEPS),
+)
+
+EXPERIMENT = Experiment(
+    name="zhang2024-modularity",
+    summary="modular actor-critics generalise to gains never trained; holistic ones overshoot",
+    reference="Zhang, Pitkow & Angelaki 2024, Science Advances 10:eadk1256",
+    conditions={name: replace(_BASE, network=network) for name, network in CONDITIONS.items()},
+    measure=measure,
+    shipped=(),
+    whole_curves=True,
+    most_episodes=TARGETS,
+)

@@ -1,0 +1,183 @@
+"""What the two-step experiments share: stay probabilities by member against the ideal observer, and their figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefrontal.analysis.choice.two_step import (
+    CONDITIONS,
+    TwoStepTrials,
+    model_based_index,
+    model_free_index,
+    stay_probabilities,
+    stay_regression,
+)
+from prefrontal.analysis.figures.learning import bars_with_members
+from prefrontal.analysis.stats.findings import Finding
+from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments.evaluation import Evaluation, Record
+
+__all__ = [
+    "NAMES",
+    "index_findings",
+    "regression_findings",
+    "stay_by_member",
+    "stay_figure",
+    "stay_findings",
+    "trials_of_record",
+]
+
+NAMES = {
+    "RC": "rewarded, common",
+    "RU": "rewarded, rare",
+    "UC": "unrewarded, common",
+    "UU": "unrewarded, rare",
+}
+_DRIVES = ("constant", "reward (model-free)", "transition", "reward x transition (model-based)")
+
+
+def trials_of_record(record: Record) -> TwoStepTrials:
+    """Trials of a record, however many steps a trial has (`compact`: one).
+
+    Args:
+        record: With ``reward``, ``trial``, ``first_action`` and ``common`` ``[M, E, T]``, as the two-step tasks give them.
+
+    Returns:
+        The trials ``[M, E, N]``; the second-stage action is that of the last step (no choice where the stage is forced).
+    """
+    count = int(record["trial"].max()) + 1
+    by_trial = {
+        name: record[name].reshape(*record[name].shape[:2], count, -1)
+        for name in ("action", "reward", "first_action", "common")
+    }
+    return TwoStepTrials(
+        by_trial["first_action"][..., -1],
+        by_trial["common"][..., -1].astype(bool),
+        by_trial["reward"].sum(axis=-1),
+        by_trial["action"][..., -1] if by_trial["action"].shape[-1] > 1 else None,
+    )
+
+
+def stay_findings(
+    stay: NDArray[np.float64],
+    ideal: Sequence[float],
+    where: str,
+    mixed: tuple[float, float],
+    published: Sequence[float] | None = None,
+    sure: float = 0.98,
+    within: float | None = None,
+) -> list[Finding]:
+    """Stay probabilities: mean over members, and of the sure ones the lowest member.
+
+    Args:
+        stay: Stay probabilities ``[M, 4]``, conditions as in `prefrontal.analysis.choice.two_step.CONDITIONS`.
+        ideal: Those of the ideal observer.
+        where: Ending of the findings' names.
+        mixed: Bar of RU and UC: a range in which the mean of members must lie.
+        published: Published ones.
+        sure: Bar of RC and UU.
+        within: Goal of RU and UC: the farthest member's distance from the ideal observer; adds a finding.
+    """
+    findings = []
+    for index, key in enumerate(CONDITIONS):
+        fields = {
+            "published": published[index] if published else None,
+            "optimum": ideal[index],
+        }
+        name = f"stay probability {key} ({NAMES[key]}){where}"
+        values = interval(stay[:, index])
+        if key in ("RC", "UU"):
+            findings.append(Finding.of(name, values, bar=sure, better="higher", **fields))
+        else:
+            findings.append(Finding.of(name, values, bar=mixed, better="near", **fields))
+    lowest = float(stay[:, [0, 3]].min())
+    findings.append(Finding(f"stay probability RC, UU, lowest member{where}", lowest, bar=sure))
+    if within is not None:
+        farthest = float(np.abs(stay[:, 1:3] - np.asarray(ideal)[1:3]).max())
+        findings.append(
+            Finding(
+                f"stay probability RU, UC, farthest member from the ideal observer{where}", farthest,
+                goal=within, optimum=0.0, better="lower",
+            )
+        )  # fmt: skip
+    return findings
+
+
+def index_findings(
+    stay: NDArray[np.float64],
+    ideal: Sequence[float] | None,
+    where: str,
+    published: Sequence[float] | None = None,
+    reach: float | None = 0.05,
+) -> list[Finding]:
+    """Model-based index RC - RU - UC + UU and model-free index RC + RU - UC - UU, mean over members.
+
+    Args:
+        stay: Stay probabilities ``[M, 4]``.
+        ideal: Those of the ideal observer, if it is known.
+        where: Ending of the findings' names.
+        published: Published ones.
+        reach: How far the model-free index may be from 0.
+    """
+    published_based = float(model_based_index(published)) if published else None
+    published_free = float(model_free_index(published)) if published else None
+    ideal_based = float(model_based_index(ideal)) if ideal else None
+    ideal_free = round(float(model_free_index(ideal)), 3) if ideal else None
+    return [
+        Finding.of(
+            f"model-based index{where}", interval(model_based_index(stay)), published=published_based,
+            optimum=ideal_based,
+        ),
+        Finding.of(
+            f"model-free index{where}", interval(model_free_index(stay)), published=published_free,
+            optimum=ideal_free, bar=(-reach, reach) if reach else None, better="near",
+        ),
+    ]  # fmt: skip
+
+
+def regression_findings(trials: TwoStepTrials, where: str) -> list[Finding]:
+    """Stay regression (Daw et al. 2011): log odds of staying, mean of the members' coefficients."""
+    coefficients = np.stack([fit.coefficients for fit in stay_regression(trials)])
+    return [
+        Finding.of(f"stay regression, {name}{where}", interval(values), unit="log odds")
+        for name, values in zip(_DRIVES, coefficients.T, strict=True)
+    ]
+
+
+def stay_figure(
+    evaluation: Evaluation,
+    stays: Mapping[str, NDArray[np.float64]],
+    ideal: Sequence[float] | None,
+    published: Sequence[float] | None = None,
+    name: str = "stay_probabilities",
+) -> list[Path]:
+    """Bars of stay probabilities ``[M, 4]`` by condition, one dot a member."""
+    if not evaluation.figures:
+        return []
+    groups = {
+        key: {condition: stay[:, index] for condition, stay in stays.items()}
+        for index, key in enumerate(CONDITIONS)
+    }
+    return [
+        bars_with_members(
+            groups, evaluation.folder / f"{name}.png", "probability of staying",
+            published=dict(zip(CONDITIONS, published, strict=True)) if published else None,
+            ideal=dict(zip(CONDITIONS, ideal, strict=True)) if ideal else None, ylim=(0.0, 1.05),
+        )
+    ]  # fmt: skip
+
+
+def stay_by_member(trials: TwoStepTrials, first_transition: bool = False) -> NDArray[np.float64]:
+    """Stay probabilities ``[M, 4]``; raises if a condition never occurred.
+
+    Raises:
+        ValueError: If there are too few episodes.
+    """
+    stay = stay_probabilities(trials, first_transition)
+    if not np.isfinite(stay).all():
+        raise ValueError("some condition never occurred: evaluate more episodes")
+    return stay

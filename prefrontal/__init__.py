@@ -1,0 +1,1 @@
+"""Learning to learn: tasks, recurrent agents that learn in their activations, probes and published findings."""

@@ -1,0 +1,112 @@
+"""Pools: the same results in the same order, whoever dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from prefrontal.agents.common.errors import ConfigError, PrefrontalError, TrainingError
+from prefrontal.agents.common.pool import DEATHS, Processes, Serial, check_ray, make_pool
+
+try:
+    import ray
+    from ray.cluster_utils import Cluster
+except ImportError:
+    ray = None
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def fail(x: int) -> int:
+    raise PrefrontalError(f"cannot do {x}")
+
+
+def die_once(folder: Path, x: int) -> int:
+    """Kills its own process the first time that it is asked for 3."""
+    mark = folder / "died"
+    if x == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x * x
+
+
+def die(x: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+@pytest.fixture
+def processes():
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["prefrontal.agents.common.pool"])
+    pool = Processes(2, context)
+    yield pool
+    pool.close()
+
+
+def test_results_come_in_order(processes):
+    assert Serial().map(square, range(7)) == [x * x for x in range(7)]
+    for _ in range(2):
+        assert processes.map(square, range(7)) == [x * x for x in range(7)]
+    assert processes.map(square, []) == []
+
+
+def test_errors_of_the_work_arrive(processes):
+    with pytest.raises(PrefrontalError, match="cannot do 0"):
+        processes.map(fail, [0])
+
+
+def test_killed_workers_are_replaced_and_their_work_done_again(processes, tmp_path):
+    before = processes.pids
+    os.kill(before[0], signal.SIGKILL)  # while it waits for work
+    assert processes.map(partial(die_once, tmp_path), range(8)) == [x * x for x in range(8)]
+    assert (tmp_path / "died").exists()
+    assert before[0] not in processes.pids
+    assert processes.map(square, [5]) == [25]
+
+
+def test_work_that_kills_whoever_does_it_is_given_up(processes):
+    with pytest.raises(TrainingError, match=rf"{DEATHS} worker processes died .*--resume"):
+        processes.map(die, [1])
+
+
+def test_the_pool_follows_the_options():
+    assert isinstance(make_pool(), Serial)
+    pool = make_pool(2)
+    assert isinstance(pool, Processes)
+    pool.close()
+
+
+@pytest.mark.skipif(ray is not None, reason="Ray is installed")
+def test_ray_that_is_not_installed_is_said_in_one_line():
+    with pytest.raises(ConfigError, match=r'--ray-address needs Ray: pip install "\.\[ray\]"'):
+        make_pool(2, "local")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
+def test_a_cluster_that_is_not_there_is_said_at_once(address, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+    with pytest.raises(ConfigError, match=f"there is no Ray cluster at '{address}'.*ray start"):
+        check_ray(address)
+
+
+@pytest.mark.skipif(ray is None, reason="Ray is not installed")
+def test_a_cluster_of_two_nodes_survives_killed_workers(tmp_path):
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    pool = make_pool(2, cluster.address)
+    try:
+        assert pool.workers == 2
+        assert pool.map(square, range(5)) == [x * x for x in range(5)]
+        assert pool.map(partial(die_once, tmp_path), range(6)) == [x * x for x in range(6)]
+        assert (tmp_path / "died").exists()
+    finally:
+        pool.close()
+        cluster.shutdown()

@@ -1,0 +1,127 @@
+"""Runs in stages: when they change, what goes on, and what they cannot be made of."""
+
+import pytest
+import torch
+
+from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.common.errors import ConfigError, PrefrontalError
+from prefrontal.agents.rollout.environments import make_envs, make_stages
+from prefrontal.agents.rollout.stages import Stages
+from tests.agents.a2c.test_learner import curve, same
+from tests.agents.helpers import BANDIT, register_countdown
+
+NETWORK = NetworkConfig(hidden_size=8)
+
+
+def staged(members, total_steps=240, lengths=(6, 6), batch=4, seed=0, **config):
+    """Members that make `batch` episodes an update; a stage is a share of `total_steps`."""
+    stages = tuple({"trials": trials} for trials in lengths)
+    spec = EnvironmentSpec(BANDIT, ("action", "reward"), {}, stages=stages)
+    envs = make_stages(spec, members, batch)
+    return A2C(envs, NETWORK, A2CConfig(**config), list(members), batch, total_steps, seed)
+
+
+def test_stages_are_equal_shares_of_the_steps():
+    subject = staged([0, 1], lengths=(6, 6, 6), total_steps=240)
+    seen = [subject.update()["stage"].tolist() for _ in range(12)]
+    # 24 steps an update: stage 1 from step 80 on (after 4 updates), stage 2 from step 160 on (after 7); then it stays
+    assert seen == [[0, 0]] * 4 + [[1, 1]] * 3 + [[2, 2]] * 5
+
+
+def test_environments_of_a_stage_are_those_of_its_parameters():
+    subject = staged([0], lengths=(6, 10), total_steps=120)
+    assert [subject.update()["return"].shape for _ in range(3)] == [(1,)] * 3
+    assert subject.steps.item() == 24 * 3
+    subject.update()
+    assert subject.steps.item() == 24 * 3 + 40
+
+
+def test_random_numbers_go_on_through_a_switch():
+    """Two equal stages are one: a switch alone changes nothing."""
+    spec = EnvironmentSpec(BANDIT, ("action", "reward"), {"trials": 6})
+    envs = make_envs(spec, [0, 1], 4)
+    one = A2C(envs, NETWORK, A2CConfig(), [0, 1], 4, 240, 0)
+    two = staged([0, 1])
+    for _ in range(10):
+        one.update()
+        two.update()
+    assert two.stage == 1
+    assert torch.equal(one.model.parameters, two.model.parameters)
+
+
+def test_progress_of_a_stage():
+    class Envs:
+        steps, num_actions, privileged_size = 5, 2, 0
+
+        class single_observation_space:
+            shape = (3,)
+
+    stages = Stages([Envs(), Envs()], 100)
+    steps = torch.tensor([0.0, 25.0, 50.0, 75.0, 130.0]).double()
+    assert stages.progress(steps, "run").tolist() == [0, 0.25, 0.5, 0.75, 1]
+    for at, progress in ((0.0, 0), (25.0, 0.5), (50.0, 0), (75.0, 0.5), (130.0, 1)):
+        assert stages.progress(torch.tensor([at]).double(), "stage").tolist() == [progress]
+
+
+def test_annealing_by_stage_and_a_fresh_optimiser():
+    subject = staged([0], anneal="stage", learning_rate=0.01, reset_optimiser=True)
+    rates = [subject.update()["learning_rate"].item() for _ in range(10)]
+    torch.testing.assert_close(torch.tensor(rates), torch.tensor([0.01, 0.008, 0.006, 0.004, 0.002] * 2))  # fmt: skip
+    assert subject.optimiser.count == 5
+
+
+CASES = {
+    "plain": {},
+    "replay": {"replay": "reservoir", "replay_capacity": 6, "lengths": (6, 9)},
+    "distillation": {
+        "replay": "uniform", "replay_capacity": 6, "replay_coef": 0.0, "policy_cloning": 1.0,
+        "cloning_target": "stage_end", "replay_from_stage": 1,
+    },
+    "elastic": {"ewc_coef": 10.0, "ewc_episodes": 6, "reset_optimiser": True},
+    "elastic, online": {"ewc_coef": 10.0, "ewc_online": True, "ewc_decay": 0.5, "ewc_episodes": 4},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_member_goes_through_stages_the_same_whoever_is_beside_it(case):
+    together = curve(staged([0, 4, 7], **CASES[case]), 8)
+    assert together[0][-1]["stage"].tolist() == [1, 1, 1]
+    assert same(curve(staged([4], **CASES[case]), 8), together, [1])
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "updates", [3, 5, 7]
+)  # before, at (nothing of the new stage done yet) and after the switch
+def test_goes_on_exactly_from_the_middle_of_a_stage(case, updates):
+    straight = staged([0, 4], **CASES[case])
+    for _ in range(updates):
+        straight.update()
+    state = straight.state()
+    assert all(len(value) == 2 for value in state.values())
+    for before in (1, 7):  # a learner that was in another stage takes over too
+        resumed = staged([0, 4], **CASES[case])
+        for _ in range(before):
+            resumed.update()
+        resumed.set_state(state)
+        if before == 7:
+            assert same(curve(straight, 4), curve(resumed, 4))
+
+
+def test_replay_cannot_begin_after_the_last_stage():
+    assert staged([0], replay="uniform", replay_from_stage=1).replay is not None
+    with pytest.raises(
+        ConfigError, match=r"^replay_from_stage must be at most 1, the last stage .*, not 2$"
+    ):
+        staged([0], replay="uniform", replay_from_stage=2)
+
+
+def test_what_cannot_be_stages():
+    spec = EnvironmentSpec(BANDIT, ("action", "reward"), {"trials": 6})
+    other = EnvironmentSpec(BANDIT, ("action",), {"trials": 6})
+    envs = [make_envs(spec, [0], 1), make_envs(other, [0], 1)]
+    with pytest.raises(PrefrontalError, match="all stages need observations of the same size"):
+        Stages(envs, 100)
+    count = [make_envs(EnvironmentSpec(register_countdown(), ()), [0], 1) for _ in range(2)]
+    with pytest.raises(PrefrontalError, match="episodes have a fixed length"):
+        Stages(count, 100)

@@ -1,0 +1,126 @@
+"""Parameter and model recovery, learning rates of blocks and windows, likelihoods by hand."""
+
+import numpy as np
+import pytest
+
+from prefrontal.analysis.choice.cognitive_models import (
+    ChoiceData,
+    RescorlaWagner,
+    choice_data,
+    compare,
+    fit,
+)
+from prefrontal.analysis.choice.hybrid_model import Hybrid, two_step_data
+from prefrontal.analysis.choice.learning_rate import learning_rates, sliding_learning_rate
+from prefrontal.analysis.choice.observers import simulate_two_step
+
+
+def _arms(episodes=20, trials=100, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.repeat(rng.random((episodes, 1, 2)), trials, axis=1)
+
+
+def test_likelihood_by_hand():
+    data = choice_data([0, 0, 1], [1.0, 0.0, 0.0])
+    found = RescorlaWagner(0.0).log_likelihood(np.array([[0.5, 2.0], [0.5, 0.0]]), data)
+    # Q: (0, 0), (.5, 0), (.25, 0); log odds of arm 0: 0, 1, .5
+    by_hand = -np.log(2) - np.log(1 + np.exp(-1)) - np.log(1 + np.exp(0.5))
+    np.testing.assert_allclose(found, [by_hand, -3 * np.log(2)])
+
+
+@pytest.mark.parametrize("truth", [(0.3, 4.0), (0.7, 8.0)])
+def test_rescorla_wagner_is_recovered(truth):
+    data = RescorlaWagner().simulate(truth, _arms())
+    found = fit(RescorlaWagner(), data, starts=2)
+    assert found.parameters["learning_rate"] == pytest.approx(truth[0], abs=0.06)
+    assert found.parameters["inverse_temperature"] == pytest.approx(truth[1], rel=0.12)
+    assert found.at_bound == ()
+    assert found.aic < found.bic
+
+
+def test_the_model_that_made_the_choices_wins():
+    plain, forgetful = RescorlaWagner(), RescorlaWagner(forgetting=True)
+    models = {"plain": plain, "forgetful": forgetful}
+    best = compare(models, forgetful.simulate([0.4, 5.0, 0.2], _arms()), starts=2)[0]
+    assert best.model == "forgetful"
+    assert best.parameters["forgetting_rate"] == pytest.approx(0.2, abs=0.06)
+    assert compare(models, plain.simulate([0.4, 5.0], _arms()), starts=2)[0].model == "plain"
+    assert 0 < best.pseudo_r2(best.choices * np.log(0.5)) < 1
+
+
+def test_hybrid_of_daw_is_recovered():
+    rng = np.random.default_rng(1)
+    walk = np.clip(0.5 + np.cumsum(rng.normal(0, 0.025, (15, 150, 2, 2)), axis=1), 0.25, 0.75)
+    truth = dict(zip(Hybrid().names, [0.6, 0.4, 0.6, 0.4, 5.0, 0.1, 4.0], strict=True))
+    data = Hybrid().simulate(list(truth.values()), walk)
+    found = fit(Hybrid(), data, starts=1).parameters
+    for name, allowed in (("w", 0.2), ("alpha1", 0.2), ("alpha2", 0.12), ("perseveration", 0.06)):
+        assert found[name] == pytest.approx(truth[name], abs=allowed), name
+    for name in ("beta1", "beta2"):
+        assert found[name] == pytest.approx(truth[name], rel=0.2), name
+
+
+def test_hybrid_tells_observers_apart():
+    planned, cached = {}, {}
+    for observer in ("model_based", "model_free"):
+        trials = simulate_two_step(observer, episodes=10).trials
+        found = fit(Hybrid(0.8, options=1), two_step_data(trials), starts=1).parameters
+        assert "beta2" not in found
+        # w alone means nothing where one of the two systems never learns: its pull counts
+        planned[observer] = found["w"] * found["beta1"] * found["alpha2"]
+        cached[observer] = (1 - found["w"]) * found["beta1"] * found["alpha1"]
+    assert planned["model_based"] == pytest.approx(5 * 0.5, rel=0.15)
+    assert cached["model_based"] < 0.6
+    assert cached["model_free"] == pytest.approx(5 * 0.5, rel=0.15)
+    assert planned["model_free"] < 0.6
+
+
+def test_learning_rates_of_blocks_are_recovered():
+    arms = _arms(40)
+    arms[:, 50:] = arms[:, 50:, ::-1]
+    slow = RescorlaWagner().simulate([0.2, 6.0], arms, seed=1)
+    fast = RescorlaWagner().simulate([0.6, 6.0], arms, seed=2)
+    action = np.concatenate([slow.action, fast.action])
+    reward = np.concatenate([slow.reward, fast.reward])
+    found = learning_rates(action, reward, np.repeat(["low", "high"], 40))
+    assert found.groups.tolist() == ["high", "low"]
+    np.testing.assert_allclose(found.rates, [0.6, 0.2], atol=0.06)
+    assert found.inverse_temperature == pytest.approx(6, rel=0.15)
+    assert 0.2 < found.shared_rate < 0.6
+    assert found.bic_gain > 0
+    alike = learning_rates(slow.action, slow.reward, np.arange(40) % 2)
+    assert alike.bic_gain < 0
+
+
+def test_a_sliding_window_follows_a_change_of_learning_rate():
+    rng = np.random.default_rng(3)
+    episodes, trials = 80, 120
+    q, rows = np.full((episodes, 2), 0.5), np.arange(episodes)
+    action, reward = np.zeros((episodes, trials), int), np.zeros((episodes, trials))
+    best = rng.integers(0, 2, episodes)
+    for t in range(trials):
+        best = np.where(rng.random(episodes) < 0.1, 1 - best, best)
+        action[:, t] = rng.random(episodes) < 1 / (1 + np.exp(-6 * (q[:, 1] - q[:, 0])))
+        p = np.where(action[:, t] == best, 0.8, 0.2)
+        reward[:, t] = rng.random(episodes) < p
+        rate = 0.2 if t < 60 else 0.7
+        q[rows, action[:, t]] += rate * (reward[:, t] - q[rows, action[:, t]])
+    middle, rates = sliding_learning_rate(action, reward, window=30, stride=30)
+    np.testing.assert_allclose(middle, [14.5, 44.5, 74.5, 104.5])
+    assert rates[:2].max() < 0.4 < rates[2:].min()
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"must be \[E, T\]"):
+        choice_data(np.zeros((2, 3)), np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="0 to 1"):
+        choice_data([0, 2], [0, 0])
+    with pytest.raises(ValueError, match="second_state"):
+        Hybrid().log_likelihood(np.ones((1, 7)), choice_data([0], [0]))
+    with pytest.raises(ValueError, match="group must be"):
+        learning_rates([[0, 1]], [[0, 1]], np.zeros(3))
+    with pytest.raises(ValueError, match="window"):
+        sliding_learning_rate([[0, 1]], [[0, 1]], window=3)
+    with pytest.raises(ValueError, match="options=1"):
+        two_step_data(simulate_two_step("random", episodes=2).trials, options=2)
+    assert ChoiceData(np.zeros((1, 2), int), np.zeros((1, 2))).choices == 2

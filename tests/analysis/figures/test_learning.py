@@ -1,0 +1,92 @@
+"""Every figure is written from plausible and from smallest input, twice alike, without pyplot."""
+
+import matplotlib
+import numpy as np
+import pytest
+
+from prefrontal.analysis.choice import choice
+from prefrontal.analysis.figures import behaviour as figures_behaviour
+from prefrontal.analysis.figures import learning as figures
+from prefrontal.analysis.figures import probes as figures_probes
+from prefrontal.analysis.neural import similarity
+from prefrontal.analysis.stats.findings import Finding
+
+RNG = np.random.default_rng(0)
+STEPS = np.arange(1, 21) * 1000.0
+
+
+def _draw_all(folder, members=3):
+    curve = RNG.random((20, members))
+    regret = np.cumsum(RNG.random((members, 20)), axis=1)
+    action = RNG.integers(0, 2, (10, 20))
+    probabilities = RNG.random((10, 2))
+    bars = {"RC": {"a": curve[0], "b": curve[1]}, "RU": {"a": curve[2], "b": curve[3]}}
+    return [
+        figures.learning_curve(STEPS, {"a": curve}, folder / "a.png", references={"best": 1.0}),
+        figures.regret_curves(
+            regret, {"bad": regret[0] * 9, "good": regret[0]}, folder / "b.png", optimum=1.0
+        ),
+        figures.regret_curves(regret, {}, folder / "c.svg", optimum=regret[0] / 2),
+        figures.bars_with_members(
+            bars, folder / "d.png", "stay", published={"RC": 0.99}, ideal={"RU": 0.66}, ylim=(0, 1)
+        ),
+        figures.findings_forest(
+            [
+                Finding("x", 1.0, 0.9, 1.1, published=1.2, bar=2.0, better="lower", optimum=0.5),
+                Finding("y", 0.5, published=(0.4, 0.6), bar=0.6, unit="m"),
+                Finding("z", float("nan"), bar=(0.4, 0.6), better="near"),
+            ],
+            folder / "e.png",
+        ),
+        figures_behaviour.choice_raster(action, action, probabilities, folder / "f.png"),
+        figures_behaviour.curves_by_trial(
+            {"a": regret, "b": regret}, folder / "sub" / "g.png", "y", {"chance": 0.5}, (0, 9)
+        ),
+        figures_behaviour.hidden_state_pca(
+            RNG.normal(size=(10, 20, 5)), probabilities[:, 0], folder / "h.png", title="t"
+        ),
+        figures_probes.matching_figure(
+            choice.matching_law(RNG.integers(0, 2, (members, 9, 40)), np.ones((members, 9, 40))),
+            folder / "i.png",
+        ),
+        figures_probes.history_figure(
+            choice.history_regression(
+                np.stack([action] * members), np.stack([action] * members), 2
+            ),
+            folder / "j.png",
+        ),
+        figures_probes.dissimilarity_figure(
+            {"a": similarity.dissimilarity(RNG.random((4, 9)))},
+            list("abcd"),
+            folder / "k.png",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_figures_are_written(tmp_path, members):
+    for path in _draw_all(tmp_path, members):
+        assert path.stat().st_size > 1000
+
+
+def test_settings_of_the_caller_are_left_alone(tmp_path):
+    before = dict(matplotlib.rcParams)
+    figures.learning_curve(STEPS, {"a": RNG.random((20, 2))}, tmp_path / "a.png")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_same_data_same_file(tmp_path):
+    values = RNG.random((20, 3))
+    for suffix in ("png", "svg"):
+        one, two = (
+            figures.learning_curve(STEPS, {"a": values}, tmp_path / f"{i}.{suffix}")
+            for i in range(2)
+        )
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_rasters_are_for_two_arms(tmp_path):
+    with pytest.raises(ValueError, match=r"\[episodes, 2\]"):
+        figures_behaviour.choice_raster(
+            np.zeros((2, 3)), np.zeros((2, 3)), np.zeros((2, 3)), tmp_path / "a.png"
+        )

@@ -1,0 +1,106 @@
+"""One-shot navigation: measures of a perfect searcher and of a blind one, and on untrained agents."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from prefrontal.agents import A2CConfig, NetworkConfig, Population
+from prefrontal.envs import TASKS, task_class
+from prefrontal.envs.maze import OneShotMaze
+from prefrontal.experiments import find_experiment
+from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.navigation.one_shot_maze import _control, _memory, ideal
+from prefrontal.experiments.options import FaceOptions, RunOptions
+from prefrontal.experiments.settings import TrainingConfig
+
+EXPERIMENT = find_experiment("one-shot-maze")
+
+
+def perfect(task, goals, order):
+    """Rewards and distances of one who searches along `order`, then takes shortest paths."""
+    maze = task.plan
+    reward = np.zeros((1, len(goals), task.steps))
+    for episode, goal in enumerate(goals):
+        cell, t = maze.start, 0
+        for place in order:
+            t += maze.distance[cell, place]
+            cell = place
+            if place == goal:
+                break
+        reward[0, episode, t - 1 :: maze.distance[maze.start, goal]] = 1
+    return {"reward": reward}
+
+
+def test_the_best_searcher_has_the_optimal_findings():
+    task = OneShotMaze()
+    search, distance = ideal(task)
+    goals = task.goals("all")
+    record = perfect(task, goals, goals[np.array(search.order)])
+    found = {finding.name: finding for finding in _memory("open", task, record)}
+    assert found["episodes with the goal found, open"].value == 1.0
+    first, later = found["steps to the first goal, open"], found["steps to a later goal, open"]
+    assert first.value == first.optimum == 12.5
+    assert later.value == later.optimum == distance == 2.5
+    assert found["first over later steps, open"].value == 5.0
+    assert all(finding.met in (True, None) for finding in found.values())
+
+
+def test_no_optimum_is_known_where_agents_start_anywhere():
+    task = OneShotMaze()
+    goals = task.goals("all")
+    record = perfect(task, goals, goals[np.array(ideal(task)[0].order)])
+    anywhere = _memory("open", replace(task, random_start=True), record)
+    with_optimum = [finding.name for finding in anywhere if finding.optimum is not None]
+    assert with_optimum == ["episodes with the goal found, open"]
+
+
+def test_the_walled_maze_by_its_bounds():
+    search, distance = ideal(OneShotMaze(maze="walled", max_steps=100))
+    assert distance == pytest.approx(34 / 9)
+    assert 18.5 == search.lower <= search.upper < 19.1  # 36 goals: (1 + ... + 36) / 36 at least
+
+
+def test_a_blind_walk_shows_no_drop():
+    generator = np.random.default_rng(0)
+    record = {"reward": (generator.random((8, 2000, 60)) < 0.05).astype(float)}
+    ratio = _control("open-feedforward", record)[0]
+    assert ratio.met
+    assert ratio.low < 1.0 < ratio.high
+
+
+def test_the_measure_runs_and_draws_on_untrained_agents(tmp_path):
+    populations = {
+        name: Population.create(settings.environment, settings.network, members=2)
+        for name, settings in EXPERIMENT.conditions.items()
+    }
+    outcome = EXPERIMENT.measure(
+        Evaluation(populations, EXPERIMENT.conditions, "held_out", 300, 0, tmp_path)
+    )
+    names = [finding.name for finding in outcome.findings]
+    assert len(set(names)) == len(names)
+    met = {finding.name: finding.met for finding in outcome.findings}
+    assert met["steps to a later goal, open"] is False
+    assert all(np.isfinite(finding.value) for finding in outcome.findings)
+    assert [path.name for path in outcome.figures] == [
+        "steps_by_goal.png", "paths_open.png", "paths_walled.png",
+    ]  # fmt: skip
+    assert all(path.is_file() for path in outcome.figures)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_field_of_a_task_has_the_name_of_another_option(task):
+    """On the command line all options are flat."""
+    others = (NetworkConfig, A2CConfig, TrainingConfig, RunOptions, FaceOptions)
+    taken = {field.name for other in others for field in fields(other)}
+    assert not taken & {field.name for field in fields(task_class(task))}
+
+
+@pytest.mark.parametrize("condition", EXPERIMENT.conditions)
+def test_every_condition_can_be_learned_from(condition):
+    settings = EXPERIMENT.conditions[condition]
+    kwargs = settings.environment.kwargs | {"max_steps": 12}
+    spec = replace(settings.environment, kwargs=kwargs)
+    metrics = replace(settings, environment=spec).job(seed=0).learner([0]).update()
+    assert torch.isfinite(metrics["gradient_norm"]).all()

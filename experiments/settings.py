@@ -14,8 +14,7 @@ from prefrontal.agents.evolution.hinton_nowlan import HintonNowlanConfig, NoNetw
 from prefrontal.agents.evolution.learner import EvolutionConfig
 from prefrontal.agents.evolution.published import PublishedConfig
 from prefrontal.agents.r2d2.config import QConfig
-from prefrontal.agents.td3.learner import TD3Config
-from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.analysis.stats.findings import Finding
 
 if TYPE_CHECKING:

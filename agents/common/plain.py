@@ -56,7 +56,8 @@ def from_plain(cls: type[T], data: Mapping[str, Any], section: str = "") -> T:
 
     Understands nested dataclasses, bool, int, float, str, Path, Literal, Optional and other unions
     of these, tuple[X, ...], tuple[X, Y], list[X], dict[str, X] and Any. An integer is accepted
-    where a float is expected, and nothing else is converted. Keys left out take their default.
+    where a float is expected, and nothing else is converted. Keys left out take their default. A
+    field whose metadata has a `name` may go by that name, as in files of earlier versions.
 
     Args:
         cls: The dataclass to build.
@@ -76,6 +77,8 @@ def from_plain(cls: type[T], data: Mapping[str, Any], section: str = "") -> T:
     fields = {field.name: field for field in _fields(cls)}
     hints = typing.get_type_hints(cls)
     where = f"in [{section}]" if section else "at the top level"
+    earlier = {field.metadata["name"]: n for n, field in fields.items() if "name" in field.metadata}
+    data = {earlier.get(key, key): value for key, value in data.items()}
     for key in data:
         if key not in fields:
             raise ConfigError(f"unknown key {key!r} {where}{did_you_mean(str(key), fields)}")

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -55,70 +55,82 @@ class _Tape(ctypes.Structure):
 
 
 @functools.cache
-def compiled(name: str) -> ctypes.CDLL:
-    """The library of one C++ source beside this file, compiled if this machine has not done so yet.
+def compiled(name: str, real: Literal["float", "double"] = "float") -> ctypes.CDLL:
+    """Return the library of one C++ source beside this file, compiled once per machine.
 
     Args:
         name: File name without its ending.
+        real: Numbers it computes with; a source without `real` ignores this.
 
     Raises:
         KernelError: If there is no compiler, or it failed.
     """
-    source = Path(__file__).with_name(f"{name}.cpp")
-    header = source.with_name("vectors.h")
+    folder = Path(__file__).parent
+    source, headers = folder / f"{name}.cpp", sorted(folder.glob("*.h"))
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         raise KernelError("there is no C++ compiler: install g++, or set CXX")
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = (
-        next((x for x in cpuinfo.read_text().splitlines() if x.startswith("flags")), "")
-        if cpuinfo.exists()
-        else ""
-    )
-    key = hashlib.sha256(
-        source.read_bytes()
-        + header.read_bytes()
-        + repr((FLAGS, compiler, platform.machine(), platform.processor(), flags)).encode()
-    ).hexdigest()[:16]
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prefrontal"
-    path = folder / f"{name.split('_')[0]}-{key}.so"
+    options = (*FLAGS, f"-DREAL={real}")
+    key = hashlib.sha256(repr((options, compiler, _machine())).encode())
+    for file in (source, *headers):
+        key.update(file.read_bytes())
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prefrontal"
+    path = cache / f"{name}-{real}-{key.hexdigest()[:16]}.so"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder
-        ) as build:  # moved when whole: several processes may build at once
-            made = Path(build) / "made.so"
-            command = [compiler, *FLAGS, "-shared", "-fPIC", "-o", str(made), str(source)]
+        cache.mkdir(parents=True, exist_ok=True)
+        # Moved when whole: several processes may build at once.
+        with tempfile.TemporaryDirectory(dir=cache) as build:
+            made = Path(build) / path.name
+            command = [compiler, *options, "-shared", "-fPIC", "-o", str(made), str(source)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise KernelError(
-                    f"{compiler} could not compile {source.name}: {done.stderr.strip()[:500]}"
-                )
+                message = done.stderr.strip()[:500]
+                raise KernelError(f"{compiler} could not compile {source.name}: {message}")
             os.replace(made, path)
     return ctypes.CDLL(str(path))
 
 
+def _machine() -> tuple[str, ...]:
+    """Return what compiled code is for, as it may use every instruction that there is here."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return platform.machine(), platform.processor(), flags
+
+
+def check_size(structure: type[ctypes.Structure], size: int) -> None:
+    """Hold a structure against the size that the compiled code says its own has.
+
+    Raises:
+        KernelError: If they differ.
+    """
+    if ctypes.sizeof(structure) != size:
+        raise KernelError(
+            f"{structure.__name__} has {ctypes.sizeof(structure)} bytes, in compiled code {size}"
+        )
+
+
 @functools.cache
-def library() -> Any:
-    """The compiled LSTM.
+def library(real: Literal["float", "double"] = "float") -> Any:
+    """Return the compiled LSTM.
+
+    Args:
+        real: Numbers it computes with: of torch.float32 or torch.float64.
 
     Raises:
         KernelError: If there is no compiler, or it failed.
     """
-    lib = compiled("lstm")
-    lib.lstm_scratch.restype = ctypes.c_long
-    lib.lstm_scratch.argtypes = [ctypes.c_void_p]
-    lib.lstm_forward.argtypes = [ctypes.c_void_p, ctypes.c_int]
-    lib.lstm_choose.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_int,
-        ctypes.c_int,
-        ctypes.c_void_p,
-        ctypes.c_long,
-        ctypes.c_void_p,
-    ]
-    lib.lstm_choose.restype = None
-    lib.lstm_backward.argtypes = [ctypes.c_void_p] * 7
+    lib = compiled("lstm", real)
+    number, pointer = ctypes.c_int, ctypes.c_void_p
+    check_size(_Tape, lib.lstm_tape_size())
+    lib.lstm_scratch.restype = lib.packed_scratch.restype = ctypes.c_long
+    lib.lstm_scratch.argtypes = [pointer]
+    lib.lstm_forward.argtypes = [pointer, number]
+    lib.lstm_choose.argtypes = [pointer, number, number, pointer, ctypes.c_long, pointer]
+    lib.lstm_backward.argtypes = [pointer] * 7
+    lib.packed_scratch.argtypes = [number] * 2
+    lib.packed_forward.argtypes = [number] * 3 + [pointer] * 9
+    lib.packed_backward.argtypes = [number] * 3 + [pointer] * 9
     return lib
 
 

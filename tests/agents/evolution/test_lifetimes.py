@@ -13,7 +13,8 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.evolution.lifetime_episodes import Numbers, draw_episodes
 from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
 from prefrontal.agents.kernels.build import available
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.rollout.environments import EnvironmentSpec
 
 COURSE = EnvironmentSpec(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.options import grouped
 
 T = TypeVar("T")
 
@@ -75,6 +76,7 @@ def from_plain(cls: type[T], data: Mapping[str, Any], section: str = "") -> T:
         raise TypeError(f"from_plain builds dataclasses, got {cls!r}")
     fields = {field.name: field for field in _fields(cls)}
     hints = typing.get_type_hints(cls)
+    data = grouped(cls, data)
     where = f"in [{section}]" if section else "at the top level"
     for key in data:
         if key not in fields:

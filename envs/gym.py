@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -12,7 +12,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from prefrontal.envs.arguments import as_seed, check_type, resolve_task, task_option
+from prefrontal.checking import checked
+from prefrontal.envs.arguments import as_seed, resolve_task, task_option
 from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.task import Params, Task, check_split
 
@@ -68,6 +69,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         "render_fps": 4,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
+    #: Whether the arguments `tensors` and `members` are understood: how agents know.
+    tensor_face: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -86,7 +89,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         **fields: Any,
     ):
         check_split(split)
-        check_type("num_envs", num_envs, int)
+        num_envs = checked(num_envs, int, "num_envs")
         self.task = resolve_task(task, fields)
         self.__doc__ = self.task.__doc__
         self.num_envs, self.split, self.render_mode = num_envs, split, render_mode

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
-__all__ = ["check", "grouped", "option"]
+__all__ = ["check", "option"]
 
 #: What a limit asks for, in words, and whether a value keeps it (NaN keeps none).
 _LIMITS: dict[str, Any] = {
@@ -74,27 +74,3 @@ def _range(limits: Mapping[str, float]) -> str:
     if set(limits) == {"least", "most"}:
         return f"be between {limits['least']} and {limits['most']}"
     return "be " + " and ".join(f"{_LIMITS[key][0]} {limit}" for key, limit in limits.items())
-
-
-def grouped(cls: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plain values of a configuration with flat keys moved into their groups.
-
-    Files of earlier versions have ``replay = "uniform"`` and ``replay_capacity = 100`` where there
-    now is a table ``replay`` with the keys ``keep`` and ``capacity``. The flat names are those in
-    the metadata of the fields of a group; other keys stay where they are.
-    """
-    values = dict(data)
-    hints = typing.get_type_hints(cls)
-    for group in dataclasses.fields(cls):
-        if not dataclasses.is_dataclass(hints[group.name]):
-            continue
-        inner = dataclasses.fields(hints[group.name])
-        flat = {f.metadata["name"]: f.name for f in inner if "name" in f.metadata}
-        moved = {
-            flat[key]: values.pop(key)
-            for key in flat
-            if key in values and not isinstance(values[key], Mapping)
-        }
-        if moved:
-            values[group.name] = {**values.get(group.name, {}), **moved}
-    return values

@@ -87,6 +87,8 @@ def build(cls: type[T], values: Mapping[str, Any], section: str = "") -> T:
     """
     known = fields(cls)
     values = grouped(cls, values)
+    retired = getattr(cls, "retired", {})  # settings of earlier versions, where they did nothing
+    values = {k: v for k, v in values.items() if k not in retired or v != retired[k]}
     where = f"in [{section}]" if section else f"of {cls.__name__}"
     for key in values:
         if key not in known:

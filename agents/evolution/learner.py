@@ -64,11 +64,8 @@ def lifetimes_of(job: Job) -> Lifetimes:
         ConfigError: If the networks are none that lifetimes have.
     """
     network = job.network
-    plain = (network.core, network.layout, network.learned_initial_state, network.actor_reward)
-    if plain != ("lstm", "shared", False, "reward"):
-        raise ConfigError(
-            'lifetimes need core "lstm", layout "shared", and no learned initial state'
-        )
+    if (network.core, network.layout, network.actor_reward) != ("lstm", "shared", "reward"):
+        raise ConfigError('lifetimes need core "lstm" and layout "shared"')
     config = cast(EvolutionConfig, job.algorithm)
     return Lifetimes(job.environment, config.lifetime, network.hidden_size)
 

@@ -46,7 +46,7 @@ Switch = tyro.conf.FlagCreatePairsOff[bool]  # --resume, but no --no-resume
 def _flat_names(
     info: tyro.constructors.StructTypeInfo,
 ) -> tyro.constructors.StructConstructorSpec | None:
-    """Name the options of a group as `prefrontal.agents.common.options.option` says."""
+    """Name the options of a group as `prefrontal.checking.option` says."""
     if not dataclasses.is_dataclass(info.type):
         return None
     group = dataclasses.fields(info.type)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from prefrontal.agents import EnvironmentSpec, NetworkConfig
-from prefrontal.agents.evolution.learner import EvolutionConfig
+from prefrontal.agents.evolution.config import EvolutionConfig
 from prefrontal.analysis.choice.evolution import plasticity
 from prefrontal.analysis.figures.evolution import plasticity_curves
 from prefrontal.analysis.stats.findings import Finding

@@ -38,9 +38,8 @@ from typing import Any
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.evolution.learner import EvolutionConfig
+from prefrontal.agents.evolution.config import EvolutionConfig, PublishedConfig
 from prefrontal.agents.evolution.lifetimes import Lifetimes
-from prefrontal.agents.evolution.published import PublishedConfig
 from prefrontal.analysis.choice.evolution import innate_share, plasticity
 from prefrontal.analysis.figures.evolution import plasticity_curves
 from prefrontal.analysis.figures.learning import bars_with_members

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prefrontal.agents.evolution.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
+from prefrontal.agents.evolution.config import HintonNowlanConfig, NoNetworkConfig
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.choice.evolution import innate_share, share_of_members
 from prefrontal.analysis.figures.evolution import allele_frequencies, fitness_by_generation

@@ -8,10 +8,10 @@ import torch
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig, Population
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.evolution.individual import Individual, champion
-from prefrontal.agents.evolution.learner import EvolutionConfig
-from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
-from prefrontal.agents.evolution.published import HIGHEST, LOWEST, PublishedConfig
+from prefrontal.agents.evolution.config import EvolutionConfig, LifetimeConfig, PublishedConfig
+from prefrontal.agents.evolution.genome import Individual, champion
+from prefrontal.agents.evolution.lifetimes import Lifetimes
+from prefrontal.agents.evolution.published import HIGHEST, LOWEST, make_learner
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.rollout import Rollout
 from prefrontal.experiments.evolution.course_baldwin_harlow import EXPERIMENT, SPEC, STEPS
@@ -31,7 +31,7 @@ def published(members=1, seed=0):
     config = PublishedConfig(truncation=6, **SMALL)
     settings = replace(EXPERIMENT.conditions["published"], algorithm=config)
     settings = replace(settings, training=replace(settings.training, members=members))
-    return settings.job(seed).learner(range(members))
+    return make_learner(settings.job(seed), range(members))
 
 
 def evolved(updates, **given):

@@ -26,7 +26,7 @@ from prefrontal.agents.a2c.teacher import Teacher
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.cores import Tape
+from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.replay.transitions import Field, TrajectoryBuffer, sequence_priority
 from prefrontal.agents.rollout.rollout import Trajectory
 

@@ -76,6 +76,8 @@ def from_plain(cls: type[T], data: Mapping[str, Any], section: str = "") -> T:
     fields = {field.name: field for field in _fields(cls)}
     hints = typing.get_type_hints(cls)
     where = f"in [{section}]" if section else "at the top level"
+    retired = getattr(cls, "retired", {})  # settings of earlier versions, where they did nothing
+    data = {k: v for k, v in data.items() if k not in retired or v != retired[k]}
     for key in data:
         if key not in fields:
             raise ConfigError(f"unknown key {key!r} {where}{did_you_mean(str(key), fields)}")

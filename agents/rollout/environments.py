@@ -86,8 +86,9 @@ def register_ids(env_id: str) -> None:
         ImportError: If there is no such module.
     """
     module, _, name = env_id.rpartition(":")
-    module = module or _NAMESPACES.get(name.partition("/")[0], "")
-    if module and name not in gymnasium.registry:
+    if not module and name not in gymnasium.registry:
+        module = _NAMESPACES.get(name.partition("/")[0], "")
+    if module:
         importlib.import_module(module)
 
 

@@ -14,7 +14,8 @@ from prefrontal.agents.evolution.config import LifetimeConfig
 from prefrontal.agents.evolution.lifetime_episodes import Numbers, draw_episodes
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.kernels.build import available
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.rollout.environments import EnvironmentSpec
 
 COURSE = EnvironmentSpec(

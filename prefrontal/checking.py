@@ -195,24 +195,6 @@ def build(cls: type[T], values: Mapping[str, Any], section: str = "") -> T:
         raise ValueError(f"[{section}] {error}" if section else str(error)) from error
 
 
-def grouped(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values for a dataclass with flat keys moved into its groups.
-
-    Files of earlier versions have ``replay = "uniform"`` and ``replay_capacity = 100`` where there
-    is a table ``replay`` with the keys ``keep`` and ``capacity`` now. The flat names are those in
-    the metadata (``name``) of the fields of a group; other keys stay where they are.
-    """
-    given = dict(values)
-    for name, (_, hint) in fields(cls).items():
-        if dataclasses.is_dataclass(hint):
-            flat = {f.metadata.get("name"): f.name for f in dataclasses.fields(hint)}
-            keys = [k for k in flat if k in given and not isinstance(given[k], Mapping)]
-            if keys:
-                moved = {flat[key]: given.pop(key) for key in keys}
-                given[name] = {**given.get(name, {}), **moved}
-    return given
-
-
 def checked(value: Any, hint: Any, name: str) -> Any:
     """Return a value as a type asks for it.
 

@@ -13,6 +13,7 @@ from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import HYPER, EvolutionConfig, LifetimeConfig
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.population import Population
+from prefrontal.agents.rollout.environments import EnvironmentSpec
 
 __all__ = ["Evolved", "make_population"]
 
@@ -62,6 +63,7 @@ class Evolved(Population):
         """Return what `load` needs besides the weights and genes."""
         return super().meta() | {"kind": self.KIND, "lifetime": to_plain(self.lifetime)}
 
-    def lifetimes(self) -> Lifetimes:
-        """Return lives on the tasks that they evolved on."""
-        return Lifetimes(self.environment, self.lifetime, self.network.hidden_size)
+    def lifetimes(self, environment: EnvironmentSpec | None = None) -> Lifetimes:
+        """Return lives on the tasks that they evolved on, or on those of another environment."""
+        spec = environment or self.environment
+        return Lifetimes(spec, self.lifetime, self.network.hidden_size)

@@ -18,7 +18,6 @@ from prefrontal.experiments.evolution.course_baldwin_harlow import EXPERIMENT, S
 from prefrontal.experiments.evolution.measures import (
     frozen,
     generation_zero,
-    imported,
     live,
     starting_hyper,
     task_seeds,
@@ -169,7 +168,7 @@ def test_imported_is_the_inverse_of_exported():
     spec = EnvironmentSpec("prefrontal/HarlowPairs-v0", inputs=("reward", "action"), split="all")
     population = Population.create(spec, network, members=3, seed=2)
     net = Lifetimes(SPEC, LifetimeConfig(embedding_size=0), 7).net
-    weights = imported(net, population.model.parameters)
+    weights = net.imported(population.model.parameters)
     assert torch.allclose(net.exported(weights), population.model.parameters, atol=1e-7)
     envs = make_envs(spec, population.members, 4)
     envs.reset(seed=0)

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.course import CourseReplayConfig
 from prefrontal.agents.base import Job
-from prefrontal.agents.evolution.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
-from prefrontal.agents.evolution.learner import EvolutionConfig
-from prefrontal.agents.evolution.published import PublishedConfig
+from prefrontal.agents.evolution.config import (
+    EvolutionConfig,
+    HintonNowlanConfig,
+    NoNetworkConfig,
+    PublishedConfig,
+)
 from prefrontal.agents.r2d2.config import QConfig
 from prefrontal.agents.td3.learner import TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig

@@ -114,3 +114,13 @@ class LifetimeNet:
             for name in ("policy", "value")
         ]
         return torch.cat([core.flatten(1), *(head.flatten(1) for head in heads)], 1).float()
+
+    def imported(self, parameters: Tensor) -> Tensor:
+        """The inverse of `exported`, for networks without embedding; the bias goes to the first of two."""
+        hidden, actions, width = self.hidden, self.actions, self.inputs + self.hidden + 1
+        rows, heads = parameters.split([4 * hidden * width, (actions + 1) * (hidden + 1)], dim=1)
+        rows = rows.unflatten(1, (4 * hidden, width)).transpose(1, 2)
+        matrix, bias = rows[:, :-1].flatten(1), rows[:, -1]
+        policy, value = heads.unflatten(1, (actions + 1, hidden + 1)).split([actions, 1], dim=1)
+        policy = policy.transpose(1, 2).flatten(1)
+        return torch.cat([matrix, bias, torch.zeros_like(bias), value[:, 0], policy], dim=1)

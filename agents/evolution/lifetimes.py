@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.evolution.config import LifetimeConfig
 from prefrontal.agents.evolution.lifetime_episodes import (
     Numbers,
     Rows,
@@ -31,42 +32,12 @@ from prefrontal.agents.evolution.lifetime_episodes import (
 )
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 from prefrontal.agents.kernels.build import available, compiled
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-__all__ = ["HYPER", "LifetimeConfig", "Lifetimes", "Lives"]
-
-#: Hyper-parameters of an individual, in the order of the columns.
-HYPER = ("learning_rate", "discount", "value_coef", "entropy_coef")
+__all__ = ["Lifetimes", "Lives"]
 
 _CHUNK = 512  # lives that are tabulated at once
 _INPUTS = ("action", "reward", "centred_reward", "time")
-
-
-@dataclass(frozen=True)
-class LifetimeConfig:
-    """A life of learning; the defaults are those of the NeuroAI course.
-
-    Attributes:
-        updates: Optimiser steps.
-        episodes: Episodes each.
-        embedding_size: Units of a linear layer before the LSTM; 0: none.
-        decay: Decay of RMSProp's mean square.
-        epsilon: Added to its root.
-    """
-
-    updates: int = 25
-    episodes: int = 1
-    embedding_size: int = 20
-    decay: float = 0.99
-    epsilon: float = 1e-5
-
-    def __post_init__(self) -> None:
-        """Checks the numbers."""
-        for name, least in (("updates", 0), ("episodes", 1), ("embedding_size", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not (0 <= self.decay < 1 and self.epsilon > 0):
-            raise ValueError("decay must lie in [0, 1) and epsilon be positive")
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ import torch
 import prefrontal.agents.evolution.lifetimes
 from prefrontal import envs  # noqa: F401 (registers the ids)
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.evolution.config import LifetimeConfig
 from prefrontal.agents.evolution.lifetime_episodes import Numbers, draw_episodes
-from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
+from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.kernels.build import available
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 COURSE = EnvironmentSpec(
     "prefrontal/HarlowPairs-v0",

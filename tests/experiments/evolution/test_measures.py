@@ -8,17 +8,16 @@ import torch
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig, Population
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.evolution.individual import Individual, champion
-from prefrontal.agents.evolution.learner import EvolutionConfig
-from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
-from prefrontal.agents.evolution.published import HIGHEST, LOWEST, PublishedConfig
+from prefrontal.agents.evolution.config import EvolutionConfig, LifetimeConfig, PublishedConfig
+from prefrontal.agents.evolution.genome import Individual, champion
+from prefrontal.agents.evolution.lifetimes import Lifetimes
+from prefrontal.agents.evolution.published import HIGHEST, LOWEST, make_learner
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.rollout import Rollout
 from prefrontal.experiments.evolution.course_baldwin_harlow import EXPERIMENT, SPEC, STEPS
 from prefrontal.experiments.evolution.measures import (
     frozen,
     generation_zero,
-    imported,
     live,
     starting_hyper,
     task_seeds,
@@ -31,7 +30,7 @@ def published(members=1, seed=0):
     config = PublishedConfig(truncation=6, **SMALL)
     settings = replace(EXPERIMENT.conditions["published"], algorithm=config)
     settings = replace(settings, training=replace(settings.training, members=members))
-    return settings.job(seed).learner(range(members))
+    return make_learner(settings.job(seed), range(members))
 
 
 def evolved(updates, **given):
@@ -169,7 +168,7 @@ def test_imported_is_the_inverse_of_exported():
     spec = EnvironmentSpec("prefrontal/HarlowPairs-v0", inputs=("reward", "action"), split="all")
     population = Population.create(spec, network, members=3, seed=2)
     net = Lifetimes(SPEC, LifetimeConfig(embedding_size=0), 7).net
-    weights = imported(net, population.model.parameters)
+    weights = net.imported(population.model.parameters)
     assert torch.allclose(net.exported(weights), population.model.parameters, atol=1e-7)
     envs = make_envs(spec, population.members, 4)
     envs.reset(seed=0)

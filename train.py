@@ -86,9 +86,7 @@ def main(arguments: list[str]) -> int:
 def _defaults(name: str | None, env_id: str | None) -> tuple[Mapping[str, Settings], str, str]:
     """Conditions, name and description of what is to be trained."""
     if env_id is not None:
-        find_spec(
-            env_id if ":" in env_id or not env_id.startswith("prefrontal/") else f"envs:{env_id}"
-        )
+        find_spec(env_id)
         base = find_experiment(name).conditions if name else None
         first = next(iter(base.values())) if base else None
         return {"default": settings_for(env_id, first)}, OWN_ENVIRONMENT.name, f"Train on {env_id}."

@@ -20,14 +20,9 @@ from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
-from prefrontal.agents.rollout.environments import (
-    EnvironmentSpec,
-    make_envs,
-    make_stages,
-    register_ids,
-    reward_row,
-)
+from prefrontal.agents.rollout.environments import make_envs, make_stages, register_ids, reward_row
 from prefrontal.agents.rollout.predicting import observed, resumed
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from prefrontal.agents.runs.folder import runs_below
 
@@ -167,7 +162,10 @@ class Population:
         """
         config = config or A2CConfig()
         envs = make_stages(
-            self.environment, self.members, num_envs, privileged=config.critic == "privileged"
+            self.environment,
+            self.members,
+            num_envs,
+            privileged=config.critic.baseline == "privileged",
         )
         learner = A2C(envs, self.network, config, self.members, num_envs, total_steps, self.seed)
         learner.model.set_parameters(self.model.parameters)

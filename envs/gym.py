@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from torch import Tensor
 
-from prefrontal.envs.arguments import as_seed, check_type, resolve_task, task_option
+from prefrontal.checking import checked
+from prefrontal.envs.arguments import as_seed, resolve_task, task_option
 from prefrontal.envs.inputs import Inputs
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.task import Params, Task, check_split
 
 AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
@@ -68,6 +68,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         "render_fps": 4,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
+    #: Whether the arguments `tensors` and `members` are understood: how agents know.
+    tensor_face: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -86,7 +88,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         **fields: Any,
     ):
         check_split(split)
-        check_type("num_envs", num_envs, int)
+        num_envs = checked(num_envs, int, "num_envs")
         self.task = resolve_task(task, fields)
         self.__doc__ = self.task.__doc__
         self.num_envs, self.split, self.render_mode = num_envs, split, render_mode
@@ -400,7 +402,7 @@ def _copy(value: Tensor) -> np.ndarray:
 
 
 def _add_row(value: Any) -> np.ndarray:
-    return (value.numpy(force=True) if isinstance(value, Tensor) else np.asarray(value))[None]
+    return (value.numpy(force=True) if isinstance(value, torch.Tensor) else np.asarray(value))[None]
 
 
 def _first_row(info: dict[str, Any]) -> dict[str, Any]:

@@ -13,15 +13,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import torch
 import tyro
 
+from prefrontal import envs
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.pool import check_ray
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT, EnvironmentSpec
-from prefrontal import envs
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
 from prefrontal.envs.arguments import resolve_task
 from prefrontal.experiments.settings import Settings
 
@@ -38,7 +38,31 @@ __all__ = [
 T = TypeVar("T")
 
 OPTIONS = (tyro.conf.OmitArgPrefixes,)
+REGISTRY = tyro.constructors.ConstructorRegistry()
 Switch = tyro.conf.FlagCreatePairsOff[bool]  # --resume, but no --no-resume
+
+
+@REGISTRY.struct_rule
+def _flat_names(
+    info: tyro.constructors.StructTypeInfo,
+) -> tyro.constructors.StructConstructorSpec | None:
+    """Name the options of a group as `prefrontal.checking.option` says."""
+    if not dataclasses.is_dataclass(info.type):
+        return None
+    group = dataclasses.fields(info.type)
+    if not any("name" in f.metadata for f in group):
+        return None
+    hints = get_type_hints(info.type)
+    fields = tuple(
+        tyro.constructors.StructFieldSpec(
+            f.name,
+            Annotated[hints[f.name], tyro.conf.arg(name=f.metadata["name"])],  # type: ignore[arg-type]
+            getattr(info.default, f.name),
+            f.metadata["help"],
+        )
+        for f in group
+    )
+    return tyro.constructors.StructConstructorSpec(info.type, fields)
 
 
 @dataclass(frozen=True)
@@ -167,7 +191,12 @@ def parse(cls: type[T], arguments: Sequence[str], prog: str, description: str | 
     try:
         with contextlib.redirect_stderr(said):
             parsed = tyro.cli(
-                cls, args=list(arguments), prog=prog, description=description, config=OPTIONS
+                cls,
+                args=list(arguments),
+                prog=prog,
+                description=description,
+                config=OPTIONS,
+                registry=REGISTRY,
             )
     except ValueError as error:  # a dataclass's own check
         raise ConfigError(str(error)) from error

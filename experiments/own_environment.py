@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.agents.rollout.environments import find_spec, is_native
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
@@ -31,7 +32,7 @@ def settings_for(env_id: str, base: Settings | None = None) -> Settings:
         inputs = base.environment.inputs if is_native(env_id) else ("action", "reward")
         algorithm = base.algorithm
         if isinstance(algorithm, A2CConfig) and not is_native(env_id):
-            algorithm = replace(algorithm, critic="own")
+            algorithm = replace(algorithm, critic=CriticConfig("own"))
         return replace(base, environment=EnvironmentSpec(env_id, inputs, {}), algorithm=algorithm)
     if is_native(env_id):
         return Settings(EnvironmentSpec(env_id, ("action", "reward", "time"), {}))

@@ -14,7 +14,7 @@ from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import HYPER, EvolutionConfig, LifetimeConfig
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.population import Population
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 __all__ = ["Evolved", "make_population"]
 

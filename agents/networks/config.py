@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from prefrontal.checking import check, option
+
 __all__ = ["CORES", "NetworkConfig", "register_core"]
 
 #: Cores by name: where their class is, or the class itself. See `prefrontal.agents.networks.cores` for what a core is.
@@ -33,21 +35,7 @@ def register_core(name: str, core: type[Any]) -> None:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Shape and initialisation of an actor-critic.
-
-    Attributes:
-        core: Recurrent core: `lstm`, `gru`, `rnn` (vanilla), a feed-forward layer as a control, of units `none` (tanh)
-            or `relu`, or one made known by `register_core`.
-        hidden_size: Units per core. Default 48 (Wang et al. 2018).
-        layout: `shared` core with two linear heads, or `separate` cores for actor and critic (Wang et al. 2018,
-            simulation 6).
-        embedding_size: Units of a linear layer between the inputs and the core; 0 leaves it out.
-        input_gain: Factor on the initial input weights; 3 helps where inputs must be bound together.
-        forget_bias: Added to the initial bias of the LSTM's forget gate.
-        actor_reward: What the actor is given as its previous reward: the `reward`, or the critic's prediction error
-            `rpe` of it (Wang et al. 2018, simulation 6); the critic is always given the reward.
-        rpe_discount: Discount γ of that prediction error; the same as in the learning rule.
-    """
+    """Shape and initialisation of an actor-critic."""
 
     kind: ClassVar[str] = "recurrent"
     #: Settings that old files have and that no longer exist, with the value at which they did nothing.
@@ -58,24 +46,40 @@ class NetworkConfig:
         "head_activation": "relu",
     }
 
-    core: str = "lstm"
-    hidden_size: int = 48
-    layout: Literal["shared", "separate"] = "shared"
-    input_gain: float = 1.0
-    forget_bias: float = 1.0
-    actor_reward: Literal["reward", "rpe"] = "reward"
-    rpe_discount: float = 0.8
-    embedding_size: int = 0
+    core: str = option(
+        "lstm",
+        "Recurrent core: lstm, gru, rnn (vanilla), or as a control without memory a layer of tanh units (none) or of "
+        "rectified ones (relu).",
+    )
+    hidden_size: int = option(48, "Units per core; 48 in Wang et al. (2018).", least=1)
+    layout: Literal["shared", "separate"] = option(
+        "shared",
+        "Whether actor and critic are two linear heads on one shared core, or have separate cores (Wang et al. 2018, "
+        "simulation 6).",
+    )
+    input_gain: float = option(
+        1.0, "Factor on the initial input weights; 3 helps where inputs must be bound together."
+    )
+    forget_bias: float = option(1.0, "Added to the initial bias of the LSTM's forget gate.")
+    actor_reward: Literal["reward", "rpe"] = option(
+        "reward",
+        "What the actor is given as its previous reward: the reward, or the critic's prediction error of it (rpe; Wang et "
+        "al. 2018, simulation 6). The critic is always given the reward.",
+    )
+    rpe_discount: float = option(
+        0.8,
+        "Discount of the prediction error that the actor is given; the same as in the learning rule.",
+        least=0,
+        most=1,
+    )
+    embedding_size: int = option(
+        0, "Units of a linear layer between the inputs and the core; 0 leaves it out.", least=0
+    )
 
     def __post_init__(self) -> None:
         """Check the values."""
+        check(self)
         if self.core not in CORES:
             raise ValueError(f"core must be one of {', '.join(CORES)}, not {self.core!r}")
-        if self.hidden_size < 1:
-            raise ValueError(f"hidden_size must be at least 1, not {self.hidden_size}")
-        if not 0 <= self.rpe_discount <= 1:
-            raise ValueError(f"rpe_discount must be between 0 and 1, not {self.rpe_discount}")
-        if self.embedding_size < 0:
-            raise ValueError(f"embedding_size must not be negative, not {self.embedding_size}")
         if self.actor_reward == "rpe" and self.layout != "separate":
             raise ValueError('actor_reward "rpe" needs a critic of its own: layout "separate"')

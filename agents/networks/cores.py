@@ -106,12 +106,16 @@ class Feedforward(_OneMatrix):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Compute the layer from inputs ``[B, I]``."""
-        return self.activation(F.linear(x, self.weight[:, :-1], self.weight[:, -1])), ()
+        return self.activate(F.linear(x, self.weight[:, :-1], self.weight[:, -1])), ()
 
-    activation = staticmethod(torch.tanh)
+    def activate(self, pre: Tensor) -> Tensor:
+        """Squash what reaches the units."""
+        return torch.tanh(pre)
 
 
 class Rectified(Feedforward):
     """No memory: one layer of rectified linear units over the present input."""
 
-    activation = staticmethod(torch.relu)
+    def activate(self, pre: Tensor) -> Tensor:
+        """Cut off what is below 0."""
+        return torch.relu(pre)

@@ -85,7 +85,7 @@ class Net(nn.Module):
 class _Initial(nn.Module):
     """The initial state of a network as a module, so that it may be made of parameters."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: Any) -> None:
         super().__init__()
         self.net = net
 
@@ -96,7 +96,7 @@ class _Initial(nn.Module):
 class _Unrolled(nn.Module):
     """A network over whole sequences."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: Any) -> None:
         super().__init__()
         self.net = net
 
@@ -125,7 +125,7 @@ class Vectorised:
         size: Number n of parameters of one member, in the order of the module's ``named_parameters()``.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: Any) -> None:
         self.module = module
         self.shapes = {name: part.shape for name, part in module.named_parameters()}
         self.size = sum(math.prod(shape) for shape in self.shapes.values())
@@ -133,7 +133,7 @@ class Vectorised:
 
     def initial(self, generator: torch.Generator) -> Tensor:
         """Draw one member's initial parameters ``[n]``."""
-        self.module.initialise(generator)  # type: ignore[operator]
+        self.module.initialise(generator)
         return torch.cat([part.detach().flatten() for part in self.module.parameters()])
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
@@ -144,7 +144,7 @@ class Vectorised:
 
     def initial_state(self, views: dict[str, Tensor], batch: int) -> State:
         """Return the state at the start of an episode, tensors ``[P, B, ...]``."""
-        if not self.module.initial_state(batch):  # type: ignore[operator]
+        if not self.module.initial_state(batch):
             return ()
         like = next(iter(views.values()))
         state = vmap(lambda p: functional_call(self._initial, _prefixed(p), (batch,)))(views)

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.r2d2.config import QConfig
-from prefrontal.agents.replay.transitions import Field, TrajectoryBuffer, sequence_priority
+from prefrontal.agents.replay.priorities import sequence_priority
+from prefrontal.agents.replay.store import Field
+from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 from prefrontal.agents.rollout.rollout import Trajectory
 
 __all__ = ["QReplay", "Window"]

@@ -16,8 +16,9 @@ from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.networks.packed_lstm import Packing
 from prefrontal.agents.population import import_environment
-from prefrontal.agents.rollout.environments import EnvironmentSpec, make_envs
+from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.predicting import observed, resumed
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import save_checkpoint
 from prefrontal.agents.td3.learner import TD3, TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig
@@ -255,7 +256,7 @@ class ContinuousAgent(ContinuousPopulation):
         before = stack.begin(len(rows), self.weights)
         if state is not None:
             initial = [part[0] for pair in before for part in pair]
-            parts = [part[None] for part in resumed(state, episode_start, initial)]
+            parts = [part[None] for part in resumed(state, episode_start, initial, len(rows))]
             before = list(zip(parts[::2], parts[1::2], strict=True))
         out, after = stack.step(self.actors, torch.from_numpy(rows)[None], before)
         action = out[0].tanh().numpy()

@@ -61,7 +61,7 @@ def lifetimes(num_envs: int) -> Lifetimes:
     from prefrontal.agents.evolution.config import LifetimeConfig
     from prefrontal.agents.evolution.lifetimes import Lifetimes
     from prefrontal.agents.networks.config import NetworkConfig
-    from prefrontal.agents.rollout.environments import EnvironmentSpec
+    from prefrontal.agents.rollout.spec import EnvironmentSpec
 
     spec = EnvironmentSpec(BANDIT, inputs=INPUTS, split="all")
     config = LifetimeConfig(LIFETIME, num_envs, embedding_size=0)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.common.plain import from_plain
 from prefrontal.agents.networks.vectorised import Net, Vectorised
 from prefrontal.agents.rollout.environments import make_envs
 
@@ -37,6 +38,11 @@ def reference_heads(net: Any, flat: Tensor, x: Tensor, member: int) -> tuple[Ten
     return torch.stack(outputs), hidden
 
 
+def a2c(**flat: object) -> A2CConfig:
+    """Settings of A2C by flat names, as old files and the command line have them."""
+    return from_plain(A2CConfig, flat)
+
+
 def learner(
     members: list[int] | range = range(1),
     *,
@@ -49,12 +55,12 @@ def learner(
     **config: object,
 ) -> A2C:
     """A learner of a short two-armed bandit."""
-    algorithm = A2CConfig(**config)  # type: ignore[arg-type]
+    algorithm = a2c(**config)
     envs = make_envs(
         EnvironmentSpec(BANDIT, inputs, {"trials": trials}),
         members,
         batch,
-        privileged=algorithm.critic == "privileged",
+        privileged=algorithm.critic.baseline == "privileged",
     )
     network = network or NetworkConfig(hidden_size=8)
     return A2C(envs, network, algorithm, list(members), batch, total_steps, seed)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents import A2C, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.rollout.environments import make_envs
-from tests.agents.helpers import BANDIT
+from tests.agents.helpers import BANDIT, a2c
 
 CONFIGS = [
     {},
@@ -15,7 +15,7 @@ CONFIGS = [
 
 def learned(members, network, batch, config):
     spec = EnvironmentSpec(BANDIT, kwargs={"trials": 5})
-    envs = make_envs(spec, members, batch, privileged=config.critic == "privileged")
+    envs = make_envs(spec, members, batch, privileged=config.critic.baseline == "privileged")
     subject = A2C(envs, network, config, members, batch, 10_000, 3)
     metrics = [subject.update() for _ in range(2)]
     return metrics, subject.state()
@@ -27,7 +27,7 @@ def learned(members, network, batch, config):
     ("core", "hidden", "batch"), [("lstm", 17, 3), ("lstm", 64, 33), ("gru", 5, 1), ("relu", 20, 7)]
 )
 def test_a_member_learns_the_same_wherever_it_stands(core, hidden, batch, layout, config):
-    config = A2CConfig(learning_rate=1e-3, **config)
+    config = a2c(learning_rate=1e-3, **config)
     network = NetworkConfig(core=core, hidden_size=hidden, layout=layout)
     metrics, state = learned([0, 1, 2, 3], network, batch, config)
     for rows in ([1], [3, 2]):

@@ -15,7 +15,7 @@ from prefrontal.agents.base import Job
 from prefrontal.agents.evolution.config import EvolutionConfig
 from prefrontal.agents.evolution.learner import make_learner
 from prefrontal.agents.networks.config import CORES, NetworkConfig, register_core
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.agents.training.loop import train
 

@@ -11,7 +11,7 @@ from prefrontal.agents.evolution.config import LifetimeConfig
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 EPSILON, RATE = 3.0, 1.0
 HYPER = torch.tensor([[RATE, 0.83, 0.4, 0.05]])

@@ -64,10 +64,11 @@ def lifetimes_of(job: Job) -> Lifetimes:
         ConfigError: If the networks are none that lifetimes have.
     """
     network = job.network
-    if (network.core, network.layout, network.actor_reward) != ("lstm", "shared", "reward"):
-        raise ConfigError('lifetimes need core "lstm" and layout "shared"')
-    config = cast(EvolutionConfig, job.algorithm)
-    return Lifetimes(job.environment, config.lifetime, network.hidden_size)
+    if (network.layout, network.actor_reward) != ("shared", "reward"):
+        raise ConfigError('lifetimes need layout "shared" and actor_reward "reward"')
+    if network.embedding_size:
+        raise ConfigError("evolution has --embedding-units: leave --embedding-size at 0")
+    return Lifetimes(job.environment, cast(EvolutionConfig, job.algorithm).lifetime, network)
 
 
 class Evolution:

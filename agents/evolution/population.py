@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import HYPER, EvolutionConfig, LifetimeConfig
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.population import Population
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 __all__ = ["Evolved", "make_population"]
 
@@ -25,8 +26,12 @@ def make_population(job: Job, weights: Tensor) -> Evolved:
         job: What evolved.
         weights: Parameters of their actor-critics, as the learner's state has them, ``[P, m]``.
     """
+    lifetime = cast(EvolutionConfig, job.algorithm).lifetime
+    if job.network.core != "lstm":  # whose embedding is part of its weights
+        network = replace(job.network, embedding_size=lifetime.embedding_size)
+        job = replace(job, network=network)
     made = cast(Evolved, Evolved.of(job, weights))
-    made.lifetime = cast(EvolutionConfig, job.algorithm).lifetime
+    made.lifetime = lifetime
     return made
 
 
@@ -66,4 +71,4 @@ class Evolved(Population):
     def lifetimes(self, environment: EnvironmentSpec | None = None) -> Lifetimes:
         """Return lives on the tasks that they evolved on, or on those of another environment."""
         spec = environment or self.environment
-        return Lifetimes(spec, self.lifetime, self.network.hidden_size)
+        return Lifetimes(spec, self.lifetime, self.network)

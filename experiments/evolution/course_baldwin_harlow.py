@@ -160,8 +160,7 @@ def _network(
 
     population, base = evaluation.populations[condition], EvolutionConfig()
     spec = replace(population.environment, stages=SPEC.stages)
-    config = replace(base.lifetime, embedding_size=0)
-    lifetimes = Lifetimes(spec, config, population.network.hidden_size)
+    lifetimes = Lifetimes(spec, replace(base.lifetime, embedding_size=0), population.network)
     weights = lifetimes.net.imported(population.model.parameters)
     hyper = starting_hyper(base, len(population))
     trials[condition] = lived = Lived.of(condition, lifetimes, weights, hyper, evaluation.seed)
@@ -204,7 +203,7 @@ def _held_out(
     objects: dict[str, Any],
     bar: float | None = None,
 ) -> list[Finding]:
-    """Measure champions on objects that evolution never saw, also relative to `within` on others."""
+    """Measure champions on objects that evolution never saw, also relative to `within` (seen)."""
     champions = evaluation.populations[condition]
     seen = champions.environment
     unseen = replace(seen, kwargs=seen.kwargs | objects, split="held_out")

@@ -16,7 +16,7 @@ from prefrontal.agents.evolution.genome import Genome, crossover
 from prefrontal.agents.evolution.learner import make_learner
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 
-NET = LifetimeNet(5, 4, 6, 2)
+NET = LifetimeNet(5, 2, NetworkConfig(hidden_size=6), 4)
 
 
 def test_deap_takes_slices_of_arrays_for_copies_and_we_do_not():

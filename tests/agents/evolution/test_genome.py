@@ -15,8 +15,9 @@ from prefrontal.agents.evolution.genome import (
     random_genome,
 )
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
+from prefrontal.agents.networks.config import NetworkConfig
 
-NET = LifetimeNet(5, 4, 6, 2)
+NET = LifetimeNet(5, 2, NetworkConfig(hidden_size=6), 4)
 HYPER, SCALES = torch.tensor([1e-3, 0.9, 0.4, 0.01]), torch.tensor([0.05, 0.2])
 BOUNDS = Bounds.of(EvolutionConfig())
 
@@ -37,7 +38,9 @@ def test_modules_cover_the_genome():
     for module in NET.modules.values():
         covered[module] += 1
     assert bool((covered == 1).all())
-    assert sum(part.numel() for part in NET.parts(torch.zeros(1, NET.size)).values()) == NET.size
+    assert (
+        sum(part.numel() for part in NET.plain.views(torch.zeros(1, NET.size)).values()) == NET.size
+    )
 
 
 def test_crossover_takes_whole_modules_of_either_parent():

@@ -207,7 +207,8 @@ def test_a_run_leaves_champions_that_live_again(tmp_path):
     ("changes", "message"),
     [
         ({"num_envs": 4}, "leave --num-envs at 1"),
-        ({"network": NetworkConfig(core="gru")}, 'lifetimes need core "lstm"'),
+        ({"network": NetworkConfig(layout="separate")}, 'lifetimes need layout "shared"'),
+        ({"network": NetworkConfig(embedding_size=4)}, "leave --embedding-size at 0"),
     ],
 )
 def test_what_evolution_cannot_do_is_refused(changes, message):

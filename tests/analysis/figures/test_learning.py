@@ -43,7 +43,7 @@ def _draw_all(folder, members=3):
             {"a": regret, "b": regret}, folder / "sub" / "g.png", "y", {"chance": 0.5}, (0, 9)
         ),
         figures_behaviour.hidden_state_pca(
-            RNG.normal(size=(10, 20, 5)), probabilities[:, 0], folder / "h.png", title="t"
+            RNG.normal(size=(10, 20, 5)), probabilities[:, 0], folder / "h.png"
         ),
         figures_probes.matching_figure(
             choice.matching_law(RNG.integers(0, 2, (members, 9, 40)), np.ones((members, 9, 40))),

@@ -17,21 +17,16 @@ Array = NDArray[np.float64]
 Record = Mapping[str, NDArray]
 
 
-def cumulative_regret(regret: ArrayLike) -> Array:
-    """Return the regret summed up to each trial, ``R_t = sum over s <= t of regret_s``.
+def regret_curve(regret: ArrayLike) -> Array:
+    """Return the expected cumulative regret after each trial.
 
     Args:
-        regret: Per-trial regret ``[..., E, T]``.
+        regret: Regret of each trial ``[..., E, T]``.
 
     Returns:
-        One curve per episode ``[..., E, T]``, never decreasing.
+        ``R_t = sum over s <= t of regret_s``, mean over episodes ``[..., T]``, never decreasing.
     """
-    return np.cumsum(np.asarray(regret, dtype=np.float64), axis=-1)
-
-
-def regret_curve(regret: ArrayLike) -> Array:
-    """Return the expected cumulative regret after each trial ``[..., T]``, mean over episodes."""
-    return np.asarray(cumulative_regret(regret).mean(axis=-2))
+    return np.asarray(np.cumsum(np.asarray(regret, dtype=np.float64), axis=-1).mean(axis=-2))
 
 
 def total_regret(regret: ArrayLike) -> Array:

@@ -46,9 +46,6 @@ def history_regression(action: ArrayLike, reward: ArrayLike, lags: int = 10) -> 
         reward: Rewards ``[M, E, T]``.
         lags: How many trials to look back, n; the first n choices of an episode are left out.
 
-    Returns:
-        The weights.
-
     Raises:
         ValueError: If actions are not 0 or 1, or an episode has no more than n trials.
     """
@@ -102,9 +99,6 @@ def matching_law(action: ArrayLike, reward: ArrayLike, skip: int = 0) -> Matchin
             T']``).
         reward: Rewards ``[M, E, T]``.
         skip: How many trials at the start of each block to leave out, while behaviour adapts.
-
-    Returns:
-        The fits.
 
     Raises:
         ValueError: If a member has fewer than three usable blocks.

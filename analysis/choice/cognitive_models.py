@@ -202,9 +202,6 @@ def fit(
         starts: Number of starting points: the likeliest of sixteen times as many random ones.
         seed: Seed of the random points.
         name: Name in the result; the class of the model by default.
-
-    Returns:
-        The best fit.
     """
     from scipy import optimize
 

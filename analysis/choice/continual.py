@@ -64,26 +64,6 @@ def confusion_by_pair(
     return table
 
 
-def pooled_confusion(better: ArrayLike, chosen: ArrayLike, stimuli: Sequence[int]) -> Array:
-    """Return which stimulus was chosen (column) when which was the better one (row).
-
-    The published matrix, for comparison: it pools all pairs with the same better stimulus, which
-    dilutes a failure on one of them.
-
-    Args:
-        better: The better stimulus of each trial ``[M, E, T]``.
-        chosen: The one that was chosen ``[M, E, T]``.
-        stimuli: Which stimuli, in the order of rows and columns.
-
-    Returns:
-        Fractions of the trials of a row ``[M, S, S]``; NaN in rows that never occurred.
-    """
-    best, took = np.asarray(better), np.asarray(chosen)
-    among = np.isin(took, stimuli)
-    columns = [mean_by_label(took == b, best, stimuli, among) for b in stimuli]
-    return np.stack(columns, axis=2)
-
-
 @dataclass(frozen=True)
 class Transfer:
     """What a learner keeps and carries over, per member ``[M]`` each, in units of accuracy.
@@ -118,9 +98,6 @@ def transfer(matrix: ArrayLike, untrained: ArrayLike | None = None) -> Transfer:
     Args:
         matrix: Accuracy of each member after each stage on each mode, R ``[M, N, N]``.
         untrained: Accuracy of each member before training on each mode, b ``[M, N]``.
-
-    Returns:
-        The measures.
 
     Raises:
         ValueError: If there are not as many stages as modes, or fewer than two.

@@ -75,24 +75,6 @@ def diversity(genomes: ArrayLike) -> Array:
     return np.asarray(np.sqrt(2 * genes.var(axis=-2, ddof=1).mean(axis=-1)))
 
 
-def gene_trajectories(genes: ArrayLike, level: float = 0.9) -> tuple[Array, Array, Array]:
-    """Return where a population is in gene space, generation by generation.
-
-    Args:
-        genes: ``[G, I, K]``: generations, individuals, genes.
-        level: Share of individuals between the two outer curves.
-
-    Returns:
-        Median, lower and upper quantile over individuals, ``[G, K]`` each.
-    """
-    array = np.asarray(genes, dtype=np.float64)
-    if array.ndim != 3:
-        raise ValueError(f"genes must be [generations, individuals, genes], got {array.shape}")
-    tail = (1 - level) / 2
-    low, middle, high = np.quantile(array, [tail, 0.5, 1 - tail], axis=1)
-    return middle, low, high
-
-
 def reliability(scores: ArrayLike) -> float:
     """Return how much of the differences between individuals' mean scores is not noise.
 
@@ -142,19 +124,6 @@ def heritability(
     reach = float(stats.t.ppf(0.975, len(value) - 2) * fit.stderr)
     slope = float(fit.slope)
     return Heritability(slope, slope - reach, slope + reach, len(value), slope / reliable)
-
-
-def selection_differential(fitness: ArrayLike, parents: ArrayLike) -> float:
-    """Return how much fitter the parents are than all individuals, S, in fitness units.
-
-    With the heritability h² it gives the response to selection, R = h² S.
-
-    Args:
-        fitness: Of each individual ``[I]``.
-        parents: Indices of the parents, any shape; one counts as often as it is drawn.
-    """
-    values = np.asarray(fitness, np.float64)
-    return float(values[np.asarray(parents, np.int64)].mean() - values.mean())
 
 
 def share_of_members(happened: ArrayLike, level: float = 0.95) -> Interval:

@@ -62,9 +62,6 @@ def learning_rates(
         group: Label of every trial ``[E, T]``, or of every episode ``[E]``.
         start: Value of both arms before the first reward.
 
-    Returns:
-        The fit.
-
     Raises:
         ValueError: If the labels fit neither trials nor episodes.
     """

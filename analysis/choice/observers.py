@@ -89,9 +89,6 @@ def simulate_two_step(
         inverse_temperature: Of their softmax, per unit of reward.
         seed: Seed of everything random.
 
-    Returns:
-        What it did.
-
     Raises:
         ValueError: If the observer is unknown.
     """

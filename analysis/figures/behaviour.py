@@ -8,17 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from prefrontal.analysis.figures.style import (
-    FAINT,
-    GREY,
-    INK,
-    PALETTE,
-    draw_curves,
-    drawing,
-    gradient,
-    legend_below,
-    reference_lines,
-)
+from prefrontal.analysis.figures import style
 from prefrontal.analysis.neural.representation import pca
 
 # Two ends that a colour-blind reader can tell apart, pale in the middle.
@@ -43,10 +33,7 @@ def choice_raster(
         action: Chosen arms ``[E, T]``, 0 (left) or 1 (right).
         reward: Rewards ``[E, T]``; above zero counts as rewarded.
         arm_probabilities: Reward probability of each arm in each episode ``[E, 2]``.
-        path: Where to write.
-
-    Returns:
-        The path.
+        path: Where to write; returned.
 
     Raises:
         ValueError: If there are not two arms.
@@ -62,10 +49,8 @@ def choice_raster(
     episodes, trials = arm.shape
     rows = np.arange(episodes)
     height = min(8.0, max(2.6, 1.3 + 0.075 * episodes))
-    with drawing(path, 2, (3.2, height), width_ratios=[7, 1], sharey=True) as (
-        figure,
-        (axes, side),
-    ):
+    canvas = style.drawing(path, 2, (3.2, height), width_ratios=[7, 1], sharey=True)
+    with canvas as (figure, (axes, side)):
         axes.imshow(
             code,
             cmap=ListedColormap(list(RASTER.values())),
@@ -76,16 +61,16 @@ def choice_raster(
             extent=(0.5, trials + 0.5, episodes - 0.5, -0.5),
         )
         axes.set(xlabel="trial", ylabel="episode, sorted by p(right) - p(left)", yticks=[])
-        side.hlines(rows, *probabilities[order].T, color=FAINT, linewidth=1.2)
+        side.hlines(rows, *probabilities[order].T, color=style.FAINT, linewidth=1.2)
         for column in (0, 1):
-            tone = PALETTE[1 - column]
+            tone = style.PALETTE[1 - column]
             side.scatter(probabilities[order, column], rows, s=9, color=tone, linewidths=0)
         side.set(xlabel="p(reward)", xlim=(-0.05, 1.05), xticks=[0, 1])
         side.spines["left"].set_visible(False)
         side.tick_params(axis="y", length=0)
         for name, tone in RASTER.items():
             axes.scatter([], [], marker="s", s=40, color=tone, label=name)
-        legend_below(figure, 4, handletextpad=0.2)
+        style.legend_below(figure, 4, handletextpad=0.2)
     return path
 
 
@@ -101,24 +86,22 @@ def curves_by_trial(
 
     Args:
         curves: Condition name to members' curves ``[M, T]``.
-        path: Where to write.
+        path: Where to write; returned.
         ylabel: What is shown, with unit.
         references: Named horizontal lines, for example {"chance": 0.5}.
         ylim: Limits of the vertical axis.
         xlabel: What the columns are.
-
-    Returns:
-        The path.
     """
     from matplotlib.ticker import MaxNLocator
 
-    with drawing(path, xlabel=xlabel, ylabel=ylabel) as (_, (axes,)):
-        trials = draw_curves(axes, {name: np.atleast_2d(v).T for name, v in curves.items()})
+    canvas = style.drawing(path, xlabel=xlabel, ylabel=ylabel)
+    with canvas as (_, (axes,)):
+        trials = style.draw_curves(axes, {name: np.atleast_2d(v).T for name, v in curves.items()})
         axes.set_xlim(1, max([2, *trials[-1:]]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if ylim is not None:
             axes.set_ylim(ylim)
-        reference_lines(axes, references)
+        style.reference_lines(axes, references)
         if len(curves) > 1:
             axes.legend(loc="best")
     return path
@@ -136,11 +119,8 @@ def hidden_state_pca(
     Args:
         hidden: Hidden states of one member ``[E, T, H]``.
         value: Task parameter that gives the colour ``[E]``.
-        path: Where to write.
+        path: Where to write; returned.
         value_name: Name of that parameter, with unit.
-
-    Returns:
-        The path.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -152,16 +132,17 @@ def hidden_state_pca(
     last = last_components.project(states[:, -1])  # [E, 2]
     extent = float(np.abs(parameter).max())
     low, high = (-extent, extent) if parameter.min() < 0 else (parameter.min(), parameter.max())
-    colour = ScalarMappable(Normalize(low, high), gradient(*DIVERGING))
+    colour = ScalarMappable(Normalize(low, high), style.gradient(*DIVERGING))
     order = np.argsort(parameter, kind="stable")
     shown = order[np.linspace(0, len(order) - 1, min(24, len(order))).astype(int)]
-    with drawing(path, 2, (3.7, 3.4)) as (figure, (paths, ends)):
+    canvas = style.drawing(path, 2, (3.7, 3.4))
+    with canvas as (figure, (paths, ends)):
         for episode in shown:
             tone = colour.to_rgba(parameter[episode])
             paths.plot(*points[episode].T, color=tone, linewidth=0.8, alpha=0.75)
             paths.scatter(*points[episode, -1], s=16, color=tone, linewidths=0, zorder=3)
         start = points[:, 0].mean(axis=0)
-        paths.scatter(*start, s=30, color=INK, zorder=4)
+        paths.scatter(*start, s=30, color=style.INK, zorder=4)
         paths.annotate("start", start, (5, 5), textcoords="offset points")
         ends.scatter(*last[order].T, c=colour.to_rgba(parameter[order]), s=12, linewidths=0)
         for axes, name, found in (
@@ -171,8 +152,8 @@ def hidden_state_pca(
             axes.set_xlabel(f"PC 1 ({found.explained[0]:.0%} of variance)")
             axes.set_ylabel(f"PC 2 ({found.explained[1]:.0%})")
             axes.set_title(name, fontweight="normal")
-            axes.axhline(0, color=GREY, linewidth=0.4, zorder=0)
-            axes.axvline(0, color=GREY, linewidth=0.4, zorder=0)
+            axes.axhline(0, color=style.GREY, linewidth=0.4, zorder=0)
+            axes.axvline(0, color=style.GREY, linewidth=0.4, zorder=0)
         scale = figure.colorbar(colour, ax=ends, pad=0.02)
         scale.set_label(value_name)
         scale.outline.set_visible(False)

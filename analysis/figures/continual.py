@@ -8,18 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from prefrontal.analysis.figures.style import (
-    DASHED,
-    GREY,
-    INK,
-    colours,
-    dots_and_interval,
-    draw_curves,
-    draw_table,
-    drawing,
-    legend_below,
-    step_unit,
-)
+from prefrontal.analysis.figures import style
 
 
 def accuracy_through_switches(
@@ -34,30 +23,20 @@ def accuracy_through_switches(
         steps: Environment steps at which accuracy was measured ``[U]``.
         curves: Condition to (pair to accuracy ``[U, M]``); the same pairs in all conditions.
         switches: Steps at which the mode changed, drawn as vertical lines.
-        path: Where to write.
-
-    Returns:
-        The path.
+        path: Where to write; returned.
     """
-    unit, label = step_unit(float(np.max(steps)))
-    with drawing(
-        path,
-        len(curves),
-        (2.6, 2.3),
-        (0.6, 0.7),
-        3,
-        label,
-        "fraction correct",
-        sharex=True,
-        sharey=True,
-    ) as (figure, panels):
+    unit, label = style.step_unit(float(np.max(steps)))
+    canvas = style.drawing(
+        path, len(curves), (2.6, 2.3), (0.6, 0.7), 3, label, "fraction correct", **style.SHARED
+    )
+    with canvas as (figure, panels):
         for axes, (name, pairs) in zip(panels, curves.items(), strict=True):
-            draw_curves(axes, pairs, np.asarray(steps) / unit)
+            style.draw_curves(axes, pairs, np.asarray(steps) / unit)
             for switch in switches:
-                axes.axvline(switch / unit, color=GREY, linewidth=0.9, linestyle=DASHED)
-            axes.axhline(0.5, color=GREY, linewidth=0.7, linestyle=":")
+                axes.axvline(switch / unit, color=style.GREY, linewidth=0.9, linestyle=style.DASHED)
+            axes.axhline(0.5, color=style.GREY, linewidth=0.7, linestyle=":")
             axes.set(title=name, ylim=(-0.02, 1.02))
-        legend_below(figure, 6)
+        style.legend_below(figure, 6)
     return path
 
 
@@ -70,23 +49,23 @@ def pair_confusion(matrices: Mapping[str, ArrayLike], stimuli: Sequence[str], pa
     Args:
         matrices: Condition to `choice.continual.confusion_by_pair` ``[M, S, S]``.
         stimuli: Their names, worst first.
-        path: Where to write.
-
-    Returns:
-        The path.
+        path: Where to write; returned.
     """
     size = len(stimuli)
     below = np.tril(np.ones((size, size), dtype=bool), -1)
-    with drawing(path, len(matrices), (2.3, 2.9), (0.9, 0.4), 4, sharey=True) as (figure, panels):
+    canvas = style.drawing(path, len(matrices), (2.3, 2.9), (0.9, 0.4), 4, sharey=True)
+    with canvas as (figure, panels):
         for axes, (name, values) in zip(panels, matrices.items(), strict=True):
             table = np.asarray(values, dtype=np.float64)
             shown = np.where(below, table.mean(axis=0), np.nan)
-            image = draw_table(axes, shown, stimuli, stimuli, cmap="RdYlBu", vmin=0.0, vmax=1.0)
+            image = style.draw_table(
+                axes, shown, stimuli, stimuli, cmap="RdYlBu", vmin=0.0, vmax=1.0
+            )
             for i, j in zip(*np.nonzero(below), strict=True):
                 members = table[:, i, j]
                 if np.isfinite(members).all():
                     text = f"{members.mean():.2f}\n({members.min():.2f})"
-                    tone = "white" if abs(members.mean() - 0.5) > 0.35 else INK
+                    tone = "white" if abs(members.mean() - 0.5) > 0.35 else style.INK
                     axes.text(j, i, text, ha="center", va="center", fontsize=7, color=tone)
             axes.set_xticks(range(size), list(stimuli), rotation=45, ha="right")
             axes.set(title=name, xlim=(-0.5, size - 1.5), ylim=(size - 0.5, 0.5))
@@ -102,18 +81,16 @@ def against_buffer_size(
     Args:
         sizes: Episodes that the buffer holds, rising; 0 is named "none" (no replay).
         measures: Name to values ``[S, M]``, one row a size.
-        path: Where to write.
+        path: Where to write; returned.
         ylabel: What is shown, with unit.
-
-    Returns:
-        The path.
     """
-    tones = colours(list(measures))
-    with drawing(path, ylabel=ylabel, xlabel="episodes that the buffer holds") as (_, (axes,)):
+    tones = style.colours(list(measures))
+    canvas = style.drawing(path, ylabel=ylabel, xlabel="episodes that the buffer holds")
+    with canvas as (_, (axes,)):
         for index, (name, values) in enumerate(measures.items()):
             x = np.arange(len(sizes)) + 0.06 * (index - (len(measures) - 1) / 2)
             means = [
-                dots_and_interval(axes, at, row, 0.08, tones[name], s=9, alpha=0.5)
+                style.dots_and_interval(axes, at, row, 0.08, tones[name], s=9, alpha=0.5)
                 for at, row in zip(x, np.asarray(values, dtype=np.float64), strict=True)
             ]
             axes.plot(x, means, color=tones[name], label=name)
@@ -128,25 +105,15 @@ def stage_matrix(matrices: Mapping[str, ArrayLike], path: Path) -> Path:
 
     Args:
         matrices: Condition to accuracy R[stage, mode] ``[M, N, N]``.
-        path: Where to write.
-
-    Returns:
-        The path.
+        path: Where to write; returned.
     """
-    with drawing(
-        path,
-        len(matrices),
-        (2.5, 2.9),
-        (0.9, 0.0),
-        None,
-        "tested on mode",
-        "after training on mode",
-        sharey=True,
-    ) as (figure, panels):
+    labels = {"xlabel": "tested on mode", "ylabel": "after training on mode"}
+    canvas = style.drawing(path, len(matrices), (2.5, 2.9), (0.9, 0.0), **labels, sharey=True)
+    with canvas as (figure, panels):
         for axes, (name, values) in zip(panels, matrices.items(), strict=True):
             table = np.asarray(values, dtype=np.float64).mean(axis=0)
             modes = [str(mode) for mode in range(1, len(table) + 1)]
-            image = draw_table(axes, table, modes, modes, cmap="RdYlBu", vmin=0.0, vmax=1.0)
+            image = style.draw_table(axes, table, modes, modes, cmap="RdYlBu", vmin=0.0, vmax=1.0)
             axes.set_title(name)
         figure.colorbar(image, ax=panels, label="fraction correct", shrink=0.8)
     return path

@@ -7,17 +7,9 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from prefrontal.analysis.figures.style import (
-    FAINT,
-    INK,
-    PALETTE,
-    draw_curves,
-    drawing,
-    legend_below,
-    reference_lines,
-)
+from prefrontal.analysis.figures import style
 
-ALLELES = {"right": PALETTE[0], "wrong": PALETTE[1], "undecided": PALETTE[7]}
+ALLELES = {"right": style.PALETTE[0], "wrong": style.PALETTE[1], "undecided": style.PALETTE[7]}
 
 
 def fitness_by_generation(
@@ -34,27 +26,23 @@ def fitness_by_generation(
     Args:
         generation: Generation of every point ``[G]``.
         groups: Condition to (name of a curve to values ``[G, M]``); the same names in all.
-        path: Where to write; the suffix gives the format.
+        path: Where to write, in the format of its suffix; returned.
         ylabel: What fitness is, with unit.
         references: Named horizontal lines.
         ylim: Limits of the vertical axis.
         xlabel: What is counted, if it is not generations.
-
-    Returns:
-        The path.
     """
-    shared = {"sharex": True, "sharey": True}
-    with drawing(path, len(groups), (2.5, 2.1), (1.0, 0.7), 3, xlabel, ylabel, **shared) as (
-        figure,
-        panels,
-    ):
+    canvas = style.drawing(
+        path, len(groups), (2.5, 2.1), (1.0, 0.7), 3, xlabel, ylabel, **style.SHARED
+    )
+    with canvas as (figure, panels):
         for axes, (condition, curves) in zip(panels, groups.items(), strict=True):
-            x = draw_curves(axes, curves, generation)
-            reference_lines(axes, references)
+            x = style.draw_curves(axes, curves, generation)
+            style.reference_lines(axes, references)
             axes.set(title=condition, xlim=(x.min(), x.max()))
             if ylim is not None:
                 axes.set_ylim(ylim)
-        legend_below(figure, len(next(iter(groups.values()))))
+        style.legend_below(figure, len(next(iter(groups.values()))))
     return path
 
 
@@ -71,23 +59,21 @@ def gene_curves(
     Args:
         generation: Generation of every point ``[G]``.
         genes: Gene to (condition to means over individuals ``[G, M]``).
-        path: Where to write.
+        path: Where to write; returned.
         logarithmic: Genes that are shown on a logarithmic axis.
         defaults: Gene to the value evolution started from, a dashed line.
         xlabel: What is counted, if it is not generations.
-
-    Returns:
-        The path.
     """
-    with drawing(path, len(genes), (2.2, 2.9), (0.8, 0.0), None, xlabel) as (figure, panels):
+    canvas = style.drawing(path, len(genes), (2.2, 2.9), (0.8, 0.0), None, xlabel)
+    with canvas as (figure, panels):
         for axes, (gene, conditions) in zip(panels, genes.items(), strict=True):
-            x = draw_curves(axes, conditions, generation)
+            x = style.draw_curves(axes, conditions, generation)
             if defaults and gene in defaults:
-                reference_lines(axes, {"start": defaults[gene]})
+                style.reference_lines(axes, {"start": defaults[gene]})
             if gene in logarithmic:
                 axes.set_yscale("log")
             axes.set(title=gene, xlim=(x.min(), x.max()))
-        legend_below(figure, min(4, len(next(iter(genes.values())))))
+        style.legend_below(figure, min(4, len(next(iter(genes.values())))))
     return path
 
 
@@ -103,26 +89,23 @@ def plasticity_curves(
     Args:
         groups: Agent to (name of a curve, such as "plasticity on", to accuracy by trial
             ``[N, M]``).
-        path: Where to write.
+        path: Where to write; returned.
         chance: Accuracy of guessing.
         break_after: Trial after which learning ends and evaluation begins, if the curves hold both.
         ylabel: What the curves show.
-
-    Returns:
-        The path.
     """
-    with drawing(path, len(groups), (3.0, 3.1), (0.8, 0.0), None, "trial", ylabel, sharey=True) as (
-        figure,
-        panels,
-    ):
+    canvas = style.drawing(
+        path, len(groups), (3.0, 3.1), (0.8, 0.0), None, "trial", ylabel, sharey=True
+    )
+    with canvas as (figure, panels):
         for axes, (agent, curves) in zip(panels, groups.items(), strict=True):
-            end = draw_curves(axes, curves)[-1] + 0.5
+            end = style.draw_curves(axes, curves)[-1] + 0.5
             if break_after is not None:
-                axes.axvspan(break_after + 0.5, end, color=FAINT, alpha=0.5, linewidth=0)
-            reference_lines(axes, {"chance": chance})
+                axes.axvspan(break_after + 0.5, end, color=style.FAINT, alpha=0.5, linewidth=0)
+            style.reference_lines(axes, {"chance": chance})
             axes.set(title=agent, xlim=(0.5, end))
         panels[0].set_ylim(0, 1.02)
-        legend_below(figure, len(next(iter(groups.values()))))
+        style.legend_below(figure, len(next(iter(groups.values()))))
     return path
 
 
@@ -135,29 +118,27 @@ def allele_frequencies(
 
     Args:
         groups: Condition to (allele to frequency by generation ``[G, M]``).
-        path: Where to write.
+        path: Where to write; returned.
         bars: (generation, allele) to the range that the mean is expected in.
-
-    Returns:
-        The path.
     """
     label = "relative frequency of alleles"
-    with drawing(
+    canvas = style.drawing(
         path, len(groups), (2.7, 3.1), (1.0, 0.0), None, "generation", label, sharey=True
-    ) as (figure, panels):
+    )
+    with canvas as (figure, panels):
         for axes, (condition, alleles) in zip(panels, groups.items(), strict=True):
-            tones = {name: ALLELES.get(name, INK) for name in alleles}
-            generation = draw_curves(axes, alleles, tones=tones, first=0)
+            tones = {name: ALLELES.get(name, style.INK) for name in alleles}
+            generation = style.draw_curves(axes, alleles, tones=tones, first=0)
             axes.set(title=condition, xlim=(0, generation[-1]))
         for (at, allele), ends in (bars or {}).items():
             panels[0].plot(
                 [at, at],
                 ends,
-                color=ALLELES.get(allele, INK),
+                color=ALLELES.get(allele, style.INK),
                 linewidth=5.0,
                 alpha=0.45,
                 solid_capstyle="butt",
             )
         panels[0].set_ylim(0, 1)
-        legend_below(figure, 3)
+        style.legend_below(figure, 3)
     return path

@@ -9,25 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.figures.style import (
-    FAINT,
-    INK,
-    PALETTE,
-    draw_curves,
-    draw_table,
-    drawing,
-    gradient,
-    hide_spines,
-    legend_below,
-    reference_lines,
-)
+from prefrontal.analysis.figures import style
 from prefrontal.analysis.stats.findings import number, span
 from prefrontal.analysis.stats.intervals import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-HIT, MISS, TARGET = PALETTE[0], PALETTE[1], PALETTE[4]
+HIT, MISS, TARGET = style.PALETTE[0], style.PALETTE[1], style.PALETTE[4]
 MERIT = ("#F5C9A6", "#F7F7F7", "#B5D7EC")  # from bad to good; text stays legible on all
 DASHES = ((1, 1.5), (4, 2))
 
@@ -47,23 +36,21 @@ def paths_from_above(
     Args:
         records: Condition to (name of the column to a record of single trials, columns
             ``[M, E, T]``).
-        path: Where to write.
+        path: Where to write; returned.
         members: Which member of each condition.
         count: How many trials, the first ones.
         zone: Radius of the reward zone, cm.
-
-    Returns:
-        The path.
     """
     columns = len(next(iter(records.values())))
     drawn = [(c, gain, record) for c, by in records.items() for gain, record in by.items()]
-    with drawing(
-        path, len(drawn), (2.7, 2.7), (0.6, 0.5), columns, "cm", "cm", sharex=True, sharey=True
-    ) as (_, panels):
+    canvas = style.drawing(
+        path, len(drawn), (2.7, 2.7), (0.6, 0.5), columns, "cm", "cm", **style.SHARED
+    )
+    with canvas as (_, panels):
         for axes, (condition, gain, record) in zip(panels, drawn, strict=True):
             for trial in range(min(count, record["active"].shape[1])):
                 _one_path(axes, record, members[condition], trial, zone)
-            axes.plot(0, 0, marker="^", color=INK, markersize=5, zorder=5)
+            axes.plot(0, 0, marker="^", color=style.INK, markersize=5, zorder=5)
             axes.set(aspect="equal", title=f"{condition}, {gain}")
     return path
 
@@ -83,7 +70,7 @@ def _one_path(
     target = [record[name][member, trial][last] for name in ("target_x", "target_y")]
     tone = HIT if record["rewarded"][member, trial][last] > 0 else MISS
     axes.add_patch(Circle((target[0], target[1]), zone, color=TARGET, alpha=0.12, linewidth=0))
-    axes.plot([x[-1], target[0]], [y[-1], target[1]], color=FAINT, linewidth=0.8, zorder=1.5)
+    axes.plot([x[-1], target[0]], [y[-1], target[1]], color=style.FAINT, linewidth=0.8, zorder=1.5)
     axes.plot(x, y, color=tone, linewidth=1.1, alpha=0.85)
     axes.plot(x[-1], y[-1], marker="o", color=tone, markersize=2.5)
     axes.plot(*target, marker=".", color=TARGET, markersize=5)
@@ -102,30 +89,25 @@ def measures_against_gain(
     Args:
         gains: Gains G, ascending.
         panels: Name of a measure, with unit, to (condition to members' values ``[G, M]``).
-        path: Where to write.
+        path: Where to write; returned.
         references: Name of a measure to named horizontal lines.
         others: Name of a measure to (name of a simulated navigator to its values ``[G]``), drawn
             dashed; at most two.
         trained: The gain of training, marked.
-
-    Returns:
-        The path.
     """
     x = np.log2(np.asarray(gains, dtype=np.float64))
-    with drawing(path, len(panels), (3.3, 3.6), (0.4, 0.0), None, "gain (trained at 1)") as (
-        figure,
-        drawn,
-    ):
+    canvas = style.drawing(path, len(panels), (3.3, 3.6), (0.4, 0.0), None, "gain (trained at 1)")
+    with canvas as (figure, drawn):
         for axes, (measure, curves) in zip(drawn, panels.items(), strict=True):
-            axes.axvline(np.log2(trained), color=FAINT, linewidth=5, zorder=0.5)
-            draw_curves(axes, curves, x)
+            axes.axvline(np.log2(trained), color=style.FAINT, linewidth=5, zorder=0.5)
+            style.draw_curves(axes, curves, x)
             lines = (others or {}).get(measure, {})
             for dash, (name, line) in zip(DASHES, lines.items(), strict=False):
-                axes.plot(x, line, color=INK, linewidth=1.0, linestyle=(0, dash), label=name)
-            reference_lines(axes, (references or {}).get(measure))
+                axes.plot(x, line, color=style.INK, linewidth=1.0, linestyle=(0, dash), label=name)
+            style.reference_lines(axes, (references or {}).get(measure))
             axes.set_xticks(x, [f"{gain:g}" for gain in np.asarray(gains)])
             axes.set_ylabel(measure)
-        legend_below(figure, 4)
+        style.legend_below(figure, 4)
     return path
 
 
@@ -135,19 +117,14 @@ def learning_by_trials(trials: ArrayLike, curves: Mapping[str, ArrayLike], path:
     Args:
         trials: The grid ``[U]``.
         curves: Condition to values ``[U, M]``.
-        path: Where to write.
-
-    Returns:
-        The path.
+        path: Where to write; returned.
     """
     counted = {f"{name} ({np.shape(values)[1]})": values for name, values in curves.items()}
-    with drawing(path, panel=(4.8, 3.4), xlabel="trials", ylabel="rewarded fraction") as (
-        figure,
-        (axes,),
-    ):
-        draw_curves(axes, counted, trials)
+    canvas = style.drawing(path, panel=(4.8, 3.4), xlabel="trials", ylabel="rewarded fraction")
+    with canvas as (figure, (axes,)):
+        style.draw_curves(axes, counted, trials)
         axes.set_ylim(-0.02, 1.02)
-        legend_below(figure, 3)
+        style.legend_below(figure, 3)
     return path
 
 
@@ -160,11 +137,8 @@ def architecture_table(
 
     Args:
         measures: Condition to (measure to members' values ``[M]``), the same measures in all.
-        path: Where to write.
+        path: Where to write; returned.
         lower_is_better: Measures of which less (in size) is better.
-
-    Returns:
-        The path.
     """
     names = list(next(iter(measures.values())))
     found = [[interval(by[name]) for name in names] for by in measures.values()]
@@ -176,13 +150,16 @@ def architecture_table(
         f"{condition} ({row[0].members})" for condition, row in zip(measures, found, strict=True)
     ]
     size = 1.9 + 1.15 * len(names), 0.9 + 0.5 * len(rows)
-    with drawing(path, panel=size) as (_, (axes,)):
-        draw_table(axes, shade, rows, names, cmap=gradient(*MERIT), vmin=0, vmax=1, aspect="auto")
+    canvas = style.drawing(path, panel=size)
+    with canvas as (_, (axes,)):
+        style.draw_table(
+            axes, shade, rows, names, cmap=style.gradient(*MERIT), vmin=0, vmax=1, aspect="auto"
+        )
         for (i, j), value in np.ndenumerate(means):
             ends = span(found[i][j].low, found[i][j].high)
             middle = {"ha": "center", "va": "center"}
             axes.text(j, i - 0.12 * bool(ends), number(value), **middle)
             axes.text(j, i + 0.12, f"\n{ends}" if ends else "", fontsize=6.5, **middle)
         axes.xaxis.tick_top()
-        hide_spines(axes)
+        style.hide_spines(axes)
     return path

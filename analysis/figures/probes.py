@@ -9,16 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from prefrontal.analysis.choice.choice import HistoryWeights, Matching
-from prefrontal.analysis.figures.style import (
-    DASHED,
-    GREY,
-    INK,
-    PALETTE,
-    draw_curves,
-    draw_table,
-    drawing,
-    hide_spines,
-)
+from prefrontal.analysis.figures import style
 
 
 def matching_figure(matching: Matching, path: Path) -> Path:
@@ -26,25 +17,24 @@ def matching_figure(matching: Matching, path: Path) -> Path:
 
     Args:
         matching: Result of `choice.choice.matching_law`.
-        path: Where to write.
-
-    Returns:
-        The path.
+        path: Where to write; returned.
     """
     x, y = matching.log_reward_ratio, matching.log_choice_ratio
     extent = 1.05 * float(np.nanmax(np.abs([x, y])))
     limits = (-extent, extent)
-    with drawing(path, panel=(3.6, 3.6), xlabel="log reward ratio", ylabel="log choice ratio") as (
-        _,
-        (axes,),
-    ):
-        axes.plot(limits, limits, color=INK, lw=0.9, ls=DASHED, label="strict matching")
-        axes.scatter(x, y, s=7, color=PALETTE[0], alpha=min(1.0, 60 / x.size + 0.15), linewidths=0)
+    canvas = style.drawing(
+        path, panel=(3.6, 3.6), xlabel="log reward ratio", ylabel="log choice ratio"
+    )
+    with canvas as (_, (axes,)):
+        axes.plot(limits, limits, color=style.INK, lw=0.9, ls=style.DASHED, label="strict matching")
+        axes.scatter(
+            x, y, s=7, color=style.PALETTE[0], alpha=min(1.0, 60 / x.size + 0.15), linewidths=0
+        )
         for ratios, slope, bias in zip(x, matching.sensitivity, matching.bias, strict=True):
             ends = np.array([np.nanmin(ratios), np.nanmax(ratios)])
-            axes.plot(ends, slope * ends + bias, color=PALETTE[1], linewidth=1.2, alpha=0.8)
+            axes.plot(ends, slope * ends + bias, color=style.PALETTE[1], linewidth=1.2, alpha=0.8)
         slope_text = f"slope {matching.sensitivity.mean():.2f}"
-        axes.annotate(slope_text, (0.05, 0.93), xycoords="axes fraction", color=PALETTE[1])
+        axes.annotate(slope_text, (0.05, 0.93), xycoords="axes fraction", color=style.PALETTE[1])
         axes.set(xlim=limits, ylim=limits, aspect="equal")
         axes.legend(loc="lower right")
     return path
@@ -61,22 +51,22 @@ def dissimilarity_figure(
     Args:
         matrices: Name (agent, member, model) to its matrix ``[C, C]``.
         conditions: Names of the conditions ``[C]``.
-        path: Where to write.
+        path: Where to write; returned.
         label: What the colours show.
-
-    Returns:
-        The path.
     """
     top = max(float(np.max(matrix)) for matrix in matrices.values())
     words = 0.06 * max(len(name) for name in conditions)  # inches, of upright labels
-    with drawing(path, len(matrices), (2.2, 3.0 + words), (1.3, 0.0)) as (figure, panels):
+    canvas = style.drawing(path, len(matrices), (2.2, 3.0 + words), (1.3, 0.0))
+    with canvas as (figure, panels):
         figure.set_layout_engine("compressed")
         for i, (axes, (name, matrix)) in enumerate(zip(panels, matrices.items(), strict=True)):
             rows = conditions if i == 0 else [""] * len(conditions)
-            image = draw_table(axes, matrix, rows, conditions, cmap="cividis", vmin=0, vmax=top)
+            image = style.draw_table(
+                axes, matrix, rows, conditions, cmap="cividis", vmin=0, vmax=top
+            )
             axes.tick_params(axis="x", rotation=90)
             axes.set_title(name, fontweight="normal")
-            hide_spines(axes)
+            style.hide_spines(axes)
         scale = figure.colorbar(image, ax=panels, shrink=0.8, pad=0.02)
         scale.set_label(label)
         scale.outline.set_visible(False)
@@ -88,17 +78,12 @@ def history_figure(weights: HistoryWeights, path: Path) -> Path:
 
     Args:
         weights: Result of `choice.choice.history_regression`.
-        path: Where to write.
-
-    Returns:
-        The path.
+        path: Where to write; returned.
     """
-    with drawing(path, panel=(4.2, 3.0), xlabel="trials ago", ylabel="weight (log odds)") as (
-        _,
-        (axes,),
-    ):
-        axes.axhline(0, color=GREY, linewidth=0.6)
-        lags = draw_curves(axes, {"reward": weights.reward.T, "choice": weights.choice.T})
+    canvas = style.drawing(path, panel=(4.2, 3.0), xlabel="trials ago", ylabel="weight (log odds)")
+    with canvas as (_, (axes,)):
+        axes.axhline(0, color=style.GREY, linewidth=0.6)
+        lags = style.draw_curves(axes, {"reward": weights.reward.T, "choice": weights.choice.T})
         axes.set_xticks(lags)
         axes.legend(loc="upper right")
     return path

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#4D4D4D")
 INK, GREY, FAINT = "#222222", "#8A8A8A", "#DDDDDD"
 DASHED: Any = (0, (4, 3))
+SHARED = {"sharex": True, "sharey": True}
 
 STYLE: Any = {  # rc keys; Any, for their literal type differs between Matplotlib releases
     "font.size": 9.0,
@@ -66,7 +67,7 @@ def drawing(
     """Open a figure of our style, and write it at the end of the block, making its folder.
 
     Args:
-        path: Where to write; the suffix gives the format.
+        path: Where to write, in the format of its suffix.
         count: Number of panels.
         panel: Width and height of each panel, inches.
         margin: Width and height that the whole figure has beside the panels, inches.
@@ -167,7 +168,7 @@ def draw_curves(
 def dots_and_interval(
     axes: Axes, x: float, values: ArrayLike, spread: float, colour: str, **dots: Any
 ) -> float:
-    """Draw every member as a dot and the 95 % interval of their mean as an upright line.
+    """Draw every member as a dot and the interval of their mean as a line; return the mean.
 
     Args:
         axes: Where to draw.
@@ -176,9 +177,6 @@ def dots_and_interval(
         spread: How far dots stand aside at most.
         colour: Colour of the dots.
         **dots: Passed to ``Axes.scatter``.
-
-    Returns:
-        The mean.
     """
     members = np.asarray(values, dtype=np.float64)
     aside = np.linspace(-spread, spread, len(members)) if len(members) > 1 else 0.0
@@ -204,16 +202,7 @@ def reference_lines(axes: Axes, references: Mapping[str, float] | None) -> None:
     """Draw dashed horizontal lines with their names at the right end, just above the line."""
     for name, value in (references or {}).items():
         axes.axhline(value, color=INK, linewidth=0.9, linestyle=DASHED, zorder=1.5)
-        axes.annotate(
-            name,
-            xy=(1, value),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, 2),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-            fontsize=7.5,
-        )
+        _at_right_end(axes, value, name, (-2, 2), ha="right", va="bottom", fontsize=7.5)
 
 
 def legend_below(figure: Figure, columns: int, **legend: Any) -> None:
@@ -253,17 +242,14 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     for i in range(len(wanted) - 2, -1, -1):
         wanted[i] = min(wanted[i], wanted[i + 1] - gap)
     for y, (end, name, colour) in zip(wanted, ordered, strict=True):
-        axes.annotate(
-            f"{name}  {end:.2f}" + (" ↑" if end > top else ""),
-            xy=(1, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(5, 0),
-            textcoords="offset points",
-            color=colour,
-            va="center",
-            fontsize=8,
-            annotation_clip=False,
-        )
+        text = f"{name}  {end:.2f}" + (" ↑" if end > top else "")
+        _at_right_end(axes, y, text, (5, 0), color=colour, va="center", fontsize=8)
+
+
+def _at_right_end(axes: Axes, y: float, text: str, shift: tuple[float, float], **look: Any) -> None:
+    """Write at the right end of a panel at height y, shifted by so many points."""
+    ends: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    axes.annotate(text, (1, y), shift, annotation_clip=False, **ends, **look)
 
 
 def step_unit(largest: float) -> tuple[float, str]:

@@ -20,20 +20,6 @@ from prefrontal.analysis.stats.regression import linear_regression
 Array = NDArray[np.float64]
 
 
-def outcome_steps(stage: ArrayLike, outcome_stage: int) -> NDArray[np.bool_]:
-    """Return which steps carry the error of the outcome: those of this stage ``[M, E, T]``."""
-    return np.asarray(stage) == outcome_stage
-
-
-def cue_steps(stage: ArrayLike, cue_stage: int) -> NDArray[np.bool_]:
-    """Return which steps carry the error of a cue: those just before this stage ``[M, E, T]``."""
-    begins = np.asarray(stage) == cue_stage
-    begins[..., 1:] &= np.asarray(stage)[..., :-1] != cue_stage
-    before = np.zeros_like(begins)
-    before[..., :-1] = begins[..., 1:]
-    return before
-
-
 @dataclass(frozen=True)
 class RPERegression:
     """Regression of RPEs on named signals, per member.
@@ -61,9 +47,6 @@ def rpe_regression(rpe: ArrayLike, signals: Mapping[str, ArrayLike]) -> RPERegre
     Args:
         rpe: Prediction errors at one event a trial ``[M, E, N]``.
         signals: Name to the signal at the same events ``[M, E, N]``.
-
-    Returns:
-        The regression.
 
     Raises:
         ValueError: If a signal has another shape or never changes.

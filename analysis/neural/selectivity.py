@@ -65,9 +65,6 @@ def selectivity(
         level: Probability of any false discovery ("holm") or expected fraction of them ("fdr").
         correction: Over units and variables of one member: "holm" (strict) or "fdr".
 
-    Returns:
-        The tests.
-
     Raises:
         ValueError: If shapes disagree, a variable never changes or is a sum of others.
     """

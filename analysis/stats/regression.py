@@ -69,9 +69,6 @@ def logistic_regression(
             a success and half a failure more in every cell.
         ridge: Penalty ``ridge / 2 * b.b`` on all coefficients.
 
-    Returns:
-        The fit.
-
     Raises:
         ValueError: If shapes disagree, outcomes lie outside ``[0, 1]``, or there is no finite
             maximum.
@@ -158,9 +155,6 @@ def linear_regression(x: ArrayLike, y: ArrayLike) -> LinearFit:
     Args:
         x: Design ``[G, n, P]``: groups, samples in a group, columns (with its own ones).
         y: Responses ``[G, n, U]``.
-
-    Returns:
-        The fits.
 
     Raises:
         ValueError: If there are too few groups, or columns are linearly dependent.

@@ -5,13 +5,11 @@ import pytest
 
 from prefrontal.analysis.choice.evolution import (
     diversity,
-    gene_trajectories,
     heritability,
     innate_share,
     plasticity,
     reliability,
     retest,
-    selection_differential,
     share_of_members,
 )
 
@@ -37,14 +35,6 @@ def test_diversity_is_the_root_mean_square_distance_of_pairs():
     assert diversity(np.ones((4, 2))) == 0
     with pytest.raises(ValueError, match="individuals"):
         diversity(np.ones((1, 5)))
-
-
-def test_gene_trajectories_are_quantiles():
-    genes = np.arange(101.0)[None, :, None] + np.array([0.0, 10.0])[:, None, None]
-    middle, low, high = gene_trajectories(genes, level=0.9)
-    assert middle.ravel().tolist() == [50, 60]
-    assert low.ravel().tolist() == pytest.approx([5, 15])
-    assert high.ravel().tolist() == pytest.approx([95, 105])
 
 
 def simulated_families(slope, noise, n, seed=0):
@@ -96,17 +86,6 @@ def test_heritability_refuses_what_tells_nothing():
         heritability([1.0] * 4, [1.0] * 4, [1.0, 2.0, 3.0, 4.0])
     with pytest.raises(ValueError, match="reliability"):
         heritability([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], 0.0)
-
-
-def test_breeders_equation():
-    """R = h² S: truncation selection on a heritable trait moves the next generation as predicted."""
-    rng = np.random.default_rng(2)
-    parents = rng.normal(size=20_000)
-    chosen = np.argsort(-parents)[:4000]
-    pairs = rng.choice(chosen, (2, 20_000))
-    children = 0.5 * parents[pairs].mean(axis=0) + 0.3 * rng.normal(size=20_000)
-    response = children.mean() - 0.5 * parents.mean()
-    assert response == pytest.approx(0.5 * selection_differential(parents, pairs), abs=0.02)
 
 
 def test_share_of_members_is_exact():

@@ -9,7 +9,6 @@ from prefrontal.analysis.figures import behaviour as figures_behaviour
 from prefrontal.analysis.figures import learning as figures
 from prefrontal.analysis.figures import probes as figures_probes
 from prefrontal.analysis.neural import similarity
-from prefrontal.analysis.stats.findings import Finding
 
 RNG = np.random.default_rng(0)
 STEPS = np.arange(1, 21) * 1000.0
@@ -29,14 +28,6 @@ def _draw_all(folder, members=3):
         figures.regret_curves(regret, {}, folder / "c.svg", optimum=regret[0] / 2),
         figures.bars_with_members(
             bars, folder / "d.png", "stay", published={"RC": 0.99}, ideal={"RU": 0.66}, ylim=(0, 1)
-        ),
-        figures.findings_forest(
-            [
-                Finding("x", 1.0, 0.9, 1.1, published=1.2, bar=2.0, better="lower", optimum=0.5),
-                Finding("y", 0.5, published=(0.4, 0.6), bar=0.6, unit="m"),
-                Finding("z", float("nan"), bar=(0.4, 0.6), better="near"),
-            ],
-            folder / "e.png",
         ),
         figures_behaviour.choice_raster(action, action, probabilities, folder / "f.png"),
         figures_behaviour.curves_by_trial(

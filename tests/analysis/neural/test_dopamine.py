@@ -10,18 +10,6 @@ from prefrontal.analysis.stats.means import mean_by_label
 STAGE = np.array([[[0, 1, 2, 0, 1, 2], [0, 0, 1, 2, 2, 0]]])
 
 
-def test_events_by_hand():
-    np.testing.assert_array_equal(
-        dopamine.outcome_steps(STAGE, 2), [[[0, 0, 1, 0, 0, 1], [0, 0, 0, 1, 1, 0]]]
-    )
-    np.testing.assert_array_equal(
-        dopamine.cue_steps(STAGE, 1), [[[1, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0]]]
-    )
-    before = STAGE.copy()
-    dopamine.cue_steps(STAGE, 2)
-    np.testing.assert_array_equal(STAGE, before)
-
-
 def test_means_by_condition():
     rpe = np.arange(12.0).reshape(1, 2, 6)
     episode = np.array([0, 1])[None, :, None] + 0 * STAGE

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from prefrontal import envs
-from prefrontal.agents.reference.search_optima import best_search, latency
 from prefrontal.envs.maze import LAYOUTS, find_maze
 
 CROSS = "#.#/.S./#.#"  # cells 0 up, 1 left, 2 start, 3 right, 4 down

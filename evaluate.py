@@ -17,8 +17,8 @@ import torch
 import tyro
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
 from prefrontal.agents.rollout.rollout import Stimulation
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.folder import RunFolder, runs_below
 from prefrontal.analysis.stats.findings import table
 from prefrontal.analysis.stats.intervals import NotMeasurableError

@@ -22,7 +22,7 @@ import tyro
 import evaluate
 import train
 from prefrontal.agents.population import load_trained
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.experiments import Experiment, Settings, find_experiment
 from prefrontal.experiments.options import Switch, parse

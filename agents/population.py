@@ -19,14 +19,9 @@ from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
 from prefrontal.agents.networks.cores import Tape
-from prefrontal.agents.rollout.environments import (
-    EnvironmentSpec,
-    make_envs,
-    make_stages,
-    register_ids,
-    reward_row,
-)
+from prefrontal.agents.rollout.environments import make_envs, make_stages, register_ids, reward_row
 from prefrontal.agents.rollout.predicting import observed, resumed
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from prefrontal.agents.runs.folder import runs_below
 

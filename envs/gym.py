@@ -12,7 +12,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from prefrontal.envs.arguments import as_seed, check_type, resolve_task, task_option
+from prefrontal.checking import checked
+from prefrontal.envs.arguments import as_seed, resolve_task, task_option
 from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.task import Params, Task, check_split
 
@@ -86,7 +87,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         **fields: Any,
     ):
         check_split(split)
-        check_type("num_envs", num_envs, int)
+        num_envs = checked(num_envs, int, "num_envs")
         self.task = resolve_task(task, fields)
         self.__doc__ = self.task.__doc__
         self.num_envs, self.split, self.render_mode = num_envs, split, render_mode

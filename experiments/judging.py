@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.envs.arguments import resolve_task
 from prefrontal.experiments.options import task_class

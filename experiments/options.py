@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import torch
 import tyro
 
+from prefrontal import envs
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.pool import check_ray
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT, EnvironmentSpec
-from prefrontal import envs
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
 from prefrontal.envs.arguments import resolve_task
 from prefrontal.experiments.settings import Settings
 

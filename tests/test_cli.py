@@ -287,7 +287,7 @@ def test_resume_refuses_another_environment(capsys):
         ("hidden_size = 6", "hidden_size = '6'", "conditions.default.network.hidden_size must be an integer"),
         ("hidden_size = 6", "hidden_size = -6", "hidden_size must be at least 1"),
         ("trials = 5", "trails = 5", "trails"),
-        ("trials = 5", "trials = '5'", "environment TwoArmedBandit: trials must be an integer; got '5'"),
+        ("trials = 5", "trials = '5'", "environment TwoArmedBandit: trials must be an integer, got '5'"),
         ('core = "lstm"', 'core = "lsmt"', "conditions.default.network.core must be one of 'lstm'"),
         ("[conditions.default.network]", "[conditions.default.netwerk]", "did you mean 'network'"),
         ("seed = 0", "", "it needs experiment, seed and [conditions]"),

@@ -24,7 +24,7 @@ from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import CheckpointError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.checkpoint import save_checkpoint
 
 __all__ = [

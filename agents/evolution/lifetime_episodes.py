@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.rollout.environments import EnvironmentSpec, make_envs
+from prefrontal.agents.rollout.environments import make_envs
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 __all__ = ["Episodes", "Numbers", "Rows", "draw_episodes", "tabulate", "task_of"]
 

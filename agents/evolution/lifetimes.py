@@ -31,7 +31,7 @@ from prefrontal.agents.evolution.lifetime_episodes import (
 )
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 from prefrontal.agents.kernels.build import available, compiled
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 __all__ = ["HYPER", "LifetimeConfig", "Lifetimes", "Lives"]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium
@@ -19,10 +18,9 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 __all__ = [
-    "NO_ENVIRONMENT",
-    "EnvironmentSpec",
     "find_spec",
     "is_native",
     "make_envs",
@@ -32,51 +30,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class EnvironmentSpec:
-    """Which environment, and what of it the agent is shown.
-
-    Attributes:
-        id: Gymnasium id; ``module:id`` imports the module first.
-        inputs: What follows the observation: `action` (one-hot if discrete), `reward` or `centred_reward` or `reward_one_hot`,
-            `time`.
-        kwargs: Parameters of the environment, by name.
-        split: Which tasks are trained on: `train`, `held_out` or `all` (ignored where an environment has no splits).
-        stages: Parameters that take the place of those in `kwargs` in equal shares of a run, in this order: rewards that
-            change, a curriculum. The last stage is what trained agents are evaluated on. None: the same from start to end.
-    """
-
-    id: str
-    inputs: tuple[str, ...] = ("action", "reward", "time")
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    split: str = "train"
-    stages: tuple[dict[str, Any], ...] = ()
-
-    def __post_init__(self) -> None:
-        """Makes ids and parameters what they were before they went through a file: of an earlier version, without tuples."""
-        object.__setattr__(self, "id", self.id.removeprefix("envs:"))
-        object.__setattr__(self, "kwargs", _with_tuples(self.kwargs))
-        object.__setattr__(self, "stages", tuple(map(_with_tuples, self.stages)))
-
-    def stage(self, index: int) -> EnvironmentSpec:
-        """The specification of one stage (negative: counted from the last); itself if there are none."""
-        if not self.stages:
-            return self
-        return replace(self, kwargs=self.kwargs | self.stages[index], stages=())
-
-
-def _with_tuples(value: Any) -> Any:
-    """Lists as tuples, however deep."""
-    if isinstance(value, dict):
-        return {name: _with_tuples(item) for name, item in value.items()}
-    return tuple(map(_with_tuples, value)) if isinstance(value, list | tuple) else value
-
-
 #: The module that registers the ids of a namespace, for a clone that is not installed.
 _NAMESPACES = {"prefrontal": "prefrontal.envs.registration"}
-
-#: For an algorithm that needs no environment.
-NO_ENVIRONMENT = EnvironmentSpec("none", inputs=())
 
 
 def register_ids(env_id: str) -> None:
@@ -86,8 +41,9 @@ def register_ids(env_id: str) -> None:
         ImportError: If there is no such module.
     """
     module, _, name = env_id.rpartition(":")
-    module = module or _NAMESPACES.get(name.partition("/")[0], "")
-    if module and name not in gymnasium.registry:
+    if not module and name not in gymnasium.registry:
+        module = _NAMESPACES.get(name.partition("/")[0], "")
+    if module:
         importlib.import_module(module)
 
 

@@ -16,8 +16,9 @@ from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.networks.packed_lstm import Packing
 from prefrontal.agents.population import import_environment
-from prefrontal.agents.rollout.environments import EnvironmentSpec, make_envs
+from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.predicting import observed, resumed
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import save_checkpoint
 from prefrontal.agents.td3.learner import TD3, TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig

@@ -59,7 +59,7 @@ def lifetimes(num_envs: int) -> Lifetimes:
     """Lives of the comparison: `LIFETIME` updates of `num_envs` episodes each, and a test episode."""
     from prefrontal import envs  # noqa: F401 (registers the ids)
     from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
-    from prefrontal.agents.rollout.environments import EnvironmentSpec
+    from prefrontal.agents.rollout.spec import EnvironmentSpec
 
     spec = EnvironmentSpec(BANDIT, inputs=INPUTS, split="all")
     return Lifetimes(spec, LifetimeConfig(LIFETIME, num_envs, embedding_size=0), HIDDEN)

@@ -27,7 +27,7 @@ def play(
     from prefrontal import envs  # noqa: F401 (registers the ids)
     from prefrontal.agents.a2c.learner import A2CConfig
     from prefrontal.agents.networks.actor_critic import NetworkConfig
-    from prefrontal.agents.rollout.environments import EnvironmentSpec
+    from prefrontal.agents.rollout.spec import EnvironmentSpec
     from prefrontal.agents.training.loop import Job
 
     spec = EnvironmentSpec(env_id, inputs=inputs, kwargs=fields, split="all")

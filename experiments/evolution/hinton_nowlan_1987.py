@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from prefrontal.agents.evolution.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.choice.evolution import innate_share, share_of_members
 from prefrontal.analysis.figures.evolution import allele_frequencies, fitness_by_generation
 from prefrontal.analysis.stats.findings import Finding

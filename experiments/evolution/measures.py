@@ -14,7 +14,7 @@ from torch import Tensor
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 from prefrontal.agents.evolution.lifetimes import HYPER, LifetimeConfig, Lifetimes, Lives
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.analysis.choice.evolution import Retest, retest
 from prefrontal.analysis.figures.evolution import fitness_by_generation, gene_curves
 from prefrontal.experiments.evaluation import Evaluation

@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.learner import TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig
 from prefrontal.analysis.choice import navigation as nav

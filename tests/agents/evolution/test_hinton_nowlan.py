@@ -16,7 +16,7 @@ from prefrontal.agents.evolution.hinton_nowlan import (
     fitness,
     next_generation,
 )
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 
 SMALL = HintonNowlanConfig(individuals=60, genes=6, trials=20)
 

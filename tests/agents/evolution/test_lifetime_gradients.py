@@ -10,7 +10,7 @@ from prefrontal import envs  # noqa: F401 (registers the ids)
 from prefrontal.agents.evolution.lifetime_episodes import Numbers, draw_episodes
 from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
 from prefrontal.agents.kernels.build import available
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 EPSILON, RATE = 3.0, 1.0
 HYPER = torch.tensor([[RATE, 0.83, 0.4, 0.05]])

@@ -14,7 +14,7 @@ from prefrontal.agents.evolution.lifetime_episodes import Numbers, draw_episodes
 from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 COURSE = EnvironmentSpec(
     "prefrontal/HarlowPairs-v0",

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 
 from prefrontal.agents.base import Job
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.learner import TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig
 from prefrontal.envs.registration import register

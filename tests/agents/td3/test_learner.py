@@ -8,7 +8,8 @@ import torch
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.actor_critic import NetworkConfig
 from prefrontal.agents.networks.packed_lstm import Packing
-from prefrontal.agents.rollout.environments import EnvironmentSpec, make_envs
+from prefrontal.agents.rollout.environments import make_envs
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.learner import TD3Config
 from prefrontal.agents.td3.member import Member
 from prefrontal.agents.td3.networks import TD3NetworkConfig

@@ -1,0 +1,194 @@
+"""Values that a file or a caller gives, checked against the types of a dataclass.
+
+The one type checker of the package: run files and the parameters of environments go through it.
+It imports nothing of ours.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+__all__ = ["KIND", "NONE", "alternatives", "build", "checked", "did_you_mean", "expected", "fields"]
+
+T = TypeVar("T")
+
+KIND = "kind"  # key that says which of several dataclasses a table is
+NONE = "none"  # TOML has no null: how None is written where the default is something else
+_WORDS = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    type(None): repr(NONE),
+    Path: "a path",
+}
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return the end of an error message about an unknown name.
+
+    Args:
+        name: What was given.
+        choices: What is allowed.
+
+    Returns:
+        "; did you mean 'x'?" if one choice is close, else "; allowed: 'x', 'y'", or "" if nothing
+        is allowed.
+    """
+    by_lower = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    if close:
+        return f"; did you mean {by_lower[close[0]]!r}?"
+    if by_lower:
+        return f"; allowed: {', '.join(repr(choice) for choice in by_lower.values())}"
+    return ""
+
+
+def fields(cls: Any) -> dict[str, tuple[dataclasses.Field, Any]]:
+    """Return name → (field, type) of what the constructor of a dataclass takes.
+
+    Where a type cannot be found (its name is known to a type checker only), it is Any.
+    """
+    try:
+        hints = typing.get_type_hints(cls)
+    except NameError:
+        hints = {}
+    return {f.name: (f, hints.get(f.name, Any)) for f in dataclasses.fields(cls) if f.init}
+
+
+def build(cls: type[T], values: Mapping[str, Any], section: str = "") -> T:
+    """Build a dataclass, checking every key and every type.
+
+    Args:
+        cls: The dataclass.
+        values: Names and values of its fields; those left out take their default.
+        section: Where the values stand in their file, for error messages.
+
+    Returns:
+        An instance of `cls`.
+
+    Raises:
+        ValueError: An unknown or missing key, a wrong type or a value that is not allowed; the
+            message names the key and what would be right.
+    """
+    known = fields(cls)
+    where = f"in [{section}]" if section else f"of {cls.__name__}"
+    for key in values:
+        if key not in known:
+            raise ValueError(f"unknown key {key!r} {where}{did_you_mean(str(key), known)}")
+    given = {}
+    for name, (field, hint) in known.items():
+        if name in values:
+            given[name] = checked(values[name], hint, f"{section}.{name}".lstrip("."))
+        elif field.default is field.default_factory is dataclasses.MISSING:
+            raise ValueError(f"missing key {name!r} {where}; it must be {expected(hint)}")
+    try:
+        return cls(**given)
+    except (TypeError, ValueError) as error:  # the dataclass's own checks
+        raise ValueError(f"[{section}] {error}" if section else str(error)) from error
+
+
+def checked(value: Any, hint: Any, name: str) -> Any:
+    """Return a value as a type asks for it.
+
+    Understands nested dataclasses, bool, int, float, str, Path, None, Literal, unions, tuple[X, ...],
+    tuple[X, Y], list[X], dict[str, X] and any class; anything is right for other types. Scalars of
+    NumPy become Python's, an integer becomes a float where a float is asked for, a list a tuple,
+    a text a path, a table a dataclass, and "none" None; nothing else is converted.
+
+    Raises:
+        ValueError: The value is of another type; the message starts with `name`.
+    """
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _one_of(hint, value, name)
+    if origin is Literal:
+        # `in` alone would take True or 1.0 for 1.
+        if any(value == choice and type(value) is type(choice) for choice in args):
+            return value
+        raise ValueError(f"{name} must be {expected(hint)}, got {value!r}")
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return build(typing.cast(type, hint), value, name)
+    if origin in (tuple, list) and isinstance(value, tuple | list):
+        items = args[:1] * len(value) if _open(hint) else args
+        if len(items) == len(value):
+            pairs = enumerate(zip(value, items, strict=True))
+            return origin(checked(v, item, f"{name}[{i}]") for i, (v, item) in pairs)
+    elif origin is dict and isinstance(value, Mapping):
+        return {key: checked(v, args[1], f"{name}.{key}") for key, v in value.items()}
+    elif origin not in (tuple, list, dict):
+        return _checked_class(value, hint, name)
+    raise _wrong(value, hint, name)
+
+
+def _checked_class(value: Any, hint: Any, name: str) -> Any:
+    """Check against a plain class; anything else, such as Any, takes every value."""
+    if hint is Any or get_origin(hint) is not None or not isinstance(hint, type):
+        return value
+    value = value.item() if getattr(value, "shape", None) == () else value
+    if hint is type(None) and value == NONE:
+        return None
+    if (hint, type(value)) in ((float, int), (Path, str)):
+        return hint(value)
+    # True is an int to Python, and not to us.
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise _wrong(value, hint, name)
+    return value
+
+
+def _wrong(value: Any, hint: Any, name: str) -> ValueError:
+    return ValueError(f"{name} must be {expected(hint)}, got {value!r} ({type(value).__name__})")
+
+
+def _open(hint: Any) -> bool:
+    """Return whether a type is a list or a tuple of any length."""
+    return get_origin(hint) is list or get_args(hint)[-1:] == (Ellipsis,)
+
+
+def _one_of(hint: Any, value: Any, name: str) -> Any:
+    """Take the first member of a union that accepts the value as it is, then one that converts it."""
+    kinds = alternatives(hint)
+    if kinds and isinstance(value, Mapping):
+        kind = value.get(KIND, next(iter(kinds)))
+        if kind not in kinds:
+            raise ValueError(f"{name}.{KIND} must be one of {', '.join(kinds)}, got {kind!r}")
+        return build(kinds[kind], {k: v for k, v in value.items() if k != KIND}, name)
+    members = get_args(hint)
+    if len(members) == 2 and type(None) in members and value not in (None, NONE):
+        # Optional[X]: the message about X says more than one about the union.
+        return checked(value, next(m for m in members if m is not type(None)), name)
+    for member in sorted(members, key=lambda one: one is not type(value)):
+        try:
+            return checked(value, member, name)
+        except ValueError:
+            continue
+    raise _wrong(value, hint, name)
+
+
+def alternatives(hint: Any) -> dict[str, Any]:
+    """Return the dataclasses of a union that are told apart by their `kind`; empty if it has none."""
+    if get_origin(hint) not in (Union, types.UnionType):
+        return {}
+    return {member.kind: member for member in get_args(hint) if hasattr(member, KIND)}
+
+
+def expected(hint: Any) -> str:
+    """Return what a type asks for, in words."""
+    origin, args = get_origin(hint), get_args(hint)
+    if hint in _WORDS:
+        return _WORDS[hint]
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, args))}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(expected, args))
+    if origin in (tuple, list):
+        if _open(hint):
+            return f"a list, each item {expected(args[0])}"
+        return f"a list of {len(args)}: {', '.join(map(expected, args))}"
+    if dataclasses.is_dataclass(hint) or origin is dict or hint is dict:
+        return "a table"
+    return f"a {hint.__name__}" if isinstance(hint, type) else "anything"

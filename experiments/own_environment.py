@@ -17,7 +17,8 @@ from prefrontal.agents.rollout.environments import find_spec, is_native
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 __all__ = ["EXPERIMENT", "settings_for"]
 

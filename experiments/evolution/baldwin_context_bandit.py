@@ -13,7 +13,7 @@ from __future__ import annotations
 from prefrontal.agents import EnvironmentSpec
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.evolution.comparison import compare, conditions
-from prefrontal.experiments.settings import Experiment, Outcome
+from prefrontal.experiments.experiment import Experiment, Outcome
 
 TRIALS, EXAM, TASKS = 6, 20, 10
 STEPS = 1_000_000

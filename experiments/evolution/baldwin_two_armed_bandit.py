@@ -14,7 +14,7 @@ from prefrontal.agents import EnvironmentSpec
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_value
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.evolution.comparison import compare, conditions
-from prefrontal.experiments.settings import Experiment, Outcome
+from prefrontal.experiments.experiment import Experiment, Outcome
 
 PULLS, EXAM, TASKS = 10, 20, 10
 STEPS = 1_000_000

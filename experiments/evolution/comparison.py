@@ -21,7 +21,8 @@ from prefrontal.experiments.evolution.measures import (
     strangers,
     tested_again,
 )
-from prefrontal.experiments.settings import Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 INHERITED = ("baldwin", "darwin", "hyper-parameters")
 

@@ -60,7 +60,8 @@ from prefrontal.experiments.evolution.measures import (
     tested_again,
     unseen,
 )
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 TRIALS, EXAM, TASKS = 6, 20, 10
 TOP = float(EXAM * TASKS)

@@ -25,7 +25,8 @@ from prefrontal.analysis.figures.evolution import allele_frequencies, fitness_by
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 GENERATIONS = 100
 ALLELES = ("right", "wrong", "undecided")

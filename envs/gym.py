@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -69,6 +69,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         "render_fps": 4,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
+    #: Whether the arguments `tensors` and `members` are understood: how agents know.
+    tensor_face: ClassVar[bool] = True
 
     def __init__(
         self,

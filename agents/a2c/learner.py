@@ -23,9 +23,8 @@ from prefrontal.agents.common.optim import Optimiser, clip_by_norm
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
 from prefrontal.agents.networks.privileged_critic import AsymmetricCritic
-from prefrontal.agents.rollout.environments import reward_row
+from prefrontal.agents.rollout.environments import Stages, reward_row
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
-from prefrontal.agents.rollout.stages import Stages
 
 __all__ = ["A2C", "A2CConfig"]
 
@@ -102,7 +101,7 @@ class A2C:
                     f"replay_from_stage must be at most {last}, the last stage of the environment (the first is 0), "
                     f"not {config.replay_from_stage}"
                 )
-            longest, equal = self.stages.longest, self.stages.equal
+            longest, equal = self.stages.facts.longest, self.stages.facts.equal
             self.replay = Replay(config, self.model, self.members, batch, longest, equal, seed)
         self.consolidation: Consolidation | None = None
         if config.ewc_coef:

@@ -22,8 +22,8 @@ from prefrontal.agents.networks.cores import Tape
 from prefrontal.agents.r2d2.config import QConfig
 from prefrontal.agents.r2d2.replay import QReplay, Window
 from prefrontal.agents.r2d2.targets import dueling, q_targets
+from prefrontal.agents.rollout.environments import Stages
 from prefrontal.agents.rollout.rollout import Rollout
-from prefrontal.agents.rollout.stages import Stages
 
 __all__ = ["ExploringRollout", "QConfig", "QLearner"]
 
@@ -75,7 +75,7 @@ class QLearner:
         for each in self.stages.envs:
             each.reset(seed=seed)
         streams = [generator(seed, member, "replay") for member in self.members]
-        self.replay = QReplay(config, self.model, self.stages.longest, streams)
+        self.replay = QReplay(config, self.model, self.stages.facts.longest, streams)
         self.rollout = ExploringRollout(self.envs, self.model, batch, self.generators)
         self.steps = torch.zeros(len(self.members), dtype=torch.float64)
         self.optimised = 0

@@ -1,11 +1,11 @@
-"""Which environment, and what of it an agent is shown: pure data."""
+"""Which environment, what of it an agent is shown, and what an agent must know of it: pure data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["NO_ENVIRONMENT", "EnvironmentSpec"]
+__all__ = ["NO_ENVIRONMENT", "EnvironmentFacts", "EnvironmentSpec"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,50 @@ class EnvironmentSpec:
         if not self.stages:
             return self
         return replace(self, kwargs=self.kwargs | self.stages[index], stages=())
+
+
+@dataclass(frozen=True)
+class EnvironmentFacts:
+    """What an agent must know of the environments of a run, read once from the vector environments.
+
+    Attributes:
+        input_size: Numbers I of an observation, with its inputs.
+        num_actions: Discrete actions K; 0 if actions are continuous.
+        action_size: Numbers A of a continuous action; 0 if actions are discrete.
+        privileged_size: Numbers of what only a critic may see; 0 if there are none.
+        steps: Steps T of the longest episode, of each stage.
+        variable_length: Whether an episode may end before that.
+    """
+
+    input_size: int
+    num_actions: int
+    action_size: int
+    privileged_size: int
+    steps: tuple[int, ...]
+    variable_length: bool
+
+    @property
+    def discrete(self) -> bool:
+        """Whether actions are discrete."""
+        return self.num_actions > 0
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest episode of all stages."""
+        return max(self.steps)
+
+    @property
+    def equal(self) -> bool:
+        """Whether all episodes of all stages have the same length."""
+        return not self.variable_length and len(set(self.steps)) == 1
+
+    def updates(self, batch: int, total_steps: int) -> float:
+        """Return the updates of a run with `batch` episodes in each, about.
+
+        Every stage has an equal share of `total_steps`.
+        """
+        share = total_steps / len(self.steps) / batch
+        return sum(share / steps for steps in self.steps)
 
 
 def _with_tuples(value: Any) -> Any:

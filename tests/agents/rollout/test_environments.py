@@ -1,12 +1,22 @@
-"""Runs in stages: when they change, what goes on, and what they cannot be made of."""
+"""Environments by id, and runs in stages: when they change, and what they cannot be made of."""
 
+import gymnasium
 import pytest
 import torch
 
 from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError
-from prefrontal.agents.rollout.environments import make_envs, make_stages
-from prefrontal.agents.rollout.stages import Stages
+from prefrontal.agents.rollout.environments import (
+    Stages,
+    facts_of,
+    find_spec,
+    is_native,
+    make_envs,
+    make_stages,
+    probe,
+)
+from prefrontal.agents.rollout.spec import EnvironmentFacts
+from prefrontal.envs.gym import TaskVectorEnv
 from tests.agents.a2c.test_learner import curve, same
 from tests.agents.helpers import BANDIT, register_countdown
 
@@ -50,13 +60,7 @@ def test_random_numbers_go_on_through_a_switch():
 
 
 def test_progress_of_a_stage():
-    class Envs:
-        steps, num_actions, privileged_size = 5, 2, 0
-
-        class single_observation_space:
-            shape = (3,)
-
-    stages = Stages([Envs(), Envs()], 100)
+    stages = Stages([make_envs(EnvironmentSpec(BANDIT), [0], 1) for _ in range(2)], 100)
     steps = torch.tensor([0.0, 25.0, 50.0, 75.0, 130.0]).double()
     assert stages.progress(steps, "run").tolist() == [0, 0.25, 0.5, 0.75, 1]
     for at, progress in ((0.0, 0), (25.0, 0.5), (50.0, 0), (75.0, 0.5), (130.0, 1)):
@@ -125,3 +129,64 @@ def test_what_cannot_be_stages():
     count = [make_envs(EnvironmentSpec(register_countdown(), ()), [0], 1) for _ in range(2)]
     with pytest.raises(PrefrontalError, match="episodes have a fixed length"):
         Stages(count, 100)
+
+
+def test_unknown_parameters_and_ids_name_what_is_wrong():
+    with pytest.raises(ConfigError, match=r"CartPole-v1.*'lenght'"):
+        make_envs(EnvironmentSpec("CartPole-v1", (), {"lenght": 3}), [0], 1)
+    with pytest.raises(ConfigError, match=r"prefrontal/TwoArmedBandit-v0.*trails"):
+        make_envs(EnvironmentSpec("prefrontal/TwoArmedBandit-v0", (), {"trails": 3}), [0], 1)
+    with pytest.raises(
+        ConfigError, match=r"no environment 'CartPol-v1'; did you mean 'CartPole-v[01]'"
+    ):
+        find_spec("CartPol-v1")
+    with pytest.raises(ConfigError, match="no environment 'nowhere:CartPole-v1'"):
+        find_spec("nowhere:CartPole-v1")
+
+
+def test_environments_that_cannot_be_made_are_refused_in_one_line():
+    def broken(**_):
+        raise gymnasium.error.DependencyNotInstalled("pip install a-physics-engine")
+
+    if "tests/Broken-v0" not in gymnasium.registry:
+        gymnasium.register("tests/Broken-v0", entry_point=broken, max_episode_steps=5)
+    with pytest.raises(ConfigError, match=r"tests/Broken-v0.*pip install a-physics-engine"):
+        make_envs(EnvironmentSpec("tests/Broken-v0"), [0], 1)
+
+
+def test_ours_are_native_and_others_are_not():
+    assert is_native("prefrontal/TwoArmedBandit-v0")
+    assert not is_native("CartPole-v1")  # has a vector class, which knows no members
+
+
+def test_a_vector_class_is_native_by_its_marker_whatever_its_constructor():
+    class Wrapped(TaskVectorEnv):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+
+    for name, tensor_face in (("Wrapped", True), ("Plain", False)):
+        entry = type(name, (Wrapped,), {"tensor_face": tensor_face})
+        env_id = f"tests/{name}Native-v0"
+        if env_id not in gymnasium.registry:
+            gymnasium.register(env_id, entry_point="unused:Unused", vector_entry_point=entry)
+        assert is_native(env_id) == tensor_face
+
+
+def test_probe_reads_what_an_agent_must_know():
+    facts = probe(
+        EnvironmentSpec(BANDIT, ("action", "reward"), stages=({"trials": 5}, {"trials": 8}))
+    )
+    assert facts == EnvironmentFacts(4, 2, 0, 3, (5, 8), False)
+    assert (facts.discrete, facts.longest, facts.equal) == (True, 8, False)
+    assert facts.updates(batch=4, total_steps=800) == 400 / 5 / 4 + 400 / 8 / 4
+    navigation = EnvironmentSpec("prefrontal/FireflyNavigation-v0")
+    with pytest.raises(ConfigError, match="this agent needs Discrete"):
+        probe(navigation)
+    continuous = probe(navigation, discrete=False)
+    assert (continuous.num_actions, continuous.action_size, continuous.discrete) == (0, 2, False)
+    countdown = facts_of([make_envs(EnvironmentSpec(register_countdown(), ()), [0], 1)])
+    assert (countdown.variable_length, countdown.equal, countdown.privileged_size) == (
+        True,
+        False,
+        0,
+    )

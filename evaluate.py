@@ -6,11 +6,11 @@ python evaluate.py pretrained/wang2016-bandit --seed 3 --json
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import warnings
 from collections.abc import Mapping
-import dataclasses
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal

@@ -64,7 +64,8 @@ def main(arguments: list[str]) -> int:
             f"--resume goes on with the settings in {resumed.path / 'config.toml'}; leave other "
             "settings out, or start a new run"
         )
-    _train(name, settings, replace(options, seed=seed if options.seed is None else options.seed))
+    options = replace(options, seed=seed if options.seed is None else options.seed)
+    _train(name, settings, options, resumed)
     return 0
 
 
@@ -124,7 +125,12 @@ def _new_folder(name: str, seed: int) -> Path:
     return next(path for path in paths if not path.exists())
 
 
-def _train(name: str, settings: Mapping[str, Settings], options: RunOptions) -> None:
+def _train(
+    name: str,
+    settings: Mapping[str, Settings],
+    options: RunOptions,
+    resumed: RunFolder | None,
+) -> None:
     """Check the settings, then train every condition in one run folder."""
     import torch
 
@@ -133,9 +139,8 @@ def _train(name: str, settings: Mapping[str, Settings], options: RunOptions) -> 
     torch.set_num_threads(1)
     seed = options.seed or 0
     _check(settings, options)  # what cannot be trained leaves no folder behind
-    if options.resume:
-        out = options.out or _resumed(name, None).path
-        run = RunFolder.resume(out)
+    if resumed is not None:
+        run = RunFolder.resume(resumed.path)
     else:
         out = options.out or _new_folder(name, seed)
         run = RunFolder.create(out, config_of(name, seed, settings))

@@ -57,7 +57,7 @@ def update() -> dict[str, set[str]]:
     """Return what one A2C update of one agent enters; making the agent is not watched."""
     from dataclasses import replace
 
-    from prefrontal.experiments import find_experiment
+    from prefrontal.experiments.experiment import find_experiment
 
     settings = find_experiment(DEFAULT).conditions["default"]
     one = replace(settings, training=replace(settings.training, members=1))

@@ -39,7 +39,7 @@ NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  #
 class RunOptions:
     """How to run."""
 
-    env_id: str | None = option(None, "Train on this Gymnasium environment, whatever it is.")
+    env_id: str | None = option(None, "Gymnasium environment to train on, in place of the experiment's.")
     seed: int | None = option(
         None,
         "Seed of weights, tasks, noise and actions; default 0.",
@@ -245,7 +245,7 @@ def _declare(parser: Any, defaults: Any) -> None:
         text = field.metadata.get("help", "").replace("%", "%%")
         how = _reading(hints[field.name])
         if default is dataclasses.MISSING:
-            parser.add_argument(name, help=text, metavar="PATH" if "type" in how else name, **how)
+            parser.add_argument(name, help=text, **how)
             continue
         if not (default is None or default == () or default is True or default is False):
             shown = " ".join(map(str, default)) if isinstance(default, tuple) else default

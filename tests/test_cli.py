@@ -18,8 +18,9 @@ import evaluate
 import train
 from prefrontal.agents import A2CConfig, load
 from prefrontal.agents.runs.folder import RunFolder
-from prefrontal.experiments import all_experiments
-from prefrontal.experiments.runs import guarded, settings_of
+from prefrontal.experiments.experiment import all_experiments
+from prefrontal.experiments.options import guarded
+from prefrontal.experiments.settings import settings_of
 from tests.agents.helpers import Countdown, register_countdown
 
 ROOT = Path(__file__).parents[1]

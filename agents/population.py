@@ -160,7 +160,7 @@ class Population:
         """
         config = config or A2CConfig()
         envs = make_stages(
-            self.environment, self.members, num_envs, privileged=config.critic == "privileged"
+            self.environment, self.members, num_envs, privileged=config.critic.baseline == "privileged"
         )
         learner = A2C(envs, self.network, config, self.members, num_envs, total_steps, self.seed)
         learner.model.set_parameters(self.model.parameters)

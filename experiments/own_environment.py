@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from prefrontal.agents import A2CConfig, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
@@ -38,7 +39,7 @@ def settings_for(env_id: str, base: Settings | None = None) -> Settings:
         inputs = base.environment.inputs if native else ("action", "reward")
         algorithm = base.algorithm
         if isinstance(algorithm, A2CConfig) and not native:  # only ours can show their task
-            algorithm = replace(algorithm, critic="own")
+            algorithm = replace(algorithm, critic=CriticConfig("own"))
         return replace(base, environment=EnvironmentSpec(env_id, inputs, {}), algorithm=algorithm)
     if native:
         return Settings(EnvironmentSpec(env_id, ("action", "reward", "time"), {}))

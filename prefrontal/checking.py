@@ -75,6 +75,9 @@ def build(cls: type[T], values: Mapping[str, Any], section: str = "") -> T:
         ValueError: An unknown or missing key, a wrong type or a value that is not allowed; the
             message names the key and what would be right.
     """
+    from prefrontal.agents.common.options import grouped
+
+    values = grouped(cls, values)
     known = fields(cls)
     where = f"in [{section}]" if section else f"of {cls.__name__}"
     for key in values:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prefrontal.agents.a2c.config import A2CConfig
+from prefrontal.agents.a2c.config import EWCConfig
 from prefrontal.agents.a2c.loss import log_prob
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
@@ -40,7 +40,7 @@ class Consolidation:
         offset: Σ F θ*², summed over weights, ``[P]``.
     """
 
-    def __init__(self, config: A2CConfig, model: ActorCritic) -> None:
+    def __init__(self, config: EWCConfig, model: ActorCritic) -> None:
         self.config, self.model = config, model
         self.fisher, self.pull = (torch.zeros_like(model.parameters) for _ in range(2))
         self.offset = self.fisher.sum(1)
@@ -48,19 +48,19 @@ class Consolidation:
     def add_gradient(self, parameters: Tensor, gradient: Tensor) -> Tensor:
         """Adds the gradient of the penalty to `gradient` ``[P, n]``; returns the penalty, ``[P]``."""
         force = torch.addcmul(-self.pull, self.fisher, parameters)  # Σ F (θ - θ*)
-        gradient.add_(force, alpha=self.config.ewc_coef)
+        gradient.add_(force, alpha=self.config.coef)
         size = (parameters * (force - self.pull)).sum(1) + self.offset
-        return (0.5 * self.config.ewc_coef * size).clamp_(min=0.0)
+        return (0.5 * self.config.coef * size).clamp_(min=0.0)
 
     def end_stage(self, rollout: Rollout) -> None:
         """Plays episodes to estimate the Fisher information, and anchors the weights where they are."""
         self.consolidate(self.estimate(rollout))
 
     def estimate(self, rollout: Rollout) -> Tensor:
-        """The diagonal of the Fisher information of a step, ``[P, n]``, from at least `ewc_episodes` episodes."""
+        """The diagonal of the Fisher information of a step, ``[P, n]``, from at least `config.episodes` episodes."""
         total, played = torch.zeros_like(self.fisher), 0
         steps = torch.zeros_like(self.fisher[:, :1])
-        while played < self.config.ewc_episodes:
+        while played < self.config.episodes:
             trajectory = rollout.collect()
             total += squared_scores(self.model, trajectory).sum(1)
             if trajectory.mask is None:
@@ -73,8 +73,8 @@ class Consolidation:
     def consolidate(self, fisher: Tensor) -> None:
         """Holds the weights where they are, with a force in proportion to `fisher` ``[P, n]``."""
         anchor = self.model.parameters
-        if self.config.ewc_online:
-            self.fisher = self.config.ewc_decay * self.fisher + fisher
+        if self.config.online:
+            self.fisher = self.config.decay * self.fisher + fisher
             self.pull = self.fisher * anchor
             self.offset = (self.pull * anchor).sum(1)
         else:

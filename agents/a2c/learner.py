@@ -78,14 +78,14 @@ class A2C:
         self.model.initialise(streams["weights"])
         self.optimiser = Optimiser(self.model.parameters, config.optimiser, config.epsilon)
         self.critic = None
-        sighted = config.critic == "privileged"
+        sighted = config.critic.baseline == "privileged"
         if sighted:
             if not envs.privileged_size:
                 raise ConfigError('critic="privileged" needs an environment that can show its task')
             self.critic = AsymmetricCritic(
                 network.hidden_size,
                 envs.privileged_size,
-                config.critic_units,
+                config.critic.units,
                 streams["critic"],
                 device=device,
             )
@@ -94,18 +94,18 @@ class A2C:
             each.reset(seed=seed)
         self.rollout = self._rollout()
         self.replay: Replay | None = None
-        if config.replay != "none":
+        if config.replay.keep != "none":
             last = len(self.stages) - 1
-            if config.replay_from_stage > last:
+            if config.replay.from_stage > last:
                 raise ConfigError(
                     f"replay_from_stage must be at most {last}, the last stage of the environment (the first is 0), "
-                    f"not {config.replay_from_stage}"
+                    f"not {config.replay.from_stage}"
                 )
             longest, equal = self.stages.facts.longest, self.stages.facts.equal
             self.replay = Replay(config, self.model, self.members, batch, longest, equal, seed)
         self.consolidation: Consolidation | None = None
-        if config.ewc_coef:
-            self.consolidation = Consolidation(config, self.model)
+        if config.ewc.coef:
+            self.consolidation = Consolidation(config.ewc, self.model)
         self.steps = torch.zeros(len(self.members), dtype=torch.float64)
 
     def close(self) -> None:
@@ -170,7 +170,7 @@ class A2C:
 
         # UPDATE
         due = [] if self.replay is None else self.replay.due(self.stage)
-        mixed = config.replay_steps == "mixed"
+        mixed = config.replay.steps == "mixed"
         replayed: dict[str, Tensor] = {}
         for index in range(config.passes):
             if index:
@@ -324,7 +324,7 @@ class A2C:
                 features,
                 targets,
                 a2c_loss.by_member(weight) * targets.shape[1] if weight.dim() else 1.0,
-                relative * self.config.critic_learning_rate,
+                relative * self.config.critic.learning_rate,
                 self.config.clip_norm,
             )
         return estimate.advantages, error

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.analysis.figures.learning import bars_with_members
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
@@ -60,13 +61,13 @@ def _conditions() -> dict[str, Settings]:
     full = replace(base, training=replace(base.training, total_steps=2_000_000))
     changes: dict[str, dict[str, Any]] = {
         "full": {},
-        "own-critic": {"critic": "own"},
+        "own-critic": {"critic": CriticConfig("own")},
         "one-pass": {"passes": 1},
         "not-normalised": {"normalise_advantages": False},
         "constant-discount": {"discount_final": None},
         "monte-carlo": {"gae_lambda": 1.0},
         "plain": {
-            "critic": "own",
+            "critic": CriticConfig("own"),
             "passes": 1,
             "normalise_advantages": False,
             "gae_lambda": 1.0,

@@ -12,6 +12,7 @@ What was learned about learning this task (direct training on 100 trials; no cur
 from __future__ import annotations
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.analysis.choice.choice import learning_set_curve
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
@@ -71,7 +72,7 @@ EXPERIMENT = Experiment(
                 discount=0.0,
                 entropy_coef=0.1,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=CriticConfig("privileged"),
                 passes=4,
             ),
             TrainingConfig(members=1, num_envs=16, total_steps=2_400_000),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.agents.reference.play import UCB, Gittins, Greedy, Thompson
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
@@ -91,7 +92,7 @@ _LONG = A2CConfig(
     entropy_coef=0.05,
     entropy_anneal=0.7,
     normalise_advantages=True,
-    critic="privileged",
+    critic=CriticConfig("privileged"),
     passes=4,
 )
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_regret, bayes_optimal_value
 from prefrontal.agents.reference.play import (
     UCB,
@@ -125,7 +126,7 @@ EXPERIMENT = Experiment(
                 entropy_coef=0.05,
                 entropy_anneal=0.7,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=CriticConfig("privileged"),
                 passes=4,
             ),
             TrainingConfig(members=1, num_envs=32, total_steps=6_000_000),

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.agents.reference.play import UCB, Policy, RestlessBayes, best_fixed_alpha
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments.bandits.measures import (
@@ -92,7 +93,7 @@ EXPERIMENT = Experiment(
                 discount=0.3,
                 entropy_coef=0.05,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=CriticConfig("privileged"),
             ),
             TrainingConfig(members=1, num_envs=16, total_steps=3_000_000),
         )

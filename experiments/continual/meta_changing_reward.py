@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.analysis.choice.continual import accuracy_since, recovery_time
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
@@ -90,7 +91,7 @@ EXPERIMENT = Experiment(
                 discount=0.0,
                 entropy_coef=0.1,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=CriticConfig("privileged"),
                 passes=4,
             ),
             TrainingConfig(members=1, num_envs=16, total_steps=1_500_000),

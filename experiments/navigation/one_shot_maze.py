@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.agents.reference.search_optima import Search, best_search
 from prefrontal.analysis.choice.search import (
     first_and_later,
@@ -168,7 +169,9 @@ _OPEN = Settings(
 _WALLED = replace(
     _OPEN,
     environment=replace(_OPEN.environment, kwargs={"maze": "walled", "max_steps": 100}),
-    algorithm=replace(_OPEN.algorithm, normalise_advantages=True, critic="privileged"),
+    algorithm=replace(
+        _OPEN.algorithm, normalise_advantages=True, critic=CriticConfig("privileged")
+    ),
     training=TrainingConfig(members=1, num_envs=8, total_steps=2_500_000),
 )
 

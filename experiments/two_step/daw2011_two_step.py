@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.analysis.choice.cognitive_models import fit
 from prefrontal.analysis.choice.daw_observers import DawObserver, simulate_daw
 from prefrontal.analysis.choice.hybrid_model import Hybrid, two_step_data
@@ -159,7 +160,7 @@ EXPERIMENT = Experiment(
                 discount=0.5,
                 entropy_coef=0.05,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=CriticConfig("privileged"),
             ),
             TrainingConfig(members=1, num_envs=8, total_steps=4_000_000),
         )

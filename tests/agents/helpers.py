@@ -9,6 +9,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.common.plain import from_plain
 from prefrontal.agents.networks.actor_critic import BeliefNet, RecurrentNet
 from prefrontal.agents.rollout.environments import make_envs
 
@@ -80,6 +81,11 @@ def _perceptrons(net: BeliefNet, flat: Tensor, belief: Tensor) -> Tensor:
     return torch.cat(read)
 
 
+def a2c(**flat: object) -> A2CConfig:
+    """Settings of A2C by flat names, as old files and the command line have them."""
+    return from_plain(A2CConfig, flat)
+
+
 def learner(
     members: list[int] | range = range(1),
     *,
@@ -92,12 +98,12 @@ def learner(
     **config: object,
 ) -> A2C:
     """A learner of a short two-armed bandit."""
-    algorithm = A2CConfig(**config)  # type: ignore[arg-type]
+    algorithm = a2c(**config)
     envs = make_envs(
         EnvironmentSpec(BANDIT, inputs, {"trials": trials}),
         members,
         batch,
-        privileged=algorithm.critic == "privileged",
+        privileged=algorithm.critic.baseline == "privileged",
     )
     network = network or NetworkConfig(hidden_size=8)
     return A2C(envs, network, algorithm, list(members), batch, total_steps, seed)

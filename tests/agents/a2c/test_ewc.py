@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from prefrontal.agents import A2CConfig, NetworkConfig
+from prefrontal.agents import NetworkConfig
 from prefrontal.agents.a2c.ewc import Consolidation, squared_scores
-from tests.agents.helpers import learner, reference_heads
+from tests.agents.helpers import a2c, learner, reference_heads
 
 
 @pytest.mark.parametrize("core", ["lstm", "gru", "none", "relu"])
@@ -51,9 +51,9 @@ def test_information_of_a_policy_that_is_known():
 
 @pytest.mark.parametrize("online", [False, True])
 def test_penalty_by_hand(online):
-    config = A2CConfig(ewc_coef=2.0, ewc_online=online, ewc_decay=0.5)
+    config = a2c(ewc_coef=2.0, ewc_online=online, ewc_decay=0.5)
     model = learner(range(2)).model
-    subject = Consolidation(config, model)
+    subject = Consolidation(config.ewc, model)
     n = model.parameters.shape[1]
     g = torch.Generator().manual_seed(0)
     anchors, fishers = torch.randn(2, 2, n, generator=g), torch.rand(2, 2, n, generator=g)

@@ -15,7 +15,7 @@ from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.common.products import CACHE_LINE, blocks
 from prefrontal.agents.networks.cores import CORES
 from prefrontal.agents.rollout.environments import make_envs
-from tests.agents.helpers import BANDIT
+from tests.agents.helpers import BANDIT, a2c
 
 # Hidden units and episodes that fill no cache line.
 SIZES = [(5, 1), (17, 3), (20, 33), (33, 1), (33, 7), (100, 1), (64, 33)]
@@ -33,7 +33,7 @@ def learned(members, core, layout, hidden, batch, config):
         head_layers=2, head_activation="tanh",
     )  # fmt: skip
     spec = EnvironmentSpec(BANDIT, kwargs={"trials": 5})
-    envs = make_envs(spec, members, batch, privileged=config.critic == "privileged")
+    envs = make_envs(spec, members, batch, privileged=config.critic.baseline == "privileged")
     subject = A2C(envs, network, config, members, batch, 10_000, 3)
     metrics = [subject.update() for _ in range(2)]
     return metrics, subject.state()
@@ -47,7 +47,7 @@ def test_a_member_learns_the_same_wherever_it_stands(
         monkeypatch.setattr(prefrontal.agents.networks.recurrent, "available", lambda: False)
     for config in (
         A2CConfig(),
-        A2CConfig(critic="privileged", passes=4, critic_units=13, normalise_advantages=True),
+        a2c(critic="privileged", passes=4, critic_units=13, normalise_advantages=True),
     ):
         metrics, state = learned([0, 1, 2, 3, 4], core, layout, hidden, batch, config)
         for rows in ([1], [3], [4, 2]):

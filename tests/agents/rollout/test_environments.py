@@ -18,7 +18,7 @@ from prefrontal.agents.rollout.environments import (
 from prefrontal.agents.rollout.spec import EnvironmentFacts
 from prefrontal.envs.gym import TaskVectorEnv
 from tests.agents.a2c.test_learner import curve, same
-from tests.agents.helpers import BANDIT, register_countdown
+from tests.agents.helpers import BANDIT, a2c, register_countdown
 
 NETWORK = NetworkConfig(hidden_size=8)
 
@@ -28,7 +28,7 @@ def staged(members, total_steps=240, lengths=(6, 6), batch=4, seed=0, **config):
     stages = tuple({"trials": trials} for trials in lengths)
     spec = EnvironmentSpec(BANDIT, ("action", "reward"), {}, stages=stages)
     envs = make_stages(spec, members, batch)
-    return A2C(envs, NETWORK, A2CConfig(**config), list(members), batch, total_steps, seed)
+    return A2C(envs, NETWORK, a2c(**config), list(members), batch, total_steps, seed)
 
 
 def test_stages_are_equal_shares_of_the_steps():

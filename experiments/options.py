@@ -19,6 +19,7 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
 from prefrontal.agents.common.options import check, option
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
+from prefrontal.checking import build
 from prefrontal.experiments.settings import Settings, task_options
 
 __all__ = [
@@ -156,8 +157,7 @@ def parse_settings(
     task = task_options(spec.id)
     if spec != NO_ENVIRONMENT:
         if task:
-            names = {field.name for field in dataclasses.fields(task)}
-            parts["task"] = task(**{k: v for k, v in spec.kwargs.items() if k in names})
+            parts["task"] = _made(task, spec.kwargs)
         else:
             shown = tuple(f"{name}={value!r}" for name, value in spec.kwargs.items())
             parts["task"] = ForeignOptions(shown)
@@ -168,16 +168,26 @@ def parse_settings(
     if spec != NO_ENVIRONMENT:
         if task:
             _refuse_staged(spec, parts["task"], read["task"])
-            kwargs = spec.kwargs | dataclasses.asdict(read["task"])
+            kwargs = dataclasses.asdict(read["task"])
         else:
             kwargs = read["task"].parsed()
         shown = read["shown"]
         environment = replace(spec, inputs=shown.inputs, kwargs=kwargs, split=shown.split)
+        if task:
+            _made(task, environment.stage(-1).kwargs)
     return replace(
         settings,
         environment=environment,
         **{name: read[name] for name in ("network", "algorithm", "training")},
     )
+
+
+def _made(task: type[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Return the options of a task with these values, checked."""
+    try:
+        return build(task, kwargs)
+    except ValueError as error:
+        raise ConfigError(f"environment {task.__name__}: {error}") from error
 
 
 def _refuse_staged(spec: EnvironmentSpec, own: Any, given: Any) -> None:

@@ -155,7 +155,7 @@ def task_options(env_id: str) -> type[Any] | None:
         (name, hint, option(default, texts.get(name, "")))
         for name, (hint, default) in found.items()
     ]
-    made = dataclasses.make_dataclass("TaskOptions", fields, frozen=True)
+    made = dataclasses.make_dataclass(match[1], fields, frozen=True)
     made.__doc__ = f"Parameters of the environment {match[1]}."
     return made
 

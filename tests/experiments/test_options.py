@@ -7,7 +7,7 @@ import subprocess
 import sys
 import typing
 from ast import literal_eval
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +63,9 @@ def test_no_field_of_a_task_has_the_name_of_another_option(name):
 class Group:
     size: int = option(3, "Size.", least=1, name="group_size")
 
+    def __post_init__(self):
+        check(self)
+
 
 @dataclass(frozen=True)
 class Example:
@@ -72,7 +75,6 @@ class Example:
     pair: tuple[float, float] = option((1.0, 2.0), "Two numbers.")
     names: tuple[str, ...] = option((), "Names.")
     on: bool = option(True, "Whether it is on.")
-    group: Group = field(default_factory=Group)
 
     def __post_init__(self):
         check(self)
@@ -83,12 +85,9 @@ class Nested:
     rate: float = option(0.5, "A rate.", above=0)
     group: Group = option(Group(), "A group.")
 
-    def __post_init__(self):
-        check(self)
-
 
 @pytest.mark.parametrize(
-    ("words", "field", "value"),
+    ("words", "name", "value"),
     [
         (["--rate", "-1e-3"], "rate", -1e-3),
         (["--rate=-.5"], "rate", -0.5),
@@ -100,14 +99,14 @@ class Nested:
         (["--no-on"], "on", False),
     ],
 )
-def test_words_become_values(words, field, value):
-    assert getattr(parse(Example, ["there", *words], "test"), field) == value
+def test_words_become_values(words, name, value):
+    assert getattr(parse(Example, ["x", *words], "test"), name) == value
 
 
 def test_groups_keep_flat_names_and_are_checked():
     assert parse(Nested(), ["--group_size", "7"], "test").group == Group(7)
     assert parse(Nested(), [], "test") == Nested()
-    with pytest.raises(ConfigError, match="size must be at least 1, not 0"):
+    with pytest.raises(ConfigError, match="group_size must be at least 1, not 0"):
         parse(Nested(), ["--group-size", "0"], "test")
 
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from prefrontal.envs.changing_modes import (
     BEST,
@@ -19,6 +17,7 @@ from prefrontal.envs.changing_modes import (
     mode_rewards,
     shown_pairs,
 )
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.schedules import by_trial, switches_before
 from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 

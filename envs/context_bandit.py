@@ -6,10 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import chequerboard
 from prefrontal.envs.task import Params, check_parameters
 

@@ -7,14 +7,13 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from torch import Tensor
 
 from prefrontal.checking import checked
 from prefrontal.envs.arguments import as_seed, resolve_task, task_option
 from prefrontal.envs.inputs import Inputs
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.task import Params, Task, check_split
 
 AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
@@ -403,7 +402,7 @@ def _copy(value: Tensor) -> np.ndarray:
 
 
 def _add_row(value: Any) -> np.ndarray:
-    return (value.numpy(force=True) if isinstance(value, Tensor) else np.asarray(value))[None]
+    return (value.numpy(force=True) if isinstance(value, torch.Tensor) else np.asarray(value))[None]
 
 
 def _first_row(info: dict[str, Any]) -> dict[str, Any]:

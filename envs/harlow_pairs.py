@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.maze import COLOURS
 from prefrontal.envs.task import Params, State, check_at_least, check_parameters, check_split
 

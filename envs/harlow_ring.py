@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from prefrontal.envs.harlow import LEFT, OBJECTS, RIGHT, check_pairs, draw_pair
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.task import Params, State, Task, check_at_least
 
 RING = 17  # cells

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.mazes import WALL, Maze, find_maze
 from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 

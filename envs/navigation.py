@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from gymnasium import Space, spaces
-from torch import Tensor
 
 from prefrontal.envs import navigation_laws as laws
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.navigation_laws import STILL, UNIT, ZONE
 from prefrontal.envs.navigation_picture import draw_path
 from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters

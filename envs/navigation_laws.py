@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
-
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import bands
 from prefrontal.envs.task import check_split
 

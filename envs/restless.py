@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import bands
 from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
 

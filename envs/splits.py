@@ -6,9 +6,7 @@ rejection, so that the number of random numbers drawn never depends on their val
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.task import check_split
 
 

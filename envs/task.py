@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from gymnasium import Space, spaces
-from torch import Tensor
+
+from prefrontal.envs.lazy import Tensor, torch
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
@@ -213,7 +213,7 @@ def check_parameters(
     checked: Params = {}
     for name, (shape, low, high) in allowed.items():
         given = params[name]
-        given = given.detach().cpu().numpy() if isinstance(given, Tensor) else given
+        given = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else given
         value = torch.from_numpy(np.array(given, dtype=np.float32))
         if value.dim() == 0 or tuple(value.shape[1:]) != shape:
             expected = ", ".join(["num_envs", *map(str, shape)])

@@ -6,9 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.schedules import by_trial, first_state, switching
 from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters
 

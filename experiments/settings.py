@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, NetworkConfig
+from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.course import CourseReplayConfig
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.options import check, option
 from prefrontal.agents.common.plain import from_plain, to_plain
-from prefrontal.agents.evolution.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
-from prefrontal.agents.evolution.learner import EvolutionConfig
-from prefrontal.agents.evolution.published import PublishedConfig
+from prefrontal.agents.evolution.config import (
+    EvolutionConfig,
+    HintonNowlanConfig,
+    NoNetworkConfig,
+    PublishedConfig,
+)
+from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.r2d2.config import QConfig
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.learner import TD3Config

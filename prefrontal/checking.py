@@ -1,7 +1,7 @@
-"""Values that a file or a caller gives, checked against the types of a dataclass.
+"""Values that a file or a caller gives, checked against the types and ranges of a dataclass.
 
-The one type checker of the package: run files and the parameters of environments go through it.
-It imports nothing of ours.
+Help texts, ranges and flat names are metadata of dataclass fields (`option`). Run files, command
+lines and the parameters of environments all go through here. It imports nothing of ours.
 """
 
 import dataclasses
@@ -12,7 +12,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-__all__ = ["KIND", "NONE", "alternatives", "build", "checked", "did_you_mean", "expected", "fields"]
+__all__ = [
+    "KIND",
+    "NONE",
+    "alternatives",
+    "build",
+    "check",
+    "checked",
+    "did_you_mean",
+    "expected",
+    "fields",
+    "grouped",
+    "option",
+]
 
 T = TypeVar("T")
 
@@ -26,6 +38,97 @@ _WORDS = {
     type(None): repr(NONE),
     Path: "a path",
 }
+
+#: What a limit asks for, in words, and whether a value keeps it (NaN keeps none).
+_LIMITS: dict[str, Any] = {
+    "least": ("at least", lambda value, limit: value >= limit),
+    "above": ("above", lambda value, limit: value > limit),
+    "most": ("at most", lambda value, limit: value <= limit),
+    "below": ("below", lambda value, limit: value < limit),
+}
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    name: str | None = None,
+) -> Any:
+    """Return a dataclass field with a help text and a range, which `check` holds it to.
+
+    Args:
+        default: The default.
+        help: What the option means; it must be understood without its neighbours.
+        least: Smallest value allowed.
+        above: Number that the value must exceed.
+        most: Largest value allowed.
+        below: Number that the value must not reach.
+        name: Flat name of a field in a group: on the command line (``--replay-capacity`` for
+            ``replay.capacity``), in messages and in files of earlier versions.
+    """
+    metadata = {"help": help, "least": least, "above": above, "most": most, "below": below}
+    known = {key: value for key, value in (metadata | {"name": name}).items() if value is not None}
+    return dataclasses.field(default=default, metadata=known)
+
+
+def check(config: Any) -> None:
+    """Check every field of a dataclass against its range and its choices; None is not checked.
+
+    Raises:
+        ValueError: A value is not allowed; names the field, what is allowed, and the value.
+    """
+    for key, (field, hint) in fields(type(config)).items():
+        value, name = getattr(config, key), field.metadata.get("name", key)
+        choices = get_args(hint)
+        if get_origin(hint) is Literal and value not in choices:
+            raise ValueError(
+                f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}"
+            )
+        limits = {key: field.metadata[key] for key in _LIMITS if key in field.metadata}
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and not all(
+                _LIMITS[key][1](number, limit) for key, limit in limits.items()
+            ):
+                raise ValueError(f"{name} must {_range(limits)}, not {value}")
+
+
+def _range(limits: Mapping[str, float]) -> str:
+    """Return what limits ask for, in words."""
+    if limits in ({"least": 0}, {"above": 0}):
+        return "not be negative" if "least" in limits else "be positive"
+    if set(limits) == {"least", "most"}:
+        return f"be between {limits['least']} and {limits['most']}"
+    return "be " + " and ".join(f"{_LIMITS[key][0]} {limit}" for key, limit in limits.items())
+
+
+def grouped(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Move flat keys into their groups.
+
+    Files of earlier versions have ``replay = "uniform"`` and ``replay_capacity = 100`` where there
+    now is a table ``replay`` with the keys ``keep`` and ``capacity``. The flat names are those in
+    the metadata of the fields of a group; other keys stay where they are. Settings that no longer
+    exist, in the class attribute `retired`, are left out where they have the value that did nothing.
+    """
+    retired = getattr(cls, "retired", {})
+    moved = {k: v for k, v in values.items() if k not in retired or v != retired[k]}
+    for group, (_, hint) in fields(cls).items():
+        if not dataclasses.is_dataclass(hint):
+            continue
+        flat = {
+            f.metadata["name"]: f.name for f in dataclasses.fields(hint) if "name" in f.metadata
+        }
+        inner = {
+            flat[key]: moved.pop(key)
+            for key in flat
+            if key in moved and not isinstance(moved[key], Mapping)
+        }
+        if inner:
+            moved[group] = {**moved.get(group, {}), **inner}
+    return moved
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
@@ -75,10 +178,7 @@ def build(cls: type[T], values: Mapping[str, Any], section: str = "") -> T:
         ValueError: An unknown or missing key, a wrong type or a value that is not allowed; the
             message names the key and what would be right.
     """
-    from prefrontal.agents.common.options import grouped
-
-    values = grouped(cls, values)
-    known = fields(cls)
+    known, values = fields(cls), grouped(cls, values)
     where = f"in [{section}]" if section else f"of {cls.__name__}"
     for key in values:
         if key not in known:

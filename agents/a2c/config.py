@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from prefrontal.agents.common.options import check, option
 from prefrontal.agents.rollout.environments import make_stages, probe
+from prefrontal.checking import check, option
 
 if TYPE_CHECKING:
     from torch import Tensor

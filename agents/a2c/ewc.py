@@ -105,10 +105,7 @@ def squared_scores(model: ActorCritic, trajectory: Trajectory) -> Tensor:
         trajectory: Episodes that they played; the recording stays as it is.
     """
     members, batch = trajectory.actions.shape[1:]
-    alone = ActorCritic(
-        model.input_size, model.num_actions, model.config, members * batch, model.dtype, model.device,
-        reward_row=model.reward_row,
-    )  # fmt: skip
+    alone = model.like(members * batch)
     alone.set_parameters(model.parameters.repeat_interleave(batch, dim=0))
     tapes = alone.tapes(trajectory.tapes[0].used, 1)
     for mine, theirs in zip(tapes, trajectory.tapes, strict=True):

@@ -21,7 +21,8 @@ from prefrontal.agents.a2c.off_policy import METRICS, Replay
 from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.common.optim import Optimiser, clip_by_norm
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.privileged_critic import AsymmetricCritic
 from prefrontal.agents.rollout.environments import Stages, reward_row
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
@@ -313,7 +314,7 @@ class A2C:
         features = critic.features(
             trajectory.tapes[0].hidden()[: trajectory.steps], trajectory.privileged
         )
-        values, _ = critic.forward(features)  # [P, T * B]
+        values = critic.values(features)  # [P, T * B]
         shape = (trajectory.steps, -1)
         baseline = values.unflatten(1, shape).transpose(0, 1)
         estimate = a2c_loss.estimate(self.config, trajectory, baseline, discount)

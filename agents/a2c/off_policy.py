@@ -26,8 +26,10 @@ from prefrontal.agents.a2c.teacher import Teacher
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.cores import Tape
-from prefrontal.agents.replay.transitions import Field, TrajectoryBuffer, sequence_priority
+from prefrontal.agents.networks.vectorised import Tape
+from prefrontal.agents.replay.priorities import sequence_priority
+from prefrontal.agents.replay.store import Field
+from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 from prefrontal.agents.rollout.rollout import Trajectory
 
 __all__ = ["METRICS", "Replay", "Replayed"]

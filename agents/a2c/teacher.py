@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.cores import Tape
+from prefrontal.agents.networks.vectorised import Tape
 
 __all__ = ["Teacher"]
 
@@ -21,9 +21,7 @@ class Teacher:
 
     def __init__(self, model: ActorCritic, weights: Tensor) -> None:
         self.weights = weights
-        self._model = ActorCritic(
-            model.input_size, model.num_actions, model.config, model.members, model.dtype, model.device
-        )  # fmt: skip
+        self._model = model.like()
         self._model.set_parameters(weights)
         self._tapes: dict[tuple[int, int], list[Tape]] = {}
 

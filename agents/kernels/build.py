@@ -1,4 +1,4 @@
-"""A compiled LSTM for CPUs: the same step and back-propagation through time as `prefrontal.agents.networks.cores.LSTM`, in one pass over the cache.
+"""Compiled code for CPUs: how the C++ sources beside this file become libraries.
 
 The C++ source beside this file is compiled once per machine with the system's compiler and kept in the user's cache folder.
 Where there is no compiler, or ``PREFRONTAL_KERNEL=torch`` is set, networks compute the same with PyTorch, about three times
@@ -17,14 +17,10 @@ import subprocess
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from prefrontal.agents.common.errors import PrefrontalError
 
-__all__ = ["CompiledTape", "KernelError", "available", "compiled", "library"]
+__all__ = ["KernelError", "available", "compiled"]
 
 FLAGS = (
     "-O3",
@@ -38,20 +34,6 @@ FLAGS = (
 
 class KernelError(PrefrontalError):
     """There is no compiler, or it failed."""
-
-
-class _Tape(ctypes.Structure):
-    _fields_ = (
-        [(name, ctypes.c_int32) for name in "TPBIHO"]
-        + [
-            (name, ctypes.c_void_p)
-            for name in ("weight", "head", "z", "gates", "cell", "squashed", "heads", "scratch")
-        ]
-        + [
-            (f"{name}_block", ctypes.c_int64)
-            for name in ("z", "gates", "cell", "squashed", "heads")
-        ]
-    )
 
 
 @functools.cache
@@ -99,30 +81,6 @@ def compiled(name: str) -> ctypes.CDLL:
 
 
 @functools.cache
-def library() -> Any:
-    """The compiled LSTM.
-
-    Raises:
-        KernelError: If there is no compiler, or it failed.
-    """
-    lib = compiled("lstm")
-    lib.lstm_scratch.restype = ctypes.c_long
-    lib.lstm_scratch.argtypes = [ctypes.c_void_p]
-    lib.lstm_forward.argtypes = [ctypes.c_void_p, ctypes.c_int]
-    lib.lstm_choose.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_int,
-        ctypes.c_int,
-        ctypes.c_void_p,
-        ctypes.c_long,
-        ctypes.c_void_p,
-    ]
-    lib.lstm_choose.restype = None
-    lib.lstm_backward.argtypes = [ctypes.c_void_p] * 7
-    return lib
-
-
-@functools.cache
 def available() -> bool:
     """Whether networks may use the compiled LSTM: it compiles here, and ``PREFRONTAL_KERNEL`` does not forbid it."""
     choice = os.environ.get("PREFRONTAL_KERNEL", "compiled")
@@ -131,89 +89,8 @@ def available() -> bool:
     if choice == "torch":
         return False
     try:
-        library()
+        compiled("lstm")
     except (KernelError, OSError) as error:
         warnings.warn(f"the LSTM runs in PyTorch, about three times slower: {error}", stacklevel=2)
         return False
     return True
-
-
-class CompiledTape:
-    """The addresses of one tape and of the parameters that go with it."""
-
-    def __init__(self, tape: Any, weight: Tensor, head: Tensor) -> None:
-        self.lib = library()
-        members = weight.shape[0]
-        outputs, hidden = head.shape[1], head.shape[2] - 1
-        tensors = (
-            weight,
-            head,
-            tape.z,
-            tape.gates,
-            tape.extra["cell"],
-            tape.extra["squashed"],
-            tape.extra["heads"],
-        )
-        assert all(
-            (not t.numel() or t[0, 0].is_contiguous())
-            and t.dtype == torch.float32
-            and t.device.type == "cpu"
-            for t in tensors
-        )
-        self.keep = tensors
-        inputs = tape.z.shape[2] - hidden - 1
-        self.struct = _Tape(
-            tape.used,
-            members,
-            tape.batch,
-            inputs,
-            hidden,
-            outputs,
-            *(t.data_ptr() for t in tensors),
-            0,
-            *(t.stride(0) // members for t in tensors[2:]),
-        )
-        self.address = ctypes.addressof(self.struct)
-        self.forward = functools.partial(self.lib.lstm_forward, self.address)
-        self.scratch = torch.empty(self.lib.lstm_scratch(self.address) + 16)
-        self.struct.scratch = -(-self.scratch.data_ptr() // 64) * 64
-
-    def choose(self, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
-        """Writes ``argmax(read-outs + noise)`` over the first `choices` read-outs of step `t`.
-
-        Args:
-            t: Which step.
-            choices: Actions K.
-            noise: ``[P, K, B]``, contiguous within a member.
-            actions: ``[P, B]`` of int64, overwritten.
-        """
-        self.lib.lstm_choose(
-            self.address, t, choices, noise.data_ptr(), noise.stride(0), actions.data_ptr()
-        )
-
-    def backward(
-        self, used: int, d_heads: Tensor, d_hidden: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of weight ``[P, 4H, F]``, read-out ``[P, O, H + 1]`` and initial state ``[P, 2, H]``.
-
-        Args:
-            used: Steps of the recording.
-            d_heads: Gradient of the linear read-outs, ``[T, P, O, B]``.
-            d_hidden: Gradient of the hidden states through other read-outs, ``[T, P, H, B]``.
-        """
-        self.struct.T = used
-        d_heads = d_heads.contiguous()
-        d_hidden = None if d_hidden is None else d_hidden.contiguous()
-        weight, head = self.keep[:2]
-        d_weight, d_head = torch.empty_like(weight), torch.empty_like(head)
-        d_state = torch.empty(weight.shape[0], 2, head.shape[2] - 1)
-        self.lib.lstm_backward(
-            self.address,
-            d_heads.data_ptr(),
-            None if d_hidden is None else d_hidden.data_ptr(),
-            d_weight.data_ptr(),
-            d_head.data_ptr(),
-            d_state.data_ptr(),
-            self.struct.scratch,
-        )
-        return d_weight, d_head, d_state

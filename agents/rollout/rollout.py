@@ -14,7 +14,7 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.cores import Tape
+from prefrontal.agents.networks.vectorised import Tape
 
 __all__ = ["Rollout", "Stimulation", "Trajectory"]
 
@@ -138,7 +138,6 @@ class Rollout:
         observation, info = self.envs.reset()
         task = info.get("task", {})
         model.begin(self.tapes)
-        kernel = self.tapes[0].extra.get("compiled")
         ends = _Ends(members * batch, model.device)
         facts: list[dict[str, Tensor]] = []
         previous, source, used = None, observation, self.steps
@@ -158,10 +157,10 @@ class Rollout:
                 break
             if self._privileged is not None:
                 self._privileged[t].copy_(info["privileged"].view(members, batch, -1))
-            if kernel is None or noise is None:
-                torch.argmax(logits if noise is None else logits + noise[t], 1, out=self.actions[t])
+            if noise is None:
+                torch.argmax(logits, 1, out=self.actions[t])
             else:
-                kernel.choose(t, model.num_actions, noise[t], self.actions[t])
+                model.act(self.tapes, t, noise[t], self.actions[t])
             observation, reward, ended, cut, info = self.envs.step(actions[t])
             rewards[t].copy_(reward)
             if self.facts:

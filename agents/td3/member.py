@@ -13,7 +13,9 @@ from torch import Tensor
 from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.networks.packed_lstm import Packing
-from prefrontal.agents.replay.transitions import Field, Priorities, TrajectoryBuffer
+from prefrontal.agents.replay.priorities import Priorities
+from prefrontal.agents.replay.store import Field
+from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.td3.play import play
 from prefrontal.agents.td3.update import Batch, Networks, initial_weights

@@ -256,7 +256,7 @@ class ContinuousAgent(ContinuousPopulation):
         before = stack.begin(len(rows), self.weights)
         if state is not None:
             initial = [part[0] for pair in before for part in pair]
-            parts = [part[None] for part in resumed(state, episode_start, initial)]
+            parts = [part[None] for part in resumed(state, episode_start, initial, len(rows))]
             before = list(zip(parts[::2], parts[1::2], strict=True))
         out, after = stack.step(self.actors, torch.from_numpy(rows)[None], before)
         action = out[0].tanh().numpy()

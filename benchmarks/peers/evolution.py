@@ -58,11 +58,14 @@ def next_generation(
 def lifetimes(num_envs: int) -> Lifetimes:
     """Lives of the comparison: `LIFETIME` updates of `num_envs` episodes each, and a test episode."""
     from prefrontal import envs  # noqa: F401 (registers the ids)
-    from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
+    from prefrontal.agents.evolution.config import LifetimeConfig
+    from prefrontal.agents.evolution.lifetimes import Lifetimes
+    from prefrontal.agents.networks.config import NetworkConfig
     from prefrontal.agents.rollout.spec import EnvironmentSpec
 
     spec = EnvironmentSpec(BANDIT, inputs=INPUTS, split="all")
-    return Lifetimes(spec, LifetimeConfig(LIFETIME, num_envs, embedding_size=0), HIDDEN)
+    config = LifetimeConfig(LIFETIME, num_envs, embedding_size=0)
+    return Lifetimes(spec, config, NetworkConfig(hidden_size=HIDDEN))
 
 
 def play(members: int, num_envs: int) -> Iterator[int]:

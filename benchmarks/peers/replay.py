@@ -59,7 +59,8 @@ def play_ours(
     import torch
 
     from prefrontal.agents.common.seeding import generator
-    from prefrontal.agents.replay.transitions import Field, TransitionBuffer
+    from prefrontal.agents.replay.buffer import TransitionBuffer
+    from prefrontal.agents.replay.store import Field
 
     torch.set_num_threads(1)
     steps = STEPS if operation == "add_batch" else 1
@@ -92,19 +93,21 @@ def play_trajectories(
     import torch
 
     from prefrontal.agents.common.seeding import generator
-    from prefrontal.agents.replay.transitions import Field, TrajectoryBuffer
+    from prefrontal.agents.replay.store import Field
+    from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 
     torch.set_num_threads(1)
     given: dict[str, Any] = dict(arrays(members, num_envs, STEPS))
     fields = [Field(name, value.shape[3:]) for name, value in given.items()]
     streams = [generator(0, member, "replay") for member in range(members)]
     capacity = CAPACITY // STEPS // members
+    lengths = torch.full((members, num_envs), STEPS)
     buffer = TrajectoryBuffer(members, capacity, STEPS, fields, streams, kind)
     given = {name: torch.from_numpy(value) for name, value in given.items()}
     for _ in range(-(-capacity // num_envs)):
-        buffer.add(given)
+        buffer.add(given, lengths)
     if operation == "add":
-        yield from repeat(lambda: buffer.add(given), members * num_envs * STEPS, 1)
+        yield from repeat(lambda: buffer.add(given, lengths), members * num_envs * STEPS, 1)
     if operation == "sample":
         yield from repeat(lambda: buffer.sample(batch), members * batch * STEPS, 5)
     yield from repeat(lambda: buffer.sample_slices(batch, 40, 20, 20), members * batch * 60, 5)

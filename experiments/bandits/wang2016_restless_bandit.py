@@ -16,7 +16,9 @@ import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.config import CriticConfig
-from prefrontal.agents.reference.play import UCB, Policy, RestlessBayes, best_fixed_alpha
+from prefrontal.agents.reference.counting import UCB, Policy
+from prefrontal.agents.reference.memory import RestlessBayes
+from prefrontal.agents.reference.play import best_fixed_alpha
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments.bandits.measures import (
     beats,

@@ -139,7 +139,7 @@ def test_the_agent_at_the_end_of_a_stage_is_cloned_on_episodes_of_earlier_stages
     model.set_parameters(model.parameters * 1.5)
     drawn, found = kl()
     model.set_parameters(model.parameters / 1.5)
-    now = drawn.trajectory.tapes[0].extra["heads"][:, :, :-1].log_softmax(2).clone()
+    now = drawn.trajectory.tapes[0].heads[:, :, :-1].log_softmax(2).clone()
     model.unroll(drawn.trajectory.tapes)
     was = model.heads(drawn.trajectory.tapes)[0].log_softmax(2)
     assert was.shape[2] == teacher.shape[2]

@@ -6,8 +6,8 @@ from typing import Literal
 import pytest
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.common.options import check, grouped, option
 from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.checking import check, grouped, option
 
 
 @dataclass(frozen=True)

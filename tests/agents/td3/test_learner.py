@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.networks.actor_critic import NetworkConfig
+from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.packed_lstm import Packing
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec

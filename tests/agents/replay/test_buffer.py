@@ -1,4 +1,4 @@
-"""Replay of steps: what is kept, what is drawn, exact resume, and members that do not touch each other."""
+"""Replay of steps: what is kept and drawn, exact resume, and members that are independent."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,9 @@ from scipy.stats import chisquare
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.replay.slots import reservoir, ring
-from prefrontal.agents.replay.transitions import Field, Priorities, TransitionBuffer
+from prefrontal.agents.replay.buffer import BLOCK, TransitionBuffer, Uniforms, reservoir
+from prefrontal.agents.replay.priorities import Priorities
+from prefrontal.agents.replay.store import Field
 from prefrontal.agents.runs.checkpoint import load_checkpoint, save_checkpoint
 
 KINDS = ("uniform", "prioritised", "reservoir")
@@ -21,8 +22,7 @@ def generators(members: int = 1, seed: int = 0, first: int = 0) -> list[torch.Ge
 
 def numbers(buffer: TransitionBuffer) -> list[list[int]]:
     """What each member has, slot by slot."""
-    data = buffer.state()["data.number"]
-    return [row[: int(size)].tolist() for row, size in zip(data, buffer.sizes, strict=True)]
+    return buffer.state()["data.number"].tolist()
 
 
 def fill(buffer: TransitionBuffer, start: int, end: int, batch: int = 7) -> None:
@@ -42,53 +42,24 @@ def test_a_ring_overwrites_the_oldest():
     assert numbers(buffer) == [[5, 6, 7, 3, 4]] * 2
     fill(buffer, 8, 21, batch=13)  # more than fit: the last five
     assert numbers(buffer) == [[20, 16, 17, 18, 19]] * 2
-    assert buffer.seen.tolist() == [21, 21]
-    assert buffer.sizes.tolist() == [5, 5]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_mask_adds_to_some_members_only(kind):
-    buffer = TransitionBuffer(2, 4, [NUMBER], generators(2), kind)
-    mask = torch.tensor([[True, False, True], [False, False, False]])
-    buffer.add({"number": torch.tensor([[1, 2, 3], [4, 5, 6]])}, mask)
-    assert numbers(buffer) == [[1, 3], []]
-    assert len(buffer) == 0
-    with pytest.raises(ConfigError, match="once every member has added"):
-        buffer.sample(1)
-    buffer.add({"number": torch.tensor([[7, 8], [9, 10]])})
-    assert numbers(buffer) == [[1, 3, 7, 8], [9, 10]]
-    assert len(buffer) == 2
-    sample = buffer.sample(200)
-    assert set(sample.data["number"][0].tolist()) == {1, 3, 7, 8}
-    assert set(sample.data["number"][1].tolist()) == {9, 10}
-    if kind != "reservoir":
-        buffer.add({"number": torch.tensor([[11, 12], [13, 14]])}, torch.ones(2, 2))
-        assert numbers(buffer) == [[11, 12, 7, 8], [9, 10, 13, 14]]
-
-
-def test_slots_of_a_ring_by_hand():
-    added = np.array([[True, True, False, True], [True, True, True, True]])
-    placed = ring(np.array([2, 1]), added, capacity=3)
-    assert placed.member.tolist() == [0, 0, 0, 1, 1, 1]
-    assert placed.source.tolist() == [0, 1, 3, 1, 2, 3]  # of four rows the last three
-    assert placed.slot.tolist() == [2, 0, 1, 2, 0, 1]
+    assert buffer.state()["seen"].tolist() == [21, 21]
+    assert len(buffer) == 5
 
 
 def test_slots_of_a_reservoir_by_hand():
     """Row t goes to floor(u (t + 1)), if that is a slot; the last row of a slot stays."""
-    added = np.ones((1, 6), bool)
     u = np.array([[0.9, 0.9, 0.5, 0.1, 0.99, 0.2]])
-    placed = reservoir(np.array([0]), added, 2, u)
+    placed = reservoir(0, 2, u)
     # t = 0, 1 fill; then floor(.5 * 3) = 1, floor(.1 * 4) = 0, floor(.99 * 5) = 4, floor(.2 * 6) = 1.
     kept = sorted(zip(placed.slot.tolist(), placed.source.tolist(), strict=True))
     assert kept == [(0, 3), (1, 5)]
-    later = reservoir(np.array([9]), np.array([[True, False, True]]), 2, np.array([[0.15, 0, 0.5]]))
+    later = reservoir(9, 2, np.array([[0.15, 0.5]]))
     assert (later.source.tolist(), later.slot.tolist()) == ([0], [1])  # floor(.15 * 10), then 5
 
 
 @pytest.mark.parametrize("batch", [1, 7, 45])
 def test_a_reservoir_keeps_every_row_with_the_same_probability(batch):
-    """45 rows into 10 slots, in 1,500 streams: each row is there in 10 of 45 (binomial), also in batches that overflow."""
+    """45 rows into 10 slots, 1,500 streams: each row is in 10 of 45, also if batches overflow."""
     members, capacity, rows = 1500, 10, 45
     buffer = TransitionBuffer(members, capacity, [NUMBER], generators(members), "reservoir")
     fill(buffer, 0, rows, batch)
@@ -138,41 +109,35 @@ def test_rows_are_drawn_with_the_same_probability(kind, size):
     assert abs(independent) < 4 / 20_000**0.5
 
 
-@pytest.mark.parametrize("stratified", [True, False])
-def test_priorities_decide_what_is_drawn(stratified):
+def test_priorities_decide_what_is_drawn():
     """P(i) ∝ (p_i + epsilon)^alpha; 70 rows, so that the tree has more than one level."""
-    settings = Priorities(alpha=0.7, epsilon=0.01, stratified=stratified)
+    settings = Priorities(alpha=0.7, beta=1.0, epsilon=0.01)
     buffer = TransitionBuffer(2, 100, [NUMBER], generators(2), "prioritised", priorities=settings)
     priority = torch.rand(2, 70, generator=generator(0, 0, "weights")) * 3
     priority[:, 10] = 0
     buffer.add({"number": torch.arange(70).expand(2, -1)}, priority=priority)
-    sample = buffer.sample(50_000, beta=1.0)
+    sample = buffer.sample(50_000)
     for member in range(2):
         exact = ((priority[member].double() + 0.01) ** 0.7).numpy()
         exact /= exact.sum()
         counts = np.bincount(sample.data["number"][member], minlength=100)
         assert counts[70:].sum() == 0
-        if (
-            stratified
-        ):  # one draw in each of n equal parts: counts are within 2 of expected, by construction
-            assert np.abs(counts[:70] - 50_000 * exact).max() < 2
-        else:
-            assert chisquare(counts[:70], 50_000 * exact).pvalue > 1e-3
+        # One draw in each of n equal parts: counts are within 2 of expected, by construction.
+        assert np.abs(counts[:70] - 50_000 * exact).max() < 2
         wanted = 1 / exact[sample.data["number"][member].numpy()]
         np.testing.assert_allclose(sample.weight[member], wanted / wanted.max(), rtol=1e-6)
 
 
 def test_importance_weights_by_hand():
     """Priorities 1, 2, 5 and alpha 1: P = 1/8, 2/8, 5/8; w = (3 P)^-beta, over the largest drawn."""
-    settings = Priorities(alpha=1.0, epsilon=1e-12, stratified=False)
-    buffer = TransitionBuffer(1, 4, [NUMBER], generators(), "prioritised", priorities=settings)
-    buffer.add({"number": torch.arange(3)[None]}, priority=torch.tensor([[1.0, 2.0, 5.0]]))
     for beta in (0.0, 0.5, 1.0):
-        sample = buffer.sample(64, beta=beta)
+        settings = Priorities(alpha=1.0, beta=beta, epsilon=1e-12)
+        buffer = TransitionBuffer(1, 4, [NUMBER], generators(), "prioritised", priorities=settings)
+        buffer.add({"number": torch.arange(3)[None]}, priority=torch.tensor([[1.0, 2.0, 5.0]]))
+        sample = buffer.sample(64)
         assert set(sample.data["number"][0].tolist()) == {0, 1, 2}
         wanted = torch.tensor([1.0, 0.5**beta, 0.2**beta])[sample.data["number"]]
         torch.testing.assert_close(sample.weight, wanted)
-    assert torch.equal(buffer.sample(64).weight <= 1, torch.ones(1, 64, dtype=torch.bool))
 
 
 def test_priorities_after_an_update():
@@ -193,14 +158,12 @@ def test_priorities_after_an_update():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("rows", [6, 40])
-def test_resume_is_exact(kind, ragged, rows, tmp_path):
+def test_resume_is_exact(kind, rows, tmp_path):
     """Through a checkpoint on disk, at any filling."""
 
     def build() -> TransitionBuffer:
         fields = [NUMBER, Field("x", (3,), torch.float16), Field("bit", dtype=torch.bool)]
-        fields.append(Field("half", (2,), torch.bfloat16))
         return TransitionBuffer(3, 20, fields, generators(3), kind)
 
     def play(buffer: TransitionBuffer, first: int) -> list[torch.Tensor]:
@@ -211,10 +174,8 @@ def test_resume_is_exact(kind, ragged, rows, tmp_path):
                 "number": torch.arange(5).expand(3, -1) + 5 * k,
                 "x": torch.rand(3, 5, 3, generator=g),
                 "bit": torch.rand(3, 5, generator=g) < 0.5,
-                "half": torch.rand(3, 5, 2, generator=g),
             }
-            mask = torch.rand(3, 5, generator=g) < 0.6 if ragged else None
-            buffer.add(batch, mask)
+            buffer.add(batch)
             sample = buffer.sample(300)
             seen += [sample.index, sample.weight, *sample.data.values()]
             if kind == "prioritised":
@@ -226,7 +187,7 @@ def test_resume_is_exact(kind, ragged, rows, tmp_path):
     play(first, 0)
     save_checkpoint(tmp_path, first.state(), {})
     used = first.state()["data.number"].shape[1]
-    assert used == (16 if rows == 6 and not ragged else 20)
+    assert used == (16 if rows == 6 else 20)
     second = build()
     second.set_state(load_checkpoint(tmp_path)[0])
     for a, b in zip(play(first, 2), play(second, 2), strict=True):
@@ -235,7 +196,7 @@ def test_resume_is_exact(kind, ragged, rows, tmp_path):
 
 
 def fill_all(buffer: TransitionBuffer, rows: int) -> None:
-    shapes = {name: (buffer.members, rows, *c.shape) for name, c in buffer._store.columns.items()}
+    shapes = {name: (buffer.members, rows, *c.shape) for name, c in buffer._store.fields.items()}
     buffer.add({name: torch.ones(shape) for name, shape in shapes.items()})
 
 
@@ -286,50 +247,32 @@ def test_a_member_does_not_depend_on_the_others(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_arrays_and_other_devices_come_to_the_same(kind):
-    """Off the CPU the rows are moved by PyTorch and not by NumPy: force that way, here on the CPU."""
-    fields = [NUMBER, Field("x", (2, 3)), Field("half", (4,), torch.bfloat16)]
-    buffers = [TransitionBuffer(2, 9, fields, generators(2), kind) for _ in range(3)]
-    buffers[2]._store.arrays = None
+def test_arrays_and_tensors_come_to_the_same(kind):
+    buffers = [TransitionBuffer(2, 9, [NUMBER, Field("x", (2, 3))], generators(2), kind)]
+    buffers.append(TransitionBuffer(2, 9, [NUMBER, Field("x", (2, 3))], generators(2), kind))
     g = torch.Generator().manual_seed(0)
-    for k in range(12):
+    for _ in range(12):
         batch = {
             "number": torch.randint(100, (2, 4), generator=g),
             "x": torch.rand(2, 4, 2, 3, generator=g, dtype=torch.float64).requires_grad_(),
-            "half": torch.rand(2, 4, 4, generator=g).bfloat16(),
         }
-        mask = torch.rand(2, 4, generator=g) < 0.5 if k > 8 else None
-        arrays = {name: value.detach().float().numpy() for name, value in batch.items()}
-        for buffer, given in zip(buffers, (batch, arrays, batch), strict=True):
-            buffer.add(given, mask)
-        samples = [buffer.sample(33) for buffer in buffers]
-        for other in samples[1:]:
-            assert torch.equal(samples[0].index, other.index)
-            assert torch.equal(samples[0].weight, other.weight)
-            for name, value in samples[0].data.items():
-                assert value.dtype == other.data[name].dtype
-                assert value.shape == other.data[name].shape
-                assert torch.equal(value, other.data[name])
-                assert value.is_contiguous()
+        buffers[0].add(batch)
+        buffers[1].add({name: value.detach().numpy() for name, value in batch.items()})
+        first, second = (buffer.sample(33) for buffer in buffers)
+        assert torch.equal(first.index, second.index)
+        assert torch.equal(first.weight, second.weight)
+        for name, value in first.data.items():
+            assert value.dtype == second.data[name].dtype
+            assert torch.equal(value, second.data[name])
+            assert value.is_contiguous()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_cleared_buffer_is_as_new(kind):
-    """But for the random numbers, which go on."""
-    cleared, new = (TransitionBuffer(2, 6, [NUMBER], generators(2), kind) for _ in range(2))
-    cleared.add({"number": torch.ones(2, 4)}, torch.tensor([[1, 0, 1, 1], [1, 1, 1, 0]]))
-    cleared.sample(7)
-    if kind == "prioritised":
-        cleared.update_priorities(torch.zeros(2, 1).long(), torch.full((2, 1), 9.0))
-    cleared.clear()
-    with pytest.raises(ConfigError, match="once every member has added"):
-        cleared.sample(1)
-    draws = {name: cleared.state()[name] for name in ("draws.generators", "draws.used")}
-    new.set_state(new.state() | draws)
-    for buffer in (cleared, new):
-        fill(buffer, 0, 5)
-    assert all(torch.equal(value, new.state()[name]) for name, value in cleared.state().items())
-    assert torch.equal(cleared.sample(30).data["number"], new.sample(30).data["number"])
+def test_samples_are_on_the_device_that_needs_them():
+    """The device "meta" holds no data, but says where a tensor is."""
+    buffer = TransitionBuffer(1, 4, [NUMBER], generators(), device="meta")
+    fill(buffer, 0, 3)
+    sample = buffer.sample(2)
+    assert {x.device.type for x in (*sample.data.values(), sample.index, sample.weight)} == {"meta"}
 
 
 def test_what_is_sampled_is_a_copy():
@@ -349,8 +292,6 @@ def test_errors_are_one_line_and_say_what_is_wrong():
     for changes, message in (
         ({"kind": "fifo"}, "must be one of uniform, prioritised, reservoir, not 'fifo'"),
         ({"capacity": 0}, "capacity of a replay buffer must be at least 1, not 0"),
-        ({"capacity": None}, "needs either capacity or capacity_bytes"),
-        ({"capacity_bytes": 100}, "needs either capacity or capacity_bytes"),
         ({"members": 3}, "3 members need as many generators, not 2"),
         ({"generators": generators() * 2}, "a generator of its own"),
         ({"fields": []}, "at least one field"),
@@ -362,14 +303,13 @@ def test_errors_are_one_line_and_say_what_is_wrong():
         assert "\n" not in str(error.value)
     buffer = build()
     for call, message in (
-        (lambda: buffer.sample(1), "once every member has added"),
+        (lambda: buffer.sample(1), "once something was added"),
         (lambda: buffer.add({"x": torch.zeros(2, 1)}), "of number cannot add x"),
         (
             lambda: buffer.add({"number": torch.zeros(3, 1)}),
             r"must have shape \(2, 1\), not \(3, 1\)",
         ),
         (lambda: buffer.add({"number": torch.zeros(2)}), r"must have shape \(2, n\), not \(2,\)"),
-        (lambda: buffer.add({"number": torch.zeros(2, 1)}, torch.ones(2)), "mask must have shape"),
         (
             lambda: buffer.update_priorities(torch.zeros(2, 1).long(), torch.ones(2, 1)),
             "only prioritised replay has priorities, this is uniform",
@@ -384,8 +324,8 @@ def test_errors_are_one_line_and_say_what_is_wrong():
     with pytest.raises(ConfigError, match="finite numbers that are not negative"):
         prioritised.add({"number": torch.ones(2, 1)}, priority=torch.tensor([[1.0], [torch.nan]]))
     fill(prioritised, 0, 3)
-    with pytest.raises(ConfigError, match="beta must be between 0 and 1, not 2"):
-        prioritised.sample(1, beta=2)
+    with pytest.raises(ConfigError, match=r"priority must have shape \(2, 1\), not \(2,\)"):
+        prioritised.add({"number": torch.ones(2, 1)}, priority=torch.ones(2))
     with pytest.raises(ConfigError, match=r"must both have shape \(2, n\)"):
         prioritised.update_priorities(torch.zeros(2, 1).long(), torch.ones(2, 2))
     for row in (3, -1):  # only three of four slots are in use
@@ -394,8 +334,28 @@ def test_errors_are_one_line_and_say_what_is_wrong():
     for other in (build(capacity=2), build(fields=[Field("number")]), build(kind="prioritised")):
         with pytest.raises(ConfigError, match="does not fit this one"):
             other.set_state(buffer.state())
+    uneven = buffer.state() | {"seen": torch.tensor([3, 2])}
+    with pytest.raises(ConfigError, match="its members have different numbers of rows"):
+        buffer.set_state(uneven)
     with pytest.raises(ConfigError, match="does not fit this one: it has largest"):
         buffer.set_state(prioritised.state())
     for settings in ({"alpha": 2}, {"beta": -1}, {"epsilon": 0}):
         with pytest.raises(ConfigError, match=next(iter(settings))):
             Priorities(**settings)
+
+
+def test_uniforms_are_the_stream_of_the_generator_however_they_are_taken():
+    generators = [generator(3, member, "replay") for member in range(2)]
+    wanted = torch.stack(
+        [
+            torch.rand(3 * BLOCK, dtype=torch.float64, generator=generator(3, member, "replay"))
+            for member in range(2)
+        ]
+    ).numpy()
+    draws, done = Uniforms(generators), 0
+    for n in (1, 5, BLOCK - 6, BLOCK + 3, 0, 7):
+        assert (draws.take(n) == wanted[:, done : done + n]).all()
+        done += n
+        again = Uniforms([generator(9, member, "replay") for member in range(2)])
+        again.set_state(**draws.state())
+        assert (again.take(4) == wanted[:, done : done + 4]).all()

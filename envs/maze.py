@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.mazes import WALL, Maze, find_maze
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
 
 PIXELS = 24  # side of a cell in a picture
 COLOURS = {"wall": (60, 60, 70), "free": (245, 245, 240), "start": (200, 210, 230)}
@@ -51,12 +52,6 @@ class OneShotMaze(Task):
     the goal; `optimal_action`, the first action in their order that shortens the path;
     `closer`, whether the chosen action does; `expected_reward` and `optimal_reward` of this step.
 
-    ## Arguments
-    `maze="open"`: `open` (5 x 5 without walls, start in the centre), `walled` (7 x 7, passages of 37
-    cells, start in the centre), or rows of text separated by `/`: `#` wall, `.` free, `S` start, `G`
-    cells that may be goals (if there is none, all but the start). `max_steps=60`: of an episode.
-    `random_start=False`: whether the agent starts anywhere.
-
     ## Task Distribution
     Goals are cells, each as likely as the others. Those with (row + 2 column) divisible by 5 are
     `held_out`, a fifth of them scattered like the moves of a knight (one in each row and column of
@@ -74,21 +69,26 @@ class OneShotMaze(Task):
     Wang JX et al. 2016, Learning to reinforcement learn, arXiv:1611.05763. Mirowski P et al. 2017,
     Learning to navigate in complex environments, arXiv:1611.03673. Morris RGM 1981, Spatial
     localization does not require the presence of local cues, Learning and Motivation 12:239-260.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("goal", "first_cell")
+    num_actions = 4
+    reward_range = (0.0, 1.0)
+    draws = 2
     reward_values = (0.0, 1.0)
     render_modes = ("ansi", "rgb_array")
 
-    maze: str = "open"
-    max_steps: int = 60
-    random_start: bool = False
+    maze: str = option(
+        "open",
+        "Layout: `open` (5 x 5 without walls, start in the centre), `walled` (7 x 7, passages of 37 "
+        "cells, start in the centre), or rows of text separated by `/`: `#` wall, `.` free, `S` "
+        "start, `G` cells that may be goals (if there is none, all but the start).",
+    )
+    max_steps: int = option(60, "Steps of an episode.", least=1)
+    random_start: bool = option(False, "Whether the agent starts at a random cell.")
 
     def __post_init__(self) -> None:
-        check_at_least("max_steps", self.max_steps, 1)
+        super().__post_init__()
         find_maze(self.maze)
 
     @property
@@ -116,16 +116,6 @@ class OneShotMaze(Task):
         """Where to start after a goal, if that is random."""
         return int(self.random_start)
 
-    @property
-    def num_actions(self) -> int:
-        """Up, right, down, left."""
-        return 4
-
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """Nothing, or 1 at the goal."""
-        return 0.0, 1.0
-
     def goals(self, split: str) -> np.ndarray:
         """Cells that may be the goal in a split.
 
@@ -140,11 +130,6 @@ class OneShotMaze(Task):
         if not len(goals):
             raise ValueError(f'maze {self.maze!r} has no {split} goals; take the split "all"')
         return goals
-
-    @property
-    def draws(self) -> int:
-        """The goal, and the first cell."""
-        return 2
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
         """Make ``{"goal": [n], "first_cell": [n]}``."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
-from prefrontal.agents.common.options import check, option
+from prefrontal.checking import check, option
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.stats.findings import table
 from prefrontal.analysis.stats.intervals import NotMeasurableError

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
-from prefrontal.agents.common.options import check, option
+from prefrontal.checking import check, option
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
 from prefrontal.checking import build
 from prefrontal.experiments.settings import Settings, task_options

@@ -19,7 +19,7 @@ import numpy as np
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.course import CourseReplayConfig
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.common.options import check, option
+from prefrontal.checking import check, option
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import (
     EvolutionConfig,
@@ -134,10 +134,9 @@ class Settings:
 
 
 def task_options(env_id: str) -> type[Any] | None:
-    """Return the fields of one of our tasks as a dataclass with help texts.
+    """Return the fields of one of our tasks as a dataclass with help texts and ranges.
 
-    The task is read, not imported: its fields from the syntax tree of its module, their help from
-    "## Arguments" of its docstring, where each has an entry "`name=default`: text".
+    The task is read from its source, not imported: importing it would import torch.
 
     Args:
         env_id: Id of the environment.
@@ -150,25 +149,18 @@ def task_options(env_id: str) -> type[Any] | None:
     match = re.fullmatch(r"(?:envs:)?prefrontal/(\w+)-v\d+", env_id)
     if not match or match[1] not in TASKS:
         return None
-    found: dict[str, tuple[Any, Any]] = {}
-    docstring = _read_class(TASKS[match[1]], match[1], found)
-    arguments = docstring.partition("## Arguments")[2].partition("\n\n")[0]
-    entry = r"`(\w+)(?:=[^`]*)?`:(.*?)(?=`\w+=[^`]*`:|\Z)"
-    texts = {name: " ".join(text.split()) for name, text in re.findall(entry, arguments, re.DOTALL)}
-    fields = [
-        (name, hint, option(default, texts.get(name, "")))
-        for name, (hint, default) in found.items()
-    ]
-    made = dataclasses.make_dataclass(match[1], fields, frozen=True)
+    found = _fields_of(TASKS[match[1]], match[1])
+    made = dataclasses.make_dataclass(
+        match[1], [(name, *rest) for name, rest in found.items()], frozen=True
+    )
     made.__doc__ = f"Parameters of the environment {match[1]}."
     return made
 
 
-def _read_class(module: str, name: str, found: dict[str, tuple[Any, Any]]) -> str:
-    """Read type and default of the fields of a class, those of its bases first, into `found`.
+def _fields_of(module: str, name: str) -> dict[str, tuple[Any, Any]]:
+    """Return type and `option` of the fields of a task, those of its bases first.
 
-    Returns:
-        The docstring of the class.
+    A field is a line ``name: type = option(...)`` of literals in the body of the class.
     """
     from prefrontal import envs
 
@@ -181,18 +173,17 @@ def _read_class(module: str, name: str, found: dict[str, tuple[Any, Any]]) -> st
         for alias in node.names
         if node.module
     }
+    found: dict[str, tuple[Any, Any]] = {}
     for base in reversed(classes[name].bases):
         parent = ast.unparse(base)
         if parent in classes or parent in sources:
-            _read_class(module if parent in classes else sources[parent], parent, found)
+            found |= _fields_of(module if parent in classes else sources[parent], parent)
+    known = {"Literal": Literal, "option": option}
     for node in classes[name].body:
-        if not isinstance(node, ast.AnnAssign) or node.value is None:
-            continue
-        hint = ast.unparse(node.annotation)
-        if not hint.startswith("ClassVar"):
-            default = ast.literal_eval(node.value)
-            found[ast.unparse(node.target)] = eval(hint, {"Literal": Literal}), default
-    return ast.get_docstring(classes[name]) or ""
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
+            hint, value = eval(ast.unparse(node.annotation), known), ast.unparse(node.value)
+            found[ast.unparse(node.target)] = hint, eval(value, known)
+    return found
 
 
 def config_of(experiment: str, seed: int, conditions: Mapping[str, Settings]) -> dict[str, Any]:

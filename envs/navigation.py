@@ -102,7 +102,7 @@ class FireflyNavigation(Task):
         (),
         "If any, gains of the joystick are drawn from these alone, whatever the split.",
         above=0,
-        most=MAX_GAIN,
+        most=8.0,  # MAX_GAIN; a literal, so that it can be read without importing
     )
     gain_law: Literal["one", "many"] = option(
         "one", "Whether agents are trained at one gain or at many, see Task Distribution."

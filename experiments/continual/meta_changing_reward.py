@@ -26,7 +26,8 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.continual.measures import remembering
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 AFTER = 10  # trials after a switch that are shown
 WINDOW = 3  # trials of the running mean that says when accuracy is back

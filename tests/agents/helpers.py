@@ -117,7 +117,7 @@ def run_train(folder: str, arguments: list[str]) -> None:
 
     import prefrontal.agents.training.loop
     import train
-    from prefrontal.experiments.runs import guarded
+    from prefrontal.experiments.options import guarded
 
     os.chdir(folder)
     prefrontal.agents.training.loop.CHECKPOINT_SECONDS = 0.0

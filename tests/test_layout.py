@@ -1,4 +1,4 @@
-"""Who may import whom: no circles, nothing upwards, wherever an import hides; and what every file owes its reader."""
+"""Who may import whom, wherever an import hides, and what every file owes its reader."""
 
 import ast
 import importlib.util
@@ -113,7 +113,7 @@ def package(module: str) -> str:
 
 
 def room(module: str) -> int | None:
-    """The floor of a module of the agents; None for `agents/__init__.py`, which only shows what is inside."""
+    """The floor of a module of the agents; None for `agents/__init__.py`."""
     parts = module.split(".")
     if parts[:2] != ["prefrontal", "agents"] or len(parts) < 3:
         return None

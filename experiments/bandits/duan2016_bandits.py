@@ -15,7 +15,8 @@ from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure, reference_regret, reward_by_member
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 # condition: bar, goal, published RL2, best known reference (recomputed)
 CELLS = {

@@ -46,7 +46,8 @@ from prefrontal.experiments.bandits.measures import (
     worst_member,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 POLICIES = (
     Random(), WinStayLoseShift(), EpsilonGreedy(), UCB(1.0), Thompson(), Greedy(), Thompson(optimistic=True),

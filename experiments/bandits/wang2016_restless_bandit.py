@@ -28,7 +28,8 @@ from prefrontal.experiments.bandits.measures import (
     regret_finding,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 # What an observer may believe about the standard deviation of a step: the means of the two ranges, or all of them.
 MEAN_DRIFT = {"low": 0.03, "high": 0.2}

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from prefrontal.envs.mazes import find_maze
+from prefrontal.envs.maze import find_maze
 
 from prefrontal.agents.reference import search_optima
 from prefrontal.agents.reference.search_optima import best_search, latency

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
-from prefrontal.checking import check, option
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.stats.findings import table
 from prefrontal.analysis.stats.intervals import NotMeasurableError
+from prefrontal.checking import check, option
 from prefrontal.experiments.evaluation import Evaluation, write_record
 from prefrontal.experiments.experiment import (
     Experiment,
@@ -49,7 +49,8 @@ class Options:
     """Evaluate a run folder, or a shipped population."""
 
     run: Path = option(
-        dataclasses.MISSING, "Run folder that train.py wrote, or pretrained/EXPERIMENT.")
+        dataclasses.MISSING, "Run folder that train.py wrote, or pretrained/EXPERIMENT."
+    )
     split: Literal["held_out", "train", "all"] = option(
         "held_out",
         "Tasks that findings are about: never trained on (held_out), those of training (train), or "

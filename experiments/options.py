@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
-from prefrontal.checking import check, option
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
-from prefrontal.checking import build
+from prefrontal.checking import build, check, option
 from prefrontal.experiments.settings import Settings, task_options
 
 __all__ = [
@@ -40,7 +39,9 @@ NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  #
 class RunOptions:
     """How to run."""
 
-    env_id: str | None = option(None, "Gymnasium environment to train on, in place of the experiment's.")
+    env_id: str | None = option(
+        None, "Gymnasium environment to train on, in place of the experiment's."
+    )
     seed: int | None = option(
         None,
         "Seed of weights, tasks, noise and actions; default 0.",

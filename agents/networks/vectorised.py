@@ -7,6 +7,7 @@ unrolled once more with one.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F

@@ -7,9 +7,10 @@ import os
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 from prefrontal.agents.a2c.learner import A2C, A2CConfig
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.population import Agent, Population, load
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 __all__ = [
     "A2C",

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 __all__ = ["Algorithm", "Job", "Learner", "Trained", "learn_until"]
 

@@ -17,16 +17,17 @@ from prefrontal.agents.base import Job, Trained, learn_until
 from prefrontal.agents.common.errors import CheckpointError, did_you_mean
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
-from prefrontal.agents.networks.cores import Tape
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import (
-    EnvironmentSpec,
+    import_environment,
     make_envs,
     make_stages,
-    register_ids,
     reward_row,
 )
 from prefrontal.agents.rollout.predicting import observed, resumed
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from prefrontal.agents.runs.folder import runs_below
 
@@ -83,6 +84,7 @@ class Population:
         self.model = _model(environment, input_size, num_actions, network, len(weights))
         if len(self.members) != len(weights):
             raise CheckpointError(f"{len(self.members)} members cannot have {len(weights)} weights")
+        weights = self.model.upgraded(weights)
         if weights.shape != self.model.parameters.shape:
             raise CheckpointError(
                 f"weights have shape {list(weights.shape)}, but this network needs {list(self.model.parameters.shape)}"
@@ -165,7 +167,10 @@ class Population:
         """
         config = config or A2CConfig()
         envs = make_stages(
-            self.environment, self.members, num_envs, privileged=config.critic == "privileged"
+            self.environment,
+            self.members,
+            num_envs,
+            privileged=config.critic.baseline == "privileged",
         )
         learner = A2C(envs, self.network, config, self.members, num_envs, total_steps, self.seed)
         learner.model.set_parameters(self.model.parameters)
@@ -184,21 +189,6 @@ class Population:
     def save(self, path: Path | str) -> None:
         """Writes the weights (safetensors) and their description (JSON) to ``path/checkpoint``; see `load`."""
         save_checkpoint(Path(path) / "checkpoint", {"weights": self.model.parameters}, self.meta())
-
-
-def import_environment(spec: EnvironmentSpec, folder: Path) -> None:
-    """Registers the ids of the package that an environment is from, so that gymnasium.make finds them.
-
-    Raises:
-        CheckpointError: If it cannot be imported.
-    """
-    try:
-        register_ids(spec.id)
-    except ImportError as error:
-        raise CheckpointError(
-            f"the agents in {folder} were trained on {spec.id!r}, and "
-            f"{spec.id.rpartition(':')[0]!r} cannot be imported: {error}"
-        ) from error
 
 
 def _model(
@@ -260,15 +250,11 @@ class Agent(Population):
             uniform = torch.rand(logits.shape, generator=self._generator).clamp_(min=1e-20)
             logits = logits - (-uniform.log()).log()
         action = logits.argmax(0).numpy()
-        after = [
-            s
-            for net, tape in zip(self.model.nets, tapes, strict=True)
-            for s in net.core.get_state(tape, 1)
-        ]
+        after = [part for state in self.model.state(tapes, 1) for part in state]
         if self.model.reward_row is not None:  # the next prediction error is relative to this value
-            after.append(tapes[1].extra["heads_t"][0])
+            after.append(tapes[1].heads_t[0].transpose(1, 2))
         return (action[0] if np.ndim(observation) == 1 else action), tuple(
-            s[0].T.numpy().copy() for s in after
+            s[0].numpy().copy() for s in after
         )
 
     def value(self) -> np.ndarray:
@@ -281,17 +267,16 @@ class Agent(Population):
         self, tapes: list[Any], state: tuple[np.ndarray, ...], episode_start: np.ndarray | None
     ) -> None:
         """Writes `state` on the tapes, except in rows where an episode starts."""
-        before = [
-            net.core.get_state(tape, 0) for net, tape in zip(self.model.nets, tapes, strict=True)
-        ]
-        initial = [part[0].T for parts in before for part in parts]
+        before = self.model.state(tapes, 0)
+        initial = [part[0] for parts in before for part in parts]
         if self.model.reward_row is not None:
-            initial.append(torch.zeros(len(initial[0]), 1))
-        given = iter(resumed(state, episode_start, initial))
-        for net, tape, parts in zip(self.model.nets, tapes, before, strict=True):
-            net.core.set_state(tape, tuple(next(given).T.unsqueeze(0) for _ in parts))
+            initial.append(torch.zeros(tapes[0].batch, 1))
+        given = iter(resumed(state, episode_start, initial, tapes[0].batch))
+        self.model.begin(
+            tapes, [tuple(next(given).unsqueeze(0) for _ in parts) for parts in before]
+        )
         if self.model.reward_row is not None:
-            self.model.expected(tapes).copy_(next(given).T)
+            tapes[1].before.copy_(next(given).T)
 
 
 def load(path: Path | str, condition: str | None = None) -> Any:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 
-import torch
-from torch import Tensor
-
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.task import check_split
 
 #: Colours with red, green and blue (0 to 255) and the reward that goes with them unless it changes. The first

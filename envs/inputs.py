@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import torch
 from gymnasium import spaces
-from torch import Tensor
 
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.task import Task
 
 Bounds = tuple[Sequence[float], Sequence[float]]

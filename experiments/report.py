@@ -13,8 +13,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from prefrontal.analysis.stats.findings import Finding, table
 from prefrontal import envs
+from prefrontal.analysis.stats.findings import Finding, table
 
 
 def main(root: Path = Path()) -> int:

@@ -21,11 +21,11 @@ from prefrontal.agents.a2c.off_policy import METRICS, Replay
 from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.common.optim import Optimiser, clip_by_norm
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.privileged_critic import AsymmetricCritic
-from prefrontal.agents.rollout.environments import reward_row
+from prefrontal.agents.rollout.environments import Stages, reward_row
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
-from prefrontal.agents.rollout.stages import Stages
 
 __all__ = ["A2C", "A2CConfig"]
 
@@ -79,14 +79,14 @@ class A2C:
         self.model.initialise(streams["weights"])
         self.optimiser = Optimiser(self.model.parameters, config.optimiser, config.epsilon)
         self.critic = None
-        sighted = config.critic == "privileged"
+        sighted = config.critic.baseline == "privileged"
         if sighted:
             if not envs.privileged_size:
                 raise ConfigError('critic="privileged" needs an environment that can show its task')
             self.critic = AsymmetricCritic(
                 network.hidden_size,
                 envs.privileged_size,
-                config.critic_units,
+                config.critic.units,
                 streams["critic"],
                 device=device,
             )
@@ -95,18 +95,18 @@ class A2C:
             each.reset(seed=seed)
         self.rollout = self._rollout()
         self.replay: Replay | None = None
-        if config.replay != "none":
+        if config.replay.keep != "none":
             last = len(self.stages) - 1
-            if config.replay_from_stage > last:
+            if config.replay.from_stage > last:
                 raise ConfigError(
                     f"replay_from_stage must be at most {last}, the last stage of the environment (the first is 0), "
-                    f"not {config.replay_from_stage}"
+                    f"not {config.replay.from_stage}"
                 )
-            longest, equal = self.stages.longest, self.stages.equal
+            longest, equal = self.stages.facts.longest, self.stages.facts.equal
             self.replay = Replay(config, self.model, self.members, batch, longest, equal, seed)
         self.consolidation: Consolidation | None = None
-        if config.ewc_coef:
-            self.consolidation = Consolidation(config, self.model)
+        if config.ewc.coef:
+            self.consolidation = Consolidation(config.ewc, self.model)
         self.steps = torch.zeros(len(self.members), dtype=torch.float64)
 
     def close(self) -> None:
@@ -171,7 +171,7 @@ class A2C:
 
         # UPDATE
         due = [] if self.replay is None else self.replay.due(self.stage)
-        mixed = config.replay_steps == "mixed"
+        mixed = config.replay.steps == "mixed"
         replayed: dict[str, Tensor] = {}
         for index in range(config.passes):
             if index:
@@ -314,7 +314,7 @@ class A2C:
         features = critic.features(
             trajectory.tapes[0].hidden()[: trajectory.steps], trajectory.privileged
         )
-        values, _ = critic.forward(features)  # [P, T * B]
+        values = critic.values(features)  # [P, T * B]
         shape = (trajectory.steps, -1)
         baseline = values.unflatten(1, shape).transpose(0, 1)
         estimate = a2c_loss.estimate(self.config, trajectory, baseline, discount)
@@ -325,7 +325,7 @@ class A2C:
                 features,
                 targets,
                 a2c_loss.by_member(weight) * targets.shape[1] if weight.dim() else 1.0,
-                relative * self.config.critic_learning_rate,
+                relative * self.config.critic.learning_rate,
                 self.config.clip_norm,
             )
         return estimate.advantages, error

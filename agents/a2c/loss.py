@@ -63,23 +63,23 @@ def corrected(
         The estimate, and the weight of the squared value errors, ``[T, P, B]`` or a number.
     """
     one = torch.ones((), dtype=values.dtype, device=values.device)
-    if config.correction == "vtrace":
+    if config.replay.correction == "vtrace":
         rewards, discount_t, values = _to_the_end(trajectory, values, discount)
         found = vtrace(
             rewards,
             discount_t,
             values,
             ratio,
-            rho_bar=config.rho_bar,
-            c_bar=config.c_bar,
+            rho_bar=config.replay.rho_bar,
+            c_bar=config.replay.c_bar,
             lambda_=config.gae_lambda if config.n_step is None else 1.0,
             n=config.n_step,
         )
         return found, one
     plain = estimate(config, trajectory, values, discount)
-    if config.correction == "none":
+    if config.replay.correction == "none":
         return plain, one
-    clipped = ratio.clamp(max=config.rho_bar)
+    clipped = ratio.clamp(max=config.replay.rho_bar)
     return Estimate(clipped * plain.advantages, plain.targets), clipped
 
 

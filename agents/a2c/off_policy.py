@@ -26,8 +26,10 @@ from prefrontal.agents.a2c.teacher import Teacher
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.cores import Tape
-from prefrontal.agents.replay.transitions import Field, TrajectoryBuffer, sequence_priority
+from prefrontal.agents.networks.vectorised import Tape
+from prefrontal.agents.replay.priorities import sequence_priority
+from prefrontal.agents.replay.store import Field
+from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 from prefrontal.agents.rollout.rollout import Trajectory
 
 __all__ = ["METRICS", "Replay", "Replayed"]
@@ -84,7 +86,7 @@ class Replay:
     ) -> None:
         if model.reward_row is not None:
             raise ConfigError('replay cannot be combined with actor_reward "rpe"')
-        assert config.replay != "none"
+        assert config.replay.keep != "none"
         self.config, self.model, self.batch, self.equal = config, model, batch, equal
         # The state after the last step is kept too where an episode can be cut there.
         self.slots = longest + int(not equal)
@@ -102,11 +104,11 @@ class Replay:
         generators = [generator(seed, member, "replay") for member in members]
         self.buffer = TrajectoryBuffer(
             len(members),
-            config.replay_capacity,
+            config.replay.capacity,
             self.slots,
             fields,
             generators,
-            config.replay,
+            config.replay.keep,
             device=model.device,
         )
         self.updates = 0
@@ -155,12 +157,12 @@ class Replay:
 
     def due(self, stage: int) -> list[int]:
         """How many episodes to replay in each optimiser step of this update; call it once an update."""
-        rate = self.config.replay_ratio * self.batch
+        rate = self.config.replay.ratio * self.batch
         number = math.floor((self.updates + 1) * rate) - math.floor(self.updates * rate)
         self.updates += 1
-        if stage < self.config.replay_from_stage or not number:
+        if stage < self.config.replay.from_stage or not number:
             return []
-        if self.config.replay_steps == "mixed":
+        if self.config.replay.steps == "mixed":
             return [number]
         full, rest = divmod(number, self.batch)
         return [self.batch] * full + [rest] * bool(rest)
@@ -231,20 +233,20 @@ class Replay:
         loss, _ = actor_critic_loss(
             config, chosen * advantages, log_probs, error, weight, entropy_coef
         )
-        loss = config.replay_coef * loss
+        loss = config.replay.coef * loss
         kl = torch.zeros_like(loss.detach())
-        if config.clones:
+        if config.replay.clones:
             policy, kept, which = self._cloned(drawn, stage)
             kl = mean((policy.exp() * (policy - log_probs)).sum(2) * which, weight)
             apart = mean((values[:steps] - kept).square() * which, weight)
-            loss = loss + config.policy_cloning * kl + config.value_cloning * apart
+            loss = loss + config.replay.policy_cloning * kl + config.replay.value_cloning * apart
         parts = (loss, mean(ratio, weights(trajectory)), kl)
         return loss, {name: x.detach() for name, x in zip(METRICS, parts, strict=True)}
 
     def _weight(self, drawn: Replayed) -> Tensor:
         """Weight of each step, ``[T, P, B]``, or the number 1."""
         weight = weights(drawn.trajectory)
-        if self.config.replay != "prioritised":
+        if self.config.replay.keep != "prioritised":
             return weight
         if not weight.dim():
             weight = weight / (drawn.trajectory.steps * drawn.index.shape[1])
@@ -252,7 +254,7 @@ class Replay:
 
     def _prioritise(self, drawn: Replayed, error: Tensor) -> None:
         """Gives the episodes priorities by the errors of their values, ``[T, P, B]``."""
-        if self.config.replay == "prioritised":
+        if self.config.replay.keep == "prioritised":
             mask = drawn.trajectory.mask
             mask = None if mask is None else mask.permute(1, 2, 0)
             self.buffer.update_priorities(
@@ -261,7 +263,7 @@ class Replay:
 
     def _cloned(self, drawn: Replayed, stage: int) -> tuple[Tensor, Tensor, Tensor]:
         """What to clone: log-probabilities ``[T, P, K, B]``, values ``[T, P, B]``, and on which episodes ``[P, B]``."""
-        if self.config.cloning_target == "behaviour":
+        if self.config.replay.cloning_target == "behaviour":
             return drawn.policy, drawn.values, torch.ones_like(drawn.importance)
         earlier = (drawn.stage < stage).to(self.model.dtype)
         if self.teacher is None:
@@ -274,7 +276,7 @@ class Replay:
 
     def end_stage(self) -> None:
         """Remembers the agent as it is now, for `cloning_target` "stage_end"."""
-        if self.config.clones and self.config.cloning_target == "stage_end":
+        if self.config.replay.clones and self.config.replay.cloning_target == "stage_end":
             self.teacher = Teacher(self.model, self.model.parameters)
 
     def state(self) -> dict[str, Tensor]:

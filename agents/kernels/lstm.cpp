@@ -164,7 +164,7 @@ extern "C" {
 // [T+1, P, H, B], squashed [T, P, H, B], heads [T, P, O, B]. Columns (episodes) are worked on one or two vectors at a
 // time, so that a column's gates stay in the cache from the product to the activation.
 
-long lstm_tape_size() { return sizeof(Tape); }
+int struct_size() { return sizeof(Tape); }
 
 void lstm_forward(const Tape* tape, int t) {
     const Shape& s = tape->s;

@@ -8,14 +8,15 @@ ones. Nothing is padded, and no mask is needed.
 from __future__ import annotations
 
 import ctypes
+import functools
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from prefrontal.agents.kernels.build import available, library
+from prefrontal.agents.kernels.build import available, compiled
 from prefrontal.agents.networks.lstm import lstm_cell
 
 __all__ = ["Packing", "unroll_lstm"]
@@ -151,10 +152,20 @@ class _Compiled(torch.autograd.Function):
         return delta, weight, None
 
 
+@functools.cache
+def _library(real: Literal["float", "double"]) -> Any:
+    library = compiled("lstm", real)
+    arguments: list[Any] = [*[ctypes.c_int] * 3, *[ctypes.c_void_p] * 9]
+    library.packed_forward.argtypes = library.packed_backward.argtypes = arguments
+    library.packed_scratch.argtypes = [ctypes.c_int] * 2
+    library.packed_scratch.restype = ctypes.c_long
+    return library
+
+
 def _call(name: str, packing: Packing, *tensors: Tensor) -> None:
     """Call compiled code; the second tensor is the recurrent weights ``[N, H, 4H]``."""
     networks, units, _ = tensors[1].shape
-    lib = library("double" if tensors[1].dtype == torch.float64 else "float")
+    lib = _library("double" if tensors[1].dtype == torch.float64 else "float")
     sizes, starts = packing.addresses
     scratch = tensors[1].new_empty(lib.packed_scratch(units, packing.sizes[0]))
     addresses = (tensor.data_ptr() for tensor in (*tensors, scratch))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from prefrontal.agents.rollout.environments import make_stages, updates_of
+from prefrontal.agents.rollout.environments import make_stages, probe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -132,4 +132,4 @@ class QConfig:
 
     def updates(self, job: Job) -> float:
         """Updates of a whole run."""
-        return updates_of(job.environment, job.num_envs, job.total_steps)
+        return probe(job.environment).updates(job.num_envs, job.total_steps)

@@ -17,13 +17,14 @@ from prefrontal.agents.a2c import loss as a2c_loss
 from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.common.optim import Optimiser, clip_by_norm
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
-from prefrontal.agents.networks.cores import Tape
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.r2d2.config import QConfig
 from prefrontal.agents.r2d2.replay import QReplay, Window
 from prefrontal.agents.r2d2.targets import dueling, q_targets
+from prefrontal.agents.rollout.environments import Stages
 from prefrontal.agents.rollout.rollout import Rollout
-from prefrontal.agents.rollout.stages import Stages
 
 __all__ = ["ExploringRollout", "QConfig", "QLearner"]
 
@@ -60,8 +61,6 @@ class QLearner:
     ) -> None:
         if network.actor_reward == "rpe":
             raise ConfigError('Q-learning cannot be combined with actor_reward "rpe"')
-        if network.learned_initial_state and config.sequence is not None:
-            raise ConfigError("a learned initial state needs whole episodes: sequence none")
         self.stages = Stages(envs if isinstance(envs, list | tuple) else [envs], total_steps)
         self.stage, self.envs = 0, self.stages.envs[0]
         self.config, self.members, self.batch = config, list(members), batch
@@ -75,7 +74,7 @@ class QLearner:
         for each in self.stages.envs:
             each.reset(seed=seed)
         streams = [generator(seed, member, "replay") for member in self.members]
-        self.replay = QReplay(config, self.model, self.stages.longest, streams)
+        self.replay = QReplay(config, self.model, self.stages.facts.longest, streams)
         self.rollout = ExploringRollout(self.envs, self.model, batch, self.generators)
         self.steps = torch.zeros(len(self.members), dtype=torch.float64)
         self.optimised = 0
@@ -171,13 +170,14 @@ class QLearner:
             model.begin(burn, state)
             for t in range(len(window.before)):
                 model.step(burn, t)
+            burned = model.state(burn, len(window.before))
             state = [
                 tuple(
-                    torch.where(window.burned.unsqueeze(1), after, kept)
-                    for after, kept in zip(net.core.get_state(tape, len(window.before)), part, strict=True)
+                    torch.where(window.burned.view(*x.shape[:2], *[1] * (x.dim() - 2)), x, kept)
+                    for x, kept in zip(after, part, strict=True)
                 )
-                for net, tape, part in zip(model.nets, burn, state, strict=True)
-            ]  # fmt: skip
+                for after, part in zip(burned, state, strict=True)
+            ]
         tapes = self._tapes_of(model, window.slots)
         _record(tapes, window.observations)
         model.begin(tapes, state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor
 
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.r2d2.config import QConfig
-from prefrontal.agents.replay.transitions import Field, TrajectoryBuffer, sequence_priority
+from prefrontal.agents.replay.priorities import sequence_priority
+from prefrontal.agents.replay.store import Field
+from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 from prefrontal.agents.rollout.rollout import Trajectory
 
 __all__ = ["QReplay", "Window"]
@@ -27,7 +30,7 @@ class Window:
         there: Slots that hold a state, bool ``[T, P, B]``.
         importance: Importance weights of prioritised replay, ``[P, B]``.
         index: Where the episodes are in the buffer, ``[P, B]``.
-        state: Recurrent state of each net, ``[P, H, B]`` each, at the start of the burn-in; None is that of a new episode.
+        state: Recurrent state of each net, ``[P, B, ...]`` each, at the start of the burn-in; None is that of a new episode.
         before: Observations of the burn-in, ``[burn_in, P, I, B]``.
         burned: Whether a sequence has a burn-in (at the start of an episode there is none), bool ``[P, B]``.
     """
@@ -74,8 +77,9 @@ class QReplay:
             Field("step", (), torch.bool),  # false for the state in which an episode was cut
             Field("last", (), torch.bool),
         ]
-        self.every = config.burn_in or config.sequence
-        self.sizes = [net.core.states * net.core.hidden_size for net in model.nets]
+        self.shapes = model.state_shapes()
+        self.sizes = [math.prod(shape) for shapes in self.shapes for shape in shapes]
+        self.every = (config.burn_in or config.sequence) if self.sizes else None
         if self.every:
             fields.append(Field("state", (sum(self.sizes),), model.dtype, every=self.every))
         self.buffer = TrajectoryBuffer(
@@ -105,15 +109,11 @@ class QReplay:
             "last": (where == lengths - 1).permute(1, 2, 0),
         }
         if self.every:
-            kept = []
+            kept = []  # [P, B, all of the state] each
             for t in range(0, slots, self.every):
-                parts = [
-                    part
-                    for net, tape in zip(self.model.nets, tapes, strict=True)
-                    for part in net.core.get_state(tape, t)
-                ]
-                kept.append(torch.cat([part.expand(-1, -1, batch) for part in parts], dim=1))
-            data["state"] = torch.stack(kept).permute(1, 3, 0, 2)
+                parts = [part for state in self.model.state(tapes, t) for part in state]
+                kept.append(torch.cat([part.flatten(2) for part in parts], dim=2))
+            data["state"] = torch.stack(kept, dim=2)
         self.buffer.add(data, lengths.cpu())
 
     def draw(self, n: int) -> Window:
@@ -155,11 +155,10 @@ class QReplay:
         )
 
     def _states(self, flat: Tensor) -> list[tuple[Tensor, ...]]:
-        """States of each net, ``[P, H, B]`` each, from ``[P, B, all of them]``."""
-        parts = flat.transpose(1, 2).split(self.sizes, dim=1)
+        """States of each net, ``[P, B, ...]`` each, from ``[P, B, all of them]``."""
+        parts = iter(flat.split(self.sizes, dim=2))
         return [
-            part.chunk(net.core.states, dim=1)
-            for net, part in zip(self.model.nets, parts, strict=True)
+            tuple(next(parts).unflatten(2, shape) for shape in shapes) for shapes in self.shapes
         ]
 
     def prioritise(self, window: Window, error: Tensor) -> None:

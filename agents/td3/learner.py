@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.rollout.environments import make_envs
+from prefrontal.agents.rollout.environments import probe
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.member import Member
 
@@ -32,9 +32,7 @@ def make_learner(job: Job, members: Sequence[int]) -> TD3:
 
 def updates(job: Job) -> float:
     """Return the number of rounds of `num_envs` trials in a whole run, phase I not counted."""
-    envs = make_envs(job.environment, [0], 1, discrete=False)
-    envs.close()
-    return job.total_steps / (int(envs.steps) * job.num_envs)
+    return probe(job.environment, discrete=False).updates(job.num_envs, job.total_steps)
 
 
 class TD3:

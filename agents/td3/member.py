@@ -14,7 +14,9 @@ from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.networks.packed import Packing
-from prefrontal.agents.replay.transitions import Field, Priorities, TrajectoryBuffer
+from prefrontal.agents.replay.priorities import Priorities
+from prefrontal.agents.replay.store import Field
+from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.td3.config import TD3Config
 from prefrontal.agents.td3.play import Exploration, play

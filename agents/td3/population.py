@@ -15,9 +15,9 @@ from prefrontal.agents.base import Job, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.networks.packed import Packing
-from prefrontal.agents.population import import_environment
-from prefrontal.agents.rollout.environments import EnvironmentSpec, make_envs
+from prefrontal.agents.rollout.environments import import_environment, probe
 from prefrontal.agents.rollout.predicting import observed, resumed
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import save_checkpoint
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.learner import TD3
@@ -259,7 +259,7 @@ class ContinuousAgent(ContinuousPopulation):
         before = self.actor_stack.begin(len(rows), self.weights)
         if state is not None:
             initial = [part[0] for pair in before for part in pair]
-            parts = [part[None] for part in resumed(state, episode_start, initial)]
+            parts = [part[None] for part in resumed(state, episode_start, initial, len(rows))]
             before = list(zip(parts[::2], parts[1::2], strict=True))
         out, after = self.actor_stack.step(self.actors, torch.from_numpy(rows)[None], before)
         action = out[0].tanh().numpy()
@@ -275,9 +275,7 @@ def _unpacked(rows: Tensor, packing: Packing) -> Tensor:
 
 def _sizes(spec: EnvironmentSpec) -> tuple[int, int]:
     """Return the sizes of observations and of actions of an environment."""
-    envs = make_envs(spec, [0], 1, discrete=False)
-    inputs, shape = envs.single_observation_space.shape[0], envs.single_action_space.shape
-    envs.close()
-    if len(shape) != 1:
+    facts = probe(spec, discrete=False)
+    if facts.discrete:
         raise ConfigError(f"environment {spec.id!r} has no continuous actions")
-    return inputs, shape[0]
+    return facts.input_size, facts.action_size

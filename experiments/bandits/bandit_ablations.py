@@ -10,13 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.analysis.figures.learning import bars_with_members
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import regret_by_member, regret_finding
 from prefrontal.experiments.bandits.wang2016_bandit import EXPERIMENT as BANDIT
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings
 
 CHANCE = 16.6  # regret of random pulls over 100 trials
 
@@ -59,13 +61,13 @@ def _conditions() -> dict[str, Settings]:
     full = replace(base, training=replace(base.training, total_steps=2_000_000))
     changes: dict[str, dict[str, Any]] = {
         "full": {},
-        "own-critic": {"critic": "own"},
+        "own-critic": {"critic": CriticConfig("own")},
         "one-pass": {"passes": 1},
         "not-normalised": {"normalise_advantages": False},
         "constant-discount": {"discount_final": None},
         "monte-carlo": {"gae_lambda": 1.0},
         "plain": {
-            "critic": "own",
+            "critic": CriticConfig("own"),
             "passes": 1,
             "normalise_advantages": False,
             "gae_lambda": 1.0,

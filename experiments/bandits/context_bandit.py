@@ -12,13 +12,15 @@ What was learned about learning this task (direct training on 100 trials; no cur
 from __future__ import annotations
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.analysis.choice.choice import learning_set_curve
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure, reward_by_member, worst_member
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 OPTIMUM = 99.5  # half a reward on the first of 100 trials, one on each of the others
 
@@ -70,7 +72,7 @@ EXPERIMENT = Experiment(
                 discount=0.0,
                 entropy_coef=0.1,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=CriticConfig("privileged"),
                 passes=4,
             ),
             TrainingConfig(members=1, num_envs=16, total_steps=2_400_000),

@@ -9,12 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.reference.play import UCB, Gittins, Greedy, Thompson
+from prefrontal.agents.a2c.config import CriticConfig
+from prefrontal.agents.reference.counting import UCB, Gittins, Greedy, Thompson
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure, reference_regret, reward_by_member
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 # condition: bar, goal, published RL2, best known reference (recomputed)
 CELLS = {
@@ -90,7 +92,7 @@ _LONG = A2CConfig(
     entropy_coef=0.05,
     entropy_anneal=0.7,
     normalise_advantages=True,
-    critic="privileged",
+    critic=CriticConfig("privileged"),
     passes=4,
 )
 

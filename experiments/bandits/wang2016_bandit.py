@@ -20,8 +20,9 @@ from __future__ import annotations
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_regret, bayes_optimal_value
-from prefrontal.agents.reference.play import (
+from prefrontal.agents.reference.counting import (
     UCB,
     BayesOptimal,
     BayesUCB,
@@ -30,8 +31,8 @@ from prefrontal.agents.reference.play import (
     Greedy,
     Random,
     Thompson,
-    WinStayLoseShift,
 )
+from prefrontal.agents.reference.memory import WinStayLoseShift
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import (
@@ -45,7 +46,8 @@ from prefrontal.experiments.bandits.measures import (
     worst_member,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 POLICIES = (
     Random(), WinStayLoseShift(), EpsilonGreedy(), UCB(1.0), Thompson(), Greedy(), Thompson(optimistic=True),
@@ -124,7 +126,7 @@ EXPERIMENT = Experiment(
                 entropy_coef=0.05,
                 entropy_anneal=0.7,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=CriticConfig("privileged"),
                 passes=4,
             ),
             TrainingConfig(members=1, num_envs=32, total_steps=6_000_000),

@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import EWCConfig, ReplayConfig
 from prefrontal.agents.a2c.course import CourseReplayConfig
 from prefrontal.analysis.choice.continual import transfer
 from prefrontal.analysis.figures.continual import (
@@ -52,7 +53,8 @@ from prefrontal.experiments.continual.measures import (
     untrained_accuracy,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 COLOURS = ("red", "yellow", "green", "blue")
 RY, GB = "red/yellow", "green/blue"
@@ -188,10 +190,13 @@ def _conditions() -> dict[str, Settings]:
         rule,
         TrainingConfig(members=1, num_envs=10, total_steps=200_000),
     )
-    reservoir = replace(
-        rule, replay="reservoir", replay_capacity=2500, replay_from_stage=1,
-        policy_cloning=0.3, cloning_target="stage_end",
-    )  # fmt: skip
+    kept_fairly = ReplayConfig(
+        "reservoir",
+        capacity=2500,
+        from_stage=1,
+        policy_cloning=0.3,
+        cloning_target="stage_end",
+    )
     kept = replace(base.training, snapshots=10)
     published = replace(
         base,
@@ -205,7 +210,7 @@ def _conditions() -> dict[str, Settings]:
 
     return {
         "no-replay": replace(base, training=kept),
-        "replay": replace(base, algorithm=reservoir, training=kept),
+        "replay": replace(base, algorithm=replace(rule, replay=kept_fairly), training=kept),
         "course-buffer": published,
         "joint": replace(
             base,
@@ -213,8 +218,8 @@ def _conditions() -> dict[str, Settings]:
                 spec, kwargs={**spec.kwargs, "mode": "1,2", "block": 1}, stages=()
             ),
         ),
-        "fifo": changed(replace(reservoir, replay="uniform")),
-        "ewc": changed(replace(rule, ewc_coef=3e5)),
+        "fifo": changed(replace(rule, replay=replace(kept_fairly, keep="uniform"))),
+        "ewc": changed(replace(rule, ewc=EWCConfig(3e5))),
         "more-steps": changed(replace(rule, passes=2)),
     }  # fmt: skip
 

@@ -32,7 +32,8 @@ from prefrontal.experiments.bandits.measures import worst_member
 from prefrontal.experiments.continual.course_changing_reward import EXPERIMENT as COURSE
 from prefrontal.experiments.continual.measures import stage_accuracies, untrained_accuracy
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 MODES = tuple(range(1, len(SETS) + 1))
 TRIALS = 1000  # for each entry of the matrix of a member
@@ -79,12 +80,8 @@ def _figures(evaluation: Evaluation, matrices: dict[str, np.ndarray]) -> list[Pa
         ),
         stage_matrix({c: matrices[c] for c in list(matrices)[:2]}, folder / "stages.png"),
     ]  # fmt: skip
-    sizes = {
-        c: int(getattr(evaluation.settings[c].algorithm, "replay_capacity", 0))
-        if evaluation.settings[c].algorithm.replay != "none"
-        else 0
-        for c in matrices
-    }
+    kept = {c: evaluation.settings[c].algorithm.replay for c in matrices}
+    sizes = {c: replay.capacity if replay.keep != "none" else 0 for c, replay in kept.items()}
     if len(sizes) > 2:
         order = sorted(sizes, key=lambda c: sizes[c])
         lost = {"forgetting": np.stack([transfer(matrices[c]).forgetting for c in order])}
@@ -107,14 +104,15 @@ def _conditions() -> dict[str, Settings]:
         base.algorithm, learning_rate=1.5e-3, learning_rate_final=1.5e-3, entropy_coef=0.1, entropy_coef_final=0.02,
         anneal="stage",
     )  # fmt: skip
-    replayed = replace(rule, replay_capacity=CAPACITY, replay_ratio=2.0)
-    without = replace(rule, replay="none", policy_cloning=0.0)
+    replayed = replace(rule, replay=replace(rule.replay, capacity=CAPACITY, ratio=2.0))
+    without = replace(rule, replay=replace(rule.replay, keep="none", policy_cloning=0.0))
     made = {
         "no-replay": replace(base, algorithm=without),
         "replay": replace(base, algorithm=replayed),
     }
     for size in SMALL:
-        made[f"buffer-{size}"] = replace(base, algorithm=replace(replayed, replay_capacity=size))
+        smaller = replace(replayed, replay=replace(replayed.replay, capacity=size))
+        made[f"buffer-{size}"] = replace(base, algorithm=smaller)
     return made
 
 

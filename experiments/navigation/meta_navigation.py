@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.analysis.choice import navigation as nav
 from prefrontal.analysis.figures.behaviour import curves_by_trial
@@ -44,9 +44,10 @@ from prefrontal.analysis.neural.decoding import decode_value
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
+from prefrontal.experiments.experiment import Experiment, Outcome
 from prefrontal.experiments.navigation.measures import common_tasks, world
 from prefrontal.experiments.navigation.navigators import Kind, navigate
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 TARGETS = 5
 EPISODES = 1000  # of five targets, the same for all

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.agents.reference.search_optima import Search, best_search
 from prefrontal.analysis.choice.search import (
     first_and_later,
@@ -35,7 +36,8 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.envs.maze import OneShotMaze
 from prefrontal.experiments.bandits.measures import curve_figure, worst_member
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 PUBLISHED = (100.0, 30.0)  # steps to the first and to later goals, in a maze of other dimensions
 CONTROL = "-feedforward"
@@ -167,7 +169,9 @@ _OPEN = Settings(
 _WALLED = replace(
     _OPEN,
     environment=replace(_OPEN.environment, kwargs={"maze": "walled", "max_steps": 100}),
-    algorithm=replace(_OPEN.algorithm, normalise_advantages=True, critic="privileged"),
+    algorithm=replace(
+        _OPEN.algorithm, normalise_advantages=True, critic=CriticConfig("privileged")
+    ),
     training=TrainingConfig(members=1, num_envs=8, total_steps=2_500_000),
 )
 

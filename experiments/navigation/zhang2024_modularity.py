@@ -68,16 +68,17 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.analysis.choice import navigation as nav
 from prefrontal.analysis.stats.contrasts import contrast
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.experiment import Experiment, Outcome
 from prefrontal.experiments.navigation.figures import modularity_figures
 from prefrontal.experiments.navigation.measures import Summary, played, sweep
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 GAINS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 TARGETS = 1000  # at each gain, the same for all

@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.analysis.choice.cognitive_models import fit
-from prefrontal.analysis.choice.daw_observers import DawObserver, simulate_daw
 from prefrontal.analysis.choice.hybrid_model import Hybrid, two_step_data
+from prefrontal.analysis.choice.observers import DawObserver, simulate_daw
 from prefrontal.analysis.choice.two_step import (
     CONDITIONS,
     TwoStepTrials,
@@ -36,7 +37,8 @@ from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 from prefrontal.experiments.two_step.measures import (
     NAMES,
     index_findings,
@@ -158,7 +160,7 @@ EXPERIMENT = Experiment(
                 discount=0.5,
                 entropy_coef=0.05,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=CriticConfig("privileged"),
             ),
             TrainingConfig(members=1, num_envs=8, total_steps=4_000_000),
         )

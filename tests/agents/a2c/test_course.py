@@ -8,7 +8,7 @@ import torch
 from prefrontal.agents import EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.course import CourseReplayConfig, published_loss
 from prefrontal.agents.base import Job
-from tests.agents.networks.test_embedded import plain
+from tests.agents.helpers import reference_heads
 
 SPEC = EnvironmentSpec(
     "prefrontal/ChangingReward-v0", ("reward", "action"), {"scale": 0.25, "trials": 10},
@@ -45,7 +45,9 @@ def test_a_stored_graph_gives_the_same_gradient_again_whatever_the_weights_have_
     # The course's way: weights are cloned for the forward pass, the loss is kept, weights change in place.
     tape, leaf = learner._rollout.tapes[0], before.clone().requires_grad_()
     x = torch.stack(tape.x_t[:10])
-    heads = plain(learner.model, leaf.clone(), x).permute(1, 2, 0, 3).flatten(2)
+    flat, net = leaf.clone(), learner.model.nets[0]
+    read = torch.stack([reference_heads(net, flat, x, m)[0] for m in range(len(leaf))])
+    heads = read.transpose(1, 2).flatten(2)  # [P, O, T]
     actions, rewards = (
         y[:10, :, 0].T for y in (learner._rollout.actions, learner._rollout.rewards)
     )

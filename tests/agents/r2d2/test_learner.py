@@ -91,9 +91,9 @@ def test_windows_are_pieces_of_episodes_and_burn_in_is_the_full_unroll(sequence,
     trajectory = subject.rollout.collect()
     subject.replay.add(trajectory)
     tape = trajectory.tapes[0]
-    x, heads = torch.stack(tape.x_t[:11]), tape.extra["heads"].clone()
+    x, heads = torch.stack(tape.x_t[:11]), tape.heads.clone()
     drawn = subject.replay.draw(12)
-    found = subject.unroll(subject.model, drawn)[0].extra["heads"]
+    found = subject.unroll(subject.model, drawn)[0].heads
     learned = torch.zeros(2, 11)
     for m in range(2):
         for b in range(12):
@@ -240,8 +240,6 @@ def test_what_is_refused():
     network = NetworkConfig(layout="separate", actor_reward="rpe")
     with pytest.raises(PrefrontalError, match="cannot be combined with actor_reward"):
         made(network=network)
-    with pytest.raises(PrefrontalError, match="learned initial state needs whole episodes"):
-        made(network=NetworkConfig(learned_initial_state=True), sequence=3)
     with pytest.raises(ValueError, match="burn_in needs a sequence"):
         QConfig(sequence=5, burn_in=3)
     subject = made([3, 7])

@@ -9,9 +9,9 @@ import torch
 from gymnasium import spaces
 
 from prefrontal.agents.base import Job
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
-from prefrontal.envs.registration import register
+from prefrontal.envs import register
 from prefrontal.envs.task import Task, check_parameters
 
 

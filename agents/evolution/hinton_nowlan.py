@@ -43,14 +43,8 @@ WRONG, RIGHT, UNDECIDED = 0, 1, 2
 
 #: What is known of every generation, in the order of the columns.
 HISTORY = (
-    "right",
-    "wrong",
-    "undecided",
-    "mean_fitness",
-    "best_fitness",
-    "innate_fitness",
-    "perfect",
-    "diversity",
+    *("right", "wrong", "undecided"),  # mean frequency of the alleles
+    *("mean_fitness", "best_fitness", "innate_fitness", "perfect", "diversity"),
 )
 
 

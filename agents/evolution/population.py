@@ -26,13 +26,20 @@ def make_population(job: Job, weights: Tensor) -> Evolved:
         job: What evolved.
         weights: Parameters of their actor-critics, as the learner's state has them, ``[P, m]``.
     """
-    lifetime = cast(EvolutionConfig, job.algorithm).lifetime
-    if job.network.core != "lstm":  # whose embedding is part of its weights
-        network = replace(job.network, embedding_size=lifetime.embedding_size)
-        job = replace(job, network=network)
-    made = cast(Evolved, Evolved.of(job, weights))
-    made.lifetime = lifetime
+    made = cast(Evolved, Evolved.of(exported(job), weights))
+    made.lifetime = cast(EvolutionConfig, job.algorithm).lifetime
     return made
+
+
+def exported(job: Job) -> Job:
+    """Return the job with the networks of its champions: the embedding is theirs.
+
+    That of an LSTM is part of the LSTM's weights; see `LifetimeNet.exported`.
+    """
+    if job.network.core == "lstm":
+        return job
+    units = cast(EvolutionConfig, job.algorithm).embedding_units
+    return replace(job, network=replace(job.network, embedding_size=units))
 
 
 class Evolved(Population):

@@ -15,7 +15,7 @@ from prefrontal.experiments.settings import Outcome, Settings, TrainingConfig
 if TYPE_CHECKING:
     from prefrontal.experiments.evaluation import Evaluation
 
-INHERITED = ("baldwin", "darwin", "hyper-parameters")
+INHERITED: tuple[Any, ...] = ("baldwin", "darwin", "hyper-parameters")
 
 
 def conditions(spec: EnvironmentSpec, steps: int, **given: Any) -> dict[str, Settings]:
@@ -47,7 +47,7 @@ def compare(
     """
     findings, scores, curves = [], {}, {}
     for name in evaluation.conditions:
-        one = Champions.of(evaluation, name)
+        one = Champions(evaluation, name)
         scores[name], curves[name] = one.again.scores, one.lived.curves
         best = in_activations if name == "darwin" else in_weights
         findings += one.findings(in_activations, optimum=best, note=f"guessing {chance:g}")

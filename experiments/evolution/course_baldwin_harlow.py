@@ -101,7 +101,9 @@ def _figures(evaluation: Evaluation, scores: Scores, trials: dict[str, Lived]) -
     steps = {c: evaluation.settings[c].training.total_steps for c in scores if c != "plain-rl"}
     figures = evolution_figures(evaluation, [c for c in steps if steps[c] >= STEPS], TOP)
     figures += evolution_figures(evaluation, [c for c in steps if steps[c] < STEPS], TOP, "_short")
-    shown = {c: trials[c].curves for c in ("baldwin", "published", "plain-rl") if c in trials}
+    shown: dict[str, Any] = {
+        c: trials[c].curves for c in ("baldwin", "published", "plain-rl") if c in trials
+    }
     if shown:
         path = evaluation.folder / "plasticity.png"
         figures.append(plasticity_curves(shown, path, break_after=25 * TRIALS))
@@ -130,7 +132,7 @@ def _evolved(
     evaluation: Evaluation, condition: str, scores: Scores, trials: dict[str, Lived]
 ) -> list[Finding]:
     """Measure a condition of evolution: champions, winner's curse, what learning adds to them."""
-    one = Champions.of(evaluation, condition)
+    one = Champions(evaluation, condition)
     scores[condition] = one.again.scores
     bar = BAR if condition == "baldwin" else None
     published = PUBLISHED if condition == "published" else None
@@ -163,7 +165,7 @@ def _network(
     lifetimes = Lifetimes(spec, replace(base.lifetime, embedding_size=0), population.network)
     weights = lifetimes.net.imported(population.model.parameters)
     hyper = starting_hyper(base, len(population))
-    trials[condition] = lived = Lived.of(condition, lifetimes, weights, hyper, evaluation.seed)
+    trials[condition] = lived = Lived(condition, lifetimes, weights, hyper, evaluation.seed)
     scores[condition] = TASKS * lived.born.mean(axis=1)
     plastic = interval(TASKS * lived.score.mean(axis=1))
     return [

@@ -100,6 +100,8 @@ def _sides() -> list[Side]:
         sides.append(Side(f"JAX P{p} N{n}", "jax_a2c", p, n))
         if _chunked(p, n):
             sides.append(Side(f"JAX P{p} N{n}, chunks", "jax_a2c", p, n, options=chunks))
+    plain = {"kernel": "torch"}
+    sides.append(Side("ours, plain core P8 N16", "prefrontal", 8, 16, options=plain))
     # OTHER TASKS
     for name, n in OTHER_TASKS.items():
         options = {"env_id": f"prefrontal/{name}-v0"}
@@ -139,6 +141,7 @@ def _bars() -> list[Bar]:
     claim("P1 N16: ours / RecurrentPPO", small, ppo[16], 10, 40)
     claim("P1 N256: ours / RecurrentPPO", large, ppo[256], 8, 15)
     claim("P32 N16: ours / RecurrentPPO N16", many, ppo[16], 25, 100)
+    claim("plain core, P8 N16: ours / RecurrentPPO N16", ["ours, plain core P8 N16"], ppo[16], 4, 8)
     # One after another, 32 members make as many steps a second as one does.
     claim("P32 N16: ours / members one after another", many, small, 2, 4)
     claim("P32 N16: ours / one-environment A2C", many, ["one-environment LSTM A2C"], 180, 700)

@@ -85,7 +85,7 @@ def ours(config: Config) -> tuple[Iterator[int], Look, int]:
     from prefrontal.agents.common.seeding import generator
     from prefrontal.agents.rollout.environments import make_envs
     from prefrontal.agents.rollout.rollout import Rollout
-    from prefrontal.experiments import find_experiment
+    from prefrontal.experiments.experiment import find_experiment
 
     settings = find_experiment(config.experiment).conditions["default"]
     training = replace(settings.training, members=config.members)

@@ -8,22 +8,24 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from prefrontal.checking import option
 from prefrontal.envs.changing_modes import (
     BEST,
     COLOURS,
+    MAPS,
     PALETTE,
+    SETS,
     block_lengths,
     drawn_rewards,
     mode_rewards,
     shown_pairs,
 )
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.schedules import by_trial, switches_before
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.splits import by_trial, switches_before
+from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
 
 KINDS = ("covariate", "concept", "gradual")
 DRAWN = "any"  # the mode that says that changes are drawn anew for every episode
-CUES = ("none", "switch", "mode")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +54,6 @@ class ChangingReward(Task):
     ## Reward
     What the chosen colour pays, 1 to 4, times `scale`.
 
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
     `task`: `mode` [trials], `rewards` [trials, 12], what each colour of the palette pays (0: not shown), `draw`
     [trials], a number that chooses the pair. Each step: `trial`; `mode`; `switches` of mode so far and
@@ -64,15 +63,6 @@ class ChangingReward(Task):
     `order_age`, trials since it is what it is; `optimal_action`, `expected_reward`, `optimal_reward` for one who knows
     the rewards. `reset(options={"task": {"mode": ...}})` sets the modes alone, one a row or one a trial; pairs are then
     those that would have come, if the number of colours is the same.
-
-    ## Arguments
-    `change="covariate"`: what changes: `covariate`, `concept`, `gradual` (drift), or `mixed` (one of the three,
-    drawn for every episode). `mode="1"`: the sequence of modes, for example `1` or `1,2`, which comes round again; `any`
-    draws colours, rewards and changes for every episode. With `gradual`, rewards move from those of a mode to those of
-    the next in the course of a block. `block=25`: trials of a block. `jitter=0`: how much shorter or
-    longer a block may be. `cue="none"`: whether the agent is told: `none`, `switch` (that a block begins), `mode`
-    (which mode it is). `scale=1.0`: factor on rewards. `trials=100`: choices
-    of an episode.
 
     ## Task Distribution
     With mode `any`, an episode has four of twelve colours with the rewards 1 to 4. Sets of four are cut into two disjoint
@@ -93,36 +83,38 @@ class ChangingReward(Task):
     Neuromatch Academy 2024, NeuroAI course, W2D4 tutorial 5 "Replay". Lopez-Paz D, Ranzato M 2017, Gradient episodic memory
     for continual learning, NeurIPS 30. Moreno-Torres JG et al. 2012, A unifying view on dataset shift in
     classification, Pattern Recognition 45:521-530.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("mode", "rewards", "draw")
+    noise = 0  # rewards are certain
+    num_actions = 2
     render_modes: ClassVar[tuple[str, ...]] = ("ansi", "rgb_array")
 
-    change: Literal["covariate", "concept", "gradual", "mixed"] = "covariate"
-    mode: str = "1"
-    block: int = 25
-    jitter: int = 0
-    cue: Literal["none", "switch", "mode"] = "none"
-    scale: float = 1.0
-    trials: int = 100
+    change: Literal["covariate", "concept", "gradual", "mixed"] = option(
+        "covariate",
+        "What changes: `covariate`, `concept`, `gradual` (drift), or `mixed` (one of the three, "
+        "drawn for every episode).",
+    )
+    mode: str = option(
+        "1",
+        "Sequence of modes, for example `1` or `1,2`, which is repeated; `any` draws colours, "
+        "rewards and changes for every episode. With `gradual`, rewards move from those of a "
+        "mode to those of the next in the course of a block.",
+    )
+    block: int = option(25, "Trials of a block.", least=1)
+    jitter: int = option(0, "Trials by which a block may be shorter or longer.", least=0)
+    cue: Literal["none", "switch", "mode"] = option(
+        "none",
+        "What the agent is told of the mode: `none`, `switch` (that a block begins), `mode` (which mode "
+        "it is).",
+    )
+    scale: float = option(1.0, "Factor on rewards.", above=0)
+    trials: int = option(100, "Choices of an episode.", least=1)
 
     def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 1)
-        check_at_least("block", self.block, 1)
-        check_at_least("jitter", self.jitter, 0)
-        if self.change not in (*KINDS, "mixed"):
-            raise ValueError(
-                f"change must be one of {', '.join(KINDS)}, mixed; got {self.change!r}"
-            )
-        if self.cue not in CUES:
-            raise ValueError(f"cue must be one of {', '.join(CUES)}; got {self.cue!r}")
+        super().__post_init__()
         if self.jitter >= self.block:
-            raise ValueError(f"jitter must be less than block, {self.block}; got {self.jitter}")
-        if self.scale <= 0.0:
-            raise ValueError(f"scale must be positive; got {self.scale}")
+            raise ValueError(f"jitter must be below block, {self.block}, not {self.jitter}")
         if self.mode == DRAWN:
             if self.cue == "mode":
                 raise ValueError(
@@ -151,22 +143,12 @@ class ChangingReward(Task):
     @property
     def _modes(self) -> int:
         """Modes that have a number."""
-        return len(mode_rewards(self.change))
+        return len(SETS if self.change == "covariate" else MAPS)
 
     @property
     def steps(self) -> int:
         """One step a trial."""
         return self.trials
-
-    @property
-    def noise(self) -> int:
-        """None: rewards are certain."""
-        return 0
-
-    @property
-    def num_actions(self) -> int:
-        """Left or right."""
-        return 2
 
     @property
     def reward_range(self) -> tuple[float, float]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from prefrontal.checking import option
 from prefrontal.envs.harlow import LEFT, OBJECTS, RIGHT, check_pairs, draw_pair
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Params, State, Task, check_at_least
+from prefrontal.envs.task import Params, State, Task
 
 RING = 17  # cells
 REACH = 4  # cells seen on either side of the gaze
@@ -61,10 +62,6 @@ class HarlowOneDimensional(Task):
     `optimal_reward`, that of the optimal action. What is lost by detours shows in the number of
     steps only, so their difference is a regret at decisions alone.
 
-    ## Arguments
-    `trials=6`: choices. `max_steps=250`: steps an episode; 36 are enough for six trials without
-    detours. `no_op=False`: whether there is an action that leaves the gaze where it is.
-
     ## Task Distribution
     2,000 objects with equally spaced codes: odd k are `train`, even k `held_out`. `all`: both
     objects of a pair from all 2,000.
@@ -81,23 +78,22 @@ class HarlowOneDimensional(Task):
     ## References
     Harlow HF 1949, The formation of learning sets, Psychological Review 56:51-65. Wang JX et al.
     2018, Prefrontal cortex as a meta-reinforcement learning system, Nature Neuroscience 21:860-868.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("objects", "side", "start")
+    noise = 0  # moves and rewards are certain
+    reward_range = (-1.0, 1.0)
     reward_values = (-1.0, 0.0, FIXATION_REWARD, 1.0)
     observation_low = (FIXATION_CODE,) * (2 * REACH + 1)
     observation_high = (1.0,) * (2 * REACH + 1)
 
-    trials: int = 6
-    max_steps: int = 250
-    no_op: bool = False
-
-    def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 1)
-        check_at_least("max_steps", self.max_steps, 1)
+    trials: int = option(6, "Choices of an episode.", least=1)
+    max_steps: int = option(
+        250,
+        "Steps of an episode; 36 are enough for six trials without detours.",
+        least=1,
+    )
+    no_op: bool = option(False, "Whether there is an action that leaves the gaze where it is.")
 
     @property
     def steps(self) -> int:
@@ -105,19 +101,9 @@ class HarlowOneDimensional(Task):
         return self.max_steps
 
     @property
-    def noise(self) -> int:
-        """None: moves and rewards are certain."""
-        return 0
-
-    @property
     def num_actions(self) -> int:
         """Left, right, and perhaps neither."""
         return 3 if self.no_op else 2
-
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """Bad or good object."""
-        return -1.0, 1.0
 
     @property
     def draws(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -11,12 +12,30 @@ from typing import Any, ClassVar
 import numpy as np
 from gymnasium import Space, spaces
 
+from prefrontal.checking import check
 from prefrontal.envs.lazy import Tensor, torch
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
 
 SPLITS = ("train", "held_out", "all")
+#: Sections of a docstring, in this order.
+HEADINGS = (
+    "Description",
+    "Action Space",
+    "Observation Space",
+    "Starting State",
+    "Reward",
+    "Episode End",
+    "Information",
+    "Arguments",
+    "Task Distribution",
+    "Paper Correspondence",
+    "References",
+    "Version History",
+)
+#: Sections of a docstring that a class does not take from its base class.
+OWN_SECTIONS = ("Description", "Arguments", "Paper Correspondence", "References")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +43,9 @@ class Task(ABC):
     """A distribution of tasks, and the dynamics of one batch of episodes drawn from it.
 
     Subclasses are frozen dataclasses: their fields are the parameters of the environment, become
-    keyword arguments of ``gymnasium.make`` and options of the command line. All methods are pure:
+    keyword arguments of ``gymnasium.make`` and options of the command line; help texts and ranges
+    are metadata of the fields, see `prefrontal.checking.option`. What is constant (`noise`,
+    `num_actions`, `reward_range`, `draws`) is a class attribute. All methods are pure:
     they never change their arguments, keep nothing on the object, and take all their randomness
     as an argument. ``n`` episodes run side by side and in lock-step, so the time index of an
     episode, ``state["t"]``, is a Python int. Tensors may live on any device; all tensors of one
@@ -33,6 +54,16 @@ class Task(ABC):
     A step is called some 10^5 times a second in training, so use few torch operations. A ``step``
     that returns the *same object* as observation as the call before says that the observation
     has not changed, and the faces then do not copy it again.
+
+    Docstrings have Gymnasium's headings and two of ours, Task Distribution and Paper
+    Correspondence. The section Arguments is made from the fields, and a section that a class does
+    not write is that of its base class (but for those of `OWN_SECTIONS`).
+
+    ## Episode End
+    Terminates after `trials` steps. Never truncates.
+
+    ## Version History
+    v0: initial version.
     """
 
     #: Names of the task parameters, the keys of what ``sample`` returns.
@@ -53,6 +84,19 @@ class Task(ABC):
     mirror: ClassVar[tuple[tuple[float, ...], tuple[float, ...]] | None] = None
     #: Ways of rendering. A task that can draw itself adds ``"rgb_array"`` and defines ``image``.
     render_modes: ClassVar[tuple[str, ...]] = ("ansi",)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Complete the docstring of a task."""
+        super().__init_subclass__(**kwargs)
+        cls.__doc__ = _documentation(cls)
+
+    def __post_init__(self) -> None:
+        """Check ranges and choices; numbers are finite."""
+        check(self)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{field.name} must be finite, not {value}")
 
     @property
     @abstractmethod
@@ -181,14 +225,6 @@ def check_split(split: str) -> None:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
 
 
-def check_at_least(name: str, value: float, least: float) -> None:
-    """Raise ValueError unless the field ``name`` is at least ``least``, and finite."""
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}; got {value}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite; got {value}")
-
-
 def check_parameters(
     params: Mapping[str, Any],
     *,
@@ -235,3 +271,28 @@ def _short(value: Tensor) -> str:
     if value.numel() > 12:
         return f"{list(value.shape)}"
     return str(np.round(value.cpu().numpy(), 3).tolist())
+
+
+def _documentation(cls: type[Task]) -> str:
+    """Return the docstring of a task with the sections of its base class and its arguments."""
+    head, own = _sections(cls.__dict__.get("__doc__"))
+    sections = _sections(cls.__base__.__doc__)[1]
+    for name in OWN_SECTIONS:
+        sections.pop(name, None)
+    fields = dict(getattr(cls.__base__, "__dataclass_fields__", {}))
+    fields |= {name: f for name, f in vars(cls).items() if isinstance(f, dataclasses.Field)}
+    arguments = [
+        f"`{name}={f.default!r}`: {f.metadata['help']}"
+        for name, f in fields.items()
+        if "help" in f.metadata
+    ]
+    sections |= own | ({"Arguments": "\n".join(arguments)} if arguments else {})
+    ordered = sorted(sections, key=lambda name: HEADINGS.index(name) if name in HEADINGS else -1)
+    return "\n\n".join([head, *(f"## {name}\n{sections[name]}" for name in ordered)]) + "\n"
+
+
+def _sections(docstring: str | None) -> tuple[str, dict[str, str]]:
+    """Split a docstring into the text before its first heading, and heading → text."""
+    head, *parts = inspect.cleandoc(docstring or "").split("\n## ")
+    pairs = (part.partition("\n") for part in parts)
+    return head.strip(), {name.strip(): text.strip() for name, _, text in pairs}

@@ -234,8 +234,7 @@ class Buffer:
         """Draw rows with replacement; return their indices and importance weights, ``[P, n]``."""
         u = self._uniforms(n)
         if self._priorities is None:
-            index = (u * len(self)).astype(np.int64)
-            return torch.from_numpy(index), torch.ones(index.shape)
+            return torch.from_numpy((u * len(self)).astype(np.int64)), torch.ones(u.shape)
         index, probability = self._priorities.draw(torch.from_numpy(u))
         return index, self._priorities.weights(probability, len(self))
 

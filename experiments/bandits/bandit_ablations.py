@@ -17,7 +17,8 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import regret_by_member, regret_finding
 from prefrontal.experiments.bandits.wang2016_bandit import EXPERIMENT as BANDIT
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings
 
 CHANCE = 16.6  # regret of random pulls over 100 trials
 

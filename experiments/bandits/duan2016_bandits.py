@@ -10,12 +10,13 @@ import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.config import CriticConfig
-from prefrontal.agents.reference.play import UCB, Gittins, Greedy, Thompson
+from prefrontal.agents.reference.counting import UCB, Gittins, Greedy, Thompson
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure, reference_regret, reward_by_member
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 # condition: bar, goal, published RL2, best known reference (recomputed)
 CELLS = {

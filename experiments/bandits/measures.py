@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from prefrontal.agents.reference.play import Policy, simulate
+from prefrontal.agents.reference.counting import Policy
+from prefrontal.agents.reference.play import simulate
 from prefrontal.analysis.choice.bandits import regret_curve, total_regret
 from prefrontal.analysis.figures.behaviour import choice_raster, hidden_state_pca
 from prefrontal.analysis.figures.learning import learning_curve, regret_curves

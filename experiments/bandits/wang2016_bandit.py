@@ -22,7 +22,7 @@ import numpy as np
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_regret, bayes_optimal_value
-from prefrontal.agents.reference.play import (
+from prefrontal.agents.reference.counting import (
     UCB,
     BayesOptimal,
     BayesUCB,
@@ -31,8 +31,8 @@ from prefrontal.agents.reference.play import (
     Greedy,
     Random,
     Thompson,
-    WinStayLoseShift,
 )
+from prefrontal.agents.reference.memory import WinStayLoseShift
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import (
@@ -46,7 +46,8 @@ from prefrontal.experiments.bandits.measures import (
     worst_member,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 POLICIES = (
     Random(), WinStayLoseShift(), EpsilonGreedy(), UCB(1.0), Thompson(), Greedy(), Thompson(optimistic=True),

@@ -23,7 +23,8 @@ from prefrontal.experiments.bandits.measures import (
     worst_member,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 SAMPLED = {
     "uniform": (1.42, 1.25),

@@ -16,7 +16,9 @@ import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.config import CriticConfig
-from prefrontal.agents.reference.play import UCB, Policy, RestlessBayes, best_fixed_alpha
+from prefrontal.agents.reference.counting import UCB, Policy
+from prefrontal.agents.reference.memory import RestlessBayes
+from prefrontal.agents.reference.play import best_fixed_alpha
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments.bandits.measures import (
     beats,
@@ -26,7 +28,8 @@ from prefrontal.experiments.bandits.measures import (
     regret_finding,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 # What an observer may believe about the standard deviation of a step: the means of the two ranges, or all of them.
 MEAN_DRIFT = {"low": 0.03, "high": 0.2}

@@ -25,7 +25,7 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure, regret_finding
 from prefrontal.experiments.bandits.wang2016_bandit import EXPERIMENT as BANDIT
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome
+from prefrontal.experiments.experiment import Experiment, Outcome
 
 STATES = 1250  # episodes a member: 10,000 with eight members
 BATCH = 250  # episodes recorded in the figure

@@ -53,7 +53,8 @@ from prefrontal.experiments.continual.measures import (
     untrained_accuracy,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 COLOURS = ("red", "yellow", "green", "blue")
 RY, GB = "red/yellow", "green/blue"

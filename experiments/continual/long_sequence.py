@@ -32,7 +32,8 @@ from prefrontal.experiments.bandits.measures import worst_member
 from prefrontal.experiments.continual.course_changing_reward import EXPERIMENT as COURSE
 from prefrontal.experiments.continual.measures import stage_accuracies, untrained_accuracy
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 MODES = tuple(range(1, len(SETS) + 1))
 TRIALS = 1000  # for each entry of the matrix of a member

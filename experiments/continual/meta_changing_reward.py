@@ -18,14 +18,16 @@ import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.config import CriticConfig
-from prefrontal.analysis.choice.continual import accuracy_since, recovery_time
+from prefrontal.analysis.choice.choice import learning_set_curve
+from prefrontal.analysis.choice.continual import recovery_time
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.continual.measures import remembering
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 AFTER = 10  # trials after a switch that are shown
 WINDOW = 3  # trials of the running mean that says when accuracy is back
@@ -45,9 +47,9 @@ def measure(evaluation: Evaluation) -> Outcome:
         if change == "gradual":
             continue
         affected = switched & (record["order_changed"] == 1)
-        curve = accuracy_since(record["correct"], record["since_switch"], affected, AFTER)
+        curve = learning_set_curve(record["correct"], record["since_switch"], AFTER, affected)
         known = remembering(record, evaluation.seed)
-        ideal = accuracy_since(known, record["since_switch"], affected, AFTER)
+        ideal = learning_set_curve(known, record["since_switch"], AFTER, affected)
         curves |= {f"{change}, agent": curve, f"{change}, one who remembers": ideal}
         for who, one in (("agent", curve), ("one who remembers", ideal)):
             level = 0.95 * one[:, -WINDOW:].mean(axis=1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from prefrontal.agents import EnvironmentSpec
 from prefrontal.experiments.evolution.comparison import compare, conditions
-from prefrontal.experiments.settings import Experiment, Outcome
+from prefrontal.experiments.experiment import Experiment, Outcome
 
 if TYPE_CHECKING:
     from prefrontal.experiments.evaluation import Evaluation

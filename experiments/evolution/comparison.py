@@ -10,7 +10,8 @@ from prefrontal.agents.evolution.config import EvolutionConfig
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval, probability_of_improvement
 from prefrontal.experiments.evolution.measures import Champions, evolution_figures, live
-from prefrontal.experiments.settings import Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 if TYPE_CHECKING:
     from prefrontal.experiments.evaluation import Evaluation

@@ -42,7 +42,8 @@ from prefrontal.experiments.evolution.measures import (
     random_weights,
     starting_hyper,
 )
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 if TYPE_CHECKING:
     from prefrontal.experiments.evaluation import Evaluation

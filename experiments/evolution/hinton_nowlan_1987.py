@@ -20,7 +20,8 @@ from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.choice.evolution import innate_share, share_of_members
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 if TYPE_CHECKING:
     from prefrontal.experiments.evaluation import Evaluation

@@ -45,9 +45,10 @@ from prefrontal.analysis.neural.decoding import decode_value
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
+from prefrontal.experiments.experiment import Experiment, Outcome
 from prefrontal.experiments.navigation.measures import common_tasks, world
 from prefrontal.experiments.navigation.navigators import Kind, navigate
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 TARGETS = 5
 EPISODES = 1000  # of five targets, the same for all

@@ -36,7 +36,8 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.envs.maze import OneShotMaze
 from prefrontal.experiments.bandits.measures import curve_figure, worst_member
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 PUBLISHED = (100.0, 30.0)  # steps to the first and to later goals, in a maze of other dimensions
 CONTROL = "-feedforward"

@@ -76,9 +76,10 @@ from prefrontal.analysis.stats.contrasts import contrast
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.experiment import Experiment, Outcome
 from prefrontal.experiments.navigation.figures import modularity_figures
 from prefrontal.experiments.navigation.measures import Summary, played, sweep
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 GAINS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 TARGETS = 1000  # at each gain, the same for all

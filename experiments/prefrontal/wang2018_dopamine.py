@@ -26,7 +26,8 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.envs.risky_choice import RISKY
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 AMOUNT = 0.5  # half of the large reward
 BLOCK = Stimulation(win=-AMOUNT, action=RISKY)

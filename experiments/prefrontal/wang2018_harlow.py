@@ -25,7 +25,8 @@ from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure, worst_member
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 BARS = {"abstract": (0.98, 0.995), "one-dimensional": (0.94, 0.97)}  # of trial 2, and goals
 PUBLISHED = (0.53, 0.97, 0.98, 0.98, 0.99, 0.985)  # model, end of training; read off a figure, ±.01

@@ -28,7 +28,8 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.envs.reversal import FIXATION, InferredValue
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 TD_RATES = np.arange(0.1, 1.01, 0.1)  # learning rates among which the TD learner has the best one
 FOLLOWED = 5  # trials after a reversal that the figure shows

@@ -27,7 +27,8 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.envs.reversal import Volatility
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 
 FITTED = 1250  # episodes a member whose choices are fitted: 10,000 with eight members
 OBSERVED = 300  # episodes a member on which the observers are fitted

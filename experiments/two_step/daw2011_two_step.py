@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.analysis.choice.cognitive_models import fit
-from prefrontal.analysis.choice.daw_observers import DawObserver, simulate_daw
 from prefrontal.analysis.choice.hybrid_model import Hybrid, two_step_data
+from prefrontal.analysis.choice.observers import DawObserver, simulate_daw
 from prefrontal.analysis.choice.two_step import (
     CONDITIONS,
     TwoStepTrials,
@@ -37,7 +37,8 @@ from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig
 from prefrontal.experiments.two_step.measures import (
     NAMES,
     index_findings,

@@ -1,19 +1,16 @@
 """One-shot navigation: measures of a perfect searcher and of a blind one, and on untrained agents."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from prefrontal.agents import A2CConfig, NetworkConfig, Population
-from prefrontal.envs import TASKS, task_class
+from prefrontal.agents import Population
 from prefrontal.envs.maze import OneShotMaze
-from prefrontal.experiments import find_experiment
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.experiment import find_experiment
 from prefrontal.experiments.navigation.one_shot_maze import _control, _memory, ideal
-from prefrontal.experiments.options import FaceOptions, RunOptions
-from prefrontal.experiments.settings import TrainingConfig
 
 EXPERIMENT = find_experiment("one-shot-maze")
 
@@ -87,14 +84,6 @@ def test_the_measure_runs_and_draws_on_untrained_agents(tmp_path):
         "steps_by_goal.png", "paths_open.png", "paths_walled.png",
     ]  # fmt: skip
     assert all(path.is_file() for path in outcome.figures)
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_no_field_of_a_task_has_the_name_of_another_option(task):
-    """On the command line all options are flat."""
-    others = (NetworkConfig, A2CConfig, TrainingConfig, RunOptions, FaceOptions)
-    taken = {field.name for other in others for field in fields(other)}
-    assert not taken & {field.name for field in fields(task_class(task))}
 
 
 @pytest.mark.parametrize("condition", EXPERIMENT.conditions)

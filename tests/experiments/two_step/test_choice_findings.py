@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from prefrontal.agents import Population
-from prefrontal.analysis.choice.daw_observers import simulate_daw
-from prefrontal.analysis.choice.observers import WANG_2016, simulate_two_step
+from prefrontal.analysis.choice.observers import WANG_2016, simulate_daw, simulate_two_step
 from prefrontal.analysis.choice.two_step import CONDITIONS, IDEAL_2016, IDEAL_2018
 from prefrontal.envs.daw import Daw2011TwoStep
-from prefrontal.experiments import find_experiment
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.experiment import find_experiment
 from prefrontal.experiments.prefrontal.wang2018_harlow import accuracy
 from prefrontal.experiments.two_step.daw2011_two_step import earned, on_walks
 from prefrontal.experiments.two_step.measures import (

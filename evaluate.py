@@ -49,7 +49,8 @@ class Options:
     """Evaluate a run folder, or a shipped population."""
 
     run: Path = option(
-        dataclasses.MISSING, "Run folder that train.py wrote, or pretrained/EXPERIMENT.")
+        dataclasses.MISSING, "Run folder that train.py wrote, or pretrained/EXPERIMENT."
+    )
     split: Literal["held_out", "train", "all"] = option(
         "held_out",
         "Tasks that findings are about: never trained on (held_out), those of training (train), or "

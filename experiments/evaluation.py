@@ -175,7 +175,9 @@ class Evaluation:
         condition = condition or self.conditions[0]
         split, stimulation = split or self.split, stimulation or self.stimulation
         episodes = len(next(iter(tasks.values()))) if tasks else episodes or self.episodes
-        given = [(name, np.asarray(value).tobytes()) for name, value in sorted((tasks or {}).items())]
+        given = [
+            (name, np.asarray(value).tobytes()) for name, value in sorted((tasks or {}).items())
+        ]
         how = (condition, split, episodes, deterministic, hidden, stimulation, forget, snapshot)
         key = (*how, repr(sorted(kwargs.items())), tuple(given))
         if key not in self._cache:

@@ -17,19 +17,11 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
-from prefrontal.checking import check, option
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
-from prefrontal.checking import build
+from prefrontal.checking import build, check, option
 from prefrontal.experiments.settings import Settings, task_options
 
-__all__ = [
-    "RunOptions",
-    "ShownOptions",
-    "guarded",
-    "parse",
-    "parse_known",
-    "parse_settings",
-]
+__all__ = ["RunOptions", "ShownOptions", "guarded", "parse", "parse_known", "parse_settings"]
 
 T = TypeVar("T")
 
@@ -40,12 +32,11 @@ NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  #
 class RunOptions:
     """How to run."""
 
-    env_id: str | None = option(None, "Gymnasium environment to train on, in place of the experiment's.")
+    env_id: str | None = option(
+        None, "Gymnasium environment to train on, in place of the experiment's."
+    )
     seed: int | None = option(
-        None,
-        "Seed of weights, tasks, noise and actions; default 0.",
-        least=0,
-        most=2**63 - 1,
+        None, "Seed of weights, tasks, noise and actions; default 0.", least=0, most=2**63 - 1
     )
     out: Path | None = option(None, "Run folder; default runs/EXPERIMENT/TIME-seedSEED.")
     resume: bool = option(

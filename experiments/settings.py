@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from prefrontal.agents.a2c.config import A2CConfig
+from prefrontal.agents.a2c.config import A2CConfig, CriticConfig, EWCConfig, ReplayConfig
 from prefrontal.agents.a2c.course import CourseReplayConfig
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.checking import check, option
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import (
     EvolutionConfig,
@@ -32,14 +31,21 @@ from prefrontal.agents.r2d2.config import QConfig
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.learner import TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.checking import check, option
 
 if TYPE_CHECKING:  # these import torch
     from prefrontal.agents.base import Job
     from prefrontal.agents.runs.folder import RunFolder
 
 __all__ = [
+    "A2CConfig",
     "Algorithm",
+    "CriticConfig",
+    "EWCConfig",
+    "EnvironmentSpec",
     "Network",
+    "NetworkConfig",
+    "ReplayConfig",
     "Settings",
     "TrainingConfig",
     "condition_folder",
@@ -293,5 +299,3 @@ def read_curves(path: Path) -> dict[str, np.ndarray]:
         raise ConfigError(
             f"{path} is not a table of learning curves; restore or remove it"
         ) from error
-
-

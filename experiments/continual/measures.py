@@ -1,4 +1,4 @@
-"""What the experiments on changing rewards share: accuracies by pair, matrices of stages, an observer to compare with."""
+"""What the experiments on changing rewards share: accuracies, matrices of stages, an observer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prefrontal.agents import Population
+from prefrontal.agents.population import Population
 from prefrontal.analysis.choice.continual import confusion_by_pair, pair_accuracy
 from prefrontal.envs.changing_modes import COLOURS, PALETTE, SETS
 from prefrontal.experiments.evaluation import Evaluation, Record

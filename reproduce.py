@@ -20,10 +20,10 @@ import numpy as np
 
 import evaluate
 import train
-from prefrontal.checking import option
 from prefrontal.agents.population import load_trained
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.checking import option
 from prefrontal.experiments.experiment import Experiment, find_experiment
 from prefrontal.experiments.options import guarded, parse
 from prefrontal.experiments.settings import Settings, condition_folder, settings_of

@@ -1,6 +1,9 @@
-"""Records to numbers and figures: pure functions of recorded arrays.
+"""Measures of behaviour and of activity: pure functions of recorded arrays.
 
-Nothing here knows an environment or an agent: every function takes NumPy arrays (the record that
-``evaluate.py`` writes, shapes ``[members, episodes, steps, ...]``) and returns numbers, arrays or
-the path of a figure. Import the module of the topic: ``from analysis import two_step``.
+Every function takes NumPy arrays (the record that ``evaluate.py`` writes, ``[M, E, T, ...]``:
+members, episodes, steps) and returns numbers, arrays or the path of a figure; nothing here knows an
+environment or an agent. The rooms, each of which may use those before it: ``stats`` (intervals over
+members, contrasts, regressions, findings), ``choice`` (what choices follow from, and models of
+them), ``neural`` (what activity and prediction errors code), ``figures``. SciPy and Matplotlib are
+imported only by the functions that need them.
 """

@@ -12,14 +12,16 @@ from prefrontal.checking import option
 from prefrontal.envs.changing_modes import (
     BEST,
     COLOURS,
+    MAPS,
     PALETTE,
+    SETS,
     block_lengths,
     drawn_rewards,
     mode_rewards,
     shown_pairs,
 )
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.schedules import by_trial, switches_before
+from prefrontal.envs.splits import by_trial, switches_before
 from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
 
 KINDS = ("covariate", "concept", "gradual")
@@ -141,7 +143,7 @@ class ChangingReward(Task):
     @property
     def _modes(self) -> int:
         """Modes that have a number."""
-        return len(mode_rewards(self.change))
+        return len(SETS if self.change == "covariate" else MAPS)
 
     @property
     def steps(self) -> int:

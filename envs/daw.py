@@ -8,8 +8,7 @@ from typing import Any
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.schedules import by_trial, normal
-from prefrontal.envs.splits import chequerboard
+from prefrontal.envs.splits import by_trial, chequerboard, normal
 from prefrontal.envs.task import Params, State, Task, check_parameters
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.schedules import by_trial
+from prefrontal.envs.splits import by_trial
 from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
 
 OBJECTS = 1000  # in each split

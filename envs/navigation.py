@@ -13,8 +13,7 @@ from gymnasium import Space, spaces
 from prefrontal.checking import option
 from prefrontal.envs import navigation_laws as laws
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.navigation_laws import STILL, UNIT, ZONE
-from prefrontal.envs.navigation_picture import draw_path
+from prefrontal.envs.navigation_laws import STILL, UNIT, ZONE, draw_path
 from prefrontal.envs.task import Params, State, Task, check_parameters
 
 MAX_GAIN, MAX_TARGET = 8.0, 800.0  # of tasks set by hand; targets in cm, to any side
@@ -144,8 +143,8 @@ class FireflyNavigation(Task):
     )
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         object.__setattr__(self, "gains", tuple(float(gain) for gain in self.gains))
+        super().__post_init__()
 
     @property
     def steps(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.schedules import by_trial, first_state, switches_before, switching
+from prefrontal.envs.splits import by_trial, first_state, switches_before, switching
 from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
 
 FIXATION, TARGET = -1, 0  # stages of a trial of InferredValue

@@ -8,7 +8,7 @@ from typing import Any
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.schedules import by_trial, first_state, switching
+from prefrontal.envs.splits import by_trial, first_state, switching
 from prefrontal.envs.task import Params, State, Task, check_parameters
 
 FIXATION, FIRST, SECOND = -1, 0, 1  # stages of a trial

@@ -1,4 +1,4 @@
-"""Who may import whom: no circles, nothing upwards, wherever an import hides; and what every file owes its reader."""
+"""Who may import whom, wherever an import hides, and what every file owes its reader."""
 
 import ast
 import importlib.util
@@ -92,10 +92,8 @@ def imported(path: Path) -> set[str]:
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 found.add(whole if whole in MODULES else str(node.module))
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
-            ("import_module", "__import__")
-        ):
-            if isinstance(node.args[0], ast.Constant):
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            if ast.unparse(node.func).endswith(("import_module", "__import__")):
                 found.add(str(node.args[0].value))
     return found
 
@@ -113,7 +111,7 @@ def package(module: str) -> str:
 
 
 def room(module: str) -> int | None:
-    """The floor of a module of the agents; None for `agents/__init__.py`, which only shows what is inside."""
+    """The floor of a module of the agents; None for `agents/__init__.py`."""
     parts = module.split(".")
     if parts[:2] != ["prefrontal", "agents"] or len(parts) < 3:
         return None

@@ -1,4 +1,4 @@
-"""What a learner was at the end of a stage: a teacher whose policy and values are cloned later (distillation)."""
+"""What a learner was at the end of a stage: a teacher, cloned later (distillation)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Teacher:
         self._tapes: dict[tuple[int, int], list[Tape]] = {}
 
     def teach(self, recording: list[Tape]) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of all actions ``[T, P, K, B]`` and values ``[T, P, B]`` for the inputs on tapes."""
+        """Return log-probabilities ``[T, P, K, B]`` and values ``[T, P, B]`` for recorded inputs."""
         size = recording[0].used, recording[0].batch
         if size not in self._tapes:
             self._tapes[size] = self._model.tapes(*size)

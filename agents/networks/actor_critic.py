@@ -1,8 +1,11 @@
-"""Actor-critics of a population: policy logits and values of P members, parameters ``[P, n]``, one flat vector each.
+"""Actor-critics of a population: policy logits and values of P members.
 
-An `ActorCritic` is one network with two heads (layout ``shared``: policy logits and value from the same state, Wang et al.
-2018, simulations 1-5) or two networks side by side (``separate``: actor and critic have a core each, simulation 6). Which code
-computes a network is decided here and nowhere else: the compiled LSTM where there can be one, else plain PyTorch.
+The parameters are rows of one tensor ``[P, n]``, one flat vector a member.
+
+An `ActorCritic` is one network with two heads (layout ``shared``: policy logits and value from the
+same state, Wang et al. 2018, simulations 1-5) or two networks side by side (``separate``: actor and
+critic have a core each, simulation 6). Which code computes a network is decided here and nowhere
+else: the compiled LSTM where there can be one, else plain PyTorch.
 """
 
 from __future__ import annotations
@@ -48,10 +51,12 @@ class ActorCritic:
         members: Number of members P.
         dtype: Number type.
         device: Where the parameters live.
-        reward_row: Which input is the previous reward, where the actor is given prediction errors in its place.
+        reward_row: Which input is the previous reward, where the actor is given prediction errors
+            in its place.
 
     Raises:
-        ValueError: If there is a `reward_row` without actors that are given prediction errors, or the reverse.
+        ValueError: If there is a `reward_row` without actors that are given prediction errors, or
+            the reverse.
     """
 
     def __init__(
@@ -122,7 +127,7 @@ class ActorCritic:
         return tapes
 
     def begin(self, tapes: list[Tape], state: State | None = None) -> None:
-        """Set the states before the first step: tensors ``[P, B, ...]`` of each net, or the initial ones."""
+        """Set the states before the first step, ``[P, B, ...]`` each, or the initial ones."""
         for index, (net, tape) in enumerate(zip(self.nets, tapes, strict=True)):
             net.begin(tape, None if state is None else state[index])
             tape.before.zero_()  # before an episode nothing is expected
@@ -138,12 +143,15 @@ class ActorCritic:
     # STEPS
 
     def step(self, tapes: list[Tape], t: int, stimulation: Tensor | None = None) -> Tensor:
-        """Compute one step of every net from the inputs on its tape; return the logits ``[P, K, B]``.
+        """Compute one step of every net from the inputs on its tape.
 
         Args:
             tapes: The tapes, with the inputs of step t.
             t: Which step.
             stimulation: Added to the prediction error that the actor is given, ``[P, B]``.
+
+        Returns:
+            The logits ``[P, K, B]``.
         """
         if len(self.nets) == 2:
             self.nets[1].step(tapes[1], t)
@@ -153,7 +161,7 @@ class ActorCritic:
         return logits[:, : self.num_actions]
 
     def act(self, tapes: list[Tape], t: int, noise: Tensor, actions: Tensor) -> None:
-        """Write the best actions of step `t` by logits and noise ``[P, K, B]`` to `actions` ``[P, B]``."""
+        """Write the best actions by logits and noise ``[P, K, B]`` to `actions` ``[P, B]``."""
         self.nets[0].act(tapes[0], t, self.num_actions, noise, actions)
 
     def _dopamine(self, tapes: list[Tape], t: int, stimulation: Tensor | None) -> None:
@@ -175,7 +183,10 @@ class ActorCritic:
                 net.step(tape, t)
 
     def heads(self, tapes: list[Tape], parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return logits ``[T, P, K, B]`` and values ``[T, P, B]``: as recorded, or as functions of `parameters`."""
+        """Return logits ``[T, P, K, B]`` and values ``[T, P, B]``.
+
+        They are those on the tapes or, if `parameters` are given, differentiable functions of them.
+        """
         if parameters is None:
             heads = [tape.heads[: tape.used] for tape in tapes]
         else:

@@ -1,8 +1,9 @@
-"""The compiled LSTM of a population: an accelerator behind the same methods as `PlainNet`, for float32 on CPUs.
+"""The compiled LSTM of a population, for float32 on CPUs, behind the same methods as `PlainNet`.
 
-With one update per rollout, the rollout *is* the forward pass of the loss: all that the backward pass needs is written to a
-preallocated tape while the agent acts, and back-propagation through time runs over it without a second forward pass and without an
-autograd graph. The layout is feature-major, ``[T, P, features, B]``: the input of step t is the column ``[x_t; h_{t-1}; 1]``, so
+With one update per rollout, the rollout *is* the forward pass of the loss: all that the backward
+pass needs is written to a preallocated tape while the agent acts, and back-propagation through time
+runs over it without a second forward pass and without an autograd graph. The layout is
+feature-major, ``[T, P, features, B]``: the input of step t is the column ``[x_t; h_{t-1}; 1]``, so
 that one matrix a member does it all.
 
 ``tanh x = 2 σ(2x) - 1``: the inner factor 2 is folded into the rows of the candidate g.
@@ -54,7 +55,8 @@ class LSTMTape(Tape):
     """The activations of the unrolled LSTM.
 
     Attributes:
-        z: Inputs ``[T + 1, P, I + H + 1, B]``; rows ``I : I + H`` of slot t hold ``h_{t-1}``, the last row is one.
+        z: Inputs ``[T + 1, P, I + H + 1, B]``; rows ``I : I + H`` of slot t hold ``h_{t-1}``, the
+            last row is one.
         gates: Activated gates ``[T, P, 4H, B]``; where g should be there is ``(g + 1) / 2``.
         cell: ``[T + 1, P, H, B]``, ``c_{t-1}`` in slot t.
         squashed: ``tanh c_t``, ``[T, P, H, B]``.
@@ -118,7 +120,7 @@ class CompiledLSTM:
         return self.plain.initial(generator)
 
     def set_parameters(self, flat: Tensor) -> None:
-        """Overwrite all parameters with ``flat [P, n]``; in place, because tapes know the addresses."""
+        """Overwrite all parameters with ``flat [P, n]``, in place: tapes know the addresses."""
         self.parameters.copy_(flat)
         weight, head = self.plain.views(self.parameters).values()
         torch.mul(weight, self._gain, out=self.weight)
@@ -146,12 +148,12 @@ class CompiledLSTM:
         return tape.h_t[t].transpose(1, 2), tape.cell[t].transpose(1, 2)
 
     def step(self, tape: LSTMTape, t: int) -> Tensor:
-        """Compute one step from the inputs in ``tape.x_t[t]``; return the read-outs ``[P, O, B]``."""
+        """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
         _library().lstm_forward(tape.address, t)
         return tape.heads_t[t]
 
     def act(self, tape: LSTMTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
-        """Write ``argmax(read-outs + noise)`` over the first `choices` read-outs of step `t` to `actions`.
+        """Write the argmax of the first `choices` read-outs plus noise to `actions`.
 
         Args:
             tape: A tape on which step `t` was computed.
@@ -165,11 +167,11 @@ class CompiledLSTM:
         )
 
     def attach(self, tape: LSTMTape, parameters: Tensor) -> Tensor:
-        """Return the recorded read-outs ``[T, P, O, B]`` as a differentiable function of `parameters` ``[P, n]``."""
+        """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
         return _Recorded.apply(parameters, self, tape)
 
     def backward(self, tape: LSTMTape, d_heads: Tensor) -> Tensor:
-        """Return the gradient ``[P, n]`` of what has the gradient ``[T, P, O, B]`` with respect to the read-outs."""
+        """Map the gradient of the read-outs ``[T, P, O, B]`` to that of the parameters."""
         gradient = torch.empty_like(self.parameters)
         d_weight, d_head = torch.empty_like(self.weight), torch.empty_like(self.head)
         d_state = torch.empty(len(gradient), 2, self.config.hidden_size)

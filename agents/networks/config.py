@@ -9,7 +9,8 @@ from prefrontal.checking import check, option
 
 __all__ = ["CORES", "NetworkConfig", "register_core"]
 
-#: Cores by name: where their class is, or the class itself. See `prefrontal.agents.networks.cores` for what a core is.
+#: Cores by name: where their class is, or the class itself. See `prefrontal.agents.networks.cores`
+#: for what a core is.
 CORES: dict[str, str | type[Any]] = {
     "lstm": "prefrontal.agents.networks.lstm:LSTM",
     "gru": "prefrontal.agents.networks.cores:GRU",
@@ -24,7 +25,8 @@ def register_core(name: str, core: type[Any]) -> None:
 
     Args:
         name: Its name.
-        core: A class called with ``(input_size, hidden_size)``; what it must do is in `prefrontal.agents.networks.cores`.
+        core: A class called with ``(input_size, hidden_size)``; what it must do is in
+            `prefrontal.agents.networks.cores`.
 
     Raises:
         ValueError: If another core has that name.
@@ -38,7 +40,8 @@ class NetworkConfig:
     """Shape and initialisation of an actor-critic."""
 
     kind: ClassVar[str] = "recurrent"
-    #: Settings that old files have and that no longer exist, with the value at which they did nothing.
+    #: Settings that old files have and that no longer exist, with the value at which they did
+    #: nothing.
     retired: ClassVar[dict[str, Any]] = {
         "learned_initial_state": False,
         "head_units": 48,
@@ -48,14 +51,14 @@ class NetworkConfig:
 
     core: str = option(
         "lstm",
-        "Recurrent core: lstm, gru, rnn (vanilla), or as a control without memory a layer of tanh units (none) or of "
-        "rectified ones (relu).",
+        "Recurrent core: lstm, gru, rnn (vanilla), or as a control without memory a layer of tanh "
+        "units (none) or of rectified ones (relu).",
     )
     hidden_size: int = option(48, "Units per core; 48 in Wang et al. (2018).", least=1)
     layout: Literal["shared", "separate"] = option(
         "shared",
-        "Whether actor and critic are two linear heads on one shared core, or have separate cores (Wang et al. 2018, "
-        "simulation 6).",
+        "Whether actor and critic are two linear heads on one shared core, or have separate cores "
+        "(Wang et al. 2018, simulation 6).",
     )
     input_gain: float = option(
         1.0, "Factor on the initial input weights; 3 helps where inputs must be bound together."
@@ -63,12 +66,12 @@ class NetworkConfig:
     forget_bias: float = option(1.0, "Added to the initial bias of the LSTM's forget gate.")
     actor_reward: Literal["reward", "rpe"] = option(
         "reward",
-        "What the actor is given as its previous reward: the reward, or the critic's prediction error of it (rpe; Wang et "
-        "al. 2018, simulation 6). The critic is always given the reward.",
+        "What the actor is given as its previous reward: the reward, or the critic's prediction "
+        "error of it (rpe; Wang et al. 2018, simulation 6). The critic is always given the reward.",
     )
     rpe_discount: float = option(
         0.8,
-        "Discount of the prediction error that the actor is given; the same as in the learning rule.",
+        "Discount of the prediction error that the actor is given; as in the learning rule.",
         least=0,
         most=1,
     )

@@ -1,16 +1,17 @@
 """What a core is, and those that are not the LSTM.
 
-A core is the recurrent part of a network for **one** member, in plain PyTorch: an `nn.Module` made by ``Core(input_size,
-hidden_size)`` with two methods,
+A core is the recurrent part of a network for **one** member, in plain PyTorch: an `nn.Module` made
+by ``Core(input_size, hidden_size)`` with two methods,
 
-- ``initial_state(batch)``: the state at the start of an episode, a tuple of tensors ``[B, ...]`` of any shape; an empty tuple
-  if there is none;
-- ``forward(x, state)``: from inputs ``[B, I]`` and the state to features ``[B, hidden_size]`` and the next state, of the same
-  shapes. It keeps nothing on the object and draws no random numbers.
+- ``initial_state(batch)``: the state at the start of an episode, a tuple of tensors ``[B, ...]`` of
+  any shape; an empty tuple if there is none;
+- ``forward(x, state)``: from inputs ``[B, I]`` and the state to features ``[B, hidden_size]`` and
+  the next state, of the same shapes. It keeps nothing on the object and draws no random numbers.
 
-A population runs as one: `prefrontal.agents.networks.vectorised` maps the module over members with `torch.func`. A core may say
-how it is initialised, ``initialise(generator, input_gain, forget_bias)``; otherwise its constructor does, with PyTorch's
-generator seeded for each member. Make a core known by `prefrontal.agents.networks.config.register_core`.
+A population runs as one: `prefrontal.agents.networks.vectorised` maps the module over members with
+`torch.func`. A core may say how it is initialised, ``initialise(generator, input_gain,
+forget_bias)``; otherwise its constructor does, with PyTorch's generator seeded for each member.
+Make a core known by `prefrontal.agents.networks.config.register_core`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def make_core(name: str, input_size: int, hidden_size: int) -> Any:
 
 
 class _OneMatrix(nn.Module):
-    """A core with a single matrix ``weight [rows, columns]``, of which the last column is the bias."""
+    """A core with one matrix ``weight [rows, columns]``; its last column is the bias."""
 
     def __init__(self, input_size: int, hidden_size: int, rows: int, columns: int) -> None:
         super().__init__()
@@ -63,8 +64,9 @@ class _OneMatrix(nn.Module):
 class GRU(_OneMatrix):
     """Gated recurrent unit (Cho et al. 2014, in the form of `torch.nn.GRU`).
 
-    ``r, u = σ(·)``, ``n = tanh(a + r b)``, ``h_t = (1 - u) n + u h_{t-1}``, with ``a`` from the input and ``b`` from the state. Rows
-    are in the order r, u, a, b; the weights from the state to a and from the input to b are not used.
+    ``r, u = σ(·)``, ``n = tanh(a + r b)``, ``h_t = (1 - u) n + u h_{t-1}``, with ``a`` from the
+    input and ``b`` from the state. Rows are in the order r, u, a, b; the weights from the state to
+    a and from the input to b are not used.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -95,7 +97,7 @@ class RNN(_OneMatrix):
 
 
 class Feedforward(_OneMatrix):
-    """No memory, the control for everything recurrent: one layer of tanh units over the present input."""
+    """No memory: one layer of tanh units over the present input, as a control."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, hidden_size, input_size + 1)

@@ -1,9 +1,10 @@
 """The asymmetric critic: a baseline that sees, in training only, what the agent must infer.
 
-The baseline of a policy gradient may depend on anything but the action (Pinto et al. 2018). A critic that is told the
-task (for a bandit, the arm probabilities) explains away the luck of the draw of tasks, which is most of the variance
-of the learning signal. The agent's own value head, which models the dopamine system's prediction, is trained beside
-it and is what every analysis reads; nothing of this critic is needed or used once training ends.
+The baseline of a policy gradient may depend on anything but the action (Pinto et al. 2018). A
+critic that is told the task (for a bandit, the arm probabilities) explains away the luck of the
+draw of tasks, which is most of the variance of the learning signal. The agent's own value head,
+which models the dopamine system's prediction, is trained beside it and is what every analysis
+reads; nothing of this critic is needed or used once training ends.
 """
 
 from __future__ import annotations
@@ -47,12 +48,17 @@ class AsymmetricCritic:
         self.optimiser = Optimiser(self.parameters, "adam", 1e-5)
 
     def features(self, hidden: Tensor, privileged: Tensor) -> Tensor:
-        """Join hidden states ``[T, P, H, B]`` and privileged features ``[T, P, B, K]`` to ``[P, H + K + 1, T * B]``."""
+        """Join hidden states and privileged features to ``[P, H + K + 1, T * B]``.
+
+        Args:
+            hidden: ``[T, P, H, B]``.
+            privileged: ``[T, P, B, K]``.
+        """
         both = [hidden, privileged.transpose(2, 3), torch.ones_like(hidden[:, :, :1])]
         return torch.cat(both, dim=2).permute(1, 2, 0, 3).flatten(2)
 
     def values(self, features: Tensor, parameters: Tensor | None = None) -> Tensor:
-        """Compute values ``[P, T * B]``, as functions of `parameters` ``[P, n]`` if they are given."""
+        """Compute values ``[P, T * B]``, as functions of `parameters` ``[P, n]`` if given."""
         flat = self.parameters if parameters is None else parameters
         first, second = flat.split([self.units * self.inputs, self.units + 1], dim=1)
         active = torch.bmm(first.unflatten(1, (self.units, self.inputs)), features).relu()
@@ -66,7 +72,7 @@ class AsymmetricCritic:
         learning_rate: float | Tensor,
         clip_norm: float,
     ) -> Tensor:
-        """Take one optimiser step on the weighted mean squared error; return that error per member, ``[P]``.
+        """Take one optimiser step on the weighted mean squared error.
 
         Args:
             features: See `features`.
@@ -74,6 +80,9 @@ class AsymmetricCritic:
             weight: Weight of each sample, broadcastable to ``[P, T * B]``.
             learning_rate: Step size, one number or one per member ``[P, 1]``.
             clip_norm: Largest gradient norm per member.
+
+        Returns:
+            That error before the step, ``[P]``.
         """
         parameters = self.parameters.detach().requires_grad_()
         with torch.enable_grad():

@@ -1,11 +1,13 @@
-"""Networks of a population in plain PyTorch: one module for one member, mapped over all members with `torch.func`.
+"""Networks of a population in plain PyTorch: a module for one member, mapped by `torch.func`.
 
-An episode is played without a graph, one step at a time; for the gradient the recorded inputs are unrolled once more with one.
+An episode is played without a graph, one step at a time; for the gradient the recorded inputs are
+unrolled once more with one.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -75,7 +77,7 @@ class Net(nn.Module):
         return tuple(self.core.initial_state(batch))
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Compute read-outs ``[B, O]``, features ``[B, H]`` and the next state from inputs ``[B, I]``."""
+        """Map inputs ``[B, I]`` to read-outs ``[B, O]``, features ``[B, H]`` and the next state."""
         if self.embedding is not None:
             x = self.embedding(x)
         features, state = self.core(x, state)
@@ -101,7 +103,7 @@ class _Unrolled(nn.Module):
         self.net = net
 
     def forward(self, xs: Tensor, state: State | None) -> tuple[Tensor, Tensor, State]:
-        """Compute read-outs ``[T, B, O]``, features and the last state from inputs ``[T, B, I]``."""
+        """Map inputs ``[T, B, I]`` to read-outs ``[T, B, O]``, features and the last state."""
         if state is None:
             state = tuple(part.to(xs) for part in self.net.initial_state(xs.shape[1]))
         if not state:  # nothing is carried over: all steps at once
@@ -116,13 +118,15 @@ class _Unrolled(nn.Module):
 
 
 class Vectorised:
-    """A module for one member, mapped over P members; its parameters are rows of one tensor ``[P, n]``.
+    """A module for one member, mapped over P members with parameters ``[P, n]``.
 
     Args:
-        module: A module as `Net`: ``initial_state(batch)`` and ``forward(x, state) -> (outputs, features, state)``.
+        module: A module as `Net`: ``initial_state(batch)`` and ``forward(x, state) -> (outputs,
+            features, state)``.
 
     Attributes:
-        size: Number n of parameters of one member, in the order of the module's ``named_parameters()``.
+        size: Number n of parameters of one member, in the order of the module's
+            ``named_parameters()``.
     """
 
     def __init__(self, module: Any) -> None:
@@ -153,11 +157,11 @@ class Vectorised:
     def step(
         self, views: dict[str, Tensor], x: Tensor, state: State
     ) -> tuple[Tensor, Tensor, State]:
-        """Compute read-outs ``[P, B, O]``, features ``[P, B, H]`` and the next state from inputs ``[P, B, I]``."""
+        """Map inputs ``[P, B, I]`` to read-outs, features ``[P, B, ...]`` and the next state."""
         return vmap(lambda p, x, s: functional_call(self.module, p, (x, s)))(views, x, state)
 
     def unroll(self, views: dict[str, Tensor], xs: Tensor, state: State | None) -> Tensor:
-        """Compute read-outs ``[T, P, B, O]`` from inputs ``[T, P, B, I]`` and a state, or the initial one."""
+        """Map inputs ``[T, P, B, I]`` to read-outs ``[T, P, B, O]``, from a state or the initial one."""
         call = self._unrolled
         if state is None:
             return vmap(
@@ -181,7 +185,8 @@ class Tape:
         batch: Episodes B per member.
         x_t: Inputs of each step, views ``[P, I, B]`` to write to.
         heads: Read-outs ``[T, P, O, B]``; `heads_t` are its steps.
-        before: Value before the first step, ``[P, B]``, of a critic whose prediction errors an actor is given.
+        before: Value before the first step, ``[P, B]``, of a critic whose prediction errors an
+            actor is given.
     """
 
     steps: int
@@ -198,7 +203,7 @@ class Tape:
 
 
 class PlainTape(Tape):
-    """A tape of `PlainNet`: inputs, features and read-outs batch-first, ``[T, P, B, ...]``, and the states before each step."""
+    """A tape of `PlainNet`: all that is recorded lies batch-first, ``[T, P, B, ...]``."""
 
     def __init__(self, net: PlainNet, steps: int, batch: int) -> None:
         self.steps = self.used = steps
@@ -273,12 +278,12 @@ class PlainNet:
         return self.plain.initial_state(self._views, batch)
 
     def state(self, tape: PlainTape, t: int) -> State:
-        """Return the state before step `t` (so ``t = T`` is the last one), tensors ``[P, B, ...]``."""
+        """Return the state before step `t` (``t = T`` is the last one), ``[P, B, ...]``."""
         return tape.states[t]
 
     @torch.no_grad()
     def step(self, tape: PlainTape, t: int) -> Tensor:
-        """Compute one step from the inputs in ``tape.x_t[t]``; return the read-outs ``[P, O, B]``."""
+        """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
         outputs, features, tape.states[t + 1] = self.plain.step(
             self._views, tape.x[t], tape.states[t]
         )
@@ -286,10 +291,10 @@ class PlainNet:
         return tape.heads_t[t]
 
     def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
-        """Write ``argmax(read-outs + noise)`` over the first `choices` read-outs of step `t` to `actions` ``[P, B]``."""
+        """Write the argmax of the first `choices` read-outs plus noise to `actions` ``[P, B]``."""
         torch.argmax(tape.heads_t[t][:, :choices] + noise, 1, out=actions)
 
     def attach(self, tape: PlainTape, parameters: Tensor) -> Tensor:
-        """Return the read-outs ``[T, P, O, B]`` as a differentiable function of `parameters` ``[P, n]``."""
+        """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
         views = self.plain.views(parameters)
         return self.plain.unroll(views, tape.x[: tape.used], tape.start).transpose(2, 3)

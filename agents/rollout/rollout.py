@@ -1,7 +1,8 @@
-"""Agent × environment → `Trajectory`: one episode of every environment, recorded on the networks' tapes.
+"""Agent × environment → `Trajectory`: one episode of every environment, recorded.
 
-The environments step together (a Gymnasium `VectorEnv` that returns tensors, rows blocked by member). Tasks of a fixed
-length end in lock-step; other environments end when they end, and the steps after it are masked.
+The environments step together (a Gymnasium `VectorEnv` that returns tensors, rows blocked by
+member). Tasks of a fixed length end in lock-step; other environments end when they end, and the
+steps after it are masked.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ _NOT_FACTS = ("task", "privileged")
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One episode per environment. Its tensors are buffers: they hold until the next one is collected.
+    """One episode per environment, in buffers that hold until the next one is collected.
 
     Attributes:
         tapes: Activations of the networks, for their backward pass.
         actions: ``[T, P, B]``, int64.
         rewards: ``[T, P, B]``.
-        mask: ``[T, P, B]``, 1 until the episode has ended, then 0; None if all episodes have full length.
-        truncated: ``[P, B]`` of bool: cut by a time limit that is not part of the task; None if none can be.
+        mask: ``[T, P, B]``, 1 until the episode has ended, then 0; None if all episodes have full
+            length.
+        truncated: ``[P, B]`` of bool: cut by a time limit that is not part of the task; None if
+            none can be.
         privileged: ``[T, P, B, K]``, what only an asymmetric critic may see, or None.
         task: Parameters of the tasks played, ``[P, B, ...]`` each (if the environment says facts).
         facts: What the environment says of each step, ``[T, P, B]`` each (if it does).
@@ -53,7 +56,7 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Stimulation:
-    """What is added to the prediction error that an actor is given, after some outcomes; no weight changes.
+    """What is added, after some outcomes, to the prediction error that an actor is given.
 
     Attributes:
         win: Added after a reward above 0 (negative: "block").
@@ -72,11 +75,12 @@ class Stimulation:
 
 
 class Rollout:
-    """Collects trajectories into preallocated buffers.
+    """Collect trajectories into preallocated buffers.
 
     Args:
-        envs: A vector environment of tensors with ``members * batch`` rows, blocked by member. It has `steps` (the
-            longest episode) and, if its episodes end at different times, a true `variable_length`.
+        envs: A vector environment of tensors with ``members * batch`` rows, blocked by member. It
+            has `steps` (the longest episode) and, if its episodes end at different times, a true
+            `variable_length`.
         model: The actor-critic.
         batch: Episodes B per member.
         generators: One generator a member, for the actions.
@@ -110,7 +114,7 @@ class Rollout:
         )
 
     def draw_noise(self) -> Tensor:
-        """Gumbel noise of a whole episode, ``[P, T, K, B]``: ``argmax(logits + noise)`` samples the softmax."""
+        """Draw Gumbel noise for an episode, ``[P, T, K, B]``: its argmax with logits samples the softmax."""
         for member, g in enumerate(self.generators):
             torch.rand(self._noise.shape[1:], generator=g, out=self._noise[member])
         self._noise.clamp_(min=1e-20).log_().neg_().log_().neg_()
@@ -119,10 +123,11 @@ class Rollout:
     def collect(
         self, deterministic: bool = False, stimulation: Stimulation | None = None
     ) -> Trajectory:
-        """Plays one episode in every environment.
+        """Play one episode in every environment.
 
         Args:
-            deterministic: Whether to take the most probable action in place of drawing from the policy.
+            deterministic: Whether to take the most probable action in place of drawing from the
+                policy.
             stimulation: What to add to the prediction errors that the actor is given.
 
         Raises:
@@ -207,7 +212,7 @@ class _Ends:
         self.masks: list[Tensor] = []
 
     def update(self, ended: Tensor, cut: Tensor) -> bool:
-        """Takes the flags of one step; returns whether all episodes have ended."""
+        """Take the flags of one step; return whether all episodes have ended."""
         self.masks.append(self.alive)
         self.truncated = self.truncated | (cut & self.alive)
         self.alive = self.alive & ~(ended | cut)

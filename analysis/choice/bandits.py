@@ -1,7 +1,7 @@
 """Bandit measures: regret, optimal choices, sub-optimal pulls and first pulls.
 
 All take arrays of the record, ``[..., E, T]`` (members, episodes, trials; any axes in front), and
-keep the axes in front, so that :func:`prefrontal.analysis.stats.intervals.interval` can then resample members.
+keep the axes in front, so that `stats.intervals.interval` can then resample members.
 Regret is the *pseudo*-regret: expected reward of the best arm minus expected reward of the chosen
 one, in reward units; it has no noise from the rewards themselves.
 """
@@ -17,58 +17,53 @@ Array = NDArray[np.float64]
 Record = Mapping[str, NDArray]
 
 
-def cumulative_regret(regret: ArrayLike) -> Array:
-    """Regret summed up to and including each trial: ``R_t = sum over s <= t of regret_s``.
+def regret_curve(regret: ArrayLike) -> Array:
+    """Return the expected cumulative regret after each trial.
 
     Args:
-        regret: Per-trial regret [..., E, T].
+        regret: Regret of each trial ``[..., E, T]``.
 
     Returns:
-        One curve per episode [..., E, T], never decreasing.
+        ``R_t = sum over s <= t of regret_s``, mean over episodes ``[..., T]``, never decreasing.
     """
-    return np.cumsum(np.asarray(regret, dtype=np.float64), axis=-1)
-
-
-def regret_curve(regret: ArrayLike) -> Array:
-    """Expected cumulative regret after each trial [..., T]: the mean over episodes of a member."""
-    return np.asarray(cumulative_regret(regret).mean(axis=-2))
+    return np.asarray(np.cumsum(np.asarray(regret, dtype=np.float64), axis=-1).mean(axis=-2))
 
 
 def total_regret(regret: ArrayLike) -> Array:
-    """Expected regret of a whole episode, per member: regret [..., E, T] -> [...]."""
+    """Return the expected regret of an episode ``[...]`` from regrets ``[..., E, T]``."""
     return np.asarray(np.asarray(regret, dtype=np.float64).sum(axis=-1).mean(axis=-1))
 
 
 def optimal_fraction(action: ArrayLike, optimal_action: ArrayLike) -> Array:
-    """Fraction of episodes in which the best arm is chosen, at each trial.
+    """Return the fraction of episodes in which the best arm is chosen, at each trial.
 
     Args:
-        action: Chosen arms [..., E, T].
-        optimal_action: Best arms [..., E, T] (or anything that broadcasts to it).
+        action: Chosen arms ``[..., E, T]``.
+        optimal_action: Best arms ``[..., E, T]`` (or anything that broadcasts to it).
 
     Returns:
-        Fractions [..., T]. Where two arms are equally good only the recorded one counts.
+        Fractions ``[..., T]``. Where two arms are equally good only the recorded one counts.
     """
     chosen = np.asarray(action)
     return np.asarray((chosen == np.asarray(optimal_action)).mean(axis=-2))
 
 
 def suboptimal_pulls(regret: ArrayLike, tolerance: float = 1e-9) -> Array:
-    """Mean number of pulls an episode that cost regret: regret [..., E, T] -> [...]."""
+    """Return the mean number of costly pulls of an episode ``[...]`` from ``[..., E, T]``."""
     costly = np.asarray(regret) > tolerance
     return np.asarray(costly.sum(axis=-1).mean(axis=-1))
 
 
 def arm_frequencies(action: ArrayLike, num_arms: int, trial: int = 0) -> Array:
-    """How often each arm is chosen at one trial, by default the first pull.
+    """Return how often each arm is chosen at one trial, by default the first pull.
 
     Args:
-        action: Chosen arms [..., E, T], integers from 0 to num_arms - 1.
+        action: Chosen arms ``[..., E, T]``, integers from 0 to num_arms - 1.
         num_arms: Number of arms K.
         trial: Which trial, counted from 0.
 
     Returns:
-        Frequencies [..., K] that sum to one.
+        Frequencies ``[..., K]`` that sum to one.
 
     Raises:
         ValueError: If an action is not an arm.
@@ -82,10 +77,10 @@ def arm_frequencies(action: ArrayLike, num_arms: int, trial: int = 0) -> Array:
 
 
 def summary(record: Record) -> dict[str, Array]:
-    """The usual numbers of a bandit record, one value per member [M].
+    """Return the usual numbers of a bandit record, one value a member ``[M]``.
 
     Args:
-        record: With ``regret``, ``action``, ``optimal_action`` and ``reward``, each [M, E, T].
+        record: With ``regret``, ``action``, ``optimal_action`` and ``reward``, each ``[M, E, T]``.
 
     Returns:
         "regret" (an episode), "optimal_fraction" and "final_optimal_fraction" (last tenth of the

@@ -1,6 +1,7 @@
 """How choices follow from past rewards and choices: history weights, matching, learning curves.
 
-Two-armed tasks with one choice a trial. Arrays of the record [M, E, T]: members, episodes, trials.
+Two-armed tasks with one choice a trial. Arrays of the record ``[M, E, T]``: members, episodes,
+trials.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.stats.means import masked_mean, mean_by_label
 from prefrontal.analysis.stats.regression import LogisticFit, logistic_regression
 
 Array = NDArray[np.float64]
@@ -20,9 +22,9 @@ class HistoryWeights:
     """Influence of the past on the present choice, log odds of arm 1 per event.
 
     Attributes:
-        reward: Weight of a reward k trials ago, for the arm that gave it [M, n], k = 1..n.
-        choice: Weight of having chosen an arm k trials ago, rewarded or not [M, n].
-        bias: Log odds of arm 1 without any history [M].
+        reward: Weight of a reward k trials ago, for the arm that gave it ``[M, n]``, k = 1..n.
+        choice: Weight of having chosen an arm k trials ago, rewarded or not ``[M, n]``.
+        bias: Log odds of arm 1 without any history ``[M]``.
         fits: The regressions, one per member; columns: bias, rewards, choices.
     """
 
@@ -33,19 +35,16 @@ class HistoryWeights:
 
 
 def history_regression(action: ArrayLike, reward: ArrayLike, lags: int = 10) -> HistoryWeights:
-    """Logistic regression of choice on the last rewards and choices (Lau & Glimcher 2005, eq. 2).
+    """Regress choices on the last rewards and choices (Lau & Glimcher 2005, eq. 2).
 
     ``log p(1)/p(0) = sum_k a_k (R1 - R0)_{t-k} + sum_k b_k (C1 - C0)_{t-k} + c``, where R_i is the
     reward earned from arm i and C_i whether it was chosen. Firth's penalty keeps the weights of a
     deterministic agent finite.
 
     Args:
-        action: Choices [M, E, T], 0 or 1.
-        reward: Rewards [M, E, T].
+        action: Choices ``[M, E, T]``, 0 or 1.
+        reward: Rewards ``[M, E, T]``.
         lags: How many trials to look back, n; the first n choices of an episode are left out.
-
-    Returns:
-        The weights.
 
     Raises:
         ValueError: If actions are not 0 or 1, or an episode has no more than n trials.
@@ -75,12 +74,13 @@ class Matching:
     """Generalised matching law ``log(C1/C0) = s log(R1/R0) + log b`` (Baum 1974), per member.
 
     Attributes:
-        sensitivity: Slope s [M]; 1 is strict matching, below 1 undermatching.
-        bias: log b [M].
-        r_squared: Fraction of the variance of log choice ratios explained [M].
-        used: Fraction of blocks with both choices and both rewards, which alone have ratios [M].
-        log_choice_ratio: Of each block [M, blocks], NaN where not used.
-        log_reward_ratio: Of each block [M, blocks], NaN where not used.
+        sensitivity: Slope s ``[M]``; 1 is strict matching, below 1 undermatching.
+        bias: log b ``[M]``.
+        r_squared: Fraction of the variance of log choice ratios explained ``[M]``.
+        used: Fraction of blocks with both choices and both rewards, which alone have ratios
+            ``[M]``.
+        log_choice_ratio: Of each block ``[M, blocks]``, NaN where not used.
+        log_reward_ratio: Of each block ``[M, blocks]``, NaN where not used.
     """
 
     sensitivity: Array
@@ -95,12 +95,10 @@ def matching_law(action: ArrayLike, reward: ArrayLike, skip: int = 0) -> Matchin
     """Regress log choice ratios on log ratios of earned rewards; every episode is a block.
 
     Args:
-        action: Choices [M, E, T], 0 or 1 (for blocks within episodes, reshape to [M, blocks, T']).
-        reward: Rewards [M, E, T].
+        action: Choices ``[M, E, T]``, 0 or 1 (for blocks within episodes, reshape to ``[M, blocks,
+            T']``).
+        reward: Rewards ``[M, E, T]``.
         skip: How many trials at the start of each block to leave out, while behaviour adapts.
-
-    Returns:
-        The fits.
 
     Raises:
         ValueError: If a member has fewer than three usable blocks.
@@ -125,43 +123,30 @@ def matching_law(action: ArrayLike, reward: ArrayLike, skip: int = 0) -> Matchin
 def learning_set_curve(
     correct: ArrayLike, trial: ArrayLike, num_trials: int, decision: ArrayLike | None = None
 ) -> Array:
-    """Accuracy by trial within a problem (Harlow 1949): chance on trial 1, then the learnt rule.
+    """Return accuracy by trial within a problem (Harlow 1949), or since any other event.
 
     Args:
-        correct: Whether the choice of each step was right [M, E, T].
-        trial: Trial within the problem, from 0 [M, E, T].
+        correct: Whether the choice of each step was right ``[M, E, T]``.
+        trial: Trial within the problem, or since the event, from 0 ``[M, E, T]``.
         num_trials: Number of trials N to report.
-        decision: Which steps are decisions [M, E, T]; all by default.
+        decision: Which steps count, the decisions ``[M, E, T]``; all by default.
 
     Returns:
-        Fractions correct [M, N]; NaN for a trial that no episode reached.
+        Fractions correct ``[M, N]``; NaN for a trial that no episode reached.
     """
-    right, index = np.asarray(correct, dtype=bool), np.asarray(trial)
-    counted = np.ones(right.shape, dtype=bool) if decision is None else np.asarray(decision, bool)
-    if not right.shape == index.shape == counted.shape:
-        raise ValueError(f"one shape is needed, got {right.shape}, {index.shape}, {counted.shape}")
-    curve = np.full((right.shape[0], num_trials), np.nan)
-    for n in range(num_trials):
-        steps = counted & (index == n)
-        total = steps.sum(axis=(1, 2))
-        curve[:, n] = np.where(
-            total > 0, (right & steps).sum(axis=(1, 2)) / np.maximum(total, 1), np.nan
-        )
-    return curve
+    return mean_by_label(correct, trial, range(num_trials), True if decision is None else decision)
 
 
 def win_stay_lose_shift(action: ArrayLike, reward: ArrayLike) -> tuple[Array, Array]:
-    """P(repeat | rewarded) and P(change | not rewarded), per member ([M], [M])."""
+    """Return P(repeat | rewarded) and P(change | not rewarded), ``[M]`` each."""
     arm, won = np.asarray(action), np.asarray(reward)[..., :-1] > 0
     stay = arm[..., 1:] == arm[..., :-1]
     axes = tuple(range(1, arm.ndim))
-    with np.errstate(invalid="ignore"):
-        win_stay = (stay & won).sum(axis=axes) / won.sum(axis=axes)
-        lose_shift = (~stay & ~won).sum(axis=axes) / (~won).sum(axis=axes)
-    return win_stay, lose_shift
+    return masked_mean(stay, won, axes), masked_mean(~stay, ~won, axes)
 
 
 def _two_armed(action: ArrayLike, reward: ArrayLike) -> tuple[Array, Array]:
+    """Return choices and rewards as arrays ``[M, E, T]``."""
     chosen, earned = np.asarray(action, np.float64), np.asarray(reward, np.float64)
     if chosen.ndim != 3 or chosen.shape != earned.shape:
         raise ValueError(f"arrays must be [M, E, T], got {chosen.shape} and {earned.shape}")

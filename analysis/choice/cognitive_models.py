@@ -2,8 +2,7 @@
 
 A model is a learner with a softmax: the same few lines give its likelihood and its simulation, so
 that what is fitted is what is simulated. All episodes are computed side by side, and so are the
-parameter vectors that a numerical gradient needs. The two-step hybrid is in
-:mod:`prefrontal.analysis.choice.hybrid_model`.
+parameter vectors that a numerical gradient needs. The two-step hybrid is in `hybrid_model`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize
 
 Array = NDArray[np.float64]
 Bounds = tuple[tuple[float, float], ...]
@@ -25,14 +23,14 @@ class Model(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the P parameters."""
+        """Return the names of the P parameters."""
 
     @property
     def bounds(self) -> Bounds:
-        """Lowest and highest value of each parameter."""
+        """Return the lowest and the highest value of each parameter."""
 
     def log_likelihood(self, parameters: Array, data: ChoiceData) -> Array:
-        """Log likelihood [S] of the data under each of S parameter vectors [S, P], nats."""
+        """Return the log likelihood ``[S]``, nats, under each of S parameter vectors ``[S, P]``."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,11 @@ class ChoiceData:
     """Choices to fit; every episode starts afresh.
 
     Attributes:
-        action: Chosen arms (first-stage actions) [E, T], from 0.
-        reward: Rewards [E, T].
+        action: Chosen arms (first-stage actions) ``[E, T]``, from 0.
+        reward: Rewards ``[E, T]``.
         num_arms: Number of arms K.
-        second_state: Second-stage states [E, T], 0 or 1; two-step tasks only.
-        second_action: Second-stage actions [E, T]; two-step tasks with a choice there only.
+        second_state: Second-stage states ``[E, T]``, 0 or 1; two-step tasks only.
+        second_action: Second-stage actions ``[E, T]``; two-step tasks with a choice there only.
     """
 
     action: NDArray[np.int64]
@@ -64,12 +62,12 @@ class ChoiceData:
 
     @property
     def choices(self) -> int:
-        """Number of choices that a likelihood covers."""
+        """Return the number of choices that a likelihood covers."""
         return self.action.size * (1 if self.second_action is None else 2)
 
 
 def choice_data(action: ArrayLike, reward: ArrayLike, num_arms: int = 2) -> ChoiceData:
-    """Data of one member [E, T] (or of one episode [T])."""
+    """Return the data of one member ``[E, T]`` (or of one episode ``[T]``)."""
     actions, rewards = np.atleast_2d(action), np.atleast_2d(reward)
     return ChoiceData(actions.astype(np.int64), rewards.astype(np.float64), num_arms)
 
@@ -89,24 +87,24 @@ class RescorlaWagner:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Learning rate, inverse temperature, and forgetting rate if there is one."""
+        """Return learning rate, inverse temperature, and forgetting rate if there is one."""
         names = ("learning_rate", "inverse_temperature")
         return (*names, "forgetting_rate") if self.forgetting else names
 
     @property
     def bounds(self) -> Bounds:
-        """Rates from 0 to 1, inverse temperature from 0 to 50 per unit of reward."""
+        """Return 0 to 1 for rates, 0 to 50 (a unit of reward) for the inverse temperature."""
         bounds: Bounds = ((0.0, 1.0), (0.0, 50.0))
         return (*bounds, (0.0, 1.0)) if self.forgetting else bounds
 
     def update(self, q: Array, parameters: Array, chosen: NDArray, reward: Array) -> Array:
-        """Values after a trial.
+        """Return the values after a trial.
 
         Args:
-            q: Values [S, E, K].
-            parameters: [S, P].
-            chosen: One-hot choices [S or 1, E, K].
-            reward: [S or 1, E].
+            q: Values ``[S, E, K]``.
+            parameters: ``[S, P]``.
+            chosen: One-hot choices ``[S or 1, E, K]``.
+            reward: ``[S or 1, E]``.
         """
         rate = parameters[:, 0, None, None]
         updated = q + rate * chosen * (reward[..., None] - q)
@@ -115,17 +113,17 @@ class RescorlaWagner:
         return updated
 
     def log_likelihood(self, parameters: Array, data: ChoiceData) -> Array:
-        """Log likelihood [S] of the data under each of S parameter vectors [S, P]."""
+        """Return the log likelihood ``[S]``, nats, under each of S parameter vectors ``[S, P]``."""
         return self.trial_log_likelihood(parameters, data).sum(axis=(1, 2))
 
     def trial_log_likelihood(self, parameters: Array, data: ChoiceData) -> Array:
-        """Log likelihood of every choice [S, E, T] under each of S parameter vectors [S, P]."""
+        """Return the log likelihood of every choice ``[S, E, T]`` under ``[S, P]`` parameters."""
         logits = parameters[:, 1, None, None, None] * self.values(parameters, data)
         chosen = np.broadcast_to(data.action[None, ..., None], (*logits.shape[:3], 1))
         return np.asarray(np.take_along_axis(log_softmax(logits), chosen, axis=-1)[..., 0])
 
     def values(self, parameters: Array, data: ChoiceData) -> Array:
-        """Values of all arms before every choice [S, E, T, K], along the choices in the data."""
+        """Return the values of all arms before every choice of the data ``[S, E, T, K]``."""
         one_hot = np.eye(data.num_arms)[data.action]  # [E, T, K]
         result = np.full((len(parameters), *one_hot.shape), self.start)
         q = result[:, :, 0]
@@ -141,7 +139,7 @@ class RescorlaWagner:
 
         Args:
             parameters: Its parameters, in the order of ``names``.
-            arm_probabilities: Reward probabilities [E, T, K], or [E, 1, K] with ``T`` from
+            arm_probabilities: Reward probabilities ``[E, T, K]``, or ``[E, 1, K]`` with ``T`` from
                 broadcasting beforehand.
             seed: Seed of choices and rewards.
         """
@@ -153,7 +151,7 @@ class RescorlaWagner:
         action = np.zeros((episodes, trials), dtype=np.int64)
         reward = np.zeros((episodes, trials))
         for t in range(trials):
-            action[:, t] = draw(np.exp(log_softmax(vector[0, 1] * q[0])), rng)
+            action[:, t] = softmax_choice(vector[0, 1] * q[0], rng)
             chosen = np.eye(arms)[action[:, t]]
             reward[:, t] = rng.random(episodes) < (p_reward[:, t] * chosen).sum(axis=-1)
             q = self.update(q, vector, chosen[None], reward[None, :, t])
@@ -180,23 +178,23 @@ class Fit:
 
     @property
     def aic(self) -> float:
-        """Akaike's criterion ``2 P - 2 log L``; lower is better."""
+        """Return Akaike's criterion ``2 P - 2 log L``; lower is better."""
         return 2 * len(self.parameters) - 2 * self.log_likelihood
 
     @property
     def bic(self) -> float:
-        """Schwarz's criterion ``P log n - 2 log L``; lower is better."""
+        """Return Schwarz's criterion ``P log n - 2 log L``; lower is better."""
         return float(len(self.parameters) * np.log(self.choices) - 2 * self.log_likelihood)
 
     def pseudo_r2(self, log_chance: float) -> float:
-        """McFadden's ``1 - log L / log L(chance)``, chance in nats (choices * log of 1/K)."""
+        """Return McFadden's ``1 - log L / log L(chance)``; chance is choices * log(1/K), nats."""
         return 1 - self.log_likelihood / log_chance
 
 
 def fit(
     model: Model, data: ChoiceData, starts: int = 4, seed: int = 0, name: str | None = None
 ) -> Fit:
-    """Maximum likelihood by L-BFGS-B from several starting points, the best kept.
+    """Maximise the likelihood by L-BFGS-B from several starting points, and keep the best.
 
     Args:
         model: What to fit.
@@ -204,14 +202,13 @@ def fit(
         starts: Number of starting points: the likeliest of sixteen times as many random ones.
         seed: Seed of the random points.
         name: Name in the result; the class of the model by default.
-
-    Returns:
-        The best fit.
     """
+    from scipy import optimize
+
     bounds = np.array(model.bounds)
     low, high = bounds.T
     rng = np.random.default_rng(seed)
-    # The likelihood has local maxima and flat places (steep softmaxes): start from the best of many.
+    # The likelihood has local maxima and flat places (steep softmaxes): start at the best of many.
     reach = np.minimum(high, 8.0) - low
     candidates = low + reach * rng.uniform(0.05, 0.95, (16 * starts, len(bounds)))
     order = np.argsort(-model.log_likelihood(candidates, data))
@@ -227,12 +224,11 @@ def fit(
         width = (forward - backward).diagonal()
         return float(values[0]), (up - down) / width
 
-    best = None
-    for vector in first:
-        found = optimize.minimize(objective, vector, jac=True, bounds=bounds, method="L-BFGS-B")
-        if best is None or found.fun < best.fun:
-            best = found
-    assert best is not None
+    search = {"jac": True, "bounds": bounds, "method": "L-BFGS-B"}
+    best = min(
+        (optimize.minimize(objective, vector, **search) for vector in first),
+        key=lambda found: float(found.fun),
+    )
     near = (best.x - low < 1e-4) | (high - best.x < 1e-4)
     return Fit(
         name or type(model).__name__,
@@ -252,12 +248,13 @@ def compare(
 
 
 def log_softmax(logits: Array) -> Array:
-    """Log of the softmax over the last axis."""
+    """Return the log of the softmax over the last axis."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def draw(probabilities: Array, rng: np.random.Generator) -> NDArray[np.int64]:
-    """One choice for each row of probabilities [E, K] -> [E]."""
+def softmax_choice(logits: Array, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw one choice for each row of logits ``[E, K]``; return choices ``[E]``."""
+    probabilities = np.exp(log_softmax(logits))
     below = probabilities.cumsum(axis=-1)[:, :-1] < rng.random((len(probabilities), 1))
     return np.asarray(below.sum(axis=-1), dtype=np.int64)

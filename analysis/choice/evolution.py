@@ -1,6 +1,7 @@
-"""What evolution did: inborn or learned, in genes or in luck.
+"""What evolution did: what is innate and what is learned, what is heritable and what is luck.
 
-Generations are the first axis, independent populations (members) the next, individuals and tasks the last.
+Generations are the first axis, independent populations (members) the next, individuals and tasks
+the last.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from prefrontal.analysis.stats.intervals import Interval, interval
 
@@ -21,13 +21,14 @@ class Heritability:
     """Regression of children on their parents.
 
     Attributes:
-        slope: Children's value by that of the mean of their parents: the narrow heritability h² where like environments
-            are not inherited (Falconer & Mackay 1996, chapter 10). 1 if children are the mean of their parents.
+        slope: Children's value by that of the mean of their parents: the narrow heritability h²
+            where like environments are not inherited (Falconer & Mackay 1996, chapter 10). 1 if
+            children are the mean of their parents.
         low: Lower end of its 95 % interval (Student's t of the regression).
         high: Upper end.
         families: Children.
-        corrected: The slope divided by the reliability of the parents' values: what it would be, had parents been
-            measured without noise.
+        corrected: The slope divided by the reliability of the parents' values: what it would be,
+            had parents been measured without noise.
     """
 
     slope: float
@@ -38,15 +39,15 @@ class Heritability:
 
 
 def innate_share(before: ArrayLike, after: ArrayLike, chance: float = 0.0) -> Array:
-    """How much of what individuals achieve is inborn, (before - chance) / (after - chance).
+    """Return how much of what individuals achieve is innate, (before - chance) / (after - chance).
 
-    It rises towards 1 where what was learned becomes inborn (genetic assimilation: Waddington 1953; Hinton & Nowlan 1987),
-    and stays near 0 where what evolves is the ability to learn.
+    It rises towards 1 where what was learned becomes innate (genetic assimilation: Waddington 1953;
+    Hinton & Nowlan 1987), and stays near 0 where what evolves is the ability to learn.
 
     Args:
         before: Fitness before learning, any shape.
         after: Fitness after learning, the same shape.
-        chance: Fitness of one that knows and learns nothing.
+        chance: Fitness of an individual that knows and learns nothing.
 
     Returns:
         The share; NaN where fitness after learning is not above chance.
@@ -59,13 +60,14 @@ def innate_share(before: ArrayLike, after: ArrayLike, chance: float = 0.0) -> Ar
 
 
 def diversity(genomes: ArrayLike) -> Array:
-    """Distance between two different individuals, per gene: root mean square over all pairs and genes.
+    """Return the root mean square distance, over genes, between two different individuals.
 
     Args:
         genomes: Genes ``[..., I, n]``, at least two individuals.
 
     Returns:
-        Distance ``[...]``, in units of the genes: √2 times the standard deviation within the population.
+        Distance ``[...]``, in units of the genes: √2 times the standard deviation within the
+        population.
     """
     genes = np.asarray(genomes, dtype=np.float64)
     if genes.ndim < 2 or genes.shape[-2] < 2:
@@ -73,28 +75,11 @@ def diversity(genomes: ArrayLike) -> Array:
     return np.asarray(np.sqrt(2 * genes.var(axis=-2, ddof=1).mean(axis=-1)))
 
 
-def gene_trajectories(genes: ArrayLike, level: float = 0.9) -> tuple[Array, Array, Array]:
-    """Where a population is in gene space, generation by generation.
-
-    Args:
-        genes: ``[G, I, K]``: generations, individuals, genes.
-        level: Share of individuals between the two outer curves.
-
-    Returns:
-        Median, lower and upper quantile over individuals, ``[G, K]`` each.
-    """
-    array = np.asarray(genes, dtype=np.float64)
-    if array.ndim != 3:
-        raise ValueError(f"genes must be [generations, individuals, genes], got {array.shape}")
-    tail = (1 - level) / 2
-    low, middle, high = np.quantile(array, [tail, 0.5, 1 - tail], axis=1)
-    return middle, low, high
-
-
 def reliability(scores: ArrayLike) -> float:
-    """How much of the differences between individuals' mean scores is not noise of measurement (intraclass correlation).
+    """Return how much of the differences between individuals' mean scores is not noise.
 
-    1 - MSW / MSB of a one-way analysis of variance: the squared correlation of the mean over R tasks with the true value.
+    The intraclass correlation, 1 - MSW / MSB of a one-way analysis of variance: the squared
+    correlation of the mean over R tasks with the true value.
 
     Args:
         scores: ``[I, R]``: individuals, and R scores of each on tasks of its own.
@@ -113,11 +98,11 @@ def reliability(scores: ArrayLike) -> float:
 def heritability(
     mothers: ArrayLike, fathers: ArrayLike, children: ArrayLike, reliable: float = 1.0
 ) -> Heritability:
-    """Regression of children on the mean of their two parents.
+    """Regress children on the mean of their two parents.
 
     Args:
-        mothers: Value of one parent of each child ``[N]``, measured apart from what it was selected by (else selection of
-            lucky parents pulls the slope towards 0).
+        mothers: Value of one parent of each child ``[N]``, measured apart from what it was selected
+            by (else selection of lucky parents pulls the slope towards 0).
         fathers: Of the other ``[N]``; the same one where a child has a single parent.
         children: Of the children ``[N]``.
         reliable: Reliability of the parents' values; see `reliability`.
@@ -133,27 +118,18 @@ def heritability(
         raise ValueError(f"reliability must lie in (0, 1], got {reliable}")
     if np.ptp(middle) == 0:
         raise ValueError("parents do not differ: nothing can be inherited from their differences")
+    from scipy import stats
+
     fit = stats.linregress(middle, value)
-    reach = stats.t.ppf(0.975, len(value) - 2) * fit.stderr
-    return Heritability(
-        float(fit.slope), float(fit.slope - reach), float(fit.slope + reach), len(value),
-        float(fit.slope / reliable),
-    )  # fmt: skip
-
-
-def selection_differential(fitness: ArrayLike, parents: ArrayLike) -> float:
-    """How much fitter the parents are than all, in fitness units: with h², the response to selection (R = h² S).
-
-    Args:
-        fitness: Of everyone ``[I]``.
-        parents: Who the parents of each child are, indices ``[..]``; one counts as often as it is drawn.
-    """
-    everyone = np.asarray(fitness, np.float64)
-    return float(everyone[np.asarray(parents, np.int64)].mean() - everyone.mean())
+    reach = float(stats.t.ppf(0.975, len(value) - 2) * fit.stderr)
+    slope = float(fit.slope)
+    return Heritability(slope, slope - reach, slope + reach, len(value), slope / reliable)
 
 
 def share_of_members(happened: ArrayLike, level: float = 0.95) -> Interval:
-    """Share of members to which something happened, with its exact binomial interval (Clopper & Pearson 1934).
+    """Return the share of members to which something happened, with its exact interval.
+
+    The interval is the binomial one of Clopper & Pearson (1934).
 
     Args:
         happened: Whether it did ``[M]``.
@@ -162,6 +138,8 @@ def share_of_members(happened: ArrayLike, level: float = 0.95) -> Interval:
     events = np.asarray(happened, dtype=bool)
     if events.ndim != 1 or not len(events):
         raise ValueError(f"happened must be [members], got {events.shape}")
+    from scipy import stats
+
     ends = stats.binomtest(int(events.sum()), len(events)).proportion_ci(level)
     return Interval(float(events.mean()), float(ends.low), float(ends.high), len(events), "exact")
 
@@ -184,10 +162,10 @@ class Retest:
 
 
 def retest(fresh: ArrayLike, recorded: ArrayLike, tasks: int) -> Retest:
-    """Scores of champions on tasks that they were not selected by.
+    """Return the scores of champions on tasks that they were not selected by.
 
-    The best of many noisy measurements is too good: it was chosen for its luck as well. Only fresh tasks tell how good
-    a champion is.
+    The best of many noisy measurements is too good: it was chosen for its luck as well. Only fresh
+    tasks tell how good a champion is.
 
     Args:
         fresh: Score of each champion on each fresh task ``[M, K]``.
@@ -208,10 +186,10 @@ class Plasticity:
     """Where an ability to learn lives.
 
     Attributes:
-        weights: What learning in the weights is worth before anything is in the activations: accuracy on the first trial after
-            learning minus accuracy on the first trial at birth ``[M]``.
-        activations: What the activations learn within an episode with the weights of birth: accuracy on the last trials
-            minus that on the first ``[M]``.
+        weights: What learning in the weights is worth before anything is in the activations:
+            accuracy on the first trial after learning minus that with initial weights ``[M]``.
+        activations: What the activations learn within an episode with the initial weights: accuracy
+            on the last trials minus that on the first ``[M]``.
         both: What the activations still add once the weights have learned ``[M]``.
     """
 
@@ -221,20 +199,21 @@ class Plasticity:
 
 
 def plasticity(on: ArrayLike, off: ArrayLike, last: int = 5) -> Plasticity:
-    """Splits an evolved or trained ability into learning in the weights and learning in the activations.
+    """Split an evolved or trained ability into learning in the weights and in the activations.
 
     Args:
-        on: Accuracy by trial of an episode after a life of learning, ``[M, N]``: recurrent state reset at its start.
-        off: The same with the weights of birth (plasticity off).
+        on: Accuracy by trial of an episode after a lifetime of learning ``[M, N]``, the recurrent
+            state reset at its start.
+        off: The same with the initial weights (plasticity off).
         last: Trials that count as the end of an episode.
     """
-    learned, born = np.asarray(on, np.float64), np.asarray(off, np.float64)
-    if learned.shape != born.shape or learned.ndim != 2 or learned.shape[1] <= last:
+    learned, initial = np.asarray(on, np.float64), np.asarray(off, np.float64)
+    if learned.shape != initial.shape or learned.ndim != 2 or learned.shape[1] <= last:
         raise ValueError(
-            f"on and off must be [members, trials > {last}], got {learned.shape}, {born.shape}"
+            f"on and off must be [members, trials > {last}], got {learned.shape}, {initial.shape}"
         )
     return Plasticity(
-        learned[:, 0] - born[:, 0],
-        born[:, -last:].mean(axis=1) - born[:, 0],
+        learned[:, 0] - initial[:, 0],
+        initial[:, -last:].mean(axis=1) - initial[:, 0],
         learned[:, -last:].mean(axis=1) - learned[:, 0],
     )

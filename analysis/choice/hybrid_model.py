@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.choice.cognitive_models import Bounds, ChoiceData, draw, log_softmax
+from prefrontal.analysis.choice.cognitive_models import (
+    Bounds,
+    ChoiceData,
+    log_softmax,
+    softmax_choice,
+)
 from prefrontal.analysis.choice.two_step import TwoStepTrials
 
 Array = NDArray[np.float64]
@@ -38,18 +43,18 @@ class Hybrid:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Parameters, in the order that all methods take them."""
+        """Return the names of the parameters, in the order that all methods take them."""
         names = ("alpha1", "alpha2", "lambda", "w", "beta1", "perseveration")
         return (*names, "beta2") if self.options > 1 else names
 
     @property
     def bounds(self) -> Bounds:
-        """Rates, lambda and w from 0 to 1; inverse temperatures from 0 to 50."""
+        """Return 0 to 1 for rates, lambda and w, and 0 to 50 for inverse temperatures."""
         bounds: Bounds = (*[(0.0, 1.0)] * 4, (0.0, 50.0), (-2.0, 2.0))
         return (*bounds, (0.0, 50.0)) if self.options > 1 else bounds
 
     def log_likelihood(self, parameters: Array, data: ChoiceData) -> Array:
-        """Log likelihood [S] of both stages' choices under each of S parameter vectors [S, P]."""
+        """Return the log likelihood ``[S]`` of both stages' choices under ``[S, P]`` parameters."""
         if data.second_state is None or (self.options > 1 and data.second_action is None):
             raise ValueError("a hybrid model needs second_state, and second_action if it has any")
         sets, episodes = len(parameters), len(data.action)
@@ -74,7 +79,7 @@ class Hybrid:
 
         Args:
             parameters: In the order of ``names``.
-            reward_probabilities: Of each second-stage state and action [E, T, 2, options].
+            reward_probabilities: Of each second-stage state and action ``[E, T, 2, options]``.
             seed: Seed of transitions, choices and rewards.
         """
         rng = np.random.default_rng(seed)
@@ -85,12 +90,12 @@ class Hybrid:
         first, second, place = np.zeros((3, episodes, trials), dtype=np.int64)
         reward = np.zeros((episodes, trials))
         for t in range(trials):
-            first[:, t] = draw(np.exp(log_softmax(self._first_logits(vector, state)[0])), rng)
+            first[:, t] = softmax_choice(self._first_logits(vector, state)[0], rng)
             is_common = rng.random(episodes) < self.common
             place[:, t] = np.where(is_common, first[:, t], 1 - first[:, t])
             values = state[1][0].reshape(episodes, 2, self.options)[rows, place[:, t]]
             if self.options > 1:
-                second[:, t] = draw(np.exp(log_softmax(vector[0, 6] * values)), rng)
+                second[:, t] = softmax_choice(vector[0, 6] * values, rng)
             p = p_reward[rows, t, place[:, t], second[:, t]]
             reward[:, t] = rng.random(episodes) < p
             pair = np.eye(2 * self.options)[place[:, t] * self.options + second[:, t]]
@@ -99,13 +104,9 @@ class Hybrid:
         return ChoiceData(first, reward, 2, place, second if self.options > 1 else None)
 
     def _start(self, sets: int, episodes: int) -> tuple[Array, Array, Array]:
-        """Model-free first values [S, E, 2], second values [S, E, 2 * options], previous action."""
-        shape = (sets, episodes)
-        return (
-            np.zeros((*shape, 2)),
-            np.zeros((*shape, 2 * self.options)),
-            np.zeros((*shape, 2)),
-        )
+        """Return first values, second values and previous action, ``[S, E, 2 or 2 * options]``."""
+        first, second = np.zeros((sets, episodes, 2)), np.zeros((sets, episodes, 2 * self.options))
+        return first, second, first
 
     def _second_hot(self, data: ChoiceData) -> Array:
         assert data.second_state is not None
@@ -138,7 +139,7 @@ class Hybrid:
 
 
 def two_step_data(trials: TwoStepTrials, member: int = 0, options: int = 1) -> ChoiceData:
-    """Trials of one member as data for :class:`Hybrid`.
+    """Return the trials of one member as data for `Hybrid`.
 
     Args:
         trials: Recorded trials.

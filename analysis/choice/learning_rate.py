@@ -22,8 +22,8 @@ class LearningRates:
     """Rescorla-Wagner learning rates of groups of trials that share one inverse temperature.
 
     Attributes:
-        groups: Labels of the groups [G].
-        rates: Learning rate of each group [G].
+        groups: Labels of the groups ``[G]``.
+        rates: Learning rate of each group ``[G]``.
         inverse_temperature: Shared by all groups, per unit of reward.
         log_likelihood: With one rate per group, nats.
         shared_rate: The best single learning rate.
@@ -41,7 +41,7 @@ class LearningRates:
 
     @property
     def bic_gain(self) -> float:
-        """BIC of the single rate minus BIC of one rate per group; positive: rates do differ."""
+        """Return BIC of the single rate minus BIC of one rate a group; positive: rates differ."""
         extra = len(self.groups) - 1
         gain = 2 * (self.log_likelihood - self.shared_log_likelihood)
         return float(gain - extra * np.log(self.choices))
@@ -57,13 +57,10 @@ def learning_rates(
     a close approximation for windows, since values forget what was before them.
 
     Args:
-        action: Choices of one member [E, T], 0 or 1.
-        reward: Rewards [E, T].
-        group: Label of every trial [E, T], or of every episode [E].
+        action: Choices of one member ``[E, T]``, 0 or 1.
+        reward: Rewards ``[E, T]``.
+        group: Label of every trial ``[E, T]``, or of every episode ``[E]``.
         start: Value of both arms before the first reward.
-
-    Returns:
-        The fit.
 
     Raises:
         ValueError: If the labels fit neither trials nor episodes.
@@ -81,7 +78,7 @@ def learning_rates(
     chosen = 2.0 * data.action - 1
 
     def tabulate(rates: Array, betas: Array) -> Array:
-        """Log likelihood of each group [rates, betas, G]."""
+        """Return the log likelihood of each group ``[rates, betas, G]``."""
         table = np.empty((len(rates), len(betas), len(names)))
         for i, rate in enumerate(rates):
             values = model.values(np.array([[rate, 1.0]]), data)[0]
@@ -122,17 +119,18 @@ def learning_rates(
 def sliding_learning_rate(
     action: ArrayLike, reward: ArrayLike, window: int = 20, stride: int = 5
 ) -> tuple[Array, Array]:
-    """Learning rate in a window that slides through the episodes (Wang et al. 2018, Fig. 3).
+    """Fit the learning rate in a window that slides through episodes (Wang et al. 2018, Fig. 3).
 
     Args:
-        action: Choices of one member [E, T], 0 or 1; at one t all episodes should be in one phase.
-        reward: Rewards [E, T].
+        action: Choices of one member ``[E, T]``, 0 or 1; at one t all episodes should be in one
+            phase.
+        reward: Rewards ``[E, T]``.
         window: Width in trials.
         stride: Distance between windows in trials.
 
     Returns:
-        Middle of each window, trials [W], and its learning rate [W]; the inverse temperature is
-        that of the whole.
+        Middle of each window, trials ``[W]``, and its learning rate ``[W]``; the inverse
+        temperature is that of the whole.
     """
     data = choice_data(action, reward)
     trials = data.action.shape[1]
@@ -141,10 +139,11 @@ def sliding_learning_rate(
     whole = learning_rates(action, reward, np.zeros(len(data.action)))
     rates = np.linspace(0.01, 1.0, 100)
     vectors = np.stack([rates, np.full(100, whole.inverse_temperature)], axis=-1)
-    by_trial = np.concatenate([
+    parts = [
         RescorlaWagner().trial_log_likelihood(part, data).sum(axis=1)
-        for part in np.array_split(vectors, 5)
-    ])  # [100, T]  # fmt: skip
+        for part in np.array_split(vectors, 5)  # bounds the memory
+    ]
+    by_trial = np.concatenate(parts)  # [100, T]
     firsts = np.arange(0, trials - window + 1, stride)
     sums = np.stack([by_trial[:, first : first + window].sum(axis=1) for first in firsts])
     return firsts + (window - 1) / 2, rates[sums.argmax(axis=1)]

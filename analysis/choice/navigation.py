@@ -1,9 +1,11 @@
 """Where navigators stop, how they get there, and what their activity says of where they are.
 
-Input are columns of a record of the firefly task, ``[M, E, T]`` (members, episodes, steps), as its facts name them: ``trial``,
-``clock``, ``active``, ``stopped``, ``ended``, ``rewarded``, ``distance``, ``x``, ``y``, ``end_x``, ``end_y``, ``target_x``,
-``target_y``. Lengths are in cm, angles in degrees, times in seconds. Positions are in the frame in which the target of the
-trial appeared: the agent at the origin, facing +y. Steps that are not ``active`` (after the last stop) count nowhere.
+Input are columns of a record of the firefly task, ``[M, E, T]`` (members, episodes, steps), as its
+facts name them: ``trial``, ``clock``, ``active``, ``stopped``, ``ended``, ``rewarded``,
+``distance``, ``x``, ``y``, ``end_x``, ``end_y``, ``target_x``, ``target_y``. Lengths are in cm,
+angles in degrees, times in seconds. Positions are in the frame in which the target of the trial
+appeared: the agent at the origin, facing +y. Steps that are not ``active`` (after the last stop)
+count nowhere.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from prefrontal.analysis.stats.means import masked_mean
+from prefrontal.analysis.stats.regression import ridge_decoder
 
 Array = NDArray[np.float64]
 Record = Mapping[str, NDArray]
@@ -30,7 +35,8 @@ class Trials:
         target: Where the target was, cm ``[M, E, N, 2]``.
         rewarded: Whether within the reward zone, by a stop.
         stopped: Whether by a stop; a time-out otherwise.
-        duration: Seconds from the target's appearance until the stop was made, or until time was out.
+        duration: Seconds from the target's appearance until the stop was made, or until time was
+            out.
     """
 
     end: Array
@@ -41,7 +47,7 @@ class Trials:
 
     @property
     def distance(self) -> Array:
-        """From the end to the target, cm."""
+        """Return the distance from the end to the target ``[M, E, N]``, cm."""
         return np.asarray(np.linalg.norm(self.end - self.target, axis=-1))
 
 
@@ -75,27 +81,29 @@ def ends_of_trials(record: Record) -> Trials:
 
 
 def rewarded_fraction(trials: Trials) -> Array:
-    """Part of the trials of each member that were rewarded, ``[M]``."""
+    """Return the fraction of the trials of each member that were rewarded ``[M]``."""
     return np.asarray(trials.rewarded.mean(axis=(1, 2)))
 
 
 def reward_rate(trials: Trials) -> Array:
-    """Rewarded trials of each member in a second of trials, ``[M]``.
+    """Return the rewarded trials of each member in a second of trials ``[M]``.
 
-    A trial takes until the stop is made (so that the step of the stop takes no time), or all its time.
+    A trial takes until the stop is made (so that the step of the stop takes no time), or all its
+    time.
     """
     return np.asarray(trials.rewarded.sum(axis=(1, 2)) / trials.duration.sum(axis=(1, 2)))
 
 
 def radial_error(trials: Trials, kind: str = "radius") -> Array:
-    """Signed error of each trial along the way, ``[M, E, N]`` cm; above 0: too far.
+    """Return the signed error of each trial along the way ``[M, E, N]``, cm; above 0: too far.
 
     Args:
         trials: How trials ended.
         kind: ``"radius"``: distance travelled from the origin less that of the target. ``"signed
-            distance"``: the whole distance from the target, whatever its direction, with the sign of the
-            difference of two arcs, each tangent to the first heading and through end or target (the
-            measure of Zhang et al. 2024; it is never small for one who is off to the side).
+            distance"``: the whole distance from the target, whatever its direction, with the sign
+            of the difference of two arcs, each tangent to the first heading and through end or
+            target (the measure of Zhang et al. 2024; it is never small for one who is off to the
+            side).
 
     Raises:
         ValueError: Another kind.
@@ -111,7 +119,7 @@ def radial_error(trials: Trials, kind: str = "radius") -> Array:
 
 
 def arc_length(place: ArrayLike) -> Array:
-    """Length of the circular arc that leaves the origin along +y and ends at a place.
+    """Return the length of the circular arc that leaves the origin along +y and ends at a place.
 
     Args:
         place: ``[..., 2]``, any unit.
@@ -127,7 +135,10 @@ def arc_length(place: ArrayLike) -> Array:
 
 
 def angular_error(trials: Trials) -> Array:
-    """Direction of the end less that of the target, ``[M, E, N]`` degrees in (-180, 180]; above 0: too far to the left."""
+    """Return the direction of the end less that of the target ``[M, E, N]``.
+
+    In degrees, above -180 to 180; above 0: too far to the left.
+    """
 
     def left(place: Array) -> Array:
         return np.asarray(np.arctan2(-place[..., 0], place[..., 1]))
@@ -137,12 +148,13 @@ def angular_error(trials: Trials) -> Array:
 
 
 def boundary_auc(trials: Trials, shifts: int = SHIFTS) -> Array:
-    """How well ends tell their own target from those of other trials, ``[M]``: 1 always, .5 by chance.
+    """Return how well ends tell their own target from those of other trials ``[M]``; chance .5.
 
-    As the radius R of a reward boundary grows from 0, the fraction of ends within R of their own target is
-    plotted against the fraction within R of the target of another trial; this is the area under that curve
-    (Zhang et al. 2024), which is the probability that the first distance is smaller. The other trials are
-    those 1, 2 .. ``shifts`` places on, of the same member and place in the episode.
+    As the radius R of a reward boundary grows from 0, the fraction of ends within R of their own
+    target is plotted against the fraction within R of the target of another trial; this is the area
+    under that curve (Zhang et al. 2024), which is the probability that the first distance is
+    smaller. The other trials are those 1, 2 .. ``shifts`` places on, of the same member and place
+    in the episode.
 
     Raises:
         ValueError: If there are no more episodes than shifts.
@@ -168,10 +180,9 @@ def boundary_auc(trials: Trials, shifts: int = SHIFTS) -> Array:
 
 
 def mean_size(record: Record, name: str) -> Array:
-    """Mean absolute value of a column over the active steps of each member, ``[M]`` (for the TD error: ``"rpe"``)."""
-    active = np.asarray(record["active"]) > 0
+    """Return the mean size of a column (the TD error: ``"rpe"``) over active steps ``[M]``."""
     size = np.abs(np.asarray(record[name], dtype=np.float64))
-    return np.asarray((size * active).sum(axis=(1, 2)) / active.sum(axis=(1, 2)))
+    return masked_mean(size, np.asarray(record["active"]) > 0, (1, 2))
 
 
 @dataclass(frozen=True)
@@ -190,7 +201,7 @@ class Paths:
 
 
 def paths(record: Record) -> Paths:
-    """Lengths and curvatures of paths; of all trials of an episode together where there are several.
+    """Return lengths and curvatures of the paths of episodes, all trials of one together.
 
     Where nothing moved, stretch and curvature are NaN.
     """
@@ -218,12 +229,13 @@ def paths(record: Record) -> Paths:
 def decode_place(
     train: Record, test: Record | None = None, part: float = 0.7, ridge: float = 1.0
 ) -> Array:
-    """Error with which a linear decoder tells from activity where the agent is.
+    """Return the error with which a linear decoder tells from activity where the agent is.
 
-    Ridge regression of ``x`` and ``y`` on ``hidden`` at all active steps of the first ``part`` of the episodes
-    of one record, tested on the other episodes of the same or of another record (another gain): a decoder that
-    is trained at gain 1 and tested at gain 2 asks whether the *same code* still holds, one that is fitted
-    anew only whether place can be decoded at all. No step is left out of the test.
+    Ridge regression of ``x`` and ``y`` on ``hidden`` at all active steps of the first ``part`` of
+    the episodes of one record, tested on the other episodes of the same or of another record
+    (another gain): a decoder that is trained at gain 1 and tested at gain 2 asks whether the *same
+    code* still holds, one that is fitted anew only whether place can be decoded at all. No step is
+    left out of the test.
 
     Args:
         train: Record with ``hidden [M, E, T, H]``.
@@ -243,20 +255,14 @@ def decode_place(
         raise ValueError(f"part must leave episodes to train on and to test with; got {part}")
     errors = []
     for m in range(len(train["hidden"])):
-        activity, place = _samples(train, m, slice(None, episodes))
-        mean, spread = activity.mean(axis=0), activity.std(axis=0)
-        scale = np.where(spread > 1e-12, spread, np.inf)
-        a = (activity - mean) / scale
-        centre = place.mean(axis=0)
-        weights = np.linalg.solve(a.T @ a + ridge * np.eye(a.shape[1]), a.T @ (place - centre))
+        decode = ridge_decoder(*_samples(train, m, slice(None, episodes)), ridge)
         activity, place = _samples(test, m, slice(episodes, None))
-        decoded = (activity - mean) / scale @ weights + centre
-        errors.append(np.linalg.norm(decoded - place, axis=1).mean())
+        errors.append(np.linalg.norm(decode(activity) - place, axis=1).mean())
     return np.array(errors)
 
 
 def _samples(record: Record, member: int, episodes: slice) -> tuple[Array, Array]:
-    """Activity ``[n, H]`` and place ``[n, 2]`` at the active steps of some episodes of a member."""
+    """Return activity ``[n, H]`` and place ``[n, 2]`` at the active steps of some episodes."""
     active = np.asarray(record["active"])[member, episodes] > 0
     place = np.stack([record["x"][member, episodes], record["y"][member, episodes]], axis=-1)
     activity = np.asarray(record["hidden"])[member, episodes][active]
@@ -264,7 +270,7 @@ def _samples(record: Record, member: int, episodes: slice) -> tuple[Array, Array
 
 
 def first_to(count: ArrayLike, values: ArrayLike, level: float) -> Array:
-    """Where a learning curve first reaches a level and so does the next point (one lucky point does not count).
+    """Return where a learning curve first reaches a level twice in a row.
 
     Args:
         count: Trials at each point ``[U, M]`` (or ``[U]``).
@@ -272,7 +278,8 @@ def first_to(count: ArrayLike, values: ArrayLike, level: float) -> Array:
         level: What to reach.
 
     Returns:
-        Count at the first of two points in a row at or above the level ``[M]``; infinite if never, or if there is one point only.
+        Count at the first of two points in a row at or above the level ``[M]``; infinite if never,
+        or if there is one point only.
     """
     curves = np.asarray(values, dtype=np.float64)
     at = np.broadcast_to(np.asarray(count, np.float64).reshape(len(curves), -1), curves.shape)

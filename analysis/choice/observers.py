@@ -1,8 +1,14 @@
-"""Simulated observers of the two-step task, with known answers for every probe.
+"""Simulated observers of the two-step tasks, with known answers for every probe.
 
-Pure NumPy, independent of the environments: the ideal Bayes observer, a model-based and a
-model-free learner, and a random one. Their stay probabilities and rewards are reference lines in
-figures, and the ground truth the probes are tested on.
+Pure NumPy, independent of the environments. Their stay probabilities and rewards are reference
+lines in figures, and the ground truth that the probes are tested on.
+
+For the task of Wang et al. (2016, 2018): the ideal Bayes observer, a model-based and a model-free
+learner, and a random one. For that of Daw et al. (2011), on given walks of the reward
+probabilities: a Bayesian observer that knows everything but the walks, filters each of the four
+probabilities on a grid and takes what is best in expectation now (the optimum would explore a
+little besides; it is not known), and the two ends of the hybrid model with parameters that earn
+most.
 """
 
 from __future__ import annotations
@@ -13,10 +19,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from prefrontal.analysis.choice.hybrid_model import Hybrid
 from prefrontal.analysis.choice.two_step import TwoStepTrials
 
 Array = NDArray[np.float64]
 Observer = Literal["ideal", "model_based", "model_free", "random"]
+DawObserver = Literal["bayesian", "model_based", "model_free", "random"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +53,10 @@ class Simulation:
     """What an observer did.
 
     Attributes:
-        trials: Its trials, as one member [1, E, N].
-        optimal: Whether it took the first action that leads to the good state [1, E, N].
+        trials: Its trials, as one member ``[1, E, N]``.
+        optimal: Whether it took the first action that leads to the good state ``[1, E, N]``.
         prediction_error: Its own prediction error at the outcome, r minus the value it had given to
-            the second state (or, model-free, to the first action) [1, E, N].
+            the second state (or, model-free, to the first action) ``[1, E, N]``.
     """
 
     trials: TwoStepTrials
@@ -64,7 +72,7 @@ def simulate_two_step(
     inverse_temperature: float = 5.0,
     seed: int = 0,
 ) -> Simulation:
-    """Let an observer play.
+    """Let an observer play the task of Wang et al. (2016, 2018).
 
     - "ideal": knows the task; Bayes' rule gives the probability that a state is the good one, and
       it takes the action that leads there (ties at random).
@@ -75,14 +83,11 @@ def simulate_two_step(
 
     Args:
         observer: Which one.
-        task: The task; :data:`WANG_2018` or :data:`WANG_2016`.
+        task: The task; `WANG_2018` or `WANG_2016`.
         episodes: Episodes, independent of each other.
         learning_rate: Of the two learners, per trial.
         inverse_temperature: Of their softmax, per unit of reward.
         seed: Seed of everything random.
-
-    Returns:
-        What it did.
 
     Raises:
         ValueError: If the observer is unknown.
@@ -133,3 +138,106 @@ def simulate_two_step(
         error[:, n] = reward[:, n] - predicted
     trials = TwoStepTrials(action[None], common[None], reward[None])
     return Simulation(trials, optimal[None], error[None])
+
+
+# Parameters of `Hybrid`: alpha1, alpha2, lambda, w, beta1, perseveration, beta2
+LEARNERS = {
+    "model_based": (0.0, 0.4, 0.0, 1.0, 20.0, 0.0, 8.0),
+    "model_free": (0.4, 0.4, 1.0, 0.0, 8.0, 0.0, 8.0),
+    "random": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+}
+
+
+def simulate_daw(
+    observer: DawObserver,
+    p: Array,
+    common: float = 0.7,
+    drift: float = 0.025,
+    bounds: tuple[float, float] = (0.25, 0.75),
+    seed: int = 0,
+    bins: int = 50,
+) -> TwoStepTrials:
+    """Let an observer play the task of Daw et al. (2011) on given walks.
+
+    Args:
+        observer: "bayesian", "model_based", "model_free" or "random".
+        p: Reward probability of each second-stage state and action ``[E, N, 2, 2]``.
+        common: Probability of the common transition.
+        drift: Standard deviation of a step of the walks.
+        bounds: Where the walks are reflected.
+        seed: Seed of everything random.
+        bins: Cells of the Bayesian observer's grid.
+
+    Returns:
+        Its trials, as one member ``[1, E, N]``.
+
+    Raises:
+        ValueError: If the observer is unknown.
+    """
+    p = np.asarray(p, dtype=np.float64)
+    if observer == "bayesian":
+        return _bayesian(p, common, drift, bounds, seed, bins)
+    if observer not in LEARNERS:
+        allowed = ", ".join(["bayesian", *LEARNERS])
+        raise ValueError(f"observer must be one of {allowed}, got {observer!r}")
+    data = Hybrid(common).simulate(LEARNERS[observer], p, seed)
+    assert data.second_state is not None
+    assert data.second_action is not None
+    return TwoStepTrials(
+        data.action[None],
+        (data.second_state == data.action)[None],
+        data.reward[None],
+        data.second_action[None],
+    )
+
+
+def _bayesian(
+    p: Array, common: float, drift: float, bounds: tuple[float, float], seed: int, bins: int
+) -> TwoStepTrials:
+    """Play by Bayes' rule on a grid of the four reward probabilities."""
+    rng = np.random.default_rng(seed)
+    episodes, trials = p.shape[:2]
+    centres, moves = _walk(drift, bounds, bins)
+    belief = np.full((episodes, 2, 2, bins), 1.0 / bins)
+    rows = np.arange(episodes)
+    first, second, place = np.zeros((3, episodes, trials), dtype=np.int64)
+    reward = np.zeros((episodes, trials))
+    for n in range(trials):
+        value = belief @ centres  # [E, 2, 2]
+        # CHOICES: the action whose common state is worth more, then the better one in that state
+        first[:, n] = _better(value.max(axis=2), rng)
+        is_common = rng.random(episodes) < common
+        s = place[:, n] = np.where(is_common, first[:, n], 1 - first[:, n])
+        a = second[:, n] = _better(value[rows, s], rng)
+        # OUTCOME, Bayes' rule, drift
+        won = rng.random(episodes) < p[rows, n, s, a]
+        reward[:, n] = won
+        updated = belief[rows, s, a] * np.where(won[:, None], centres, 1 - centres)
+        belief[rows, s, a] = updated / updated.sum(axis=1, keepdims=True)
+        belief = belief @ moves
+    return TwoStepTrials(first[None], (place == first)[None], reward[None], second[None])
+
+
+def _walk(drift: float, bounds: tuple[float, float], bins: int) -> tuple[Array, Array]:
+    """Return the centres of the cells, and the chances ``[from, to]`` of a step of the walk."""
+    from scipy import stats
+
+    low, high = bounds
+    edges = np.linspace(low, high, bins + 1)
+    centres = (edges[1:] + edges[:-1]) / 2
+    if drift == 0:
+        return centres, np.eye(bins)
+    span = high - low
+    moves = np.zeros((bins, bins))
+    for image in range(-2, 3):  # a reflected walk is a free one, folded
+        for start in (centres, 2 * low - centres):
+            cdf = stats.norm.cdf((edges[None] - start[:, None] - 2 * image * span) / drift)
+            moves += np.diff(cdf, axis=1)
+    return centres, moves / moves.sum(axis=1, keepdims=True)
+
+
+def _better(values: Array, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the index of the larger of two ``[E, 2]``, at random where they are equal."""
+    difference = values[:, 1] - values[:, 0]
+    tie = np.isclose(difference, 0.0, atol=1e-12)
+    return np.where(tie, rng.random(len(values)) < 0.5, difference > 0).astype(np.int64)

@@ -1,6 +1,6 @@
-"""Search and return: how many steps each goal of an episode takes, when the same goal is found again and again.
+"""Search and return: steps to each goal of an episode, when the same goal is found repeatedly.
 
-Arrays of the record, ``[M, E, T]``: members, episodes, steps; a reward above zero is a goal reached.
+Arrays of the record, ``[M, E, T]``: members, episodes, steps; a reward above 0 is a goal reached.
 """
 
 from __future__ import annotations
@@ -8,18 +8,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.stats.means import masked_mean
+
 __all__ = ["first_and_later", "first_to_second", "goals_found", "steps_per_goal"]
 
 Array = NDArray[np.float64]
 
 
 def goals_found(reward: ArrayLike) -> NDArray[np.int64]:
-    """Goals found in each episode, ``[M, E]``."""
+    """Return the number of goals found in each episode ``[M, E]``."""
     return np.asarray((np.asarray(reward) > 0).sum(axis=2))
 
 
 def steps_per_goal(reward: ArrayLike, goals: int) -> Array:
-    """Steps to each of the first goals of an episode, counted from the goal before (from the start for the first).
+    """Return the steps to each of the first goals of an episode, counted from the goal before.
 
     Args:
         reward: Rewards ``[M, E, T]``.
@@ -43,10 +45,11 @@ def steps_per_goal(reward: ArrayLike, goals: int) -> Array:
 
 
 def first_and_later(reward: ArrayLike) -> tuple[Array, Array]:
-    """Steps to the first goal, and mean steps to a later one, of each episode.
+    """Return the steps to the first goal, and the mean steps to a later one, of each episode.
 
     Returns:
-        ``[M, E]`` each; NaN where no goal, or no second one, was found. The steps after the last goal count for nothing.
+        ``[M, E]`` each; NaN where no goal, or no second one, was found. The steps after the last
+        goal count for nothing.
     """
     reached = np.asarray(reward) > 0
     steps = reached.shape[2]
@@ -58,12 +61,12 @@ def first_and_later(reward: ArrayLike) -> tuple[Array, Array]:
 
 
 def first_to_second(reward: ArrayLike) -> Array:
-    """Steps to the first goal over steps to the second, means over the episodes in which both were found, ``[M]``.
+    """Return mean steps to the first goal over mean steps to the second, ``[M]``.
 
-    Whoever has no memory searches alike for both, so that the ratio is 1 whatever the episodes' length: given that both were
-    found in time, the two times may be swapped. NaN for a member that never found two.
+    Only episodes in which both were found count. An agent without memory searches alike for both,
+    so that its ratio is 1 whatever the length of episodes: given that both were found in time, the
+    two times may be swapped. NaN for a member that never found two.
     """
     both = steps_per_goal(reward, 2)
-    found: NDArray[np.bool_] = np.asarray(np.isfinite(both).all(axis=2))
-    sums = np.where(found[..., None], both, 0.0).sum(axis=1)
-    return np.asarray(sums[:, 0] / np.where(found.any(axis=1), sums[:, 1], np.nan))
+    means = masked_mean(both, np.isfinite(both).all(axis=2, keepdims=True), axis=1)  # [M, 2]
+    return np.asarray(means[:, 0] / means[:, 1])

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 CONDITIONS = ("RC", "RU", "UC", "UU")
 """Rewarded-common, rewarded-uncommon, unrewarded-common, unrewarded-uncommon, in this order."""
 
-# Exact to the third digit, by simulation of the ideal Bayes observer (prefrontal.analysis.choice.observers).
+# Exact to the third digit, by simulation of the ideal Bayes observer (module `observers`).
 IDEAL_2018 = (1.0, 0.664, 0.664, 1.0)
 IDEAL_2016 = (1.0, 0.506, 0.507, 1.0)
 IDEAL_2016_FIRST = (1.0, 0.0, 0.0, 1.0)
@@ -32,7 +32,7 @@ REGRESSORS = ("constant", "reward", "transition", "reward x transition")
 
 @dataclass(frozen=True)
 class TwoStepTrials:
-    """Trials of the two-step task, each field [M, E, N] (members, episodes, trials).
+    """Trials of the two-step task, each field ``[M, E, N]`` (members, episodes, trials).
 
     Attributes:
         first_action: First-stage action, 0 or 1.
@@ -47,29 +47,29 @@ class TwoStepTrials:
     second_action: NDArray | None = None
 
     def __post_init__(self) -> None:
-        """Check that all fields have one shape [M, E, N]."""
+        """Check that all fields have one shape ``[M, E, N]``."""
         shapes = {np.shape(self.first_action), np.shape(self.common), np.shape(self.reward)}
         if len(shapes) != 1 or len(next(iter(shapes))) != 3:
             raise ValueError(f"fields must share one shape [M, E, N], got {sorted(shapes)}")
 
     @property
     def second_state(self) -> NDArray:
-        """Second-stage state, named by the first action that commonly leads to it [M, E, N]."""
+        """Return the second state, named by the first action that commonly leads there."""
         return np.where(
             np.asarray(self.common, dtype=bool), self.first_action, 1 - self.first_action
         )
 
 
 def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
-    """Trials of a record of steps.
+    """Return the trials of a record of steps.
 
     Args:
         record: With ``action``, ``reward``, ``trial``, ``stage`` (0 at the first choice, 1 at the
-            second stage) and ``common`` (as known at stage 1), each [M, E, T]; every trial with the
-            same number of steps.
+            second stage) and ``common`` (as known at stage 1), each ``[M, E, T]``; every trial with
+            the same number of steps.
 
     Returns:
-        The trials [M, E, N]; the reward of a trial is the sum over its steps.
+        The trials ``[M, E, N]``; the reward of a trial is the sum over its steps.
 
     Raises:
         ValueError: If an array is missing or trials differ in length.
@@ -100,7 +100,7 @@ def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
 
 
 def stay_counts(trials: TwoStepTrials, first_transition: bool = False) -> tuple[Array, Array]:
-    """How often each condition occurred and was followed by the same first action.
+    """Count how often each condition occurred and was followed by the same first action.
 
     Args:
         trials: The trials.
@@ -108,7 +108,7 @@ def stay_counts(trials: TwoStepTrials, first_transition: bool = False) -> tuple[
             observer of Wang 2016 shows the published zeros; otherwise the whole episode.
 
     Returns:
-        stays [M, 4] and occurrences [M, 4], conditions as in :data:`CONDITIONS`.
+        stays ``[M, 4]`` and occurrences ``[M, 4]``, conditions as in `CONDITIONS`.
     """
     action = np.asarray(trials.first_action)
     rewarded, common = np.asarray(trials.reward) > 0, np.asarray(trials.common, dtype=bool)
@@ -123,36 +123,37 @@ def stay_counts(trials: TwoStepTrials, first_transition: bool = False) -> tuple[
 
 
 def stay_probabilities(trials: TwoStepTrials, first_transition: bool = False) -> Array:
-    """Probability of repeating the first action in each condition [M, 4]; NaN if it never came.
+    """Return the probability of repeating the first action in each condition ``[M, 4]``.
+
+    NaN for a condition that never occurred.
 
     Args:
         trials: The trials.
         first_transition: Count only the choice after the first trial of an episode.
     """
     stays, occurrences = stay_counts(trials, first_transition)
-    with np.errstate(invalid="ignore"):
-        return np.where(occurrences > 0, stays / np.maximum(occurrences, 1), np.nan)
+    return np.where(occurrences > 0, stays / np.maximum(occurrences, 1), np.nan)
 
 
 def model_based_index(stay: ArrayLike) -> Array:
-    """Interaction RC - RU - UC + UU of stay probabilities [..., 4]; 0 if model-free only."""
+    """Return RC - RU - UC + UU of stay probabilities ``[..., 4]``; 0 if model-free only."""
     p = np.asarray(stay, dtype=np.float64)
     return np.asarray(p[..., 0] - p[..., 1] - p[..., 2] + p[..., 3])
 
 
 def model_free_index(stay: ArrayLike) -> Array:
-    """Main effect of reward RC + RU - UC - UU of stay probabilities [..., 4]; ideal observer 0."""
+    """Return RC + RU - UC - UU of stay probabilities ``[..., 4]``; 0 for the ideal observer."""
     p = np.asarray(stay, dtype=np.float64)
     return np.asarray(p[..., 0] + p[..., 1] - p[..., 2] - p[..., 3])
 
 
 def reward_per_trial(trials: TwoStepTrials) -> Array:
-    """Mean reward of a trial, per member [M]. Ceiling in Wang 2018: .7058, in Wang 2016: .6698."""
+    """Return the mean reward of a trial ``[M]``; at most .7058 in Wang 2018, .6698 in 2016."""
     return np.asarray(np.asarray(trials.reward, dtype=np.float64).mean(axis=(1, 2)))
 
 
 def stay_regression(trials: TwoStepTrials) -> list[LogisticFit]:
-    """Logistic regression of staying on reward, transition and their product (Daw et al. 2011).
+    """Regress staying on reward, transition and their product (Daw et al. 2011).
 
     Codes are +1 (rewarded; common) and -1, so the constant is the mean log odds of staying, and the
     reward and interaction coefficients are the model-free and model-based signatures. Firth's
@@ -162,7 +163,7 @@ def stay_regression(trials: TwoStepTrials) -> list[LogisticFit]:
         trials: The trials.
 
     Returns:
-        One fit per member, coefficients as in :data:`REGRESSORS`.
+        One fit per member, coefficients as in `REGRESSORS`.
     """
     reward, transition = np.array([1.0, 1, -1, -1]), np.array([1.0, -1, 1, -1])
     design = np.stack([np.ones(4), reward, transition, reward * transition], axis=1)

@@ -1,27 +1,15 @@
-"""Figures of evolution: fitness before and after learning, genes, alleles, and learning with plasticity on and off."""
+"""Figures of evolution: fitness, genes, alleles, and learning with plasticity on and off."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from prefrontal.analysis.figures.style import (
-    FAINT,
-    INK,
-    PALETTE,
-    colours,
-    mean_and_members,
-    new_figure,
-    new_panels,
-    reference_lines,
-    save,
-    style,
-)
+from prefrontal.analysis.figures import style
 
-ALLELES = {"right": PALETTE[0], "wrong": PALETTE[1], "undecided": PALETTE[7]}
+ALLELES = {"right": style.PALETTE[0], "wrong": style.PALETTE[1], "undecided": style.PALETTE[7]}
 
 
 def fitness_by_generation(
@@ -33,37 +21,29 @@ def fitness_by_generation(
     ylim: tuple[float, float] | None = None,
     xlabel: str = "generation",
 ) -> Path:
-    """Fitness over generations, one panel a condition: for example before and after learning.
+    """Draw fitness over generations, one panel a condition: for example before and after learning.
 
     Args:
         generation: Generation of every point ``[G]``.
-        groups: Condition to (name of a curve to values ``[G, M]``); the same names in all conditions.
-        path: Where to write; the suffix gives the format.
+        groups: Condition to (name of a curve to values ``[G, M]``); the same names in all.
+        path: Where to write, in the format of its suffix; returned.
         ylabel: What fitness is, with unit.
         references: Named horizontal lines.
         ylim: Limits of the vertical axis.
         xlabel: What is counted, if it is not generations.
-
-    Returns:
-        The path.
     """
-    x = np.asarray(generation, dtype=np.float64)
-    tones = colours(list(next(iter(groups.values()))))
-    with style():
-        figure, panels = new_panels(
-            len(groups), 3, (2.5, 2.1), (1.0, 0.7), xlabel, ylabel, sharex=True, sharey=True
-        )
+    canvas = style.drawing(
+        path, len(groups), (2.5, 2.1), (1.0, 0.7), 3, xlabel, ylabel, **style.SHARED
+    )
+    with canvas as (figure, panels):
         for axes, (condition, curves) in zip(panels, groups.items(), strict=True):
-            for name, values in curves.items():
-                mean_and_members(axes, x, values, tones[name], name)
-            axes.set_title(condition)
-            reference_lines(axes, references or {})
-            axes.set_xlim(x.min(), x.max())
+            x = style.draw_curves(axes, curves, generation)
+            style.reference_lines(axes, references)
+            axes.set(title=condition, xlim=(x.min(), x.max()))
             if ylim is not None:
                 axes.set_ylim(ylim)
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-        return save(figure, path)
+        style.legend_below(figure, len(next(iter(groups.values()))))
+    return path
 
 
 def gene_curves(
@@ -74,35 +54,27 @@ def gene_curves(
     defaults: Mapping[str, float] | None = None,
     xlabel: str = "generation",
 ) -> Path:
-    """Mean gene of each population over generations, one panel a gene, one colour a condition.
+    """Draw the mean gene of each population over generations, a panel a gene, a colour a condition.
 
     Args:
         generation: Generation of every point ``[G]``.
         genes: Gene to (condition to means over individuals ``[G, M]``).
-        path: Where to write.
+        path: Where to write; returned.
         logarithmic: Genes that are shown on a logarithmic axis.
         defaults: Gene to the value evolution started from, a dashed line.
         xlabel: What is counted, if it is not generations.
-
-    Returns:
-        The path.
     """
-    x = np.asarray(generation, dtype=np.float64)
-    tones = colours(list(next(iter(genes.values()))))
-    with style():
-        figure, panels = new_figure(1, len(genes), (0.8 + 2.2 * len(genes), 2.9))
+    canvas = style.drawing(path, len(genes), (2.2, 2.9), (0.8, 0.0), None, xlabel)
+    with canvas as (figure, panels):
         for axes, (gene, conditions) in zip(panels, genes.items(), strict=True):
-            for condition, values in conditions.items():
-                mean_and_members(axes, x, values, tones[condition], condition)
+            x = style.draw_curves(axes, conditions, generation)
             if defaults and gene in defaults:
-                reference_lines(axes, {"start": defaults[gene]})
+                style.reference_lines(axes, {"start": defaults[gene]})
             if gene in logarithmic:
                 axes.set_yscale("log")
-            axes.set(xlabel=xlabel, title=gene)
-            axes.set_xlim(x.min(), x.max())
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
-        return save(figure, path)
+            axes.set(title=gene, xlim=(x.min(), x.max()))
+        style.legend_below(figure, min(4, len(next(iter(genes.values())))))
+    return path
 
 
 def plasticity_curves(
@@ -112,37 +84,29 @@ def plasticity_curves(
     break_after: int | None = None,
     ylabel: str = "fraction correct",
 ) -> Path:
-    """Accuracy by trial with plasticity on and off, one panel an agent.
+    """Draw accuracy by trial with plasticity on and off, one panel an agent.
 
     Args:
-        groups: Agent to (name of a curve, for example "plasticity on", to accuracy by trial ``[N, M]``).
-        path: Where to write.
+        groups: Agent to (name of a curve, such as "plasticity on", to accuracy by trial
+            ``[N, M]``).
+        path: Where to write; returned.
         chance: Accuracy of guessing.
         break_after: Trial after which learning ends and evaluation begins, if the curves hold both.
         ylabel: What the curves show.
-
-    Returns:
-        The path.
     """
-    tones = colours(list(next(iter(groups.values()))))
-    with style():
-        figure, panels = new_figure(1, len(groups), (0.8 + 3.0 * len(groups), 3.1), sharey=True)
+    canvas = style.drawing(
+        path, len(groups), (3.0, 3.1), (0.8, 0.0), None, "trial", ylabel, sharey=True
+    )
+    with canvas as (figure, panels):
         for axes, (agent, curves) in zip(panels, groups.items(), strict=True):
-            trials = 1
-            for name, values in curves.items():
-                curve = np.asarray(values, dtype=np.float64)
-                trials = len(curve)
-                mean_and_members(axes, np.arange(1, trials + 1), curve, tones[name], name)
+            end = style.draw_curves(axes, curves)[-1] + 0.5
             if break_after is not None:
-                axes.axvspan(break_after + 0.5, trials + 0.5, color=FAINT, alpha=0.5, linewidth=0)
-            reference_lines(axes, {"chance": chance})
-            axes.set(xlabel="trial", title=agent)
-            axes.set_xlim(0.5, trials + 0.5)
+                axes.axvspan(break_after + 0.5, end, color=style.FAINT, alpha=0.5, linewidth=0)
+            style.reference_lines(axes, {"chance": chance})
+            axes.set(title=agent, xlim=(0.5, end))
         panels[0].set_ylim(0, 1.02)
-        panels[0].set_ylabel(ylabel)
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-        return save(figure, path)
+        style.legend_below(figure, len(next(iter(groups.values()))))
+    return path
 
 
 def allele_frequencies(
@@ -150,33 +114,31 @@ def allele_frequencies(
     path: Path,
     bars: Mapping[tuple[int, str], tuple[float, float]] | None = None,
 ) -> Path:
-    """Frequencies of right, wrong and undecided alleles over generations (Hinton & Nowlan 1987, figure 2).
+    """Draw frequencies of right, wrong and undecided alleles (Hinton & Nowlan 1987, figure 2).
 
     Args:
-        groups: Condition to (allele to frequency ``[G, M]``).
-        path: Where to write.
+        groups: Condition to (allele to frequency by generation ``[G, M]``).
+        path: Where to write; returned.
         bars: (generation, allele) to the range that the mean is expected in.
-
-    Returns:
-        The path.
     """
-    with style():
-        figure, panels = new_figure(1, len(groups), (1.0 + 2.7 * len(groups), 3.1), sharey=True)
+    label = "relative frequency of alleles"
+    canvas = style.drawing(
+        path, len(groups), (2.7, 3.1), (1.0, 0.0), None, "generation", label, sharey=True
+    )
+    with canvas as (figure, panels):
         for axes, (condition, alleles) in zip(panels, groups.items(), strict=True):
-            last = 1
-            for name, values in alleles.items():
-                curves = np.asarray(values, dtype=np.float64)
-                last = len(curves) - 1
-                mean_and_members(axes, np.arange(last + 1), curves, ALLELES.get(name, INK), name)
-            axes.set(xlabel="generation", title=condition)
-            axes.set_xlim(0, last)
-        for (generation, allele), (low, high) in (bars or {}).items():
+            tones = {name: ALLELES.get(name, style.INK) for name in alleles}
+            generation = style.draw_curves(axes, alleles, tones=tones, first=0)
+            axes.set(title=condition, xlim=(0, generation[-1]))
+        for (at, allele), ends in (bars or {}).items():
             panels[0].plot(
-                [generation] * 2, [low, high], color=ALLELES.get(allele, INK), linewidth=5.0, alpha=0.45,
+                [at, at],
+                ends,
+                color=ALLELES.get(allele, style.INK),
+                linewidth=5.0,
+                alpha=0.45,
                 solid_capstyle="butt",
-            )  # fmt: skip
+            )
         panels[0].set_ylim(0, 1)
-        panels[0].set_ylabel("relative frequency of alleles")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
-        return save(figure, path)
+        style.legend_below(figure, 3)
+    return path

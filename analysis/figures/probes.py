@@ -1,7 +1,4 @@
-"""Figures of probes: matching, dissimilarity matrices, weights of the past.
-
-Arrays of the record's probes and a path in, the path out.
-"""
+"""Figures of probes: matching, dissimilarity matrices, weights of the past."""
 
 from __future__ import annotations
 
@@ -12,48 +9,35 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from prefrontal.analysis.choice.choice import HistoryWeights, Matching
-from prefrontal.analysis.figures.style import (
-    GREY,
-    INK,
-    PALETTE,
-    mean_and_members,
-    new_figure,
-    save,
-    style,
-)
+from prefrontal.analysis.figures import style
 
 
-def matching_figure(matching: Matching, path: Path, title: str = "") -> Path:
-    """Log choice ratio against log reward ratio, every block a dot, every member a line.
+def matching_figure(matching: Matching, path: Path) -> Path:
+    """Draw log choice ratio against log reward ratio, every block a dot, every member a line.
 
     Args:
-        matching: Result of :func:`prefrontal.analysis.choice.choice.matching_law`.
-        path: Where to write.
-        title: Title, if any.
-
-    Returns:
-        The path.
+        matching: Result of `choice.choice.matching_law`.
+        path: Where to write; returned.
     """
     x, y = matching.log_reward_ratio, matching.log_choice_ratio
     extent = 1.05 * float(np.nanmax(np.abs([x, y])))
-    with style():
-        figure, (axes,) = new_figure(size=(3.6, 3.6))
-        diagonal = [-extent, extent]
-        dashes = (0, (4, 3))
-        axes.plot(diagonal, diagonal, color=INK, lw=0.9, ls=dashes, label="strict matching")
-        axes.scatter(x, y, s=7, color=PALETTE[0], alpha=min(1.0, 60 / x.size + 0.15), linewidths=0)
-        for member in range(len(x)):
-            ends = np.array([np.nanmin(x[member]), np.nanmax(x[member])])
-            fitted = matching.sensitivity[member] * ends + matching.bias[member]
-            axes.plot(ends, fitted, color=PALETTE[1], linewidth=1.2, alpha=0.8)
-        axes.annotate(
-            f"slope {matching.sensitivity.mean():.2f}", (0.05, 0.93), xycoords="axes fraction",
-            color=PALETTE[1],
-        )  # fmt: skip
-        axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal", title=title)
-        axes.set(xlabel="log reward ratio", ylabel="log choice ratio")
+    limits = (-extent, extent)
+    canvas = style.drawing(
+        path, panel=(3.6, 3.6), xlabel="log reward ratio", ylabel="log choice ratio"
+    )
+    with canvas as (_, (axes,)):
+        axes.plot(limits, limits, color=style.INK, lw=0.9, ls=style.DASHED, label="strict matching")
+        axes.scatter(
+            x, y, s=7, color=style.PALETTE[0], alpha=min(1.0, 60 / x.size + 0.15), linewidths=0
+        )
+        for ratios, slope, bias in zip(x, matching.sensitivity, matching.bias, strict=True):
+            ends = np.array([np.nanmin(ratios), np.nanmax(ratios)])
+            axes.plot(ends, slope * ends + bias, color=style.PALETTE[1], linewidth=1.2, alpha=0.8)
+        slope_text = f"slope {matching.sensitivity.mean():.2f}"
+        axes.annotate(slope_text, (0.05, 0.93), xycoords="axes fraction", color=style.PALETTE[1])
+        axes.set(xlim=limits, ylim=limits, aspect="equal")
         axes.legend(loc="lower right")
-        return save(figure, path)
+    return path
 
 
 def dissimilarity_figure(
@@ -61,61 +45,45 @@ def dissimilarity_figure(
     conditions: Sequence[str],
     path: Path,
     label: str = "1 - correlation",
-    title: str = "",
 ) -> Path:
-    """Dissimilarity matrices side by side, on one scale.
+    """Draw dissimilarity matrices side by side, on one scale.
 
     Args:
-        matrices: Name (agent, member, model) to its matrix [C, C].
-        conditions: Names of the conditions [C].
-        path: Where to write.
+        matrices: Name (agent, member, model) to its matrix ``[C, C]``.
+        conditions: Names of the conditions ``[C]``.
+        path: Where to write; returned.
         label: What the colours show.
-        title: Title, if any.
-
-    Returns:
-        The path.
     """
-    squares = {name: np.asarray(matrix, dtype=np.float64) for name, matrix in matrices.items()}
-    top = max(float(square.max()) for square in squares.values())
-    with style():
-        words = 0.06 * max(len(name) for name in conditions)  # inches, of upright labels
-        figure, panels = new_figure(1, len(squares), (1.3 + 2.2 * len(squares), 3.0 + words))
+    top = max(float(np.max(matrix)) for matrix in matrices.values())
+    words = 0.06 * max(len(name) for name in conditions)  # inches, of upright labels
+    canvas = style.drawing(path, len(matrices), (2.2, 3.0 + words), (1.3, 0.0))
+    with canvas as (figure, panels):
         figure.set_layout_engine("compressed")
-        for i, (axes, (name, square)) in enumerate(zip(panels, squares.items(), strict=True)):
-            image = axes.imshow(square, cmap="cividis", vmin=0, vmax=top)
+        for i, (axes, (name, matrix)) in enumerate(zip(panels, matrices.items(), strict=True)):
+            rows = conditions if i == 0 else [""] * len(conditions)
+            image = style.draw_table(
+                axes, matrix, rows, conditions, cmap="cividis", vmin=0, vmax=top
+            )
+            axes.tick_params(axis="x", rotation=90)
             axes.set_title(name, fontweight="normal")
-            ticks = range(len(conditions))
-            axes.set_xticks(ticks, conditions, rotation=90)
-            axes.set_yticks(ticks, conditions if i == 0 else [""] * len(conditions))
-            axes.tick_params(length=0)
-            for spine in axes.spines.values():
-                spine.set_visible(False)
+            style.hide_spines(axes)
         scale = figure.colorbar(image, ax=panels, shrink=0.8, pad=0.02)
         scale.set_label(label)
         scale.outline.set_visible(False)
-        if title:
-            figure.suptitle(title, fontweight="bold", fontsize=10)
-        return save(figure, path)
+    return path
 
 
-def history_figure(weights: HistoryWeights, path: Path, title: str = "") -> Path:
-    """Weights of past rewards and choices by how long ago, mean and members.
+def history_figure(weights: HistoryWeights, path: Path) -> Path:
+    """Draw the weights of past rewards and choices by how long ago, mean and members.
 
     Args:
-        weights: Result of :func:`prefrontal.analysis.choice.choice.history_regression`.
-        path: Where to write.
-        title: Title, if any.
-
-    Returns:
-        The path.
+        weights: Result of `choice.choice.history_regression`.
+        path: Where to write; returned.
     """
-    lags = np.arange(1, weights.reward.shape[1] + 1)
-    with style():
-        figure, (axes,) = new_figure(size=(4.2, 3.0))
-        axes.axhline(0, color=GREY, linewidth=0.6)
-        mean_and_members(axes, lags, weights.reward.T, PALETTE[0], "reward")
-        mean_and_members(axes, lags, weights.choice.T, PALETTE[1], "choice")
-        axes.set(xlabel="trials ago", ylabel="weight (log odds)", title=title)
+    canvas = style.drawing(path, panel=(4.2, 3.0), xlabel="trials ago", ylabel="weight (log odds)")
+    with canvas as (_, (axes,)):
+        axes.axhline(0, color=style.GREY, linewidth=0.6)
+        lags = style.draw_curves(axes, {"reward": weights.reward.T, "choice": weights.choice.T})
         axes.set_xticks(lags)
         axes.legend(loc="upper right")
-        return save(figure, path)
+    return path

@@ -1,27 +1,29 @@
 """One look for all figures, and the parts they share.
 
-Matplotlib only, drawn without a display, colours that colour-blind readers can tell apart
-(Okabe & Ito 2008). Nothing here touches Matplotlib's global settings or ``pyplot``.
+Colours are those that colour-blind readers can tell apart (Okabe & Ito 2008).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.stats.intervals import curve_interval
+from prefrontal.analysis.stats.intervals import curve_interval, interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe & Ito (2008), reordered: the first two go best together.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#4D4D4D")
 INK, GREY, FAINT = "#222222", "#8A8A8A", "#DDDDDD"
+DASHED: Any = (0, (4, 3))
+SHARED = {"sharex": True, "sharey": True}
 
 STYLE: Any = {  # rc keys; Any, for their literal type differs between Matplotlib releases
     "font.size": 9.0,
@@ -51,85 +53,78 @@ STYLE: Any = {  # rc keys; Any, for their literal type differs between Matplotli
 }
 
 
-def new_figure(
-    rows: int = 1, columns: int = 1, size: tuple[float, float] = (4.6, 3.2), **grid: Any
-) -> tuple[Figure, list[Axes]]:
-    """A figure of our style with its axes in reading order; call inside :func:`style`.
-
-    Args:
-        rows: Rows of panels.
-        columns: Columns of panels.
-        size: Width and height of the whole figure, inches.
-        **grid: Passed to ``Figure.subplots``.
-    """
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False, **grid)
-    return figure, list(np.ravel(axes))
-
-
-def new_panels(
-    count: int,
-    most: int,
-    panel: tuple[float, float],
-    margin: tuple[float, float],
+@contextmanager
+def drawing(
+    path: Path,
+    count: int = 1,
+    panel: tuple[float, float] = (4.6, 3.2),
+    margin: tuple[float, float] = (0.0, 0.0),
+    most: int | None = None,
     xlabel: str = "",
     ylabel: str = "",
     **grid: Any,
-) -> tuple[Figure, list[Axes]]:
-    """A figure with a panel for each of several things, the outer ones labelled; call inside :func:`style`.
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Open a figure of our style, and write it at the end of the block, making its folder.
 
     Args:
-        count: How many panels.
-        most: How many stand in a row at most.
-        panel: Width and height of each, inches.
-        margin: Width and height that the whole figure has beside them, inches.
+        path: Where to write, in the format of its suffix.
+        count: Number of panels.
+        panel: Width and height of each panel, inches.
+        margin: Width and height that the whole figure has beside the panels, inches.
+        most: Most panels in a row; all of them by default.
         xlabel: Label of the horizontal axis of panels with none below.
         ylabel: Label of the vertical axis of the first panel of each row.
         **grid: Passed to ``Figure.subplots``.
+
+    Yields:
+        The figure and its panels, row by row.
     """
-    columns = min(most, count)
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(most or count, count)
     rows = -(-count // columns)
     size = panel[0] * columns + margin[0], panel[1] * rows + margin[1]
-    figure, panels = new_figure(rows, columns, size, **grid)
-    for axes in panels[count:]:
-        axes.set_visible(False)
-    for axes in panels[:count:columns]:
-        axes.set_ylabel(ylabel)
-    for axes in panels[max(count - columns, 0) : count]:
-        axes.set_xlabel(xlabel)
-        axes.tick_params(labelbottom=True)  # also where a hidden panel is below
-    return figure, panels[:count]
-
-
-def style() -> Any:
-    """Context in which figures have our style; the caller's Matplotlib settings are untouched."""
-    return rc_context(STYLE)
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write the figure (format from the suffix), making its folder if need be; returns the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # same data, same file
-    figure.savefig(path, metadata=dated.get(path.suffix))
-    return path
+    with rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = list(np.ravel(figure.subplots(rows, columns, squeeze=False, **grid)))
+        for axes in panels[count:]:
+            axes.set_visible(False)
+        for axes in panels[:count:columns]:
+            axes.set_ylabel(ylabel)
+        for axes in panels[max(count - columns, 0) : count]:
+            axes.set_xlabel(xlabel)
+            axes.tick_params(labelbottom=True)  # also where a hidden panel is below
+        yield figure, panels[:count]
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # same data, same file
+        figure.savefig(path, metadata=dated.get(path.suffix))
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
-    """One colour of the palette for each name, in order, repeating after eight."""
+    """Return one colour of the palette for each name, in order, repeating after eight."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+
+
+def gradient(*tones: str) -> Any:
+    """Return a Matplotlib colour map that goes evenly through these colours."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("gradient", list(tones))
 
 
 def mean_and_members(
     axes: Axes, x: ArrayLike, values: ArrayLike, colour: str, label: str | None = None
 ) -> None:
-    """Mean over members with its 95 % interval, and every member as a thin line.
+    """Draw the mean over members with its 95 % interval, and every member as a thin line.
 
     Args:
         axes: Where to draw.
-        x: Horizontal positions [U].
-        values: Curves [U, M], one column per member.
+        x: Horizontal positions ``[U]``.
+        values: Curves ``[U, M]``, one column a member.
         colour: Colour of all of them.
         label: Entry of the legend for the mean.
     """
@@ -141,20 +136,90 @@ def mean_and_members(
     axes.plot(x, mean, color=colour, label=label, linewidth=2.0)
 
 
-def reference_lines(axes: Axes, references: Mapping[str, float]) -> None:
-    """Dashed horizontal lines with their names at the right end, just above the line."""
-    for name, value in references.items():
-        axes.axhline(value, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
-        axes.annotate(
-            name,
-            xy=(1, value),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, 2),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-            fontsize=7.5,
-        )
+def draw_curves(
+    axes: Axes,
+    curves: Mapping[str, ArrayLike],
+    x: ArrayLike | None = None,
+    tones: Mapping[str, str] | None = None,
+    first: int = 1,
+) -> NDArray[np.float64]:
+    """Draw each of several curves by :func:`mean_and_members`, labelled with its name.
+
+    Args:
+        axes: Where to draw.
+        curves: Name to values ``[U, M]``.
+        x: Horizontal positions ``[U]``; by default whole numbers from `first`.
+        tones: Name to colour; the palette in order by default.
+        first: The first position where `x` is not given.
+
+    Returns:
+        Positions of the longest curve ``[U]``.
+    """
+    tones = colours(list(curves)) if tones is None else tones
+    longest = np.zeros(0)
+    for name, values in curves.items():
+        table = np.asarray(values, dtype=np.float64)
+        at = np.arange(first, first + len(table)) if x is None else np.asarray(x, np.float64)
+        mean_and_members(axes, at, table, tones[name], name)
+        longest = max(longest, at, key=len)
+    return longest
+
+
+def dots_and_interval(
+    axes: Axes, x: float, values: ArrayLike, spread: float, colour: str, **dots: Any
+) -> float:
+    """Draw every member as a dot and the interval of their mean as a line; return the mean.
+
+    Args:
+        axes: Where to draw.
+        x: Horizontal position.
+        values: Of the members ``[M]``.
+        spread: How far dots stand aside at most.
+        colour: Colour of the dots.
+        **dots: Passed to ``Axes.scatter``.
+    """
+    members = np.asarray(values, dtype=np.float64)
+    aside = np.linspace(-spread, spread, len(members)) if len(members) > 1 else 0.0
+    axes.scatter(x + aside, members, color=colour, linewidths=0, **dots)
+    estimate = interval(members)
+    if estimate.low is not None and estimate.high is not None:
+        axes.plot([x, x], [estimate.low, estimate.high], color=INK, zorder=4)
+    return estimate.value
+
+
+def draw_table(
+    axes: Axes, values: ArrayLike, rows: Sequence[str], columns: Sequence[str], **image: Any
+) -> Any:
+    """Draw a table as coloured cells with named rows and columns; return the image."""
+    drawn = axes.imshow(values, **image)
+    axes.set_xticks(range(len(columns)), list(columns))
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.tick_params(length=0)
+    return drawn
+
+
+def reference_lines(axes: Axes, references: Mapping[str, float] | None) -> None:
+    """Draw dashed horizontal lines with their names at the right end, just above the line."""
+    for name, value in (references or {}).items():
+        axes.axhline(value, color=INK, linewidth=0.9, linestyle=DASHED, zorder=1.5)
+        _at_right_end(axes, value, name, (-2, 2), ha="right", va="bottom", fontsize=7.5)
+
+
+def legend_below(figure: Figure, columns: int, **legend: Any) -> None:
+    """Put one legend of all panels below them, each label once; none if nothing has a label."""
+    entries: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if entries:
+        handles, labels = list(entries.values()), list(entries)
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, **legend)
+
+
+def hide_spines(axes: Axes) -> None:
+    """Leave out the frame of a panel."""
+    for spine in axes.spines.values():
+        spine.set_visible(False)
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
@@ -178,23 +243,19 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         wanted[i] = min(wanted[i], wanted[i + 1] - gap)
     for y, (end, name, colour) in zip(wanted, ordered, strict=True):
         text = f"{name}  {end:.2f}" + (" ↑" if end > top else "")
-        axes.annotate(
-            text,
-            xy=(1, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(5, 0),
-            textcoords="offset points",
-            color=colour,
-            va="center",
-            fontsize=8,
-            annotation_clip=False,
-        )
+        _at_right_end(axes, y, text, (5, 0), color=colour, va="center", fontsize=8)
+
+
+def _at_right_end(axes: Axes, y: float, text: str, shift: tuple[float, float], **look: Any) -> None:
+    """Write at the right end of a panel at height y, shifted by so many points."""
+    ends: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    axes.annotate(text, (1, y), shift, annotation_clip=False, **ends, **look)
 
 
 def step_unit(largest: float) -> tuple[float, str]:
-    """Factor and its words for an axis of steps: (1e6, " (millions)") for large counts."""
+    """Return the steps that an axis up to `largest` counts by, and the label of that axis."""
     if largest >= 2e6:
-        return 1e6, " (millions)"
+        return 1e6, "environment steps (millions)"
     if largest >= 2e4:
-        return 1e3, " (thousands)"
-    return 1.0, ""
+        return 1e3, "environment steps (thousands)"
+    return 1.0, "environment steps"

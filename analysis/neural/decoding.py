@@ -9,7 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.stats.regression import logistic_regression
+from prefrontal.analysis.stats.regression import (
+    logistic_regression,
+    ridge_decoder,
+    standardiser,
+)
 
 Array = NDArray[np.float64]
 
@@ -17,17 +21,17 @@ Array = NDArray[np.float64]
 def decode_value(
     hidden: ArrayLike, target: ArrayLike, folds: int = 5, ridge: float = 1.0, seed: int = 0
 ) -> Array:
-    """Ridge regression of a continuous variable on activity.
+    """Decode a continuous variable from activity by ridge regression.
 
     Args:
-        hidden: Activity [M, E, T, H].
-        target: The variable at the same steps [M, E, T].
+        hidden: Activity ``[M, E, T, H]``.
+        target: The variable at the same steps ``[M, E, T]``.
         folds: Number of folds of episodes.
         ridge: Penalty on standardised weights, in units of samples.
         seed: Seed of the division into folds.
 
     Returns:
-        R squared on left-out episodes [M]: 1 perfect, 0 as good as the mean, below 0 worse.
+        R squared on left-out episodes ``[M]``: 1 perfect, 0 as good as the mean, below 0 worse.
     """
     activity, wanted, fold = _checked(hidden, target, folds, seed)
     scores = []
@@ -35,11 +39,8 @@ def decode_value(
         predicted = np.empty(y.shape)
         for k in range(folds):
             train, test = fold != k, fold == k
-            a, b = _scaled(x[train], x[test])
-            centre = y[train].mean()
-            gram = a.T @ a + ridge * np.eye(a.shape[1])
-            weights = np.linalg.solve(gram, a.T @ (y[train].ravel() - centre))
-            predicted[test] = (b @ weights + centre).reshape(y[test].shape)
+            decode = ridge_decoder(x[train].reshape(-1, x.shape[-1]), y[train].ravel(), ridge)
+            predicted[test] = decode(x[test])
         scores.append(1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum())
     return np.array(scores)
 
@@ -47,18 +48,18 @@ def decode_value(
 def decode_class(
     hidden: ArrayLike, label: ArrayLike, folds: int = 5, ridge: float = 1.0, seed: int = 0
 ) -> Array:
-    """Logistic decoding of a category from activity, one against the rest where there are several.
+    """Decode a category from activity by logistic regressions, each category against the rest.
 
     Args:
-        hidden: Activity [M, E, T, H].
-        label: Category at the same steps [M, E, T], any values.
+        hidden: Activity ``[M, E, T, H]``.
+        label: Category at the same steps ``[M, E, T]``, any values.
         folds: Number of folds of episodes.
         ridge: Penalty on standardised weights.
         seed: Seed of the division into folds.
 
     Returns:
-        Balanced accuracy on left-out episodes [M]: the mean over categories of the fraction decoded
-        right, so that chance is one over the number of categories however unequal they are.
+        Balanced accuracy on left-out episodes ``[M]``: the mean over categories of the fraction
+        decoded right, so that chance is one over the number of categories however unequal they are.
 
     Raises:
         ValueError: If there is one category only, or a training fold lacks one.
@@ -72,7 +73,9 @@ def decode_class(
         predicted = np.empty(y.shape, dtype=int)
         for k in range(folds):
             train, test = fold != k, fold == k
-            a, b = (np.column_stack([np.ones(len(z)), z]) for z in _scaled(x[train], x[test]))
+            samples = x[train].reshape(-1, x.shape[-1])
+            scaled = standardiser(samples)
+            a, b = (np.insert(scaled(z), 0, 1.0, axis=-1) for z in (samples, x[test]))
             is_class = y[train].ravel()[:, None] == np.arange(len(names))
             if not is_class.any(axis=0).all():
                 raise ValueError("a fold lacks a category: use more episodes or fewer folds")
@@ -82,7 +85,7 @@ def decode_class(
                 b @ logistic_regression(a, one, weights, ridge=ridge).coefficients
                 for one in is_class.T
             ]
-            predicted[test] = np.argmax(odds, axis=0).reshape(y[test].shape)
+            predicted[test] = np.argmax(odds, axis=0)
         scores.append(np.mean([(predicted[y == c] == c).mean() for c in range(len(names))]))
     return np.array(scores)
 
@@ -90,7 +93,7 @@ def decode_class(
 def _checked(
     hidden: ArrayLike, target: ArrayLike, folds: int, seed: int
 ) -> tuple[Array, Array, NDArray[np.int64]]:
-    """Activity, target, and the fold of every episode [E]."""
+    """Return activity, target, and the fold of every episode ``[E]``."""
     activity, wanted = np.asarray(hidden, np.float64), np.asarray(target, np.float64)
     if activity.ndim != 4 or activity.shape[:3] != wanted.shape:
         raise ValueError(
@@ -101,11 +104,3 @@ def _checked(
         raise ValueError(f"folds must be 2 to {episodes}, the number of episodes, got {folds}")
     fold = np.random.default_rng(seed).permutation(np.arange(episodes) % folds)
     return activity, wanted, fold
-
-
-def _scaled(train: Array, test: Array) -> tuple[Array, Array]:
-    """Both [n, H], standardised by the training part; a unit that never changes becomes zero."""
-    a, b = train.reshape(-1, train.shape[-1]), test.reshape(-1, test.shape[-1])
-    mean, spread = a.mean(axis=0), a.std(axis=0)
-    scale = np.where(spread > 1e-12, spread, np.inf)
-    return (a - mean) / scale, (b - mean) / scale

@@ -14,43 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prefrontal.analysis.choice.two_step import TwoStepTrials
+from prefrontal.analysis.stats.means import z_scores
 from prefrontal.analysis.stats.regression import linear_regression
 
 Array = NDArray[np.float64]
-
-
-def outcome_steps(stage: ArrayLike, outcome_stage: int) -> NDArray[np.bool_]:
-    """Steps whose RPE is that of the outcome: the steps of this stage [M, E, T]."""
-    return np.asarray(stage) == outcome_stage
-
-
-def cue_steps(stage: ArrayLike, cue_stage: int) -> NDArray[np.bool_]:
-    """Steps whose RPE is that of a cue: the steps just before this stage begins [M, E, T]."""
-    begins = np.asarray(stage) == cue_stage
-    begins[..., 1:] &= np.asarray(stage)[..., :-1] != cue_stage
-    before = np.zeros_like(begins)
-    before[..., :-1] = begins[..., 1:]
-    return before
-
-
-def rpe_by_condition(rpe: ArrayLike, event: ArrayLike, condition: ArrayLike, num: int) -> Array:
-    """Mean RPE at an event, by condition.
-
-    Args:
-        rpe: Prediction errors [M, E, T], reward units.
-        event: Which steps to read out [M, E, T] (:func:`outcome_steps`, :func:`cue_steps`).
-        condition: Condition of every step [M, E, T], 0 to num - 1; others are left out. For
-            inferred value (Bromberg-Martin et al. 2010): trials since the reversal, by target.
-        num: Number of conditions.
-
-    Returns:
-        Means [M, num]; NaN for a condition that never occurred.
-    """
-    delta, label = np.asarray(rpe, dtype=np.float64), np.asarray(condition)
-    wanted = np.asarray(event, dtype=bool)[..., None] & (label[..., None] == np.arange(num))
-    counts = wanted.sum(axis=(1, 2))
-    totals = np.einsum("met,metk->mk", delta, wanted)
-    return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
 
 
 @dataclass(frozen=True)
@@ -59,9 +26,10 @@ class RPERegression:
 
     Attributes:
         names: Names of the signals, as given.
-        coefficients: Change of the RPE per standard deviation of each signal [M, K], reward units.
-        p_values: Against zero, errors clustered by episode [M, K].
-        r_squared: Fraction of the variance of the RPEs explained [M].
+        coefficients: Change of the RPE per standard deviation of each signal ``[M, K]``, reward
+            units.
+        p_values: Against zero, errors clustered by episode ``[M, K]``.
+        r_squared: Fraction of the variance of the RPEs explained ``[M]``.
     """
 
     names: tuple[str, ...]
@@ -77,11 +45,8 @@ def rpe_regression(rpe: ArrayLike, signals: Mapping[str, ArrayLike]) -> RPERegre
     others: model-based value beyond model-free value, say.
 
     Args:
-        rpe: Prediction errors at one event a trial [M, E, N].
-        signals: Name to the signal at the same events [M, E, N].
-
-    Returns:
-        The regression.
+        rpe: Prediction errors at one event a trial ``[M, E, N]``.
+        signals: Name to the signal at the same events ``[M, E, N]``.
 
     Raises:
         ValueError: If a signal has another shape or never changes.
@@ -92,10 +57,7 @@ def rpe_regression(rpe: ArrayLike, signals: Mapping[str, ArrayLike]) -> RPERegre
         values = np.asarray(signal, dtype=np.float64)
         if values.shape != delta.shape or delta.ndim != 3:
             raise ValueError(f"{name} must have the shape of rpe {delta.shape}, got {values.shape}")
-        spread = values.std(axis=(1, 2), keepdims=True)
-        if (spread == 0).any():
-            raise ValueError(f"{name} never changes: nothing can be regressed on it")
-        columns.append((values - values.mean(axis=(1, 2), keepdims=True)) / spread)
+        columns.append(z_scores(name, values))
     design = np.stack([np.ones_like(delta), *columns], axis=-1)
     fits = [linear_regression(x, y[..., None]) for x, y in zip(design, delta, strict=True)]
     count = len(columns)
@@ -110,7 +72,7 @@ def rpe_regression(rpe: ArrayLike, signals: Mapping[str, ArrayLike]) -> RPERegre
 def two_step_signals(
     trials: TwoStepTrials, common: float = 0.8, learning_rate: float = 0.5, trace: float = 1.0
 ) -> dict[str, Array]:
-    """Values and prediction errors of the two systems along recorded choices (Daw et al. 2011).
+    """Return values and prediction errors of both systems along choices (Daw et al. 2011).
 
     Both learn the value of the second state, ``V(s) += alpha (r - V(s))``. The model-based system
     plans ``Q(a) = common V(s_a) + (1 - common) V(other)``, the model-free one caches ``Q(a) +=
@@ -124,7 +86,7 @@ def two_step_signals(
         trace: lambda, how much of the outcome's error reaches the first action.
 
     Returns:
-        Arrays [M, E, N]: "model-based value" and "model-free value" of the chosen first action,
+        Arrays ``[M, E, N]``: "model-based value" and "model-free value" of the chosen first action,
         "state value" of the second state reached, "model-based state error" and "model-free state
         error" (state value minus value of the first action), and "outcome error".
     """

@@ -1,6 +1,6 @@
 """What hidden states represent: principal components and rank correlations.
 
-Dissimilarity matrices and decoding are in :mod:`prefrontal.analysis.neural.similarity` and :mod:`prefrontal.analysis.neural.decoding`.
+Dissimilarity matrices are in `similarity`, read-outs of task variables in `decoding`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 
@@ -19,10 +18,11 @@ class PCA:
     """Principal components of a set of activity patterns.
 
     Attributes:
-        mean: Mean pattern [H].
-        components: Unit vectors [K, H], strongest first; the largest weight of each is positive.
-        variance: Variance along each component [K], activity squared.
-        explained: Fraction of the total variance of each component [K].
+        mean: Mean pattern ``[H]``.
+        components: Unit vectors ``[K, H]``, strongest first; the largest weight of each is
+            positive.
+        variance: Variance along each component ``[K]``, activity squared.
+        explained: Fraction of the total variance of each component ``[K]``.
     """
 
     mean: Array
@@ -31,15 +31,15 @@ class PCA:
     explained: Array
 
     def project(self, patterns: ArrayLike) -> Array:
-        """Patterns [..., H] in the coordinates of the components [..., K]."""
+        """Return patterns ``[..., H]`` in the coordinates of the components ``[..., K]``."""
         return np.asarray((np.asarray(patterns, dtype=np.float64) - self.mean) @ self.components.T)
 
 
 def pca(patterns: ArrayLike, num_components: int | None = None) -> PCA:
-    """Principal component analysis by singular value decomposition of the centred patterns.
+    """Find principal components by singular value decomposition of the centred patterns.
 
     Args:
-        patterns: Activity [..., H]; all axes in front are samples.
+        patterns: Activity ``[..., H]``; all axes in front are samples.
         num_components: How many components to keep; all that the data can have by default.
 
     Returns:
@@ -67,7 +67,7 @@ def pca(patterns: ArrayLike, num_components: int | None = None) -> PCA:
 
 
 def participation_ratio(patterns: ArrayLike) -> float:
-    """Effective number of dimensions: (sum of variances)^2 / sum of squared variances, 1 to H.
+    """Return the effective number of dimensions, (sum of variances)^2 / sum of their squares.
 
     Gao et al. 2017, "A theory of multineuronal dimensionality, dynamics and measurement".
     """
@@ -76,11 +76,13 @@ def participation_ratio(patterns: ArrayLike) -> float:
 
 
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
-    """Spearman's rank correlation of two series of the same length, ties given their mean rank.
+    """Return Spearman's rank correlation of two series; ties are given their mean rank.
 
     Raises:
         ValueError: If the lengths differ, or one of them is constant and so has no ranks.
     """
+    from scipy import stats
+
     first, second = np.ravel(np.asarray(x)), np.ravel(np.asarray(y))
     if first.size != second.size:
         raise ValueError(f"both series need one length, got {first.size} and {second.size}")

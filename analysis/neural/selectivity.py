@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.stats.means import z_scores
 from prefrontal.analysis.stats.regression import false_discovery_rate, holm, linear_regression
 
 Array = NDArray[np.float64]
@@ -24,11 +25,12 @@ class Selectivity:
 
     Attributes:
         names: Names of the variables, as given.
-        p_values: Joint test of all columns of a variable, beyond the other variables [M, H, K].
-        selective: Which pass after correction for all units and variables of a member [M, H, K].
-        coefficients: Change of activity per standard deviation of each variable [M, H, K]; for
+        p_values: Joint test of all columns of a variable, beyond the other variables ``[M, H, K]``.
+        selective: Which pass after correction for all units and variables of a member ``[M, H,
+            K]``.
+        coefficients: Change of activity per standard deviation of each variable ``[M, H, K]``; for
             variables of several columns the norm over them.
-        r_squared: Fraction of a unit's variance that all variables explain together [M, H].
+        r_squared: Fraction of a unit's variance that all variables explain together ``[M, H]``.
     """
 
     names: tuple[str, ...]
@@ -39,7 +41,7 @@ class Selectivity:
 
     @property
     def fraction(self) -> Array:
-        """Fraction of units that code each variable [M, K]."""
+        """Return the fraction of units that code each variable ``[M, K]``."""
         return np.asarray(self.selective.mean(axis=1))
 
 
@@ -57,14 +59,11 @@ def selectivity(
     episodes than columns, and some tens of them for the tests to hold their level.
 
     Args:
-        hidden: Activity [M, E, T, H], for example at the choice of each trial.
-        variables: Name to values at the same steps [M, E, T], or [M, E, T, k] for a categorical
-            variable of k columns (one-hot with one left out).
+        hidden: Activity ``[M, E, T, H]``, for example at the choice of each trial.
+        variables: Name to values at the same steps ``[M, E, T]``, or ``[M, E, T, k]`` for a
+            categorical variable of k columns (one-hot with one left out).
         level: Probability of any false discovery ("holm") or expected fraction of them ("fdr").
         correction: Over units and variables of one member: "holm" (strict) or "fdr".
-
-    Returns:
-        The tests.
 
     Raises:
         ValueError: If shapes disagree, a variable never changes or is a sum of others.
@@ -100,14 +99,14 @@ def selectivity(
 
 
 def history_variables(action: ArrayLike, reward: ArrayLike) -> dict[str, Array]:
-    """The variables of Wang et al. 2018, Simulation 1: what happened on the trial before.
+    """Return what happened on the trial before (Wang et al. 2018, Simulation 1).
 
     Args:
-        action: Choices [M, E, T], 0 or 1.
-        reward: Rewards [M, E, T].
+        action: Choices ``[M, E, T]``, 0 or 1.
+        reward: Rewards ``[M, E, T]``.
 
     Returns:
-        "previous action" (-1, 1), "previous reward" and "interaction", each [M, E, T - 1], for
+        "previous action" (-1, 1), "previous reward" and "interaction", each ``[M, E, T - 1]``, for
         activity from the second trial on: ``hidden[:, :, 1:]``.
     """
     arm = 2.0 * np.asarray(action)[..., :-1] - 1
@@ -118,17 +117,15 @@ def history_variables(action: ArrayLike, reward: ArrayLike) -> dict[str, Array]:
 
 
 def _standardised(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return a variable as standardised columns ``[M, E, T, k]``."""
     block = np.asarray(values, dtype=np.float64)
     if block.ndim == len(shape):
         block = block[..., None]
     if block.shape[:-1] != tuple(shape):
         raise ValueError(f"{name} must be {tuple(shape)} as hidden, got {np.shape(values)}")
-    spread = block.std(axis=(1, 2), keepdims=True)
-    if (spread == 0).any():
-        raise ValueError(f"{name} never changes: no unit can code it")
-    return np.asarray((block - block.mean(axis=(1, 2), keepdims=True)) / spread)
+    return z_scores(name, block)
 
 
 def _strength(coefficients: Array) -> Array:
-    """Signed coefficient [1, H], or the norm over several [k, H] -> [H]."""
+    """Return the signed coefficient of one column, or the norm over ``[k, H]``, as ``[H]``."""
     return coefficients[0] if len(coefficients) == 1 else np.linalg.norm(coefficients, axis=0)

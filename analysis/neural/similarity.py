@@ -1,7 +1,7 @@
 """Representational similarity: dissimilarity matrices, and how alike two of them are.
 
 Kriegeskorte et al. 2008. For cross-validated distances and inference over models take rsatoolbox:
-:func:`to_rsatoolbox` hands the matrices over.
+`to_rsatoolbox` hands the matrices over.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+
+from prefrontal.analysis.stats.means import mean_by_label
 
 Array = NDArray[np.float64]
 Metric = Literal["correlation", "euclidean"]
@@ -19,40 +20,36 @@ Comparison = Literal["spearman", "kendall", "pearson"]
 
 
 def condition_means(hidden: ArrayLike, condition: ArrayLike, num: int) -> Array:
-    """Mean activity in each condition, per member.
+    """Return the mean activity in each condition, per member.
 
     Args:
-        hidden: Activity [M, E, T, H].
-        condition: Condition of every step [M, E, T], 0 to num - 1; others are left out.
+        hidden: Activity ``[M, E, T, H]``.
+        condition: Condition of every step ``[M, E, T]``, 0 to num - 1; others are left out.
         num: Number of conditions C.
 
     Returns:
-        Patterns [M, C, H].
+        Patterns ``[M, C, H]``.
 
     Raises:
         ValueError: If a condition never occurs.
     """
-    activity, label = np.asarray(hidden, dtype=np.float64), np.asarray(condition)
-    if activity.shape[:3] != label.shape:
-        raise ValueError(f"condition must be {activity.shape[:3]} as hidden, got {label.shape}")
-    member = (label[..., None] == np.arange(num)).astype(np.float64)  # [M, E, T, C]
-    counts = member.sum(axis=(1, 2))
-    if (counts == 0).any():
-        absent = sorted(set(np.argwhere(counts == 0)[:, 1].tolist()))
+    patterns = mean_by_label(hidden, condition, range(num))
+    absent = np.flatnonzero(np.isnan(patterns).any(axis=(0, 2))).tolist()
+    if absent:
         raise ValueError(f"conditions {absent} never occur: record more episodes or merge them")
-    return np.asarray(np.einsum("metc,meth->mch", member, activity) / counts[..., None])
+    return patterns
 
 
 def dissimilarity(patterns: ArrayLike, metric: Metric = "correlation") -> Array:
-    """Representational dissimilarity matrices.
+    """Return representational dissimilarity matrices.
 
     Args:
-        patterns: Activity patterns [..., C, H], one for each condition.
+        patterns: Activity patterns ``[..., C, H]``, one for each condition.
         metric: "correlation": one minus Pearson's correlation over units; "euclidean": distance
             between patterns divided by the square root of the number of units.
 
     Returns:
-        Symmetric matrices [..., C, C] with zero diagonal.
+        Symmetric matrices ``[..., C, C]`` with zero diagonal.
 
     Raises:
         ValueError: If there is no pair of conditions, or a pattern is constant over units and so
@@ -79,20 +76,22 @@ def dissimilarity(patterns: ArrayLike, metric: Metric = "correlation") -> Array:
 
 
 def upper(matrix: ArrayLike) -> Array:
-    """Entries above the diagonal, row by row: [..., C, C] -> [..., C (C - 1) / 2]."""
+    """Return the entries above the diagonal of ``[..., C, C]``, row by row ``[..., N]``."""
     square = np.asarray(matrix, dtype=np.float64)
     rows, columns = np.triu_indices(square.shape[-1], 1)
     return square[..., rows, columns]
 
 
 def compare(first: ArrayLike, second: ArrayLike, method: Comparison = "spearman") -> float:
-    """How alike two dissimilarity matrices are: correlation of their entries above the diagonal.
+    """Return the correlation of two dissimilarity matrices' entries above the diagonal.
 
     Args:
-        first: Matrix [C, C].
-        second: Matrix [C, C] of the same conditions.
+        first: Matrix ``[C, C]``.
+        second: Matrix ``[C, C]`` of the same conditions.
         method: "spearman", "kendall" (tau-b; better where a model predicts ties) or "pearson".
     """
+    from scipy import stats
+
     x, y = upper(first), upper(second)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(f"both must be [C, C], got {np.shape(first)} and {np.shape(second)}")
@@ -106,7 +105,7 @@ def compare(first: ArrayLike, second: ArrayLike, method: Comparison = "spearman"
 
 
 def agreement(matrices: ArrayLike, method: Comparison = "spearman") -> Array:
-    """Likeness of every pair of members' matrices: [M, C, C] -> [M, M], ones on the diagonal."""
+    """Return how alike each two members' matrices ``[M, C, C]`` are, by `compare` ``[M, M]``."""
     stack = np.asarray(matrices, dtype=np.float64)
     result = np.eye(len(stack))
     for i in range(len(stack)):
@@ -118,11 +117,11 @@ def agreement(matrices: ArrayLike, method: Comparison = "spearman") -> Array:
 def to_rsatoolbox(
     matrices: ArrayLike, conditions: Sequence[str] | None = None, metric: str = "correlation"
 ) -> Any:
-    """Dissimilarity matrices as ``rsatoolbox.rdm.RDMs``, one a member.
+    """Return dissimilarity matrices as ``rsatoolbox.rdm.RDMs``, one a member.
 
     Args:
-        matrices: [M, C, C] or [C, C].
-        conditions: Names of the conditions [C].
+        matrices: ``[M, C, C]`` or ``[C, C]``.
+        conditions: Names of the conditions ``[C]``.
         metric: Name of the dissimilarity measure.
 
     Raises:

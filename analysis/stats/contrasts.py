@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from prefrontal.analysis.stats.intervals import Interval
 
@@ -14,24 +13,27 @@ from prefrontal.analysis.stats.intervals import Interval
 def contrast(
     groups: Sequence[ArrayLike], coefficients: Sequence[float] = (1.0, -1.0), level: float = 0.95
 ) -> Interval:
-    """A linear contrast of the means of independent groups, with its interval.
+    """Return a linear contrast of the means of independent groups, with its interval.
 
-    The interval is that of Welch, with the degrees of freedom of Satterthwaite, so that groups may differ in size
-    and spread: with coefficients (1, -1) it is that of the two-sided t test for unequal variances. For a main effect in
-    a 2 x 2 design give (.5, .5, -.5, -.5). The groups must hold different members: for the same members
-    take the differences first, and `prefrontal.analysis.stats.intervals.interval` of those.
+    The interval is that of Welch, with the degrees of freedom of Satterthwaite, so that groups may
+    differ in size and spread: with coefficients (1, -1) it is that of the two-sided t test for
+    unequal variances. For a main effect in a 2 x 2 design give (.5, .5, -.5, -.5). The groups must
+    hold different members: for the same members take the differences first, and their `interval`.
 
     Args:
-        groups: Values of the members of each group ``[M_g]``.
+        groups: Values of the members of each group ``[M]``.
         coefficients: One for each group.
         level: Coverage of the interval.
 
     Returns:
-        The contrast and its interval (None, None if some group has a single member), and all members.
+        The contrast and its interval (None, None if some group has a single member), and all
+        members.
 
     Raises:
         ValueError: If there is not one coefficient for each group, or a group is empty.
     """
+    from scipy import stats
+
     if len(groups) != len(coefficients):
         raise ValueError(f"{len(groups)} groups need as many coefficients, not {len(coefficients)}")
     values = [np.asarray(group, dtype=np.float64).ravel() for group in groups]

@@ -34,7 +34,8 @@ class Finding:
         better: "lower", "higher", or "near" (inside a range; bar and goal are then ranges).
         unit: Unit of the value ("reward/trial"); empty for a pure number.
         note: One line a reader of the table needs.
-        throughout: Whether the whole interval has to meet the bar and the goal, not the value alone.
+        throughout: Whether the whole interval has to meet the bar and the goal, not the value
+            alone.
     """
 
     name: str
@@ -73,17 +74,17 @@ class Finding:
 
     @classmethod
     def of(cls, name: str, interval: Interval, **fields: Any) -> Finding:
-        """A finding from an interval of :mod:`prefrontal.analysis.stats.intervals`."""
+        """Return a finding from an interval over members."""
         return cls(name, interval.value, interval.low, interval.high, **fields)
 
     @property
     def met(self) -> bool | None:
-        """Whether the value (or, `throughout`, its interval) meets the bar; None without a bar."""
+        """Say if the value (or, `throughout`, its interval) meets the bar; None without a bar."""
         return self._reached(self.bar)
 
     @property
     def goal_met(self) -> bool | None:
-        """Whether the value (or, `throughout`, its interval) meets the goal; None without a goal."""
+        """Say if the value (or, `throughout`, its interval) meets the goal; None without a goal."""
         return self._reached(self.goal)
 
     def _reached(self, reference: Reference) -> bool | None:
@@ -94,7 +95,7 @@ class Finding:
         return None if reference is None else all(met)
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, ``met`` and ``goal_met`` as JSON values; null where absent or NaN."""
+        """Return all fields, ``met`` and ``goal_met`` as JSON values; null if absent or NaN."""
         fields = ("value", "low", "high", "published", "optimum", "bar", "goal")
         numbers = {label: _json_number(getattr(self, label)) for label in fields}
         return {
@@ -110,7 +111,7 @@ class Finding:
 
 
 def table(findings: Sequence[Finding], format: Literal["text", "markdown"] = "text") -> str:
-    """Findings as a table, one row each; columns that would be empty are left out.
+    """Return findings as a table, one row each; columns that would be empty are left out.
 
     Args:
         findings: What to show.
@@ -140,7 +141,7 @@ def table(findings: Sequence[Finding], format: Literal["text", "markdown"] = "te
 
 
 def number(value: float) -> str:
-    """A number for a table: 0.664, 12.35, 123.5, 20,000; "n/a" for NaN."""
+    """Return a number for a table: 0.664, 12.35, 123.5, 20,000; "n/a" for NaN."""
     if math.isnan(value):
         return "n/a"
     size = abs(value)
@@ -151,16 +152,18 @@ def number(value: float) -> str:
     return f"{value:.{3 if size < 10 else 2 if size < 100 else 1}f}"
 
 
+def span(low: float | None, high: float | None) -> str:
+    """Return the ends of an interval for a table, "" if there is none."""
+    return "" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
 def _row(finding: Finding) -> list[str]:
-    ends = ""
-    if finding.low is not None and finding.high is not None:
-        ends = f"{number(finding.low)} to {number(finding.high)}"
     sign = {"lower": "<= ", "higher": ">= ", "near": ""}[finding.better]
     met = {True: "yes", False: "no", None: ""}[finding.met]
     return [
         finding.name,
         number(finding.value) + (f" {finding.unit}" if finding.unit else ""),
-        ends,
+        span(finding.low, finding.high),
         _reference(finding.published),
         _reference(finding.optimum),
         _reference(finding.bar, sign)
@@ -175,7 +178,7 @@ def _reference(reference: Reference, sign: str = "") -> str:
     if reference is None:
         return ""
     if isinstance(reference, tuple):
-        return f"{number(reference[0])} to {number(reference[1])}"
+        return span(*reference)
     return sign + number(reference)
 
 

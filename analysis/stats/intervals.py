@@ -35,7 +35,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 Statistic = Literal["mean", "iqm"]
 Array = NDArray[np.float64]
@@ -74,7 +73,7 @@ class Interval:
 
 
 def iqm(values: ArrayLike, axis: int = -1) -> Array:
-    """Interquartile mean: the mean without the lowest and highest quarter (25 % trimmed mean).
+    """Return the interquartile mean: the mean without the lowest and the highest quarter.
 
     A quarter of n is rounded down, so up to three values are simply averaged (Agarwal et al. 2021,
     "Deep RL at the edge of the statistical precipice"; equals ``scipy.stats.trim_mean(x, 0.25)``).
@@ -94,7 +93,7 @@ def interval(
     paired: bool = False,
     within: tuple[float, float] = (-np.inf, np.inf),
 ) -> Interval:
-    """Mean or interquartile mean over members with its interval.
+    """Return the mean or interquartile mean over members with its interval.
 
     With several tasks the statistic is taken over all members and tasks, and members are resampled
     within each task on their own (stratified bootstrap, Agarwal et al. 2021). That is right when
@@ -102,13 +101,14 @@ def interval(
     task, say ``paired=True``: its tasks are averaged first and agents are resampled whole.
 
     Args:
-        values: One number per member [M], or per member and task [M, K]; any unit.
+        values: One number per member ``[M]``, or per member and task ``[M, K]``; any unit.
         statistic: "mean" or "iqm".
         level: Coverage, 0.95 for a 95 % interval.
         resamples: Number of bootstrap resamples.
         seed: Seed of the resampling; the same data and seed give the same interval.
-        paired: Whether row m of [M, K] is one and the same member.
-        within: Least and greatest value that there can be, (0, 1) for a fraction; the interval ends there.
+        paired: Whether row m of ``[M, K]`` is one and the same member.
+        within: Least and greatest value that there can be, (0, 1) for a fraction; the interval
+            ends there.
 
     Returns:
         The estimate, its interval (None, None for one member) and the number of members.
@@ -136,16 +136,16 @@ def interval(
 def curve_interval(
     values: ArrayLike, level: float = 0.95, resamples: int = 2_000, seed: int = 0
 ) -> tuple[Array, Array, Array]:
-    """Mean over members at every point of a curve, with a pointwise interval.
+    """Return the mean over members at every point of a curve, with a pointwise interval.
 
     Args:
-        values: Curves [U, M]: U points, M members.
+        values: Curves ``[U, M]``: U points, M members.
         level: Coverage of the interval at each point.
         resamples: Number of bootstrap resamples, shared by all points.
         seed: Seed of the resampling.
 
     Returns:
-        mean [U], low [U], high [U]; for one member low and high are NaN.
+        mean ``[U]``, low ``[U]``, high ``[U]``; for one member low and high are NaN.
     """
     curves = np.asarray(values, dtype=np.float64)
     if curves.ndim != 2:
@@ -164,14 +164,14 @@ def probability_of_improvement(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Interval:
-    """P(a random member of ours scores higher than a random member of theirs), ties counted half.
+    """Return P(a random member of ours scores higher than one of theirs), ties counted half.
 
     The Mann-Whitney statistic, averaged over tasks; both groups are resampled within each task
     (Agarwal et al. 2021, eq. 4). Negate the scores where lower is better.
 
     Args:
-        ours: Scores [M] or [M, K].
-        theirs: Scores [N] or [N, K], the same K tasks.
+        ours: Scores ``[M]`` or ``[M, K]``.
+        theirs: Scores ``[N]`` or ``[N, K]``, the same K tasks.
         level: Coverage of the percentile interval.
         resamples: Number of bootstrap resamples.
         seed: Seed of the resampling.
@@ -202,7 +202,7 @@ def probability_of_improvement(
 
 
 def _mean_interval(x: Array, level: float, resamples: int, seed: int) -> tuple[Array, Array, str]:
-    """Interval of the mean of x [U, M, K] over M and K, for each of U points at once.
+    """Return the interval of the mean of x ``[U, M, K]`` over M and K, for all points at once.
 
     Bootstrap-t: the quantiles of (mean* - mean) / se* over resamples take the place of Student's,
     which follows skew; the ends are kept within the observed range, where a resample without its
@@ -214,7 +214,7 @@ def _mean_interval(x: Array, level: float, resamples: int, seed: int) -> tuple[A
         return np.full(points, np.nan), np.full(points, np.nan), "none"
     tail = (1 - level) / 2
     if members < FEW:
-        reach = stats.t.ppf(1 - tail, tasks * (members - 1)) * se
+        reach = _student(1 - tail, tasks * (members - 1)) * se
         return mean - reach, mean + reach, "t"
     rng = np.random.default_rng(seed)
     shift, variance = np.zeros((points, resamples)), np.zeros((points, resamples, tasks))
@@ -235,7 +235,7 @@ def _mean_interval(x: Array, level: float, resamples: int, seed: int) -> tuple[A
 def _iqm_interval(
     table: Array, level: float, resamples: int, seed: int
 ) -> tuple[Array, Array, str]:
-    """Interval of the interquartile mean of table [M, K]: percentile bootstrap within each task.
+    """Return the interval of the interquartile mean of ``[M, K]``, resampled within each task.
 
     For fewer than eight members of one task: Student's t with the winsorised standard error of a
     trimmed mean (Tukey & McLaughlin 1963).
@@ -248,7 +248,7 @@ def _iqm_interval(
         ordered, cut = np.sort(table[:, 0]), int(TRIM * members)
         winsorised = np.clip(ordered, ordered[cut], ordered[members - cut - 1])
         se = winsorised.std(ddof=1) / ((1 - 2 * cut / members) * np.sqrt(members))
-        reach = np.atleast_1d(stats.t.ppf(1 - tail, members - 2 * cut - 1) * se)
+        reach = np.atleast_1d(_student(1 - tail, members - 2 * cut - 1) * se)
         centre = iqm(ordered)
         return centre - reach, centre + reach, "t"
     rng = np.random.default_rng(seed)
@@ -259,14 +259,21 @@ def _iqm_interval(
     return np.atleast_1d(low), np.atleast_1d(high), "percentile"
 
 
+def _student(probability: float, degrees: int) -> float:
+    """Return a quantile of Student's t distribution."""
+    from scipy import stats
+
+    return float(stats.t.ppf(probability, degrees))
+
+
 def _standard_error(variance: Array, members: int) -> Array:
-    """Of the mean over members and tasks, from the variances [..., K] within each task (ddof 0)."""
+    """Return the error of the mean over members and tasks, from variances ``[..., K]`` (ddof 0)."""
     tasks = variance.shape[-1]
     return np.asarray(np.sqrt(variance.sum(axis=-1) / max(members - 1, 1)) / tasks)
 
 
 def _counts(rng: np.random.Generator, members: int, resamples: int) -> Array:
-    """How often each member is drawn in each resample [resamples, members]."""
+    """Return how often each member is drawn in each resample ``[resamples, M]``."""
     return rng.multinomial(members, np.full(members, 1 / members), resamples).astype(np.float64)
 
 
@@ -274,6 +281,7 @@ def _counts(rng: np.random.Generator, members: int, resamples: int) -> Array:
 
 
 def _table(values: ArrayLike) -> Array:
+    """Return the values as a table ``[M, K]``."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 1:
         array = array[:, None]

@@ -8,11 +8,11 @@ within an episode, so that its steps are no independent samples: errors are clus
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 
@@ -22,8 +22,8 @@ class LogisticFit:
     """A fitted logistic regression.
 
     Attributes:
-        coefficients: Log odds per unit of each column [P].
-        covariance: Inverse Fisher information at the estimate [P, P].
+        coefficients: Log odds per unit of each column ``[P]``.
+        covariance: Inverse Fisher information at the estimate ``[P, P]``.
         log_likelihood: Log likelihood of the data (without penalty), nats.
     """
 
@@ -33,17 +33,21 @@ class LogisticFit:
 
     @property
     def standard_errors(self) -> Array:
-        """Standard errors of the coefficients [P]."""
+        """Return the standard errors of the coefficients ``[P]``."""
         return np.sqrt(np.diag(self.covariance))
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
-        """Wald interval: low [P], high [P]. It is about this agent's trials, not about members."""
+        """Return the Wald interval, low ``[P]`` and high ``[P]``: of trials, not of members."""
+        from scipy import stats
+
         reach = stats.norm.ppf(0.5 + level / 2) * self.standard_errors
         return self.coefficients - reach, self.coefficients + reach
 
     @property
     def p_values(self) -> Array:
-        """Two-sided p-values of the coefficients against zero [P]."""
+        """Return the two-sided p-values of the coefficients against zero ``[P]``."""
+        from scipy import stats
+
         return np.asarray(2 * stats.norm.sf(np.abs(self.coefficients) / self.standard_errors))
 
 
@@ -54,22 +58,20 @@ def logistic_regression(
     firth: bool = False,
     ridge: float = 0.0,
 ) -> LogisticFit:
-    """Logistic regression ``log p/(1-p) = x b`` by Newton's method with step halving.
+    """Fit ``log p/(1-p) = x b`` by Newton's method with step halving.
 
     Args:
-        x: Design [N, P], with its own column of ones if an intercept is wanted.
-        y: Outcomes [N], 0 or 1, or fractions of ones where a row stands for many trials.
-        weights: How many trials each row stands for [N]; one each by default.
+        x: Design ``[N, P]``, with its own column of ones if an intercept is wanted.
+        y: Outcomes ``[N]``, 0 or 1, or fractions of ones where a row stands for many trials.
+        weights: How many trials each row stands for ``[N]``; one each by default.
         firth: Add half the log determinant of the Fisher information (Jeffreys prior; Firth 1993,
             Heinze & Schemper 2002). Finite for separable data; in a saturated design it equals half
             a success and half a failure more in every cell.
         ridge: Penalty ``ridge / 2 * b.b`` on all coefficients.
 
-    Returns:
-        The fit.
-
     Raises:
-        ValueError: If shapes disagree, outcomes lie outside [0, 1], or there is no finite maximum.
+        ValueError: If shapes disagree, outcomes lie outside ``[0, 1]``, or there is no finite
+            maximum.
     """
     design, outcome = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     rows = np.ones(len(outcome)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -113,9 +115,9 @@ class LinearFit:
     """Linear regressions of many responses (units) on one design.
 
     Attributes:
-        coefficients: Change of each unit per unit of each column [P, U].
-        covariance: Of the coefficients of each unit, clustered by group [U, P, P].
-        r_squared: Fraction of the variance of each unit that the design explains [U].
+        coefficients: Change of each unit per unit of each column ``[P, U]``.
+        covariance: Of the coefficients of each unit, clustered by group ``[U, P, P]``.
+        r_squared: Fraction of the variance of each unit that the design explains ``[U]``.
         degrees: Degrees of freedom of the tests: groups - 1.
     """
 
@@ -125,11 +127,13 @@ class LinearFit:
     degrees: int
 
     def p_values(self, columns: slice) -> Array:
-        """Of the joint test that these columns do not matter, for each unit [U].
+        """Return the p-values ``[U]`` of the joint test that these columns do not matter.
 
-        Wald test with clustered covariance: ``b' V^-1 b / k ~ F(k, groups - 1)``; with one column
+        A Wald test with clustered covariance: ``b' V^-1 b / k ~ F(k, groups - 1)``; with one column
         the square of Student's t.
         """
+        from scipy import stats
+
         b = self.coefficients[columns].T  # [U, k]
         v = self.covariance[:, columns, columns]
         count = b.shape[1]
@@ -141,7 +145,7 @@ class LinearFit:
 
 
 def linear_regression(x: ArrayLike, y: ArrayLike) -> LinearFit:
-    """Least squares of each unit's activity, with errors clustered by group (episode).
+    """Fit each unit's activity by least squares, with errors clustered by group (episode).
 
     The covariance is the sandwich ``(X'X)^-1 (sum over g of X_g' u_g u_g' X_g) (X'X)^-1`` with the
     usual small-sample factor: right whatever the correlation of steps within a group, as long as
@@ -149,11 +153,8 @@ def linear_regression(x: ArrayLike, y: ArrayLike) -> LinearFit:
     strongly related if steps are taken for independent samples (Elber-Dorozko & Loewenstein 2018).
 
     Args:
-        x: Design [G, n, P]: groups, samples in a group, columns (with its own ones).
-        y: Responses [G, n, U].
-
-    Returns:
-        The fits.
+        x: Design ``[G, n, P]``: groups, samples in a group, columns (with its own ones).
+        y: Responses ``[G, n, U]``.
 
     Raises:
         ValueError: If there are too few groups, or columns are linearly dependent.
@@ -180,8 +181,35 @@ def linear_regression(x: ArrayLike, y: ArrayLike) -> LinearFit:
     return LinearFit(coefficients, factor * bread @ meat @ bread, r_squared, groups - 1)
 
 
+def standardiser(samples: Array) -> Callable[[Array], Array]:
+    """Return the map to units of mean 0 and deviation 1 in these samples ``[n, H]``.
+
+    A unit that never changes becomes zero.
+    """
+    mean, spread = samples.mean(axis=0), samples.std(axis=0)
+    scale = np.where(spread > 1e-12, spread, np.inf)
+    return lambda activity: (activity - mean) / scale
+
+
+def ridge_decoder(activity: Array, target: Array, ridge: float) -> Callable[[Array], Array]:
+    """Fit a linear read-out of activity by ridge regression.
+
+    Args:
+        activity: Samples ``[n, H]``.
+        target: What to read out ``[n]`` or ``[n, K]``.
+        ridge: Penalty on the weights of standardised units, in units of samples.
+
+    Returns:
+        The decoder: activity ``[m, H]`` to its estimate ``[m]`` or ``[m, K]``.
+    """
+    scaled, centre = standardiser(activity), target.mean(axis=0)
+    a = scaled(activity)
+    weights = np.linalg.solve(a.T @ a + ridge * np.eye(a.shape[1]), a.T @ (target - centre))
+    return lambda other: np.asarray(scaled(other) @ weights + centre)
+
+
 def false_discovery_rate(p_values: ArrayLike, level: float = 0.05) -> NDArray[np.bool_]:
-    """Which tests pass at this expected fraction of false discoveries (Benjamini & Hochberg 1995).
+    """Return which tests pass at a rate of false discoveries (Benjamini & Hochberg 1995).
 
     Args:
         p_values: Any shape; all entries form one family.
@@ -195,7 +223,7 @@ def false_discovery_rate(p_values: ArrayLike, level: float = 0.05) -> NDArray[np
 
 
 def holm(p_values: ArrayLike, level: float = 0.05) -> NDArray[np.bool_]:
-    """Which tests pass with this probability of any false one (Holm 1979); any shape, one family."""
+    """Return which tests pass with this probability of any false one (Holm 1979); one family."""
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, axis=None)
     passes = p.ravel()[order] <= level / (p.size - np.arange(p.size))
@@ -217,7 +245,7 @@ def _information(x: Array, rows: Array, p: Array, ridge: float) -> Array:
 
 
 def _penalised(x: Array, y: Array, rows: Array, b: Array, firth: bool, ridge: float) -> float:
-    """Log likelihood with its penalties."""
+    """Return the log likelihood with its penalties."""
     z = x @ b
     value = float(rows @ (y * z - np.logaddexp(0, z))) - ridge / 2 * float(b @ b)
     if firth:

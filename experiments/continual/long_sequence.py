@@ -19,14 +19,13 @@ from prefrontal.analysis.choice.continual import transfer
 from prefrontal.analysis.figures.continual import against_buffer_size, stage_matrix
 from prefrontal.analysis.figures.learning import learning_curve
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.envs.changing_modes import SETS
 from prefrontal.experiments.continual.course_changing_reward import EXPERIMENT as COURSE
 from prefrontal.experiments.continual.measures import stage_accuracies, untrained_accuracy
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
 from prefrontal.experiments.settings import NetworkConfig, Settings, TrainingConfig
 
-MODES = tuple(range(1, len(SETS) + 1))
+MODES = tuple(range(1, 11))
 TRIALS = 1000  # for each entry of the matrix of a member
 CAPACITY = 1000  # episodes of the fixed buffer, 10 trials each
 SMALL = (100,)  # episodes of smaller ones

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from prefrontal.analysis.choice.continual import accuracy_since, recovery_time
+from prefrontal.analysis.choice.choice import learning_set_curve
+from prefrontal.analysis.choice.continual import recovery_time
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments.bandits.measures import curve_figure
@@ -46,9 +47,9 @@ def measure(evaluation: Evaluation) -> Outcome:
         if change == "gradual":
             continue
         affected = switched & (record["order_changed"] == 1)
-        curve = accuracy_since(record["correct"], record["since_switch"], affected, AFTER)
+        curve = learning_set_curve(record["correct"], record["since_switch"], AFTER, affected)
         known = remembering(record, evaluation.seed)
-        ideal = accuracy_since(known, record["since_switch"], affected, AFTER)
+        ideal = learning_set_curve(known, record["since_switch"], AFTER, affected)
         curves |= {f"{change}, agent": curve, f"{change}, one who remembers": ideal}
         for who, one in (("agent", curve), ("one who remembers", ideal)):
             level = 0.95 * one[:, -WINDOW:].mean(axis=1)

@@ -25,8 +25,7 @@ from prefrontal.analysis.neural.decoding import decode_value
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
-from prefrontal.experiments.navigation.measures import common_tasks, world
-from prefrontal.experiments.navigation.navigators import Kind, navigate
+from prefrontal.experiments.navigation.measures import Kind, common_tasks, world
 from prefrontal.experiments.settings import EnvironmentSpec, Settings, TrainingConfig
 
 TARGETS = 5
@@ -45,6 +44,8 @@ def size_of_error(record: Record) -> np.ndarray:
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Radial error by target with the memory kept, wiped, and in agents that meet one target only; the gain decoded."""
+    from prefrontal.experiments.navigation.navigators import navigate
+
     conditions = evaluation.conditions
     fields = world(evaluation, "five-targets" if "five-targets" in conditions else conditions[0])
     if "five-targets" not in conditions:

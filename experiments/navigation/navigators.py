@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +23,10 @@ from prefrontal.envs.gym import TaskVectorEnv
 from prefrontal.envs.navigation import FireflyNavigation
 from prefrontal.envs.navigation_laws import DT, GAINS, SPEEDS, UNIT
 from prefrontal.experiments.evaluation import Record
+from prefrontal.experiments.navigation.measures import Kind
 
-__all__ = ["Kind", "navigate"]
+__all__ = ["navigate"]
 
-Kind = Literal["integrator", "efference copy", "Bayesian", "forgetful Bayesian"]
 NEAR = 45.0 / UNIT  # one without a notion of its own error stops when it believes to be so near
 GRID = 41  # gains of the Bayesian's posterior
 CERTAIN = (

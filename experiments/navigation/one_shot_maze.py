@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +24,6 @@ from prefrontal.analysis.choice.search import (
 )
 from prefrontal.analysis.figures.maze import maze_paths, steps_by_goal
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.envs.maze import OneShotMaze
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
@@ -35,6 +35,9 @@ from prefrontal.experiments.settings import (
     Settings,
     TrainingConfig,
 )
+
+if TYPE_CHECKING:
+    from prefrontal.envs.maze import OneShotMaze  # imports torch
 
 PUBLISHED = (100.0, 30.0)  # steps to the first and to later goals, in a maze of other dimensions
 CONTROL = "-feedforward"
@@ -80,6 +83,8 @@ def ideal(task: OneShotMaze) -> tuple[Search, float]:
 
 
 def _task(evaluation: Evaluation, condition: str) -> OneShotMaze:
+    from prefrontal.envs.maze import OneShotMaze
+
     return OneShotMaze(**evaluation.populations[condition].environment.kwargs)
 
 

@@ -10,15 +10,13 @@ and rises on the same tasks, while no weight changes: docs/findings/wang2018-dop
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
-from prefrontal.agents.rollout.rollout import Stimulation
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
-from prefrontal.envs.risky_choice import RISKY
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
@@ -31,9 +29,7 @@ from prefrontal.experiments.settings import (
 )
 
 AMOUNT = 0.5  # half of the large reward
-BLOCK = Stimulation(win=-AMOUNT, action=RISKY)
-STIMULATE = Stimulation(loss=AMOUNT, action=RISKY)
-NONE = Stimulation()  # adds nothing, also where evaluate.py adds something
+RISKY = 1  # the action, as in prefrontal.envs.risky_choice
 
 
 def risky_choice(record: Record) -> np.ndarray:
@@ -43,13 +39,17 @@ def risky_choice(record: Record) -> np.ndarray:
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Risky choice with dopamine blocked, stimulated, and left alone, on the same tasks with the same noise."""
+    from prefrontal.agents.rollout.rollout import Stimulation
+
+    stimulations = {
+        "alone": Stimulation(),  # adds nothing, also where evaluate.py adds something
+        "block": Stimulation(win=-AMOUNT, action=RISKY),
+        "stimulate": Stimulation(loss=AMOUNT, action=RISKY),
+    }
     model = next(iter(evaluation.populations.values())).model
     before = model.parameters
-    records = {
-        name: evaluation.record(stimulation=stimulation)
-        for name, stimulation in (("alone", NONE), ("block", BLOCK), ("stimulate", STIMULATE))
-    }
-    changed = int((before.view(torch.int32) != model.parameters.view(torch.int32)).sum())
+    records = {name: evaluation.record(stimulation=one) for name, one in stimulations.items()}
+    changed = int((_bits(before) != _bits(model.parameters)).sum())
     alone = records["alone"]
     share = {name: risky_choice(record) for name, record in records.items()}
     p, small = alone["task.p"], float(alone["optimal_reward"].min())
@@ -103,6 +103,11 @@ def measure(evaluation: Evaluation) -> Outcome:
         },
     )
     return Outcome(findings, figures + _figure(evaluation, records))
+
+
+def _bits(weights: Any) -> np.ndarray:
+    """Return the bit patterns of weights, which tell apart what compares as equal (0 and -0)."""
+    return np.asarray(weights.cpu().numpy().view(np.int32))
 
 
 def _figure(evaluation: Evaluation, records: dict[str, Record]) -> list[Path]:

@@ -19,7 +19,6 @@ import numpy as np
 
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.envs.reversal import FIXATION, InferredValue
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
@@ -40,6 +39,8 @@ def cues(record: Record) -> dict[str, np.ndarray]:
 
     The error of a sight is that of the step before it, the fixation; `valid` are those without a penalty in the way.
     """
+    from prefrontal.envs.reversal import FIXATION
+
     fixation = record["stage"][0, 0] == FIXATION
     names = ("rpe", "pays", "target", "reversals", "since_reversal", "seen")
     found = {name: record[name][:, :, fixation] for name in names}
@@ -110,6 +111,8 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
+    from prefrontal.envs.reversal import InferredValue
+
     record = evaluation.record("recurrent")
     trials, discount = cues(record), evaluation.discounts["recurrent"]
     task = InferredValue(**evaluation.populations["recurrent"].environment.kwargs)

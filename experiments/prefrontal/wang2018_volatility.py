@@ -11,13 +11,13 @@ docs/findings/wang2018-volatility.md.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from prefrontal.analysis.choice.learning_rate import learning_rates
 from prefrontal.analysis.figures.learning import bars_with_members
 from prefrontal.analysis.neural.selectivity import history_variables, selectivity
-from prefrontal.envs.reversal import Volatility
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
@@ -28,6 +28,9 @@ from prefrontal.experiments.settings import (
     Settings,
     TrainingConfig,
 )
+
+if TYPE_CHECKING:
+    from prefrontal.envs.reversal import Volatility  # imports torch
 
 FITTED = 1250  # episodes a member whose choices are fitted: 10,000 with eight members
 OBSERVED = 300  # episodes a member on which the observers are fitted
@@ -96,6 +99,8 @@ def block_rates(
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Learning rates in stable and in volatile blocks, of the agent and of observers on the same tasks."""
+    from prefrontal.envs.reversal import Volatility
+
     task = Volatility(**next(iter(evaluation.populations.values())).environment.kwargs)
     record = evaluation.record()
     pays = record["task.pays"].astype(np.int64)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefrontal.analysis.choice.cognitive_models import fit
-from prefrontal.analysis.choice.daw_observers import DawObserver, simulate_daw
 from prefrontal.analysis.choice.hybrid_model import Hybrid, two_step_data
+from prefrontal.analysis.choice.observers import DawObserver, simulate_daw
 from prefrontal.analysis.choice.two_step import (
     CONDITIONS,
     TwoStepTrials,

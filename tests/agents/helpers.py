@@ -1,4 +1,4 @@
-"""What several tests of the learners share: plain PyTorch references, and environments small enough to reason about."""
+"""What tests of the learners share: plain references, and environments to reason about."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BANDIT = "prefrontal/TwoArmedBandit-v0"
 
 
 def reference_heads(net: Any, flat: Tensor, x: Tensor, member: int) -> tuple[Tensor, list[Tensor]]:
-    """Read-outs ``[T, O, B]`` and hidden states of one member, step by step, without mapping over members.
+    """Read-outs ``[T, O, B]`` and hidden states of one member, step by step, unmapped.
 
     Args:
         net: For the shapes only.
@@ -69,8 +69,8 @@ def learner(
 class Countdown(gymnasium.Env):
     """Episodes of a known length; the observation says how many steps are left.
 
-    The length is drawn from the seed, ``1 + seed % longest``. The reward is the action plus one. An episode of even
-    length ends by termination, one of odd length by truncation.
+    The length is drawn from the seed, ``1 + seed % longest``. The reward is the action plus one. An
+    episode of even length ends by termination, one of odd length by truncation.
     """
 
     def __init__(self, longest: int = 5, start: int = 0):
@@ -111,7 +111,7 @@ def register_countdown(longest: int = 5, start: int = 0) -> str:
 
 
 def run_train(folder: str, arguments: list[str]) -> None:
-    """`train.py` in a process of its own, with a checkpoint after every report; ends the process."""
+    """`train.py` in a process of its own, with a checkpoint after every report."""
     import os
     import sys
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prefrontal import envs
-from prefrontal.envs.mazes import LAYOUTS, find_maze
+from prefrontal.envs.maze import LAYOUTS, find_maze
 
 CROSS = "#.#/.S./#.#"  # cells 0 up, 1 left, 2 start, 3 right, 4 down
 UP, RIGHT, DOWN, LEFT = range(4)

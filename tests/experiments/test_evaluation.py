@@ -110,7 +110,18 @@ def test_every_experiment_has_settings_that_parse_and_survive_toml() -> None:
 
 def test_options_reach_environment_and_algorithm() -> None:
     settings = find_experiment("wang2016-bandit").conditions["default"]
-    words = ["--trials", "7", "--passes", "2", "--inputs", "action", "--hidden-size", "9", "--members", "3"]
+    words = [
+        "--trials",
+        "7",
+        "--passes",
+        "2",
+        "--inputs",
+        "action",
+        "--hidden-size",
+        "9",
+        "--members",
+        "3",
+    ]
     parsed = parse_settings(settings, Run(), words, "test", "")
     assert parsed.environment.kwargs == {"trials": 7}
     assert parsed.environment.inputs == ("action",)

@@ -12,8 +12,8 @@ from typing import Literal
 import pytest
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.checking import check, option
 from prefrontal.agents.rollout.spec import EnvironmentSpec
+from prefrontal.checking import check, option
 from prefrontal.envs import TASKS, task_class
 from prefrontal.experiments.options import RunOptions, parse, parse_known, parse_settings
 from prefrontal.experiments.settings import Settings, task_options

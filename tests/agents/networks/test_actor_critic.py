@@ -1,4 +1,4 @@
-"""Actor-critics: layouts, initial weights, parameters as one flat vector, what earlier versions stored."""
+"""Actor-critics: layouts, initial weights, flat parameters, what earlier versions stored."""
 
 import pytest
 import torch
@@ -115,7 +115,7 @@ def test_initial_weights():
 
 @pytest.mark.parametrize("layout", ["shared", "separate"])
 def test_weights_of_earlier_versions_are_read(layout):
-    """Cores without memory had columns of zeros, between inputs and bias, for the state that they lack."""
+    """Cores without memory had columns of zeros for the state that they lack."""
     model = made(core="none", layout=layout)
     old, start = [], 0
     for net in model.nets:

@@ -28,7 +28,7 @@ def made(kind, members, inputs, outputs, units, **more):
 
 
 def play(net, x, target, state=None, used=None):
-    """Read-outs, hidden states, last state, and gradient of a squared error, for inputs ``[T, P, I, B]``."""
+    """Read-outs, hidden states, last state and gradient for inputs ``[T, P, I, B]``."""
     x, target = x.to(net.parameters.dtype), target.to(net.parameters.dtype)
     tape = net.tape(x.shape[0], x.shape[3])
     net.begin(tape, state)

@@ -138,7 +138,7 @@ def test_gradients_are_those_of_finite_differences(name):
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("embedding", [0, 4])
 def test_a_population_computes_what_its_members_compute(name, embedding):
-    """The mapped network, step by step and unrolled with gradient, against a plain loop over members and steps."""
+    """The mapped network, stepped and unrolled, against a loop over members and steps."""
     config = NetworkConfig(core=name, hidden_size=UNITS, embedding_size=embedding)
     net = PlainNet(INPUTS, 2, config, 3, torch.float64)
     net.set_parameters(

@@ -1,4 +1,4 @@
-"""Actors that are given the critic's prediction errors in place of rewards (Wang et al. 2018, simulation 6)."""
+"""Actors that are given prediction errors for rewards (Wang et al. 2018, simulation 6)."""
 
 import numpy as np
 import pytest

@@ -12,7 +12,7 @@ from prefrontal.agents.base import Job
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.learner import TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig
-from prefrontal.envs.registration import register
+from prefrontal.envs import register
 from prefrontal.envs.task import Task, check_parameters
 
 

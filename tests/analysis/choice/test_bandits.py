@@ -9,7 +9,6 @@ REGRET = np.array([[[0.0, 0.5, 0.5], [0.5, 0.0, 0.0]]])  # one member, two episo
 
 
 def test_regret_by_hand():
-    np.testing.assert_allclose(bandits.cumulative_regret(REGRET)[0, 0], [0, 0.5, 1.0])
     np.testing.assert_allclose(bandits.regret_curve(REGRET), [[0.25, 0.5, 0.75]])
     np.testing.assert_allclose(bandits.total_regret(REGRET), [0.75])
     np.testing.assert_allclose(bandits.suboptimal_pulls(REGRET), [1.5])

@@ -85,6 +85,14 @@ def test_learning_set_curve_by_hand():
         choice.learning_set_curve(correct, trial[..., :2], 4)
 
 
+def test_accuracy_since_a_switch_by_hand():
+    correct = np.array([[[1, 1, 0, 0, 1, 1], [1, 1, 1, 0, 1, 1]]])
+    since = np.array([[[0, 1, 0, 1, 2, 3], [0, 1, 2, 0, 1, 2]]])
+    after = np.array([[[0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 1, 1]]])
+    curve = choice.learning_set_curve(correct, since, 5, after)
+    np.testing.assert_array_equal(curve, [[0, 0.5, 1, 1, np.nan]])
+
+
 def test_rescorla_wagner_weights_decay_by_its_learning_rate():
     rng = np.random.default_rng(2)
     p = np.repeat(rng.random((100, 1, 2)), 200, axis=1)

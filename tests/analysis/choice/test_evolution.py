@@ -5,16 +5,13 @@ import pytest
 
 from prefrontal.analysis.choice.evolution import (
     diversity,
-    gene_trajectories,
     heritability,
     innate_share,
     plasticity,
     reliability,
     retest,
-    selection_differential,
     share_of_members,
 )
-from prefrontal.analysis.figures import evolution as figures
 
 
 def test_innate_share_by_hand():
@@ -38,14 +35,6 @@ def test_diversity_is_the_root_mean_square_distance_of_pairs():
     assert diversity(np.ones((4, 2))) == 0
     with pytest.raises(ValueError, match="individuals"):
         diversity(np.ones((1, 5)))
-
-
-def test_gene_trajectories_are_quantiles():
-    genes = np.arange(101.0)[None, :, None] + np.array([0.0, 10.0])[:, None, None]
-    middle, low, high = gene_trajectories(genes, level=0.9)
-    assert middle.ravel().tolist() == [50, 60]
-    assert low.ravel().tolist() == pytest.approx([5, 15])
-    assert high.ravel().tolist() == pytest.approx([95, 105])
 
 
 def simulated_families(slope, noise, n, seed=0):
@@ -99,17 +88,6 @@ def test_heritability_refuses_what_tells_nothing():
         heritability([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], 0.0)
 
 
-def test_breeders_equation():
-    """R = h² S: truncation selection on a heritable trait moves the next generation as predicted."""
-    rng = np.random.default_rng(2)
-    parents = rng.normal(size=20_000)
-    chosen = np.argsort(-parents)[:4000]
-    pairs = rng.choice(chosen, (2, 20_000))
-    children = 0.5 * parents[pairs].mean(axis=0) + 0.3 * rng.normal(size=20_000)
-    response = children.mean() - 0.5 * parents.mean()
-    assert response == pytest.approx(0.5 * selection_differential(parents, pairs), abs=0.02)
-
-
 def test_share_of_members_is_exact():
     """Clopper & Pearson: 0 of 40 gives 1 - .025^(1/40) = .0881 at the upper end."""
     none = share_of_members(np.zeros(40))
@@ -146,27 +124,3 @@ def test_plasticity_separates_weights_from_activations():
     assert in_context.both == pytest.approx(0.47)
     with pytest.raises(ValueError, match="trials"):
         plasticity(np.zeros((2, 5)), np.zeros((2, 5)))
-
-
-def test_figures_are_written(tmp_path):
-    rng = np.random.default_rng(4)
-    curve = rng.random((30, 3))
-    x = np.arange(30)
-    groups = {name: {"after learning": curve, "before learning": curve / 2} for name in "abcd"}
-    switch = {"plasticity on": curve, "plasticity off": curve / 2}
-    paths = [
-        figures.fitness_by_generation(x, groups, tmp_path / "fitness.png", references={"top": 1.0}),
-        figures.gene_curves(
-            x, {"learning rate": {"a": curve, "b": curve}, "discount": {"a": curve, "b": curve}},
-            tmp_path / "genes.png", ["learning rate"], {"discount": 0.9},
-        ),
-        figures.plasticity_curves(
-            {"evolved": switch, "meta-RL": switch},
-            tmp_path / "plasticity.png", break_after=20,
-        ),
-        figures.allele_frequencies(
-            {"learning": {"right": curve, "wrong": curve, "undecided": curve}},
-            tmp_path / "alleles.png", {(20, "undecided"): (0.29, 0.35)},
-        ),
-    ]  # fmt: skip
-    assert all(path.stat().st_size > 10_000 for path in paths)

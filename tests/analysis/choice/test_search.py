@@ -9,7 +9,6 @@ from prefrontal.analysis.choice.search import (
     goals_found,
     steps_per_goal,
 )
-from prefrontal.analysis.figures.maze import maze_paths, steps_by_goal
 
 REWARD = np.array([[[0, 0, 1, 0, 1, 1, 0], [0, 0, 0, 0, 0, 0, 1], [0] * 7, [1, 0, 0, 0, 1, 0, 0]]])
 
@@ -37,13 +36,3 @@ def test_who_has_no_memory_has_a_ratio_of_one():
     assert first_to_second(reward)[0] == pytest.approx(1.0, abs=0.02)
     first, later = first_and_later(reward)
     assert np.nanmean(first) / np.nanmean(later) > 1.05  # which the plain ratio has not
-
-
-def test_figures_are_written(tmp_path):
-    curves = {"a": np.array([[9.0, 3, 3], [8.0, 2, 3]]), "b": np.array([[9.0, 9, 9]])}
-    assert steps_by_goal(curves, tmp_path / "steps.png", {"a": 2.5}).stat().st_size > 5000
-    cells = np.array([[0, 0], [0, 1], [1, 1]])
-    visited = np.array([[0, 1, 0, 1], [0, 0, 0, 0]])
-    reached = np.array([[0, 1, 0, 1], [0, 0, 0, 0]])
-    path = maze_paths(("S.", "#."), cells, visited, reached, np.array([2, 2]), tmp_path / "p.png")
-    assert path.stat().st_size > 5000

@@ -9,7 +9,6 @@ from prefrontal.analysis.figures import behaviour as figures_behaviour
 from prefrontal.analysis.figures import learning as figures
 from prefrontal.analysis.figures import probes as figures_probes
 from prefrontal.analysis.neural import similarity
-from prefrontal.analysis.stats.findings import Finding
 
 RNG = np.random.default_rng(0)
 STEPS = np.arange(1, 21) * 1000.0
@@ -30,20 +29,12 @@ def _draw_all(folder, members=3):
         figures.bars_with_members(
             bars, folder / "d.png", "stay", published={"RC": 0.99}, ideal={"RU": 0.66}, ylim=(0, 1)
         ),
-        figures.findings_forest(
-            [
-                Finding("x", 1.0, 0.9, 1.1, published=1.2, bar=2.0, better="lower", optimum=0.5),
-                Finding("y", 0.5, published=(0.4, 0.6), bar=0.6, unit="m"),
-                Finding("z", float("nan"), bar=(0.4, 0.6), better="near"),
-            ],
-            folder / "e.png",
-        ),
         figures_behaviour.choice_raster(action, action, probabilities, folder / "f.png"),
         figures_behaviour.curves_by_trial(
             {"a": regret, "b": regret}, folder / "sub" / "g.png", "y", {"chance": 0.5}, (0, 9)
         ),
         figures_behaviour.hidden_state_pca(
-            RNG.normal(size=(10, 20, 5)), probabilities[:, 0], folder / "h.png", title="t"
+            RNG.normal(size=(10, 20, 5)), probabilities[:, 0], folder / "h.png"
         ),
         figures_probes.matching_figure(
             choice.matching_law(RNG.integers(0, 2, (members, 9, 40)), np.ones((members, 9, 40))),

@@ -5,27 +5,15 @@ import pytest
 
 from prefrontal.analysis.choice.observers import simulate_two_step
 from prefrontal.analysis.neural import dopamine
+from prefrontal.analysis.stats.means import mean_by_label
 
 STAGE = np.array([[[0, 1, 2, 0, 1, 2], [0, 0, 1, 2, 2, 0]]])
 
 
-def test_events_by_hand():
-    np.testing.assert_array_equal(
-        dopamine.outcome_steps(STAGE, 2), [[[0, 0, 1, 0, 0, 1], [0, 0, 0, 1, 1, 0]]]
-    )
-    np.testing.assert_array_equal(
-        dopamine.cue_steps(STAGE, 1), [[[1, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0]]]
-    )
-    before = STAGE.copy()
-    dopamine.cue_steps(STAGE, 2)
-    np.testing.assert_array_equal(STAGE, before)
-
-
 def test_means_by_condition():
     rpe = np.arange(12.0).reshape(1, 2, 6)
-    found = dopamine.rpe_by_condition(
-        rpe, STAGE == 1, np.array([0, 1])[None, :, None] + 0 * STAGE, 3
-    )
+    episode = np.array([0, 1])[None, :, None] + 0 * STAGE
+    found = mean_by_label(rpe, episode, range(3), STAGE == 1)
     np.testing.assert_allclose(found, [[2.5, 8, np.nan]])
 
 
@@ -35,7 +23,7 @@ def test_inferred_value_is_seen_at_the_first_trial_after_a_reversal():
     since = np.tile(np.arange(4), (2, 30, 5))
     value = np.stack([np.ones((30, 20)), np.where(since[1] == 0, 0.0, 1.0)])
     rpe = value + 0.1 * rng.normal(size=value.shape)
-    found = dopamine.rpe_by_condition(rpe, np.ones_like(since), since, 4)
+    found = mean_by_label(rpe, since, range(4))
     np.testing.assert_allclose(found[0], 1, atol=0.1)
     assert found[1, 0] < 0.1
 

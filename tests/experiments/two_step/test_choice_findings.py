@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from prefrontal.agents import Population
-from prefrontal.analysis.choice.daw_observers import simulate_daw
-from prefrontal.analysis.choice.observers import WANG_2016, simulate_two_step
+from prefrontal.analysis.choice.observers import WANG_2016, simulate_daw, simulate_two_step
 from prefrontal.analysis.choice.two_step import CONDITIONS, IDEAL_2016, IDEAL_2018
 from prefrontal.envs.daw import Daw2011TwoStep
 from prefrontal.experiments.evaluation import Evaluation

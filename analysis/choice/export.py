@@ -44,16 +44,13 @@ def to_hbayesdm_csv(
     other.
 
     Args:
-        record: A record of steps [M, E, T] with ``action`` and ``reward``, one step a trial; for
-            two-step models what :func:`prefrontal.analysis.choice.two_step.trials_of` needs.
-        path: File to write.
+        record: A record of steps ``[M, E, T]`` with ``action`` and ``reward``, one step a trial;
+            for two-step models what `two_step.trials_of` needs.
+        path: File to write; returned.
         model: Name of the hBayesDM model, for example "bandit2arm_delta", "prl_ewa", "ts_par4".
         max_episodes: Write only the first so many episodes of each member.
         second_choice: Whether a two-step task has a choice at its second stage. Without one (Wang
             et al. 2016, 2018) ``level2_choice`` is always 1 or 3, and beta2 means nothing.
-
-    Returns:
-        The path.
 
     Raises:
         ValueError: If the model's family is unknown or the choices do not fit it.
@@ -61,15 +58,12 @@ def to_hbayesdm_csv(
     family = model.split("_")[0]
     if family not in COLUMNS:
         raise ValueError(f"model must begin with one of {', '.join(COLUMNS)}; got {model!r}")
-    is_two_step = family == "ts"
-    columns = (
-        _two_step_columns(record, second_choice) if is_two_step else _bandit_columns(record, family)
+    two_step = family == "ts"
+    arrays = (
+        _two_step_columns(record, second_choice) if two_step else _bandit_columns(record, family)
     )
-    shape = columns[0].shape
-    if max_episodes is not None:
-        columns = [column[:, :max_episodes] for column in columns]
-        shape = columns[0].shape
-    member, episode, _ = np.indices(shape)
+    columns = [array[:, :max_episodes] for array in arrays]
+    member, episode, _ = np.indices(columns[0].shape)
     subjects = [f"m{m}e{e}" for m, e in zip(member.ravel(), episode.ravel(), strict=True)]
     flat = [column.ravel().tolist() for column in columns]
     return _write(path, COLUMNS[family], zip(subjects, *flat, strict=True))
@@ -79,12 +73,10 @@ def to_tidy_csv(record: Record, path: Path, names: tuple[str, ...] | None = None
     """Write per-step scalars of a record as a tidy, tab-separated table: one row a step.
 
     Args:
-        record: A record; arrays [M, E, T] become columns, arrays [M, E] are repeated at every step.
-        path: File to write.
+        record: A record; arrays ``[M, E, T]`` become columns, arrays ``[M, E]`` are repeated at
+            every step.
+        path: File to write; returned.
         names: Which arrays; all of those two shapes by default.
-
-    Returns:
-        The path.
     """
     shape = np.shape(record["action"])[:3]
     fits = {name for name, array in record.items() if np.shape(array) in (shape, shape[:2])}

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from prefrontal.analysis.stats.export import to_hbayesdm_csv, to_tidy_csv
+from prefrontal.analysis.choice.export import to_hbayesdm_csv, to_tidy_csv
 
 
 def _read(path):

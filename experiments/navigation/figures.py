@@ -14,7 +14,14 @@ from prefrontal.analysis.figures.navigation import (
     paths_from_above,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.navigation.measures import Kind, Summary, common_tasks, played, summary, world
+from prefrontal.experiments.navigation.measures import (
+    Kind,
+    Summary,
+    common_tasks,
+    played,
+    summary,
+    world,
+)
 
 __all__ = ["modularity_figures"]
 

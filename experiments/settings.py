@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefrontal.agents.a2c.config import A2CConfig
+from prefrontal.agents.a2c.config import A2CConfig, CriticConfig, EWCConfig, ReplayConfig
 from prefrontal.agents.a2c.course import CourseReplayConfig
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
@@ -37,8 +37,14 @@ if TYPE_CHECKING:  # these import torch
     from prefrontal.agents.runs.folder import RunFolder
 
 __all__ = [
+    "A2CConfig",
     "Algorithm",
+    "CriticConfig",
+    "EWCConfig",
+    "EnvironmentSpec",
     "Network",
+    "NetworkConfig",
+    "ReplayConfig",
     "Settings",
     "TrainingConfig",
     "condition_folder",

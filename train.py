@@ -126,10 +126,7 @@ def _new_folder(name: str, seed: int) -> Path:
 
 
 def _train(
-    name: str,
-    settings: Mapping[str, Settings],
-    options: RunOptions,
-    resumed: RunFolder | None,
+    name: str, settings: Mapping[str, Settings], options: RunOptions, resumed: RunFolder | None
 ) -> None:
     """Check the settings, then train every condition in one run folder."""
     import torch

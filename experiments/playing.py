@@ -101,10 +101,7 @@ def _continuous(
         tensors["value"] = values
         tensors["rpe"] = rpe(episodes.reward, discount, values, after) * mask
     if hidden and not forgot:
-        tensors |= {
-            "hidden": population.hidden(episodes),
-            "observation": episodes.observation,
-        }
+        tensors |= {"hidden": population.hidden(episodes), "observation": episodes.observation}
     tensors |= {f"task.{name}": value for name, value in episodes.task.items()}
     return {
         name: value.cpu().unflatten(0, (len(population), -1)).numpy().copy()

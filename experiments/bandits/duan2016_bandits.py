@@ -1,22 +1,27 @@
 """Bernoulli bandits of k arms and n pulls (Duan et al. 2016, RL², table 1).
 
-The published cells are means over 1,000 bandits: at 100 pulls of 5 arms the standard deviation of one episode is 15.8, so
-their standard error is .5, and most published differences are noise. Conditions are named ARMSxPULLS.
+Conditions are named ARMSxPULLS. The published cells are means over 1,000 bandits: at 100 pulls of
+5 arms the standard deviation of one episode is 15.8, so their standard error is .5, and most
+published differences are noise.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.a2c.config import CriticConfig
 from prefrontal.agents.reference.counting import UCB, Gittins, Greedy, Thompson
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure, reference_regret, reward_by_member
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.experiment import Experiment, Outcome
-from prefrontal.experiments.settings import Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
+from prefrontal.experiments.settings import (
+    A2CConfig,
+    CriticConfig,
+    EnvironmentSpec,
+    NetworkConfig,
+    Settings,
+    TrainingConfig,
+)
 
 # condition: bar, goal, published RL2, best known reference (recomputed)
 CELLS = {
@@ -33,9 +38,9 @@ def measure(evaluation: Evaluation) -> Outcome:
         bar, goal, published, _ = CELLS[condition]
         record = evaluation.record(condition, split="all")
         findings.append(
-            Finding.of(
+            finding(
                 f"reward, {condition}",
-                interval(reward_by_member(record)),
+                reward_by_member(record),
                 published=published,
                 bar=bar,
                 goal=goal,
@@ -43,10 +48,7 @@ def measure(evaluation: Evaluation) -> Outcome:
         )
         held_out = evaluation.record(condition)
         findings.append(
-            Finding.of(
-                f"reward, {condition}, {evaluation.split} tasks",
-                interval(reward_by_member(held_out)),
-            )
+            finding(f"reward, {condition}, {evaluation.split} tasks", reward_by_member(held_out))
         )
         arms, trials = record["task.p"], record["action"].shape[2]
         policies = [
@@ -74,12 +76,12 @@ def _settings(
     return Settings(
         EnvironmentSpec(
             "prefrontal/BernoulliBandit-v0",
-            inputs=("action", "centred_reward", "time"),
-            kwargs={"arms": arms, "trials": trials},
+            ("action", "centred_reward", "time"),
+            {"arms": arms, "trials": trials},
         ),
         NetworkConfig(input_gain=3.0),
         algorithm,
-        TrainingConfig(members=1, num_envs=num_envs, total_steps=total_steps),
+        TrainingConfig(num_envs=num_envs, total_steps=total_steps),
     )
 
 

@@ -15,15 +15,6 @@ from typing import ClassVar, Literal
 from prefrontal.agents.evolution.bridge import Bridge
 from prefrontal.checking import check, option
 
-__all__ = [
-    "HYPER",
-    "EvolutionConfig",
-    "HintonNowlanConfig",
-    "LifetimeConfig",
-    "NoNetworkConfig",
-    "PublishedConfig",
-]
-
 #: Hyper-parameters of an individual, in the order of the columns.
 HYPER = ("learning_rate", "discount", "value_coef", "entropy_coef")
 
@@ -34,9 +25,7 @@ class LifetimeConfig:
 
     updates: int = option(25, "Optimiser steps of a life.", least=0)
     episodes: int = option(1, "Episodes per optimiser step.", least=1)
-    embedding_size: int = option(
-        20, "Units of a linear layer before the core; 0 leaves it out.", least=0
-    )
+    embedding_size: int = option(20, "Units of a linear layer before the core, or 0.", least=0)
     decay: float = option(0.99, "Decay of RMSProp's mean square.", least=0, below=1)
     epsilon: float = option(1e-5, "Added to the root of RMSProp's mean square.", above=0)
 
@@ -62,12 +51,8 @@ class EvolutionConfig(Bridge):
         )
     )
     individuals: int = option(50, "Individuals of a population.", least=2)
-    offspring: int = option(
-        45, "Children a generation; they replace the worst individuals.", least=1
-    )
-    remeasured: int = option(
-        5, "Best survivors that are measured again in every generation.", least=0
-    )
+    offspring: int = option(45, "Children a generation, in place of the worst.", least=1)
+    remeasured: int = option(5, "Best survivors, measured again every generation.", least=0)
     tasks: int = option(
         10,
         "Tasks that fitness is the sum over; new ones in every generation, the same for all "
@@ -80,14 +65,9 @@ class EvolutionConfig(Bridge):
         "individuals, equally probable).",
     )
     tournament: int = option(3, "Individuals in a tournament.", least=1)
-    truncation: int = option(
-        20, "Best individuals that may be parents, with selection `truncation`.", least=1
-    )
+    truncation: int = option(20, "Best individuals that truncation selects from.", least=1)
     caution: float = option(
-        0.0,
-        "Standard errors of an individual's measurements that are taken off their mean to get its "
-        "fitness.",
-        least=0,
+        0.0, "Standard errors taken off the mean of an individual's measurements.", least=0
     )
     champion_caution: float = option(
         2.0,
@@ -95,9 +75,7 @@ class EvolutionConfig(Bridge):
         "variance of all individuals (the few scores of a new one may all be perfect by luck).",
         least=0,
     )
-    weight_scale: float = option(
-        0.05, "Initial standard deviation of mutations of weights.", least=0
-    )
+    weight_scale: float = option(0.05, "Standard deviation of weights' first mutations.", least=0)
     hyper_scale: float = option(
         0.2,
         "Initial standard deviation of mutations of hyper-parameters, on a logarithmic scale (of "
@@ -128,9 +106,7 @@ class EvolutionConfig(Bridge):
     )
     learning_updates: int = option(25, "Optimiser steps of a life.", least=0)
     learning_episodes: int = option(1, "Episodes per optimiser step of a life.", least=1)
-    embedding_units: int = option(
-        20, "Units of a linear layer before the core; 0 leaves it out.", least=0
-    )
+    embedding_units: int = option(20, "Units of a linear layer before the core, or 0.", least=0)
 
     def __post_init__(self) -> None:
         """Check the ranges, and what goes with what."""
@@ -195,11 +171,7 @@ class HintonNowlanConfig(Bridge):
 
     individuals: int = option(1000, "Organisms in a population.", least=2)
     genes: int = option(20, "Potential connections of an organism.", least=2)
-    trials: int = option(
-        1000,
-        "Trials of a life; 0 is no learning: an undecided connection stays absent.",
-        least=0,
-    )
+    trials: int = option(1000, "Trials of a life; 0 is no learning.", least=0)
     undecided: float = option(
         0.5,
         "Initial frequency of undecided genes; the others are right or wrong with equal "

@@ -13,7 +13,7 @@ number x and no trial is ever played: ``1 + floor(log(1 - x) / log(1 - 2^-u))``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,17 +27,6 @@ from prefrontal.agents.common.seeding import generator, generator_states, set_ge
 from prefrontal.agents.evolution.config import HintonNowlanConfig, NoNetworkConfig
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.checkpoint import save_checkpoint
-
-__all__ = [
-    "HISTORY",
-    "HintonNowlan",
-    "Lineages",
-    "fitness",
-    "make_learner",
-    "make_population",
-    "next_generation",
-    "updates",
-]
 
 WRONG, RIGHT, UNDECIDED = 0, 1, 2
 
@@ -241,9 +230,6 @@ class Lineages:
         return Lineages(
             self.weights[index : index + 1], self.config, self.seed, [self.members[index]]
         )
-
-    def __iter__(self) -> Iterator[Lineages]:
-        return (self[index] for index in range(len(self)))
 
     @property
     def history(self) -> dict[str, Any]:

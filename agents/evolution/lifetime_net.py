@@ -25,14 +25,7 @@ State = tuple[Tensor, ...]
 
 
 class CourseNet(nn.Module):
-    """The course's network for one individual.
-
-    Args:
-        inputs: Inputs I a step.
-        embedding: Units E of the linear layer before the LSTM; 0: none.
-        hidden: LSTM units H.
-        actions: Actions A.
-    """
+    """The course's network for one individual, with H = `hidden` units; see `LifetimeNet`."""
 
     def __init__(self, inputs: int, embedding: int, hidden: int, actions: int) -> None:
         super().__init__()

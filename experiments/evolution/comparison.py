@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefrontal.agents import EnvironmentSpec, NetworkConfig
 from prefrontal.agents.evolution.config import EvolutionConfig
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval, probability_of_improvement
+from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.evolution.measures import Champions, evolution_figures, live
 from prefrontal.experiments.experiment import Outcome
 from prefrontal.experiments.settings import Settings, TrainingConfig
-
-if TYPE_CHECKING:
-    from prefrontal.experiments.evaluation import Evaluation
 
 INHERITED: tuple[Any, ...] = ("baldwin", "darwin", "hyper-parameters")
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from prefrontal.agents.evolution.config import EvolutionConfig, PublishedConfig
 from prefrontal.analysis.choice.evolution import innate_share
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval, probability_of_improvement
+from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.evolution.measures import (
     FRESH,
     Champions,
@@ -44,9 +45,6 @@ from prefrontal.experiments.evolution.measures import (
 )
 from prefrontal.experiments.experiment import Experiment, Outcome
 from prefrontal.experiments.settings import Settings, TrainingConfig
-
-if TYPE_CHECKING:
-    from prefrontal.experiments.evaluation import Evaluation
 
 TRIALS, EXAM, TASKS = 6, 20, 10
 TOP = float(EXAM * TASKS)

@@ -12,12 +12,12 @@ from prefrontal.agents.evolution.config import HYPER
 from prefrontal.analysis.choice.evolution import plasticity, retest
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from prefrontal.agents.evolution.lifetimes import Lifetimes
-    from prefrontal.experiments.evaluation import Evaluation
 
 FRESH = 300  # tasks that a champion is tested on again
 CURVE = 60  # points of curves over generations

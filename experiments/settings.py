@@ -150,7 +150,7 @@ def task_options(env_id: str) -> type[Any] | None:
     Returns:
         The dataclass; None for an environment that is not ours.
     """
-    from prefrontal.envs.registration import TASKS
+    from prefrontal.envs import TASKS
 
     match = re.fullmatch(r"(?:envs:)?prefrontal/(\w+)-v\d+", env_id)
     if not match or match[1] not in TASKS:

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_task_is_read_as_it_is_imported(name):
-    """Fields, types and defaults are those of the class, whose module is not imported."""
+def test_options_of_a_task_are_its_fields(name):
+    """Fields, types and defaults are those of the class."""
     options, task = task_options(f"prefrontal/{name}-v0"), task_class(name)
     read = {f.name: (f.default, f.metadata) for f in dataclasses.fields(options)}
     own = {f.name: (f.default, f.metadata) for f in dataclasses.fields(task)}

@@ -21,7 +21,7 @@ import tyro
 
 import evaluate
 import train
-from prefrontal.agents.population import load_trained
+from prefrontal.agents.registry import load_trained
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.experiments import Experiment, Settings, find_experiment

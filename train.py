@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from prefrontal.agents import A2CConfig
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.registry import check, entry_of
 from prefrontal.agents.rollout.environments import find_spec, make_envs
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.agents.training.diagnosis import diagnose
@@ -69,11 +70,8 @@ def main(arguments: list[str]) -> int:
         run = RunFolder.resume(resumed.path)
     else:
         for condition, one in settings.items():  # what cannot be trained leaves no folder behind
-            learner = one.job(options.seed, options.device).learner([0])
-            buffer = getattr(getattr(learner, "replay", None), "buffer", None)
-            if buffer is not None:
-                print(f"{condition}: a member keeps {buffer}")
-            learner.close()
+            if said := check(one.job(options.seed, options.device)):
+                print(f"{condition}: {said}")
         out = options.out or _new_folder(name, options.seed)
         run = RunFolder.create(out, config_of(name, options.seed, settings))
     with run:
@@ -164,7 +162,7 @@ def _refuse_changes(
 def _train(run: RunFolder, settings: Mapping[str, Settings], options: RunOptions) -> None:
     for condition, one in settings.items():
         cores = os.cpu_count() or 1
-        spreads = getattr(one.algorithm, "spreads_itself", False)
+        spreads = entry_of(one.algorithm).spreads_itself
         workers = options.workers or (cores if spreads else min(one.training.members, cores))
         label = run.path.parent.name if condition == "default" else condition
         with tqdm(

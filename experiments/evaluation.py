@@ -14,17 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from prefrontal.agents import Population
-from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.common.returns import next_values, rpe
-from prefrontal.agents.common.seeding import generator
+from prefrontal.agents.base import Trained
 from prefrontal.agents.rollout.environments import make_envs
-from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
-from prefrontal.agents.td3.play import Episodes
-from prefrontal.agents.td3.population import ContinuousPopulation
+from prefrontal.agents.rollout.rollout import Stimulation
 from prefrontal.experiments.settings import Settings
 
 __all__ = ["Evaluation", "Record", "write_record"]
@@ -94,7 +87,7 @@ class Evaluation:
         *,
         split: str | None = None,
         episodes: int | None = None,
-        deterministic: bool = False,
+        deterministic: bool | None = None,
         hidden: bool = False,
         stimulation: Stimulation | None = None,
         forget: bool = False,
@@ -108,7 +101,7 @@ class Evaluation:
             condition: Which; by default the first.
             split: In place of the evaluation's split.
             episodes: In place of the evaluation's number of episodes per member.
-            deterministic: Whether to take the most probable actions.
+            deterministic: Whether to take the best actions; None: as these agents act by default.
             hidden: Whether to record observations and hidden states too.
             stimulation: In place of the evaluation's (the recorded ``rpe`` is the one without it).
             forget: Whether agents with continuous actions lose their recurrent state after every trial, as a control; there is no
@@ -155,40 +148,24 @@ class Evaluation:
         return self._cache[key]
 
     def _play(
-        self, population: Population | ContinuousPopulation, discount: float, split: str, episodes: int,
-        deterministic: bool, hidden: bool,
+        self, population: Trained, discount: float, split: str, episodes: int,
+        deterministic: bool | None, hidden: bool,
         stimulation: Stimulation | None, forget: bool, kwargs: dict[str, Any], tasks: Mapping[str, Any] | None,
     ) -> Record:  # fmt: skip
         spec = population.environment.stage(-1)
         spec = replace(spec, kwargs=spec.kwargs | kwargs)
         members = len(population)
         batch = max(1, min(episodes, _ROWS // members))
-        continuous = isinstance(population, ContinuousPopulation)
         envs = make_envs(
-            spec, population.members, batch, split=split, facts=True, discrete=not continuous
+            spec, population.members, batch, split=split, facts=True, discrete=population.discrete
         )
         envs.reset(seed=self.seed)
         if tasks is not None:
             envs = _OnTasks(envs, tasks, members, batch)
-        times = range(-(-episodes // batch))
-        if isinstance(population, ContinuousPopulation):
-            if stimulation is not None:
-                raise ConfigError(
-                    "agents with continuous actions are not given prediction errors that could be stimulated"
-                )
-            parts = [
-                _continuous_record(
-                    population.play(envs, forget), population, discount, hidden, forget
-                )
-                for _ in times
-            ]
-        else:
-            actions = [generator(self.seed, member, "evaluation") for member in population.members]
-            rollout = Rollout(envs, population.model, batch, actions, facts=True)
-            parts = [
-                _record(rollout.collect(deterministic, stimulation), population, discount, hidden)
-                for _ in times
-            ]
+        parts = population.record(
+            envs, -(-episodes // batch), seed=self.seed, discount=discount,
+            deterministic=deterministic, hidden=hidden, stimulation=stimulation, forget=forget,
+        )  # fmt: skip
         envs.close()
         longest = max(part["action"].shape[2] for part in parts)
         return {
@@ -222,83 +199,12 @@ class _OnTasks:
         return self.envs.reset(options={"task": task})
 
 
-def _record(
-    trajectory: Trajectory, population: Population, discount: float, hidden: bool
-) -> Record:
-    steps = trajectory.steps
-    logits, values = population.model.heads(trajectory.tapes)
-    after = _values_after(trajectory, values)
-    values = values[:steps]
-    tensors = {
-        "action": trajectory.actions.to(torch.int16),
-        "reward": trajectory.rewards,
-        "value": values,
-        "rpe": rpe(trajectory.rewards, discount, values, after),
-        "policy": logits[:steps].softmax(2).transpose(2, 3),
-    }
-    if trajectory.mask is not None:
-        tensors["mask"] = trajectory.mask
-    tensors |= trajectory.facts
-    if {"optimal_reward", "expected_reward"} <= set(tensors):
-        tensors["regret"] = tensors["optimal_reward"] - tensors["expected_reward"]
-    if hidden:
-        tape = trajectory.tapes[0]
-        tensors["hidden"] = tape.hidden()[:steps].transpose(2, 3)
-        tensors["observation"] = torch.stack(tape.x_t[:steps]).transpose(2, 3)
-    record = {name: _members_first(value) for name, value in tensors.items()}
-    return record | {
-        f"task.{name}": value.cpu().numpy().copy() for name, value in trajectory.task.items()
-    }
-
-
-def _continuous_record(
-    episodes: Episodes,
-    population: ContinuousPopulation,
-    discount: float,
-    hidden: bool,
-    forgot: bool,
-) -> Record:
-    """One record of agents with continuous actions; what they would have thought had they not forgotten is none of it."""
-    mask = episodes.mask
-    tensors = {"action": episodes.action, "reward": episodes.reward, "mask": mask, **episodes.facts}
-    if not forgot:
-        values, none = population.values(episodes), torch.zeros_like(mask[:, :1])
-        after = torch.cat([values[:, 1:] * mask[:, 1:], none], 1)
-        tensors["value"] = values
-        tensors["rpe"] = rpe(episodes.reward, discount, values, after) * mask
-    if hidden and not forgot:
-        tensors |= {
-            "hidden": population.hidden(episodes),
-            "observation": episodes.observation,
-        }
-    tensors |= {f"task.{name}": value for name, value in episodes.task.items()}
-    return {
-        name: value.cpu().unflatten(0, (len(population), -1)).numpy().copy()
-        for name, value in tensors.items()
-    }
-
-
-def _values_after(trajectory: Trajectory, values: Tensor) -> Tensor:
-    """Values of the states that followed, ``[T, P, B]``: 0 at the end of an episode, unless a time limit cut it."""
-    steps = trajectory.steps
-    if trajectory.mask is None or trajectory.truncated is None:
-        return next_values(values[:steps])
-    going_on = torch.cat([trajectory.mask[1:], torch.zeros_like(trajectory.mask[:1])])
-    cut = (trajectory.mask - going_on) * trajectory.truncated
-    return values[1 : steps + 1] * (going_on + cut)
-
-
 def _padded(name: str, part: Record, steps: int) -> np.ndarray:
     """An array of a record with its time axis filled up to `steps`, where episodes of another part were longer."""
     missing = steps - part["action"].shape[2]
     if not missing or name.startswith("task."):
         return part[name]
     return np.pad(part[name], [(0, 0), (0, 0), (0, missing), *[(0, 0)] * (part[name].ndim - 3)])
-
-
-def _members_first(value: Tensor) -> np.ndarray:
-    """From ``[T, P, B, ...]`` to an array ``[P, B, T, ...]`` of its own."""
-    return value.detach().movedim(0, 2).cpu().contiguous().clone().numpy()
 
 
 def write_record(record: Record, folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ import numpy as np
 from prefrontal.agents import load
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError
 from prefrontal.agents.common.plain import from_plain, to_plain
-from prefrontal.agents.population import load_trained
+from prefrontal.agents.registry import load_trained
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.experiments.settings import Settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.a2c.course import CourseReplayConfig
+from prefrontal.agents.a2c.config import CourseReplayConfig
 from prefrontal.agents.base import Job
 from prefrontal.agents.evolution.config import (
     EvolutionConfig,
@@ -16,7 +16,7 @@ from prefrontal.agents.evolution.config import (
     NoNetworkConfig,
     PublishedConfig,
 )
-from prefrontal.agents.r2d2.config import QConfig
+from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.td3.learner import TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig
 from prefrontal.analysis.stats.findings import Finding
@@ -35,7 +35,7 @@ else:
         | EvolutionConfig
         | HintonNowlanConfig
         | TD3Config
-        | QConfig
+        | R2D2Config
         | CourseReplayConfig
         | PublishedConfig
     )

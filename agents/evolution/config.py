@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from prefrontal.agents.evolution.bridge import Bridge
-
 __all__ = [
     "HYPER",
     "EvolutionConfig",
@@ -62,7 +60,7 @@ class LifetimeConfig:
 
 
 @dataclass(frozen=True)
-class EvolutionConfig(Bridge):
+class EvolutionConfig:
     """A genetic algorithm and the lives that it judges.
 
     Attributes:
@@ -102,8 +100,6 @@ class EvolutionConfig(Bridge):
     """
 
     kind: ClassVar[str] = "evolution"
-    spreads_itself: ClassVar[bool] = True  # over the worker processes
-    generations: ClassVar[bool] = True  # each is reported and saved
 
     inheritance: Literal["baldwin", "lamarck", "darwin", "hyper-parameters", "random-search"] = (
         "baldwin"
@@ -176,7 +172,6 @@ class PublishedConfig(EvolutionConfig):
     """
 
     kind: ClassVar[str] = "published-evolution"
-    generations: ClassVar[bool] = False  # 800 short ones: reported and saved like any updates
 
     offspring: int = 5
     remeasured: int = 0
@@ -195,7 +190,7 @@ class NoNetworkConfig:
 
 
 @dataclass(frozen=True)
-class HintonNowlanConfig(Bridge):
+class HintonNowlanConfig:
     """Constants of the simulation of Hinton & Nowlan (1987); the defaults are the published ones.
 
     Attributes:

@@ -36,8 +36,7 @@ from typing import Any
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.a2c.config import EWCConfig, ReplayConfig
-from prefrontal.agents.a2c.course import CourseReplayConfig
+from prefrontal.agents.a2c.config import CourseReplayConfig, EWCConfig, ReplayConfig
 from prefrontal.analysis.choice.continual import transfer
 from prefrontal.analysis.figures.continual import (
     accuracy_through_switches,

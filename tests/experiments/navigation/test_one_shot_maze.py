@@ -91,5 +91,5 @@ def test_every_condition_can_be_learned_from(condition):
     settings = EXPERIMENT.conditions[condition]
     kwargs = settings.environment.kwargs | {"max_steps": 12}
     spec = replace(settings.environment, kwargs=kwargs)
-    metrics = replace(settings, environment=spec).job(seed=0).learner([0]).update()
+    metrics = make_learner(replace(settings, environment=spec).job(seed=0), [0]).update()
     assert torch.isfinite(metrics["gradient_norm"]).all()

@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from prefrontal.checking import check, option
+
 __all__ = [
     "HYPER",
     "EvolutionConfig",

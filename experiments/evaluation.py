@@ -195,6 +195,15 @@ class _OnTasks:
         return self.envs.reset(options={"task": task})
 
 
+def _joined(parts: Sequence[Record], episodes: int) -> Record:
+    """Return the first episodes of several records as one."""
+    longest = max(part["action"].shape[2] for part in parts)
+    return {
+        name: np.concatenate([_padded(name, part, longest) for part in parts], 1)[:, :episodes]
+        for name in parts[0]
+    }
+
+
 def _padded(name: str, part: Record, steps: int) -> np.ndarray:
     """Return an array of a record with zeros up to `steps` on its time axis."""
     missing = steps - part["action"].shape[2]

@@ -13,7 +13,7 @@ number x and no trial is ever played: ``1 + floor(log(1 - x) / log(1 - 2^-u))``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 

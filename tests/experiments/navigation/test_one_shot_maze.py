@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from prefrontal.agents import Population
+from prefrontal.agents.registry import make_learner
 from prefrontal.envs.maze import OneShotMaze
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import find_experiment

@@ -21,14 +21,7 @@ from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
 from prefrontal.checking import build, check, option
 from prefrontal.experiments.settings import Settings, task_options
 
-__all__ = [
-    "RunOptions",
-    "ShownOptions",
-    "guarded",
-    "parse",
-    "parse_known",
-    "parse_settings",
-]
+__all__ = ["RunOptions", "ShownOptions", "guarded", "parse", "parse_known", "parse_settings"]
 
 T = TypeVar("T")
 
@@ -43,10 +36,7 @@ class RunOptions:
         None, "Gymnasium environment to train on, in place of the experiment's."
     )
     seed: int | None = option(
-        None,
-        "Seed of weights, tasks, noise and actions; default 0.",
-        least=0,
-        most=2**63 - 1,
+        None, "Seed of weights, tasks, noise and actions; default 0.", least=0, most=2**63 - 1
     )
     out: Path | None = option(None, "Run folder; default runs/EXPERIMENT/TIME-seedSEED.")
     resume: bool = option(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from prefrontal.checking import check, option
 
@@ -173,21 +172,3 @@ class TD3Config:
     def final_discount(self) -> float:
         """Discount γ, the same throughout."""
         return self.discount
-
-    # BRIDGE: these three go when the registry joins settings, learner and population.
-
-    def learner(self, job: Any, members: Any) -> Any:
-        """Make a learner for some members of a job."""
-        return _bridge("learner", "make_learner")(job, members)
-
-    def population(self, job: Any, weights: Any) -> Any:
-        """Make the agents with these weights."""
-        return _bridge("population", "make_population")(job, weights)
-
-    def updates(self, job: Any) -> Any:
-        """Return how many updates a run makes."""
-        return _bridge("learner", "updates")(job)
-
-
-def _bridge(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(f"prefrontal.agents.td3.{module}"), name)

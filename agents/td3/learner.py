@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.rollout.environments import probe
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.member import Member
 
-__all__ = ["TD3", "make_learner", "updates"]
+__all__ = ["TD3", "check", "make_learner"]
 
 
 def make_learner(job: Job, members: Sequence[int]) -> TD3:
-    """Return a learner for some members of a job.
+    """Make a learner for some members of a job.
 
     Raises:
-        ConfigError: If the job has networks of another kind, a device other than the CPU, or an
-            environment without actions in -1 ... 1.
+        ConfigError: As `check`.
+    """
+    check(job)
+    return TD3(job, cast(TD3Config, job.algorithm), members)
+
+
+def check(job: Job) -> str:
+    """Check that a job can be trained; there is nothing to say of it.
+
+    Raises:
+        ConfigError: Networks, device or environment are not what recurrent TD3 needs.
     """
     if not isinstance(job.network, TD3NetworkConfig):
         raise ConfigError("recurrent TD3 needs a network of the kind td3")
     if torch.device(job.device).type != "cpu":
         raise ConfigError(f"recurrent TD3 computes on the CPU, not on {job.device}")
-    return TD3(job, job.algorithm, members)
-
-
-def updates(job: Job) -> float:
-    """Return the number of rounds of `num_envs` trials in a whole run, phase I not counted."""
-    return probe(job.environment, discrete=False).updates(job.num_envs, job.total_steps)
+    if job.facts.discrete:
+        raise ConfigError(f"environment {job.environment.id!r} has no continuous actions")
+    return ""
 
 
 class TD3:

@@ -1,4 +1,4 @@
-"""Deterministic recurrent actors with twin critics, as recurrent TD3 trains them and as users meet them."""
+"""Trained agents of recurrent TD3 as users meet them: load, index, predict, learn, save."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, learn_until
+from prefrontal.agents.base import Job, Record, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.common.returns import rpe
 from prefrontal.agents.networks.packed import Packing
 from prefrontal.agents.rollout.environments import import_environment, probe
 from prefrontal.agents.rollout.predicting import observed, resumed
@@ -25,15 +26,9 @@ from prefrontal.agents.td3.networks import stacks
 from prefrontal.agents.td3.play import Episodes, play
 from prefrontal.agents.td3.update import initial_weights
 
-__all__ = ["KIND", "ContinuousAgent", "ContinuousPopulation", "make_population"]
+__all__ = ["KIND", "ContinuousAgent", "ContinuousPopulation", "make_population", "meta"]
 
 KIND = "recurrent-td3"
-
-
-def make_population(job: Job, weights: Tensor) -> ContinuousPopulation:
-    """Return the agents of a job with these weights ``[P, n]``."""
-    sizes = _sizes(job.environment)
-    return ContinuousPopulation(weights, job.network, job.environment, *sizes, job.seed)
 
 
 @dataclass(frozen=True)
@@ -48,8 +43,25 @@ class Description:
     members: tuple[int, ...]
 
 
+def make_population(job: Job, weights: Tensor) -> ContinuousPopulation:
+    """Make the agents of a job with these weights ``[P, n]``."""
+    sizes = job.facts.input_size, job.facts.action_size
+    return ContinuousPopulation(weights, job.network, job.environment, *sizes, job.seed)
+
+
+def meta(job: Job) -> dict[str, Any]:
+    """Return what loading the agents of a job needs besides the weights."""
+    sizes = job.facts.input_size, job.facts.action_size
+    return _meta(job.network, job.environment, *sizes, job.seed, tuple(range(job.members)))
+
+
+def _meta(network: TD3NetworkConfig, *told: Any) -> dict[str, Any]:
+    plain = to_plain(Description(network, *told))
+    return {"kind": KIND, **plain, "network": {"kind": network.kind, **plain["network"]}}
+
+
 class ContinuousPopulation:
-    """P independent agents of one shape, each an actor and two critics.
+    """P independent agents of one shape, each a deterministic actor and two critics.
 
     Args:
         weights: Parameters ``[P, n]``: of each member the actor, the first critic and, which only
@@ -64,6 +76,8 @@ class ContinuousPopulation:
     Raises:
         CheckpointError: If numbers of weights and of members, or of parameters, do not fit.
     """
+
+    discrete = False
 
     def __init__(
         self,
@@ -101,7 +115,7 @@ class ContinuousPopulation:
         return self.weights[:, start : start + self.critic_stack.size].contiguous()
 
     def compact(self) -> Tensor:
-        """Weights to ship, a third of the size: actors and first critics in half precision (three digits)."""
+        """Return weights to ship: actors and first critics in half precision (three digits)."""
         return torch.cat([self.actors, self.critics], 1).to(torch.float16)
 
     @classmethod
@@ -115,9 +129,12 @@ class ContinuousPopulation:
         """Return agents with random weights for an environment (a Gymnasium id, or its settings)."""
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
         network = network or TD3NetworkConfig()
-        size, actions = _sizes(spec)
-        weights = initial_weights(network, size, actions, range(members), seed)
-        return cls(weights, network, spec, size, actions, seed)
+        facts = probe(spec, discrete=False)
+        if facts.discrete:
+            raise ConfigError(f"environment {spec.id!r} has no continuous actions")
+        sizes = facts.input_size, facts.action_size
+        weights = initial_weights(network, *sizes, range(members), seed)
+        return cls(weights, network, spec, *sizes, seed)
 
     @classmethod
     def from_checkpoint(
@@ -159,6 +176,48 @@ class ContinuousPopulation:
             forget: Whether the recurrent state begins anew after every trial, as a control.
         """
         return play(envs, self.actor_stack, self.actors, keep=True, forget=forget)
+
+    def record(
+        self,
+        envs: Any,
+        batches: int,
+        *,
+        seed: int,
+        discount: float,
+        deterministic: bool | None = None,
+        hidden: bool = False,
+        stimulation: Any = None,
+        forget: bool = False,
+    ) -> list[Record]:
+        """Play and record batches of episodes; see `prefrontal.agents.base.Trained.record`.
+
+        Returns:
+            Of each batch ``action [P, B, T, A]``, ``reward``, ``mask`` ``[P, B, T]`` (1 while
+            something happens), facts of the environment, and ``task.NAME``. Unless they forget:
+            ``value`` and ``rpe`` of the first critic.
+        """
+        if stimulation is not None:
+            raise ConfigError(
+                "agents with continuous actions are not given prediction errors that could be "
+                "stimulated"
+            )
+        played = (self.play(envs, forget) for _ in range(batches))
+        return [self._recorded(one, discount, hidden, forget) for one in played]
+
+    def _recorded(self, episodes: Episodes, discount: float, hidden: bool, forgot: bool) -> Record:
+        mask = episodes.mask
+        tensors = {"action": episodes.action, "reward": episodes.reward, "mask": mask}
+        tensors |= episodes.facts
+        if not forgot:  # values and states would be those of agents that remember
+            values, none = self.values(episodes), torch.zeros_like(mask[:, :1])
+            after = torch.cat([values[:, 1:] * mask[:, 1:], none], 1)
+            tensors["value"] = values
+            tensors["rpe"] = rpe(episodes.reward, discount, values, after) * mask
+        if hidden and not forgot:
+            tensors |= {"hidden": self.hidden(episodes), "observation": episodes.observation}
+        tensors |= {f"task.{name}": value for name, value in episodes.task.items()}
+        size = (len(self), -1)
+        return {name: x.cpu().unflatten(0, size).numpy().copy() for name, x in tensors.items()}
 
     def values(self, episodes: Episodes) -> Tensor:
         """Return the first critic's values of the actions taken, ``[E, T]``.
@@ -221,10 +280,8 @@ class ContinuousPopulation:
 
     def meta(self) -> dict[str, Any]:
         """Return what `prefrontal.agents.load` needs besides the weights."""
-        values = (getattr(self, field.name) for field in fields(Description))
-        description = Description(*values)
-        plain = to_plain(description)
-        return {"kind": KIND, **plain, "network": {"kind": self.network.kind, **plain["network"]}}
+        sizes = self.input_size, self.action_size
+        return _meta(self.network, self.environment, *sizes, self.seed, tuple(self.members))
 
     def save(self, path: Path | str) -> None:
         """Write weights (safetensors) and description (JSON) to ``path/checkpoint``."""
@@ -271,11 +328,3 @@ class ContinuousAgent(ContinuousPopulation):
 def _unpacked(rows: Tensor, packing: Packing) -> Tensor:
     """Turn rows of each member ``[P, R, F]`` into ``[E, T, F]``."""
     return torch.cat([packing.unpack(one, len(packing.sizes)) for one in rows])
-
-
-def _sizes(spec: EnvironmentSpec) -> tuple[int, int]:
-    """Return the sizes of observations and of actions of an environment."""
-    facts = probe(spec, discrete=False)
-    if facts.discrete:
-        raise ConfigError(f"environment {spec.id!r} has no continuous actions")
-    return facts.input_size, facts.action_size

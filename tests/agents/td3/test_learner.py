@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from prefrontal.agents.base import updates
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.packed import Packing
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.config import TD3NetworkConfig
-from prefrontal.agents.td3.learner import make_learner, updates
+from prefrontal.agents.td3.learner import make_learner
 from prefrontal.agents.td3.member import Member, Progress
 from prefrontal.agents.td3.networks import stacks
 from prefrontal.agents.td3.play import Exploration, play

@@ -237,7 +237,7 @@ def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, An
     Raises:
         ConfigError: If ``config.toml`` describes other agents than the checkpoint holds.
     """
-    from prefrontal.agents.population import load
+    from prefrontal.agents.registry import load
 
     populations = {name: load(run.path, None if name == "default" else name) for name in conditions}
     for name, population in populations.items():

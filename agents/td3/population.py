@@ -91,6 +91,7 @@ class ContinuousPopulation:
     ) -> None:
         self.network, self.environment, self.seed = network, environment, seed
         self.input_size, self.action_size = input_size, action_size
+        self._told = (network, environment, input_size, action_size, seed)
         self.members = list(members) if members is not None else list(range(len(weights)))
         self.actor_stack, self.critic_stack = stacks(network, input_size, action_size)
         actor, critic = self.actor_stack.size, self.critic_stack.size
@@ -155,15 +156,8 @@ class ContinuousPopulation:
         if not -len(self) <= index < len(self):
             raise IndexError(f"there are {len(self)} members, no number {index}")
         index %= len(self)
-        return ContinuousAgent(
-            self.weights[index : index + 1],
-            self.network,
-            self.environment,
-            self.input_size,
-            self.action_size,
-            self.seed,
-            [self.members[index]],
-        )
+        weights = self.weights[index : index + 1]
+        return ContinuousAgent(weights, *self._told, [self.members[index]])
 
     def __iter__(self) -> Iterator[ContinuousAgent]:
         return (self[index] for index in range(len(self)))
@@ -268,9 +262,8 @@ class ContinuousPopulation:
             ValueError: If `total_steps` is below 1.
         """
         config = config or TD3Config()
-        job = Job(
-            self.environment, self.network, config, len(self), num_envs, total_steps, self.seed
-        )
+        told = self.environment, self.network, config, len(self), num_envs, total_steps, self.seed
+        job = Job(*told)
         learner = TD3(job, config, self.members)
         for member, weights in zip(learner.members, self.weights, strict=True):
             member.begin_with(weights)
@@ -280,8 +273,7 @@ class ContinuousPopulation:
 
     def meta(self) -> dict[str, Any]:
         """Return what `prefrontal.agents.load` needs besides the weights."""
-        sizes = self.input_size, self.action_size
-        return _meta(self.network, self.environment, *sizes, self.seed, tuple(self.members))
+        return _meta(*self._told, tuple(self.members))
 
     def save(self, path: Path | str) -> None:
         """Write weights (safetensors) and description (JSON) to ``path/checkpoint``."""

@@ -54,7 +54,7 @@ class Experiment:
         reference: Paper.
         conditions: Settings by condition; a single one is called `default`.
         measure: From an evaluation of trained populations to findings and figures.
-        shipped: Options with which the shipped population was trained.
+        shipped: Words for train.py with which the shipped population was trained.
         whole_curves: Whether learning curves are shipped whole, because findings are read off them.
         most_episodes: Episodes of each member that are measured at most; None: as many as asked
             for.
@@ -65,7 +65,7 @@ class Experiment:
     reference: str
     conditions: Mapping[str, Settings]
     measure: Callable[[Evaluation], Outcome]
-    shipped: tuple[str, ...] = ("--members", "8")
+    shipped: str = "--members 8"
     whole_curves: bool = False
     most_episodes: int | None = None
 

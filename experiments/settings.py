@@ -5,18 +5,24 @@ Importing this module imports no torch, so that experiments can be listed and ex
 
 from __future__ import annotations
 
+import ast
 import csv
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from prefrontal.agents.a2c.config import A2CConfig, CriticConfig, EWCConfig, ReplayConfig
-from prefrontal.agents.a2c.course import CourseReplayConfig
+from prefrontal.agents.a2c.config import (
+    A2CConfig,
+    CourseReplayConfig,
+    CriticConfig,
+    EWCConfig,
+    ReplayConfig,
+)
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import (
@@ -26,11 +32,11 @@ from prefrontal.agents.evolution.config import (
     PublishedConfig,
 )
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.r2d2.config import QConfig
+from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.learner import TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig
-from prefrontal.checking import check, fields, option
+from prefrontal.checking import check, option
 
 if TYPE_CHECKING:  # these import torch
     from prefrontal.agents.base import Job
@@ -64,7 +70,7 @@ Algorithm = (
     | EvolutionConfig
     | HintonNowlanConfig
     | TD3Config
-    | QConfig
+    | R2D2Config
     | CourseReplayConfig
     | PublishedConfig
 )
@@ -141,27 +147,54 @@ class Settings:
 def task_options(env_id: str) -> type[Any] | None:
     """Return the fields of one of our tasks as a dataclass with help texts and ranges.
 
+    The task is read from its source, not imported: importing it would import torch.
+
     Args:
         env_id: Id of the environment.
 
     Returns:
         The dataclass; None for an environment that is not ours.
     """
-    from prefrontal import envs
+    from prefrontal.envs import TASKS
 
     match = re.fullmatch(r"(?:envs:)?prefrontal/(\w+)-v\d+", env_id)
-    if not match or match[1] not in envs.TASKS:
+    if not match or match[1] not in TASKS:
         return None
+    found = _fields_of(TASKS[match[1]], match[1])
     made = dataclasses.make_dataclass(
-        match[1],
-        [
-            (name, hint, field(default=one.default, metadata=one.metadata))
-            for name, (one, hint) in fields(envs.task_class(match[1])).items()
-        ],
-        frozen=True,
+        match[1], [(name, *rest) for name, rest in found.items()], frozen=True
     )
     made.__doc__ = f"Parameters of the environment {match[1]}."
     return made
+
+
+def _fields_of(module: str, name: str) -> dict[str, tuple[Any, Any]]:
+    """Return type and `option` of the fields of a task, those of its bases first.
+
+    A field is a line ``name: type = option(...)`` of literals in the body of the class.
+    """
+    from prefrontal import envs
+
+    tree = ast.parse((Path(envs.__path__[0]) / f"{module}.py").read_text())
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    sources = {
+        alias.name: node.module.rpartition(".")[2]
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prefrontal.envs.")
+        for alias in node.names
+        if node.module
+    }
+    found: dict[str, tuple[Any, Any]] = {}
+    for base in reversed(classes[name].bases):
+        parent = ast.unparse(base)
+        if parent in classes or parent in sources:
+            found |= _fields_of(module if parent in classes else sources[parent], parent)
+    known = {"Literal": Literal, "option": option}
+    for node in classes[name].body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
+            hint, value = eval(ast.unparse(node.annotation), known), ast.unparse(node.value)
+            found[ast.unparse(node.target)] = hint, eval(value, known)
+    return found
 
 
 def config_of(experiment: str, seed: int, conditions: Mapping[str, Settings]) -> dict[str, Any]:
@@ -222,7 +255,7 @@ def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, An
 
 def load_snapshots(run: RunFolder, conditions: Iterable[str]) -> dict[str, list[tuple[int, Any]]]:
     """Return the snapshots of every condition: environment steps, and the agents then."""
-    from prefrontal.agents.population import load_trained
+    from prefrontal.agents.registry import load_trained
 
     found = {}
     for name in conditions:

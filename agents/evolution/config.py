@@ -12,8 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from prefrontal.agents.evolution.bridge import Bridge
 from prefrontal.checking import check, option
+
+__all__ = [
+    "HYPER",
+    "EvolutionConfig",
+    "HintonNowlanConfig",
+    "LifetimeConfig",
+    "NoNetworkConfig",
+    "PublishedConfig",
+]
 
 #: Hyper-parameters of an individual, in the order of the columns.
 HYPER = ("learning_rate", "discount", "value_coef", "entropy_coef")
@@ -35,12 +43,10 @@ class LifetimeConfig:
 
 
 @dataclass(frozen=True)
-class EvolutionConfig(Bridge):
+class EvolutionConfig:
     """A genetic algorithm and the lives that it judges."""
 
     kind: ClassVar[str] = "evolution"
-    spreads_itself: ClassVar[bool] = True  # over the worker processes
-    generations: ClassVar[bool] = True  # each is reported and saved
 
     inheritance: Literal["baldwin", "lamarck", "darwin", "hyper-parameters", "random-search"] = (
         option(
@@ -142,7 +148,6 @@ class PublishedConfig(EvolutionConfig):
     """
 
     kind: ClassVar[str] = "published-evolution"
-    generations: ClassVar[bool] = False  # 800 short ones: reported and saved like any updates
 
     offspring: int = option(5, "Children a generation; they replace random individuals.", least=1)
     remeasured: int = option(0, "Without effect: nobody is measured again.", least=0)
@@ -164,7 +169,7 @@ class NoNetworkConfig:
 
 
 @dataclass(frozen=True)
-class HintonNowlanConfig(Bridge):
+class HintonNowlanConfig:
     """Constants of the simulation of Hinton & Nowlan (1987); defaults are the published ones."""
 
     kind: ClassVar[str] = "hinton-nowlan"

@@ -13,15 +13,15 @@ number x and no trial is ever played: ``1 + floor(log(1 - x) / log(1 - 2^-u))``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job
-from prefrontal.agents.common.errors import CheckpointError
+from prefrontal.agents.base import Job, Record
+from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.evolution.config import HintonNowlanConfig, NoNetworkConfig
@@ -46,6 +46,27 @@ def make_learner(job: Job, members: Sequence[int]) -> HintonNowlan:
 def make_population(job: Job, weights: Tensor) -> Lineages:
     """Return what is kept of the populations: `weights` are their histories."""
     return Lineages(weights, cast(HintonNowlanConfig, job.algorithm), job.seed)
+
+
+def meta(job: Job) -> dict[str, Any]:
+    """Return what loading needs besides the histories."""
+    return _meta(cast(HintonNowlanConfig, job.algorithm), job.seed, list(range(job.members)))
+
+
+def _meta(config: HintonNowlanConfig, seed: int, members: list[int]) -> dict[str, Any]:
+    return {
+        "kind": config.kind,
+        "seed": seed,
+        "members": members,
+        "environment": to_plain(NO_ENVIRONMENT),
+        "network": {"kind": NoNetworkConfig.kind},
+        "algorithm": to_plain(config),
+    }
+
+
+def check(job: Job) -> str:
+    """Return nothing: every simulation can be run."""
+    return ""
 
 
 def updates(job: Job) -> int:
@@ -200,6 +221,9 @@ class Lineages:
         members: Identities of the populations (default 0 ... P - 1).
     """
 
+    environment = NO_ENVIRONMENT
+    discrete = True
+
     def __init__(
         self,
         weights: Tensor,
@@ -231,6 +255,17 @@ class Lineages:
             self.weights[index : index + 1], self.config, self.seed, [self.members[index]]
         )
 
+    def __iter__(self) -> Iterator[Lineages]:
+        return (self[index] for index in range(len(self)))
+
+    def record(self, *_: Any, **__: Any) -> list[Record]:
+        """Raise an error: there is nothing to play.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError("populations without networks play no episodes")
+
     @property
     def history(self) -> dict[str, Any]:
         """Columns by name (`HISTORY`), arrays ``[generations, P]``."""
@@ -248,14 +283,7 @@ class Lineages:
 
     def meta(self) -> dict[str, Any]:
         """Return what `load` needs besides the weights."""
-        return {
-            "kind": self.config.kind,
-            "seed": self.seed,
-            "members": self.members,
-            "environment": to_plain(NO_ENVIRONMENT),
-            "network": {"kind": NoNetworkConfig.kind},
-            "algorithm": to_plain(self.config),
-        }
+        return _meta(self.config, self.seed, self.members)
 
     def save(self, path: Path | str) -> None:
         """Write the histories and the constants to ``path/checkpoint``; see `load`."""

@@ -39,7 +39,7 @@ from prefrontal.agents.evolution.genome import (
 )
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 
-__all__ = ["Evolution", "lifetimes_of", "make_learner", "updates"]
+__all__ = ["Evolution", "check", "lifetimes_of", "make_learner", "updates"]
 
 _PART = 16  # individuals that a worker is given at once
 
@@ -47,6 +47,18 @@ _PART = 16  # individuals that a worker is given at once
 def make_learner(job: Job, members: Sequence[int]) -> Evolution:
     """Make a learner for some members of a job."""
     return Evolution(job, members)
+
+
+def check(job: Job) -> str:
+    """Check that a job can be trained; there is nothing to say of it.
+
+    Raises:
+        ConfigError: The environment or the network is none that lifetimes have.
+    """
+    if job.num_envs != 1:
+        raise ConfigError("evolution plays `tasks` lives side by side: leave --num-envs at 1")
+    lifetimes_of(job)
+    return ""
 
 
 def updates(job: Job) -> float:

@@ -89,5 +89,5 @@ EXPERIMENT = Experiment(
     reference="controls for Wang et al. 2016, arXiv:1611.05763, experiment 1",
     conditions=_conditions(),
     measure=measure,
-    shipped=("--members", "4"),
+    shipped="--members 4",
 )

@@ -10,17 +10,10 @@ from __future__ import annotations
 from prefrontal.analysis.choice.choice import learning_set_curve
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure, reward_by_member
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    CriticConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 OPTIMUM = 99.5  # half a reward on the first of 100 trials, one on each of the others
 
@@ -60,20 +53,20 @@ EXPERIMENT = Experiment(
     summary="two colours, one pays: bind the reward to the colour, not to the side",
     reference="Stable-Baselines3 Contrib, issue 211; Juliani 2017, Meta-RL",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/ContextBandit-v0", ("action", "centred_reward"), {"trials": 100}
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(
                 learning_rate=1e-2,
                 discount=0.0,
                 entropy_coef=0.1,
                 normalise_advantages=True,
-                critic=CriticConfig("privileged"),
+                critic=cfg.CriticConfig("privileged"),
                 passes=4,
             ),
-            TrainingConfig(num_envs=16, total_steps=2_400_000),
+            cfg.TrainingConfig(num_envs=16, total_steps=2_400_000),
         )
     },
     measure=measure,

@@ -11,17 +11,10 @@ import numpy as np
 
 from prefrontal.agents.reference.counting import UCB, Gittins, Greedy, Thompson
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure, reference_regret, reward_by_member
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    CriticConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 # condition: bar, goal, published RL2, best known reference (recomputed)
 CELLS = {
@@ -71,22 +64,22 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def _settings(
-    arms: int, trials: int, num_envs: int, total_steps: int, algorithm: A2CConfig
-) -> Settings:
-    return Settings(
-        EnvironmentSpec(
+    arms: int, trials: int, num_envs: int, total_steps: int, algorithm: cfg.A2CConfig
+) -> cfg.Settings:
+    return cfg.Settings(
+        cfg.EnvironmentSpec(
             "prefrontal/BernoulliBandit-v0",
             ("action", "centred_reward", "time"),
             {"arms": arms, "trials": trials},
         ),
-        NetworkConfig(input_gain=3.0),
+        cfg.NetworkConfig(input_gain=3.0),
         algorithm,
-        TrainingConfig(num_envs=num_envs, total_steps=total_steps),
+        cfg.TrainingConfig(num_envs=num_envs, total_steps=total_steps),
     )
 
 
-_SHORT = A2CConfig(learning_rate=1e-2, discount=0.9, entropy_coef=0.05)
-_LONG = A2CConfig(
+_SHORT = cfg.A2CConfig(learning_rate=1e-2, discount=0.9, entropy_coef=0.05)
+_LONG = cfg.A2CConfig(
     learning_rate=7e-3,
     discount=0.8,
     discount_final=0.97,
@@ -94,7 +87,7 @@ _LONG = A2CConfig(
     entropy_coef=0.05,
     entropy_anneal=0.7,
     normalise_advantages=True,
-    critic=CriticConfig("privileged"),
+    critic=cfg.CriticConfig("privileged"),
     passes=4,
 )
 

@@ -24,6 +24,7 @@ from prefrontal.agents.reference.counting import (
 )
 from prefrontal.agents.reference.memory import WinStayLoseShift
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import (
     beats,
     curve_figure,
@@ -35,14 +36,6 @@ from prefrontal.experiments.bandits.measures import (
 )
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    CriticConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 POLICIES = (
     Random(),
@@ -112,14 +105,14 @@ EXPERIMENT = Experiment(
     summary="two independent Bernoulli arms, 100 trials: regret against Thompson, Gittins and the exact optimum",
     reference="Wang et al. 2016, arXiv:1611.05763, experiment 1",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/TwoArmedBandit-v0",
                 ("action", "centred_reward", "time"),
                 {"trials": 100},
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(
                 learning_rate=7e-3,
                 discount=0.8,
                 discount_final=0.97,
@@ -127,21 +120,12 @@ EXPERIMENT = Experiment(
                 entropy_coef=0.05,
                 entropy_anneal=0.7,
                 normalise_advantages=True,
-                critic=CriticConfig("privileged"),
+                critic=cfg.CriticConfig("privileged"),
                 passes=4,
             ),
-            TrainingConfig(num_envs=32, total_steps=6_000_000),
+            cfg.TrainingConfig(num_envs=32, total_steps=6_000_000),
         )
     },
     measure=measure,
-    shipped=(
-        "--members",
-        "8",
-        "--total-steps",
-        "16000000",
-        "--discount-final",
-        "0.98",
-        "--learning-rate",
-        "0.006",
-    ),
+    shipped="--members 8 --total-steps 16000000 --discount-final 0.98 --learning-rate 0.006",
 )

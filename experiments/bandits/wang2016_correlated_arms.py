@@ -13,16 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from prefrontal.agents.reference.bandit_optima import correlated_optimal_regret
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure, regret_by_member, regret_finding
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 SAMPLED = {
     "uniform": (1.42, 1.25),
@@ -85,15 +79,15 @@ def measure(evaluation: Evaluation) -> Outcome:
     )
 
 
-_UNIFORM = Settings(
-    EnvironmentSpec(
+_UNIFORM = cfg.Settings(
+    cfg.EnvironmentSpec(
         "prefrontal/CorrelatedBandit-v0",
         ("action", "centred_reward", "time"),
         {"distribution": "uniform", "trials": 100},
     ),
-    NetworkConfig(),
-    A2CConfig(learning_rate=1e-2, discount=0.6, entropy_coef=0.1),
-    TrainingConfig(num_envs=16, total_steps=3_000_000),
+    cfg.NetworkConfig(),
+    cfg.A2CConfig(learning_rate=1e-2, discount=0.6, entropy_coef=0.1),
+    cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
 )
 
 EXPERIMENT = Experiment(

@@ -11,16 +11,10 @@ from __future__ import annotations
 
 from prefrontal.agents.reference.bandit_optima import informative_arm_returns
 from prefrontal.analysis.choice.bandits import arm_frequencies
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure, reward_by_member
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 
 def measure(evaluation: Evaluation) -> Outcome:
@@ -54,16 +48,16 @@ EXPERIMENT = Experiment(
     summary="eleven arms, 5 trials: a costly look at the informative arm pays",
     reference="Wang et al. 2016, arXiv:1611.05763, experiment 3",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/InformativeArmBandit-v0",
                 ("action", "reward_one_hot", "reward", "time"),
                 {"trials": 5},
                 split="all",
             ),
-            NetworkConfig(),
-            A2CConfig(learning_rate=1e-2, discount=0.95, entropy_coef=0.5),
-            TrainingConfig(num_envs=64, total_steps=2_000_000),
+            cfg.NetworkConfig(),
+            cfg.A2CConfig(learning_rate=1e-2, discount=0.95, entropy_coef=0.5),
+            cfg.TrainingConfig(num_envs=64, total_steps=2_000_000),
         )
     },
     measure=measure,

@@ -15,6 +15,7 @@ from prefrontal.agents.reference.counting import UCB, Policy
 from prefrontal.agents.reference.memory import RestlessBayes
 from prefrontal.agents.reference.play import best_fixed_alpha
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import (
     beats,
     curve_figure,
@@ -24,14 +25,6 @@ from prefrontal.experiments.bandits.measures import (
 )
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    CriticConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 # What an observer may believe about the standard deviation of a step: the means of the two ranges, or all of them.
 MEAN_DRIFT = {"low": 0.03, "high": 0.2}
@@ -85,21 +78,21 @@ EXPERIMENT = Experiment(
     summary="two drifting arms of low or high volatility against Thompson, UCB and the best fixed learning rate",
     reference="Wang et al. 2016, arXiv:1611.05763, experiment 4",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/RestlessBandit-v0",
                 ("action", "centred_reward", "time"),
                 {"volatility": "mixed", "trials": 100},
             ),
-            NetworkConfig(),
-            A2CConfig(
+            cfg.NetworkConfig(),
+            cfg.A2CConfig(
                 learning_rate=1e-2,
                 discount=0.3,
                 entropy_coef=0.05,
                 normalise_advantages=True,
-                critic=CriticConfig("privileged"),
+                critic=cfg.CriticConfig("privileged"),
             ),
-            TrainingConfig(num_envs=16, total_steps=3_000_000),
+            cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
         )
     },
     measure=measure,

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.a2c.course import CourseReplayConfig
+from prefrontal.agents.a2c.config import CourseReplayConfig
 from prefrontal.analysis.choice.continual import transfer
 from prefrontal.analysis.figures.continual import accuracy_through_switches, pair_confusion
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.continual.measures import (
     confusion,
     pair_accuracies,
@@ -29,15 +30,6 @@ from prefrontal.experiments.continual.measures import (
 )
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    EnvironmentSpec,
-    EWCConfig,
-    NetworkConfig,
-    ReplayConfig,
-    Settings,
-    TrainingConfig,
-)
 
 COLOURS = ("red", "yellow", "green", "blue")
 RY, GB = "red/yellow", "green/blue"
@@ -166,14 +158,14 @@ def _figures(
     return figures
 
 
-def _conditions() -> dict[str, Settings]:
-    spec = EnvironmentSpec(
+def _conditions() -> dict[str, cfg.Settings]:
+    spec = cfg.EnvironmentSpec(
         "prefrontal/ChangingReward-v0",
         ("reward", "action"),
         {"scale": 0.25, "trials": 10},
         stages=({"mode": "1"}, {"mode": "2"}),
     )
-    rule = A2CConfig(
+    rule = cfg.A2CConfig(
         learning_rate=7.5e-4,
         learning_rate_final=7.5e-4,
         optimiser="rmsprop",
@@ -185,13 +177,13 @@ def _conditions() -> dict[str, Settings]:
         entropy_coef_final=0.02,
         reset_optimiser=True,
     )
-    base = Settings(
+    base = cfg.Settings(
         spec,
-        NetworkConfig(core="relu", hidden_size=100, embedding_size=100),
+        cfg.NetworkConfig(core="relu", hidden_size=100, embedding_size=100),
         rule,
-        TrainingConfig(num_envs=10, total_steps=200_000),
+        cfg.TrainingConfig(num_envs=10, total_steps=200_000),
     )
-    kept_fairly = ReplayConfig(
+    kept_fairly = cfg.ReplayConfig(
         "reservoir", capacity=2500, from_stage=1, policy_cloning=0.3, cloning_target="stage_end"
     )
     kept = replace(base.training, snapshots=10)
@@ -202,7 +194,7 @@ def _conditions() -> dict[str, Settings]:
         training=replace(base.training, num_envs=4),
     )
 
-    def changed(algorithm: Any) -> Settings:
+    def changed(algorithm: Any) -> cfg.Settings:
         return replace(base, algorithm=algorithm)
 
     return {
@@ -214,7 +206,7 @@ def _conditions() -> dict[str, Settings]:
             environment=replace(spec, kwargs={**spec.kwargs, "mode": "1,2", "block": 1}, stages=()),
         ),
         "fifo": changed(replace(rule, replay=replace(kept_fairly, keep="uniform"))),
-        "ewc": changed(replace(rule, ewc=EWCConfig(3e5))),
+        "ewc": changed(replace(rule, ewc=cfg.EWCConfig(3e5))),
         "more-steps": changed(replace(rule, passes=2)),
     }
 
@@ -225,5 +217,5 @@ EXPERIMENT = Experiment(
     reference="Neuromatch NeuroAI course 2024, W2D4 tutorial 5",
     conditions=_conditions(),
     measure=measure,
-    shipped=("--members", "16"),
+    shipped="--members 16",
 )

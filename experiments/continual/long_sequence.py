@@ -134,5 +134,5 @@ EXPERIMENT = Experiment(
     reference="Lopez-Paz & Ranzato 2017, NeurIPS 30; Neuromatch NeuroAI course 2024, W2D4 tutorial 5",
     conditions=_conditions(),
     measure=measure,
-    shipped=("--members", "16"),
+    shipped="--members 16",
 )

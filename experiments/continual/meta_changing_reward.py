@@ -16,18 +16,11 @@ from prefrontal.analysis.choice.choice import learning_set_curve
 from prefrontal.analysis.choice.continual import recovery_time
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.continual.measures import remembering
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    CriticConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 AFTER = 10  # trials after a switch that are shown
 WINDOW = 3  # trials of the running mean that says when accuracy is back
@@ -77,8 +70,8 @@ EXPERIMENT = Experiment(
     summary="what colours pay changes within an episode: a frozen network finds out",
     reference="control for the NeuroAI course 2024, W2D4 tutorial 5; Wang et al. 2018",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/ChangingReward-v0",
                 ("action", "centred_reward"),
                 {
@@ -90,18 +83,18 @@ EXPERIMENT = Experiment(
                     "trials": 50,
                 },
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(
                 learning_rate=1e-2,
                 discount=0.0,
                 entropy_coef=0.1,
                 normalise_advantages=True,
-                critic=CriticConfig("privileged"),
+                critic=cfg.CriticConfig("privileged"),
                 passes=4,
             ),
-            TrainingConfig(num_envs=16, total_steps=1_500_000),
+            cfg.TrainingConfig(num_envs=16, total_steps=1_500_000),
         )
     },
     measure=measure,
-    shipped=("--members", "16"),
+    shipped="--members 16",
 )

@@ -114,5 +114,5 @@ EXPERIMENT = Experiment(
         "decided": _settings(trials=0, undecided=0.0),
     },
     measure=measure,
-    shipped=(),
+    shipped="",
 )

@@ -190,6 +190,6 @@ EXPERIMENT = Experiment(
     reference="ours; the task of Zhang, Pitkow & Angelaki 2024, Science Advances 10:eadk1256",
     conditions={"five-targets": _settings(TARGETS), "one-target": _settings(1)},
     measure=measure,
-    shipped=(),
+    shipped="",
     most_episodes=EPISODES,
 )

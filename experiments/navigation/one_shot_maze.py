@@ -24,17 +24,10 @@ from prefrontal.analysis.choice.search import (
 )
 from prefrontal.analysis.figures.maze import maze_paths, steps_by_goal
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    CriticConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 if TYPE_CHECKING:
     from prefrontal.envs.maze import OneShotMaze  # imports torch
@@ -193,28 +186,28 @@ def _paths(evaluation: Evaluation, condition: str) -> Path:
     )
 
 
-_OPEN = Settings(
-    EnvironmentSpec(
+_OPEN = cfg.Settings(
+    cfg.EnvironmentSpec(
         "prefrontal/OneShotMaze-v0",
         ("action", "reward", "time"),
         {"maze": "open", "max_steps": 60},
         split="all",
     ),
-    NetworkConfig(),
-    A2CConfig(learning_rate=7e-3, discount=0.9, entropy_coef=0.05),
-    TrainingConfig(num_envs=16, total_steps=3_000_000),
+    cfg.NetworkConfig(),
+    cfg.A2CConfig(learning_rate=7e-3, discount=0.9, entropy_coef=0.05),
+    cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
 )
 _WALLED = replace(
     _OPEN,
     environment=replace(_OPEN.environment, kwargs={"maze": "walled", "max_steps": 100}),
     algorithm=replace(
-        _OPEN.algorithm, normalise_advantages=True, critic=CriticConfig("privileged")
+        _OPEN.algorithm, normalise_advantages=True, critic=cfg.CriticConfig("privileged")
     ),
-    training=TrainingConfig(num_envs=8, total_steps=2_500_000),
+    training=cfg.TrainingConfig(num_envs=8, total_steps=2_500_000),
 )
 
 
-def _control_of(settings: Settings) -> Settings:
+def _control_of(settings: cfg.Settings) -> cfg.Settings:
     """Without memory, and without the clock, which could tell where a fixed search has come to."""
     return replace(
         settings,

@@ -350,7 +350,7 @@ EXPERIMENT = Experiment(
     reference="Zhang, Pitkow & Angelaki 2024, Science Advances 10:eadk1256",
     conditions={name: replace(_BASE, network=network) for name, network in CONDITIONS.items()},
     measure=measure,
-    shipped=(),
+    shipped="",
     whole_curves=True,
     most_episodes=TARGETS,
 )

@@ -17,16 +17,10 @@ import numpy as np
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 AMOUNT = 0.5  # half of the large reward
 RISKY = 1  # the action, as in prefrontal.envs.risky_choice
@@ -130,13 +124,13 @@ EXPERIMENT = Experiment(
     summary="blocking or stimulating the prediction error shifts risky choice, with frozen weights",
     reference="Wang et al. 2018, Nature Neuroscience 21:860, simulation 6",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/RiskyChoice-v0", ("action", "reward", "time"), {"trials": 100}
             ),
-            NetworkConfig(layout="separate", actor_reward="rpe", rpe_discount=0.6),
-            A2CConfig(learning_rate=1e-2, discount=0.6),
-            TrainingConfig(num_envs=16, total_steps=1_500_000),
+            cfg.NetworkConfig(layout="separate", actor_reward="rpe", rpe_discount=0.6),
+            cfg.A2CConfig(learning_rate=1e-2, discount=0.6),
+            cfg.TrainingConfig(num_envs=16, total_steps=1_500_000),
         )
     },
     measure=measure,

@@ -17,16 +17,10 @@ from prefrontal.analysis.choice.choice import history_regression, matching_law
 from prefrontal.analysis.figures.probes import history_figure, matching_figure
 from prefrontal.analysis.neural.selectivity import history_variables, selectivity
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 LAGS = 5  # trials back
 FITTED = 1250  # episodes a member for the regression: 10,000 with eight members
@@ -142,13 +136,13 @@ EXPERIMENT = Experiment(
     summary="choices at two baited targets follow the matching law",
     reference="Wang et al. 2018, Nature Neuroscience 21:860, simulation 1",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/Foraging-v0", ("action", "centred_reward", "time"), {"trials": 100}
             ),
-            NetworkConfig(),
-            A2CConfig(learning_rate=1e-2, discount=0.6),
-            TrainingConfig(num_envs=16, total_steps=1_500_000),
+            cfg.NetworkConfig(),
+            cfg.A2CConfig(learning_rate=1e-2, discount=0.6),
+            cfg.TrainingConfig(num_envs=16, total_steps=1_500_000),
         )
     },
     measure=measure,

@@ -13,16 +13,10 @@ import numpy as np
 
 from prefrontal.analysis.choice.choice import learning_set_curve
 from prefrontal.analysis.figures.behaviour import curves_by_trial
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 BARS = {"abstract": (0.98, 0.995), "one-dimensional": (0.94, 0.97)}  # of trial 2, and goals
 PUBLISHED = (0.53, 0.97, 0.98, 0.98, 0.99, 0.985)  # model, end of training; read off a figure, ±.01
@@ -112,31 +106,31 @@ EXPERIMENT = Experiment(
     summary="Harlow's learning set: one-shot learning about objects never seen",
     reference="Wang et al. 2018, Nature Neuroscience 21:860-868, simulation 5",
     conditions={
-        "abstract": Settings(
-            EnvironmentSpec(
+        "abstract": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/Harlow-v0",
                 ("action", "reward", "time"),
                 {"dimension": 8, "unit_variance": True, "trials": 6},
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(learning_rate=1e-2, discount=0.8, entropy_coef=0.05),
-            TrainingConfig(num_envs=32, total_steps=1_500_000),
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(learning_rate=1e-2, discount=0.8, entropy_coef=0.05),
+            cfg.TrainingConfig(num_envs=32, total_steps=1_500_000),
         ),
-        "one-dimensional": Settings(
-            EnvironmentSpec(
+        "one-dimensional": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/HarlowOneDimensional-v0",
                 ("action", "reward"),
                 {"trials": 6, "max_steps": 60},
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(
                 learning_rate=7e-3,
                 discount=0.9,
                 gae_lambda=0.95,
                 entropy_coef=0.05,
                 normalise_advantages=True,
             ),
-            TrainingConfig(num_envs=16, total_steps=3_000_000),
+            cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
         ),
     },
     measure=measure,

@@ -19,16 +19,10 @@ import numpy as np
 
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 TD_RATES = np.arange(0.1, 1.01, 0.1)  # learning rates among which the TD learner has the best one
 FOLLOWED = 5  # trials after a reversal that the figure shows
@@ -197,13 +191,13 @@ def _best_rate(target: np.ndarray, pays: np.ndarray) -> float:
     return float(TD_RATES[int(np.argmin(errors))])
 
 
-_RECURRENT = Settings(
-    EnvironmentSpec(
+_RECURRENT = cfg.Settings(
+    cfg.EnvironmentSpec(
         "prefrontal/InferredValue-v0", ("action", "centred_reward", "time"), {"trials": 50}
     ),
-    NetworkConfig(input_gain=3.0),
-    A2CConfig(learning_rate=1e-2, discount=0.6, value_coef=1.0),
-    TrainingConfig(num_envs=16, total_steps=1_000_000),
+    cfg.NetworkConfig(input_gain=3.0),
+    cfg.A2CConfig(learning_rate=1e-2, discount=0.6, value_coef=1.0),
+    cfg.TrainingConfig(num_envs=16, total_steps=1_000_000),
 )
 
 EXPERIMENT = Experiment(

@@ -18,16 +18,10 @@ import numpy as np
 from prefrontal.analysis.choice.learning_rate import learning_rates
 from prefrontal.analysis.figures.learning import bars_with_members
 from prefrontal.analysis.neural.selectivity import history_variables, selectivity
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 
 if TYPE_CHECKING:
     from prefrontal.envs.reversal import Volatility  # imports torch
@@ -195,15 +189,15 @@ EXPERIMENT = Experiment(
     summary="the learning rate is higher in volatile than in stable times, with frozen weights",
     reference="Wang et al. 2018, Nature Neuroscience 21:860, simulation 2",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/Volatility-v0",
                 ("action", "centred_reward", "time"),
                 {"block": 100, "trials": 200},
             ),
-            NetworkConfig(),
-            A2CConfig(learning_rate=1e-2, discount=0.6),
-            TrainingConfig(num_envs=8, total_steps=2_400_000),
+            cfg.NetworkConfig(),
+            cfg.A2CConfig(learning_rate=1e-2, discount=0.6),
+            cfg.TrainingConfig(num_envs=8, total_steps=2_400_000),
         )
     },
     measure=measure,

@@ -26,17 +26,10 @@ from prefrontal.analysis.choice.two_step import (
     model_free_index,
 )
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    CriticConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 from prefrontal.experiments.two_step.measures import (
     NAMES,
     index_findings,
@@ -157,21 +150,21 @@ EXPERIMENT = Experiment(
     summary="two-step task with drifting rewards: model-based and model-free shares of control",
     reference="Daw et al. 2011, Neuron 69:1204-1215",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/Daw2011TwoStep-v0",
                 ("action", "centred_reward"),
                 {"trials": 67, "low": 0.0, "high": 1.0},
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(
                 learning_rate=1e-2,
                 discount=0.5,
                 entropy_coef=0.05,
                 normalise_advantages=True,
-                critic=CriticConfig("privileged"),
+                critic=cfg.CriticConfig("privileged"),
             ),
-            TrainingConfig(num_envs=8, total_steps=4_000_000),
+            cfg.TrainingConfig(num_envs=8, total_steps=4_000_000),
         )
     },
     measure=measure,

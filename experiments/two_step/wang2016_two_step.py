@@ -14,16 +14,10 @@ from prefrontal.analysis.choice.two_step import (
     IDEAL_2016_FIRST,
     reward_per_trial,
 )
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 from prefrontal.experiments.two_step.measures import (
     index_findings,
     regression_findings,
@@ -77,13 +71,13 @@ EXPERIMENT = Experiment(
     summary="two-step task without flips, 10 trials: model-based from the second trial on",
     reference="Wang et al. 2016, arXiv:1611.05763, experiment 5",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/TwoStepWang2016-v0", ("centred_reward", "time"), {"trials": 10}
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(learning_rate=1.5e-2, discount=0.8, entropy_coef=0.05),
-            TrainingConfig(num_envs=32, total_steps=1_500_000),
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(learning_rate=1.5e-2, discount=0.8, entropy_coef=0.05),
+            cfg.TrainingConfig(num_envs=32, total_steps=1_500_000),
         )
     },
     measure=measure,

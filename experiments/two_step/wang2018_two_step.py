@@ -15,16 +15,10 @@ import numpy as np
 from prefrontal.analysis.choice.two_step import IDEAL_2018, PUBLISHED_2018, reward_per_trial
 from prefrontal.analysis.neural.dopamine import rpe_regression, two_step_signals
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
-from prefrontal.experiments.settings import (
-    A2CConfig,
-    EnvironmentSpec,
-    NetworkConfig,
-    Settings,
-    TrainingConfig,
-)
 from prefrontal.experiments.two_step.measures import (
     index_findings,
     regression_findings,
@@ -114,17 +108,17 @@ EXPERIMENT = Experiment(
     summary="two-step task: stay probabilities of an ideal model-based learner",
     reference="Wang et al. 2018, Nature Neuroscience 21:860-868, simulation 4",
     conditions={
-        "default": Settings(
-            EnvironmentSpec("prefrontal/TwoStep-v0", _INPUTS, {"trials": 100}),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(learning_rate=1.5e-2, discount=0.7, entropy_coef=0.05),
-            TrainingConfig(num_envs=16, total_steps=3_000_000),
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec("prefrontal/TwoStep-v0", _INPUTS, {"trials": 100}),
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(learning_rate=1.5e-2, discount=0.7, entropy_coef=0.05),
+            cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
         ),
-        "compact": Settings(
-            EnvironmentSpec("prefrontal/TwoStep-v0", _INPUTS, {"trials": 100, "compact": True}),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(learning_rate=1.5e-2, discount=0.0, entropy_coef=0.05),
-            TrainingConfig(num_envs=16, total_steps=992_000),
+        "compact": cfg.Settings(
+            cfg.EnvironmentSpec("prefrontal/TwoStep-v0", _INPUTS, {"trials": 100, "compact": True}),
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(learning_rate=1.5e-2, discount=0.0, entropy_coef=0.05),
+            cfg.TrainingConfig(num_envs=16, total_steps=992_000),
         ),
     },
     measure=measure,

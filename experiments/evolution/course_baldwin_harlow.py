@@ -113,7 +113,7 @@ def _figures(evaluation: Evaluation, scores: Scores, trials: dict[str, Lived]) -
 
 def _generation_zero(evaluation: Evaluation) -> Finding:
     """Measure random weights with the course's hyper-parameters."""
-    algorithm = evaluation.settings["baldwin"].algorithm
+    algorithm: Any = evaluation.settings["baldwin"].algorithm
     lifetimes, hyper = evaluation.populations["baldwin"].lifetimes(), starting_hyper(algorithm, 1)
     size = FOUNDERS, algorithm.individuals, TASKS
     return Finding.of(

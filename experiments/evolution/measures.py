@@ -147,7 +147,7 @@ class Champions:
 
     def __init__(self, evaluation: Evaluation, condition: str) -> None:
         champions, seed = evaluation.populations[condition], evaluation.seed
-        algorithm = evaluation.settings[condition].algorithm
+        algorithm: Any = evaluation.settings[condition].algorithm
         self.lifetimes, self.tasks = champions.lifetimes(), algorithm.tasks
         learn = algorithm.inheritance != "darwin"
         self.hyper = champions.hyper if learn else frozen(champions.hyper)

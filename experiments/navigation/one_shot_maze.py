@@ -29,7 +29,7 @@ from prefrontal.analysis.choice.search import (
     goals_found,
     steps_per_goal,
 )
-from prefrontal.analysis.figures.maze import maze_paths, steps_by_goal
+from prefrontal.analysis.figures.navigation import maze_paths, steps_by_goal
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.envs.maze import OneShotMaze

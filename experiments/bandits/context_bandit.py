@@ -25,7 +25,7 @@ def measure(evaluation: Evaluation) -> Outcome:
     greedy = reward_by_member(evaluation.record(deterministic=True))
     trials = record["action"].shape[2]
     optimum = trials - 0.5
-    bars = {"bar": 97.0, "goal": 98.5} if trials == 100 else {}
+    bars: dict[str, float] = {"bar": 97.0, "goal": 98.5} if trials == 100 else {}
     curve = learning_set_curve(record["correct"], record["trial"], trials)
     findings = [
         finding("return", returns, optimum=optimum, **bars),

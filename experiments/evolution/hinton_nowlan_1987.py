@@ -21,7 +21,7 @@ from prefrontal.analysis.choice.evolution import innate_share, share_of_members
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.experiment import Experiment, Outcome
-from prefrontal.experiments.settings import Settings, TrainingConfig
+from prefrontal.experiments.settings import Settings, TrainingConfig, expect
 
 if TYPE_CHECKING:
     from prefrontal.experiments.evaluation import Evaluation
@@ -88,7 +88,7 @@ def _figures(evaluation: Evaluation, histories: dict[str, dict[str, Any]]) -> li
     curves = {
         c: {"after learning": h["mean_fitness"], "at birth": h["innate_fitness"]}
         for c, h in histories.items()
-        if evaluation.settings[c].algorithm.trials
+        if expect(evaluation.settings[c].algorithm, HintonNowlanConfig).trials
     }
     if curves:
         generation = np.arange(len(next(iter(curves.values()))["at birth"]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefrontal.agents.evolution.config import HYPER
+from prefrontal.agents.evolution.config import HYPER, EvolutionConfig
 from prefrontal.analysis.choice.evolution import Retest, plasticity, retest
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from prefrontal.agents.evolution.lifetimes import Lifetimes
-    from prefrontal.experiments.evaluation import Evaluation
+    from prefrontal.experiments.settings import expect
+from prefrontal.experiments.evaluation import Evaluation
 
 FRESH = 300  # tasks that a champion is tested on again
 CURVE = 60  # points of curves over generations
@@ -174,7 +175,7 @@ class Champions:
     def of(cls, evaluation: Evaluation, condition: str) -> Champions:
         """Let the champions of a condition live on fresh tasks."""
         champions, seed = evaluation.populations[condition], evaluation.seed
-        algorithm = evaluation.settings[condition].algorithm
+        algorithm = expect(evaluation.settings[condition].algorithm, EvolutionConfig)
         lifetimes, tasks = champions.lifetimes(), algorithm.tasks
         learn = algorithm.inheritance != "darwin"
         hyper = champions.hyper if learn else frozen(champions.hyper)

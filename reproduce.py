@@ -20,7 +20,7 @@ import numpy as np
 
 import evaluate
 import train
-from prefrontal.agents.population import load_trained
+from prefrontal.agents.registry import load_trained
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.checking import option

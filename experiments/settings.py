@@ -17,8 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from prefrontal.agents.a2c.config import A2CConfig, CriticConfig, EWCConfig, ReplayConfig
-from prefrontal.agents.a2c.course import CourseReplayConfig
+from prefrontal.agents.a2c.config import (
+    A2CConfig,
+    CourseReplayConfig,
+    CriticConfig,
+    EWCConfig,
+    ReplayConfig,
+)
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import (
@@ -28,7 +33,7 @@ from prefrontal.agents.evolution.config import (
     PublishedConfig,
 )
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.r2d2.config import QConfig
+from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.learner import TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig
@@ -70,7 +75,7 @@ Algorithm = (
     | EvolutionConfig
     | HintonNowlanConfig
     | TD3Config
-    | QConfig
+    | R2D2Config
     | CourseReplayConfig
     | PublishedConfig
 )
@@ -302,7 +307,7 @@ def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, An
 
 def load_snapshots(run: RunFolder, conditions: Iterable[str]) -> dict[str, list[tuple[int, Any]]]:
     """Return the snapshots of every condition: environment steps, and the agents then."""
-    from prefrontal.agents.population import load_trained
+    from prefrontal.agents.registry import load_trained
 
     found = {}
     for name in conditions:

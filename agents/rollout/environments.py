@@ -198,6 +198,7 @@ class Stages:
 
     Attributes:
         facts: Sizes and lengths, see `EnvironmentFacts`.
+        index: The present stage.
 
     Raises:
         ConfigError: One agent could not learn in all of them in lock-step.
@@ -206,9 +207,35 @@ class Stages:
     def __init__(self, envs: Sequence[Any], total_steps: int) -> None:
         self.envs, self.total_steps = list(envs), total_steps
         self.facts = facts_of(self.envs)
+        self.index = 0
 
     def __len__(self) -> int:
         return len(self.envs)
+
+    @property
+    def now(self) -> Any:
+        """The vector environment of the present stage."""
+        return self.envs[self.index]
+
+    def move(self, index: int) -> None:
+        """Make a stage the present one; its environments continue the random streams."""
+        random = self.now.random_state()
+        self.index = index
+        self.now.set_random_state(random)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the random streams of the present stage."""
+        random: dict[str, Tensor] = self.now.random_state()
+        return random
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.now.set_random_state(state)
+
+    def close(self) -> None:
+        """Close the environments of all stages."""
+        for envs in self.envs:
+            envs.close()
 
     def at(self, steps: Tensor) -> int:
         """Return the stage after `steps` ``[P]`` (equal for all members if there are several)."""

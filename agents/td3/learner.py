@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
 
+from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.td3.member import Member
 from prefrontal.agents.td3.networks import TD3NetworkConfig
 
-if TYPE_CHECKING:
-    from prefrontal.agents.base import Job
-
-__all__ = ["TD3", "TD3Config"]
+__all__ = ["TD3", "TD3Config", "check", "make_learner", "updates"]
 
 
 @dataclass(frozen=True)
@@ -142,25 +139,31 @@ class TD3Config:
         """Discount γ, the same throughout."""
         return self.discount
 
-    def learner(self, job: Job, members: Sequence[int]) -> TD3:
-        """A learner for some members of a job."""
-        if not isinstance(job.network, TD3NetworkConfig):
-            raise ConfigError("recurrent TD3 needs a network of the kind td3")
-        if torch.device(job.device).type != "cpu":
-            raise ConfigError(f"recurrent TD3 computes on the CPU, not on {job.device}")
-        return TD3(job, self, members)
 
-    def population(self, job: Job, weights: Tensor) -> Any:
-        """The agents with these weights."""
-        from prefrontal.agents.td3.population import ContinuousPopulation
+def make_learner(job: Job, members: Sequence[int]) -> TD3:
+    """Make a learner for some members of a job."""
+    check(job)
+    return TD3(job, cast(TD3Config, job.algorithm), members)
 
-        return ContinuousPopulation.of(job, weights)
 
-    def updates(self, job: Job) -> float:
-        """Rounds of `num_envs` trials of a whole run, phase I not counted."""
-        envs = make_envs(job.environment, [0], 1, discrete=False)
-        envs.close()
-        return job.total_steps / (int(envs.steps) * job.num_envs)
+def check(job: Job) -> str:
+    """Check that a job can be trained; there is nothing to say of it.
+
+    Raises:
+        ConfigError: The device or the environment is none that recurrent TD3 can have.
+    """
+    if torch.device(job.device).type != "cpu":
+        raise ConfigError(f"recurrent TD3 computes on the CPU, not on {job.device}")
+    if not isinstance(job.network, TD3NetworkConfig):
+        raise ConfigError("recurrent TD3 needs a network of the kind td3")
+    if job.facts.discrete:
+        raise ConfigError(f"environment {job.environment.id!r} has no continuous actions")
+    return ""
+
+
+def updates(job: Job) -> float:
+    """Return the rounds of `num_envs` trials of a whole run, phase I not counted."""
+    return job.total_steps / (job.facts.steps[-1] * job.num_envs)
 
 
 class TD3:

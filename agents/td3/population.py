@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, learn_until
+from prefrontal.agents.base import Job, Record, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.common.returns import rpe
 from prefrontal.agents.networks.packed_lstm import Packing
 from prefrontal.agents.population import import_environment
 from prefrontal.agents.rollout.environments import make_envs
@@ -24,7 +25,7 @@ from prefrontal.agents.td3.learner import TD3, TD3Config
 from prefrontal.agents.td3.networks import TD3NetworkConfig
 from prefrontal.agents.td3.play import Episodes, play
 
-__all__ = ["KIND", "ContinuousAgent", "ContinuousPopulation"]
+__all__ = ["KIND", "ContinuousAgent", "ContinuousPopulation", "make_population", "meta"]
 
 KIND = "recurrent-td3"
 
@@ -39,6 +40,22 @@ class Description:
     action_size: int
     seed: int
     members: tuple[int, ...]
+
+
+def make_population(job: Job, weights: Tensor) -> ContinuousPopulation:
+    """Make the agents of a job with these weights ``[P, n]``."""
+    return ContinuousPopulation.of(job, weights)
+
+
+def meta(job: Job) -> dict[str, Any]:
+    """Return what loading the agents of a job needs besides the weights."""
+    sizes = job.facts.input_size, job.facts.action_size
+    return _meta(job.network, job.environment, *sizes, job.seed, tuple(range(job.members)))
+
+
+def _meta(network: TD3NetworkConfig, *told: Any) -> dict[str, Any]:
+    plain = to_plain(Description(network, *told))
+    return {"kind": KIND, **plain, "network": {"kind": network.kind, **plain["network"]}}
 
 
 class ContinuousPopulation:
@@ -82,6 +99,8 @@ class ContinuousPopulation:
                 f"{[len(self.members), actor + critic]} or, with a second critic, {actor + 2 * critic}"
             )
         self.weights = weights.detach().clone().to(torch.float32)
+
+    discrete = False
 
     @property
     def actors(self) -> Tensor:
@@ -162,6 +181,48 @@ class ContinuousPopulation:
         """
         return play(envs, self.actor_stack, self.actors, keep=True, forget=forget)
 
+    def record(
+        self,
+        envs: Any,
+        batches: int,
+        *,
+        seed: int,
+        discount: float,
+        deterministic: bool | None = None,
+        hidden: bool = False,
+        stimulation: Any = None,
+        forget: bool = False,
+    ) -> list[Record]:
+        """Play and record batches of episodes; see `prefrontal.agents.base.Trained.record`.
+
+        Returns:
+            Of each batch ``action [P, B, T, A]``, ``reward``, ``mask`` ``[P, B, T]`` (1 while
+            something happens), facts of the environment, and ``task.NAME``. Unless they forget:
+            ``value`` and ``rpe`` of the first critic.
+        """
+        if stimulation is not None:
+            raise ConfigError(
+                "agents with continuous actions are not given prediction errors that could be "
+                "stimulated"
+            )
+        played = (self.play(envs, forget) for _ in range(batches))
+        return [self._recorded(one, discount, hidden, forget) for one in played]
+
+    def _recorded(self, episodes: Episodes, discount: float, hidden: bool, forgot: bool) -> Record:
+        mask = episodes.mask
+        tensors = {"action": episodes.action, "reward": episodes.reward, "mask": mask}
+        tensors |= episodes.facts
+        if not forgot:  # values and states would be those of agents that remember
+            values, none = self.values(episodes), torch.zeros_like(mask[:, :1])
+            after = torch.cat([values[:, 1:] * mask[:, 1:], none], 1)
+            tensors["value"] = values
+            tensors["rpe"] = rpe(episodes.reward, discount, values, after) * mask
+        if hidden and not forgot:
+            tensors |= {"hidden": self.hidden(episodes), "observation": episodes.observation}
+        tensors |= {f"task.{name}": value for name, value in episodes.task.items()}
+        size = (len(self), -1)
+        return {name: x.cpu().unflatten(0, size).numpy().copy() for name, x in tensors.items()}
+
     def values(self, episodes: Episodes) -> Tensor:
         """Values of the actions taken, ``[E, T]``: of the first critic, after all that it had seen until then."""
         rows, steps = episodes.mask.shape
@@ -216,11 +277,8 @@ class ContinuousPopulation:
 
     def meta(self) -> dict[str, Any]:
         """What `prefrontal.agents.load` needs besides the weights."""
-        description = Description(
-            self.network, self.environment, self.input_size, self.action_size, self.seed, tuple(self.members)
-        )  # fmt: skip
-        plain = to_plain(description)
-        return {"kind": KIND, **plain, "network": {"kind": self.network.kind, **plain["network"]}}
+        sizes = self.input_size, self.action_size
+        return _meta(self.network, self.environment, *sizes, self.seed, tuple(self.members))
 
     def save(self, path: Path | str) -> None:
         """Writes the weights (safetensors) and their description (JSON) to ``path/checkpoint``; see `prefrontal.agents.load`."""

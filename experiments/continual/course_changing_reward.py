@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.a2c.course import CourseReplayConfig
+from prefrontal.agents.a2c.config import CourseReplayConfig
 from prefrontal.analysis.choice.continual import transfer
 from prefrontal.analysis.figures.continual import accuracy_through_switches, pair_confusion
 from prefrontal.analysis.stats.findings import Finding

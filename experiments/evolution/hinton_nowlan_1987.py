@@ -11,7 +11,7 @@ What was found is in ``docs/findings/hinton-nowlan-1987.md``.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +20,9 @@ from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.choice.evolution import innate_share, share_of_members
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome
 from prefrontal.experiments.settings import Settings, TrainingConfig, expect
-
-if TYPE_CHECKING:
-    from prefrontal.experiments.evaluation import Evaluation
 
 GENERATIONS = 100
 ALLELES = ("right", "wrong", "undecided")

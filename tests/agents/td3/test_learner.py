@@ -10,7 +10,7 @@ from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.packed_lstm import Packing
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.agents.td3.learner import TD3Config
+from prefrontal.agents.td3.learner import TD3Config, make_learner, updates
 from prefrontal.agents.td3.member import Member
 from prefrontal.agents.td3.networks import TD3NetworkConfig
 from prefrontal.agents.td3.play import play
@@ -163,7 +163,7 @@ def test_actor_and_targets_wait():
 
 def test_it_computes_on_the_cpu_alone():
     with pytest.raises(ConfigError, match="computes on the CPU, not on cuda:0"):
-        replace(job(), device="cuda:0").learner([0])
+        make_learner(replace(job(), device="cuda:0"), [0])
 
 
 def test_networks_that_are_taken_are_their_own_targets():
@@ -333,7 +333,7 @@ def test_mirror_images_are_drawn_with_their_signs():
 
 
 def run(members, rounds, config=QUICK):
-    learner = config.learner(job(config, members=8), members)
+    learner = make_learner(replace(job(config, members=8), algorithm=config), members)
     rows = [learner.update() for _ in range(rounds)]
     learner.close()
     return learner, rows
@@ -351,7 +351,7 @@ def test_a_member_learns_the_same_whoever_is_beside_it():
 def test_resuming_is_exact():
     whole, rows = run([0, 1], 20)
     part, _ = run([0, 1], 9)
-    again = QUICK.learner(job(members=8), [0, 1])
+    again = make_learner(replace(job(members=8), algorithm=QUICK), [0, 1])
     again.set_state({name: value.clone() for name, value in part.state().items()})
     more = [again.update() for _ in range(11)]
     for name, value in whole.state().items():
@@ -362,7 +362,7 @@ def test_resuming_is_exact():
 
 def test_members_in_different_phases_have_states_of_one_shape():
     config = replace(QUICK, first_phase_reward=1.0, first_phase_trials=24)
-    learner = config.learner(job(config), [0, 1])
+    learner = make_learner(replace(job(config), algorithm=config), [0, 1])
     learner.members[0].round()
     for _ in range(5):
         learner.update()
@@ -373,7 +373,7 @@ def test_members_in_different_phases_have_states_of_one_shape():
 
 def test_a_finished_member_rests():
     config = replace(QUICK, first_phase_reward=0.0, first_phase_trials=0)
-    learner = config.learner(job(config, trials=16), [0])
+    learner = make_learner(replace(job(config, trials=16), algorithm=config), [0])
     for _ in range(4):
         learner.update()
     assert learner.steps.tolist() == [48.0]
@@ -397,7 +397,7 @@ def test_the_best_validated_agent_is_kept():
 
 def test_it_learns_to_recall():
     """A rewarded fraction above .9 where chance is .28: what was seen must be kept and said."""
-    learner = QUICK.learner(job(trials=800, seed=2), [0])
+    learner = make_learner(replace(job(trials=800, seed=2), algorithm=QUICK), [0])
     while learner.steps.item() < 2400:
         row = learner.update()
     assert row["phase"].item() == 3
@@ -406,10 +406,10 @@ def test_it_learns_to_recall():
 
 def test_what_cannot_be_is_said():
     with pytest.raises(ConfigError, match="kind td3"):
-        TD3Config().learner(replace(job(), network=NetworkConfig()), [0])
+        make_learner(replace(replace(job(), network=NetworkConfig()), algorithm=TD3Config()), [0])
     bandit = EnvironmentSpec("prefrontal/TwoArmedBandit-v0")
     with pytest.raises(ConfigError, match="actions"):
-        TD3Config().learner(job(environment=bandit), [0])
+        make_learner(replace(job(environment=bandit), algorithm=TD3Config()), [0])
     for name, value in {
         "batch": 0,
         "discount": 2.0,
@@ -422,6 +422,6 @@ def test_what_cannot_be_is_said():
 
 
 def test_a_whole_run_counts_its_rounds():
-    assert QUICK.updates(job(trials=400)) == 50
+    assert updates(job(trials=400)) == 50
     assert QUICK.final_discount == QUICK.discount
     assert job(environment=RECALL).total_steps == 1200

@@ -71,7 +71,7 @@ class Experiment:
 
 
 def finding(
-    name: str, values: np.ndarray, within: tuple[float, float] = (-np.inf, np.inf), **fields: Any
+    name: str, values: np.ndarray, *, within: tuple[float, float] = (-np.inf, np.inf), **fields: Any
 ) -> Finding:
     """Return a finding: the mean over members with its interval.
 

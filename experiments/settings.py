@@ -9,10 +9,11 @@ import ast
 import csv
 import dataclasses
 import re
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -54,12 +55,16 @@ __all__ = [
     "TrainingConfig",
     "condition_folder",
     "config_of",
+    "expect",
     "load_run",
     "load_snapshots",
     "read_curves",
     "settings_of",
     "task_options",
+    "with_options",
 ]
+
+T = TypeVar("T")
 
 #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if there is
 #: none.
@@ -125,6 +130,20 @@ class Settings:
     algorithm: Algorithm = field(default_factory=A2CConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+    def with_options(self, **options: Any) -> Settings:
+        """Return these settings with other values of some options.
+
+        Args:
+            **options: Values by the names that they have on the command line, or by those of the
+                fields of the environment's specification.
+
+        Raises:
+            TypeError: There is no such option.
+        """
+        if unknown := set(options) - option_names(self):
+            raise TypeError(f"there are no options {', '.join(sorted(unknown))}")
+        return with_options(self, options)
+
     def job(
         self, seed: int, device: str = "cpu", workers: int = 1, ray_address: str | None = None
     ) -> Job:
@@ -141,6 +160,39 @@ class Settings:
             ray_address=ray_address,
             **dataclasses.asdict(self.training),
         )
+
+
+def option_names(config: Any) -> set[str]:
+    """Return the names of the options of a dataclass and of the dataclasses in it."""
+    names: set[str] = set()
+    for one in dataclasses.fields(config):
+        value = getattr(config, one.name)
+        group = dataclasses.is_dataclass(value)
+        names |= option_names(value) if group else {one.metadata.get("name", one.name)}
+    return names
+
+
+def with_options(config: T, options: Mapping[str, Any]) -> T:
+    """Return a dataclass with other values of some options of it and of the dataclasses in it."""
+    changes = {}
+    for one in dataclasses.fields(typing.cast(Any, config)):
+        name, value = one.metadata.get("name", one.name), getattr(config, one.name)
+        if dataclasses.is_dataclass(value):
+            changes[one.name] = with_options(value, options)
+        elif name in options:
+            changes[one.name] = options[name]
+    return typing.cast(T, dataclasses.replace(typing.cast(Any, config), **changes))
+
+
+def expect(config: object, kind: type[T]) -> T:
+    """Return the settings of a network or algorithm, which must be of this kind.
+
+    Raises:
+        TypeError: They are of another kind.
+    """
+    if not isinstance(config, kind):
+        raise TypeError(f"settings of {kind.__name__} are needed, not {type(config).__name__}")
+    return config
 
 
 def task_options(env_id: str) -> type[Any] | None:

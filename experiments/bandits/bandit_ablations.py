@@ -8,7 +8,6 @@ published in form (own value head, one pass, advantages as they are).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from prefrontal.analysis.figures.learning import bars_with_members
@@ -17,7 +16,7 @@ from prefrontal.experiments.bandits.measures import regret_by_member, regret_fin
 from prefrontal.experiments.bandits.wang2016_bandit import EXPERIMENT as BANDIT
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
-from prefrontal.experiments.settings import CriticConfig, Settings
+from prefrontal.experiments.settings import Settings
 
 CHANCE = 16.6  # regret of random pulls over 100 trials
 
@@ -56,31 +55,20 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def _conditions() -> dict[str, Settings]:
-    base = BANDIT.conditions["default"]
-    full = replace(base, training=replace(base.training, total_steps=2_000_000))
+    full = BANDIT.conditions["default"].with_options(total_steps=2_000_000)
+    plain = {"critic": "own", "passes": 1, "normalise_advantages": False}
     changes: dict[str, dict[str, Any]] = {
         "full": {},
-        "own-critic": {"critic": CriticConfig("own")},
+        "own-critic": {"critic": "own"},
         "one-pass": {"passes": 1},
         "not-normalised": {"normalise_advantages": False},
         "constant-discount": {"discount_final": None},
         "monte-carlo": {"gae_lambda": 1.0},
-        "plain": {
-            "critic": CriticConfig("own"),
-            "passes": 1,
-            "normalise_advantages": False,
-            "gae_lambda": 1.0,
-            "discount_final": None,
-        },
+        "plain": {**plain, "gae_lambda": 1.0, "discount_final": None},
+        "no-input-gain": {"input_gain": 1.0},
+        "no-reward": {"inputs": ("action", "time"), "total_steps": 500_000},
     }
-    made = {
-        name: replace(full, algorithm=replace(full.algorithm, **change))
-        for name, change in changes.items()
-    }
-    made["no-input-gain"] = replace(full, network=replace(full.network, input_gain=1.0))
-    blind = replace(full, environment=replace(full.environment, inputs=("action", "time")))
-    made["no-reward"] = replace(blind, training=replace(blind.training, total_steps=500_000))
-    return made
+    return {name: full.with_options(**change) for name, change in changes.items()}
 
 
 EXPERIMENT = Experiment(

@@ -7,6 +7,8 @@ Results and failures: docs/findings/context-bandit.md.
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefrontal.analysis.choice.choice import learning_set_curve
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
@@ -25,7 +27,7 @@ def measure(evaluation: Evaluation) -> Outcome:
     greedy = reward_by_member(evaluation.record(deterministic=True))
     trials = record["action"].shape[2]
     optimum = trials - 0.5
-    bars = {"bar": 97.0, "goal": 98.5} if trials == 100 else {}
+    bars: dict[str, Any] = {"bar": 97.0, "goal": 98.5} if trials == 100 else {}
     curve = learning_set_curve(record["correct"], record["trial"], trials)
     findings = [
         finding("return", returns, optimum=optimum, **bars),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def reward_by_member(record: Record) -> np.ndarray:
     return np.asarray(record["reward"].sum(axis=2).mean(axis=1))
 
 
-def regret_finding(name: str, record: Record, **fields: object) -> Finding:
+def regret_finding(name: str, record: Record, **fields: Any) -> Finding:
     """The regret of an episode, mean over members with its interval."""
     return finding(name, regret_by_member(record), better="lower", **fields)
 

@@ -10,8 +10,6 @@ earns nothing here. Centred rewards matter as much (±1 after the first trial).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from prefrontal.agents.reference.bandit_optima import correlated_optimal_regret
 from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure, regret_by_member, regret_finding
@@ -96,11 +94,7 @@ EXPERIMENT = Experiment(
     reference="Wang et al. 2016, arXiv:1611.05763, experiment 2",
     conditions={
         "uniform": _UNIFORM,
-        "no-reward": replace(
-            _UNIFORM,
-            environment=replace(_UNIFORM.environment, inputs=("action", "time")),
-            training=replace(_UNIFORM.training, total_steps=500_000),
-        ),
+        "no-reward": _UNIFORM.with_options(inputs=("action", "time"), total_steps=500_000),
     },
     measure=measure,
 )

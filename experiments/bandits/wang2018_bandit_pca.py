@@ -10,7 +10,6 @@ is there long before the regret is small, so the settings of `wang2016-bandit` w
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,14 +86,10 @@ def _figure(evaluation: Evaluation) -> list[Path]:
     return [hidden_state_pca(record["hidden"][0], p[:, 1] - p[:, 0], path)]
 
 
-_BANDIT = BANDIT.conditions["default"]
-
 EXPERIMENT = Experiment(
     name="wang2018-bandit-pca",
     summary="principal components of the hidden state order bandits by their arms' probabilities",
     reference="Wang et al. 2018, Nature Neuroscience 21:860, Fig. 1",
-    conditions={
-        "default": replace(_BANDIT, training=replace(_BANDIT.training, total_steps=1_500_000))
-    },
+    conditions={"default": BANDIT.conditions["default"].with_options(total_steps=1_500_000)},
     measure=measure,
 )

@@ -183,31 +183,22 @@ def _conditions() -> dict[str, cfg.Settings]:
         rule,
         cfg.TrainingConfig(num_envs=10, total_steps=200_000),
     )
-    kept_fairly = cfg.ReplayConfig(
-        "reservoir", capacity=2500, from_stage=1, policy_cloning=0.3, cloning_target="stage_end"
+    replay = base.with_options(
+        replay="reservoir",
+        replay_capacity=2500,
+        replay_from_stage=1,
+        policy_cloning=0.3,
+        cloning_target="stage_end",
     )
-    kept = replace(base.training, snapshots=10)
-    published = replace(
-        base,
-        environment=replace(spec, kwargs={"scale": 0.25, "trials": 25}),
-        algorithm=CourseReplayConfig(),
-        training=replace(base.training, num_envs=4),
-    )
-
-    def changed(algorithm: Any) -> cfg.Settings:
-        return replace(base, algorithm=algorithm)
-
+    course = replace(base, algorithm=CourseReplayConfig())
     return {
-        "no-replay": replace(base, training=kept),
-        "replay": replace(base, algorithm=replace(rule, replay=kept_fairly), training=kept),
-        "course-buffer": published,
-        "joint": replace(
-            base,
-            environment=replace(spec, kwargs={**spec.kwargs, "mode": "1,2", "block": 1}, stages=()),
-        ),
-        "fifo": changed(replace(rule, replay=replace(kept_fairly, keep="uniform"))),
-        "ewc": changed(replace(rule, ewc=cfg.EWCConfig(3e5))),
-        "more-steps": changed(replace(rule, passes=2)),
+        "no-replay": base.with_options(snapshots=10),
+        "replay": replay.with_options(snapshots=10),
+        "course-buffer": course.with_options(kwargs={"scale": 0.25, "trials": 25}, num_envs=4),
+        "joint": base.with_options(kwargs={**spec.kwargs, "mode": "1,2", "block": 1}, stages=()),
+        "fifo": replay.with_options(replay="uniform"),
+        "ewc": base.with_options(ewc_coef=3e5),
+        "more-steps": base.with_options(passes=2),
     }
 
 

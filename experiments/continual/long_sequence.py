@@ -10,7 +10,6 @@ replayed, and an entropy bonus that starts anew in every stage: docs/findings/lo
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from prefrontal.experiments.continual.course_changing_reward import EXPERIMENT a
 from prefrontal.experiments.continual.measures import stage_accuracies, untrained_accuracy
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
-from prefrontal.experiments.settings import NetworkConfig, Settings, TrainingConfig
+from prefrontal.experiments.settings import A2CConfig, Settings, expect
 
 MODES = tuple(range(1, 11))
 TRIALS = 1000  # for each entry of the matrix of a member
@@ -86,7 +85,7 @@ def _figures(evaluation: Evaluation, matrices: dict[str, np.ndarray]) -> list[Pa
         ),
         stage_matrix({c: matrices[c] for c in list(matrices)[:2]}, folder / "stages.png"),
     ]
-    kept = {c: evaluation.settings[c].algorithm.replay for c in matrices}
+    kept = {c: expect(evaluation.settings[c].algorithm, A2CConfig).replay for c in matrices}
     sizes = {c: replay.capacity if replay.keep != "none" else 0 for c, replay in kept.items()}
     if len(sizes) > 2:
         order = sorted(sizes, key=lambda c: sizes[c])
@@ -99,33 +98,24 @@ def _figures(evaluation: Evaluation, matrices: dict[str, np.ndarray]) -> list[Pa
 
 
 def _conditions() -> dict[str, Settings]:
-    course = COURSE.conditions["replay"]
-    base = replace(
-        course,
-        environment=replace(
-            course.environment, stages=tuple({"mode": str(mode)} for mode in MODES)
-        ),
-        network=NetworkConfig(core="relu", hidden_size=64, embedding_size=64),
-        training=TrainingConfig(num_envs=10, total_steps=300_000, snapshots=len(MODES)),
-    )
-    rule = replace(
-        base.algorithm,
+    base = COURSE.conditions["replay"].with_options(
+        stages=tuple({"mode": str(mode)} for mode in MODES),
+        hidden_size=64,
+        embedding_size=64,
+        total_steps=300_000,
+        snapshots=len(MODES),
         learning_rate=1.5e-3,
         learning_rate_final=1.5e-3,
         entropy_coef=0.1,
-        entropy_coef_final=0.02,
         anneal="stage",
+        replay_capacity=CAPACITY,
+        replay_ratio=2.0,
     )
-    replayed = replace(rule, replay=replace(rule.replay, capacity=CAPACITY, ratio=2.0))
-    without = replace(rule, replay=replace(rule.replay, keep="none", policy_cloning=0.0))
-    made = {
-        "no-replay": replace(base, algorithm=without),
-        "replay": replace(base, algorithm=replayed),
-    }
-    for size in SMALL:
-        smaller = replace(replayed, replay=replace(replayed.replay, capacity=size))
-        made[f"buffer-{size}"] = replace(base, algorithm=smaller)
-    return made
+    smaller = {f"buffer-{size}": base.with_options(replay_capacity=size) for size in SMALL}
+    without = base.with_options(
+        replay="none", policy_cloning=0.0, replay_capacity=2500, replay_ratio=1.0
+    )
+    return {"no-replay": without, "replay": base, **smaller}
 
 
 EXPERIMENT = Experiment(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from prefrontal.analysis.choice.continual import confusion_by_pair, pair_accuracy
 from prefrontal.experiments.evaluation import Evaluation, Record
+from prefrontal.experiments.settings import NetworkConfig, expect
 
 __all__ = [
     "TRIALS",
@@ -93,10 +93,12 @@ def untrained_accuracy(
 
     settings = evaluation.settings[condition]
     trained = evaluation.populations[condition]
-    fresh = Population.create(trained.environment, settings.network, len(trained), trained.seed)
+    fresh = Population.create(
+        trained.environment, expect(settings.network, NetworkConfig), len(trained), trained.seed
+    )
     beside = Evaluation(
         {condition: fresh},
-        {condition: replace(settings)},
+        {condition: settings},
         evaluation.split,
         evaluation.episodes,
         evaluation.seed,

@@ -44,7 +44,7 @@ from prefrontal.experiments.evolution.measures import (
     starting_hyper,
 )
 from prefrontal.experiments.experiment import Experiment, Outcome
-from prefrontal.experiments.settings import Settings, TrainingConfig
+from prefrontal.experiments.settings import Settings, TrainingConfig, expect
 
 TRIALS, EXAM, TASKS = 6, 20, 10
 TOP = float(EXAM * TASKS)
@@ -113,7 +113,7 @@ def _figures(evaluation: Evaluation, scores: Scores, trials: dict[str, Lived]) -
 
 def _generation_zero(evaluation: Evaluation) -> Finding:
     """Measure random weights with the course's hyper-parameters."""
-    algorithm = evaluation.settings["baldwin"].algorithm
+    algorithm = expect(evaluation.settings["baldwin"].algorithm, EvolutionConfig)
     lifetimes, hyper = evaluation.populations["baldwin"].lifetimes(), starting_hyper(algorithm, 1)
     size = FOUNDERS, algorithm.individuals, TASKS
     return Finding.of(

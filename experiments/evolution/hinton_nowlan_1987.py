@@ -22,7 +22,7 @@ from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome
-from prefrontal.experiments.settings import Settings, TrainingConfig
+from prefrontal.experiments.settings import Settings, TrainingConfig, expect
 
 GENERATIONS = 100
 ALLELES = ("right", "wrong", "undecided")
@@ -83,10 +83,11 @@ def _figures(evaluation: Evaluation, histories: dict[str, dict[str, Any]]) -> li
     expected = {(g, "undecided"): ends for g, ends in UNDECIDED.items()}
     path = evaluation.folder / "allele_frequencies.png"
     figures = [allele_frequencies(groups, path, expected)]
+    algorithms: dict[str, Any] = {c: one.algorithm for c, one in evaluation.settings.items()}
     curves = {
         c: {"after learning": h["mean_fitness"], "at birth": h["innate_fitness"]}
         for c, h in histories.items()
-        if evaluation.settings[c].algorithm.trials
+        if expect(evaluation.settings[c].algorithm, HintonNowlanConfig).trials
     }
     if curves:
         generation = np.arange(len(next(iter(curves.values()))["at birth"]))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefrontal.agents.evolution.config import HYPER
+from prefrontal.agents.evolution.config import HYPER, EvolutionConfig
 from prefrontal.analysis.choice.evolution import plasticity, retest
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.settings import expect
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -147,7 +148,7 @@ class Champions:
 
     def __init__(self, evaluation: Evaluation, condition: str) -> None:
         champions, seed = evaluation.populations[condition], evaluation.seed
-        algorithm = evaluation.settings[condition].algorithm
+        algorithm = expect(evaluation.settings[condition].algorithm, EvolutionConfig)
         self.lifetimes, self.tasks = champions.lifetimes(), algorithm.tasks
         learn = algorithm.inheritance != "darwin"
         self.hyper = champions.hyper if learn else frozen(champions.hyper)

@@ -9,9 +9,8 @@ Measurements: docs/findings/one-shot-maze.md.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from prefrontal.analysis.choice.search import (
     goals_found,
     steps_per_goal,
 )
-from prefrontal.analysis.figures.maze import maze_paths, steps_by_goal
+from prefrontal.analysis.figures.navigation import maze_paths, steps_by_goal
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
@@ -197,24 +196,19 @@ _OPEN = cfg.Settings(
     cfg.A2CConfig(learning_rate=7e-3, discount=0.9, entropy_coef=0.05),
     cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
 )
-_WALLED = replace(
-    _OPEN,
-    environment=replace(_OPEN.environment, kwargs={"maze": "walled", "max_steps": 100}),
-    algorithm=replace(
-        _OPEN.algorithm, normalise_advantages=True, critic=cfg.CriticConfig("privileged")
-    ),
-    training=cfg.TrainingConfig(num_envs=8, total_steps=2_500_000),
+_WALLED = _OPEN.with_options(
+    kwargs={"maze": "walled", "max_steps": 100},
+    normalise_advantages=True,
+    critic="privileged",
+    num_envs=8,
+    total_steps=2_500_000,
 )
-
-
-def _control_of(settings: cfg.Settings) -> cfg.Settings:
-    """Without memory, and without the clock, which could tell where a fixed search has come to."""
-    return replace(
-        settings,
-        environment=replace(settings.environment, inputs=("action", "reward")),
-        network=replace(settings.network, core="none"),
-        training=replace(settings.training, total_steps=600_000),
-    )
+#: Without memory, and without the clock, which could tell where a fixed search has come to.
+_NO_MEMORY: dict[str, Any] = {
+    "inputs": ("action", "reward"),
+    "core": "none",
+    "total_steps": 600_000,
+}
 
 
 EXPERIMENT = Experiment(
@@ -224,8 +218,8 @@ EXPERIMENT = Experiment(
     conditions={
         "open": _OPEN,
         "walled": _WALLED,
-        "open-feedforward": _control_of(_OPEN),
-        "walled-feedforward": _control_of(_WALLED),
+        "open-feedforward": _OPEN.with_options(**_NO_MEMORY),
+        "walled-feedforward": _WALLED.with_options(**_NO_MEMORY),
     },
     measure=measure,
 )

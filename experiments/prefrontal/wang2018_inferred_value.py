@@ -12,7 +12,6 @@ counts.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -206,11 +205,7 @@ EXPERIMENT = Experiment(
     reference="Wang et al. 2018, Nature Neuroscience 21:860, simulation 3",
     conditions={
         "recurrent": _RECURRENT,
-        "feedforward": replace(
-            _RECURRENT,
-            network=replace(_RECURRENT.network, core="none"),
-            training=replace(_RECURRENT.training, total_steps=400_000),
-        ),
+        "feedforward": _RECURRENT.with_options(core="none", total_steps=400_000),
     },
     measure=measure,
 )

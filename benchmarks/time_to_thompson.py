@@ -94,12 +94,12 @@ def ours(config: Config) -> tuple[Iterator[int], Look, int]:
     training = replace(settings.training, members=config.members)
     job = replace(settings, training=training).job(config.seed, "cpu")
     members = range(config.members)
-    learner = make_learner(job, members)
+    learner: Any = make_learner(job, members)
 
     def train() -> Iterator[int]:
         while True:
             learner.update()
-            yield int(learner.envs.steps) * job.num_envs
+            yield job.facts.longest * job.num_envs
 
     def look(seed: int) -> np.ndarray:
         batch = min(BATCH, config.episodes)

@@ -260,7 +260,8 @@ class Member:
         for index in torch.randperm(count, generator=chance).tolist():
             rows = order[index * size : (index + 1) * size]
             packing = Packing(tuple(lengths[rows].tolist()))
-            yield Batch(*(packing.pack(value[rows]) for value in (x, a, r)), packing)
+            observation, action, reward = (packing.pack(value[rows]) for value in (x, a, r))
+            yield Batch(observation, action, reward, packing)
 
     def _validate(self) -> None:
         """Play the validation trials, keep the agent with the most rewards a step, and decide on phase III."""

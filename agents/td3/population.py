@@ -127,7 +127,7 @@ class ContinuousPopulation:
         members: int = 1,
         seed: int = 0,
     ) -> ContinuousPopulation:
-        """Return agents with random weights for an environment (a Gymnasium id, or its settings)."""
+        """Return agents with random weights for an environment (its id or its settings)."""
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
         network = network or TD3NetworkConfig()
         facts = probe(spec, discrete=False)
@@ -244,7 +244,7 @@ class ContinuousPopulation:
     def learn(
         self, total_steps: int, config: TD3Config | None = None, num_envs: int = 8
     ) -> dict[str, np.ndarray]:
-        """Train all members on their environment with recurrent TD3, and keep the best in validation.
+        """Train all members on their environment, and keep what did best in validation.
 
         Memory, optimisers and phases begin anew; so does the second critic of agents that came
         without one. Random agents learn what `train.py` gives, bit for bit (with one thread).

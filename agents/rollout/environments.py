@@ -1,8 +1,8 @@
 """How agents meet environments: by Gymnasium id, as vector environments of tensors.
 
-A vector class that declares ``tensor_face = True`` takes ``tensors`` and ``members`` (all of ours do;
-any user's may) and is used as it is. Any other Gymnasium id is wrapped by `EpisodeVectorEnv`, which
-adds the meta-reinforcement-learning inputs, tensors, and whole episodes of unequal length.
+A vector class that declares ``tensor_face = True`` takes ``tensors`` and ``members`` (all of ours
+do; any user's may) and is used as it is. Any other Gymnasium id is wrapped by `EpisodeVectorEnv`,
+which adds the meta-reinforcement-learning inputs, tensors, and whole episodes of unequal length.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def make_envs(
 def make_stages(
     spec: EnvironmentSpec, members: Sequence[int], batch: int, **options: Any
 ) -> list[Any]:
-    """Make the environments of every stage in order, one if there are no stages; see `make_envs`."""
+    """Make the environments of every stage in order, or one; see `make_envs`."""
     count = max(1, len(spec.stages))
     return [make_envs(spec.stage(index), members, batch, **options) for index in range(count)]
 

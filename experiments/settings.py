@@ -34,8 +34,7 @@ from prefrontal.agents.evolution.config import (
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.agents.td3.learner import TD3Config
-from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.checking import check, option
 
 if TYPE_CHECKING:  # these import torch
@@ -238,7 +237,7 @@ def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, An
     Raises:
         ConfigError: If ``config.toml`` describes other agents than the checkpoint holds.
     """
-    from prefrontal.agents.population import load
+    from prefrontal.agents.registry import load
 
     populations = {name: load(run.path, None if name == "default" else name) for name in conditions}
     for name, population in populations.items():

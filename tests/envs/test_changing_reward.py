@@ -1,4 +1,4 @@
-"""The changing-reward task: chance and ceiling as published, changes by kind, facts by brute force, halves disjoint."""
+"""The changing-reward task: chance and ceiling as published, changes, facts, and halves."""
 
 import itertools
 
@@ -13,7 +13,7 @@ RED, YELLOW, GREEN, BLUE = range(4)
 
 
 def one_who_knows(task):
-    """Looks up what the colours pay in the first map of a mode (covariate shift: it never changes)."""
+    """Look up what the colours pay in the first map of a mode (covariate shift: no change)."""
     rgb = torch.tensor([colour for colour, _ in PALETTE.values()]) / 255.0
     pays = torch.tensor([reward for _, reward in PALETTE.values()])
 

@@ -296,10 +296,8 @@ class A2C(RecurrentLearner):
     # STAGES AND STATE
 
     def _rollout(self) -> Rollout:
-        privileged = self.critic is not None
-        return Rollout(
-            self.stages.now, self.model, self.batch, self.generators, privileged=privileged
-        )
+        play = self.stages.now, self.model, self.batch, self.generators
+        return Rollout(*play, privileged=self.critic is not None)
 
     def _enter_stage(self) -> None:
         """Go on to the next stage if it is time."""
@@ -320,10 +318,7 @@ class A2C(RecurrentLearner):
     def parts(self) -> Mapping[str, Any]:
         """Return what has a state of its own, by name."""
         more = {"critic": self.critic, "replay": self.replay, "consolidation": self.consolidation}
-        return {
-            **super().parts(),
-            **{name: part for name, part in more.items() if part is not None},
-        }
+        return dict(super().parts()) | {k: part for k, part in more.items() if part is not None}
 
 
 class Learned(NamedTuple):

@@ -20,7 +20,7 @@ import numpy as np
 
 import evaluate
 import train
-from prefrontal.agents.population import load_trained
+from prefrontal.agents.registry import load_trained
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.checking import option
@@ -54,9 +54,8 @@ def main(arguments: list[str]) -> int:
     if (out / "config.toml").is_file():
         train.main([experiment.name, "--out", str(out), "--resume"])
     else:
-        train.main(
-            [experiment.name, *experiment.shipped, "--seed", str(options.seed), "--out", str(out)]
-        )
+        words = [experiment.name, *shlex.split(experiment.shipped)]
+        train.main([*words, "--seed", str(options.seed), "--out", str(out)])
     evaluate.main([str(out)])
     if options.ship:
         ship(experiment, RunFolder.read(out), Path("pretrained", experiment.name))
@@ -73,7 +72,7 @@ def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
     """
     shutil.rmtree(target, ignore_errors=True)
     _, seed, settings = settings_of(run)
-    command = shlex.join([experiment.name, *experiment.shipped, "--seed", str(seed)])
+    command = " ".join([experiment.name, experiment.shipped, "--seed", str(seed)])
     shipped = RunFolder.create(target, run.config(), f"python train.py {command}")
     with shipped:
         for condition in settings:

@@ -126,10 +126,7 @@ def _new_folder(name: str, seed: int) -> Path:
 
 
 def _train(
-    name: str,
-    settings: Mapping[str, Settings],
-    options: RunOptions,
-    resumed: RunFolder | None,
+    name: str, settings: Mapping[str, Settings], options: RunOptions, resumed: RunFolder | None
 ) -> None:
     """Check the settings, then train every condition in one run folder."""
     import torch
@@ -159,6 +156,7 @@ def _check(settings: Mapping[str, Settings], options: RunOptions) -> None:
     """
     import torch
 
+    from prefrontal.agents import registry
     from prefrontal.agents.common.pool import check_ray
 
     if options.ray_address is not None:
@@ -169,11 +167,8 @@ def _check(settings: Mapping[str, Settings], options: RunOptions) -> None:
         reason = str(error).partition("\n")[0].partition(" at start of")[0]
         raise ConfigError(f"device {options.device!r} cannot be used here: {reason}") from error
     for condition, one in settings.items():
-        learner = one.job(options.seed or 0, options.device).learner([0])
-        buffer = getattr(getattr(learner, "replay", None), "buffer", None)
-        if buffer is not None:
-            print(f"{condition}: a member keeps {buffer}")
-        learner.close()
+        if said := registry.check(one.job(options.seed or 0, options.device)):
+            print(f"{condition}: {said}")
 
 
 def _train_condition(
@@ -182,10 +177,11 @@ def _train_condition(
     """Train the agents of one condition, with a progress bar."""
     from tqdm import tqdm
 
+    from prefrontal.agents.registry import entry_of
     from prefrontal.agents.training.loop import train
 
     cores = os.cpu_count() or 1
-    spreads = getattr(settings.algorithm, "spreads_itself", False)
+    spreads = entry_of(settings.algorithm).spreads_itself
     workers = options.workers or (cores if spreads else min(settings.training.members, cores))
     label = run.path.parent.name if condition == "default" else condition
     hidden = not options.progress or not (sys.stderr.isatty() or "FORCE_PROGRESS" in os.environ)

@@ -151,12 +151,12 @@ def main(config: Config) -> None:
     print("| side | here, k steps/s | other, k steps/s | here / other | quartiles |")
     print("|---|---|---|---|---|")
     for benchmark, side in sides(config.only):
-        workers = [Worker(path, benchmark, side.name) for path in (Path.cwd(), config.other)]
+        here, other = (Worker(p, benchmark, side.name) for p in (Path.cwd(), config.other))
         try:
-            rates = compare(*workers, config.rounds, config.seconds)
+            rates = compare(here, other, config.rounds, config.seconds)
         finally:
-            for worker in workers:
-                worker.close()
+            here.close()
+            other.close()
         if rates is None:
             print(f"| {side.name} | - | - | - | not in both |", flush=True)
             continue

@@ -12,71 +12,21 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.experiments.settings import Settings
 
 if TYPE_CHECKING:
+    from prefrontal.agents.base import Trained  # imports torch
     from prefrontal.agents.rollout.rollout import Stimulation  # imports torch
 
-__all__ = ["Evaluation", "Player", "Record", "write_record"]
+__all__ = ["Evaluation", "Record", "write_record"]
 
 Record = dict[str, np.ndarray]
 
 _ROWS = 1024  # episodes played at once: what fits in cache and little memory
-
-
-class Player(Protocol):
-    """What an evaluation needs of a trained population.
-
-    Attributes:
-        environment: What it was trained on.
-        members: Identities of the members.
-        discrete: Whether its actions are choices.
-    """
-
-    environment: EnvironmentSpec
-    members: Sequence[int]
-    discrete: bool
-
-    def __len__(self) -> int:
-        """Return the number of members."""
-        ...
-
-    def record(
-        self,
-        envs: Any,
-        batches: int,
-        *,
-        seed: int,
-        discount: float,
-        deterministic: bool = False,
-        hidden: bool = False,
-        stimulation: Stimulation | None = None,
-        forget: bool = False,
-    ) -> list[Record]:
-        """Play and record batches of episodes, one after the other.
-
-        Args:
-            envs: Vector environments that were seeded.
-            batches: How many batches.
-            seed: Seed of the random numbers that actions are drawn with.
-            discount: Discount γ of the prediction errors.
-            deterministic: Whether the most probable action is taken.
-            hidden: Whether hidden states and observations are recorded.
-            stimulation: Added to the prediction errors that actors are given.
-            forget: Whether the memory is wiped where a trial begins.
-
-        Returns:
-            A record of each batch.
-
-        Raises:
-            ConfigError: These agents cannot be stimulated, or cannot forget.
-        """
-        ...
 
 
 class Evaluation:
@@ -141,7 +91,7 @@ class Evaluation:
         *,
         split: str | None = None,
         episodes: int | None = None,
-        deterministic: bool = False,
+        deterministic: bool | None = None,
         hidden: bool = False,
         stimulation: Stimulation | None = None,
         forget: bool = False,
@@ -155,7 +105,7 @@ class Evaluation:
             condition: Which; by default the first.
             split: In place of the evaluation's split.
             episodes: In place of the evaluation's number of episodes per member.
-            deterministic: Whether to take the most probable actions.
+            deterministic: Whether to take the best actions; None: as these agents act by default.
             hidden: Whether to record observations and hidden states too.
             stimulation: In place of the evaluation's (the recorded ``rpe`` is the one without it).
             forget: Whether agents with continuous actions lose their recurrent state after every
@@ -181,14 +131,11 @@ class Evaluation:
         how = (condition, split, episodes, deterministic, hidden, stimulation, forget, snapshot)
         key = (*how, repr(sorted(kwargs.items())), tuple(given))
         if key not in self._cache:
-            player: Player = self.populations[condition]
+            player: Trained = self.populations[condition]
             if snapshot is not None:
                 player = self.snapshots(condition)[snapshot][1]
-            from prefrontal.experiments.playing import record
-
             envs, batches = self._envs(player, split, episodes, kwargs, tasks)
-            parts = record(
-                player,
+            parts = player.record(
                 envs,
                 batches,
                 seed=self.seed,
@@ -204,7 +151,7 @@ class Evaluation:
 
     def _envs(
         self,
-        player: Player,
+        player: Trained,
         split: str,
         episodes: int,
         kwargs: Mapping[str, Any],
@@ -212,13 +159,12 @@ class Evaluation:
     ) -> tuple[Any, int]:
         """Return seeded environments, and how many batches of them hold so many episodes."""
         from prefrontal.agents.rollout.environments import make_envs
-        from prefrontal.experiments.playing import discrete
 
         spec = player.environment.stage(-1)
         spec = replace(spec, kwargs={**spec.kwargs, **kwargs})
         batch = max(1, min(episodes, _ROWS // len(player)))
         envs = make_envs(
-            spec, player.members, batch, split=split, facts=True, discrete=discrete(player)
+            spec, player.members, batch, split=split, facts=True, discrete=player.discrete
         )
         envs.reset(seed=self.seed)
         if tasks is not None:

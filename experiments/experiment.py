@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.settings import Settings, task_options
 
@@ -19,8 +24,10 @@ __all__ = [
     "Outcome",
     "all_experiments",
     "find_experiment",
+    "finding",
     "of_other_tasks",
     "unjudged",
+    "worst_member",
 ]
 
 
@@ -47,7 +54,7 @@ class Experiment:
         reference: Paper.
         conditions: Settings by condition; a single one is called `default`.
         measure: From an evaluation of trained populations to findings and figures.
-        shipped: Options with which the shipped population was trained.
+        shipped: Words for train.py with which the shipped population was trained.
         whole_curves: Whether learning curves are shipped whole, because findings are read off them.
         most_episodes: Episodes of each member that are measured at most; None: as many as asked
             for.
@@ -58,9 +65,29 @@ class Experiment:
     reference: str
     conditions: Mapping[str, Settings]
     measure: Callable[[Evaluation], Outcome]
-    shipped: tuple[str, ...] = ("--members", "8")
+    shipped: str = "--members 8"
     whole_curves: bool = False
     most_episodes: int | None = None
+
+
+def finding(
+    name: str, values: np.ndarray, *, within: tuple[float, float] = (-np.inf, np.inf), **fields: Any
+) -> Finding:
+    """Return a finding: the mean over members with its interval.
+
+    Args:
+        name: What was measured, in words.
+        values: One number a member, ``[M]``.
+        within: Bounds of what is measured, which the interval does not leave.
+        **fields: Fields of the `Finding`: what to hold it against.
+    """
+    return Finding.of(name, interval(values, within=within), **fields)
+
+
+def worst_member(name: str, values: np.ndarray, better: str, **fields: Any) -> Finding:
+    """Return a finding: the value of the worst member (no interval: it is one member)."""
+    value = float(values.max() if better == "lower" else values.min())
+    return Finding(name, value, better=typing.cast(Any, better), **fields)
 
 
 def all_experiments() -> dict[str, Experiment]:

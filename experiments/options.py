@@ -19,16 +19,9 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
 from prefrontal.checking import build, check, option
-from prefrontal.experiments.settings import Settings, task_options
+from prefrontal.experiments.settings import Settings, task_options, with_options
 
-__all__ = [
-    "RunOptions",
-    "ShownOptions",
-    "guarded",
-    "parse",
-    "parse_known",
-    "parse_settings",
-]
+__all__ = ["RunOptions", "ShownOptions", "guarded", "parse", "parse_known", "parse_settings"]
 
 T = TypeVar("T")
 
@@ -43,10 +36,7 @@ class RunOptions:
         None, "Gymnasium environment to train on, in place of the experiment's."
     )
     seed: int | None = option(
-        None,
-        "Seed of weights, tasks, noise and actions; default 0.",
-        least=0,
-        most=2**63 - 1,
+        None, "Seed of weights, tasks, noise and actions; default 0.", least=0, most=2**63 - 1
     )
     out: Path | None = option(None, "Run folder; default runs/EXPERIMENT/TIME-seedSEED.")
     resume: bool = option(
@@ -107,11 +97,11 @@ class ForeignOptions:
         return values
 
 
-def parse(defaults: T | type[T], words: Sequence[str], prog: str, description: str = "") -> T:
+def parse(cls: type[T], words: Sequence[str], prog: str, description: str = "") -> T:
     """Read a dataclass from command-line words.
 
     Args:
-        defaults: An instance, or a dataclass; its fields without a default are positional.
+        cls: The dataclass; its fields without a default are positional.
         words: The words.
         prog: Name of the program.
         description: Text above the help.
@@ -120,7 +110,7 @@ def parse(defaults: T | type[T], words: Sequence[str], prog: str, description: s
         ConfigError: An unknown option or a wrong value, in one line.
         SystemExit: After ``--help``.
     """
-    return typing.cast(T, _parse({"options": defaults}, words, prog, description)["options"])
+    return typing.cast(T, _parse({"options": cls}, words, prog, description)["options"])
 
 
 def parse_known(defaults: T, words: Sequence[str], prog: str) -> tuple[T, list[str]]:
@@ -269,18 +259,12 @@ def _flag(name: str) -> str:
 
 
 def _put(defaults: Any, given: Mapping[str, Any]) -> Any:
-    """Return a dataclass with the given values of its fields, and of the dataclasses in it."""
-    made = isinstance(defaults, type)
-    changes = {}
-    for field in dataclasses.fields(defaults):
-        default = field.default if made else getattr(defaults, field.name)
-        name = field.metadata.get("name", field.name)
-        if dataclasses.is_dataclass(default):
-            changes[field.name] = _put(default, given)
-        elif name in given:
-            changes[field.name] = given[name]
+    """Return a dataclass, given or still to be made, with the given values of its options."""
     try:
-        return defaults(**changes) if made else replace(defaults, **changes)
+        if not isinstance(defaults, type):
+            return with_options(defaults, given)
+        names = {field.name for field in dataclasses.fields(defaults)}
+        return defaults(**{name: value for name, value in given.items() if name in names})
     except ConfigError:
         raise
     except ValueError as error:  # the dataclass's own check
@@ -302,8 +286,11 @@ def _reading(hint: Any) -> dict[str, Any]:
         return how | {"type": _or_none(how["type"])} if "type" in how else how
     if origin is Literal:
         return {"type": _choice(args), "metavar": "{" + ",".join(map(str, args)) + "}"}
-    reader = {float: _finite, int: int, Path: Path}.get(hint, str)
-    return {"type": _told(reader), "metavar": getattr(hint, "__name__", "value").upper()}
+    readers: dict[Any, Callable[[str], Any]] = {float: _finite, int: int, Path: Path}
+    return {
+        "type": _told(readers.get(hint, str)),
+        "metavar": getattr(hint, "__name__", "value").upper(),
+    }
 
 
 class _Tuple(argparse.Action):

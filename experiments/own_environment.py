@@ -10,14 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, NetworkConfig
-from prefrontal.agents.a2c.config import CriticConfig
-from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.experiment import Experiment, Outcome
-from prefrontal.experiments.settings import Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
+from prefrontal.experiments.settings import (
+    A2CConfig,
+    CriticConfig,
+    EnvironmentSpec,
+    NetworkConfig,
+    Settings,
+    TrainingConfig,
+)
 
 __all__ = ["EXPERIMENT", "settings_for"]
 
@@ -56,24 +58,20 @@ def settings_for(env_id: str, base: Settings | None = None) -> Settings:
             normalise_advantages=True,
             passes=8,
         ),
-        TrainingConfig(members=1, num_envs=8, total_steps=1_000_000),
+        TrainingConfig(num_envs=8, total_steps=1_000_000),
     )
 
 
 def _measure(evaluation: Evaluation) -> Outcome:
     record = evaluation.record()
     returns = record["reward"].sum(2).mean(1)
-    findings = [Finding.of("return per episode", interval(returns))]
+    findings = [finding("return per episode", returns)]
     if "regret" in record:
         findings.append(
-            Finding.of(
-                "regret per episode", interval(record["regret"].sum(2).mean(1)), better="lower"
-            )
+            finding("regret per episode", record["regret"].sum(2).mean(1), better="lower")
         )
     if "mask" in record:
-        findings.append(
-            Finding.of("steps per episode", interval(np.asarray(record["mask"].sum(2).mean(1))))
-        )
+        findings.append(finding("steps per episode", np.asarray(record["mask"].sum(2).mean(1))))
     return Outcome(findings)
 
 

@@ -5,18 +5,25 @@ Importing this module imports no torch, so that experiments can be listed and ex
 
 from __future__ import annotations
 
+import ast
 import csv
 import dataclasses
 import re
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from prefrontal.agents.a2c.config import A2CConfig
-from prefrontal.agents.a2c.course import CourseReplayConfig
+from prefrontal.agents.a2c.config import (
+    A2CConfig,
+    CourseReplayConfig,
+    CriticConfig,
+    EWCConfig,
+    ReplayConfig,
+)
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import (
@@ -26,29 +33,38 @@ from prefrontal.agents.evolution.config import (
     PublishedConfig,
 )
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.r2d2.config import QConfig
+from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.agents.td3.learner import TD3Config
-from prefrontal.agents.td3.networks import TD3NetworkConfig
-from prefrontal.checking import check, fields, option
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
+from prefrontal.checking import check, option
 
 if TYPE_CHECKING:  # these import torch
     from prefrontal.agents.base import Job
     from prefrontal.agents.runs.folder import RunFolder
 
 __all__ = [
+    "A2CConfig",
     "Algorithm",
+    "CriticConfig",
+    "EWCConfig",
+    "EnvironmentSpec",
     "Network",
+    "NetworkConfig",
+    "ReplayConfig",
     "Settings",
     "TrainingConfig",
     "condition_folder",
     "config_of",
+    "expect",
     "load_run",
     "load_snapshots",
     "read_curves",
     "settings_of",
     "task_options",
+    "with_options",
 ]
+
+T = TypeVar("T")
 
 #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if there is
 #: none.
@@ -58,7 +74,7 @@ Algorithm = (
     | EvolutionConfig
     | HintonNowlanConfig
     | TD3Config
-    | QConfig
+    | R2D2Config
     | CourseReplayConfig
     | PublishedConfig
 )
@@ -114,6 +130,20 @@ class Settings:
     algorithm: Algorithm = field(default_factory=A2CConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+    def with_options(self, **options: Any) -> Settings:
+        """Return these settings with other values of some options.
+
+        Args:
+            **options: Values by the names that they have on the command line, or by those of the
+                fields of the environment's specification.
+
+        Raises:
+            TypeError: There is no such option.
+        """
+        if unknown := set(options) - option_names(self):
+            raise TypeError(f"there are no options {', '.join(sorted(unknown))}")
+        return with_options(self, options)
+
     def job(
         self, seed: int, device: str = "cpu", workers: int = 1, ray_address: str | None = None
     ) -> Job:
@@ -132,8 +162,43 @@ class Settings:
         )
 
 
+def option_names(config: Any) -> set[str]:
+    """Return the names of the options of a dataclass and of the dataclasses in it."""
+    names: set[str] = set()
+    for one in dataclasses.fields(config):
+        value = getattr(config, one.name)
+        group = dataclasses.is_dataclass(value)
+        names |= option_names(value) if group else {one.metadata.get("name", one.name)}
+    return names
+
+
+def with_options(config: T, options: Mapping[str, Any]) -> T:
+    """Return a dataclass with other values of some options of it and of the dataclasses in it."""
+    changes = {}
+    for one in dataclasses.fields(typing.cast(Any, config)):
+        name, value = one.metadata.get("name", one.name), getattr(config, one.name)
+        if dataclasses.is_dataclass(value):
+            changes[one.name] = with_options(value, options)
+        elif name in options:
+            changes[one.name] = options[name]
+    return typing.cast(T, dataclasses.replace(typing.cast(Any, config), **changes))
+
+
+def expect(config: object, kind: type[T]) -> T:
+    """Return the settings of a network or algorithm, which must be of this kind.
+
+    Raises:
+        TypeError: They are of another kind.
+    """
+    if not isinstance(config, kind):
+        raise TypeError(f"settings of {kind.__name__} are needed, not {type(config).__name__}")
+    return config
+
+
 def task_options(env_id: str) -> type[Any] | None:
     """Return the fields of one of our tasks as a dataclass with help texts and ranges.
+
+    The task is read from its source, not imported: importing it would import torch.
 
     Args:
         env_id: Id of the environment.
@@ -141,21 +206,46 @@ def task_options(env_id: str) -> type[Any] | None:
     Returns:
         The dataclass; None for an environment that is not ours.
     """
-    from prefrontal import envs
+    from prefrontal.envs import TASKS
 
     match = re.fullmatch(r"(?:envs:)?prefrontal/(\w+)-v\d+", env_id)
-    if not match or match[1] not in envs.TASKS:
+    if not match or match[1] not in TASKS:
         return None
+    found = _fields_of(TASKS[match[1]], match[1])
     made = dataclasses.make_dataclass(
-        match[1],
-        [
-            (name, hint, field(default=one.default, metadata=one.metadata))
-            for name, (one, hint) in fields(envs.task_class(match[1])).items()
-        ],
-        frozen=True,
+        match[1], [(name, *rest) for name, rest in found.items()], frozen=True
     )
     made.__doc__ = f"Parameters of the environment {match[1]}."
     return made
+
+
+def _fields_of(module: str, name: str) -> dict[str, tuple[Any, Any]]:
+    """Return type and `option` of the fields of a task, those of its bases first.
+
+    A field is a line ``name: type = option(...)`` of literals in the body of the class.
+    """
+    from prefrontal import envs
+
+    tree = ast.parse((Path(envs.__path__[0]) / f"{module}.py").read_text())
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    sources = {
+        alias.name: node.module.rpartition(".")[2]
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prefrontal.envs.")
+        for alias in node.names
+        if node.module
+    }
+    found: dict[str, tuple[Any, Any]] = {}
+    for base in reversed(classes[name].bases):
+        parent = ast.unparse(base)
+        if parent in classes or parent in sources:
+            found |= _fields_of(module if parent in classes else sources[parent], parent)
+    known = {"Literal": Literal, "option": option}
+    for node in classes[name].body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
+            hint, value = eval(ast.unparse(node.annotation), known), ast.unparse(node.value)
+            found[ast.unparse(node.target)] = hint, eval(value, known)
+    return found
 
 
 def config_of(experiment: str, seed: int, conditions: Mapping[str, Settings]) -> dict[str, Any]:
@@ -199,7 +289,7 @@ def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, An
     Raises:
         ConfigError: If ``config.toml`` describes other agents than the checkpoint holds.
     """
-    from prefrontal.agents.population import load
+    from prefrontal.agents.registry import load
 
     populations = {name: load(run.path, None if name == "default" else name) for name in conditions}
     for name, population in populations.items():
@@ -216,7 +306,7 @@ def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, An
 
 def load_snapshots(run: RunFolder, conditions: Iterable[str]) -> dict[str, list[tuple[int, Any]]]:
     """Return the snapshots of every condition: environment steps, and the agents then."""
-    from prefrontal.agents.population import load_trained
+    from prefrontal.agents.registry import load_trained
 
     found = {}
     for name in conditions:

@@ -112,10 +112,11 @@ def grouped(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     now is a table ``replay`` with the keys ``keep`` and ``capacity``. The flat names are those in
     the metadata of the fields of a group; other keys stay where they are. Settings that no longer
     exist, in the class attribute `retired`, are left out where they have the value that did
-    nothing.
+    nothing; the class attribute `renamed` gives the present names of former ones.
     """
-    retired = getattr(cls, "retired", {})
-    moved = {k: v for k, v in values.items() if k not in retired or v != retired[k]}
+    retired, renamed = getattr(cls, "retired", {}), getattr(cls, "renamed", {})
+    kept = {k: v for k, v in values.items() if k not in retired or v != retired[k]}
+    moved = {renamed.get(k, k): v for k, v in kept.items()}
     for group, (_, hint) in fields(cls).items():
         if not dataclasses.is_dataclass(hint):
             continue

@@ -47,3 +47,15 @@ def test_the_core_of_the_documentation_is_saved_and_predicts(core, tmp_path):
         _, state = agent.predict(observation, state)
     assert [part.shape for part in state] == [(3, 5)]
     assert torch.equal(agent.model.parameters[0], population.model.parameters[1])
+
+
+def test_the_python_of_the_readme_runs(monkeypatch):
+    """From the root of a checkout, where `pretrained` is."""
+    monkeypatch.chdir(DOCS.parent)
+    blocks = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        found: dict = {}
+        exec(compile(block, "README.md", "exec"), found)
+        assert len(found["population"]) == 8
+        assert found["terminated"].all()

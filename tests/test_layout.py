@@ -92,9 +92,9 @@ def imported(path: Path) -> set[str]:
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 found.add(whole if whole in MODULES else str(node.module))
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            if ast.unparse(node.func).endswith(("import_module", "__import__")):
-                found.add(str(node.args[0].value))
+        elif isinstance(node, ast.Call):
+            called = ast.unparse(node.func).endswith(("import_module", "__import__"))
+            found |= {str(a.value) for a in node.args[:1] if called and isinstance(a, ast.Constant)}
     return found
 
 

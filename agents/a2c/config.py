@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from prefrontal.agents.rollout.environments import make_stages, probe
 from prefrontal.checking import check, option
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from prefrontal.agents.a2c.learner import A2C
-    from prefrontal.agents.base import Job
-    from prefrontal.agents.population import Population
-
-__all__ = ["A2CConfig", "CriticConfig", "EWCConfig", "ReplayConfig"]
+__all__ = ["A2CConfig", "CourseReplayConfig", "CriticConfig", "EWCConfig", "ReplayConfig"]
 
 
 @dataclass(frozen=True)
@@ -254,34 +245,29 @@ class A2CConfig:
         """Discount at the end of training."""
         return self.discount if self.discount_final is None else self.discount_final
 
-    def learner(self, job: Job, members: Sequence[int]) -> A2C:
-        """A learner for some members of a job."""
-        from prefrontal.agents.a2c.learner import A2C  # which itself needs these hyper-parameters
 
-        envs = make_stages(
-            job.environment,
-            members,
-            job.num_envs,
-            privileged=self.critic.baseline == "privileged",
-            device=job.device,
-        )
-        return A2C(
-            envs,
-            job.network,
-            self,
-            members,
-            job.num_envs,
-            job.total_steps,
-            job.seed,
-            job.device,
-        )
+@dataclass(frozen=True)
+class CourseReplayConfig:
+    """Settings of the NeuroAI course's A2C with its buffer; the defaults are the published ones."""
 
-    def population(self, job: Job, weights: Tensor) -> Population:
-        """The agents with these weights."""
-        from prefrontal.agents.population import Population  # which itself trains with A2C
+    kind: ClassVar[str] = "course-replay"
 
-        return Population.of(job, weights)
+    learning_rate: float = option(
+        7.5e-4, "Step size of RMSProp, constant; its moments start anew with every stage.", above=0
+    )
+    epsilon: float = option(1e-5, "Number added to the root of the second moment.", above=0)
+    discount: float = option(0.91, "Discount of Monte Carlo returns per step.", least=0, most=1)
+    value_coef: float = option(0.4, "Weight of the squared value error.", least=0)
+    entropy_coef: float = option(0.001, "Weight of the entropy bonus.", least=0)
+    capacity: int = option(
+        250, "Gradients of the first stage that are kept, the newest; 0 for no buffer.", least=0
+    )
 
-    def updates(self, job: Job) -> float:
-        """Updates of a whole run."""
-        return probe(job.environment).updates(job.num_envs, job.total_steps)
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
+
+    @property
+    def final_discount(self) -> float:
+        """Discount γ."""
+        return self.discount

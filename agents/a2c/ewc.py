@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import EWCConfig
-from prefrontal.agents.a2c.loss import log_prob
+from prefrontal.agents.common.returns import log_probs
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
 
@@ -116,7 +116,8 @@ def squared_scores(model: ActorCritic, trajectory: Trajectory) -> Tensor:
     parameters = alone.parameters.requires_grad_()
     with torch.enable_grad():
         logits, _ = alone.heads(tapes, parameters)
-        chosen = log_prob(logits, trajectory.actions.flatten(1).unsqueeze(2))[..., 0]  # [T, P * B]
+        actions = trajectory.actions.flatten(1).unsqueeze(2)
+        chosen = log_probs(logits, actions)[1][..., 0]  # [T, P * B]
         if trajectory.mask is not None:
             chosen = chosen * trajectory.mask.flatten(1)
         (score,) = torch.autograd.grad(chosen.sum(), parameters)

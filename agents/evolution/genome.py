@@ -20,17 +20,6 @@ from torch import Tensor
 from prefrontal.agents.evolution.config import HYPER, EvolutionConfig
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 
-__all__ = [
-    "Bounds",
-    "Genome",
-    "Individual",
-    "champion",
-    "crossover",
-    "initial_genome",
-    "mutate",
-    "random_genome",
-]
-
 
 @dataclass(frozen=True)
 class Genome:

@@ -20,37 +20,20 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job
-from prefrontal.agents.common.errors import CheckpointError
+from prefrontal.agents.base import Job, Record
+from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.evolution.config import HintonNowlanConfig, NoNetworkConfig
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.checkpoint import save_checkpoint
 
-__all__ = [
-    "HISTORY",
-    "HintonNowlan",
-    "Lineages",
-    "fitness",
-    "make_learner",
-    "make_population",
-    "next_generation",
-    "updates",
-]
-
 WRONG, RIGHT, UNDECIDED = 0, 1, 2
 
 #: What is known of every generation, in the order of the columns.
 HISTORY = (
-    "right",
-    "wrong",
-    "undecided",
-    "mean_fitness",
-    "best_fitness",
-    "innate_fitness",
-    "perfect",
-    "diversity",
+    *("right", "wrong", "undecided"),  # mean frequency of the alleles
+    *("mean_fitness", "best_fitness", "innate_fitness", "perfect", "diversity"),
 )
 
 
@@ -63,6 +46,27 @@ def make_learner(job: Job, members: Sequence[int]) -> HintonNowlan:
 def make_population(job: Job, weights: Tensor) -> Lineages:
     """Return what is kept of the populations: `weights` are their histories."""
     return Lineages(weights, cast(HintonNowlanConfig, job.algorithm), job.seed)
+
+
+def meta(job: Job) -> dict[str, Any]:
+    """Return what loading needs besides the histories."""
+    return _meta(cast(HintonNowlanConfig, job.algorithm), job.seed, list(range(job.members)))
+
+
+def _meta(config: HintonNowlanConfig, seed: int, members: list[int]) -> dict[str, Any]:
+    return {
+        "kind": config.kind,
+        "seed": seed,
+        "members": members,
+        "environment": to_plain(NO_ENVIRONMENT),
+        "network": {"kind": NoNetworkConfig.kind},
+        "algorithm": to_plain(config),
+    }
+
+
+def check(job: Job) -> str:
+    """Return nothing: every simulation can be run."""
+    return ""
 
 
 def updates(job: Job) -> int:
@@ -217,6 +221,9 @@ class Lineages:
         members: Identities of the populations (default 0 ... P - 1).
     """
 
+    environment = NO_ENVIRONMENT
+    discrete = True
+
     def __init__(
         self,
         weights: Tensor,
@@ -251,6 +258,14 @@ class Lineages:
     def __iter__(self) -> Iterator[Lineages]:
         return (self[index] for index in range(len(self)))
 
+    def record(self, *_: Any, **__: Any) -> list[Record]:
+        """Raise an error: there is nothing to play.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError("populations without networks play no episodes")
+
     @property
     def history(self) -> dict[str, Any]:
         """Columns by name (`HISTORY`), arrays ``[generations, P]``."""
@@ -268,14 +283,7 @@ class Lineages:
 
     def meta(self) -> dict[str, Any]:
         """Return what `load` needs besides the weights."""
-        return {
-            "kind": self.config.kind,
-            "seed": self.seed,
-            "members": self.members,
-            "environment": to_plain(NO_ENVIRONMENT),
-            "network": {"kind": NoNetworkConfig.kind},
-            "algorithm": to_plain(self.config),
-        }
+        return _meta(self.config, self.seed, self.members)
 
     def save(self, path: Path | str) -> None:
         """Write the histories and the constants to ``path/checkpoint``; see `load`."""

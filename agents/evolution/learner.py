@@ -4,9 +4,9 @@ A member is one independent evolutionary run. An update is one generation of eve
 selected, children are made by crossover and mutation, children and the best survivors live on tasks
 common to all of their generation, and the population is renewed. Survivors that are measured again
 keep the mean of all their measurements, so that nobody stays for a lucky score, and the champion is
-the best by that mean less two standard errors. DEAP provides fitness, toolbox, hall of fame and
-logbook; operators are those of `prefrontal.agents.evolution.genome`, because DEAP's own draw from
-Python's global generator and take slices of arrays for copies.
+the best by that mean less two standard errors. DEAP provides fitness and toolbox; operators are our
+own (`prefrontal.agents.evolution.genome`), because DEAP's draw from Python's global generator and
+take slices of arrays for copies.
 
 What is inherited decides what evolves: see `prefrontal.agents.evolution.config`.
 """
@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from deap import base, tools
+from deap import base
 from torch import Tensor
 
 from prefrontal.agents.base import Job
@@ -39,7 +39,7 @@ from prefrontal.agents.evolution.genome import (
 )
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 
-__all__ = ["Evolution", "lifetimes_of", "make_learner", "updates"]
+__all__ = ["Evolution", "check", "lifetimes_of", "make_learner", "updates"]
 
 _PART = 16  # individuals that a worker is given at once
 
@@ -47,6 +47,18 @@ _PART = 16  # individuals that a worker is given at once
 def make_learner(job: Job, members: Sequence[int]) -> Evolution:
     """Make a learner for some members of a job."""
     return Evolution(job, members)
+
+
+def check(job: Job) -> str:
+    """Check that a job can be trained; there is nothing to say of it.
+
+    Raises:
+        ConfigError: The environment or the network is none that lifetimes have.
+    """
+    if job.num_envs != 1:
+        raise ConfigError("evolution plays `tasks` lives side by side: leave --num-envs at 1")
+    lifetimes_of(job)
+    return ""
 
 
 def updates(job: Job) -> float:
@@ -81,8 +93,6 @@ class Evolution:
     Attributes:
         populations: Individuals of each run.
         steps: Environment steps so far ``[P]``.
-        halls: Fittest individual of each run's present population (DEAP's hall of fame).
-        logbook: Steps and best fitness by generation since this object was made (DEAP's logbook).
 
     Raises:
         ConfigError: If the environment or the network is none that lifetimes can have, or
@@ -103,8 +113,6 @@ class Evolution:
         self.generators = [generator(job.seed, member, "evolution") for member in self.members]
         self.populations = [self._initial(g) for g in self.generators]
         self.steps = torch.zeros(len(self.members), dtype=torch.float64)
-        self.halls = [tools.HallOfFame(1, similar=lambda a, b: a is b) for _ in self.members]
-        self.logbook = tools.Logbook()
 
     def close(self) -> None:
         """End the workers."""
@@ -129,15 +137,10 @@ class Evolution:
                     individual.genome = Genome(torch.from_numpy(learned), old.hyper, old.scales)
             measured = {id(individual) for individual in living}
             self.populations[member] = [s for s in survivors if id(s) not in measured] + living
-            self.halls[member].clear()
-            self.halls[member].update(self.populations[member])
             born = sum(scores.sum() for scores, _ in before[member]) / len(living)
             rows.append(self._metrics(self.populations[member], living, float(born)))
-        steps = self.lifetimes.steps if learning else int(self.lifetimes.test.steps)
-        self.steps += torch.tensor([len(p[0]) for p in plans], dtype=torch.float64) * (
-            config.tasks * steps
-        )
-        self.logbook.record(steps=self.steps.tolist(), best=[row["best"] for row in rows])
+        each = self.lifetimes.steps if learning else int(self.lifetimes.test.steps)
+        self.steps += config.tasks * each * torch.tensor([len(living) for living, _ in plans])
         return {
             name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]
         }

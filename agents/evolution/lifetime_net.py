@@ -24,56 +24,23 @@ __all__ = ["CourseNet", "LifetimeNet"]
 State = tuple[Tensor, ...]
 
 
-class _Linear(nn.Module):
-    """``x W + b``, with ``weight [I, O]`` and ``bias [O]``."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(inputs, outputs))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x @ self.weight + self.bias
-
-
-class _LSTM(nn.Module):
-    """An LSTM with ``input [I, 4H]``, ``state [H, 4H]`` and two biases ``[4H]``, as in PyTorch."""
-
-    def __init__(self, inputs: int, units: int) -> None:
-        super().__init__()
-        self.units = units
-        self.input = nn.Parameter(torch.zeros(inputs, 4 * units))
-        self.state = nn.Parameter(torch.zeros(units, 4 * units))
-        self.input_bias = nn.Parameter(torch.zeros(4 * units))
-        self.state_bias = nn.Parameter(torch.zeros(4 * units))
-
-    def initial_state(self, batch: int) -> State:
-        zero = self.state.new_zeros(batch, self.units)
-        return zero, zero
-
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        hidden, cell = state
-        bias = self.input_bias + self.state_bias
-        hidden, cell = lstm_cell(x @ self.input + hidden @ self.state + bias, cell)
-        return hidden, (hidden, cell)
-
-
 class CourseNet(nn.Module):
-    """The course's network for one individual.
-
-    Args:
-        inputs: Inputs I a step.
-        embedding: Units E of the linear layer before the LSTM; 0: none.
-        hidden: LSTM units H.
-        actions: Actions A.
-    """
+    """The course's network for one individual, with H = `hidden` units; see `LifetimeNet`."""
 
     def __init__(self, inputs: int, embedding: int, hidden: int, actions: int) -> None:
         super().__init__()
-        self.inputs, self.hidden = inputs, hidden
-        self.embedding = _Linear(inputs, embedding) if embedding else None
-        self.core = _LSTM(embedding or inputs, hidden)
-        self.critic, self.actor = _Linear(hidden, 1), _Linear(hidden, actions)
+        self.inputs, self.hidden, self.embedded = inputs, hidden, embedding > 0
+        gates = 4 * hidden
+        if embedding:
+            self.embedding = _parameters(weight=(inputs, embedding), bias=(embedding,))
+        self.core = _parameters(
+            input=(embedding or inputs, gates),
+            state=(hidden, gates),
+            input_bias=(gates,),
+            state_bias=(gates,),
+        )
+        self.critic = _parameters(weight=(hidden, 1), bias=(1,))
+        self.actor = _parameters(weight=(hidden, actions), bias=(actions,))
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw weights uniformly in ±1/√(inputs of the layer), ±1/√H in the LSTM, as PyTorch."""
@@ -84,14 +51,27 @@ class CourseNet(nn.Module):
 
     def initial_state(self, batch: int) -> State:
         """Return hidden and cell state ``[B, H]`` at the start of an episode."""
-        return self.core.initial_state(batch)
+        zero = self.core["state"].new_zeros(batch, self.hidden)
+        return zero, zero
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """Compute logits and value ``[B, A + 1]``, features ``[B, H]`` and the next state."""
-        if self.embedding is not None:
-            x = self.embedding(x)
-        features, state = self.core(x, state)
-        return torch.cat([self.actor(features), self.critic(features)], 1), features, state
+        hidden, cell = state
+        if self.embedded:
+            x = x @ self.embedding["weight"] + self.embedding["bias"]
+        w = self.core
+        pre = x @ w["input"] + hidden @ w["state"] + w["input_bias"] + w["state_bias"]
+        hidden, cell = lstm_cell(pre, cell)
+        logits = hidden @ self.actor["weight"] + self.actor["bias"]
+        value = hidden @ self.critic["weight"] + self.critic["bias"]
+        return torch.cat([logits, value], 1), hidden, (hidden, cell)
+
+
+def _parameters(**shapes: tuple[int, ...]) -> nn.ParameterDict:
+    made = nn.ParameterDict()
+    for name, shape in shapes.items():  # one by one: of a dictionary they would be sorted
+        made[name] = nn.Parameter(torch.zeros(shape))
+    return made
 
 
 class LifetimeNet:
@@ -112,18 +92,17 @@ class LifetimeNet:
     def __init__(self, inputs: int, actions: int, network: NetworkConfig, embedding: int) -> None:
         self.inputs, self.actions, self.embedding = inputs, actions, embedding
         self.hidden, self.lstm = network.hidden_size, network.core == "lstm"
-        module: nn.Module
-        if self.lstm:
-            module = CourseNet(inputs, embedding, self.hidden, actions)
-        else:
-            module = Net(inputs, actions + 1, replace(network, embedding_size=embedding))
-        self.plain = Vectorised(module)
+        self.plain = Vectorised(
+            CourseNet(inputs, embedding, self.hidden, actions)
+            if self.lstm
+            else Net(inputs, actions + 1, replace(network, embedding_size=embedding))
+        )
         self.size = self.plain.size
         self.modules: dict[str, slice] = {}
         start = 0
         for name, shape in self.plain.shapes.items():
-            module, end = name.partition(".")[0], start + shape.numel()
-            self.modules[module] = slice(self.modules.get(module, slice(start, 0)).start, end)
+            part, end = name.partition(".")[0], start + shape.numel()
+            self.modules[part] = slice(self.modules.get(part, slice(start, end)).start, end)
             start = end
 
     def initial(self, count: int, generator: torch.Generator) -> Tensor:

@@ -136,12 +136,11 @@ class Lifetimes:
             fast = self.tabulated and self.net.lstm and available()
             lived = self._compiled if fast else self._torch
             parts.append(lived(weights[some], hyper[some], life, test, keep_weights))
+        learned = [part.weights for part in parts if part.weights is not None]
         return Lives(
             torch.cat([part.score for part in parts]),
             torch.cat([part.correct for part in parts]),
-            torch.cat([part.weights for part in parts if part.weights is not None])
-            if keep_weights
-            else None,
+            torch.cat(learned) if keep_weights else None,
         )
 
     def _draw(
@@ -252,15 +251,7 @@ class Lifetimes:
 
 @dataclass(frozen=True)
 class _Played:
-    """Episodes of L individuals, B each.
-
-    Attributes:
-        logits: Logits ``[T, L, B, A]``.
-        values: Values ``[T, L, B]``.
-        actions: Actions ``[T, L, B]``.
-        rewards: Rewards ``[T, L, B]``.
-        best: Whether the best action was taken ``[T, L, B]``.
-    """
+    """Episodes of L individuals, B each: logits ``[T, L, B, A]``, all else ``[T, L, B]``."""
 
     logits: Tensor
     values: Tensor
@@ -290,16 +281,15 @@ class _Played:
 class _Life(ctypes.Structure):
     """The `struct Life` of ``kernels/lifetime.cpp``."""
 
-    _fields_ = (
-        *((name, ctypes.c_int32) for name in ("D", "I", "E", "H", "A")),
-        *((name, ctypes.c_int32) for name in ("updates", "episodes", "T", "test")),
-        *((name, ctypes.c_int32) for name in ("action", "reward", "centred", "time")),
-        *((name, ctypes.c_float) for name in ("scale", "shift", "decay", "epsilon")),
+    _fields_ = tuple(
+        [(n, ctypes.c_int32) for n in ("D", "I", "E", "H", "A", "updates", "episodes", "T", "test")]
+        + [(n, ctypes.c_int32) for n in ("action", "reward", "centred", "time")]
+        + [(n, ctypes.c_float) for n in ("scale", "shift", "decay", "epsilon")]
     )
 
 
 def _library() -> Any:
-    library: Any = compiled("lifetime")
+    library: Any = compiled("lifetime", struct=_Life)
     library.lifetimes_size.restype = ctypes.c_long
     library.lifetimes_size.argtypes = [ctypes.c_void_p]
     library.lifetimes_live.restype = None

@@ -14,9 +14,10 @@ from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import HYPER, EvolutionConfig, LifetimeConfig
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.population import Population
+from prefrontal.agents.population import meta as actor_critic_meta
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-__all__ = ["Evolved", "make_population"]
+__all__ = ["Evolved", "make_population", "meta"]
 
 
 def make_population(job: Job, weights: Tensor) -> Evolved:
@@ -26,13 +27,26 @@ def make_population(job: Job, weights: Tensor) -> Evolved:
         job: What evolved.
         weights: Parameters of their actor-critics, as the learner's state has them, ``[P, m]``.
     """
-    lifetime = cast(EvolutionConfig, job.algorithm).lifetime
-    if job.network.core != "lstm":  # whose embedding is part of its weights
-        network = replace(job.network, embedding_size=lifetime.embedding_size)
-        job = replace(job, network=network)
-    made = cast(Evolved, Evolved.of(job, weights))
-    made.lifetime = lifetime
+    made = Evolved.of(exported(job), weights)
+    made.lifetime = cast(EvolutionConfig, job.algorithm).lifetime
     return made
+
+
+def exported(job: Job) -> Job:
+    """Return the job with the networks of its champions: the embedding is theirs.
+
+    That of an LSTM is part of the LSTM's weights; see `LifetimeNet.exported`.
+    """
+    if job.network.core == "lstm":
+        return job
+    units = cast(EvolutionConfig, job.algorithm).embedding_units
+    return replace(job, network=replace(job.network, embedding_size=units))
+
+
+def meta(job: Job) -> dict[str, Any]:
+    """Return what loading the champions of a job needs besides weights and genes."""
+    lifetime = to_plain(cast(EvolutionConfig, job.algorithm).lifetime)
+    return actor_critic_meta(exported(job)) | {"kind": Evolved.KIND, "lifetime": lifetime}
 
 
 class Evolved(Population):
@@ -57,7 +71,7 @@ class Evolved(Population):
         """Return the champions in what a checkpoint holds; see `prefrontal.agents.load`."""
         if "champion" not in arrays:
             raise CheckpointError(f"the checkpoint in {folder} lacks the genes of its champions")
-        made = cast(Evolved, super().from_checkpoint(arrays, meta, folder))
+        made = super().from_checkpoint(arrays, meta, folder)
         made.genomes, made.hyper = arrays["champion"].split(
             [arrays["champion"].shape[1] - len(HYPER), len(HYPER)], dim=1
         )
@@ -66,7 +80,7 @@ class Evolved(Population):
 
     def meta(self) -> dict[str, Any]:
         """Return what `load` needs besides the weights and genes."""
-        return super().meta() | {"kind": self.KIND, "lifetime": to_plain(self.lifetime)}
+        return super().meta() | {"lifetime": to_plain(self.lifetime)}
 
     def lifetimes(self, environment: EnvironmentSpec | None = None) -> Lifetimes:
         """Return lives on the tasks that they evolved on, or on those of another environment."""

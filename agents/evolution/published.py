@@ -24,9 +24,9 @@ from torch import Tensor
 
 from prefrontal.agents.base import Job
 from prefrontal.agents.evolution.genome import Genome, Individual
-from prefrontal.agents.evolution.learner import Evolution
+from prefrontal.agents.evolution.learner import Evolution, check
 
-__all__ = ["PublishedEvolution", "make_learner"]
+__all__ = ["PublishedEvolution", "check", "make_learner"]
 
 PARENTS = 4
 WEIGHT_NOISE = 0.02

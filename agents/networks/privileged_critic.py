@@ -57,6 +57,16 @@ class AsymmetricCritic:
         both = [hidden, privileged.transpose(2, 3), torch.ones_like(hidden[:, :, :1])]
         return torch.cat(both, dim=2).permute(1, 2, 0, 3).flatten(2)
 
+    def state(self) -> dict[str, Tensor]:
+        """Return all that is needed to go on exactly; first dimension: the member."""
+        moments = self.optimiser.state().items()
+        return {"weights": self.parameters} | {f"optimiser.{name}": x for name, x in moments}
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.parameters.copy_(state["weights"])
+        self.optimiser.set_state({n: state[f"optimiser.{n}"] for n in self.optimiser.state()})
+
     def values(self, features: Tensor, parameters: Tensor | None = None) -> Tensor:
         """Compute values ``[P, T * B]``, as functions of `parameters` ``[P, n]`` if given."""
         flat = self.parameters if parameters is None else parameters

@@ -22,7 +22,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -224,6 +223,8 @@ def correlated_optimal_regret(distribution: str | float, trials: int = 100) -> f
     Raises:
         ValueError: If the distribution is unknown or the probability is outside [.5, 1].
     """
+    from scipy.stats import binom
+
     if distribution == "uniform":
         nodes, weights = np.polynomial.legendre.leggauss(trials // 2 + 2)
         p, weights = 0.75 + 0.25 * nodes, 0.5 * weights  # mean over p ~ U[.5, 1]

@@ -27,7 +27,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
 
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_table, gittins_table
 
@@ -309,6 +308,8 @@ class CorrelatedOptimal(CountPolicy):
 @lru_cache(maxsize=8)
 def _quantiles(quantile: float, trials: int) -> Floats:
     """Return the quantile of Beta(wins + 1, losses + 1), ``[trials + 1, trials + 1]``."""
+    from scipy.special import betaincinv
+
     counts = np.arange(trials + 1) + 1.0
     table: Floats = betaincinv(counts[:, None], counts, quantile)
     table.flags.writeable = False

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.random import Generator
-from scipy.special import ndtr
 
 from prefrontal.agents.reference.counting import (
     Floats,
@@ -185,6 +184,8 @@ def _walk(sds: tuple[float, ...], bins: int) -> tuple[Floats, Floats]:
     Raises:
         ValueError: If a step size is not positive or there is only one bin.
     """
+    from scipy.special import ndtr
+
     if not sds or min(sds) <= 0.0 or bins < 2:
         raise ValueError(
             f"a walk needs positive sds and at least 2 bins, not sds {sds}, bins {bins}"

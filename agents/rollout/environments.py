@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium
@@ -16,7 +17,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from torch import Tensor
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
 
@@ -24,6 +25,7 @@ __all__ = [
     "Stages",
     "facts_of",
     "find_spec",
+    "import_environment",
     "is_native",
     "make_envs",
     "make_stages",
@@ -47,6 +49,21 @@ def register_ids(env_id: str) -> None:
         module = _NAMESPACES.get(name.partition("/")[0], "")
     if module:
         importlib.import_module(module)
+
+
+def import_environment(spec: EnvironmentSpec, folder: Path) -> None:
+    """Import the module that registers the environment of the agents in a folder.
+
+    Raises:
+        CheckpointError: It cannot be imported.
+    """
+    try:
+        register_ids(spec.id)
+    except ImportError as error:
+        raise CheckpointError(
+            f"the agents in {folder} were trained on {spec.id!r}, and "
+            f"{spec.id.rpartition(':')[0]!r} cannot be imported: {error}"
+        ) from error
 
 
 def find_spec(env_id: str) -> EnvSpec:
@@ -198,6 +215,7 @@ class Stages:
 
     Attributes:
         facts: Sizes and lengths, see `EnvironmentFacts`.
+        index: The present stage.
 
     Raises:
         ConfigError: One agent could not learn in all of them in lock-step.
@@ -206,9 +224,35 @@ class Stages:
     def __init__(self, envs: Sequence[Any], total_steps: int) -> None:
         self.envs, self.total_steps = list(envs), total_steps
         self.facts = facts_of(self.envs)
+        self.index = 0
 
     def __len__(self) -> int:
         return len(self.envs)
+
+    @property
+    def now(self) -> Any:
+        """The vector environment of the present stage."""
+        return self.envs[self.index]
+
+    def move(self, index: int) -> None:
+        """Make a stage the present one; its environments continue the random streams."""
+        random = self.now.random_state()
+        self.index = index
+        self.now.set_random_state(random)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the random streams of the present stage."""
+        random: dict[str, Tensor] = self.now.random_state()
+        return random
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.now.set_random_state(state)
+
+    def close(self) -> None:
+        """Close the environments of all stages."""
+        for envs in self.envs:
+            envs.close()
 
     def at(self, steps: Tensor) -> int:
         """Return the stage after `steps` ``[P]`` (equal for all members if there are several)."""

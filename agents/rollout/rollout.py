@@ -53,6 +53,27 @@ class Trajectory:
         """Steps T of the longest episode."""
         return self.actions.shape[0]
 
+    def to_the_end(self, values: Tensor, discount: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rewards, discounts and values such that nothing after an episode's end counts.
+
+        The last reward of an episode that was cut includes the discounted value at the cut.
+
+        Args:
+            values: Of the states, ``[T, P, B]`` (one step more, if episodes can be cut).
+            discount: Discount γ of each member, ``[P]``.
+
+        Returns:
+            ``[T, P, B]`` each; discounts broadcast to that.
+        """
+        rewards, discount_t = self.rewards, discount.view(1, -1, 1)
+        if self.mask is not None and self.truncated is not None:
+            # 1 where the episode goes on after this step
+            going_on = torch.cat([self.mask[1:], torch.zeros_like(self.mask[:1])])
+            cut = (self.mask - going_on) * self.truncated
+            rewards = rewards + cut * discount_t * values[1 : self.steps + 1]
+            discount_t = discount_t * going_on
+        return rewards, discount_t, values[: self.steps]
+
 
 @dataclass(frozen=True)
 class Stimulation:

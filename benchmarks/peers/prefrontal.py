@@ -29,7 +29,8 @@ def play(
     """
     os.environ["PREFRONTAL_KERNEL"] = kernel
     from prefrontal import envs  # noqa: F401 (registers the ids)
-    from prefrontal.agents.a2c.learner import A2CConfig
+    from prefrontal.agents.a2c.config import A2CConfig
+    from prefrontal.agents.a2c.learner import make_learner
     from prefrontal.agents.networks.config import NetworkConfig
     from prefrontal.agents.rollout.spec import EnvironmentSpec
     from prefrontal.agents.training.loop import Job
@@ -44,7 +45,7 @@ def play(
         total_steps=10**9,
         seed=0,
     )
-    learner = A2CConfig().learner(job, range(members))
+    learner = make_learner(job, range(members))
     steps = int(learner.envs.steps) * num_envs * members
     while True:
         learner.update()

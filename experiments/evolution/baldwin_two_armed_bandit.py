@@ -9,14 +9,10 @@ What was found is in ``docs/findings/baldwin-two-armed-bandit.md``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefrontal.agents import EnvironmentSpec
+from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.evolution.comparison import compare, conditions
 from prefrontal.experiments.experiment import Experiment, Outcome
-
-if TYPE_CHECKING:
-    from prefrontal.experiments.evaluation import Evaluation
 
 PULLS, EXAM, TASKS = 10, 20, 10
 STEPS = 1_000_000

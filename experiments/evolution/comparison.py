@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefrontal.agents import EnvironmentSpec, NetworkConfig
 from prefrontal.agents.evolution.config import EvolutionConfig
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval, probability_of_improvement
+from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.evolution.measures import Champions, evolution_figures, live
 from prefrontal.experiments.experiment import Outcome
 from prefrontal.experiments.settings import Settings, TrainingConfig
 
-if TYPE_CHECKING:
-    from prefrontal.experiments.evaluation import Evaluation
-
-INHERITED = ("baldwin", "darwin", "hyper-parameters")
+INHERITED: tuple[Any, ...] = ("baldwin", "darwin", "hyper-parameters")
 
 
 def conditions(spec: EnvironmentSpec, steps: int, **given: Any) -> dict[str, Settings]:
@@ -48,7 +46,7 @@ def compare(
     """
     findings, scores, curves = [], {}, {}
     for name in evaluation.conditions:
-        one = Champions.of(evaluation, name)
+        one = Champions(evaluation, name)
         scores[name], curves[name] = one.again.scores, one.lived.curves
         best = in_activations if name == "darwin" else in_weights
         findings += one.findings(in_activations, optimum=best, note=f"guessing {chance:g}")

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from prefrontal.agents.evolution.config import EvolutionConfig, PublishedConfig
 from prefrontal.analysis.choice.evolution import innate_share
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval, probability_of_improvement
+from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.evolution.measures import (
     FRESH,
     Champions,
@@ -43,10 +44,7 @@ from prefrontal.experiments.evolution.measures import (
     starting_hyper,
 )
 from prefrontal.experiments.experiment import Experiment, Outcome
-from prefrontal.experiments.settings import Settings, TrainingConfig
-
-if TYPE_CHECKING:
-    from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.settings import Settings, TrainingConfig, expect
 
 TRIALS, EXAM, TASKS = 6, 20, 10
 TOP = float(EXAM * TASKS)
@@ -102,7 +100,9 @@ def _figures(evaluation: Evaluation, scores: Scores, trials: dict[str, Lived]) -
     steps = {c: evaluation.settings[c].training.total_steps for c in scores if c != "plain-rl"}
     figures = evolution_figures(evaluation, [c for c in steps if steps[c] >= STEPS], TOP)
     figures += evolution_figures(evaluation, [c for c in steps if steps[c] < STEPS], TOP, "_short")
-    shown = {c: trials[c].curves for c in ("baldwin", "published", "plain-rl") if c in trials}
+    shown: dict[str, Any] = {
+        c: trials[c].curves for c in ("baldwin", "published", "plain-rl") if c in trials
+    }
     if shown:
         path = evaluation.folder / "plasticity.png"
         figures.append(plasticity_curves(shown, path, break_after=25 * TRIALS))
@@ -113,7 +113,7 @@ def _figures(evaluation: Evaluation, scores: Scores, trials: dict[str, Lived]) -
 
 def _generation_zero(evaluation: Evaluation) -> Finding:
     """Measure random weights with the course's hyper-parameters."""
-    algorithm = evaluation.settings["baldwin"].algorithm
+    algorithm = expect(evaluation.settings["baldwin"].algorithm, EvolutionConfig)
     lifetimes, hyper = evaluation.populations["baldwin"].lifetimes(), starting_hyper(algorithm, 1)
     size = FOUNDERS, algorithm.individuals, TASKS
     return Finding.of(
@@ -131,7 +131,7 @@ def _evolved(
     evaluation: Evaluation, condition: str, scores: Scores, trials: dict[str, Lived]
 ) -> list[Finding]:
     """Measure a condition of evolution: champions, winner's curse, what learning adds to them."""
-    one = Champions.of(evaluation, condition)
+    one = Champions(evaluation, condition)
     scores[condition] = one.again.scores
     bar = BAR if condition == "baldwin" else None
     published = PUBLISHED if condition == "published" else None
@@ -164,7 +164,7 @@ def _network(
     lifetimes = Lifetimes(spec, replace(base.lifetime, embedding_size=0), population.network)
     weights = lifetimes.net.imported(population.model.parameters)
     hyper = starting_hyper(base, len(population))
-    trials[condition] = lived = Lived.of(condition, lifetimes, weights, hyper, evaluation.seed)
+    trials[condition] = lived = Lived(condition, lifetimes, weights, hyper, evaluation.seed)
     scores[condition] = TASKS * lived.born.mean(axis=1)
     plastic = interval(TASKS * lived.score.mean(axis=1))
     return [

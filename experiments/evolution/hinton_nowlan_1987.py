@@ -11,7 +11,7 @@ What was found is in ``docs/findings/hinton-nowlan-1987.md``.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +20,9 @@ from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.choice.evolution import innate_share, share_of_members
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome
-from prefrontal.experiments.settings import Settings, TrainingConfig
-
-if TYPE_CHECKING:
-    from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.settings import Settings, TrainingConfig, expect
 
 GENERATIONS = 100
 ALLELES = ("right", "wrong", "undecided")
@@ -85,10 +83,11 @@ def _figures(evaluation: Evaluation, histories: dict[str, dict[str, Any]]) -> li
     expected = {(g, "undecided"): ends for g, ends in UNDECIDED.items()}
     path = evaluation.folder / "allele_frequencies.png"
     figures = [allele_frequencies(groups, path, expected)]
+    algorithms: dict[str, Any] = {c: one.algorithm for c, one in evaluation.settings.items()}
     curves = {
         c: {"after learning": h["mean_fitness"], "at birth": h["innate_fitness"]}
         for c, h in histories.items()
-        if evaluation.settings[c].algorithm.trials
+        if expect(evaluation.settings[c].algorithm, HintonNowlanConfig).trials
     }
     if curves:
         generation = np.arange(len(next(iter(curves.values()))["at birth"]))
@@ -115,5 +114,5 @@ EXPERIMENT = Experiment(
         "decided": _settings(trials=0, undecided=0.0),
     },
     measure=measure,
-    shipped=(),
+    shipped="",
 )

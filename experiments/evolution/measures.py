@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefrontal.agents.evolution.config import HYPER
-from prefrontal.analysis.choice.evolution import Retest, plasticity, retest
+from prefrontal.agents.evolution.config import HYPER, EvolutionConfig
+from prefrontal.analysis.choice.evolution import plasticity, retest
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.settings import expect
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from prefrontal.agents.evolution.lifetimes import Lifetimes
-    from prefrontal.experiments.evaluation import Evaluation
 
 FRESH = 300  # tasks that a champion is tested on again
 CURVE = 60  # points of curves over generations
@@ -97,96 +97,70 @@ def generation_zero(
     return np.asarray(tasks * score.mean(axis=1))
 
 
-@dataclass(frozen=True)
 class Lived:
     """What M members achieve on K fresh tasks with plasticity on (they learn) and off.
 
-    Attributes:
+    Args:
         name: Condition.
+        lifetimes: Lives in which environment.
+        weights: Initial weights, as for `live`.
+        hyper: Hyper-parameters ``[M, 4]``.
+        seed: Seed of the tasks.
+
+    Attributes:
         score: Reward of the test after a life of learning ``[M, K]``.
         born: Reward of the same test without learning ``[M, K]``.
-        on: Fraction of right choices at every step of a life, with plasticity on ``[M, S]``.
-        off: The same with plasticity off.
-        exam: Steps of the test, the last of a life.
+        curves: Fraction of right choices at every step of a life ``[S, M]``, plasticity on and off.
     """
 
-    name: str
-    score: np.ndarray
-    born: np.ndarray
-    on: np.ndarray
-    off: np.ndarray
-    exam: int
-
-    @classmethod
-    def of(cls, name: str, lives: Lifetimes, weights: Tensor, hyper: Tensor, seed: int) -> Lived:
-        """Let members live twice; arguments as of `live`."""
-        score, right = live(lives, weights, hyper, seed)
-        born, off = live(lives, weights, frozen(hyper), seed)
-        exam = int(lives.test.steps)
-        return cls(name, score, born, right.mean(axis=1), off.mean(axis=1), exam)
-
-    @property
-    def curves(self) -> dict[str, np.ndarray]:
-        """Fraction of right choices by step ``[S, M]``, for a figure."""
-        return {"plasticity on": self.on.T, "plasticity off": self.off.T}
+    def __init__(
+        self, name: str, lifetimes: Lifetimes, weights: Tensor, hyper: Tensor, seed: int
+    ) -> None:
+        self.name, self._exam = name, int(lifetimes.test.steps)
+        self.score, on = live(lifetimes, weights, hyper, seed)
+        self.born, off = live(lifetimes, weights, frozen(hyper), seed)
+        self.curves = {"plasticity on": on.mean(1).T, "plasticity off": off.mean(1).T}
 
     def where(self) -> list[Finding]:
         """Return whether the ability is in the weights' learning or in the activations."""
-        split = plasticity(self.on[:, -self.exam :], self.off[:, -self.exam :])
+        split = plasticity(*(curve[-self._exam :].T for curve in self.curves.values()))
         weights, activations = interval(split.weights), interval(split.activations)
-        return [
-            Finding.of(
-                f"learned in the weights, {self.name}",
-                weights,
-                note="accuracy on trial 1, learned - initial",
-            ),
-            Finding.of(
-                f"learned in the activations, {self.name}",
-                activations,
-                note="initial, last 5 trials - first",
-            ),
-        ]
+        name, note = (
+            f"learned in the weights, {self.name}",
+            "accuracy on trial 1, learned - initial",
+        )
+        found = [Finding.of(name, weights, note=note)]
+        name, note = f"learned in the activations, {self.name}", "initial, last 5 trials - first"
+        return [*found, Finding.of(name, activations, note=note)]
 
 
-@dataclass(frozen=True)
 class Champions:
     """Champions of a condition, on fresh tasks.
 
     Attributes:
         lifetimes: Lives that they evolved for.
         weights: Their initial weights (random ones, if only hyper-parameters evolved), see `live`.
-        hyper: Their hyper-parameters, those of a life ``[M, 4]``.
+        hyper: Their hyper-parameters ``[M, 4]``.
         lived: What they achieve.
         tasks: Tasks that fitness is the sum of.
         again: Fitness on fresh tasks, against what selection had recorded.
-        recorded: Whether the run has curves that say what selection had recorded.
     """
 
-    lifetimes: Lifetimes
-    weights: Tensor
-    hyper: Tensor
-    lived: Lived
-    tasks: int
-    again: Retest
-    recorded: bool
-
-    @classmethod
-    def of(cls, evaluation: Evaluation, condition: str) -> Champions:
-        """Let the champions of a condition live on fresh tasks."""
+    def __init__(self, evaluation: Evaluation, condition: str) -> None:
         champions, seed = evaluation.populations[condition], evaluation.seed
-        algorithm = evaluation.settings[condition].algorithm
-        lifetimes, tasks = champions.lifetimes(), algorithm.tasks
+        algorithm = expect(evaluation.settings[condition].algorithm, EvolutionConfig)
+        self.lifetimes, self.tasks = champions.lifetimes(), algorithm.tasks
         learn = algorithm.inheritance != "darwin"
-        hyper = champions.hyper if learn else frozen(champions.hyper)
-        weights = champions.genomes
+        self.hyper = champions.hyper if learn else frozen(champions.hyper)
+        self.weights = champions.genomes
         if algorithm.inheritance == "hyper-parameters":  # weights are random at every birth
-            weights = random_weights(lifetimes, seed, len(champions), FRESH)
-        lived = Lived.of(condition, lifetimes, weights, hyper, seed)
-        curves = evaluation.curves.get(condition, {})
-        fitness = curves["best"][-1] if curves else np.full(len(hyper), np.nan)
-        known = np.where(np.isnan(fitness), tasks * lived.score.mean(axis=1), fitness)
-        again = retest(lived.score, known, tasks)
-        return cls(lifetimes, weights, hyper, lived, tasks, again, bool(np.isfinite(fitness).all()))
+            self.weights = random_weights(self.lifetimes, seed, len(champions), FRESH)
+        self.lived = Lived(condition, self.lifetimes, self.weights, self.hyper, seed)
+        curves, score = evaluation.curves.get(condition, {}), self.lived.score
+        fitness = curves["best"][-1] if curves else np.full(len(score), np.nan)
+        self._recorded = bool(np.isfinite(fitness).all())
+        known = np.where(np.isnan(fitness), self.tasks * score.mean(axis=1), fitness)
+        self.again = retest(score, known, self.tasks)
 
     def findings(self, birth_optimum: float, **fields: Any) -> list[Finding]:
         """Return fitness on fresh tasks, at birth, and the winner's curse.
@@ -200,7 +174,7 @@ class Champions:
             Finding.of(f"champion, fresh tasks, {name}", self.again.value, **fields),
             Finding.of(f"champion at birth, {name}", born, optimum=birth_optimum),
         ]
-        if self.recorded:
+        if self._recorded:
             note, curse = "recorded - re-tested", self.again.curse
             found.append(Finding.of(f"winner's curse, {name}", curse, better="lower", note=note))
         return found
@@ -242,23 +216,12 @@ def evolution_figures(
     }
     first = evaluation.settings[next(iter(curves))].algorithm
     start = {label: float(getattr(first, gene)) for gene, label in labels.items()}
+    logarithmic = [name for name in genes if name != "discount"]
     millions, label = steps / 1e6, "environment steps (millions)"
+    path, what = evaluation.folder / f"fitness{ending}.png", "mean fitness of the population"
+    best, limits = {"best possible": top}, (-0.1 * top, 1.05 * top)
+    drawn = evaluation.folder / f"genes{ending}.png"
     return [
-        fitness_by_generation(
-            millions,
-            fitness,
-            evaluation.folder / f"fitness{ending}.png",
-            "mean fitness of the population",
-            {"best possible": top},
-            (-0.1 * top, 1.05 * top),
-            label,
-        ),
-        gene_curves(
-            millions,
-            genes,
-            evaluation.folder / f"genes{ending}.png",
-            [name for name in genes if name != "discount"],
-            start,
-            xlabel=label,
-        ),
+        fitness_by_generation(millions, fitness, path, what, best, limits, label),
+        gene_curves(millions, genes, drawn, logarithmic, start, xlabel=label),
     ]

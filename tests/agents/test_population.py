@@ -207,9 +207,10 @@ def test_passing_the_state_on_equals_a_rollout(core, layout):
     agent, state = population[1], None
     for t in range(8):
         observation = trajectory.tapes[0].x_t[t][1].T.numpy()
+        value = agent.value(observation, state)
         action, state = agent.predict(observation, state, deterministic=True)
         assert np.array_equal(action, trajectory.actions[t, 1].numpy())
-        np.testing.assert_allclose(agent.value(), values[t, 1].numpy(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(value, values[t, 1].numpy(), rtol=1e-5, atol=1e-6)
         wanted = [part for net in population.model.state(trajectory.tapes, t + 1) for part in net]
         for mine, theirs in zip(state, wanted, strict=True):
             np.testing.assert_allclose(mine, theirs[1].numpy(), rtol=1e-5, atol=1e-6)
@@ -267,16 +268,14 @@ def test_actions_are_drawn_from_the_policy_unless_told_otherwise():
     assert np.array_equal(drawn, repeated)
 
 
-def test_the_value_is_that_of_the_last_call():
+def test_the_value_is_that_of_the_observation_whatever_came_before():
     agent = made()[0]
     rows = np.random.default_rng(0).random((5, 5), dtype=np.float32)
-    with pytest.raises(ValueError, match="call predict first"):
-        agent.value()
-    agent.predict(rows[0])
-    agent.predict(rows)
-    many = agent.value()
-    agent.predict(rows[3])
-    assert agent.value() == pytest.approx(many[3:4], rel=1e-5)
+    many = agent.value(rows)
+    _, state = agent.predict(rows[0])
+    assert agent.value(rows[3]) == pytest.approx(many[3:4], rel=1e-5)
+    assert agent.value(rows[3], state) != pytest.approx(many[3:4], rel=1e-5)
+    assert agent.value(rows[3], state, np.array([True])) == pytest.approx(many[3:4], rel=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(4,), (6,), (2, 4), (2, 2, 5), ()])

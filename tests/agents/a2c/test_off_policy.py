@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from prefrontal.agents import A2C, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.a2c import loss as a2c_loss
+from prefrontal.agents.a2c.learner import Learned
 from prefrontal.agents.common.errors import PrefrontalError
+from prefrontal.agents.common.returns import estimate, normalise, step_weights
 from prefrontal.agents.rollout.environments import make_envs
 from tests.agents.a2c.test_learner import curve, same
 from tests.agents.helpers import a2c, learner, reference_heads, register_countdown
@@ -22,23 +23,22 @@ def gradients(subject: A2C, discount: float, change: float = 0.0):
         trajectory = subject.rollout.collect()
         logits, values = model.heads(trajectory.tapes)
         replay.add(trajectory, logits.clone(), values.clone(), 0)
-        weight = a2c_loss.weights(trajectory)
-        estimate = a2c_loss.estimate(config, trajectory, values, d)
-        advantages = estimate.advantages
+        weight = step_weights(trajectory.mask, values)
+        returned = trajectory.to_the_end(values, d)
+        found = estimate(*returned, config.gae_lambda, config.n_step)
+        advantages = found.advantages
         if config.normalise_advantages:
-            advantages = a2c_loss.normalise(advantages, weight)
+            advantages = normalise(advantages, weight)
     parameters = model.parameters.requires_grad_()
-    loss, _ = subject._loss(
-        trajectory, parameters, advantages, estimate.targets, None, weight, entropy
-    )
-    (fresh,) = torch.autograd.grad(loss, parameters)
+    learned = Learned(trajectory, advantages, found.targets, None, weight)
+    loss, _ = subject._loss(learned, parameters, entropy)
+    (fresh,) = torch.autograd.grad(loss.sum(), parameters)
     g = torch.Generator().manual_seed(1)
     flat = model.parameters
     model.set_parameters(flat + change * torch.randn(flat.shape, generator=g))
-    with torch.no_grad():
-        drawn = replay.draw(subject.batch)
+    drawn = replay.draw(subject.batch)
     parameters = model.parameters.requires_grad_()
-    loss, parts = replay.loss(drawn, parameters, d, entropy, 0)
+    loss, parts = subject._replay_loss(drawn, parameters, d, entropy)
     (again,) = torch.autograd.grad(loss.sum(), parameters)
     return fresh, again, parts, drawn
 
@@ -129,11 +129,12 @@ def test_the_agent_at_the_end_of_a_stage_is_cloned_on_episodes_of_earlier_stages
     assert parts["cloning_kl"].max() == 0.0  # there is no earlier stage
     replay.end_stage()
     teacher = model.heads(drawn.trajectory.tapes)[0].log_softmax(2)
-    args = (torch.zeros(2), torch.zeros(2), 1)
+    args = (torch.zeros(2), torch.zeros(2))
+    subject.stages.index = 1
 
     def kl():
         drawn = replay.draw(8)
-        return drawn, replay.loss(drawn, model.parameters, *args)[1]["cloning_kl"]
+        return drawn, subject._replay_loss(drawn, model.parameters, *args)[1]["cloning_kl"]
 
     assert kl()[1].max() < 1e-6  # the agent is still what it was
     model.set_parameters(model.parameters * 1.5)

@@ -221,8 +221,9 @@ def test_what_evolution_cannot_do_is_refused(changes, message):
     [
         ({"offspring": 7}, "offspring and remeasured must be at most individuals, 8, together"),
         ({"tasks": 1}, "tasks must be at least 2"),
-        ({"discount": 0.995}, "discount must lie in discount_range"),
-        ({"learning_rate_range": (0.0, 1.0)}, "learning_rate must lie in learning_rate_range"),
+        ({"discount": 0.995}, "discount must lie in discount_range, 0.0 to 0.99, not 0.995"),
+        ({"discount_range": (0.5, 1.0)}, "discount_range must be at least 0 and below 1"),
+        ({"learning_rate_range": (0.0, 1.0)}, "learning_rate_range must be positive"),
         ({"tournament": 9}, "tournament and truncation must be at most 8"),
         ({"caution": -1.0}, "caution must not be negative"),
     ],

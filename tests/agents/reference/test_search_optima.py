@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from prefrontal.envs.mazes import find_maze
 
 from prefrontal.agents.reference import search_optima
 from prefrontal.agents.reference.search_optima import best_search, latency
+from prefrontal.envs.maze import find_maze
 
 
 def bounds(layout: str) -> search_optima.Search:

@@ -50,7 +50,7 @@ def test_slots_of_a_reservoir_by_hand():
     """Row t goes to floor(u (t + 1)), if that is a slot; the last row of a slot stays."""
     u = np.array([[0.9, 0.9, 0.5, 0.1, 0.99, 0.2]])
     placed = reservoir(0, 2, u)
-    # t = 0, 1 fill; then floor(.5 * 3) = 1, floor(.1 * 4) = 0, floor(.99 * 5) = 4, floor(.2 * 6) = 1.
+    # t = 0, 1 fill; floor(.5 * 3) = 1, floor(.1 * 4) = 0, floor(.99 * 5) = 4, floor(.2 * 6) = 1.
     kept = sorted(zip(placed.slot.tolist(), placed.source.tolist(), strict=True))
     assert kept == [(0, 3), (1, 5)]
     later = reservoir(9, 2, np.array([[0.15, 0.5]]))
@@ -129,7 +129,7 @@ def test_priorities_decide_what_is_drawn():
 
 
 def test_importance_weights_by_hand():
-    """Priorities 1, 2, 5 and alpha 1: P = 1/8, 2/8, 5/8; w = (3 P)^-beta, over the largest drawn."""
+    """Priorities 1, 2, 5, alpha 1: P = 1/8, 2/8, 5/8; w = (3 P)^-beta, over the largest drawn."""
     for beta in (0.0, 0.5, 1.0):
         settings = Priorities(alpha=1.0, beta=beta, epsilon=1e-12)
         buffer = TransitionBuffer(1, 4, [NUMBER], generators(), "prioritised", priorities=settings)
@@ -211,7 +211,7 @@ def test_a_state_holds_only_what_is_in_use():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_states_of_shards_make_one_population(kind):
-    """Members trained in two processes are saved as one: their states are joined along the member."""
+    """Members trained in two processes are saved as one: states are joined along the member."""
     whole = TransitionBuffer(3, 8, [NUMBER], generators(3), kind)
     shards = [
         TransitionBuffer(2, 8, [NUMBER], generators(2), kind),

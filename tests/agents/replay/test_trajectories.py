@@ -1,4 +1,4 @@
-"""Replay of trajectories and of slices of them: masks, what is kept where, and how often each is drawn."""
+"""Replay of trajectories and of slices of them: masks, places, and how often each is drawn."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 
 KINDS = ("uniform", "prioritised", "reservoir")
 STEPS = 10
-# Of every step its number; of every other step the recurrent state before it; of a trajectory its task.
+# Each step's number; every second step's recurrent state before it; each trajectory's task.
 FIELDS = [
     Field("step", dtype=torch.int64),
     Field("state", (2,), every=2),
@@ -26,7 +26,7 @@ def generators(members: int = 1, first: int = 0) -> list[torch.Generator]:
 
 
 def trajectories(lengths: list[list[int]], first: int = 0) -> tuple[dict, torch.Tensor]:
-    """Steps count 100 · (trajectory + 1) + t, the state is (step, -step), all is 7 after the end."""
+    """Steps are 100 · (trajectory + 1) + t, the state is (step, -step), all is 7 after the end."""
     steps = torch.tensor(lengths)
     task = first + torch.arange(steps.shape[1]).expand(steps.shape)
     step = 100 * (task.unsqueeze(2) + 1) + torch.arange(STEPS)
@@ -97,7 +97,7 @@ def test_what_was_overwritten_leaves_nothing_behind():
 
 
 def test_slices_of_a_trajectory_by_hand():
-    """10 steps in slices of 4 every 2, burn-in 4: they learn from 0, 2, 4, 6 on and begin at 0, 0, 0, 2."""
+    """10 steps, slices of 4 every 2, burn-in 4: learn from 0, 2, 4, 6 on, begin at 0, 0, 0, 2."""
     buffer = build([[10]])
     sample = buffer.sample_slices(400, length=4, burn_in=4, stride=2)
     assert sample.mask.shape == (1, 400, 8)
@@ -136,7 +136,7 @@ def test_slices_hold_the_steps_of_their_trajectory(kind, length, burn_in, stride
 
 
 def slices(length: int, stride: int, steps: int) -> int:
-    """How many slices a trajectory has, counted: the starts up to the first slice that reaches the end."""
+    """The slices of a trajectory, counted: starts up to the first slice that reaches the end."""
     count = 1
     while (count - 1) * stride + length < steps:
         count += 1

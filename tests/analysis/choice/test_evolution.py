@@ -96,7 +96,7 @@ def test_share_of_members_is_exact():
 
 
 def test_retest_shows_the_winners_curse():
-    """50 equal individuals of true value 150, 10 noisy tasks each: the best looks much better than it is."""
+    """Of 50 equal individuals of value 150, 10 noisy tasks each, the best looks far too good."""
     rng = np.random.default_rng(3)
     records, fresh = [], []
     for _ in range(20):

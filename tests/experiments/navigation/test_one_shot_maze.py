@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from prefrontal.agents import Population
+from prefrontal.agents.registry import make_learner
 from prefrontal.envs.maze import OneShotMaze
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import find_experiment
@@ -91,5 +92,5 @@ def test_every_condition_can_be_learned_from(condition):
     settings = EXPERIMENT.conditions[condition]
     kwargs = settings.environment.kwargs | {"max_steps": 12}
     spec = replace(settings.environment, kwargs=kwargs)
-    metrics = replace(settings, environment=spec).job(seed=0).learner([0]).update()
+    metrics = make_learner(replace(settings, environment=spec).job(seed=0), [0]).update()
     assert torch.isfinite(metrics["gradient_norm"]).all()

@@ -57,7 +57,7 @@ findings: install
 	for run in pretrained/*/; do \
 		$(BIN)/python evaluate.py $$run --no-figures && cp $${run}evaluation/metrics.json $${run}findings.json || exit 1; \
 	done
-	$(BIN)/python -m experiments.report
+	$(BIN)/python -m prefrontal.experiments.report
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

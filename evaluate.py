@@ -6,120 +6,109 @@ python evaluate.py pretrained/wang2016-bandit --seed 3 --json
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-import tyro
+import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
-from prefrontal.agents.rollout.rollout import Stimulation
-from prefrontal.agents.runs.folder import RunFolder, runs_below
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.stats.findings import table
 from prefrontal.analysis.stats.intervals import NotMeasurableError
-from prefrontal.experiments import find_experiment
+from prefrontal.checking import check, option
 from prefrontal.experiments.evaluation import Evaluation, write_record
-from prefrontal.experiments.judging import of_other_tasks, unjudged
-from prefrontal.experiments.options import Switch, parse
-from prefrontal.experiments.runs import (
+from prefrontal.experiments.experiment import (
+    Experiment,
+    Outcome,
+    find_experiment,
+    of_other_tasks,
+    unjudged,
+)
+from prefrontal.experiments.options import guarded, parse
+from prefrontal.experiments.settings import (
+    Settings,
     condition_folder,
-    guarded,
     load_run,
     load_snapshots,
     read_curves,
     settings_of,
 )
-from prefrontal.experiments.settings import Experiment, Outcome
+
+if TYPE_CHECKING:
+    from prefrontal.agents.runs.folder import RunFolder  # imports torch
 
 
 @dataclass(frozen=True)
 class Options:
-    """Evaluate a run folder, or a shipped population.
+    """Evaluate a run folder, or a shipped population."""
 
-    Attributes:
-        run: Run folder that train.py wrote, or pretrained/EXPERIMENT.
-        split: Which tasks: never trained on (held_out), those of training (train), or the published distribution (all).
-            Experiments that set their tasks themselves measure the same ones whatever the split.
-        episodes: Episodes per member for the findings, at most; some experiments measure fewer.
-        seed: Seed of tasks, noise and actions. A member meets the same tasks in all conditions; tasks of its own, unless the
-            experiment gives all members the same.
-        json: Print metrics.json to stdout and nothing else.
-        out: Where to write; default RUN/evaluation.
-        record: Episodes per member that are written to record.npz and record.csv, step by step.
-        no_figures: Write no figures.
-        block: Take this from the prediction error that an actor is given after every reward (actor_reward rpe only).
-        stimulate: Add this to the prediction error after every outcome without a reward (actor_reward rpe only).
-    """
+    run: Path = option(
+        dataclasses.MISSING, "Run folder that train.py wrote, or pretrained/EXPERIMENT."
+    )
+    split: Literal["held_out", "train", "all"] = option(
+        "held_out",
+        "Tasks that findings are about: never trained on (held_out), those of training (train), or "
+        "the published distribution (all). Some experiments set their tasks themselves.",
+    )
+    episodes: int = option(
+        4000,
+        "Episodes per member for the findings, at most; some experiments measure fewer.",
+        least=1,
+    )
+    seed: int = option(
+        0,
+        "Seed of tasks, noise and actions. A member meets the same tasks in all conditions, and "
+        "tasks of its own unless the experiment gives all members the same.",
+        least=0,
+    )
+    json: bool = option(False, "Print metrics.json to stdout and nothing else.")
+    out: Path | None = option(None, "Folder to write to; default RUN/evaluation.")
+    record: int = option(
+        20,
+        "Episodes per member that are written to record.npz and record.csv, step by step.",
+        least=1,
+    )
+    figures: bool = option(True, "Whether to write figures.")
+    block: float = option(
+        0.0,
+        "Subtracted from the prediction error that actors are given after every reward (networks "
+        "with actor_reward rpe only).",
+    )
+    stimulate: float = option(
+        0.0,
+        "Added to the prediction error that actors are given after every outcome without a reward "
+        "(networks with actor_reward rpe only).",
+    )
 
-    run: Annotated[Path, tyro.conf.Positional]
-    split: Literal["held_out", "train", "all"] = "held_out"
-    episodes: int = 4000
-    seed: int = 0
-    json: Switch = False
-    out: Path | None = None
-    record: int = 20
-    no_figures: Switch = False
-    block: float = 0.0
-    stimulate: float = 0.0
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the command line; returns the exit code."""
+    """Run the command line; return the exit code."""
+    options = parse(Options, arguments, "evaluate.py", "Evaluate a trained population.")
+    import torch
+
     torch.set_num_threads(1)
-    options = parse(Options, arguments, "evaluate.py")
-    if options.episodes < 1 or options.record < 1:
-        raise ConfigError("--episodes and --record must be at least 1")
-    if options.seed < 0:
-        raise ConfigError(f"--seed must not be negative, not {options.seed}")
     run = _find(options.run)
     name, _, settings = settings_of(run)
-    experiment, populations = find_experiment(name), load_run(run, settings)
-    episodes = min(options.episodes, experiment.most_episodes or options.episodes)
+    experiment = find_experiment(name)
     folder = options.out or options.run / "evaluation"
-    folder.mkdir(parents=True, exist_ok=True)
-    curves = {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings}
-    for key, curve in curves.items():
-        total, steps = settings[key].training.total_steps, curve["steps"][-1].min() if curve else 0
-        if steps < total:
-            what = f"ends at step {steps:,.0f} of {total:,}" if steps else "is missing or empty"
-            print(
-                f"note: metrics.csv of {key} {what}; findings about learning want the whole",
-                file=sys.stderr,
-            )
-    evaluation = Evaluation(
-        populations,
-        settings,
-        options.split,
-        episodes,
-        options.seed,
-        folder,
-        curves,
-        figures=not options.no_figures,
-        stimulation=Stimulation(-options.block, options.stimulate)
-        if options.block or options.stimulate
-        else None,
-        snapshots=load_snapshots(run, settings),
-    )
+    evaluation = _evaluation(run, settings, experiment, options, folder)
     outcome = _measured(experiment, evaluation, options.run)
-    written = list(outcome.figures)
-    for condition, one in settings.items():
-        if one.environment == NO_ENVIRONMENT:
-            continue
-        place = folder if condition == "default" else folder / condition
-        place.mkdir(exist_ok=True)
-        written += write_record(
-            evaluation.record(condition, episodes=options.record, hidden=True), place
-        )
+    written = [*outcome.figures, *_write_records(evaluation, options.record)]
     metrics = {
         "experiment": name,
         "reference": experiment.reference,
         "split": options.split,
-        "episodes": episodes,
+        "episodes": evaluation.episodes,
         "seed": options.seed,
         "members": {key: len(population) for key, population in evaluation.populations.items()},
         "findings": [finding.to_json() for finding in outcome.findings],
@@ -142,16 +131,70 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _evaluation(
+    run: RunFolder,
+    settings: Mapping[str, Settings],
+    experiment: Experiment,
+    options: Options,
+    folder: Path,
+) -> Evaluation:
+    """Return the trained populations of a run, ready to be measured; make the folder."""
+    from prefrontal.agents.rollout.rollout import Stimulation
+
+    populations = load_run(run, settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    curves = {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings}
+    _note_missing(curves, settings)
+    given = options.block or options.stimulate
+    return Evaluation(
+        populations,
+        settings,
+        options.split,
+        min(options.episodes, experiment.most_episodes or options.episodes),
+        options.seed,
+        folder,
+        curves,
+        figures=options.figures,
+        stimulation=Stimulation(-options.block, options.stimulate) if given else None,
+        snapshots=load_snapshots(run, settings),
+    )
+
+
+def _note_missing(
+    curves: Mapping[str, Mapping[str, np.ndarray]], settings: Mapping[str, Settings]
+) -> None:
+    """Note learning curves that do not reach to the end of training."""
+    for key, curve in curves.items():
+        total, steps = settings[key].training.total_steps, curve["steps"][-1].min() if curve else 0
+        if steps < total:
+            what = f"ends at step {steps:,.0f} of {total:,}" if steps else "is missing or empty"
+            note = f"note: metrics.csv of {key} {what}; findings about learning want the whole"
+            print(note, file=sys.stderr)
+
+
+def _write_records(evaluation: Evaluation, episodes: int) -> list[Path]:
+    """Write a record of every condition that has an environment; return the files."""
+    written = []
+    for condition, one in evaluation.settings.items():
+        if one.environment != NO_ENVIRONMENT:
+            alone = condition == "default"
+            place = evaluation.folder if alone else evaluation.folder / condition
+            place.mkdir(exist_ok=True)
+            record = evaluation.record(condition, episodes=episodes, hidden=True)
+            written += write_record(record, place)
+    return written
+
+
 def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outcome:
-    """What the experiment finds; judged by its bars only where the task is its own."""
+    """Return what the experiment finds, judged by its bars only where the task is its own."""
     try:
-        with warnings.catch_warnings():  # what cannot be measured is NaN, and told as such
+        with warnings.catch_warnings():  # what cannot be measured is NaN, and reported as such
             warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
             outcome = experiment.measure(evaluation)
     except NotMeasurableError as error:
         raise ConfigError(
-            f"{run} cannot be measured: in {evaluation.episodes} episodes some member never did what a finding is "
-            "about; train longer, or give more --episodes"
+            f"{run} cannot be measured: in {evaluation.episodes} episodes some member never did "
+            "what a finding is about; train longer, or give more --episodes"
         ) from error
     except PrefrontalError:
         raise
@@ -164,21 +207,24 @@ def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outc
     if not others or plain == outcome.findings:
         return outcome
     print(
-        f"note: the task of {', '.join(others)} is not that of {experiment.name}; findings are not held against its bars",
+        f"note: the task of {', '.join(others)} is not that of {experiment.name}; findings are not "
+        "held against its bars",
         file=sys.stderr,
     )
     return replace(outcome, findings=plain)
 
 
 def _verdict(met: bool, whole: bool) -> str:
-    """What bars say: of the finding only where all conditions are there."""
+    """Return what the bars say; of the whole finding only where all conditions were evaluated."""
     if not met:
         return "NOT reproduced"
     return "finding reproduced" if whole else "some conditions only"
 
 
 def _find(path: Path) -> RunFolder:
-    """The run in a folder; suggests one below it, or a neighbour, where there is none."""
+    """Return the run in a folder; if there is none, suggest one below it or a neighbour."""
+    from prefrontal.agents.runs.folder import RunFolder, runs_below
+
     if not (path / "config.toml").is_file() and path.parent.is_dir():
         if below := runs_below(path):
             raise ConfigError(f"there is no run in {path}{below}")

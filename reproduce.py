@@ -7,6 +7,7 @@ python reproduce.py wang2016-bandit --ship     # and into pretrained/
 from __future__ import annotations
 
 import csv
+import dataclasses
 import shlex
 import shutil
 import sys
@@ -14,19 +15,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 
 import evaluate
 import train
-from prefrontal.agents.population import load_trained
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.registry import load_trained
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.folder import RunFolder
-from prefrontal.experiments import Experiment, Settings, find_experiment
-from prefrontal.experiments.options import Switch, parse
-from prefrontal.experiments.runs import condition_folder, guarded, settings_of
+from prefrontal.checking import option
+from prefrontal.experiments.experiment import Experiment, find_experiment
+from prefrontal.experiments.options import guarded, parse
+from prefrontal.experiments.settings import Settings, condition_folder, settings_of
 
 SHIPPED = ("weights", "steps", "snapshots", "champion")  # of a checkpoint
 REPORTS = 50  # points of the learning curves that are shipped
@@ -34,32 +34,28 @@ REPORTS = 50  # points of the learning curves that are shipped
 
 @dataclass(frozen=True)
 class Options:
-    """Reproduce a shipped population.
+    """Train and evaluate a shipped population."""
 
-    Attributes:
-        experiment: Its name (train.py --list).
-        seed: Seed of the run; the shipped populations have 0.
-        out: Run folder; default runs/reproduce/EXPERIMENT-seedSEED. An unfinished run in it is gone on with.
-        ship: Replace pretrained/EXPERIMENT by what was trained.
-    """
-
-    experiment: Annotated[str, tyro.conf.Positional]
-    seed: int = 0
-    out: Path | None = None
-    ship: Switch = False
+    experiment: str = option(dataclasses.MISSING, "Name of the experiment (train.py --list).")
+    seed: int = option(0, "Seed of the run; the shipped populations have 0.", least=0)
+    out: Path | None = option(
+        None,
+        "Run folder; default runs/reproduce/EXPERIMENT-seedSEED. An unfinished run in it is "
+        "continued.",
+    )
+    ship: bool = option(False, "Replace pretrained/EXPERIMENT by what was trained.")
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     options = parse(Options, arguments, "reproduce.py")
     experiment = find_experiment(options.experiment)
     out = options.out or Path("runs", "reproduce", f"{experiment.name}-seed{options.seed}")
     if (out / "config.toml").is_file():
         train.main([experiment.name, "--out", str(out), "--resume"])
     else:
-        train.main(
-            [experiment.name, *experiment.shipped, "--seed", str(options.seed), "--out", str(out)]
-        )
+        words = [experiment.name, *shlex.split(experiment.shipped)]
+        train.main([*words, "--seed", str(options.seed), "--out", str(out)])
     evaluate.main([str(out)])
     if options.ship:
         ship(experiment, RunFolder.read(out), Path("pretrained", experiment.name))
@@ -67,10 +63,16 @@ def main(arguments: list[str]) -> int:
 
 
 def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
-    """Copies what is needed of a finished run to `target`, small: weights, settings, curves, findings, a card."""
+    """Copy what is needed of a finished run: weights, settings, curves, findings, a model card.
+
+    Args:
+        experiment: What was trained.
+        run: A run that was evaluated.
+        target: Where to; what is there is removed.
+    """
     shutil.rmtree(target, ignore_errors=True)
     _, seed, settings = settings_of(run)
-    command = shlex.join([experiment.name, *experiment.shipped, "--seed", str(seed)])
+    command = " ".join([experiment.name, experiment.shipped, "--seed", str(seed)])
     shipped = RunFolder.create(target, run.config(), f"python train.py {command}")
     with shipped:
         for condition in settings:
@@ -119,7 +121,7 @@ The settings are in `config.toml`, the versions of the libraries in `versions.js
 
 
 def _use(name: str, settings: Mapping[str, Settings]) -> str:
-    """How to use what is shipped, if it acts in an environment."""
+    """Return how to use what is shipped, if it acts in an environment."""
     condition, one = next(iter(settings.items()))
     if one.environment == NO_ENVIRONMENT:
         return ""
@@ -139,7 +141,7 @@ Small recurrent networks trained on abstract tasks, as models of prefrontal cort
 
 
 def _thin(source: Path, target: Path) -> None:
-    """Copies a metrics file with about `REPORTS` reports: means over equal runs of reports, ending with the last."""
+    """Copy a metrics file with about `REPORTS` reports: means over groups of reports of equal size."""
     with source.open(newline="") as file:
         header, *rows = list(csv.reader(file))
     table = np.array(rows, dtype=np.float64)

@@ -1,51 +1,43 @@
-"""Trained agents as users meet them: `load` a population, index it, `predict`, `learn`, `save`."""
+"""Trained actor-critics as users meet them: index a population, `predict`, `learn`, `save`."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.a2c.learner import A2C, A2CConfig
-from prefrontal.agents.base import Job, Trained, learn_until
-from prefrontal.agents.common.errors import CheckpointError, did_you_mean
+from prefrontal.agents.a2c.config import A2CConfig
+from prefrontal.agents.a2c.learner import make_learner
+from prefrontal.agents.base import Algorithm, Job, Record, learn_until
+from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.common.returns import next_values, rpe
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
-from prefrontal.agents.networks.cores import Tape
-from prefrontal.agents.rollout.environments import (
-    EnvironmentSpec,
-    make_envs,
-    make_stages,
-    register_ids,
-    reward_row,
-)
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.vectorised import Tape
+from prefrontal.agents.recurrent import RecurrentLearner
+from prefrontal.agents.rollout.environments import import_environment, probe, reward_row
 from prefrontal.agents.rollout.predicting import observed, resumed
-from prefrontal.agents.runs.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from prefrontal.agents.runs.folder import runs_below
+from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
+from prefrontal.agents.rollout.spec import EnvironmentSpec
+from prefrontal.agents.runs.checkpoint import save_checkpoint
 
-__all__ = ["KINDS", "Agent", "Population", "load", "load_trained"]
+__all__ = ["KIND", "Agent", "Population", "make_population", "meta"]
 
 KIND = "recurrent-a2c"
 
-#: What a checkpoint may hold, by its `kind`: a class with ``from_checkpoint(arrays, meta, where)``.
-KINDS = {
-    KIND: "prefrontal.agents.population:Population",
-    "evolved": "prefrontal.agents.evolution.population:Evolved",
-    "hinton-nowlan": "prefrontal.agents.evolution.hinton_nowlan:Lineages",
-    "recurrent-td3": "prefrontal.agents.td3.population:ContinuousPopulation",
-}
+P = TypeVar("P", bound="Population")
 
 
 @dataclass(frozen=True)
 class Description:
-    """What `load` needs besides the weights; see `Population`."""
+    """What loading needs besides the weights; see `Population`."""
 
     network: NetworkConfig
     environment: EnvironmentSpec
@@ -55,22 +47,41 @@ class Description:
     members: tuple[int, ...]
 
 
+def make_population(job: Job, weights: Tensor) -> Population:
+    """Make the agents of a job with these weights ``[P, n]``."""
+    return Population.of(job, weights)
+
+
+def meta(job: Job) -> dict[str, Any]:
+    """Return what loading the agents of a job needs besides the weights."""
+    sizes = job.facts.input_size, job.facts.num_actions
+    told = Description(job.network, job.environment, *sizes, job.seed, tuple(range(job.members)))
+    return {"kind": KIND, **to_plain(told)}
+
+
 class Population:
     """P independent agents of one shape.
 
     Args:
-        weights: Parameters ``[P, n]``.
+        weights: Parameters ``[P, n]``; None leaves them at zero.
         network: Shape of the networks.
         environment: What they were trained on; its ids are what `learn` makes.
         input_size: Inputs I a step.
         num_actions: Actions K.
         seed: Seed they were trained with.
         members: Identities of the members (default 0 ... P - 1).
+
+    Raises:
+        CheckpointError: Weights, members and network do not fit together.
     """
+
+    KIND: ClassVar[str] = KIND
+    greedy: ClassVar[bool] = False  # whether they take the best action where nothing else is asked
+    discrete = True
 
     def __init__(
         self,
-        weights: Tensor,
+        weights: Tensor | None,
         network: NetworkConfig,
         environment: EnvironmentSpec,
         input_size: int,
@@ -79,49 +90,76 @@ class Population:
         members: Sequence[int] | None = None,
     ) -> None:
         self.network, self.environment, self.seed = network, environment, seed
-        self.members = list(members) if members is not None else list(range(len(weights)))
-        self.model = _model(environment, input_size, num_actions, network, len(weights))
+        if members is None:
+            members = range(0 if weights is None else len(weights))
+        self.members, row = list(members), None
+        if network.actor_reward == "rpe":
+            row = reward_row(environment.inputs, input_size, num_actions)
+        size = len(self.members)
+        self.model = ActorCritic(input_size, num_actions, network, size, reward_row=row)
+        if weights is None:
+            return
         if len(self.members) != len(weights):
             raise CheckpointError(f"{len(self.members)} members cannot have {len(weights)} weights")
-        if weights.shape != self.model.parameters.shape:
+        weights, needed = self.model.upgraded(weights), self.model.parameters.shape
+        if weights.shape != needed:
             raise CheckpointError(
-                f"weights have shape {list(weights.shape)}, but this network needs {list(self.model.parameters.shape)}"
+                f"weights have shape {list(weights.shape)}, but this network needs {list(needed)}"
             )
         self.model.set_parameters(weights)
 
     @classmethod
     def create(
-        cls,
+        cls: type[P],
         environment: EnvironmentSpec | str,
         network: NetworkConfig | None = None,
         members: int = 1,
         seed: int = 0,
-    ) -> Population:
-        """Agents with fresh weights for an environment (a Gymnasium id, or a specification)."""
+    ) -> P:
+        """Make agents with initial weights for an environment (an id, or a specification)."""
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
-        network = network or NetworkConfig()
-        envs = make_envs(spec, range(members), 1)
-        size, actions = envs.single_observation_space.shape[0], envs.num_actions
-        envs.close()
-        model = _model(spec, size, actions, network, members)
-        model.initialise([generator(seed, member, "weights") for member in range(members)])
-        return cls(model.parameters, network, spec, size, actions, seed)
+        facts, network = probe(spec), network or NetworkConfig()
+        made = cls(None, network, spec, facts.input_size, facts.num_actions, seed, range(members))
+        streams = [generator(seed, member, "weights") for member in range(members)]
+        made.model.initialise(streams)
+        return made
 
     @classmethod
-    def of(cls, job: Job, weights: Tensor) -> Population:
-        """The agents of a job with these weights ``[P, n]``."""
-        template = cls.create(job.environment, job.network).model
-        size, actions = template.input_size, template.num_actions
-        return cls(weights, job.network, job.environment, size, actions, job.seed)
+    def of(cls: type[P], job: Job, weights: Tensor) -> P:
+        """Make the agents of a job with these weights ``[P, n]``."""
+        sizes = job.facts.input_size, job.facts.num_actions
+        return cls(weights, job.network, job.environment, *sizes, job.seed)
+
+    @classmethod
+    def from_checkpoint(
+        cls: type[P], arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
+    ) -> P:
+        """Make the agents in what a checkpoint holds; see `prefrontal.agents.registry`."""
+        names = [field.name for field in fields(Description)]
+        known = {name: meta[name] for name in names if name in meta}
+        description = from_plain(Description, known, f"{folder / 'checkpoint'}")
+        import_environment(description.environment, folder)
+        return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
 
     def __len__(self) -> int:
         return len(self.members)
 
     def __getitem__(self, index: int) -> Agent:
+        return self._member(index, Agent)
+
+    def __iter__(self) -> Iterator[Agent]:
+        return (self[index] for index in range(len(self)))
+
+    def _member(self, index: int, kind: type[P]) -> P:
+        """Return one member as an agent of its own.
+
+        Raises:
+            IndexError: There is none of that index.
+        """
         if not -len(self) <= index < len(self):
             raise IndexError(f"there are {len(self)} members, no number {index}")
         index %= len(self)
-        return Agent(
+        return kind(
             self.model.parameters[index : index + 1],
             self.network,
             self.environment,
@@ -131,84 +169,123 @@ class Population:
             [self.members[index]],
         )
 
-    def __iter__(self) -> Iterator[Agent]:
-        return (self[index] for index in range(len(self)))
-
-    @classmethod
-    def from_checkpoint(
-        cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
-    ) -> Population:
-        """The agents in what a checkpoint holds; see `load_trained`."""
-        names = [field.name for field in fields(Description)]
-        known = {name: meta[name] for name in names if name in meta}
-        description = from_plain(Description, known, f"{folder / 'checkpoint'}")
-        import_environment(description.environment, folder)
-        return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
+    # LEARN
 
     def learn(
         self, total_steps: int, config: A2CConfig | None = None, num_envs: int = 16
     ) -> dict[str, np.ndarray]:
-        """Trains all members on their environment with recurrent A2C (a fresh optimiser; schedules span `total_steps`).
+        """Train all members on with recurrent A2C (a new optimiser; schedules span the call).
 
-        With one thread (``torch.set_num_threads(1)``, also the fastest) fresh agents learn what `train.py` gives, bit by bit.
+        With one thread (``torch.set_num_threads(1)``, also the fastest) new agents learn what
+        `train.py` gives.
 
         Args:
             total_steps: Environment steps per member.
-            config: Hyper-parameters.
+            config: Settings; None for the defaults.
             num_envs: Episodes per member and update.
 
         Returns:
             Metrics by name, ``[updates, P]``.
 
         Raises:
-            ValueError: If `total_steps` is below 1.
+            ValueError: `total_steps` is below 1.
         """
-        config = config or A2CConfig()
-        envs = make_stages(
-            self.environment, self.members, num_envs, privileged=config.critic == "privileged"
-        )
-        learner = A2C(envs, self.network, config, self.members, num_envs, total_steps, self.seed)
-        learner.model.set_parameters(self.model.parameters)
+        return self._learn(make_learner, config or A2CConfig(), total_steps, num_envs)
+
+    def _learn(
+        self,
+        make: Callable[[Job, Sequence[int]], RecurrentLearner],
+        config: Algorithm,
+        total_steps: int,
+        num_envs: int,
+    ) -> dict[str, np.ndarray]:
+        spec, network = self.environment, self.network
+        job = Job(spec, network, config, len(self), num_envs, total_steps, self.seed)
+        learner = make(job, self.members)
+        learner.begin_with(self.model.parameters)
         metrics = learn_until(learner, total_steps)
         self.model.set_parameters(learner.model.parameters)
         return metrics
 
+    # PLAY
+
+    def noise(self, steps: int, batch: int, generator: torch.Generator) -> Tensor:
+        """Return Gumbel noise ``[T, K, B]``: ``argmax(logits + noise)`` samples the policy."""
+        uniform = torch.rand(steps, self.model.num_actions, batch, generator=generator)
+        return -(-uniform.clamp_(min=1e-20).log()).log()
+
+    def rollout(self, envs: Any, generators: list[torch.Generator]) -> Rollout:
+        """Return how these agents play in an environment."""
+        return Rollout(envs, self.model, envs.num_envs // len(self), generators, facts=True)
+
+    def judged(self, logits: Tensor, values: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
+        """Return probabilities of actions ``[T, P, K, B]`` and values of states ``[T, P, B]``."""
+        return logits.softmax(2), values
+
+    def record(
+        self,
+        envs: Any,
+        batches: int,
+        *,
+        seed: int,
+        discount: float,
+        deterministic: bool | None = None,
+        hidden: bool = False,
+        stimulation: Stimulation | None = None,
+        forget: bool = False,
+    ) -> list[Record]:
+        """Play and record batches of episodes; see `prefrontal.agents.base.Trained.record`.
+
+        Returns:
+            Of each batch ``action``, ``reward``, ``value`` and ``rpe`` ``[P, B, T]``, ``policy
+            [P, B, T, K]``, facts of the environment, and ``task.NAME [P, B, ...]``.
+        """
+        if forget:
+            raise ConfigError("only agents with continuous actions can lose their memory")
+        greedy = self.greedy if deterministic is None else deterministic
+        streams = [generator(seed, member, "evaluation") for member in self.members]
+        rollout = self.rollout(envs, streams)
+        played = (rollout.collect(greedy, stimulation) for _ in range(batches))
+        return [self._recorded(one, discount, hidden, greedy) for one in played]
+
+    def _recorded(
+        self, trajectory: Trajectory, discount: float, hidden: bool, greedy: bool
+    ) -> Record:
+        steps, tape = trajectory.steps, trajectory.tapes[0]
+        policy, values = self.judged(*self.model.heads(trajectory.tapes), greedy)
+        # δ_t = r_t + γ v_t - v_{t-1}; a cut episode has the value at the cut, others end with 0
+        gamma = torch.full((len(self),), discount, dtype=values.dtype)
+        rewards, discount_t, before = trajectory.to_the_end(values, gamma)
+        tensors = {
+            "action": trajectory.actions.to(torch.int16),
+            "reward": trajectory.rewards,
+            "value": before,
+            "rpe": rpe(rewards, discount_t, before, next_values(before)),
+            "policy": policy[:steps].transpose(2, 3),
+        }
+        if trajectory.mask is not None:
+            tensors["mask"] = trajectory.mask
+        tensors |= trajectory.facts
+        if {"optimal_reward", "expected_reward"} <= set(tensors):
+            tensors["regret"] = tensors["optimal_reward"] - tensors["expected_reward"]
+        if hidden:
+            tensors["hidden"] = tape.hidden()[:steps].transpose(2, 3)
+            tensors["observation"] = torch.stack(tape.x_t[:steps]).transpose(2, 3)
+        record = {name: x.detach().movedim(0, 2) for name, x in tensors.items()}
+        record |= {f"task.{name}": x for name, x in trajectory.task.items()}
+        return {name: x.cpu().contiguous().clone().numpy() for name, x in record.items()}
+
+    # SAVE
+
     def meta(self) -> dict[str, Any]:
-        """What `load` needs besides the weights."""
-        size, actions = self.model.input_size, self.model.num_actions
-        description = Description(
-            self.network, self.environment, size, actions, self.seed, tuple(self.members)
-        )
-        return {"kind": KIND, **to_plain(description)}
+        """Return what loading needs besides the weights."""
+        sizes = self.model.input_size, self.model.num_actions
+        told = Description(self.network, self.environment, *sizes, self.seed, tuple(self.members))
+        return {"kind": self.KIND, **to_plain(told)}
 
     def save(self, path: Path | str) -> None:
-        """Writes the weights (safetensors) and their description (JSON) to ``path/checkpoint``; see `load`."""
+        """Write weights (safetensors) and their description (JSON) to ``path/checkpoint``."""
         save_checkpoint(Path(path) / "checkpoint", {"weights": self.model.parameters}, self.meta())
-
-
-def import_environment(spec: EnvironmentSpec, folder: Path) -> None:
-    """Registers the ids of the package that an environment is from, so that gymnasium.make finds them.
-
-    Raises:
-        CheckpointError: If it cannot be imported.
-    """
-    try:
-        register_ids(spec.id)
-    except ImportError as error:
-        raise CheckpointError(
-            f"the agents in {folder} were trained on {spec.id!r}, and "
-            f"{spec.id.rpartition(':')[0]!r} cannot be imported: {error}"
-        ) from error
-
-
-def _model(
-    spec: EnvironmentSpec, input_size: int, num_actions: int, network: NetworkConfig, members: int
-) -> ActorCritic:
-    """The actor-critics, without weights."""
-    row = (
-        reward_row(spec.inputs, input_size, num_actions) if network.actor_reward == "rpe" else None
-    )
-    return ActorCritic(input_size, num_actions, network, members, reward_row=row)
 
 
 class Agent(Population):
@@ -220,7 +297,7 @@ class Agent(Population):
         self.set_random_seed(0)
 
     def set_random_seed(self, seed: int) -> None:
-        """Restarts the random numbers that actions are drawn with."""
+        """Restart the random numbers that actions are drawn with."""
         self._generator = generator(seed, self.members[0], "evaluation")
 
     def predict(
@@ -228,130 +305,77 @@ class Agent(Population):
         observation: np.ndarray,
         state: tuple[np.ndarray, ...] | None = None,
         episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
+        deterministic: bool | None = None,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """Actions for one observation or a batch, and the recurrent state to pass back with the next one.
+        """Return actions for one observation or a batch, and the state for the next call.
 
         Args:
             observation: ``[I]`` or ``[n, I]``, with the inputs the agent was trained with.
             state: What the call before returned; None at the start of an episode.
             episode_start: ``[n]`` of bool; rows where an episode starts get the initial state.
-            deterministic: Whether to take the most probable action. The default draws from the policy: the agent's own
-                randomness is part of how it explores, and that is where its second learning algorithm lives.
+            deterministic: Whether to take the best action. The default is how these agents act: an
+                actor-critic draws from its policy (its randomness is part of how it explores).
 
         Returns:
-            Actions (a 0-d array for one observation, else ``[n]``) and the state, arrays ``[n, H]``.
+            Actions (a 0-d array for one observation, else ``[n]``) and the state, arrays
+            ``[n, ...]``.
 
         Raises:
-            ValueError: If the observation or the state has the wrong size or is not finite.
+            ValueError: The observation or the state has the wrong size or is not finite.
         """
+        tapes, logits = self._step(observation, state, episode_start)
+        if not (self.greedy if deterministic is None else deterministic):
+            logits = logits + self.noise(1, tapes[0].batch, self._generator)[0]
+        action = logits.argmax(0).numpy()
+        after = [part for parts in self.model.state(tapes, 1) for part in parts]
+        if self.model.reward_row is not None:  # the next prediction error is relative to this value
+            after.append(tapes[1].heads_t[0].transpose(1, 2))
+        kept = tuple(part[0].numpy().copy() for part in after)
+        return (action[0] if np.ndim(observation) == 1 else action), kept
+
+    def value(
+        self,
+        observation: np.ndarray,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return values ``[n]`` of observations (the dopamine system's prediction).
+
+        Arguments and errors as of `predict`; the state is that before the observation.
+        """
+        tapes, _ = self._step(observation, state, episode_start)
+        values: Tensor = self.judged(*self.model.heads(tapes), True)[1]
+        return values[0, 0].numpy().copy()
+
+    def _step(
+        self,
+        observation: np.ndarray,
+        state: tuple[np.ndarray, ...] | None,
+        episode_start: np.ndarray | None,
+    ) -> tuple[list[Tape], Tensor]:
+        """Take one step on tapes; return them, and the logits ``[K, n]``."""
         rows = observed(observation, self.model.input_size, self.environment)
-        n = len(rows)
-        if not self._tapes or self._tapes[0].batch != n:
-            self._tapes = self.model.tapes(1, n)
+        if not self._tapes or self._tapes[0].batch != len(rows):
+            self._tapes = self.model.tapes(1, len(rows))
         tapes = self._tapes
         self.model.begin(tapes)
         if state is not None:
             self._resume(tapes, state, episode_start)
         for tape in tapes:
             tape.x_t[0].copy_(torch.from_numpy(rows.T.copy()))
-        logits = self.model.step(tapes, 0)[0]  # [K, n]
-        if not deterministic:
-            uniform = torch.rand(logits.shape, generator=self._generator).clamp_(min=1e-20)
-            logits = logits - (-uniform.log()).log()
-        action = logits.argmax(0).numpy()
-        after = [
-            s
-            for net, tape in zip(self.model.nets, tapes, strict=True)
-            for s in net.core.get_state(tape, 1)
-        ]
-        if self.model.reward_row is not None:  # the next prediction error is relative to this value
-            after.append(tapes[1].extra["heads_t"][0])
-        return (action[0] if np.ndim(observation) == 1 else action), tuple(
-            s[0].T.numpy().copy() for s in after
-        )
-
-    def value(self) -> np.ndarray:
-        """Values ``[n]`` of the observations of the last `predict` (the dopamine system's prediction)."""
-        if not self._tapes:
-            raise ValueError("value is that of the observations of predict: call predict first")
-        return self.model.heads(self._tapes)[1][0, 0].numpy().copy()
+        return tapes, self.model.step(tapes, 0)[0]
 
     def _resume(
-        self, tapes: list[Any], state: tuple[np.ndarray, ...], episode_start: np.ndarray | None
+        self, tapes: list[Tape], state: tuple[np.ndarray, ...], episode_start: np.ndarray | None
     ) -> None:
-        """Writes `state` on the tapes, except in rows where an episode starts."""
-        before = [
-            net.core.get_state(tape, 0) for net, tape in zip(self.model.nets, tapes, strict=True)
-        ]
-        initial = [part[0].T for parts in before for part in parts]
+        """Write `state` on the tapes, except in rows where an episode starts."""
+        before = self.model.state(tapes, 0)
+        initial = [part[0] for parts in before for part in parts]
         if self.model.reward_row is not None:
-            initial.append(torch.zeros(len(initial[0]), 1))
-        given = iter(resumed(state, episode_start, initial))
-        for net, tape, parts in zip(self.model.nets, tapes, before, strict=True):
-            net.core.set_state(tape, tuple(next(given).T.unsqueeze(0) for _ in parts))
+            initial.append(torch.zeros(tapes[0].batch, 1))
+        given = iter(resumed(state, episode_start, initial, tapes[0].batch))
+        self.model.begin(
+            tapes, [tuple(next(given).unsqueeze(0) for _ in parts) for parts in before]
+        )
         if self.model.reward_row is not None:
-            self.model.expected(tapes).copy_(next(given).T)
-
-
-def load(path: Path | str, condition: str | None = None) -> Any:
-    """Loads the agents of a run folder (`train.py`), of a shipped population, or of `Population.save`.
-
-    Args:
-        path: The folder.
-        condition: Which condition; needed if the run has several.
-
-    Returns:
-        A `Population`, or what else the algorithm trains.
-
-    Raises:
-        CheckpointError: If there are no agents, or they cannot be read; never unpickles anything.
-    """
-    folder = Path(path)
-    if condition is not None:
-        folder = folder / condition
-    if not has_checkpoint(folder / "checkpoint"):
-        # A run has a configuration; a folder without one may hold runs.
-        if not (folder / "config.toml").is_file() and (below := runs_below(folder)):
-            raise CheckpointError(f"there are no trained agents in {folder}{below}")
-        conditions = sorted(p.parent.name for p in folder.glob("*/checkpoint") if has_checkpoint(p))
-        if len(conditions) == 1 and condition is None:
-            return load(folder, conditions[0])
-        if conditions and condition is None:
-            raise CheckpointError(
-                f"{folder} has several conditions; name one of {', '.join(conditions)}"
-            )
-        hint = (
-            did_you_mean(folder.name, [p.name for p in folder.parent.glob("*") if p != folder])
-            if folder.parent.is_dir()
-            else ""
-        )
-        raise CheckpointError(
-            f"there are no trained agents in {folder}{hint if 'mean' in hint else ''}"
-        )
-    return load_trained(*load_checkpoint(folder / "checkpoint"), folder)
-
-
-def load_trained(arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path) -> Trained:
-    """The agents in what a checkpoint holds.
-
-    Args:
-        arrays: Its tensors, `weights` among them.
-        meta: Its description, `kind` among it.
-        folder: Where it lies, for messages.
-
-    Raises:
-        CheckpointError: If it holds no agents, or such as this version does not know.
-    """
-    place = KINDS.get(str(meta.get("kind")))
-    if place is None or "weights" not in arrays:
-        raise CheckpointError(
-            f"the checkpoint in {folder} does not hold agents of {', '.join(KINDS)}"
-        )
-    module, _, name = place.partition(":")
-    if not bool(arrays["weights"].isfinite().all()):
-        raise CheckpointError(f"the weights in {folder} are not all numbers: training went wrong")
-    trained: Trained = getattr(importlib.import_module(module), name).from_checkpoint(
-        arrays, meta, folder
-    )
-    return trained
+            tapes[1].before.copy_(next(given).T)

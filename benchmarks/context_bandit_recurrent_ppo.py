@@ -1,11 +1,12 @@
-"""RecurrentPPO (sb3-contrib) on the two-colour context bandit, beside the shipped agents: return on colours never trained on.
+"""RecurrentPPO (sb3-contrib) beside the shipped agents: return on held-out colours.
 
-python -m benchmarks.context_bandit_recurrent_ppo                                # 3 M steps with sb3-contrib's own settings
-python -m benchmarks.context_bandit_recurrent_ppo --settings ours --steps 1000000
+    python -m benchmarks.context_bandit_recurrent_ppo
+    python -m benchmarks.context_bandit_recurrent_ppo --settings ours --steps 1000000
 
-`default` are the settings RecurrentPPO comes with (LSTM 256, discount .99, 10 epochs); `ours` lends it what we learned about
-the task (LSTM 48, discount 0, whole episodes, 4 epochs). Both see what our agents see: the colours, the previous action and
-the previous reward.
+The task is the two-colour context bandit. `default` are the settings RecurrentPPO comes with (LSTM
+256, discount .99, 10 epochs) and 3 M steps; `ours` are settings that suit the task (LSTM 48,
+discount 0, whole episodes, 4 epochs). Both see what our agents see: the colours, the previous
+action and the previous reward.
 """
 
 from __future__ import annotations
@@ -32,25 +33,34 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "n_epochs": 4,
         "gamma": 0.0,
         "ent_coef": 0.02,
-        "policy_kwargs": {"lstm_hidden_size": 48, "net_arch": [], "shared_lstm": True, "enable_critic_lstm": False},
+        "policy_kwargs": {
+            "lstm_hidden_size": 48,
+            "net_arch": [],
+            "shared_lstm": True,
+            "enable_critic_lstm": False,
+        },
     },
-}  # fmt: skip
+}
 
 
 def vector_env(num_envs: int, split: str, seed: int) -> Any:
-    """The task as a Stable-Baselines3 ``VecEnv``."""
+    """Return the task as a Stable-Baselines3 ``VecEnv``."""
     from prefrontal.envs import to_sb3_vec_env
 
     env = gymnasium.make_vec(
-        "prefrontal/ContextBandit-v0", num_envs=num_envs, split=split, trials=TRIALS,
-        inputs=("action", "centred_reward"), facts=False,
-    )  # fmt: skip
+        "prefrontal/ContextBandit-v0",
+        num_envs=num_envs,
+        split=split,
+        trials=TRIALS,
+        inputs=("action", "centred_reward"),
+        facts=False,
+    )
     env.reset(seed=seed)
     return to_sb3_vec_env(env)
 
 
 def held_out_return(model: Any, episodes: int, seed: int) -> float:
-    """Mean return with sampled actions on held-out colours, over at least so many episodes."""
+    """Return the mean return on held-out colours, with sampled actions, of `episodes` or more."""
     num_envs = 64
     envs = vector_env(num_envs, "held_out", seed)
     total, rounds = 0.0, -(-episodes // num_envs)
@@ -64,7 +74,7 @@ def held_out_return(model: Any, episodes: int, seed: int) -> float:
 
 
 def main(arguments: list[str]) -> int:
-    """Trains one agent in stages and prints its return on the way; returns the exit code."""
+    """Train one agent in stages and print its return on the way; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--settings", choices=SETTINGS, default="default")
     parser.add_argument("--steps", type=int, default=3_000_000)
@@ -81,9 +91,12 @@ def main(arguments: list[str]) -> int:
         return 2
     torch.set_num_threads(1)
     model = RecurrentPPO(
-        "MlpLstmPolicy", vector_env(options.num_envs, "train", options.seed), device="cpu", seed=options.seed,
+        "MlpLstmPolicy",
+        vector_env(options.num_envs, "train", options.seed),
+        device="cpu",
+        seed=options.seed,
         **SETTINGS[options.settings],
-    )  # fmt: skip
+    )
     readings, started = [], time.process_time()
     for index in range(options.readings):
         due = options.steps * (index + 1) // options.readings - model.num_timesteps
@@ -91,7 +104,8 @@ def main(arguments: list[str]) -> int:
         spent = time.process_time() - started
         score = held_out_return(model, options.episodes, options.seed + 1)
         readings.append({"steps": model.num_timesteps, "return": score, "cpu_seconds": spent})
-        print(f"{model.num_timesteps:>10,} steps  return {score:6.2f}  {spent:7.0f} CPU seconds", flush=True)  # fmt: skip
+        done = f"{model.num_timesteps:>10,} steps"
+        print(f"{done}  return {score:6.2f}  {spent:7.0f} CPU seconds", flush=True)
     if SHIPPED.is_file():
         findings = json.loads(SHIPPED.read_text())["findings"]
         ours = next(finding for finding in findings if finding["name"] == "return")

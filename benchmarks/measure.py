@@ -1,8 +1,9 @@
 """Sides of a comparison, each in a process of its own, measured in turns.
 
-A side keeps its process for the whole run: its threads, its environment variables and its peak memory are its own, and it is
-compiled and warm before the first round. One process runs at a time, unless a side has `copies`. This module imports none of
-the libraries compared, because a process inherits the peak memory of the one that started it.
+A side keeps its process for the whole run: its threads, its environment variables and its peak
+memory are its own, and it is compiled and warm before the first round. One process runs at a time,
+unless a side has `copies`. This module imports none of the libraries compared, because a process
+inherits the peak memory of the one that started it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ EXTRAS = {"jax": "jax", "jaxlib": "jax", "sb3_contrib": "bench"}
 
 @dataclass(frozen=True)
 class Side:
-    """One way to do the work.
+    """One way to do the work of a comparison.
 
     Attributes:
         name: Name in the table.
@@ -37,7 +38,8 @@ class Side:
         num_envs: Episodes per member and update.
         function: Name of its `play` function.
         threads: Threads of the process. One thread is pinned to one core.
-        copies: Processes that work at the same time, each with `members` agents; their rates are added.
+        copies: Processes that work at the same time, each with `members` agents; their rates are
+            added.
         options: Further arguments of `play`.
     """
 
@@ -56,7 +58,7 @@ class Side:
         return "cpu" if self.threads == self.copies == 1 else "wall"
 
     def play(self) -> Iterator[int]:
-        """The generator of this side; see `benchmarks.peers`."""
+        """Return the generator of this side; see `benchmarks.peers`."""
         module = importlib.import_module(f"benchmarks.peers.{self.module}")
         generator: Iterator[int] = getattr(module, self.function)(
             self.members, self.num_envs, **self.options
@@ -81,7 +83,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured of one side.
+    """Measurements of one side.
 
     Attributes:
         rates: Environment steps per second, one a round.
@@ -93,7 +95,7 @@ class Result:
 
 
 def work(generator: Iterator[int], seconds: float) -> Sample:
-    """Runs a side for at least `seconds` of wall-clock time and at least one update."""
+    """Run a side for at least `seconds` of wall-clock time and at least one update."""
     wall, cpu, steps = time.perf_counter(), time.process_time(), 0
     while not steps or time.perf_counter() - wall < seconds:
         steps += next(generator)
@@ -117,7 +119,7 @@ class Player:
             self._processes.append(process)
 
     def run(self, seconds: float) -> tuple[float, float]:
-        """One turn: the rate in steps per second, and the peak memory so far in MB.
+        """Take one turn; return the rate in steps per second, and the peak memory so far in MB.
 
         Raises:
             ModuleNotFoundError: If the side's library is not installed.
@@ -130,7 +132,7 @@ class Player:
         return sum(rates), sum(memory for _, memory in answers)
 
     def close(self) -> None:
-        """Ends the processes."""
+        """End the processes."""
         for pipe, process in zip(self._pipes, self._processes, strict=True):
             pipe.close()
             process.terminate()
@@ -153,7 +155,7 @@ class Player:
 
 
 def _serve(pipe: Connection, side: Side, copy: int) -> None:
-    """Main function of a side's process: answers every number of seconds with a sample."""
+    """Run a side's process: answer every number of seconds with a sample."""
     if side.threads == 1 and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[-1 - copy % len(cores)]})
@@ -169,12 +171,12 @@ def _serve(pipe: Connection, side: Side, copy: int) -> None:
         pipe.send(("missing", root) if root in EXTRAS else ("error", traceback.format_exc()))
     except (EOFError, KeyboardInterrupt):
         return
-    except Exception:  # whatever a library raises is the parent's to report
+    except Exception:  # the parent reports whatever a library raises
         pipe.send(("error", traceback.format_exc()))
 
 
 def peak_memory() -> float:
-    """Largest resident memory of this process so far, in MB."""
+    """Return the largest resident memory of this process so far, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
@@ -185,13 +187,13 @@ def measure(
     seconds: float,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Result]:
-    """Measures sides in turns, `rounds` times round.
+    """Measure sides in turns.
 
     Args:
         sides: What to measure.
         rounds: Turns per side.
         seconds: Length of a turn.
-        say: Told what goes on, a line at a time.
+        say: Called with a line for every round, and for every side left out.
 
     Returns:
         Results by name; sides whose library is not installed are left out.
@@ -228,7 +230,7 @@ def measure(
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """First quartile, median and third quartile."""
+    """Return the first quartile, median and third quartile."""
     if len(values) == 1:
         return values[0], values[0], values[0]
     low, median, high = statistics.quantiles(values, n=4, method="inclusive")

@@ -1,16 +1,17 @@
-"""Replay: transitions a second added and sampled, ours and Stable-Baselines3's, measured in turns in one run.
+"""Replay: transitions per second added and sampled, ours and Stable-Baselines3's, in one run.
 
     python -m benchmarks.replay --seconds 0.5 --json results.json
 
-Bars are for its buffer as it comes and as its algorithms use it: it stores whether an episode was cut by a time limit, and
-gives back whether it really ended, which is what ours stores. With that switched off ("same fields") both store five arrays,
-and its samples no longer tell the two apart; those ratios have no bar. Its buffer takes arrays; ours is measured with arrays
-and with tensors, and the better one counts. P is the number of members: P buffers of Stable-Baselines3, or one of ours; N the
-environments of each member. Prioritised replay, reservoirs and trajectories have no peer in Stable-Baselines3: their rates
-are for themselves.
+Bars are for its buffer as its algorithms use it: it stores whether an episode was cut by a time
+limit, and returns whether it really ended, which is what ours stores. With that switched off ("same
+fields") both store five arrays, and its samples no longer tell the two cases apart; those ratios
+have no bar. Its buffer takes arrays; ours is measured with arrays and with tensors, and the better
+one counts. P is the number of members (P buffers of Stable-Baselines3, one of ours), N the number
+of environments of each member. Prioritised replay, reservoirs and trajectories have no peer in
+Stable-Baselines3: their rates stand alone.
 
-Each side has a process of its own with one thread; rates are per second of processor time. A ratio is the median of the
-ratios of the rounds.
+Each side has a process of its own with one thread; rates are per second of processor time. A ratio
+is the median of the ratios of the rounds.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _sides() -> list[Side]:
         sides.append(Side(name, "replay", p, n, f"play_{function}", options=options))
 
     def pair(work: str, p: int, n: int, operation: str, **options: Any) -> None:
-        """One piece of work by every side that can do it."""
+        """Add one piece of work by every side that can do it."""
         if operation == "sample":
             side(f"{work}: ours", "ours", p, n, operation, **options)
         else:
@@ -67,7 +68,7 @@ def _sides() -> list[Side]:
 
 
 def _work(side: Side) -> str:
-    """What the sides of a comparison all do."""
+    """Return the work that all sides of a comparison do."""
     return side.name.partition(":")[0]
 
 
@@ -88,7 +89,7 @@ BARS = _bars()
 
 
 def main(config: Config) -> None:
-    """Measures, prints the tables and writes the file."""
+    """Measure, print the tables and write the file."""
     for name in config.only:
         if not any(side.name.startswith(name) for side in SIDES):
             raise ValueError(f"no side starts with {name!r}")

@@ -1,13 +1,15 @@
-"""Environment steps per second, learning included: ours and the peers, measured in turns in one run.
+"""Environment steps per second, learning included: ours and the peers, in turns in one run.
 
     python -m benchmarks.throughput --json results.json
 
-The work: the two-armed bandit, 100 trials an episode, 48 LSTM units, one optimiser step per batch of episodes (`benchmarks.
-peers`). P is the number of independent agents trained at once, N the number of episodes per update of each.
+The work: the two-armed bandit, 100 trials per episode, 48 LSTM units, one optimiser step per batch
+of episodes (`benchmarks.peers`). P is the number of independent agents trained at once, N the
+number of episodes per update of each.
 
-Rates of one-thread sides are per second of processor time, so that other load on the machine does not count; rates of sides
-with several threads or processes are per second of wall-clock time. A ratio is the median of the ratios of the rounds; where
-a peer was measured in several ways (one or two threads, several layouts) its best way counts.
+Rates of one-thread sides are per second of processor time, so that other load on the machine does
+not count; rates of sides with several threads or processes are per second of wall-clock time. A
+ratio is the median of the ratios of the rounds; where a peer was measured in several ways (one or
+two threads, several layouts) its best way counts.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class Config:
     json: Path | None = None
 
     def __post_init__(self) -> None:
-        """Checks the numbers."""
+        """Check the numbers."""
         if self.rounds < 1 or self.seconds <= 0:
             raise ValueError("rounds must be at least 1 and seconds positive")
 
@@ -73,15 +75,12 @@ class Bar:
 
 GRID = ((1, 16), (1, 64), (1, 256), (8, 16), (32, 16))  # members P and episodes N
 
-
-OTHER_TASKS = {
-    "TwoStep": 16,
-    "Harlow": 256,
-}  # N that makes an update about as many steps as the bandit's 1,600
+# N that makes an update about as many steps as the bandit's 1,600.
+OTHER_TASKS = {"TwoStep": 16, "Harlow": 256}
 
 
 def _chunked(members: int, num_envs: int) -> bool:
-    """Whether the layout in chunks of the JAX peer differs from the other."""
+    """Return whether the layout in chunks of the JAX peer differs from the other."""
     return members > 1 or num_envs > 128
 
 
@@ -100,6 +99,8 @@ def _sides() -> list[Side]:
         sides.append(Side(f"JAX P{p} N{n}", "jax_a2c", p, n))
         if _chunked(p, n):
             sides.append(Side(f"JAX P{p} N{n}, chunks", "jax_a2c", p, n, options=chunks))
+    plain = {"kernel": "torch"}
+    sides.append(Side("ours, plain core P8 N16", "prefrontal", 8, 16, options=plain))
     # OTHER TASKS
     for name, n in OTHER_TASKS.items():
         options = {"env_id": f"prefrontal/{name}-v0"}
@@ -139,6 +140,7 @@ def _bars() -> list[Bar]:
     claim("P1 N16: ours / RecurrentPPO", small, ppo[16], 10, 40)
     claim("P1 N256: ours / RecurrentPPO", large, ppo[256], 8, 15)
     claim("P32 N16: ours / RecurrentPPO N16", many, ppo[16], 25, 100)
+    claim("plain core, P8 N16: ours / RecurrentPPO N16", ["ours, plain core P8 N16"], ppo[16], 4, 8)
     # One after another, 32 members make as many steps a second as one does.
     claim("P32 N16: ours / members one after another", many, small, 2, 4)
     claim("P32 N16: ours / one-environment A2C", many, ["one-environment LSTM A2C"], 180, 700)
@@ -188,7 +190,7 @@ BARS = _bars()
 
 
 def choose(only: Sequence[str]) -> list[Side]:
-    """The sides whose names start with one of `only`; all if it is empty.
+    """Return the sides whose names start with one of `only`; all if it is empty.
 
     Raises:
         ValueError: If a name fits no side.
@@ -202,7 +204,7 @@ def choose(only: Sequence[str]) -> list[Side]:
 
 
 def verdict(bar: Bar, ratio: float) -> str:
-    """`goal met`, `met`, `not met`, or nothing where only a goal was set and it was not reached."""
+    """Return `goal met`, `met`, `NOT met`, or `no bar` where only a goal was set, and missed."""
 
     def reached(level: float) -> bool:
         return ratio <= level if bar.memory else ratio >= level
@@ -215,7 +217,7 @@ def verdict(bar: Bar, ratio: float) -> str:
 
 
 def compare(bar: Bar, results: Mapping[str, Result]) -> dict[str, Any] | None:
-    """Ratio of a bar with its quartiles, or None if a side of it was not measured."""
+    """Return the ratio of a bar with its quartiles, or None if a side of it was not measured."""
     ours = [results[name] for name in bar.ours if name in results]
     peers = [results[name] for name in bar.peers if name in results]
     if not ours or not peers:
@@ -231,7 +233,7 @@ def compare(bar: Bar, results: Mapping[str, Result]) -> dict[str, Any] | None:
 
 
 def machine() -> dict[str, Any]:
-    """What the run was made on: processor, cores, load and versions."""
+    """Return processor, cores and versions."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -247,14 +249,14 @@ def machine() -> dict[str, Any]:
 
 
 def load() -> float:
-    """Mean number of running processes over the last minute."""
+    """Return the mean number of running processes over the last minute."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 
 def table(
     sides: Sequence[Side], results: Mapping[str, Result], rows: Sequence[dict[str, Any]]
 ) -> str:
-    """Rates and ratios as Markdown tables."""
+    """Return rates and ratios as Markdown tables."""
     lines = ["| side | k steps/s | quartiles | per second of | peak MB |", "|---|---|---|---|---|"]
     for side in sides:
         if side.name in results:
@@ -268,22 +270,21 @@ def table(
         low, high = (f"{value:.3g}" for value in row["quartiles"])
         bar = "-" if row["bar"] is None else f"{row['bar']:g}"
         lines.append(
-            f"| {row['name']} | {row['ratio']:.3g} | {low}-{high} | {bar} | {row['goal']:g} | {row['verdict']} |"
+            f"| {row['name']} | {row['ratio']:.3g} | {low}-{high} "
+            f"| {bar} | {row['goal']:g} | {row['verdict']} |"
         )
     return "\n".join(lines)
 
 
 def main(config: Config) -> None:
-    """Measures, prints the tables and writes the file."""
+    """Measure, print the tables and write the file."""
     sides = choose(config.only)
     before = load()
     results = measure(sides, config.rounds, config.seconds, lambda line: print(line, flush=True))
     rows = [row for row in (compare(bar, results) for bar in BARS) if row is not None]
     about = machine() | {"load": [before, load()]}
-    print(
-        f"\n{about['processor']}, {about['cores']} cores, load {before:.1f} to {about['load'][1]:.1f}; ",
-        end="",
-    )
+    loads = f"load {before:.1f} to {about['load'][1]:.1f}"
+    print(f"\n{about['processor']}, {about['cores']} cores, {loads}; ", end="")
     print(", ".join(f"{name} {number}" for name, number in about["versions"].items()))
     print(f"medians of {config.rounds} rounds of {config.seconds:g} s\n")
     print(table(sides, results, rows))

@@ -1,11 +1,12 @@
 """Processor time until an agent beats Thompson sampling on the two-armed bandit: what speed is for.
 
-    python -m benchmarks.time_to_thompson                       # ours, 8 members side by side
-    python -m benchmarks.time_to_thompson --peer --members 1    # RecurrentPPO, one agent after another
+    python -m benchmarks.time_to_thompson                       # ours, 8 members at once
+    python -m benchmarks.time_to_thompson --peer --members 1    # RecurrentPPO, one by one
 
-An agent has done so when its regret (mean over fresh tasks of the whole square, sampled actions, frozen weights) is below that
-of Thompson sampling, 2.79 over 100 trials, at one look and again at a second on other tasks. Time is that of training alone,
-looks left out; a member of a population is charged its share of it.
+An agent beats it when its regret (mean over new tasks of the whole square, sampled actions, frozen
+weights) is below that of Thompson sampling, 2.79 over 100 trials, at one evaluation and at a second
+one on other tasks. Time is that of training alone, without evaluations; a member of a population is
+charged its share of it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch
 import tyro
 
 THOMPSON = 2.79
-BATCH = 512  # episodes of one member played at once in a look
+BATCH = 512  # episodes of one member played at once in an evaluation
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ class Config:
         experiment: Experiment whose default condition says how ours are trained.
         members: Agents.
         seed: Seed of the run.
-        steps: Most environment steps per agent; by default those of the experiment (2 million for the peer).
-        every: Environment steps between looks.
-        episodes: Episodes per look and agent.
+        steps: Most environment steps per agent; by default those of the experiment (2 million for
+            the peer).
+        every: Environment steps between evaluations.
+        episodes: Episodes per evaluation and agent.
         peer: Train RecurrentPPO in place of ours.
         json: Also write the result to this file.
     """
@@ -51,7 +53,7 @@ class Config:
     json: Path | None = None
 
     def __post_init__(self) -> None:
-        """Checks the numbers."""
+        """Check the numbers."""
         if min(self.members, self.every, self.episodes) < 1 or (
             self.steps is not None and self.steps < 1
         ):
@@ -66,7 +68,7 @@ class Arrival:
         agent: Which agent.
         steps: Environment steps it had made, or None if it never did.
         cpu: Seconds of processor time it had used.
-        regret: Its regret at the last look.
+        regret: Its regret at the last evaluation.
     """
 
     agent: int
@@ -76,22 +78,23 @@ class Arrival:
 
 
 Look = Callable[[int], np.ndarray]
-"""From a seed of the tasks to the regret of each agent, ``[M]``."""
+"""An evaluation: from a seed of the tasks to the regret of each agent, ``[M]``."""
 
 
 def ours(config: Config) -> tuple[Iterator[int], Look, int]:
-    """Training as environment steps per member and update, a look, and the steps at which training ends."""
+    """Return training (environment steps per member and update), evaluation and total steps."""
     from prefrontal import envs  # noqa: F401 (registers the ids)
     from prefrontal.agents.common.seeding import generator
+    from prefrontal.agents.registry import make_learner
     from prefrontal.agents.rollout.environments import make_envs
     from prefrontal.agents.rollout.rollout import Rollout
-    from prefrontal.experiments import find_experiment
+    from prefrontal.experiments.experiment import find_experiment
 
     settings = find_experiment(config.experiment).conditions["default"]
     training = replace(settings.training, members=config.members)
     job = replace(settings, training=training).job(config.seed, "cpu")
     members = range(config.members)
-    learner = settings.algorithm.learner(job, members)
+    learner = make_learner(job, members)
 
     def train() -> Iterator[int]:
         while True:
@@ -116,7 +119,7 @@ def ours(config: Config) -> tuple[Iterator[int], Look, int]:
 
 
 def recurrent_ppo(config: Config, agent: int) -> tuple[Iterator[int], Look, int]:
-    """The same for one RecurrentPPO agent: 16 environments, four epochs, rates annealed to 0."""
+    """Return the same for a RecurrentPPO agent: 16 environments, 4 epochs, rates annealed to 0."""
     import gymnasium
     from sb3_contrib import RecurrentPPO
 
@@ -197,15 +200,15 @@ def race(
     every: int,
     say: Callable[[str], None],
 ) -> list[Arrival]:
-    """Trains until every agent has beaten Thompson sampling, or to the end.
+    """Train until every agent has beaten Thompson sampling, or to the end.
 
     Args:
         train: Yields the environment steps per agent of each update.
         look: From a seed of the tasks to the regret of each agent, ``[M]``.
         agents: Agents M that are trained side by side.
         total: Most environment steps per agent.
-        every: Environment steps between looks.
-        say: Told the regret at every look, a line at a time.
+        every: Environment steps between evaluations.
+        say: Called with a line at every evaluation.
     """
     arrivals: dict[int, Arrival] = {}
     steps, cpu, looks = 0, 0.0, 0
@@ -232,7 +235,7 @@ def race(
 
 
 def main(config: Config) -> None:
-    """Trains, prints who arrived when and the median, and writes the file."""
+    """Train, print when each agent was good enough and the median, and write the file."""
     torch.set_num_threads(1)
     arrivals: list[Arrival] = []
 
@@ -253,9 +256,8 @@ def main(config: Config) -> None:
     # An agent that never arrived counts as later than all others.
     times = sorted(a.cpu if a.steps is not None else float("inf") for a in arrivals)
     steps = sorted(float("inf") if a.steps is None else a.steps for a in arrivals)
-    print(
-        f"median: {statistics.median(times):.1f} CPU-s, {statistics.median(steps) / 1e6:.2f} million steps"
-    )
+    millions = statistics.median(steps) / 1e6
+    print(f"median: {statistics.median(times):.1f} CPU-s, {millions:.2f} million steps")
     if config.json is not None:
         rows = [asdict(arrival) for arrival in arrivals]
         config.json.write_text(json.dumps({"name": name, "arrivals": rows}, indent=1) + "\n")

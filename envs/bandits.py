@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-import torch
-from torch import Tensor
-
+from prefrontal.checking import option
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import bands, chequerboard
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
 
 #: Bands of the gap |p1 - p2| in the split of `CorrelatedBandit`: regret peaks at small gaps, so few
 #: bands would make one half easier.
@@ -20,37 +19,38 @@ NAMED = {"easy": 0.9, "medium": 0.75, "hard": 0.6}
 
 
 @dataclasses.dataclass(frozen=True)
-class StationaryBandit(Task):
-    """Shared dynamics of bandits whose arms pay 1 with fixed probabilities p ``[n, K]``."""
+class Bandit(Task):
+    """What bandits of two arms have in common, unless they say otherwise.
 
-    parameters = ("p",)
-    reward_values = (0.0, 1.0)
-    open_loop = True
+    ## Action Space
+    `Discrete(2)`: the arm to pull.
 
-    trials: int = 100
+    ## Observation Space
+    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
 
-    def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 1)
+    ## Reward
+    1 with the probability of the chosen arm, otherwise 0.
+    """
+
+    noise = 1  # does the chosen arm pay?
+    num_actions = 2
+    reward_range = (0.0, 1.0)
+    reward_values: ClassVar[tuple[float, ...] | None] = (0.0, 1.0)
+
+    trials: int = option(100, "Pulls of an episode.", least=1)
 
     @property
     def steps(self) -> int:
         """One step a trial."""
         return self.trials
 
-    @property
-    def noise(self) -> int:
-        """One uniform a step: does the chosen arm pay?"""
-        return 1
 
-    @property
-    def num_actions(self) -> int:
-        """Two arms."""
-        return 2
+@dataclasses.dataclass(frozen=True)
+class StationaryBandit(Bandit):
+    """Shared dynamics of bandits whose arms pay 1 with fixed probabilities p ``[n, K]``."""
 
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """Nothing, or 1."""
-        return 0.0, 1.0
+    parameters = ("p",)
+    open_loop = True
 
     def validate(self, params: Mapping[str, Any]) -> Params:
         """Accept ``{"p": [num_envs, num_actions]}``, probabilities of any kind."""
@@ -98,27 +98,12 @@ class TwoArmedBandit(StationaryBandit):
     which stays fixed for the episode and is new in the next. An agent whose weights are frozen can
     do well only by learning within the episode, in its recurrent activity.
 
-    ## Action Space
-    `Discrete(2)`: the arm to pull.
-
-    ## Observation Space
-    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
-
     ## Starting State
     Arm probabilities p1, p2 independent and uniform on [0, 1].
-
-    ## Reward
-    1 with the probability of the chosen arm, otherwise 0.
-
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
 
     ## Information
     `task`: `p` [2], the arm probabilities. Each step: `trial`, `optimal_action`,
     `expected_reward` (probability of the chosen arm), `optimal_reward` (of the better one).
-
-    ## Arguments
-    `trials=100`: pulls an episode.
 
     ## Task Distribution
     The unit square is cut into bands of p1 + p2 of width 1/4, crossed with |p1 - p2| below or above
@@ -134,15 +119,9 @@ class TwoArmedBandit(StationaryBandit):
     ## References
     Wang JX et al. 2016, Learning to reinforcement learn, arXiv:1611.05763. Wang JX et al. 2018,
     Prefrontal cortex as a meta-reinforcement learning system, Nature Neuroscience 21:860-868.
-
-    ## Version History
-    v0: initial version.
     """
 
-    @property
-    def draws(self) -> int:
-        """One uniform an arm."""
-        return 2
+    draws = 2
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
         """Make the probabilities of both arms, ``{"p": [n, 2]}``."""
@@ -157,28 +136,13 @@ class CorrelatedBandit(StationaryBandit):
     As `TwoArmedBandit`, but p2 = 1 - p1: a pull of either arm says as much about the other. An
     agent that has learned this structure explores less.
 
-    ## Action Space
-    `Discrete(2)`: the arm to pull.
-
-    ## Observation Space
-    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
-
     ## Starting State
     `distribution="uniform"`: p1 uniform on [0, 1]. `"easy"`: {.1, .9}; `"medium"`: {.25, .75};
     `"hard"`: {.4, .6}; which arm is the better one is drawn with equal probability.
 
-    ## Reward
-    1 with the probability of the chosen arm, otherwise 0.
-
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
     `task`: `p` [2], the arm probabilities. Each step: `trial`, `optimal_action`,
     `expected_reward` (probability of the chosen arm), `optimal_reward` (of the better one).
-
-    ## Arguments
-    `distribution="uniform"`: `uniform`, `easy`, `medium` or `hard`. `trials=100`: pulls an episode.
 
     ## Task Distribution
     `uniform`: the gap |p1 - p2| is cut into 32 bands; bands whose number (from 0) has an even count
@@ -196,25 +160,13 @@ class CorrelatedBandit(StationaryBandit):
     ## References
     Wang JX et al. 2016, Learning to reinforcement learn, arXiv:1611.05763. Wang JX et al. 2018,
     Prefrontal cortex as a meta-reinforcement learning system, Nature Neuroscience 21:860-868.
-
-    ## Version History
-    v0: initial version.
     """
 
-    distribution: str = "uniform"
+    draws = 1  # the first arm's probability, or which arm is the better one
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.distribution not in ("uniform", *NAMED):
-            raise ValueError(
-                f"distribution must be one of uniform, {', '.join(NAMED)}; "
-                f"got {self.distribution!r}"
-            )
-
-    @property
-    def draws(self) -> int:
-        """One uniform: the first arm's probability, or which arm is the better one."""
-        return 1
+    distribution: Literal["uniform", "easy", "medium", "hard"] = option(
+        "uniform", "Distribution of the arm probabilities, see Starting State."
+    )
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
         """Make the probabilities of both arms, ``{"p": [n, 2]}``."""
@@ -244,24 +196,12 @@ class BernoulliBandit(StationaryBandit):
     ## Action Space
     `Discrete(arms)`: the arm to pull.
 
-    ## Observation Space
-    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
-
     ## Starting State
     Arm probabilities independent and uniform on [0, 1].
-
-    ## Reward
-    1 with the probability of the chosen arm, otherwise 0.
-
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
 
     ## Information
     `task`: `p` [arms], the arm probabilities. Each step: `trial`, `optimal_action`,
     `expected_reward` (probability of the chosen arm), `optimal_reward` (of the best one).
-
-    ## Arguments
-    `arms=5`: at least 2. `trials=10`: pulls an episode.
 
     ## Task Distribution
     The unit cube is cut into 8 cells a side and coloured like a chequerboard: cells whose indices
@@ -277,20 +217,13 @@ class BernoulliBandit(StationaryBandit):
     ## References
     Duan Y et al. 2016, RL2: Fast reinforcement learning via slow reinforcement learning,
     arXiv:1611.02779. Mishra N et al. 2018, A simple neural attentive meta-learner, ICLR.
-
-    ## Version History
-    v0: initial version.
     """
 
-    trials: int = 10
-    arms: int = 5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least("arms", self.arms, 2)
+    trials: int = option(10, "Pulls of an episode.", least=1)
+    arms: int = option(5, "Number of arms.", least=2)
 
     @property
-    def num_actions(self) -> int:
+    def num_actions(self) -> int:  # type: ignore[override]
         """One action an arm."""
         return self.arms
 

@@ -7,24 +7,25 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from prefrontal.checking import option
 from prefrontal.envs.changing_modes import (
     BEST,
     COLOURS,
+    MAPS,
     PALETTE,
+    SETS,
     block_lengths,
     drawn_rewards,
     mode_rewards,
     shown_pairs,
 )
-from prefrontal.envs.schedules import by_trial, switches_before
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.splits import by_trial, switches_before
+from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
 
 KINDS = ("covariate", "concept", "gradual")
 DRAWN = "any"  # the mode that says that changes are drawn anew for every episode
-CUES = ("none", "switch", "mode")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,98 +33,93 @@ class ChangingReward(Task):
     """Two colours a trial, one pays more; the colours on offer, or what they pay, change.
 
     ## Description
-    Two colours are shown, one on either side, and the agent chooses a side. A colour pays by itself,
-    wherever it is shown. Then something changes, within an episode or between stages of training:
-    *which colours are shown* (covariate shift: a learner that goes on learning may forget pairs that
-    it no longer meets, although nothing about them has changed), or *what they pay* (concept
-    shift: what was learned is wrong now), at once or as a gradual drift.
+    Two colours are shown, one on either side, and the agent chooses a side. A colour pays by
+    itself, wherever it is shown. Then something changes, within an episode or between stages of
+    training: *which colours are shown* (covariate shift: a learner that goes on learning may forget
+    pairs that it no longer meets, although nothing about them has changed), or *what they pay*
+    (concept shift: what was learned is wrong now), at once or as a gradual drift.
 
     ## Action Space
     `Discrete(2)`: 0 the colour on the left, 1 the one on the right.
 
     ## Observation Space
-    Red, green and blue of the left colour, then of the right one, divided by 255; then the cue: nothing, one
-    number that is 1 on the first trial of a block (but not of the episode), or the number of the mode,
-    one-hot; then the chosen `inputs`.
+    Red, green and blue of the left colour, then of the right one, divided by 255; then the cue:
+    nothing, one number that is 1 on the first trial of a block (but not of the episode), or the
+    number of the mode, one-hot; then the chosen `inputs`.
 
     ## Starting State
-    The first mode of the sequence. On every trial an ordered pair of different colours of the mode, all equally
-    probable and independent.
+    The first mode of the sequence. On every trial an ordered pair of different colours of the mode,
+    all equally probable and independent.
 
     ## Reward
     What the chosen colour pays, 1 to 4, times `scale`.
 
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
-    `task`: `mode` [trials], `rewards` [trials, 12], what each colour of the palette pays (0: not shown), `draw`
-    [trials], a number that chooses the pair. Each step: `trial`; `mode`; `switches` of mode so far and
-    `since_switch`, trials since the last one (since the start if none); `left`, `right`, `better` and `chosen`
-    colour; `pair`, the code 12 i + j of the two colours, i < j; `correct`, whether no better one was left;
-    `order_changed`, whether the order of this pair was another one before, or it was not on offer, in this episode, and
-    `order_age`, trials since it is what it is; `optimal_action`, `expected_reward`, `optimal_reward` for one who knows
-    the rewards. `reset(options={"task": {"mode": ...}})` sets the modes alone, one a row or one a trial; pairs are then
-    those that would have come, if the number of colours is the same.
-
-    ## Arguments
-    `change="covariate"`: what changes: `covariate`, `concept`, `gradual` (drift), or `mixed` (one of the three,
-    drawn for every episode). `mode="1"`: the sequence of modes, for example `1` or `1,2`, which comes round again; `any`
-    draws colours, rewards and changes for every episode. With `gradual`, rewards move from those of a mode to those of
-    the next in the course of a block. `block=25`: trials of a block. `jitter=0`: how much shorter or
-    longer a block may be. `cue="none"`: whether the agent is told: `none`, `switch` (that a block begins), `mode`
-    (which mode it is). `scale=1.0`: factor on rewards. `trials=100`: choices
-    of an episode.
+    `task`: `mode` [trials], `rewards` [trials, 12], what each colour of the palette pays (0: not
+    shown), `draw` [trials], a number that chooses the pair. Each step: `trial`; `mode`; `switches`
+    of mode so far and `since_switch`, trials since the last one (since the start if none); `left`,
+    `right`, `better` and `chosen` colour; `pair`, the code 12 i + j of the two colours, i < j;
+    `correct`, whether no better one was left; `order_changed`, whether the order of this pair was
+    another one before, or it was not on offer, in this episode, and `order_age`, trials since it is
+    what it is; `optimal_action`, `expected_reward`, `optimal_reward` for one who knows the rewards.
+    `reset(options={"task": {"mode": ...}})` sets the modes alone, one a row or one a trial; pairs
+    are then those that would have come, if the number of colours is the same.
 
     ## Task Distribution
-    With mode `any`, an episode has four of twelve colours with the rewards 1 to 4. Sets of four are cut into two disjoint
-    halves, so that a reward map of one half (which colours pay what) never occurs in the other. With `jitter`, the first
-    switch falls on an even trial in `train`, on an odd one in `held_out`. In any case, the colour that comes earlier in the
-    palette is on the right an even number of times in an episode of `train`, an odd number in `held_out`: no
-    sequence of trials occurs in both, and any `trials` - 1 trials have the same distribution. `all`: everything.
-    Modes named by number are the same in both halves: they are for agents that learn in stages.
+    With mode `any`, an episode has four of twelve colours with the rewards 1 to 4. Sets of four are
+    cut into two disjoint halves, so that a reward map of one half (which colours pay what) never
+    occurs in the other. With `jitter`, the first switch falls on an even trial in `train`, on an
+    odd one in `held_out`. In any case, the colour that comes earlier in the palette is on the right
+    an even number of times in an episode of `train`, an odd number in `held_out`: no sequence of
+    trials occurs in both, and any `trials` - 1 trials have the same distribution. `all`:
+    everything. Modes named by number are the same in both halves: they are for agents that learn in
+    stages.
 
     ## Paper Correspondence
-    The NeuroAI course of Neuromatch, W2D4 tutorial 5: modes 1 {red, yellow, green} and 2 {red, green, blue} of
-    `covariate`, rewards 1 to 4 by the place in the rainbow, colours, observation / 255, all six ordered pairs equally
-    probable, as published; there a switch is a new call of `reset`. The course's agent is given rewards / 4, as input and in
-    its returns: `scale=.25`. More colours, modes 3 to 10, concept shift, drift, cues, blocks and the split are ours.
-    Reward of a random agent and of one that knows the rewards: 2 and 8/3 a trial in mode 1, 8/3 and 11/3 in mode 2.
+    The NeuroAI course of Neuromatch, W2D4 tutorial 5: modes 1 {red, yellow, green} and 2 {red,
+    green, blue} of `covariate`, rewards 1 to 4 by the place in the rainbow, colours, observation /
+    255, all six ordered pairs equally probable, as published; there a switch is a new call of
+    `reset`. The course's agent is given rewards / 4, as input and in its returns: `scale=.25`. More
+    colours, modes 3 to 10, concept shift, drift, cues, blocks and the split are ours. Reward of a
+    random agent and of one that knows the rewards: 2 and 8/3 a trial in mode 1, 8/3 and 11/3 in
+    mode 2.
 
     ## References
-    Neuromatch Academy 2024, NeuroAI course, W2D4 tutorial 5 "Replay". Lopez-Paz D, Ranzato M 2017, Gradient episodic memory
-    for continual learning, NeurIPS 30. Moreno-Torres JG et al. 2012, A unifying view on dataset shift in
-    classification, Pattern Recognition 45:521-530.
-
-    ## Version History
-    v0: initial version.
+    Neuromatch Academy 2024, NeuroAI course, W2D4 tutorial 5 "Replay". Lopez-Paz D, Ranzato M 2017,
+    Gradient episodic memory for continual learning, NeurIPS 30. Moreno-Torres JG et al. 2012, A
+    unifying view on dataset shift in classification, Pattern Recognition 45:521-530.
     """
 
     parameters = ("mode", "rewards", "draw")
+    noise = 0  # rewards are certain
+    num_actions = 2
     render_modes: ClassVar[tuple[str, ...]] = ("ansi", "rgb_array")
 
-    change: Literal["covariate", "concept", "gradual", "mixed"] = "covariate"
-    mode: str = "1"
-    block: int = 25
-    jitter: int = 0
-    cue: Literal["none", "switch", "mode"] = "none"
-    scale: float = 1.0
-    trials: int = 100
+    change: Literal["covariate", "concept", "gradual", "mixed"] = option(
+        "covariate",
+        "What changes: `covariate`, `concept`, `gradual` (drift), or `mixed` (one of the three, "
+        "drawn for every episode).",
+    )
+    mode: str = option(
+        "1",
+        "Sequence of modes, for example `1` or `1,2`, which is repeated; `any` draws colours, "
+        "rewards and changes for every episode. With `gradual`, rewards move from those of a "
+        "mode to those of the next in the course of a block.",
+    )
+    block: int = option(25, "Trials of a block.", least=1)
+    jitter: int = option(0, "Trials by which a block may be shorter or longer.", least=0)
+    cue: Literal["none", "switch", "mode"] = option(
+        "none",
+        "What the agent is told of the mode: `none`, `switch` (that a block begins), `mode` "
+        "(which mode it is).",
+    )
+    scale: float = option(1.0, "Factor on rewards.", above=0)
+    trials: int = option(100, "Choices of an episode.", least=1)
 
     def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 1)
-        check_at_least("block", self.block, 1)
-        check_at_least("jitter", self.jitter, 0)
-        if self.change not in (*KINDS, "mixed"):
-            raise ValueError(
-                f"change must be one of {', '.join(KINDS)}, mixed; got {self.change!r}"
-            )
-        if self.cue not in CUES:
-            raise ValueError(f"cue must be one of {', '.join(CUES)}; got {self.cue!r}")
+        super().__post_init__()
         if self.jitter >= self.block:
-            raise ValueError(f"jitter must be less than block, {self.block}; got {self.jitter}")
-        if self.scale <= 0.0:
-            raise ValueError(f"scale must be positive; got {self.scale}")
+            raise ValueError(f"jitter must be below block, {self.block}, not {self.jitter}")
         if self.mode == DRAWN:
             if self.cue == "mode":
                 raise ValueError(
@@ -136,7 +132,8 @@ class ChangingReward(Task):
         names = self.mode.split(",")
         if not all(name.strip().isdigit() and 1 <= int(name) <= count for name in names):
             raise ValueError(
-                f"mode must be 'any', or numbers from 1 to {count} with commas between; got {self.mode!r}"
+                f"mode must be 'any', or numbers from 1 to {count} with commas between; "
+                f"got {self.mode!r}"
             )
 
     @property
@@ -152,22 +149,12 @@ class ChangingReward(Task):
     @property
     def _modes(self) -> int:
         """Modes that have a number."""
-        return len(mode_rewards(self.change))
+        return len(SETS if self.change == "covariate" else MAPS)
 
     @property
     def steps(self) -> int:
         """One step a trial."""
         return self.trials
-
-    @property
-    def noise(self) -> int:
-        """None: rewards are certain."""
-        return 0
-
-    @property
-    def num_actions(self) -> int:
-        """Left or right."""
-        return 2
 
     @property
     def reward_range(self) -> tuple[float, float]:
@@ -198,7 +185,7 @@ class ChangingReward(Task):
 
     @property
     def draws(self) -> int:
-        """A pair for every trial, lengths of blocks; kind, colours, maps and what is left out, if they are drawn."""
+        """A pair for every trial, and lengths of blocks; if drawn, kind, colours and maps."""
         return self.trials + self.blocks + (2 * self.blocks + 3 if self.mode == DRAWN else 0)
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
@@ -250,11 +237,14 @@ class ChangingReward(Task):
         return {"mode": mode, "rewards": rewards, "draw": drawn["draw"]}
 
     def validate(self, params: Mapping[str, Any]) -> Params:
-        """Accept ``mode`` and ``draw`` [num_envs, trials] and ``rewards`` [num_envs, trials, 12]."""
+        """Accept ``mode``, ``draw`` [num_envs, trials] and ``rewards`` [num_envs, trials, 12]."""
         checked = check_parameters(
-            params, integers=("mode",), mode=((self.trials,), 1, 1e6),
-            rewards=((self.trials, len(COLOURS)), 0.0, BEST), draw=((self.trials,), 0.0, 1.0),
-        )  # fmt: skip
+            params,
+            integers=("mode",),
+            mode=((self.trials,), 1, 1e6),
+            rewards=((self.trials, len(COLOURS)), 0.0, BEST),
+            draw=((self.trials,), 0.0, 1.0),
+        )
         if bool(((checked["rewards"] > 0).sum(dim=2) < 2).any()):
             raise ValueError(
                 "task parameter 'rewards' must be positive for two colours on every trial"
@@ -323,7 +313,7 @@ class ChangingReward(Task):
         }
 
     def privileged(self, params: Params, state: State) -> Tensor:
-        """Return what the left and the right colour pay, over the most that any pays, and t / T, ``[n, 3]``."""
+        """Return what both colours pay, over the most that any pays, and t / T, ``[n, 3]``."""
         t = state["t"]
         last = min(t, self.trials - 1)
         left, right = (pay[last] / self.reward_range[1] for pay in state["pays"])
@@ -344,7 +334,7 @@ class ChangingReward(Task):
 
 
 def _halved(draw: Tensor, split: str) -> Tensor:
-    """Change sides on the last trial where needed, so that an even (train) or odd number of draws is 1/2 or more."""
+    """Change sides on the last trial so that an even (train) or odd number of draws is >= 1/2."""
     if split == "all":
         return draw
     wrong = (draw >= 0.5).sum(dim=1) % 2 != int(split == "held_out")
@@ -353,7 +343,9 @@ def _halved(draw: Tensor, split: str) -> Tensor:
 
 
 def _order_changes(rewards: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether the order of two colours was another one before, or they were not both on offer, and for how long not.
+    """Say whether the order of two colours was another before, and how long it has been this one.
+
+    Colours that are not both on offer have another order.
 
     Args:
         rewards: Of all colours up to this trial, ``[n, t + 1, colours]``.
@@ -361,7 +353,8 @@ def _order_changes(rewards: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor
         right: The other ``[n]``.
 
     Returns:
-        ``[n]`` int64 each: 0 or 1; and trials since the last change (since the start if there is none).
+        ``[n]`` int64 each: 0 or 1; and trials since the last change (since the start if there is
+        none).
     """
     first, second = (
         rewards.gather(2, side[:, None, None].expand(-1, rewards.shape[1], 1))[..., 0]

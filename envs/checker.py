@@ -177,7 +177,7 @@ def _check_autoreset(
     if mode is AutoresetMode.SAME_STEP:
         mask = np.asarray(info.get("_final_obs", np.zeros(len(done), dtype=bool)))
         assert (mask == done).all(), (
-            f"step {step}: SAME_STEP needs info['final_obs'] and info['_final_obs'] in rows that end"
+            f"step {step}: SAME_STEP needs info['final_obs'] and info['_final_obs'] in ended rows"
         )
         for row in np.flatnonzero(done):
             assert info["final_obs"][row] in env.single_observation_space, (

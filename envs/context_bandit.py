@@ -6,10 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
+from prefrontal.checking import option
 from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import chequerboard
 from prefrontal.envs.task import Params, check_parameters
 
@@ -39,17 +38,10 @@ class ContextBandit(PairChoice):
     ## Reward
     1 for the paying colour, else 0.
 
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
     `task`: `colour` [3], the one that pays, in [0, 1]; `side` [trials], where it is (0 left, 1
     right). Each step: `trial`; `correct`, whether the paying colour was chosen; `optimal_action`,
     `expected_reward`, `optimal_reward` for one who knows the colour.
-
-    ## Arguments
-    `trials=100`: choices of an episode. Ten trials are easier to learn first; leave out the input
-    `time` if the number changes, or it changes its meaning.
 
     ## Task Distribution
     The distances |2 c - 1| of the three channels from grey are cut into 4 cells each and coloured
@@ -58,30 +50,28 @@ class ContextBandit(PairChoice):
 
     ## Paper Correspondence
     The "rainbow" contextual bandit of A. Juliani's Meta-RL notebooks (2017), an abstraction of
-    Harlow's task, which users report recurrent PPO does not learn (sb3-contrib, issue 211): colours,
-    sides, rewards and 100 steps as there. The mapping to [-1, 1] and the split are ours. Optimal
-    return 99.5 (half a reward on trial 1, one on each of the others), random 50.
+    Harlow's task, which users report recurrent PPO does not learn (sb3-contrib, issue 211):
+    colours, sides, rewards and 100 steps as there. The mapping to [-1, 1] and the split are ours.
+    Optimal return 99.5 (half a reward on trial 1, one on each of the others), random 50.
 
     ## References
     Juliani A 2017, https://github.com/awjuliani/Meta-RL. Stable-Baselines3 Contrib, issue 211,
     https://github.com/Stable-Baselines-Team/stable-baselines3-contrib/issues/211.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("colour", "side")
+    reward_range = (0.0, 1.0)
     lasting = ("colour",)
     reward_values = (0.0, 1.0)
     observation_low = (-1.0,) * 6
     observation_high = (1.0,) * 6
 
-    trials: int = 100
-
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """Nothing, or 1."""
-        return 0.0, 1.0
+    trials: int = option(
+        100,
+        "Choices of an episode. Ten trials are easier to learn first; leave out the input "
+        "`time` if the number changes, or it changes its meaning.",
+        least=1,
+    )
 
     @property
     def draws(self) -> int:

@@ -6,12 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from prefrontal.envs.schedules import by_trial, normal
-from prefrontal.envs.splits import chequerboard
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters
+from prefrontal.checking import option
+from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.splits import by_trial, chequerboard, normal
+from prefrontal.envs.task import Params, State, Task, check_parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +42,8 @@ class Daw2011TwoStep(Task):
     `task`: `p` [trials, 2, 2], the reward probability by trial, second-stage state and action;
     `common` [trials], whether the transition of each trial is common. Each step: `trial`; `stage`
     (0 and 1); `first_action` of the trial; `common` and `second_state` of the trial, known at both
-    stages; `optimal_action`, `expected_reward` of the choice (at the first stage: if the
-    second one is the best there), `optimal_reward`. The regret of a trial is the sum over its steps.
-
-    ## Arguments
-    `transition=.7`: probability of the common transition. `drift=.025`: standard deviation of a
-    step of the walks. `low=.25`: lower bound, where they are reflected. `high=.75`: upper bound.
-    `trials=201`: trials of an episode.
+    stages; `optimal_action`, `expected_reward` of the choice (at the first stage: if the second one
+    is the best there), `optimal_reward`. The regret of a trial is the sum over its steps.
 
     ## Task Distribution
     The cube of the four first probabilities is cut into 8 cells a side and coloured like a
@@ -69,51 +62,31 @@ class Daw2011TwoStep(Task):
     Neuron 69:1204-1215. Kool W et al. 2016, When does model-based control pay off?, PLoS
     Computational Biology 12:e1005090. Feher da Silva C, Hare TA 2018, A note on the analysis of
     two-stage task results, PLoS ONE 13:e0195328.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("p", "common")
+    noise = 1  # does the chosen action pay?
+    num_actions = 2
+    reward_range = (0.0, 1.0)
     reward_values = (0.0, 1.0)
     observation_low = (0.0,) * 5
     observation_high = (1.0,) * 5
 
-    transition: float = 0.7
-    drift: float = 0.025
-    low: float = 0.25
-    high: float = 0.75
-    trials: int = 201
+    transition: float = option(0.7, "Probability of the common transition.", least=0.5, most=1)
+    drift: float = option(0.025, "Standard deviation of a step of a reward probability.", least=0)
+    low: float = option(0.25, "Smallest reward probability.", least=0, most=1)
+    high: float = option(0.75, "Largest reward probability.", least=0, most=1)
+    trials: int = option(201, "Trials of an episode.", least=1)
 
     def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 1)
-        check_at_least("drift", self.drift, 0.0)
-        if not 0.5 <= self.transition <= 1.0:
-            raise ValueError(f"transition must lie in [0.5, 1]; got {self.transition}")
-        if not 0.0 <= self.low < self.high <= 1.0:
-            raise ValueError(
-                f"low and high must be 0 <= low < high <= 1; got {self.low, self.high}"
-            )
+        super().__post_init__()
+        if not self.low < self.high:
+            raise ValueError(f"low must be below high, {self.high}, not {self.low}")
 
     @property
     def steps(self) -> int:
         """Two steps a trial."""
         return 2 * self.trials
-
-    @property
-    def noise(self) -> int:
-        """One uniform a step: does the chosen action pay?"""
-        return 1
-
-    @property
-    def num_actions(self) -> int:
-        """Two actions at either stage."""
-        return 2
-
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """Nothing, or 1."""
-        return 0.0, 1.0
 
     @property
     def draws(self) -> int:

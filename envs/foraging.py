@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.checking import option
+from prefrontal.envs.bandits import Bandit
+from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.task import Params, State, check_parameters, check_split
 
 TOTAL = 0.5  # sum of the two base probabilities
 #: Edges of the base probability of target 0; each range, and their union, is symmetric about 1/4.
@@ -21,7 +21,7 @@ RANGES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Foraging(Task):
+class Foraging(Bandit):
     """Two targets that are baited now and then, and stay baited until they are chosen.
 
     ## Description
@@ -33,9 +33,6 @@ class Foraging(Task):
     ## Action Space
     `Discrete(2)`: the target to choose.
 
-    ## Observation Space
-    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
-
     ## Starting State
     The base probability p0 of target 0 is uniform on the ranges of the split, that of target 1
     is .5 - p0. Neither target is baited before trial 0.
@@ -44,17 +41,11 @@ class Foraging(Task):
     1 with probability 1 - (1 - p)^(n + 1), where p is the base probability of the chosen target and
     n the number of trials since it was last chosen (or since the start); otherwise 0.
 
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
     `task`: `p` [2], the base probabilities. Each step: `trial`; `optimal_action`, the target with
     the higher probability of a reward now (ties: target 0); `expected_reward`, the probability of
     the chosen target, `optimal_reward` the higher one. One who knows the
     base probabilities and always takes the better target now earns within 1 % of the most possible.
-
-    ## Arguments
-    `trials=100`: choices of an episode.
 
     ## Task Distribution
     p0 in `train`: [0, .1], [.2, .3] or [.4, .5]; `held_out`: [.1, .2] or [.3, .4], the gaps; `all`:
@@ -71,43 +62,12 @@ class Foraging(Task):
     prefrontal cortex neurons, Nature Communications 7:12554. Lau B, Glimcher PW 2005, Dynamic
     response-by-response models of matching behavior in rhesus monkeys, Journal of the Experimental
     Analysis of Behavior 84:555-579.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("p",)
-    reward_values = (0.0, 1.0)
+    draws = 1  # the base probability of target 0
 
-    trials: int = 100
-
-    def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 1)
-
-    @property
-    def steps(self) -> int:
-        """One step a trial."""
-        return self.trials
-
-    @property
-    def noise(self) -> int:
-        """One uniform a step: is the chosen target baited?"""
-        return 1
-
-    @property
-    def num_actions(self) -> int:
-        """Two targets."""
-        return 2
-
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """Nothing, or 1."""
-        return 0.0, 1.0
-
-    @property
-    def draws(self) -> int:
-        """One uniform: the base probability of target 0."""
-        return 1
+    trials: int = option(100, "Choices of an episode.", least=1)
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
         """Make the base probabilities of both targets, ``{"p": [n, 2]}``."""

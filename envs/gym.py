@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from torch import Tensor
 
-from prefrontal.envs.arguments import as_seed, check_type, resolve_task, task_option
+from prefrontal.checking import checked
+from prefrontal.envs.arguments import as_seed, resolve_task, task_option
 from prefrontal.envs.inputs import Inputs
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.task import Params, Task, check_split
 
 AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
@@ -31,10 +31,9 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
     in them do not depend on who is beside it.
 
     Args:
-        task: A task, a task class, or ``"module:Class"``.
-        num_envs: Rows, n. Each of M members owns a block of n / M rows.
-        split: Which tasks: ``"train"``, ``"held_out"`` or ``"all"``.
-        inputs: What follows the base observation, see `prefrontal.envs.inputs.Inputs`; ``()`` for nothing.
+        task: A task, a task class, or ``"module:Class"``. num_envs: Rows, n. Each of M members owns
+        a block of n / M rows. split: Which tasks: ``"train"``, ``"held_out"`` or ``"all"``. inputs:
+        What follows the base observation, see `prefrontal.envs.inputs.Inputs`; ``()`` for nothing.
         tensors: Return and take torch tensors on ``device`` instead of NumPy arrays. The
             observation is then a view ``[n, I]`` of a feature-major buffer that the next step
             overwrites, and terminated and truncated are shared tensors: copy what you keep.
@@ -59,8 +58,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         num_actions: Discrete actions (0 if continuous).
         privileged_size: K.
         reward_range: Smallest and largest reward of a step.
-        mirror: Signs of the input ``[I]`` and of the action ``[A]`` under the reflection that leaves
-            the task as it is; None if it has no such symmetry.
+        mirror: Signs of the input ``[I]`` and of the action ``[A]`` under the reflection that
+            leaves the task as it is; None if it has no such symmetry.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (the name and form are Gymnasium's)
@@ -68,6 +67,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         "render_fps": 4,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
+    #: Whether the arguments `tensors` and `members` are understood: how agents know.
+    tensor_face: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         **fields: Any,
     ):
         check_split(split)
-        check_type("num_envs", num_envs, int)
+        num_envs = checked(num_envs, int, "num_envs")
         self.task = resolve_task(task, fields)
         self.__doc__ = self.task.__doc__
         self.num_envs, self.split, self.render_mode = num_envs, split, render_mode
@@ -318,7 +319,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         return torch.from_numpy(array.astype(np.int64)).to(self.device)
 
     def render(self) -> tuple[Any, ...] | None:
-        """Return one line of text a row (``"ansi"``), one picture a row (``"rgb_array"``), or None."""
+        """Return a line of text (``"ansi"``) or a picture (``"rgb_array"``) a row, or None."""
         if self.render_mode is None:
             return None
         if not self._params:
@@ -334,77 +335,6 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         )
 
 
-class TaskEnv(gymnasium.Env[np.ndarray, Any]):
-    """One episode at a time: the vector face with one row, and the same arguments.
-
-    Task parameters set by hand, ``reset(options={"task": {name: value}})``, have no batch dimension
-    here; nor has anything else.
-    """
-
-    metadata: dict[str, Any] = {  # noqa: RUF012
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-    }
-
-    def __init__(
-        self, task: Task | type[Task] | str, *, render_mode: str | None = None, **arguments: Any
-    ):
-        for name in ("num_envs", "tensors", "members", "autoreset"):
-            if name in arguments:
-                raise ValueError(f"{name} is an argument of make_vec only")
-        self._vector = TaskVectorEnv(
-            task, 1, autoreset="disabled", render_mode=render_mode, **arguments
-        )
-        self.task, self.render_mode = self._vector.task, render_mode
-        self.metadata = {**self.metadata, "render_modes": list(self.task.render_modes)}
-        self.__doc__ = self.task.__doc__
-        self.observation_space = self._vector.single_observation_space
-        self.action_space = self._vector.single_action_space
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start an episode; see `TaskVectorEnv.reset`."""
-        seed = as_seed(seed)
-        super().reset(seed=seed)
-        given = task_option(options)
-        if given is not None:
-            options = {"task": {name: _add_row(value) for name, value in given.items()}}
-        if seed is None and not self._vector._seeded:
-            seed = int(self.np_random.integers(2**63))
-        observation, info = self._vector.reset(seed=seed, options=options)
-        return observation[0], _first_row(info)
-
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Take one step; see `TaskVectorEnv.step`."""
-        observation, reward, terminated, truncated, info = self._vector.step(
-            np.asarray(action)[None]
-        )
-        return (
-            observation[0],
-            float(reward[0]),
-            bool(terminated[0]),
-            bool(truncated[0]),
-            _first_row(info),
-        )
-
-    def render(self) -> Any:
-        """Return one line of text (``"ansi"``), one picture (``"rgb_array"``), or None."""
-        rendered = self._vector.render()
-        return None if rendered is None else rendered[0]
-
-
 def _copy(value: Tensor) -> np.ndarray:
     """Copy a tensor to a new, contiguous NumPy array."""
     return np.array(value.numpy(force=True), order="C")
-
-
-def _add_row(value: Any) -> np.ndarray:
-    return (value.numpy(force=True) if isinstance(value, Tensor) else np.asarray(value))[None]
-
-
-def _first_row(info: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _first_row(value) if isinstance(value, dict) else value[0]
-        for name, value in info.items()
-    }

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from prefrontal.envs.schedules import by_trial
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.checking import option
+from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.splits import by_trial
+from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
 
 OBJECTS = 1000  # in each split
 LEFT, RIGHT = 0, 1
@@ -26,27 +26,17 @@ class PairChoice(Task):
     The task parameter ``side`` ``[n, trials]`` says where the good one is: 0 left, 1 right.
     """
 
+    noise = 0  # rewards are certain
+    num_actions = 2
+
     open_loop = True
 
-    trials: int = 6
-
-    def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 1)
+    trials: int = option(6, "Choices between the two objects of an episode.", least=1)
 
     @property
     def steps(self) -> int:
         """One step a trial."""
         return self.trials
-
-    @property
-    def noise(self) -> int:
-        """None: rewards are certain."""
-        return 0
-
-    @property
-    def num_actions(self) -> int:
-        """Left or right."""
-        return 2
 
     @abstractmethod
     def stimuli(self, params: Params) -> tuple[Tensor, Tensor]:
@@ -74,7 +64,7 @@ class PairChoice(Task):
         return {**state, "t": t + 1}, view, reward
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
-        """Return trial, the side of the good stimulus, whether it was chosen, and what that pays."""
+        """Return trial, side of the good stimulus, whether it was chosen, and what that pays."""
         t = state["t"]
         side = state["side"][t]
         lose, win = self.reward_range
@@ -115,23 +105,15 @@ class Harlow(PairChoice):
     ## Reward
     +1 for the good object, -1 for the bad one.
 
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
-    `task`: `objects` [2], indices of the good and of the bad object; `side` [trials], where the good
-    one is (0 left, 1 right). Each step: `trial`; `correct`, whether the good object was
+    `task`: `objects` [2], indices of the good and of the bad object; `side` [trials], where the
+    good one is (0 left, 1 right). Each step: `trial`; `correct`, whether the good object was
     chosen; `optimal_action`, `expected_reward`, `optimal_reward` for one who knows the object.
-
-    ## Arguments
-    `dimension=8`: of an object. `unit_variance=False`: objects are unit vectors; True scales them
-    by the root of `dimension`, so that a feature has variance 1, which networks learn from faster.
-    `trials=6`: choices between the two objects of an episode.
 
     ## Task Distribution
     2,000 random vectors, uniform on the unit sphere, the same in every run. Objects 0 to 999 are
-    `train`, 1000 to 1999 `held_out`: an agent tested there has never seen either object. `all`: both
-    objects of a pair from all 2,000.
+    `train`, 1000 to 1999 `held_out`: an agent tested there has never seen either object. `all`:
+    both objects of a pair from all 2,000.
 
     ## Paper Correspondence
     Wang et al. 2018, simulation 5: 6 trials, +1 and -1, 1,000 objects in training and 1,000 others
@@ -143,26 +125,19 @@ class Harlow(PairChoice):
     ## References
     Harlow HF 1949, The formation of learning sets, Psychological Review 56:51-65. Wang JX et al.
     2018, Prefrontal cortex as a meta-reinforcement learning system, Nature Neuroscience 21:860-868.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("objects", "side")
+    reward_range = (-1.0, 1.0)
     lasting = ("objects",)
     reward_values = (-1.0, 1.0)
 
-    dimension: int = 8
-    unit_variance: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least("dimension", self.dimension, 2)
-
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """Bad or good object."""
-        return -1.0, 1.0
+    dimension: int = option(8, "Features of an object.", least=2)
+    unit_variance: bool = option(
+        False,
+        "Whether objects, unit vectors, are scaled by the root of `dimension`, so that a feature "
+        "has variance 1, which networks learn from faster.",
+    )
 
     @property
     def _largest(self) -> float:

@@ -1,4 +1,4 @@
-"""Harlow's experiment of the NeuroAI course: one of two digits is rewarded, for as long as the task lasts."""
+"""Harlow's experiment of the NeuroAI course: one of two digits is rewarded."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from prefrontal.checking import option
 from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.maze import COLOURS
-from prefrontal.envs.task import Params, State, check_at_least, check_parameters, check_split
+from prefrontal.envs.task import Params, State, check_parameters, check_split
 
 #: Numerals 0 to 9 as they are drawn: five rows of three, each row a number in binary.
 NUMERALS = (
@@ -59,19 +59,10 @@ class HarlowPairs(PairChoice):
     ## Reward
     +1 for the rewarded object, `punishment` for the other one.
 
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
     `task`: `objects` [2], the rewarded and the punished object; `side` [trials], where the rewarded
     one is (0 left, 1 right). Each step: `trial`; `correct`, whether the rewarded object was chosen;
     `optimal_action`, `expected_reward`, `optimal_reward` for one who knows the object.
-
-    ## Arguments
-    `objects="digits"`: `digits`, `one_hot` or `vectors`. `num_objects=10`: how many there are.
-    `held_out_objects=2`: how many of them, the last, are kept for testing. `dimension=8`: of a
-    vector. `punishment=-1.0`: reward of the other object. `trials=6`: choices between the two
-    objects of an episode.
 
     ## Task Distribution
     `train`: pairs of the first `num_objects` - `held_out_objects` objects; `held_out`: pairs of the
@@ -84,34 +75,28 @@ class HarlowPairs(PairChoice):
     objects are ours.
 
     ## References
-    Neuromatch Academy, NeuroAI course, W2D4, Biological meta reinforcement learning. Harlow HF 1949,
-    The formation of learning sets, Psychological Review 56:51-65.
-
-    ## Version History
-    v0: initial version.
+    Neuromatch Academy, NeuroAI course, W2D4, Biological meta reinforcement learning. Harlow HF
+    1949, The formation of learning sets, Psychological Review 56:51-65.
     """
 
     parameters = ("objects", "side")
     lasting = ("objects",)
     render_modes: ClassVar[tuple[str, ...]] = ("ansi", "rgb_array")
 
-    objects: Literal["digits", "one_hot", "vectors"] = "digits"
-    num_objects: int = 10
-    held_out_objects: int = 2
-    dimension: int = 8
-    punishment: float = -1.0
+    objects: Literal["digits", "one_hot", "vectors"] = option(
+        "digits",
+        "What an object looks like: its number, a one-hot vector, or a random vector.",
+    )
+    num_objects: int = option(10, "Number of objects.")
+    held_out_objects: int = option(2, "Objects, the last ones, that are kept for testing.", least=2)
+    dimension: int = option(8, "Features of an object that is a vector.", least=1)
+    punishment: float = option(-1.0, "Reward of the object that is not rewarded.", below=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.objects not in ("digits", "one_hot", "vectors"):
-            raise ValueError(
-                f"objects must be one of digits, one_hot, vectors; got {self.objects!r}"
-            )
-        check_at_least("held_out_objects", self.held_out_objects, 2)
-        check_at_least("num_objects", self.num_objects, self.held_out_objects + 2)
-        check_at_least("dimension", self.dimension, 1)
-        if not self.punishment < 1:
-            raise ValueError(f"punishment must be below the reward, 1; got {self.punishment}")
+        least = self.held_out_objects + 2
+        if self.num_objects < least:
+            raise ValueError(f"num_objects must be at least {least}, not {self.num_objects}")
 
     @property
     def reward_range(self) -> tuple[float, float]:

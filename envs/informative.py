@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.checking import option
+from prefrontal.envs.bandits import Bandit
+from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.task import Params, State, check_parameters, check_split
 
 ORDINARY = 10  # arms that may be the target; the informative arm has this index
 TARGET_REWARD = 5.0
@@ -20,7 +20,7 @@ HELD_OUT_TARGETS = (3, 6)
 
 
 @dataclasses.dataclass(frozen=True)
-class InformativeArmBandit(Task):
+class InformativeArmBandit(Bandit):
     """Ten ordinary arms, one of them the target, and an arm that tells which.
 
     ## Description
@@ -42,9 +42,6 @@ class InformativeArmBandit(Task):
     5 for the target, 1 for other ordinary arms, 0.1 x k for the informative arm where the target
     is the k-th arm (k = 1 to 10; for k = 10 this is 1, like an ordinary arm).
 
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
     `task`: `target`, counted from 0. Each step: `trial`; `expected_reward`, what the chosen arm
     pays; `optimal_action`, the best action for an agent that knows only what happened in this
@@ -53,9 +50,6 @@ class InformativeArmBandit(Task):
     this trial: 0.1 x k on the first, 5 on the others. So `optimal_reward` sums to the optimal
     return, 20.55 on average, and the regret of an episode is what was lost to that strategy
     (negative after a lucky guess).
-
-    ## Arguments
-    `trials=5`: pulls an episode, at least 2.
 
     ## Task Distribution
     `train`: eight targets. `held_out`: arms 4 and 7 (indices 3 and 6); the mean of k, and so the
@@ -69,43 +63,16 @@ class InformativeArmBandit(Task):
 
     ## References
     Wang JX et al. 2016, Learning to reinforcement learn, arXiv:1611.05763.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("target",)
+    noise = 0  # rewards are certain
+    num_actions = ORDINARY + 1
+    reward_range = (0.1, TARGET_REWARD)
+    draws = 1  # the target
     reward_values = (*((k + 1) / 10 for k in range(ORDINARY)), TARGET_REWARD)
 
-    trials: int = 5
-
-    def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 2)
-
-    @property
-    def steps(self) -> int:
-        """One step a trial."""
-        return self.trials
-
-    @property
-    def noise(self) -> int:
-        """None: rewards are certain."""
-        return 0
-
-    @property
-    def num_actions(self) -> int:
-        """Ten ordinary arms and the informative one."""
-        return ORDINARY + 1
-
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """From the smallest hint to the target."""
-        return 0.1, TARGET_REWARD
-
-    @property
-    def draws(self) -> int:
-        """One uniform: the target."""
-        return 1
+    trials: int = option(5, "Pulls of an episode.", least=2)
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
         """Make the target, ``{"target": [n]}`` int64 from 0."""

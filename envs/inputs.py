@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import torch
 from gymnasium import spaces
-from torch import Tensor
 
-from prefrontal.envs.task import Task
+from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.task import Mirror, Task
 
 Bounds = tuple[Sequence[float], Sequence[float]]
 
@@ -69,7 +68,7 @@ class Inputs:
         self._offset = torch.full((num_envs,), self._shift, device=device)
         self._shown: Tensor | None = None
 
-    def _mirror(self, task: Task, size: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    def _mirror(self, task: Task, size: int) -> Mirror | None:
         """Signs of the whole input, and of the action, under the reflection of the task."""
         if task.mirror is None:
             return None

@@ -1,32 +1,24 @@
-"""The firefly task: steer to a place that was seen for .3 s, from self-motion alone, and stop there."""
+"""The firefly task: steer to a place that was seen for .3 s, from self-motion alone."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from gymnasium import Space, spaces
-from torch import Tensor
 
+from prefrontal.checking import option
 from prefrontal.envs import navigation_laws as laws
-from prefrontal.envs.navigation_laws import STILL, UNIT, ZONE
-from prefrontal.envs.navigation_picture import draw_path
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters
+from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.navigation_laws import STILL, UNIT, ZONE, draw_path
+from prefrontal.envs.task import Mirror, Params, State, Task, check_parameters
 
 MAX_GAIN, MAX_TARGET = 8.0, 800.0  # of tasks set by hand; targets in cm, to any side
 MAX_PULSE = ((-800.0, 800.0), (-360.0, 360.0))
 FAR = 6.0  # more standard deviations than the noise ever reaches
-CHOICES = {
-    "gain_law": ("one", "many"),
-    "reward": ("shaped", "zone"),
-    "perturbation": ("none", *laws.PULSES),
-    "end_position": ("after", "before"),
-    "joystick": ("continuous", "discrete"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,19 +73,6 @@ class FireflyNavigation(Task):
     frame with the agent at the origin when the target appeared, there at (`target_x`, `target_y`);
     `end_x`, `end_y`, where the step ends; `distance` cm from there to the target; `gain`.
 
-    ## Arguments
-    `targets=1`: how many, one after the other, in an episode. `gains=()`: if any, gains are drawn
-    from these alone. `gain_law="one"`: `one` or `many`, see Task Distribution. `process_noise=0.2`:
-    standard deviation of the noise of velocities, in parts of the largest speed.
-    `observation_noise=0.1`: the same of what is seen of them. `noise_scales_with_gain=True`:
-    whether the largest speed is that at this gain, or at gain 1. `reward="shaped"`: `shaped` or
-    `zone`, see Reward. `perturbation="none"`: `none`, or Gaussian pulses of 1 s that begin at step
-    0 to 10, `small` (peaks within 200 cm/s, 120 degrees/s) or `large` (-200 to 800, 180).
-    `visible_steps=3`: steps for which a target is seen. `end_position="after"`: the place that
-    counts is that `after` the movement of the stopping step, or `before` it. `trial_steps=35`:
-    time-out of a target. `episode_steps=0`: length of the whole episode; 0 is long enough for all
-    targets. `joystick="continuous"`: `continuous`, or `discrete` for learners that need it.
-
     ## Task Distribution
     Gains. `gain_law="one"`: `train` 1; `held_out` logarithmically uniform on [.5, .84] and
     [1.19, 4]; `all` either of the two. `"many"`: logarithmically uniform on [.5, 4], of whose 8
@@ -112,51 +91,65 @@ class FireflyNavigation(Task):
     ## References
     Zhang R, Pitkow X, Angelaki DE 2024, Inductive biases of neural network modularity in spatial
     navigation, Science Advances 10:eadk1256.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("target", "gain", "pulse")
+    noise = 4  # for two velocities and two observations of them (drawn even where not used)
     render_modes = ("ansi", "rgb_array")
 
-    targets: int = 1
-    gains: tuple[float, ...] = ()
-    gain_law: str = "one"
-    process_noise: float = 0.2
-    observation_noise: float = 0.1
-    noise_scales_with_gain: bool = True
-    reward: str = "shaped"
-    perturbation: str = "none"
-    visible_steps: int = 3
-    end_position: str = "after"
-    trial_steps: int = 35
-    episode_steps: int = 0
-    joystick: str = "continuous"
+    targets: int = option(1, "Targets of an episode, one after the other.", least=1)
+    gains: tuple[float, ...] = option(
+        (),
+        "If any, gains of the joystick are drawn from these alone, whatever the split.",
+        above=0,
+        most=8.0,  # MAX_GAIN; a literal, so that it can be read without importing
+    )
+    gain_law: Literal["one", "many"] = option(
+        "one", "Whether agents are trained at one gain or at many, see Task Distribution."
+    )
+    process_noise: float = option(
+        0.2,
+        "Standard deviation of the noise of velocities, in parts of the largest speed.",
+        least=0,
+    )
+    observation_noise: float = option(
+        0.1,
+        "Standard deviation of the noise of seen velocities, in parts of the largest speed.",
+        least=0,
+    )
+    noise_scales_with_gain: bool = option(
+        True,
+        "Whether noise is in parts of the largest speed at this gain, or at gain 1.",
+    )
+    reward: Literal["shaped", "zone"] = option(
+        "shaped", "What a stop pays: more the nearer, or 1 within the zone, see Reward."
+    )
+    perturbation: Literal["none", "small", "large"] = option(
+        "none",
+        "Pulses added to velocities: `none`, or Gaussian pulses of 1 s that begin at step 0 to "
+        "10, `small` (peaks within 200 cm/s, 120 degrees/s) or `large` (-200 to 800, 180).",
+    )
+    visible_steps: int = option(3, "Steps for which a target is seen.", least=1)
+    end_position: Literal["after", "before"] = option(
+        "after",
+        "Which place counts at a stop: that after the movement of the stopping step, or before it.",
+    )
+    trial_steps: int = option(35, "Steps after which a trial ends without a stop.", least=1)
+    episode_steps: int = option(
+        0, "Steps of an episode; 0: as many as all targets may take.", least=0
+    )
+    joystick: Literal["continuous", "discrete"] = option(
+        "continuous", "Kind of actions; `discrete` is for learners that need it."
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gains", tuple(float(gain) for gain in self.gains))
-        for name in ("targets", "visible_steps", "trial_steps"):
-            check_at_least(name, getattr(self, name), 1)
-        for name in ("process_noise", "observation_noise", "episode_steps"):
-            check_at_least(name, getattr(self, name), 0.0)
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}"
-                )
-        if not all(0.0 < gain <= MAX_GAIN for gain in self.gains):
-            raise ValueError(f"gains must lie in (0, {MAX_GAIN}]; got {self.gains}")
+        super().__post_init__()
 
     @property
     def steps(self) -> int:
         """As many as all targets may take, or what was asked for."""
         return self.episode_steps or self.trial_steps * self.targets
-
-    @property
-    def noise(self) -> int:
-        """Four: for two velocities and two observations of them (drawn even where not used)."""
-        return 4
 
     @property
     def num_actions(self) -> int:
@@ -171,7 +164,7 @@ class FireflyNavigation(Task):
         return spaces.Box(-1.0, 1.0, (2,), np.float32)
 
     @property
-    def mirror(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:  # type: ignore[override]
+    def mirror(self) -> Mirror | None:  # type: ignore[override]
         """Signs of observation and action under a reflection of the sideways axis."""
         return None if self.num_actions else ((1.0, -1.0, -1.0, 1.0), (1.0, -1.0))
 
@@ -216,7 +209,8 @@ class FireflyNavigation(Task):
         """Accept ``{"target": [num_envs, targets, 2]}``, and a gain and pulses if not 1 and 0."""
         if "target" not in params or set(params) - set(self.parameters):
             raise ValueError(
-                f"task parameters must be 'target' and, if wanted, 'gain' and 'pulse'; got {sorted(params)}"
+                "task parameters must be 'target' and, if wanted, 'gain' and 'pulse'; "
+                f"got {sorted(params)}"
             )
         n, k = len(params["target"]), self.targets
         given = {"gain": np.ones(n), "pulse": np.zeros((n, k, 3)), **params}
@@ -305,7 +299,7 @@ class FireflyNavigation(Task):
         return new, torch.cat([seen * active, new["target"] * visible]).T, reward
 
     def _movement(self, state: State, action: Tensor) -> tuple[Tensor, ...]:
-        """Command ``[2, n]``; still and stopped? trial over? pose after the movement, and the one that counts."""
+        """Return command ``[2, n]``; still, stopped, trial over; pose moved to, and that counts."""
         command = (state["commands"][action] if self.num_actions else action).T
         still = command.abs().amax(dim=0) < STILL
         stopped = still & state["started"] & state["active"]

@@ -1,14 +1,15 @@
-"""Laws of the firefly task: constants, where targets appear, gains, velocity pulses, noise."""
+"""Laws of the firefly task: constants, targets, gains, velocity pulses, noise; and its picture."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import bands
-from prefrontal.envs.task import check_split
+from prefrontal.envs.task import Params, State, check_split
 
 UNIT = 400.0  # cm, the unit of lengths inside
 DT = 0.1  # s
@@ -20,7 +21,8 @@ STILL = 0.1  # both components of the action below this: stop
 SHAPE = 1.5  # the standard deviation of the shaped reward is ZONE / SHAPE
 FLOOR, SCALE = 0.001, 10.0  # of the shaped reward
 
-#: What a discrete joystick can do: nothing (stop), or forward slowly or fast and turning more or less.
+#: What a discrete joystick can do: nothing (stop), or forward slowly or fast and turning more or
+#: less.
 COMMANDS = (
     (0.0, 0.0),
     *((v, w) for v in (0.35, 1.0) for w in (-1.0, -0.35, -0.12, 0.0, 0.12, 0.35, 1.0)),
@@ -60,7 +62,8 @@ def gains_from_uniform(uniform: Tensor, split: str, law: str, gains: tuple[float
         split: ``"train"``, ``"held_out"`` or ``"all"``.
         law: ``"one"``: 1 in training; logarithmically uniform on [.5, 4] but a quarter of an octave
             and more from 1 when held out; either with equal probability in ``"all"``. ``"many"``:
-            logarithmically uniform on [.5, 4], cut into 8 bands in the manner of `prefrontal.envs.splits`.
+            logarithmically uniform on [.5, 4], cut into 8 bands in the manner of
+            `prefrontal.envs.splits`.
         gains: If any, one of these with equal probability, whatever the split and the law.
     """
     check_split(split)
@@ -87,19 +90,19 @@ def pulses_from_uniform(uniform: Tensor, kind: str) -> Tensor:
 
 
 def pulse_shape(since: Tensor) -> Tensor:
-    """Return the height of a pulse, ``since`` steps after it began (0 outside 0 .. 10; peak at 5)."""
+    """Return the height of a pulse, ``since`` steps after it began (0 .. 10, peak at 5)."""
     shape = (-0.5 * ((since - PULSE_STEPS / 2) / PULSE_WIDTH).square()).exp()
     return shape * ((since >= 0) & (since <= PULSE_STEPS))
 
 
 def moved(pose: Tensor, velocity: Tensor) -> Tensor:
-    """Move poses ``[3, n]`` (x, y, heading) by velocities ``[2, n]`` for one step, the heading last."""
+    """Move poses ``[3, n]`` (x, y, heading) by velocities ``[2, n]``, the heading last."""
     (x, y, heading), (v, w) = pose, velocity
     return torch.stack([x + v * heading.cos() * DT, y + v * heading.sin() * DT, heading + w * DT])
 
 
 def new_origin(origin: Tensor, pose: Tensor) -> Tensor:
-    """Put a frame where the agent is: from that of the trial so far ``[3, n]`` and the pose in it."""
+    """Put a frame ``[3, n]`` where the agent is, from that of the trial and the pose in it."""
     x, y, turn = origin
     cos, sin = turn.cos(), turn.sin()
     place = (x + cos * pose[0] - sin * pose[1], y + sin * pose[0] + cos * pose[1])
@@ -126,3 +129,69 @@ def normal_pairs(uniform: Tensor) -> Tensor:
     radius = torch.log1p(-first).mul_(-2.0).sqrt_()
     angle = 2.0 * math.pi * second
     return torch.cat([radius * angle.cos(), radius * angle.sin()])
+
+
+SIZE, DOTS = 4.0, 100  # inches, dots an inch
+PATH, TARGET, INK = "#0072B2", "#E69F00", "#222222"
+
+
+def world(origin: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Turn points ``[k, 2]`` of a trial's frame (units) into cm from where the episode began.
+
+    Args:
+        origin: ``[3]`` x, y (units) and turn (radians) of the frame.
+        points: ``[k, 2]`` in the frame.
+    """
+    cos, sin = math.cos(origin[2]), math.sin(origin[2])
+    turned = points @ np.array([[cos, sin], [-sin, cos]])
+    return (turned + origin[:2]) * UNIT
+
+
+def draw_path(params: Params, state: State, row: int) -> np.ndarray:
+    """Draw targets that have appeared, their reward zones, the path so far and the agent.
+
+    Args:
+        params: Parameters of the episodes.
+        state: Present state, with the ``path`` that led to it.
+        row: Which episode.
+
+    Returns:
+        ``[400, 400, 3]`` uint8.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Circle
+
+    poses, origins, trials = (
+        np.stack([tensor[..., row].numpy(force=True) for tensor in tensors])
+        for tensors in zip(
+            *state["path"], [state[n] for n in ("pose", "origin", "trial")], strict=True
+        )
+    )
+    points = np.concatenate([world(o, p[None, :2]) for o, p in zip(origins, poses, strict=True)])
+    last = len(state["targets"]) - 1  # trials count on when all is over
+    frames = origins[np.flatnonzero(np.diff(trials.clip(max=last), prepend=-1))]
+    shown = state["targets"][: len(frames), :, row].numpy(force=True)
+    targets = np.concatenate([world(o, p[None]) for o, p in zip(frames, shown, strict=True)])
+    heading = float(poses[-1, 2] + origins[-1, 2])
+
+    figure = Figure(figsize=(SIZE, SIZE), dpi=DOTS, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes: Any = figure.subplots()
+    for number, place in enumerate(targets):
+        axes.add_patch(Circle(tuple(place), ZONE, color=TARGET, alpha=0.25, linewidth=0))
+        axes.plot(*place, marker="*", markersize=9, color=TARGET)
+        if len(targets) > 1:
+            axes.annotate(str(number + 1), place, xytext=(5, 5), textcoords="offset points")
+    axes.plot(points[:, 0], points[:, 1], color=PATH, marker=".", markersize=3, linewidth=1.5)
+    axes.plot(*points[0], marker="o", color=INK, markersize=4)
+    axes.plot(*points[-1], marker=(3, 0, math.degrees(heading) - 90.0), color=PATH, markersize=11)
+    places = np.concatenate([points, targets])
+    centre = (places.min(axis=0) + places.max(axis=0)) / 2.0
+    half = max(250.0, float(np.ptp(places, axis=0).max()) / 2.0 + 1.5 * ZONE)
+    axes.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half))
+    axes.set(xlabel="cm", ylabel="cm", aspect="equal")
+    gain = float(params["gain"][row])
+    axes.set_title(f"step {state['t']}, gain {gain:.2g}", fontsize=9)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

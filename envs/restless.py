@@ -5,49 +5,29 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from prefrontal.checking import option
+from prefrontal.envs.bandits import Bandit
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import bands
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.envs.task import Params, State, check_parameters, check_split
 
 #: Standard deviation of one step of the drift: lowest and highest of an episode.
 DRIFT = {"low": (0.01, 0.05), "high": (0.1, 0.3)}
 
 
 @dataclasses.dataclass(frozen=True)
-class ChangingBandit(Task):
-    """Shared dynamics of two-armed bandits whose probabilities follow a path fixed at reset."""
+class ChangingBandit(Bandit):
+    """Shared dynamics of two-armed bandits whose probabilities follow a path fixed at reset.
 
-    reward_values = (0.0, 1.0)
+    ## Reward
+    1 with the current probability of the chosen arm, otherwise 0.
+    """
 
-    trials: int = 100
-
-    def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 2)
-
-    @property
-    def steps(self) -> int:
-        """One step a trial."""
-        return self.trials
-
-    @property
-    def noise(self) -> int:
-        """One uniform a step: does the chosen arm pay?"""
-        return 1
-
-    @property
-    def num_actions(self) -> int:
-        """Two arms."""
-        return 2
-
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """Nothing, or 1."""
-        return 0.0, 1.0
+    trials: int = option(100, "Pulls of an episode.", least=2)
 
     @abstractmethod
     def path(self, params: Params) -> Tensor:
@@ -96,30 +76,15 @@ class RestlessBandit(ChangingBandit):
     The better arm changes within the episode. How fast it does is fixed for the episode and not
     observed: an agent that adapts its learning rate to the volatility does best.
 
-    ## Action Space
-    `Discrete(2)`: the arm to pull.
-
-    ## Observation Space
-    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
-
     ## Starting State
     p uniform on [0, 1]; the drift s of the episode uniform on [.01, .05] (`low`) or [.1, .3]
     (`high`); `mixed` draws one of the two ranges with equal probability. On every trial p moves by
     a normal step of standard deviation s, reflected at 0 and 1.
 
-    ## Reward
-    1 with the current probability of the chosen arm, otherwise 0.
-
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
     `task`: `p` [trials], the probability of arm 0 at each trial (arm 1: 1 - p), and `drift`. Each
     step: `trial`, and `optimal_action`, `expected_reward`, `optimal_reward` by the current
     probabilities. By hand, `drift` may be left out: then it is the root mean square step of `p`.
-
-    ## Arguments
-    `volatility="mixed"`: `mixed`, `low` or `high`. `trials=100`: pulls an episode, at least 2.
 
     ## Task Distribution
     Each range of the drift is cut into 8 bands: bands 0, 3, 5, 6 are `train`, bands 1, 2, 4, 7
@@ -132,21 +97,13 @@ class RestlessBandit(ChangingBandit):
 
     ## References
     Wang JX et al. 2016, Learning to reinforcement learn, arXiv:1611.05763.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("p", "drift")
 
-    volatility: str = "mixed"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.volatility not in (*DRIFT, "mixed"):
-            raise ValueError(
-                f"volatility must be one of {', '.join(DRIFT)}, mixed; got {self.volatility!r}"
-            )
+    volatility: Literal["mixed", "low", "high"] = option(
+        "mixed", "Range of the drift, see Starting State."
+    )
 
     @property
     def draws(self) -> int:
@@ -190,30 +147,15 @@ class SwitchingBandit(ChangingBandit):
     The good arm pays with probability g, the bad one with 1 - g. After a first block of random
     length they swap, and again after every `switch_every` trials, without a signal.
 
-    ## Action Space
-    `Discrete(2)`: the arm to pull.
-
-    ## Observation Space
-    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
-
     ## Starting State
     g uniform on [.8, 1]; either arm is good first, with equal probability; the trial of the first
     swap uniform on 1 .. `switch_every`.
-
-    ## Reward
-    1 with the current probability of the chosen arm, otherwise 0.
-
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
 
     ## Information
     `task`: `p` [2], the probabilities at the start, and `first_switch`, the trial (from 0) at which
     they are swapped first. Each step: `trial`; `optimal_action`, `expected_reward` and
     `optimal_reward` by the current probabilities; `block`, how often they were swapped so far;
     `since_switch`, the trials since the last swap (or since the start).
-
-    ## Arguments
-    `switch_every=25`: trials between swaps. `trials=100`: pulls an episode, at least 2.
 
     ## Task Distribution
     The range of g is cut into 8 bands: bands 0, 3, 5, 6 are `train`, bands 1, 2, 4, 7 `held_out`,
@@ -228,23 +170,12 @@ class SwitchingBandit(ChangingBandit):
     Behrens TEJ et al. 2007, Learning the value of information in an uncertain world, Nature
     Neuroscience 10:1214-1221. Wang JX et al. 2018, Prefrontal cortex as a meta-reinforcement
     learning system, Nature Neuroscience 21:860-868.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("p", "first_switch")
+    draws = 3
 
-    switch_every: int = 25
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least("switch_every", self.switch_every, 1)
-
-    @property
-    def draws(self) -> int:
-        """Reward probability, which arm is good first, and the first swap."""
-        return 3
+    switch_every: int = option(25, "Trials between swaps.", least=1)
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
         """Make ``{"p": [n, 2], "first_switch": [n]}``."""

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from prefrontal.envs.schedules import by_trial, first_state, switches_before, switching
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters, check_split
+from prefrontal.checking import option
+from prefrontal.envs.bandits import Bandit
+from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.splits import by_trial, first_state, switches_before, switching
+from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
 
 FIXATION, TARGET = -1, 0  # stages of a trial of InferredValue
 CENTRE = 2  # the action asked for at fixation
@@ -48,66 +48,47 @@ class InferredValue(Task):
     Terminates after `trials` trials, 2 x `trials` steps. Never truncates.
 
     ## Information
-    `task`: `target` [trials], the target of each trial (0 left, 1 right); `paying` [trials], the one
-    that pays. Each step: `trial`; `stage` (-1 fixation, 0 target); `target` and `paying` of the
-    trial, known at both stages; `pays`, whether they agree; `reversals` so far;
-    `since_reversal`, trials since the last one (since the start if none); `seen` and `other_seen`, on
-    how many earlier trials since then this target and the other one were shown (after a
-    reversal, `seen` 0 and `other_seen` 1 or more: a value that can only be inferred);
-    `optimal_action`, `expected_reward`, `optimal_reward` for one who knows what pays.
-
-    ## Arguments
-    `reversal=.05`: probability that the targets change places before a trial. `penalty=1`: cost of
-    an invalid action. `trials=50`: trials of an episode.
+    `task`: `target` [trials], the target of each trial (0 left, 1 right); `paying` [trials], the
+    one that pays. Each step: `trial`; `stage` (-1 fixation, 0 target); `target` and `paying` of the
+    trial, known at both stages; `pays`, whether they agree; `reversals` so far; `since_reversal`,
+    trials since the last one (since the start if none); `seen` and `other_seen`, on how many
+    earlier trials since then this target and the other one were shown (after a reversal, `seen` 0
+    and `other_seen` 1 or more: a value that can only be inferred); `optimal_action`,
+    `expected_reward`, `optimal_reward` for one who knows what pays.
 
     ## Task Distribution
     Targets are left or right with equal probability. Episodes with an even number of trials on the
-    right are `train`, those with an odd number `held_out`: no sequence of targets occurs in both, and
-    any `trials` - 1 trials have the same distribution. `all`: every sequence.
+    right are `train`, those with an odd number `held_out`: no sequence of targets occurs in both,
+    and any `trials` - 1 trials have the same distribution. `all`: every sequence.
 
     ## Paper Correspondence
-    Wang et al. 2018, simulation 3, after Bromberg-Martin et al. 2010: one target a trial, one of two
-    pays, reversals without a signal, fixation before, invalid actions cost 1, as published. The
-    probability of a reversal, the number of trials and the split are ours. For one who knows
-    the task, a target pays with probability 1 - `reversal` or `reversal` after the first trial.
+    Wang et al. 2018, simulation 3, after Bromberg-Martin et al. 2010: one target a trial, one of
+    two pays, reversals without a signal, fixation before, invalid actions cost 1, as published. The
+    probability of a reversal, the number of trials and the split are ours. For one who knows the
+    task, a target pays with probability 1 - `reversal` or `reversal` after the first trial.
 
     ## References
     Wang JX et al. 2018, Prefrontal cortex as a meta-reinforcement learning system, Nature
     Neuroscience 21:860-868. Bromberg-Martin ES et al. 2010, A pallidus-habenula-dopamine pathway
     signals inferred stimulus values, Journal of Neurophysiology 104:1068-1076.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("target", "paying")
+    noise = 0  # rewards are certain
+    num_actions = 3
     observation_low = (0.0,) * 3
     observation_high = (1.0,) * 3
 
-    reversal: float = 0.05
-    penalty: float = 1.0
-    trials: int = 50
-
-    def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 2)
-        check_at_least("penalty", self.penalty, 0.0)
-        if not 0.0 <= self.reversal <= 1.0:
-            raise ValueError(f"reversal must lie in [0, 1]; got {self.reversal}")
+    reversal: float = option(
+        0.05, "Probability that the targets change places before a trial.", least=0, most=1
+    )
+    penalty: float = option(1.0, "Cost of an invalid action.", least=0)
+    trials: int = option(50, "Trials of an episode.", least=2)
 
     @property
     def steps(self) -> int:
         """Two steps a trial."""
         return 2 * self.trials
-
-    @property
-    def noise(self) -> int:
-        """None: rewards are certain."""
-        return 0
-
-    @property
-    def num_actions(self) -> int:
-        """Left, right, centre."""
-        return 3
 
     @property
     def reward_range(self) -> tuple[float, float]:
@@ -207,20 +188,14 @@ class InferredValue(Task):
 
 
 @dataclasses.dataclass(frozen=True)
-class Volatility(Task):
+class Volatility(Bandit):
     """A reversal bandit with stable and volatile times: learn slowly in the one, fast in the other.
 
     ## Description
-    One of two arms is good and pays with probability `reward`, the other one with 1 - `reward`. They
-    change places without a signal, seldom in stable times and often in volatile times, which
-    alternate in blocks. When the world changes often, recent outcomes should count for more:
-    an agent that notices the volatility adapts its learning rate, though its weights are frozen.
-
-    ## Action Space
-    `Discrete(2)`: the arm to pull.
-
-    ## Observation Space
-    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
+    One of two arms is good and pays with probability `reward`, the other one with 1 - `reward`.
+    They change places without a signal, seldom in stable times and often in volatile times, which
+    alternate in blocks. When the world changes often, recent outcomes should count for more: an
+    agent that notices the volatility adapts its learning rate, though its weights are frozen.
 
     ## Starting State
     The first block is stable or volatile, and either arm is good first, with equal probability.
@@ -229,19 +204,10 @@ class Volatility(Task):
     On each trial exactly one of the arms pays 1, the good one with probability `reward`; so a
     reward, or its absence, says the same of both arms.
 
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
-    `task`: `good` [trials], the good arm; `pays` [trials], the arm that pays; `volatile` [trials]. Each
-    step: `trial`; `volatile`; `reversals` so far; `since_reversal`, trials since the last one (since
-    the start if none); `optimal_action` (the good arm), `expected_reward`, `optimal_reward`.
-
-    ## Arguments
-    `stable=.01`: probability of a reversal before a trial in stable blocks. `volatile=.1`: the same
-    in volatile ones. `reward=.8`: reward probability of the better arm. `block=100`: trials of a
-    block; with `block` equal to `trials` an episode is all stable or all volatile. `trials=200`:
-    trials of an episode.
+    `task`: `good` [trials], the good arm; `pays` [trials], the arm that pays; `volatile` [trials].
+    Each step: `trial`; `volatile`; `reversals` so far; `since_reversal`, trials since the last one
+    (since the start if none); `optimal_action` (the good arm), `expected_reward`, `optimal_reward`.
 
     ## Task Distribution
     Held out are schedules: an episode is `train` if the number of trials on which the bad arm pays
@@ -259,46 +225,25 @@ class Volatility(Task):
     Behrens TEJ et al. 2007, Learning the value of information in an uncertain world, Nature
     Neuroscience 10:1214-1221. Wang JX et al. 2018, Prefrontal cortex as a meta-reinforcement
     learning system, Nature Neuroscience 21:860-868.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("good", "pays", "volatile")
-    reward_values = (0.0, 1.0)
+    noise = 0  # which arm pays is part of the schedule
 
-    stable: float = 0.01
-    volatile: float = 0.1
-    reward: float = 0.8
-    block: int = 100
-    trials: int = 200
-
-    def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 1)
-        check_at_least("block", self.block, 1)
-        for name, low in (("stable", 0.0), ("volatile", 0.0), ("reward", 0.5)):
-            if not low <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must lie in [{low:g}, 1]; got {getattr(self, name)}")
-
-    @property
-    def steps(self) -> int:
-        """One step a trial."""
-        return self.trials
-
-    @property
-    def noise(self) -> int:
-        """None: which arm pays is part of the schedule."""
-        return 0
-
-    @property
-    def num_actions(self) -> int:
-        """Two arms."""
-        return 2
-
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """Nothing, or 1."""
-        return 0.0, 1.0
+    stable: float = option(
+        0.01, "Probability of a reversal before a trial in stable blocks.", least=0, most=1
+    )
+    volatile: float = option(
+        0.1, "Probability of a reversal before a trial in volatile blocks.", least=0, most=1
+    )
+    reward: float = option(0.8, "Reward probability of the better arm.", least=0.5, most=1)
+    block: int = option(
+        100,
+        "Trials of a block; with `block` equal to `trials` an episode is all stable or all "
+        "volatile.",
+        least=1,
+    )
+    trials: int = option(200, "Trials of an episode.", least=1)
 
     @property
     def draws(self) -> int:

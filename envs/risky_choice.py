@@ -6,17 +6,17 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
+from prefrontal.checking import option
+from prefrontal.envs.bandits import Bandit
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import bands
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters
+from prefrontal.envs.task import Params, State, check_parameters
 
 SAFE, RISKY = 0, 1
 
 
 @dataclasses.dataclass(frozen=True)
-class RiskyChoice(Task):
+class RiskyChoice(Bandit):
     """A small reward for certain, or a large one with a probability that has to be found out.
 
     ## Description
@@ -29,30 +29,20 @@ class RiskyChoice(Task):
     ## Action Space
     `Discrete(2)`: 0 safe, 1 risky.
 
-    ## Observation Space
-    A constant 1 (a go cue), followed by the chosen `inputs` (previous action, reward, time).
-
     ## Starting State
     The probability p of the large reward is uniform on [`low`, `high`].
 
     ## Reward
     Safe: `small`. Risky: 1 with probability p, else 0.
 
-    ## Episode End
-    Terminates after `trials` steps. Never truncates.
-
     ## Information
     `task`: `p`. Each step: `trial`; `risky`, whether the risky arm is chosen; `optimal_action`
     (risky if p is at least `small`), `expected_reward`, `optimal_reward`.
 
-    ## Arguments
-    `small=.25`: the safe reward. `low=0`: least probability of the large reward. `high=.5`:
-    greatest. `trials=100`: choices of an episode.
-
     ## Task Distribution
     The range of p is cut into 8 bands: bands 0, 3, 5, 6 are `train`, bands 1, 2, 4, 7 `held_out`,
-    with the same mean (.25 by default, where both arms are worth the same) and variance, and in both
-    halves risk pays in half of the episodes. `all`: the whole range.
+    with the same mean (.25 by default, where both arms are worth the same) and variance, and in
+    both halves risk pays in half of the episodes. `all`: the whole range.
 
     ## Paper Correspondence
     Wang et al. 2018, simulation 6, after Stopper et al. 2014: rats chose between one pellet for
@@ -65,56 +55,25 @@ class RiskyChoice(Task):
     Wang JX et al. 2018, Prefrontal cortex as a meta-reinforcement learning system, Nature
     Neuroscience 21:860-868. Stopper CM et al. 2014, Overriding phasic dopamine signals redirects
     action selection during risk/reward decision making, Neuron 84:177-189.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("p",)
+    draws = 1  # the probability of the large reward
 
-    small: float = 0.25
-    low: float = 0.0
-    high: float = 0.5
-    trials: int = 100
+    small: float = option(0.25, "Reward of the safe arm.", above=0, below=1)
+    low: float = option(0.0, "Smallest probability of the large reward.", least=0, most=1)
+    high: float = option(0.5, "Largest probability of the large reward.", least=0, most=1)
+    trials: int = option(100, "Choices of an episode.", least=1)
 
     def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 1)
-        if not 0.0 < self.small < 1.0:
-            raise ValueError(f"small must lie between 0 and 1, the large reward; got {self.small}")
-        if not 0.0 <= self.low < self.high <= 1.0:
-            raise ValueError(
-                f"low and high must be 0 <= low < high <= 1; got {self.low, self.high}"
-            )
-
-    @property
-    def steps(self) -> int:
-        """One step a trial."""
-        return self.trials
-
-    @property
-    def noise(self) -> int:
-        """One uniform a step: does the risky arm pay?"""
-        return 1
-
-    @property
-    def num_actions(self) -> int:
-        """Safe or risky."""
-        return 2
-
-    @property
-    def reward_range(self) -> tuple[float, float]:
-        """Nothing, or the large reward."""
-        return 0.0, 1.0
+        super().__post_init__()
+        if not self.low < self.high:
+            raise ValueError(f"low must be below high, {self.high}, not {self.low}")
 
     @property
     def reward_values(self) -> tuple[float, ...]:  # type: ignore[override]
         """Nothing, the small reward, the large one."""
         return 0.0, self.small, 1.0
-
-    @property
-    def draws(self) -> int:
-        """One uniform: the probability of the large reward."""
-        return 1
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
         """Make the probability of the large reward, ``{"p": [n]}``."""
@@ -139,7 +98,7 @@ class RiskyChoice(Task):
         return {**state, "t": state["t"] + 1}, state["cue"], reward
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
-        """Return trial, choice, better arm, and the expected rewards of the chosen and the better."""
+        """Return trial, choice, better arm, and expected rewards of the chosen and the better."""
         p = params["p"]
         return {
             "trial": torch.full_like(action, state["t"]),

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from gymnasium import Space, spaces
-from torch import Tensor
+
+from prefrontal.checking import check
+from prefrontal.envs.lazy import Tensor, torch
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
+Mirror = tuple[tuple[float, ...], tuple[float, ...]]
 
 SPLITS = ("train", "held_out", "all")
+#: Sections of a docstring, in this order.
+HEADINGS = (
+    "Description",
+    "Action Space",
+    "Observation Space",
+    "Starting State",
+    "Reward",
+    "Episode End",
+    "Information",
+    "Arguments",
+    "Task Distribution",
+    "Paper Correspondence",
+    "References",
+    "Version History",
+)
+#: Sections of a docstring that a class does not take from its base class.
+OWN_SECTIONS = ("Description", "Arguments", "Paper Correspondence", "References")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +44,9 @@ class Task(ABC):
     """A distribution of tasks, and the dynamics of one batch of episodes drawn from it.
 
     Subclasses are frozen dataclasses: their fields are the parameters of the environment, become
-    keyword arguments of ``gymnasium.make`` and options of the command line. All methods are pure:
+    keyword arguments of ``gymnasium.make`` and options of the command line; help texts and ranges
+    are metadata of the fields, see `prefrontal.checking.option`. What is constant (`noise`,
+    `num_actions`, `reward_range`, `draws`) is a class attribute. All methods are pure:
     they never change their arguments, keep nothing on the object, and take all their randomness
     as an argument. ``n`` episodes run side by side and in lock-step, so the time index of an
     episode, ``state["t"]``, is a Python int. Tensors may live on any device; all tensors of one
@@ -33,26 +55,49 @@ class Task(ABC):
     A step is called some 10^5 times a second in training, so use few torch operations. A ``step``
     that returns the *same object* as observation as the call before says that the observation
     has not changed, and the faces then do not copy it again.
+
+    Docstrings have Gymnasium's headings and two of ours, Task Distribution and Paper
+    Correspondence. The section Arguments is made from the fields, and a section that a class does
+    not write is that of its base class (but for those of `OWN_SECTIONS`).
+
+    ## Episode End
+    Terminates after `trials` steps. Never truncates.
+
+    ## Version History
+    v0: initial version.
     """
 
     #: Names of the task parameters, the keys of what ``sample`` returns.
     parameters: ClassVar[tuple[str, ...]]
     #: Rewards the task can pay, if there are few of them (for ``inputs=("reward_one_hot",)``).
     reward_values: ClassVar[tuple[float, ...] | None] = None
-    #: Parameters that stay while one life of learning on a task lasts; the others are drawn anew for every
-    #: episode of it. None: all stay.
+    #: Parameters that stay while one life of learning on a task lasts; the others are drawn anew
+    #: for every episode of it. None: all stay.
     lasting: ClassVar[tuple[str, ...] | None] = None
-    #: Whether actions have no influence on observations and later rewards (a contextual bandit), so that
-    #: whole episodes can be tabulated before they are played.
+    #: Whether actions have no influence on observations and later rewards (a contextual bandit), so
+    #: that whole episodes can be tabulated before they are played.
     open_loop: ClassVar[bool] = False
     #: Bounds of the base observation, one per feature, D of them. A constant 1 is a "go cue".
     observation_low: ClassVar[tuple[float, ...]] = (0.0,)
     observation_high: ClassVar[tuple[float, ...]] = (1.0,)
     #: Signs of the base observation and of the (continuous) action under a reflection that leaves
     #: the task as it is; None if there is no such symmetry.
-    mirror: ClassVar[tuple[tuple[float, ...], tuple[float, ...]] | None] = None
+    mirror: ClassVar[Mirror | None] = None
     #: Ways of rendering. A task that can draw itself adds ``"rgb_array"`` and defines ``image``.
     render_modes: ClassVar[tuple[str, ...]] = ("ansi",)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Complete the docstring of a task."""
+        super().__init_subclass__(**kwargs)
+        cls.__doc__ = _documentation(cls)
+
+    def __post_init__(self) -> None:
+        """Check ranges and choices; numbers are finite."""
+        check(self)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{field.name} must be finite, not {value}")
 
     @property
     @abstractmethod
@@ -181,14 +226,6 @@ def check_split(split: str) -> None:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
 
 
-def check_at_least(name: str, value: float, least: float) -> None:
-    """Raise ValueError unless the field ``name`` is at least ``least``, and finite."""
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}; got {value}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite; got {value}")
-
-
 def check_parameters(
     params: Mapping[str, Any],
     *,
@@ -213,7 +250,7 @@ def check_parameters(
     checked: Params = {}
     for name, (shape, low, high) in allowed.items():
         given = params[name]
-        given = given.detach().cpu().numpy() if isinstance(given, Tensor) else given
+        given = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else given
         value = torch.from_numpy(np.array(given, dtype=np.float32))
         if value.dim() == 0 or tuple(value.shape[1:]) != shape:
             expected = ", ".join(["num_envs", *map(str, shape)])
@@ -235,3 +272,28 @@ def _short(value: Tensor) -> str:
     if value.numel() > 12:
         return f"{list(value.shape)}"
     return str(np.round(value.cpu().numpy(), 3).tolist())
+
+
+def _documentation(cls: type[Task]) -> str:
+    """Return the docstring of a task with the sections of its base class and its arguments."""
+    head, own = _sections(cls.__dict__.get("__doc__"))
+    sections = _sections(cls.__base__.__doc__)[1]
+    for name in OWN_SECTIONS:
+        sections.pop(name, None)
+    fields = dict(getattr(cls.__base__, "__dataclass_fields__", {}))
+    fields |= {name: f for name, f in vars(cls).items() if isinstance(f, dataclasses.Field)}
+    arguments = [
+        f"`{name}={f.default!r}`: {f.metadata['help']}"
+        for name, f in fields.items()
+        if "help" in f.metadata
+    ]
+    sections |= own | ({"Arguments": "\n".join(arguments)} if arguments else {})
+    ordered = sorted(sections, key=lambda name: HEADINGS.index(name) if name in HEADINGS else -1)
+    return "\n\n".join([head, *(f"## {name}\n{sections[name]}" for name in ordered)]) + "\n"
+
+
+def _sections(docstring: str | None) -> tuple[str, dict[str, str]]:
+    """Split a docstring into the text before its first heading, and heading → text."""
+    head, *parts = inspect.cleandoc(docstring or "").split("\n## ")
+    pairs = (part.partition("\n") for part in parts)
+    return head.strip(), {name.strip(): text.strip() for name, _, text in pairs}

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from prefrontal.envs.schedules import by_trial, first_state, switching
-from prefrontal.envs.task import Params, State, Task, check_at_least, check_parameters
+from prefrontal.checking import option
+from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.splits import by_trial, first_state, switching
+from prefrontal.envs.task import Params, State, Task, check_parameters
 
 FIXATION, FIRST, SECOND = -1, 0, 1  # stages of a trial
 CENTRE = 2  # the action asked for at fixation
@@ -65,12 +64,6 @@ class TwoStep(Task):
     the second stage: given the state); `optimal_reward`, with the best choice. At fixation both
     count invalid actions only. Regret is therefore that of the choices.
 
-    ## Arguments
-    `transition=.8`: probability of the common transition. `reward=.9`: reward probability in the
-    good state. `flip=.025`: probability that the good state changes before a trial. `trials=100`:
-    trials of an episode. `fixation=False`: whether a step to fixate comes before each trial.
-    `compact=False`: one step a trial in place of two; not with `fixation`.
-
     ## Task Distribution
     The task has no continuous parameter, only two mirror images of one structure that alternate.
     What is held out are schedules: an episode is `train` if the number of its rare transitions
@@ -84,38 +77,35 @@ class TwoStep(Task):
     (`fixation=True`; what follows an invalid choice is our decision). Two re-implementations have
     no fixation step, and one of them feeds the network only with the first-stage action, the state
     and the reward (`compact`). The efference copy is ours: without it, the previous-action input
-    beside the reward would hold the meaningless action of the forced step. With the copy,
-    networks learn with that input or without it, `inputs=("centred_reward",)`, a little sooner
-    without. The split is ours. Reward per trial: random .500; model-free about .635; ideal Bayes observer
-    .7058; best action always .74. Ideal stay probabilities 1, .664, .664, 1 (rewarded common and
-    rare, unrewarded common and rare); published .99, .635, .62, .99.
+    beside the reward would hold the meaningless action of the forced step. With the copy, networks
+    learn with that input or without it, `inputs=("centred_reward",)`, a little sooner without. The
+    split is ours. Reward per trial: random .500; model-free about .635; ideal Bayes observer .7058;
+    best action always .74. Ideal stay probabilities 1, .664, .664, 1 (rewarded common and rare,
+    unrewarded common and rare); published .99, .635, .62, .99.
 
     ## References
     Wang JX et al. 2018, Prefrontal cortex as a meta-reinforcement learning system, Nature
     Neuroscience 21:860-868. Daw ND et al. 2011, Model-based influences on humans' choices and
     striatal prediction errors, Neuron 69:1204-1215. Miller KJ et al. 2017, Dorsal hippocampus
     contributes to model-based planning, Nature Neuroscience 20:1269-1276.
-
-    ## Version History
-    v0: initial version.
     """
 
     parameters = ("good", "common")
+    noise = 1  # does the state pay?
     observation_low = (0.0,) * 6
     observation_high = (1.0,) * 6
 
-    transition: float = 0.8
-    reward: float = 0.9
-    flip: float = 0.025
-    trials: int = 100
-    fixation: bool = False
-    compact: bool = False
+    transition: float = option(0.8, "Probability of the common transition.", least=0.5, most=1)
+    reward: float = option(0.9, "Reward probability in the good state.", least=0.5, most=1)
+    flip: float = option(
+        0.025, "Probability that the good state changes before a trial.", least=0, most=1
+    )
+    trials: int = option(100, "Trials of an episode.", least=1)
+    fixation: bool = option(False, "Whether a step to fixate comes before each trial.")
+    compact: bool = option(False, "Whether a trial has one step, not two; not with `fixation`.")
 
     def __post_init__(self) -> None:
-        check_at_least("trials", self.trials, 1)
-        for name, low in (("transition", 0.5), ("reward", 0.5), ("flip", 0.0)):
-            if not low <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must lie in [{low:g}, 1]; got {getattr(self, name)}")
+        super().__post_init__()
         if self.fixation and self.compact:
             raise ValueError("compact has one step a trial and so no fixation: choose one of them")
 
@@ -130,11 +120,6 @@ class TwoStep(Task):
     def steps(self) -> int:
         """Two steps a trial; one if compact, three with fixation."""
         return self.trials * len(self.stages)
-
-    @property
-    def noise(self) -> int:
-        """One uniform a step: does the state pay?"""
-        return 1
 
     @property
     def num_actions(self) -> int:
@@ -304,13 +289,6 @@ class TwoStepWang2016(TwoStep):
     ## Information
     As `TwoStep`.
 
-    ## Arguments
-    As `TwoStep`, with other defaults. `transition=.75`: probability of the common transition.
-    `reward=.9`: reward probability in the good state. `flip=0`: probability that the good state
-    changes before a trial. `trials=10`: trials of an episode. `fixation=False`: whether a step to
-    fixate comes before each trial. `compact=False`: one step a trial in place of two;
-    not with `fixation`.
-
     ## Task Distribution
     As `TwoStep`: half of all schedules are held out. With 10 trials the two states are good first
     with probabilities .5005 and .4995.
@@ -323,11 +301,10 @@ class TwoStepWang2016(TwoStep):
 
     ## References
     Wang JX et al. 2016, Learning to reinforcement learn, arXiv:1611.05763.
-
-    ## Version History
-    v0: initial version.
     """
 
-    transition: float = 0.75
-    flip: float = 0.0
-    trials: int = 10
+    transition: float = option(0.75, "Probability of the common transition.", least=0.5, most=1)
+    flip: float = option(
+        0.0, "Probability that the good state changes before a trial.", least=0, most=1
+    )
+    trials: int = option(10, "Trials of an episode.", least=1)

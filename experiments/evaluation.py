@@ -1,31 +1,26 @@
-"""Evaluation: frozen weights, recurrent state running, tasks of any split → records that analysis reads.
+"""Evaluation: frozen weights, recurrent state running, tasks of any split → records for analysis.
 
-A record is a dictionary of NumPy arrays ``[M, E, T, ...]`` (members, episodes, steps). Tasks and noise depend on the seed and
-the member alone: each member meets tasks of its own (unless a measure gives all the same), so that intervals over members count
-the luck of the tasks too, and member m of every condition, split or policy meets the same ones (common random numbers).
+A record is a dictionary of NumPy arrays ``[M, E, T, ...]`` (members, episodes, steps). Tasks and
+noise depend on the seed and the member alone: each member meets tasks of its own (unless a measure
+gives all the same), so that intervals over members include the luck of the tasks, and member m of
+every condition, split or policy meets the same ones (common random numbers).
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from prefrontal.agents import Population
-from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.common.returns import next_values, rpe
-from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.rollout.environments import make_envs
-from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
-from prefrontal.agents.td3.play import Episodes
-from prefrontal.agents.td3.population import ContinuousPopulation
 from prefrontal.experiments.settings import Settings
+
+if TYPE_CHECKING:
+    from prefrontal.agents.base import Trained  # imports torch
+    from prefrontal.agents.rollout.rollout import Stimulation  # imports torch
 
 __all__ = ["Evaluation", "Record", "write_record"]
 
@@ -46,8 +41,10 @@ class Evaluation:
         folder: Where figures and records go.
         curves: Metrics of training by condition (arrays ``[U, M]`` by name), if there are any.
         figures: Whether figures are wanted.
-        stimulation: Added to the prediction errors that actors are given, in every record that does not say otherwise.
-        snapshots: What the populations were on the way, by condition: environment steps, and the population then.
+        stimulation: Added to the prediction errors that actors are given, in every record that
+            does not say otherwise.
+        snapshots: Earlier states of the populations by condition: environment steps, and the
+            population then.
     """
 
     def __init__(
@@ -80,11 +77,11 @@ class Evaluation:
         return {name: one.algorithm.final_discount for name, one in self.settings.items()}
 
     def snapshots(self, condition: str | None = None) -> list[tuple[int, Any]]:
-        """What a population was on the way: environment steps, and the population then; the last is the trained one."""
+        """Return earlier states of a population, the trained one last, with environment steps."""
         return self._snapshots.get(condition or self.conditions[0], [])
 
     def trained_steps(self) -> int:
-        """Environment steps that every member was trained for; 0 if the run folder does not say."""
+        """Return the environment steps of every member; 0 if the run folder does not say."""
         steps = [curves["steps"][-1].min() for curves in self.curves.values() if curves]
         return int(min(steps)) if steps else 0
 
@@ -94,7 +91,7 @@ class Evaluation:
         *,
         split: str | None = None,
         episodes: int | None = None,
-        deterministic: bool = False,
+        deterministic: bool | None = None,
         hidden: bool = False,
         stimulation: Stimulation | None = None,
         forget: bool = False,
@@ -102,105 +99,81 @@ class Evaluation:
         tasks: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Record:
-        """Lets the members of one condition play, and records what happened.
+        """Let the members of one condition play, and record what happens.
 
         Args:
             condition: Which; by default the first.
             split: In place of the evaluation's split.
             episodes: In place of the evaluation's number of episodes per member.
-            deterministic: Whether to take the most probable actions.
+            deterministic: Whether to take the best actions; None: as these agents act by default.
             hidden: Whether to record observations and hidden states too.
             stimulation: In place of the evaluation's (the recorded ``rpe`` is the one without it).
-            forget: Whether agents with continuous actions lose their recurrent state after every trial, as a control; there is no
-                ``value``, ``rpe`` or hidden state then.
-            snapshot: In place of the trained population, what it was on the way (see `snapshots`).
-            tasks: In place of tasks drawn for each member: parameters of tasks ``[E, ...]`` that all members play, in this order
-                (the noise in them is still each member's own).
+            forget: Whether agents with continuous actions lose their recurrent state after every
+                trial, as a control; there is no ``value``, ``rpe`` or hidden state then.
+            snapshot: Index of an earlier state of the population (see `snapshots`), in its place.
+            tasks: Parameters of tasks ``[E, ...]`` that all members play, in this order, in place
+                of tasks drawn for each member (the noise in them is still each member's own).
             **kwargs: Parameters of the environment that differ from those of training.
 
         Returns:
-            ``action``, ``reward``, ``value``, ``rpe`` ``[M, E, T]``, ``policy [M, E, T, K]``, the environment's facts (``trial``,
-            ``optimal_action``, ...), ``regret`` where it is defined, and task parameters as ``task.NAME [M, E, ...]``.
-            Agents with continuous actions have ``action [M, E, T, A]``, no ``policy``, and ``value`` and ``rpe`` of their
+            ``action``, ``reward``, ``value``, ``rpe`` ``[M, E, T]``, ``policy [M, E, T, K]``, the
+            environment's facts (``trial``, ``optimal_action``, ...), ``regret`` where it is
+            defined, and task parameters as ``task.NAME [M, E, ...]``. Agents with continuous
+            actions have ``action [M, E, T, A]``, no ``policy``, and ``value`` and ``rpe`` of their
             first critic; ``mask`` is 1 while something happens.
         """
-        condition, stimulation = (
-            condition or self.conditions[0],
-            stimulation or self.stimulation,
-        )
-        if tasks is not None:
-            episodes = len(next(iter(tasks.values())))
-        key = (
-            condition,
-            split or self.split,
-            episodes or self.episodes,
-            deterministic,
-            hidden,
-            stimulation,
-            forget,
-            snapshot,
-            repr(sorted(kwargs.items())),
-            tuple(
-                (name, np.asarray(value).tobytes()) for name, value in sorted((tasks or {}).items())
-            ),
-        )
+        condition = condition or self.conditions[0]
+        split, stimulation = split or self.split, stimulation or self.stimulation
+        episodes = len(next(iter(tasks.values()))) if tasks else episodes or self.episodes
+        given = [
+            (name, np.asarray(value).tobytes()) for name, value in sorted((tasks or {}).items())
+        ]
+        how = (condition, split, episodes, deterministic, hidden, stimulation, forget, snapshot)
+        key = (*how, repr(sorted(kwargs.items())), tuple(given))
         if key not in self._cache:
-            trained = self.populations[condition]
+            player: Trained = self.populations[condition]
             if snapshot is not None:
-                trained = self.snapshots(condition)[snapshot][1]
-            self._cache[key] = self._play(
-                trained, self.discounts[condition], split or self.split,
-                episodes or self.episodes, deterministic, hidden, stimulation, forget, kwargs, tasks,
-            )  # fmt: skip
+                player = self.snapshots(condition)[snapshot][1]
+            envs, batches = self._envs(player, split, episodes, kwargs, tasks)
+            parts = player.record(
+                envs,
+                batches,
+                seed=self.seed,
+                discount=self.discounts[condition],
+                deterministic=deterministic,
+                hidden=hidden,
+                stimulation=stimulation,
+                forget=forget,
+            )
+            envs.close()
+            self._cache[key] = _joined(parts, episodes)
         return self._cache[key]
 
-    def _play(
-        self, population: Population | ContinuousPopulation, discount: float, split: str, episodes: int,
-        deterministic: bool, hidden: bool,
-        stimulation: Stimulation | None, forget: bool, kwargs: dict[str, Any], tasks: Mapping[str, Any] | None,
-    ) -> Record:  # fmt: skip
-        spec = population.environment.stage(-1)
-        spec = replace(spec, kwargs=spec.kwargs | kwargs)
-        members = len(population)
-        batch = max(1, min(episodes, _ROWS // members))
-        continuous = isinstance(population, ContinuousPopulation)
+    def _envs(
+        self,
+        player: Trained,
+        split: str,
+        episodes: int,
+        kwargs: Mapping[str, Any],
+        tasks: Mapping[str, Any] | None,
+    ) -> tuple[Any, int]:
+        """Return seeded environments, and how many batches of them hold so many episodes."""
+        from prefrontal.agents.rollout.environments import make_envs
+
+        spec = player.environment.stage(-1)
+        spec = replace(spec, kwargs={**spec.kwargs, **kwargs})
+        batch = max(1, min(episodes, _ROWS // len(player)))
         envs = make_envs(
-            spec, population.members, batch, split=split, facts=True, discrete=not continuous
+            spec, player.members, batch, split=split, facts=True, discrete=player.discrete
         )
         envs.reset(seed=self.seed)
         if tasks is not None:
-            envs = _OnTasks(envs, tasks, members, batch)
-        times = range(-(-episodes // batch))
-        if isinstance(population, ContinuousPopulation):
-            if stimulation is not None:
-                raise ConfigError(
-                    "agents with continuous actions are not given prediction errors that could be stimulated"
-                )
-            parts = [
-                _continuous_record(
-                    population.play(envs, forget), population, discount, hidden, forget
-                )
-                for _ in times
-            ]
-        else:
-            actions = [generator(self.seed, member, "evaluation") for member in population.members]
-            rollout = Rollout(envs, population.model, batch, actions, facts=True)
-            parts = [
-                _record(rollout.collect(deterministic, stimulation), population, discount, hidden)
-                for _ in times
-            ]
-        envs.close()
-        longest = max(part["action"].shape[2] for part in parts)
-        return {
-            name: np.concatenate([_padded(name, part, longest) for part in parts], axis=1)[
-                :, :episodes
-            ]
-            for name in parts[0]
-        }
+            envs = _OnTasks(envs, tasks, len(player), batch)
+        return envs, -(-episodes // batch)
 
 
 class _OnTasks:
-    """Environments whose episodes are those of a list of tasks, one after the other and the same for all members."""
+    """Environments that play a list of tasks, one after the other and the same for all members."""
 
     def __init__(self, envs: Any, tasks: Mapping[str, Any], members: int, batch: int) -> None:
         self.envs, self.tasks, self.members = envs, tasks, members
@@ -210,7 +183,7 @@ class _OnTasks:
         return getattr(self.envs, name)
 
     def reset(self) -> Any:
-        """Starts the next episodes; begins anew when there are no more tasks."""
+        """Start the next episodes; from the first task again after the last."""
         task = {
             name: np.tile(
                 np.take(value, self.rows, axis=0, mode="wrap"),
@@ -222,87 +195,25 @@ class _OnTasks:
         return self.envs.reset(options={"task": task})
 
 
-def _record(
-    trajectory: Trajectory, population: Population, discount: float, hidden: bool
-) -> Record:
-    steps = trajectory.steps
-    logits, values = population.model.heads(trajectory.tapes)
-    after = _values_after(trajectory, values)
-    values = values[:steps]
-    tensors = {
-        "action": trajectory.actions.to(torch.int16),
-        "reward": trajectory.rewards,
-        "value": values,
-        "rpe": rpe(trajectory.rewards, discount, values, after),
-        "policy": logits[:steps].softmax(2).transpose(2, 3),
-    }
-    if trajectory.mask is not None:
-        tensors["mask"] = trajectory.mask
-    tensors |= trajectory.facts
-    if {"optimal_reward", "expected_reward"} <= set(tensors):
-        tensors["regret"] = tensors["optimal_reward"] - tensors["expected_reward"]
-    if hidden:
-        tape = trajectory.tapes[0]
-        tensors["hidden"] = tape.hidden()[:steps].transpose(2, 3)
-        tensors["observation"] = torch.stack(tape.x_t[:steps]).transpose(2, 3)
-    record = {name: _members_first(value) for name, value in tensors.items()}
-    return record | {
-        f"task.{name}": value.cpu().numpy().copy() for name, value in trajectory.task.items()
-    }
-
-
-def _continuous_record(
-    episodes: Episodes,
-    population: ContinuousPopulation,
-    discount: float,
-    hidden: bool,
-    forgot: bool,
-) -> Record:
-    """One record of agents with continuous actions; what they would have thought had they not forgotten is none of it."""
-    mask = episodes.mask
-    tensors = {"action": episodes.action, "reward": episodes.reward, "mask": mask, **episodes.facts}
-    if not forgot:
-        values, none = population.values(episodes), torch.zeros_like(mask[:, :1])
-        after = torch.cat([values[:, 1:] * mask[:, 1:], none], 1)
-        tensors["value"] = values
-        tensors["rpe"] = rpe(episodes.reward, discount, values, after) * mask
-    if hidden and not forgot:
-        tensors |= {
-            "hidden": population.hidden(episodes),
-            "observation": episodes.observation,
-        }
-    tensors |= {f"task.{name}": value for name, value in episodes.task.items()}
+def _joined(parts: Sequence[Record], episodes: int) -> Record:
+    """Return the first episodes of several records as one."""
+    longest = max(part["action"].shape[2] for part in parts)
     return {
-        name: value.cpu().unflatten(0, (len(population), -1)).numpy().copy()
-        for name, value in tensors.items()
+        name: np.concatenate([_padded(name, part, longest) for part in parts], 1)[:, :episodes]
+        for name in parts[0]
     }
-
-
-def _values_after(trajectory: Trajectory, values: Tensor) -> Tensor:
-    """Values of the states that followed, ``[T, P, B]``: 0 at the end of an episode, unless a time limit cut it."""
-    steps = trajectory.steps
-    if trajectory.mask is None or trajectory.truncated is None:
-        return next_values(values[:steps])
-    going_on = torch.cat([trajectory.mask[1:], torch.zeros_like(trajectory.mask[:1])])
-    cut = (trajectory.mask - going_on) * trajectory.truncated
-    return values[1 : steps + 1] * (going_on + cut)
 
 
 def _padded(name: str, part: Record, steps: int) -> np.ndarray:
-    """An array of a record with its time axis filled up to `steps`, where episodes of another part were longer."""
+    """Return an array of a record with zeros up to `steps` on its time axis."""
     missing = steps - part["action"].shape[2]
     if not missing or name.startswith("task."):
         return part[name]
     return np.pad(part[name], [(0, 0), (0, 0), (0, missing), *[(0, 0)] * (part[name].ndim - 3)])
 
 
-def _members_first(value: Tensor) -> np.ndarray:
-    """From ``[T, P, B, ...]`` to an array ``[P, B, T, ...]`` of its own."""
-    return value.detach().movedim(0, 2).cpu().contiguous().clone().numpy()
-
-
 def write_record(record: Record, folder: Path) -> list[Path]:
-    """Writes ``record.npz`` (everything) and ``record.csv`` (tidy: one row a step, without hidden states)."""
+    """Write ``record.npz`` (everything) and ``record.csv`` (one row a step, no hidden states)."""
     arrays = folder / "record.npz"
     np.savez_compressed(arrays, allow_pickle=False, **record)
     members, episodes, steps = record["action"].shape[:3]

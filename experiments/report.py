@@ -1,7 +1,8 @@
-"""The tables in README and model cards, made from the shipped populations and the registry: ``python -m prefrontal.experiments.report``.
+"""Tables of the README and of the model cards: ``python -m prefrontal.experiments.report``.
 
 Each row of the findings is one measured number with its interval over members, from
-``pretrained/*/findings.json``, the ``metrics.json`` of the shipped evaluation. Nothing in the tables is typed by hand.
+``pretrained/*/findings.json``, the ``metrics.json`` of the shipped evaluation. The environments come
+from the registry. Nothing in the tables is typed by hand.
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from prefrontal.analysis.stats.findings import Finding, table
 from prefrontal import envs
+from prefrontal.analysis.stats.findings import Finding, table
 
 
 def main(root: Path = Path()) -> int:
-    """Rewrites the tables between the marks in ``README.md``, and those of findings in the model cards."""
+    """Rewrite the tables between the marks in ``README.md``, and those in the model cards."""
     readme = root / "README.md"
     shipped = sorted((root / "pretrained").glob("*/findings.json"))
     if not shipped:
@@ -41,13 +43,18 @@ def main(root: Path = Path()) -> int:
             print(f"error: {readme} has no lines {begin} and {end}", file=sys.stderr)
             return 2
         between = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
-        text = between.sub(lambda _, parts=(begin, body, end): "\n\n".join(parts), text)  # type: ignore[misc]
+        text = between.sub(_constant("\n\n".join((begin, body, end))), text)
     readme.write_text(text)
     return 0
 
 
+def _constant(text: str) -> Callable[[re.Match[str]], str]:
+    """Return a replacement that is taken as it is, with its backslashes."""
+    return lambda _: text
+
+
 def _refresh_card(path: Path) -> bool:
-    """Puts the findings into the table of the model card beside them; whether there is one."""
+    """Put the findings into the table of the model card beside them; return whether it has one."""
     card = path.parent / "MODEL_CARD.md"
     if not card.is_file():
         return False
@@ -59,7 +66,7 @@ def _refresh_card(path: Path) -> bool:
 
 
 def _environments() -> str:
-    """Every registered environment with the first line of its docstring."""
+    """Return every registered environment with the first line of its docstring."""
     rows = [
         f"| `prefrontal/{name}-v0` | {(task.__doc__ or '').strip().splitlines()[0]} |"
         for name, task in ((name, envs.task_class(name)) for name in envs.TASKS)
@@ -68,7 +75,7 @@ def _environments() -> str:
 
 
 def _section(path: Path) -> str:
-    """One experiment, folded up: its name, its size and the bars it met; unfolded, the command and all findings."""
+    """Return one experiment, folded: its name and bars met; unfolded, command and findings."""
     metrics = json.loads(path.read_text())
     findings = [f for f in map(_finding, metrics["findings"]) if not f.name.startswith("reference")]
     sizes = sorted({*metrics["members"].values()})
@@ -86,7 +93,7 @@ def _section(path: Path) -> str:
 
 
 def _finding(row: dict[str, Any]) -> Finding:
-    """A finding read back from JSON."""
+    """Return a finding read back from JSON."""
     fields = {key: value for key, value in row.items() if key not in ("met", "goal_met")}
     for key in ("published", "bar", "goal"):
         if isinstance(fields[key], list):

@@ -18,8 +18,9 @@ import evaluate
 import train
 from prefrontal.agents import A2CConfig, load
 from prefrontal.agents.runs.folder import RunFolder
-from prefrontal.experiments import all_experiments
-from prefrontal.experiments.runs import guarded, settings_of
+from prefrontal.experiments.experiment import all_experiments
+from prefrontal.experiments.options import guarded
+from prefrontal.experiments.settings import settings_of
 from tests.agents.helpers import Countdown, register_countdown
 
 ROOT = Path(__file__).parents[1]
@@ -194,14 +195,14 @@ def register_shifted() -> None:
         (["--seed", "3"], "name an experiment first"),
         (["wang2016-bandit", "--lerning-rate", "3"], "did you mean --learning-rate?"),
         (["wang2016-bandit", "--learning-rate", "abc"], "--learning-rate: could not convert string to float: 'abc'"),
-        (["wang2016-bandit", "--learning-rate", "nan"], "learning_rate must be positive, not nan"),
+        (["wang2016-bandit", "--learning-rate", "nan"], "--learning-rate must be a finite number, not nan"),
         (["wang2016-bandit", "--total-steps", "1e6"], "--total-steps"),
         (["wang2016-bandit", "--total-steps", "0"], "total_steps must be at least 1, not 0"),
         (["wang2016-bandit", "--members", "-2"], "members must be at least 1, not -2"),
         (["wang2016-bandit", "--num-envs", "0"], "num_envs must be at least 1"),
         (["wang2016-bandit", "--hidden-size", "0"], "hidden_size must be at least 1"),
-        (["wang2016-bandit", "--members"], "Missing value for argument '--members'"),
-        (["wang2016-bandit", "--core", "lsmt"], "invalid choice 'lsmt' for argument '--core'"),
+        (["wang2016-bandit", "--members"], "--members: expected one argument"),
+        (["wang2016-bandit", "--core", "lsmt"], "--core must be one of lstm"),
         (["wang2016-bandit", "--discount", "1.5"], "discount must be between 0 and 1, not 1.5"),
         (["wang2016-bandit", "--trials", "0"], "trials must be at least 1"),
         (["wang2016-bandit", "--inputs", "actoin"], "'actoin'"),
@@ -212,7 +213,7 @@ def register_shifted() -> None:
         (["wang2016-bandit", "stray"], "stray"),
         (["bandit-ablations", "--condition", "ful"], "no condition 'ful'; did you mean 'full'?"),
         (["bandit-ablations", "--condition=ful"], "no condition 'ful'; did you mean 'full'?"),
-        (["--env-id"], "--env-id needs a Gymnasium id"),
+        (["--env-id"], "--env-id: expected one argument"),
         (["--env-id", "CartPol-v1"], "no environment 'CartPol-v1'; did you mean 'CartPole-v1'?"),
         (["--env-id", "prefrontal/TwoArmBandit-v0"], "did you mean 'prefrontal/TwoArmedBandit-v0'?"),
         (["--env-id", "nowhere:A-v0"], "no environment 'nowhere:A-v0'"),
@@ -226,7 +227,7 @@ def register_shifted() -> None:
         (["wang2016-bandit", "--passes", "1", "--replay", "uniform", "--replay-from-stage", "1"], "must be at most 0"),
         (["wang2016-bandit", "--resume"], "there is no run of wang2016-bandit to resume"),
         (["wang2016-bandit", "--resume", "--out", "nowhere"], "no run in nowhere"),
-        (["wang2016-bandit", "--resume", "--out"], "no run in "),
+        (["wang2016-bandit", "--resume", "--out"], "--out: expected one argument"),
     ],
 )  # fmt: skip
 def test_train_refuses_in_one_line(capsys, words, message):
@@ -243,7 +244,7 @@ def test_refusals_do_not_depend_on_the_terminal(encoding):
         text=True,
     )
     assert said.returncode == 2
-    assert said.stderr.startswith("error: Error parsing --members: invalid literal for int()")
+    assert said.stderr.startswith("error: --members: invalid literal for int()")
     assert len(said.stderr.splitlines()) == 1
 
 
@@ -287,7 +288,7 @@ def test_resume_refuses_another_environment(capsys):
         ("hidden_size = 6", "hidden_size = '6'", "conditions.default.network.hidden_size must be an integer"),
         ("hidden_size = 6", "hidden_size = -6", "hidden_size must be at least 1"),
         ("trials = 5", "trails = 5", "trails"),
-        ("trials = 5", "trials = '5'", "environment TwoArmedBandit: trials must be an integer; got '5'"),
+        ("trials = 5", "trials = '5'", "environment TwoArmedBandit: trials must be an integer, got '5'"),
         ('core = "lstm"', 'core = "lsmt"', "conditions.default.network.core must be one of 'lstm'"),
         ("[conditions.default.network]", "[conditions.default.netwerk]", "did you mean 'network'"),
         ("seed = 0", "", "it needs experiment, seed and [conditions]"),
@@ -344,15 +345,15 @@ def test_evaluate_json_prints_nothing_else_and_is_the_same_twice(capsys, run):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "PATH"),
+        ([], "required: PATH"),
         (["ran"], "there is no run in ran; did you mean 'run'?"),
         (["run/checkpoint"], "there is no run in run/checkpoint"),
         (["."], "there is no run in . itself; name one below it: 'run'"),
         (["no/where"], "no run in no/where"),
         (["run", "--epsodes", "3"], "did you mean --episodes?"),
-        (["run", "--episodes", "0"], "--episodes and --record must be at least 1"),
-        (["run", "--record", "-1"], "--episodes and --record must be at least 1"),
-        (["run", "--split", "test"], "invalid choice 'test' for argument '--split'"),
+        (["run", "--episodes", "0"], "episodes must be at least 1, not 0"),
+        (["run", "--record", "-1"], "record must be at least 1, not -1"),
+        (["run", "--split", "test"], "--split must be one of held_out, train, all, not 'test'"),
         (["run", "--seed", "-1"], "seed"),
         (["run", "--out", "/proc/x/y"], "/proc/x"),
     ],

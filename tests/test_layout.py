@@ -1,75 +1,183 @@
-"""Who may import whom, and what every file owes its reader."""
+"""Who may import whom, wherever an import hides, and what every file owes its reader."""
 
 import ast
+import importlib.util
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-OURS = {"agents", "analysis", "benchmarks", "envs", "experiments"}
-PROGRAMS = {"train", "evaluate", "reproduce"}
+PACKAGES = ("agents", "envs", "analysis", "experiments")
+PROGRAMS = ("train", "evaluate", "reproduce")
+
+#: What a package or program may import of the others. `prefrontal` itself is `prefrontal/*.py`.
 ALLOWED = {
-    "envs": set(),
-    "agents": set(),
-    "analysis": set(),
-    "experiments": {"agents", "analysis", "envs"},
-    "train": {"agents", "analysis", "experiments"},
-    "evaluate": {"agents", "analysis", "experiments"},
-    "reproduce": {"agents", "analysis", "experiments", "train", "evaluate"},
+    "prefrontal.checking": set(),
+    "prefrontal": {"prefrontal.checking"},
+    "prefrontal.envs": {"prefrontal.checking"},
+    "prefrontal.agents": {"prefrontal.checking"},
+    "prefrontal.analysis": {"prefrontal.checking"},
+    "prefrontal.experiments": {
+        "prefrontal.checking",
+        "prefrontal.agents",
+        "prefrontal.analysis",
+        "prefrontal.envs",
+    },
+    "train": {
+        "prefrontal.checking",
+        "prefrontal.agents",
+        "prefrontal.analysis",
+        "prefrontal.experiments",
+    },
+    "evaluate": {
+        "prefrontal.checking",
+        "prefrontal.agents",
+        "prefrontal.analysis",
+        "prefrontal.experiments",
+    },
+    "reproduce": {
+        "prefrontal.checking",
+        "prefrontal.agents",
+        "prefrontal.analysis",
+        "prefrontal.experiments",
+        "train",
+        "evaluate",
+    },
 }
-FILES = sorted(p for name in ALLOWED for p in ROOT.glob(f"{name}/**/*.py")) + [
-    ROOT / f"{name}.py" for name in sorted(PROGRAMS)
+
+#: Rooms of the agents, from the ground up; a room may import those before it.
+ROOMS = [
+    {"common"},
+    {"kernels"},
+    {"networks"},
+    {"rollout"},
+    {"replay"},
+    {"runs"},
+    {"base"},
+    {"a2c", "r2d2", "td3", "evolution", "reference"},
+    {"population", "registry"},
+    {"training"},
 ]
 
 
-def owner(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
-
-
-def imported(path: Path) -> set[str]:
-    """Packages that a file imports anywhere in it, with what it names to `import_module` or for type checking."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: import by full name"
-            found.add((node.module or "").partition(".")[0])
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
-            ("import_module", "__import__")
-        ):
-            named = node.args[0]
-            if isinstance(named, ast.Constant):
-                found.add(str(named.value).partition(".")[0])
+def modules() -> dict[str, Path]:
+    """Every module of ours by its full name."""
+    found = {name: ROOT / f"{name}.py" for name in PROGRAMS}
+    roots = [(ROOT / name, f"prefrontal.{name}") for name in PACKAGES]
+    for path in sorted((ROOT / "prefrontal").glob("*.py")):
+        found[f"prefrontal.{path.stem}".removesuffix(".__init__")] = path
+    for root, package in roots:
+        for path in sorted(root.rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            name = ".".join([package, *parts]).removesuffix(".__init__")
+            found[name] = path
     return found
 
 
-def test_the_packages_are_the_ones_we_know():
-    """A new one has to be given its place among the rules."""
-    found = {p.parent.name for p in ROOT.glob("*/__init__.py")} - {"tests"}
-    assert found <= OURS
-    assert {p.stem for p in ROOT.glob("*.py")} == PROGRAMS
+MODULES = modules()
 
 
-def test_imports_go_one_way():
+def imported(path: Path) -> set[str]:
+    """Everything that a file imports: anywhere in it, in functions, for type checking, or by name.
+
+    Of ``from package import name`` it is the module ``package.name``, where there is one.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: import by full name"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.add(whole if whole in MODULES else str(node.module))
+        elif isinstance(node, ast.Call):
+            called = ast.unparse(node.func).endswith(("import_module", "__import__"))
+            found |= {str(a.value) for a in node.args[:1] if called and isinstance(a, ast.Constant)}
+    return found
+
+
+GRAPH = {
+    name: imported(path) & (set(MODULES) | {"tests", "benchmarks"})
+    for name, path in MODULES.items()
+}
+
+
+def package(module: str) -> str:
+    """The entry of `ALLOWED` that a module belongs to."""
+    first = ".".join(module.split(".")[:2])
+    return first if first in ALLOWED else module.partition(".")[0]
+
+
+def room(module: str) -> int | None:
+    """The floor of a module of the agents; None for `agents/__init__.py`."""
+    parts = module.split(".")
+    if parts[:2] != ["prefrontal", "agents"] or len(parts) < 3:
+        return None
+    return next(floor for floor, names in enumerate(ROOMS) if parts[2] in names)
+
+
+def test_there_are_no_circles():
+    try:
+        list(TopologicalSorter(GRAPH).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_packages_import_downwards():
+    wrong = [
+        f"{module} imports {name}"
+        for module, names in GRAPH.items()
+        for name in sorted(names)
+        if package(name) not in ALLOWED[package(module)] | {package(module)}
+    ]
+    assert not wrong
+
+
+def test_rooms_of_the_agents_import_downwards():
     wrong = []
-    for path in FILES:
-        found = imported(path) - {owner(path)}
-        wrong += [
-            f"{path.relative_to(ROOT)} imports {name}"
-            for name in sorted(found & (OURS | PROGRAMS | {"tests"}) - ALLOWED[owner(path)])
-        ]
+    for module, names in GRAPH.items():
+        for name in sorted(names):
+            here, there = room(module), room(name)
+            if here is None or there is None:
+                continue
+            same = module.split(".")[2] == name.split(".")[2]
+            if there > here or (there == here and not same and len(ROOMS[here]) > 2):
+                wrong.append(f"{module} imports {name}")
     assert not wrong
 
 
 def test_imports_are_found_wherever_they_hide(tmp_path):
     file = tmp_path / "x.py"
     file.write_text(
-        "if TYPE_CHECKING:\n    import torch, prefrontal.analysis.figures.learning as figures\n"
-        "def f():\n    from prefrontal.envs.gym import TaskEnv\n    importlib.import_module('prefrontal.agents.a2c.learner')\n"
+        "if TYPE_CHECKING:\n    import torch, prefrontal.analysis as a\n"
+        "def f():\n    from prefrontal.envs.gym import TaskEnv\n    from prefrontal import agents\n"
+        "    importlib.import_module('prefrontal.agents.population')\n"
     )
-    assert imported(file) == {"torch", "analysis", "envs", "agents"}
+    assert imported(file) == {
+        "torch",
+        "prefrontal.analysis",
+        "prefrontal.envs.gym",
+        "prefrontal.agents",
+        "prefrontal.agents.population",
+    }
+
+
+def test_links_lead_to_the_packages():
+    for name in PACKAGES:
+        assert (ROOT / "prefrontal" / name).resolve() == ROOT / name
+        assert importlib.util.find_spec(f"prefrontal.{name}") is not None
 
 
 def test_files_are_short_and_finished():
-    assert not [p for p in FILES if len(p.read_text().splitlines()) > 500]
-    words = ("TODO", "FIXME", "XXX", "breakpoint(")
-    assert not [(p, word) for p in FILES for word in words if word in p.read_text()]
+    assert not [p for p in MODULES.values() if len(p.read_text().splitlines()) > 400]
+    words = ("TODO", "FIXME", "XXX", "breakpoint(", "fmt: skip", "fmt: off")
+    assert not [(p, word) for p in MODULES.values() for word in words if word in p.read_text()]
+
+
+def test_rooms_say_what_they_are_for():
+    rooms = [p for p in MODULES.values() if p.name == "__init__.py"]
+    assert not [
+        p for p in rooms if len((ast.get_docstring(ast.parse(p.read_text())) or "").split()) < 8
+    ]

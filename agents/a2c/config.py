@@ -1,200 +1,273 @@
-"""Hyper-parameters of the recurrent A2C, of its replay and of what protects it from forgetting."""
+"""Settings of the recurrent A2C, of its replay and of what protects it from forgetting."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from prefrontal.agents.rollout.environments import make_stages, updates_of
+from prefrontal.checking import check, option
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from prefrontal.agents.a2c.learner import A2C
-    from prefrontal.agents.base import Job
-    from prefrontal.agents.population import Population
-
-__all__ = ["A2CConfig"]
+__all__ = ["A2CConfig", "CourseReplayConfig", "CriticConfig", "EWCConfig", "ReplayConfig"]
 
 
 @dataclass(frozen=True)
-class A2CConfig:
-    """Hyper-parameters of the learning rule. "Annealed" means linear in environment steps over the whole run.
+class CriticConfig:
+    """The baseline of the policy gradient."""
 
-    Attributes:
-        learning_rate: Step size at the start.
-        learning_rate_final: Step size at the end (annealed).
-        optimiser: `adam`, or `rmsprop` (Wang et al. 2018).
-        epsilon: Added to the root of the second moment of the gradient.
-        clip_norm: Largest gradient norm, per member.
-        discount: Discount γ per step at the start.
-        discount_final: Discount reached after `discount_anneal` of the run; none keeps it constant.
-        discount_anneal: Fraction of the run over which the discount is annealed.
-        gae_lambda: λ of generalised advantage estimation (Schulman et al. 2016); 1 is the Monte Carlo return.
-        n_step: Steps of an n-step return in place of λ; none uses λ.
-        value_coef: Weight of the squared value error (Wang et al. 2018: .05).
-        entropy_coef: Weight of the entropy bonus at the start, in units of reward per nat.
-        entropy_coef_final: Weight of the entropy bonus after `entropy_anneal` of the run (annealed).
-        entropy_anneal: Fraction of the run over which the entropy bonus is annealed.
-        normalise_advantages: Whether advantages have mean 0 and deviation 1 in each member's batch.
-        critic: Baseline of the policy gradient: the agent's `own` value head, or a `privileged` critic that sees the
-            task (replayed episodes: always its own).
-        critic_units: Hidden units of the privileged critic.
-        critic_learning_rate: Step size of the privileged critic (annealed like `learning_rate`).
-        passes: Optimiser steps on each batch; above 1 the ratio of policies is clipped (Schulman et al. 2017).
-        clip_ratio: Largest change of that ratio.
-        anneal: What "annealed" spans where a run has stages: the whole `run`, or every `stage` anew.
-        reset_optimiser: Whether every later stage begins with fresh moments of the optimiser.
-        replay: Which episodes are kept for replay: `none`, the newest (`uniform`), the newest drawn by their errors
-            (`prioritised`), or a fair sample of all there ever were (`reservoir`).
-        replay_capacity: Episodes that a member keeps.
-        replay_ratio: Replayed episodes per new one (on average; may be above 1).
-        replay_steps: New and replayed episodes `mixed` in one optimiser step, or in `separate` ones of at most as many
-            episodes as there are new ones.
-        replay_from_stage: First stage in which episodes are replayed (they are kept from the first on).
-        replay_coef: Weight of the actor-critic loss of replayed episodes; 0 leaves the cloning alone (distillation).
-        correction: What makes up for actions of another policy: `vtrace` (Espeholt et al. 2018), `clipped` importance
-            weights of uncorrected returns, or `none` (wrong, a control).
-        rho_bar: Largest importance weight of a temporal difference.
-        c_bar: Largest importance weight of a trace.
-        policy_cloning: Weight of the divergence KL(kept policy ‖ policy) on replayed episodes (CLEAR, Rolnick et al. 2019).
-        value_cloning: Weight of the squared difference from the kept values on replayed episodes (CLEAR).
-        cloning_target: What is cloned: the `behaviour` when the episode was played (CLEAR), or, on episodes of earlier
-            stages, the agent as it was at the last `stage_end`.
-        ewc_coef: Weight of elastic weight consolidation (Kirkpatrick et al. 2017); 0 is none. See `prefrontal.agents.a2c.ewc`.
-        ewc_online: Whether it has one running Fisher information and the newest anchor (Schwarz et al. 2018), in place of
-            one of each per stage.
-        ewc_decay: What remains of the running Fisher information at the end of a stage.
-        ewc_episodes: Episodes that are played at the end of a stage to estimate it (not counted as steps).
-    """
-
-    kind: ClassVar[str] = "a2c"
-
-    learning_rate: float = 1e-2
-    learning_rate_final: float = 0.0
-    optimiser: Literal["adam", "rmsprop"] = "adam"
-    epsilon: float = 1e-5
-    clip_norm: float = 0.5
-    discount: float = 0.8
-    discount_final: float | None = None
-    discount_anneal: float = 0.5
-    gae_lambda: float = 1.0
-    n_step: int | None = None
-    value_coef: float = 0.25
-    entropy_coef: float = 0.05
-    entropy_coef_final: float = 0.0
-    entropy_anneal: float = 1.0
-    normalise_advantages: bool = False
-    critic: Literal["own", "privileged"] = "own"
-    critic_units: int = 64
-    critic_learning_rate: float = 3e-3
-    passes: int = 1
-    clip_ratio: float = 0.2
-    anneal: Literal["run", "stage"] = "run"
-    reset_optimiser: bool = False
-    replay: Literal["none", "uniform", "prioritised", "reservoir"] = "none"
-    replay_capacity: int = 1000
-    replay_ratio: float = 1.0
-    replay_steps: Literal["mixed", "separate"] = "mixed"
-    replay_from_stage: int = 0
-    replay_coef: float = 1.0
-    correction: Literal["vtrace", "clipped", "none"] = "vtrace"
-    rho_bar: float = 1.0
-    c_bar: float = 1.0
-    policy_cloning: float = 0.0
-    value_cloning: float = 0.0
-    cloning_target: Literal["behaviour", "stage_end"] = "behaviour"
-    ewc_coef: float = 0.0
-    ewc_online: bool = False
-    ewc_decay: float = 1.0
-    ewc_episodes: int = 64
+    baseline: Literal["own", "privileged"] = option(
+        "own",
+        "Baseline of the policy gradient: the agent's `own` value head, or a `privileged` critic "
+        "that sees the task in training (replayed episodes always have their own value head as "
+        "baseline).",
+        name="critic",
+    )
+    units: int = option(64, "Hidden units of the privileged critic.", least=1, name="critic_units")
+    learning_rate: float = option(
+        3e-3,
+        "Step size of the privileged critic (annealed like the agent's).",
+        above=0,
+        name="critic_learning_rate",
+    )
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        for name in ("discount", "discount_final", "gae_lambda", "ewc_decay"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{name} must be between 0 and 1, not {value}")
-        for name in (
-            "learning_rate",
-            "epsilon",
-            "clip_norm",
-            "discount_anneal",
-            "entropy_anneal",
-            "critic_units",
-            "critic_learning_rate",
-            "clip_ratio",
-            "replay_capacity",
-            "replay_ratio",
-            "rho_bar",
-            "c_bar",
-            "ewc_episodes",
-        ):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in (
-            "learning_rate_final",
-            "value_coef",
-            "entropy_coef",
-            "entropy_coef_final",
-            "replay_from_stage",
-            "replay_coef",
-            "policy_cloning",
-            "value_cloning",
-            "ewc_coef",
-        ):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
-        if self.passes < 1 or (self.n_step is not None and self.n_step < 1):
-            raise ValueError("passes and n_step must be at least 1")
-        if self.c_bar > self.rho_bar:
-            raise ValueError(f"c_bar must not exceed rho_bar, {self.rho_bar}, not {self.c_bar}")
-        if self.clones and self.replay == "none":
-            raise ValueError("policy_cloning and value_cloning need replay")
-        if self.ewc_online and not self.ewc_coef:
-            raise ValueError("ewc_online needs an ewc_coef above 0")
-        if self.replay != "none" and self.replay_steps == "mixed" and self.passes > 1:
-            raise ValueError('replay with passes above 1 needs replay_steps "separate"')
+        """Check the ranges."""
+        check(self)
 
-    @property
-    def final_discount(self) -> float:
-        """Discount γ at the end of training."""
-        return self.discount if self.discount_final is None else self.discount_final
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Which episodes are kept, and how an actor-critic learns from them again."""
+
+    keep: Literal["none", "uniform", "prioritised", "reservoir"] = option(
+        "none",
+        "Episodes kept for replay: `none`, the newest (`uniform`), the newest drawn by their "
+        "value errors (`prioritised`), or a fair sample of all that were ever played "
+        "(`reservoir`).",
+        name="replay",
+    )
+    capacity: int = option(
+        1000, "Episodes that a member keeps for replay.", least=1, name="replay_capacity"
+    )
+    ratio: float = option(
+        1.0, "Replayed episodes per new one, on average.", above=0, name="replay_ratio"
+    )
+    steps: Literal["mixed", "separate"] = option(
+        "mixed",
+        "Whether new and replayed episodes are `mixed` in one optimiser step, or learned from in "
+        "`separate` steps of at most as many episodes as there are new ones.",
+        name="replay_steps",
+    )
+    from_stage: int = option(
+        0,
+        "First stage of the environment in which episodes are replayed (they are kept from stage "
+        "0 on).",
+        least=0,
+        name="replay_from_stage",
+    )
+    coef: float = option(
+        1.0,
+        "Weight of the actor-critic loss of replayed episodes; 0 leaves the cloning losses alone "
+        "(distillation).",
+        least=0,
+        name="replay_coef",
+    )
+    correction: Literal["vtrace", "clipped", "none"] = option(
+        "vtrace",
+        "Correction for replayed actions of another policy: `vtrace` (Espeholt et al. 2018), "
+        "`clipped` importance weights of uncorrected returns, or `none` (biased; a control).",
+        name="correction",
+    )
+    rho_bar: float = option(
+        1.0,
+        "Largest importance weight of a temporal difference in replay (V-trace's rho bar).",
+        above=0,
+        name="rho_bar",
+    )
+    c_bar: float = option(
+        1.0,
+        "Largest importance weight of the trace in replay (V-trace's c bar); at most rho_bar.",
+        above=0,
+        name="c_bar",
+    )
+    policy_cloning: float = option(
+        0.0,
+        "Weight of KL(kept policy ‖ policy) on replayed episodes (CLEAR, Rolnick et al. 2019).",
+        least=0,
+        name="policy_cloning",
+    )
+    value_cloning: float = option(
+        0.0,
+        "Weight of the squared difference between values and kept values on replayed episodes "
+        "(CLEAR).",
+        least=0,
+        name="value_cloning",
+    )
+    cloning_target: Literal["behaviour", "stage_end"] = option(
+        "behaviour",
+        "What replay clones: the `behaviour` when the episode was played (CLEAR), or, on episodes "
+        "of earlier stages, the agent as it was at the last `stage_end`.",
+        name="cloning_target",
+    )
 
     @property
     def clones(self) -> bool:
         """Whether anything is cloned on replayed episodes."""
         return self.policy_cloning > 0 or self.value_cloning > 0
 
-    def learner(self, job: Job, members: Sequence[int]) -> A2C:
-        """A learner for some members of a job."""
-        from prefrontal.agents.a2c.learner import A2C  # which itself needs these hyper-parameters
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
+        if self.c_bar > self.rho_bar:
+            raise ValueError(f"c_bar must not exceed rho_bar, {self.rho_bar}, not {self.c_bar}")
+        if self.clones and self.keep == "none":
+            raise ValueError("policy_cloning and value_cloning need replay")
 
-        envs = make_stages(
-            job.environment,
-            members,
-            job.num_envs,
-            privileged=self.critic == "privileged",
-            device=job.device,
-        )
-        return A2C(
-            envs,
-            job.network,
-            self,
-            members,
-            job.num_envs,
-            job.total_steps,
-            job.seed,
-            job.device,
-        )
 
-    def population(self, job: Job, weights: Tensor) -> Population:
-        """The agents with these weights."""
-        from prefrontal.agents.population import Population  # which itself trains with A2C
+@dataclass(frozen=True)
+class EWCConfig:
+    """Elastic weight consolidation; see `prefrontal.agents.a2c.ewc`."""
 
-        return Population.of(job, weights)
+    coef: float = option(
+        0.0,
+        "Weight of elastic weight consolidation (Kirkpatrick et al. 2017); 0 switches it off.",
+        least=0,
+        name="ewc_coef",
+    )
+    online: bool = option(
+        False,
+        "Whether elastic weight consolidation has one running Fisher information and the newest "
+        "anchor (Schwarz et al. 2018) in place of one of each per stage.",
+        name="ewc_online",
+    )
+    decay: float = option(
+        1.0,
+        "Share of the running Fisher information that remains at the end of a stage (ewc_online).",
+        least=0,
+        most=1,
+        name="ewc_decay",
+    )
+    episodes: int = option(
+        64,
+        "Episodes played at the end of a stage to estimate the Fisher information (not counted as "
+        "steps).",
+        least=1,
+        name="ewc_episodes",
+    )
 
-    def updates(self, job: Job) -> float:
-        """Updates of a whole run."""
-        return updates_of(job.environment, job.num_envs, job.total_steps)
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
+        if self.online and not self.coef:
+            raise ValueError("ewc_online needs an ewc_coef above 0")
+
+
+@dataclass(frozen=True)
+class A2CConfig:
+    """Settings of recurrent A2C. "Annealed" means linear in environment steps over the whole run."""
+
+    kind: ClassVar[str] = "a2c"
+
+    learning_rate: float = option(1e-2, "Step size of the optimiser at the start.", above=0)
+    learning_rate_final: float = option(
+        0.0, "Step size of the optimiser at the end (annealed).", least=0
+    )
+    optimiser: Literal["adam", "rmsprop"] = option(
+        "adam", "Optimiser: `adam`, or `rmsprop` (Wang et al. 2018)."
+    )
+    epsilon: float = option(
+        1e-5, "Number added to the root of the second moment of the gradient.", above=0
+    )
+    clip_norm: float = option(0.5, "Largest norm of the gradient of a member.", above=0)
+    discount: float = option(0.8, "Discount per step at the start.", least=0, most=1)
+    discount_final: float | None = option(
+        None,
+        "Discount reached after the share discount_anneal of the run; none keeps it constant.",
+        least=0,
+        most=1,
+    )
+    discount_anneal: float = option(
+        0.5, "Share of the run over which the discount is annealed.", above=0
+    )
+    gae_lambda: float = option(
+        1.0,
+        "λ of generalised advantage estimation (Schulman et al. 2016); 1 is the Monte Carlo "
+        "return.",
+        least=0,
+        most=1,
+    )
+    n_step: int | None = option(
+        None, "Steps of an n-step return, in place of gae_lambda; none uses gae_lambda.", least=1
+    )
+    value_coef: float = option(
+        0.25, "Weight of the squared value error (Wang et al. 2018: .05).", least=0
+    )
+    entropy_coef: float = option(
+        0.05, "Weight of the entropy bonus at the start, in units of reward per nat.", least=0
+    )
+    entropy_coef_final: float = option(
+        0.0, "Weight of the entropy bonus after the share entropy_anneal of the run.", least=0
+    )
+    entropy_anneal: float = option(
+        1.0, "Share of the run over which the entropy bonus is annealed.", above=0
+    )
+    normalise_advantages: bool = option(
+        False, "Whether advantages are given mean 0 and deviation 1 in each member's batch."
+    )
+    critic: CriticConfig = CriticConfig()
+    passes: int = option(
+        1,
+        "Optimiser steps on each batch; above 1 the ratio of policies is clipped (Schulman et al. "
+        "2017).",
+        least=1,
+    )
+    clip_ratio: float = option(
+        0.2, "Largest change of the ratio of new to old policy where passes is above 1.", above=0
+    )
+    anneal: Literal["run", "stage"] = option(
+        "run",
+        'What "annealed" spans where a run has stages: the whole `run`, or every `stage` anew.',
+    )
+    reset_optimiser: bool = option(
+        False, "Whether every later stage begins with fresh moments of the optimiser."
+    )
+    replay: ReplayConfig = ReplayConfig()
+    ewc: EWCConfig = EWCConfig()
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
+        mixed = self.replay.keep != "none" and self.replay.steps == "mixed"
+        if mixed and self.passes > 1:
+            raise ValueError('replay with passes above 1 needs replay_steps "separate"')
+
+    @property
+    def final_discount(self) -> float:
+        """Discount at the end of training."""
+        return self.discount if self.discount_final is None else self.discount_final
+
+
+@dataclass(frozen=True)
+class CourseReplayConfig:
+    """Settings of the NeuroAI course's A2C with its buffer; the defaults are the published ones."""
+
+    kind: ClassVar[str] = "course-replay"
+
+    learning_rate: float = option(
+        7.5e-4, "Step size of RMSProp, constant; its moments start anew with every stage.", above=0
+    )
+    epsilon: float = option(1e-5, "Number added to the root of the second moment.", above=0)
+    discount: float = option(0.91, "Discount of Monte Carlo returns per step.", least=0, most=1)
+    value_coef: float = option(0.4, "Weight of the squared value error.", least=0)
+    entropy_coef: float = option(0.001, "Weight of the entropy bonus.", least=0)
+    capacity: int = option(
+        250, "Gradients of the first stage that are kept, the newest; 0 for no buffer.", least=0
+    )
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
+
+    @property
+    def final_discount(self) -> float:
+        """Discount γ."""
+        return self.discount

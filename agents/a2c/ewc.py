@@ -1,17 +1,18 @@
-"""Elastic weight consolidation: weights that mattered for what was learned before are held where they were.
+"""Elastic weight consolidation: weights that mattered for earlier stages are held.
 
 Kirkpatrick et al. (2017), equation 3: while stage k is learned, the loss gets the penalty
 
     coef / 2 · Σ_{j<k} Σ_i F_{j,i} (θ_i - θ*_{j,i})²
 
-with θ*_j the weights at the end of stage j and F_j the diagonal of the Fisher information of the policy there. The sum
-over stages is one quadratic function of θ, so that three numbers a weight hold all of them: Σ F_j, Σ F_j θ*_j and
-Σ F_j θ*_j². The online form (Schwarz et al. 2018, section 3) keeps the newest anchor alone, with the running information
-F ← decay · F + F_j.
+with θ*_j the weights at the end of stage j and F_j the diagonal of the Fisher information of the
+policy there. The sum over stages is one quadratic function of θ, so that three numbers a weight
+hold all of them: Σ F_j, Σ F_j θ*_j and Σ F_j θ*_j². The online form (Schwarz et al. 2018, section
+3) keeps the newest anchor alone, with the running information F ← decay · F + F_j.
 
-The information is that of one step of an episode. The scores Σ_t ∇ log π(a_t | h_t) of an episode have the sum of the
-information of its steps as their second moment, because actions are drawn from the policy itself: what the scores of two
-steps have in common is 0 on average. So one gradient an episode is enough, and the network may be recurrent.
+The information is that of one step of an episode. The scores Σ_t ∇ log π(a_t | h_t) of an episode
+have the sum of the information of its steps as their second moment, because actions are drawn from
+the policy itself: what the scores of two steps have in common is 0 on average. So one gradient an
+episode is enough, and the network may be recurrent.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prefrontal.agents.a2c.config import A2CConfig
-from prefrontal.agents.a2c.loss import log_prob
+from prefrontal.agents.a2c.config import EWCConfig
+from prefrontal.agents.common.returns import log_probs
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
 
@@ -40,27 +41,27 @@ class Consolidation:
         offset: Σ F θ*², summed over weights, ``[P]``.
     """
 
-    def __init__(self, config: A2CConfig, model: ActorCritic) -> None:
+    def __init__(self, config: EWCConfig, model: ActorCritic) -> None:
         self.config, self.model = config, model
         self.fisher, self.pull = (torch.zeros_like(model.parameters) for _ in range(2))
         self.offset = self.fisher.sum(1)
 
     def add_gradient(self, parameters: Tensor, gradient: Tensor) -> Tensor:
-        """Adds the gradient of the penalty to `gradient` ``[P, n]``; returns the penalty, ``[P]``."""
+        """Add the gradient of the penalty to `gradient` ``[P, n]``; return the penalty ``[P]``."""
         force = torch.addcmul(-self.pull, self.fisher, parameters)  # Σ F (θ - θ*)
-        gradient.add_(force, alpha=self.config.ewc_coef)
+        gradient.add_(force, alpha=self.config.coef)
         size = (parameters * (force - self.pull)).sum(1) + self.offset
-        return (0.5 * self.config.ewc_coef * size).clamp_(min=0.0)
+        return (0.5 * self.config.coef * size).clamp_(min=0.0)
 
     def end_stage(self, rollout: Rollout) -> None:
-        """Plays episodes to estimate the Fisher information, and anchors the weights where they are."""
+        """Play episodes to estimate the Fisher information, and anchor the weights."""
         self.consolidate(self.estimate(rollout))
 
     def estimate(self, rollout: Rollout) -> Tensor:
-        """The diagonal of the Fisher information of a step, ``[P, n]``, from at least `ewc_episodes` episodes."""
+        """Estimate the diagonal of the Fisher information of a step, ``[P, n]``."""
         total, played = torch.zeros_like(self.fisher), 0
         steps = torch.zeros_like(self.fisher[:, :1])
-        while played < self.config.ewc_episodes:
+        while played < self.config.episodes:
             trajectory = rollout.collect()
             total += squared_scores(self.model, trajectory).sum(1)
             if trajectory.mask is None:
@@ -71,10 +72,10 @@ class Consolidation:
         return total / steps
 
     def consolidate(self, fisher: Tensor) -> None:
-        """Holds the weights where they are, with a force in proportion to `fisher` ``[P, n]``."""
+        """Hold the weights where they are, with a force in proportion to `fisher` ``[P, n]``."""
         anchor = self.model.parameters
-        if self.config.ewc_online:
-            self.fisher = self.config.ewc_decay * self.fisher + fisher
+        if self.config.online:
+            self.fisher = self.config.decay * self.fisher + fisher
             self.pull = self.fisher * anchor
             self.offset = (self.pull * anchor).sum(1)
         else:
@@ -83,11 +84,11 @@ class Consolidation:
             self.offset = self.offset + (fisher * anchor.square()).sum(1)
 
     def state(self) -> dict[str, Tensor]:
-        """All that is needed to go on exactly, tensors whose first dimension is the member."""
+        """Return all that is needed to go on exactly, with the member first."""
         return {"fisher": self.fisher, "pull": self.pull, "offset": self.offset}
 
     def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state` returned."""
+        """Restore what `state` returned."""
         like = self.fisher
         self.fisher, self.pull, self.offset = (
             state[name].to(like.device, like.dtype).clone() for name in ("fisher", "pull", "offset")
@@ -95,20 +96,17 @@ class Consolidation:
 
 
 def squared_scores(model: ActorCritic, trajectory: Trajectory) -> Tensor:
-    """(Σ_t ∇ log π(a_t | h_t))² of every episode and weight, ``[P, B, n]``.
+    """Compute (Σ_t ∇ log π(a_t | h_t))² of every episode and weight, ``[P, B, n]``.
 
-    Every episode gets a network of its own, with the weights of its member: the gradients of P · B members with one episode
-    each are those of the episodes.
+    Every episode gets a network of its own, with the weights of its member: the gradients of P · B
+    members with one episode each are those of the episodes.
 
     Args:
         model: The policies.
         trajectory: Episodes that they played; the recording stays as it is.
     """
     members, batch = trajectory.actions.shape[1:]
-    alone = ActorCritic(
-        model.input_size, model.num_actions, model.config, members * batch, model.dtype, model.device,
-        reward_row=model.reward_row,
-    )  # fmt: skip
+    alone = model.like(members * batch)
     alone.set_parameters(model.parameters.repeat_interleave(batch, dim=0))
     tapes = alone.tapes(trajectory.tapes[0].used, 1)
     for mine, theirs in zip(tapes, trajectory.tapes, strict=True):
@@ -118,7 +116,8 @@ def squared_scores(model: ActorCritic, trajectory: Trajectory) -> Tensor:
     parameters = alone.parameters.requires_grad_()
     with torch.enable_grad():
         logits, _ = alone.heads(tapes, parameters)
-        chosen = log_prob(logits, trajectory.actions.flatten(1).unsqueeze(2))[..., 0]  # [T, P * B]
+        actions = trajectory.actions.flatten(1).unsqueeze(2)
+        chosen = log_probs(logits, actions)[1][..., 0]  # [T, P * B]
         if trajectory.mask is not None:
             chosen = chosen * trajectory.mask.flatten(1)
         (score,) = torch.autograd.grad(chosen.sum(), parameters)

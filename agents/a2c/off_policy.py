@@ -1,36 +1,36 @@
-"""Replay for actor-critics: kept episodes are learned from again by the agent of today, from their start on.
+"""Replay for actor-critics: the agent of today learns again from kept episodes, from their start on.
 
-Observations, actions, rewards and the policy and values of the agent that acted are kept. The loss of an on-policy
-learner is wrong for actions that another policy chose. It is corrected by V-trace (Espeholt et al. 2018); beside it, or
-in its place, the policy and the values that were kept are cloned (CLEAR, Rolnick et al. 2019).
+Observations, actions, rewards, and the policy and values of the agent that acted are kept. The loss
+of an on-policy learner is biased for actions that another policy took; V-trace corrects it
+(Espeholt et al. 2018). Beside it, or in its place, the policy and the values that were kept are
+cloned (CLEAR, Rolnick et al. 2019).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from prefrontal.agents.a2c.config import A2CConfig
-from prefrontal.agents.a2c.loss import (
-    actor_critic_loss,
-    corrected,
-    log_prob,
-    mean,
-    normalise,
-    weights,
-)
+from prefrontal.agents.a2c.config import A2CConfig, ReplayConfig
 from prefrontal.agents.a2c.teacher import Teacher
-from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.common.seeding import generator
+from prefrontal.agents.base import section
+from prefrontal.agents.common.returns import Estimate, estimate, step_weights, vtrace
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.cores import Tape
-from prefrontal.agents.replay.transitions import Field, TrajectoryBuffer, sequence_priority
+from prefrontal.agents.networks.vectorised import Tape
+from prefrontal.agents.recurrent import write_inputs
+from prefrontal.agents.replay.buffer import Kind
+from prefrontal.agents.replay.priorities import sequence_priority
+from prefrontal.agents.replay.store import Field
+from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 from prefrontal.agents.rollout.rollout import Trajectory
+from prefrontal.agents.rollout.spec import EnvironmentFacts
 
-__all__ = ["METRICS", "Replay", "Replayed"]
+__all__ = ["METRICS", "Replay", "Replayed", "corrected", "episode_buffer"]
 
 METRICS = ("replay_loss", "replay_ratio_mean", "cloning_kl")
 
@@ -45,7 +45,7 @@ class Replayed:
         values: Values that it gave, ``[T, P, B]``.
         stage: Stage in which they were played, ``[P, B]``.
         index: Where they are in the buffer, ``[P, B]``.
-        importance: Importance weights of prioritised replay, ``[P, B]``.
+        weight: Of each step, ``[T, P, B]``, or the number 1; see `step_weights`.
     """
 
     trajectory: Trajectory
@@ -53,62 +53,64 @@ class Replayed:
     values: Tensor
     stage: Tensor
     index: Tensor
-    importance: Tensor
+    weight: Tensor
+
+
+def episode_buffer(
+    config: ReplayConfig,
+    facts: EnvironmentFacts,
+    generators: Sequence[torch.Generator],
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> TrajectoryBuffer:
+    """Make the buffer of episodes of some members, one generator each.
+
+    Raises:
+        ConfigError: There is not that much memory.
+    """
+    actions = facts.num_actions
+    fields = [
+        Field("observation", (facts.input_size,), dtype),
+        Field("action", (), torch.uint8 if actions <= 256 else torch.int32),
+        Field("reward", (), dtype),
+        Field("policy", (actions,), dtype),
+        Field("value", (), dtype),
+        Field("stage", (), torch.int16, every=0),
+        Field("truncated", (), torch.bool, every=0),
+    ]
+    # The state after the last step is kept too where an episode can be cut there.
+    slots = facts.longest + int(not facts.equal)
+    kind = cast(Kind, config.keep)
+    return TrajectoryBuffer(
+        len(generators), config.capacity, slots, fields, generators, kind, device=device
+    )
 
 
 class Replay:
-    """The kept episodes of P members, and the loss of episodes drawn from them.
+    """The kept episodes of P members.
 
     Args:
-        config: Hyper-parameters.
+        config: Settings.
         model: The learner's networks.
-        members: Identities of the members.
+        generators: One a member.
         batch: New episodes B per member and update.
-        longest: Steps of the longest episode.
-        equal: Whether all episodes are that long.
-        seed: Seed of the run.
+        facts: Of the environment.
 
     Raises:
-        ConfigError: If there is not enough memory, or the actors are given prediction errors.
+        ConfigError: There is not enough memory.
     """
 
     def __init__(
         self,
-        config: A2CConfig,
+        config: ReplayConfig,
         model: ActorCritic,
-        members: list[int],
+        generators: Sequence[torch.Generator],
         batch: int,
-        longest: int,
-        equal: bool,
-        seed: int,
+        facts: EnvironmentFacts,
     ) -> None:
-        if model.reward_row is not None:
-            raise ConfigError('replay cannot be combined with actor_reward "rpe"')
-        assert config.replay != "none"
-        self.config, self.model, self.batch, self.equal = config, model, batch, equal
-        # The state after the last step is kept too where an episode can be cut there.
-        self.slots = longest + int(not equal)
-        actions = model.num_actions
-        small = torch.uint8 if actions <= 256 else torch.int32
-        fields = [
-            Field("observation", (model.input_size,), model.dtype),
-            Field("action", (), small),
-            Field("reward", (), model.dtype),
-            Field("policy", (actions,), model.dtype),
-            Field("value", (), model.dtype),
-            Field("stage", (), torch.int16, every=0),
-            Field("truncated", (), torch.bool, every=0),
-        ]
-        generators = [generator(seed, member, "replay") for member in members]
-        self.buffer = TrajectoryBuffer(
-            len(members),
-            config.replay_capacity,
-            self.slots,
-            fields,
-            generators,
-            config.replay,
-            device=model.device,
-        )
+        self.config, self.model, self.batch = config, model, batch
+        self.steps, self.extra = facts.longest, int(not facts.equal)
+        self.buffer = episode_buffer(config, facts, generators, model.dtype, model.device)
         self.updates = 0
         self.teacher: Teacher | None = None  # the agents at the end of the last stage
         self._tapes: dict[int, list[Tape]] = {}
@@ -116,7 +118,7 @@ class Replay:
     # KEEP
 
     def add(self, trajectory: Trajectory, logits: Tensor, values: Tensor, stage: int) -> None:
-        """Keeps new episodes.
+        """Keep new episodes.
 
         Args:
             trajectory: The episodes.
@@ -124,15 +126,11 @@ class Replay:
             values: That it gave, ``[T, P, B]``.
             stage: In which stage they were played.
         """
-        steps, extra = trajectory.steps, int(not self.equal)
-        tape = trajectory.tapes[0]
-        seen = torch.stack(tape.x_t[: min(tape.used, steps + extra)])
+        steps, tape = trajectory.steps, trajectory.tapes[0]
+        seen = torch.stack(tape.x_t[: min(tape.used, steps + self.extra)])
         members, batch = trajectory.actions.shape[1:]
         device = trajectory.actions.device
         lengths = torch.full((members, batch), steps)
-        if trajectory.mask is not None:
-            lengths = trajectory.mask.sum(0).long().cpu()
-        none = torch.zeros(members, batch, dtype=torch.bool, device=device)
         data = {
             "observation": seen.permute(1, 3, 0, 2),
             "action": trajectory.actions.permute(1, 2, 0),
@@ -140,129 +138,87 @@ class Replay:
             "policy": logits[:steps].log_softmax(2).permute(1, 3, 0, 2),
             "value": values[:steps].permute(1, 2, 0),
         }
+        truncated = trajectory.truncated
         if trajectory.mask is not None:  # nothing of what another member's longer episode adds
+            lengths = trajectory.mask.sum(0).long().cpu()
             running = trajectory.mask.permute(1, 2, 0).bool()
             for name in ("action", "policy", "value"):
-                data[name] = data[name] * running.view(
-                    *running.shape, *[1] * (data[name].dim() - 3)
-                )
-        data = {name: _lengthened(value, steps + extra) for name, value in data.items()}
+                one = data[name]
+                data[name] = one * running.view(*running.shape, *[1] * (one.dim() - 3))
+        if truncated is None:
+            truncated = torch.zeros(members, batch, dtype=torch.bool, device=device)
+        data = {name: _lengthened(value, steps + self.extra) for name, value in data.items()}
         data["stage"] = torch.full((members, batch), stage, dtype=torch.int16, device=device)
-        data["truncated"] = none if trajectory.truncated is None else trajectory.truncated
-        self.buffer.add(data, lengths + extra)
+        data["truncated"] = truncated
+        self.buffer.add(data, lengths + self.extra)
 
     # DRAW
 
     def due(self, stage: int) -> list[int]:
-        """How many episodes to replay in each optimiser step of this update; call it once an update."""
-        rate = self.config.replay_ratio * self.batch
+        """Return how many episodes to replay in each optimiser step; call it once an update."""
+        rate = self.config.ratio * self.batch
         number = math.floor((self.updates + 1) * rate) - math.floor(self.updates * rate)
         self.updates += 1
-        if stage < self.config.replay_from_stage or not number:
+        if stage < self.config.from_stage or not number:
             return []
-        if self.config.replay_steps == "mixed":
+        if self.config.steps == "mixed":
             return [number]
         full, rest = divmod(number, self.batch)
         return [self.batch] * full + [rest] * bool(rest)
 
+    @torch.no_grad()
     def draw(self, n: int) -> Replayed:
-        """Draws n episodes of every member, and unrolls the agent on them."""
+        """Draw n episodes of every member, and unroll the agent on them."""
         sample = self.buffer.sample(n, cut=False)
-        steps = self.slots - int(not self.equal)
         if n not in self._tapes:
-            self._tapes[n] = self.model.tapes(self.slots, n)
+            self._tapes[n] = self.model.tapes(self.steps + self.extra, n)
         tapes = self._tapes[n]
-        _record(tapes, sample.data["observation"])
+        write_inputs(tapes, sample.data["observation"].permute(2, 0, 3, 1))
         self.model.unroll(tapes)
-        data = {name: value[:, :, :steps] for name, value in sample.data.items() if value.dim() > 2}
+        data = sample.data
         mask = truncated = None
-        if not self.equal:
+        if self.extra:
             mask = sample.mask[:, :, 1:].permute(2, 0, 1).to(self.model.dtype)
-            truncated = sample.data["truncated"]
+            truncated = data["truncated"]
+        steps = slice(self.steps)
         trajectory = Trajectory(
             tapes,
-            data["action"].permute(2, 0, 1).long(),
-            data["reward"].permute(2, 0, 1),
+            data["action"][:, :, steps].permute(2, 0, 1).long(),
+            data["reward"][:, :, steps].permute(2, 0, 1),
             mask,
             truncated,
         )
+        weight = step_weights(mask, trajectory.rewards)
+        if self.config.keep == "prioritised":
+            even = weight if weight.dim() else weight / (trajectory.steps * n)
+            importance = sample.weight.to(self.model.dtype)
+            weight = (even * importance).expand(trajectory.actions.shape)
         return Replayed(
             trajectory,
-            data["policy"].permute(2, 0, 3, 1),
-            data["value"].permute(2, 0, 1),
-            sample.data["stage"],
+            data["policy"][:, :, steps].permute(2, 0, 3, 1),
+            data["value"][:, :, steps].permute(2, 0, 1),
+            data["stage"],
             sample.index,
-            sample.weight.to(self.model.dtype),
+            weight,
         )
 
-    # LOSS
-
-    def loss(
-        self,
-        drawn: Replayed,
-        parameters: Tensor,
-        discount: Tensor,
-        entropy_coef: Tensor,
-        stage: int,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss ``[P]`` of replayed episodes, differentiable in the parameters, and metrics.
-
-        Args:
-            drawn: The episodes.
-            parameters: ``[P, n]``, those that the tapes were unrolled with.
-            discount: Discount γ, ``[P]``.
-            entropy_coef: Weight of the entropy bonus, ``[P]``.
-            stage: The present stage.
-        """
-        config, trajectory = self.config, drawn.trajectory
-        steps = trajectory.steps
-        weight = self._weight(drawn)
-        logits, values = self.model.heads(trajectory.tapes, parameters)
-        log_probs = logits[:steps].log_softmax(2)
-        chosen = log_probs.gather(2, trajectory.actions.unsqueeze(2)).squeeze(2)
-        with torch.no_grad():
-            ratio = (chosen - log_prob(drawn.policy, trajectory.actions)).exp()
-            found, value_weight = corrected(config, trajectory, values, discount, ratio)
-            advantages = found.advantages
-            if config.normalise_advantages:
-                advantages = normalise(advantages, weight)
-            self._prioritise(drawn, found.targets - values[:steps])
-        error = (values[:steps] - found.targets).square() * value_weight
-        loss, _ = actor_critic_loss(
-            config, chosen * advantages, log_probs, error, weight, entropy_coef
-        )
-        loss = config.replay_coef * loss
-        kl = torch.zeros_like(loss.detach())
-        if config.clones:
-            policy, kept, which = self._cloned(drawn, stage)
-            kl = mean((policy.exp() * (policy - log_probs)).sum(2) * which, weight)
-            apart = mean((values[:steps] - kept).square() * which, weight)
-            loss = loss + config.policy_cloning * kl + config.value_cloning * apart
-        parts = (loss, mean(ratio, weights(trajectory)), kl)
-        return loss, {name: x.detach() for name, x in zip(METRICS, parts, strict=True)}
-
-    def _weight(self, drawn: Replayed) -> Tensor:
-        """Weight of each step, ``[T, P, B]``, or the number 1."""
-        weight = weights(drawn.trajectory)
-        if self.config.replay != "prioritised":
-            return weight
-        if not weight.dim():
-            weight = weight / (drawn.trajectory.steps * drawn.index.shape[1])
-        return (weight * drawn.importance).expand(drawn.trajectory.actions.shape)
-
-    def _prioritise(self, drawn: Replayed, error: Tensor) -> None:
-        """Gives the episodes priorities by the errors of their values, ``[T, P, B]``."""
-        if self.config.replay == "prioritised":
+    def prioritise(self, drawn: Replayed, error: Tensor) -> None:
+        """Give episodes priorities by the errors of their values, ``[T, P, B]``."""
+        if self.config.keep == "prioritised":
             mask = drawn.trajectory.mask
             mask = None if mask is None else mask.permute(1, 2, 0)
-            self.buffer.update_priorities(
-                drawn.index, sequence_priority(error.permute(1, 2, 0).contiguous(), mask)
-            )
+            by_episode = error.permute(1, 2, 0).contiguous()
+            self.buffer.update_priorities(drawn.index, sequence_priority(by_episode, mask))
 
-    def _cloned(self, drawn: Replayed, stage: int) -> tuple[Tensor, Tensor, Tensor]:
-        """What to clone: log-probabilities ``[T, P, K, B]``, values ``[T, P, B]``, and on which episodes ``[P, B]``."""
+    def cloned(self, drawn: Replayed, stage: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what to clone.
+
+        Returns:
+            Log-probabilities ``[T, P, K, B]``, values ``[T, P, B]``, and on which episodes
+            ``[P, B]``.
+        """
         if self.config.cloning_target == "behaviour":
-            return drawn.policy, drawn.values, torch.ones_like(drawn.importance)
+            return drawn.policy, drawn.values, torch.ones_like(drawn.values[0])
         earlier = (drawn.stage < stage).to(self.model.dtype)
         if self.teacher is None:
             return drawn.policy, drawn.values, earlier
@@ -273,12 +229,12 @@ class Replay:
     # STAGES AND STATE
 
     def end_stage(self) -> None:
-        """Remembers the agent as it is now, for `cloning_target` "stage_end"."""
+        """Remember the agent as it is now, for `cloning_target` "stage_end"."""
         if self.config.clones and self.config.cloning_target == "stage_end":
             self.teacher = Teacher(self.model, self.model.parameters)
 
     def state(self) -> dict[str, Tensor]:
-        """All that is needed to go on exactly, tensors whose first dimension is the member."""
+        """Return all that is needed to go on exactly; first dimension: the member."""
         state = {f"buffer.{name}": value for name, value in self.buffer.state().items()}
         state["updates"] = torch.full((self.model.members,), self.updates)
         if self.teacher is not None:
@@ -286,30 +242,52 @@ class Replay:
         return state
 
     def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state` returned."""
-        cut = len("buffer.")
-        kept = {name[cut:]: value for name, value in state.items() if name.startswith("buffer.")}
-        self.buffer.set_state(kept)
+        """Restore what `state` returned."""
+        self.buffer.set_state(section(state, "buffer"))
         self.updates = int(state["updates"][0])
-        anchor = state.get("anchor")
-        self.teacher = None
-        if anchor is not None:
-            like = self.model
-            self.teacher = Teacher(like, anchor.to(like.device, like.dtype).clone())
+        self.teacher, like = None, self.model
+        if "anchor" in state:
+            anchor = state["anchor"].to(like.device, like.dtype).clone()
+            self.teacher = Teacher(like, anchor)
+
+
+def corrected(
+    config: A2CConfig, trajectory: Trajectory, values: Tensor, discount: Tensor, ratio: Tensor
+) -> tuple[Estimate, Tensor]:
+    """Return advantages and value targets for episodes of another policy.
+
+    Args:
+        config: Which correction, and λ or n.
+        trajectory: The episodes.
+        values: Of the states, ``[T, P, B]`` (one step more, if episodes can be cut).
+        discount: Discount γ of each member, ``[P]``.
+        ratio: π / μ of each action, ``[T, P, B]``.
+
+    Returns:
+        The estimate, and the weight of the squared value errors, ``[T, P, B]`` or a number.
+    """
+    replay, one = config.replay, torch.ones((), dtype=values.dtype, device=values.device)
+    returned = trajectory.to_the_end(values, discount)
+    if replay.correction == "vtrace":
+        found = vtrace(
+            *returned,
+            ratio,
+            rho_bar=replay.rho_bar,
+            c_bar=replay.c_bar,
+            lambda_=config.gae_lambda if config.n_step is None else 1.0,
+            n=config.n_step,
+        )
+        return found, one
+    plain = estimate(*returned, config.gae_lambda, config.n_step)
+    if replay.correction == "none":
+        return plain, one
+    clipped = ratio.clamp(max=replay.rho_bar)
+    return Estimate(clipped * plain.advantages, plain.targets), clipped
 
 
 def _lengthened(x: Tensor, steps: int) -> Tensor:
-    """``[P, B, T, ...]`` with zeros up to `steps` steps."""
+    """Return ``[P, B, T, ...]`` with zeros up to `steps` steps."""
     missing = steps - x.shape[2]
     if not missing:
         return x
     return torch.cat([x, x.new_zeros(*x.shape[:2], missing, *x.shape[3:])], dim=2)
-
-
-def _record(tapes: list[Tape], observations: Tensor) -> None:
-    """Writes observations ``[P, B, T, I]`` as the inputs of tapes."""
-    by_step = observations.permute(2, 0, 3, 1).unbind(0)
-    for tape in tapes:
-        tape.used = len(by_step)
-        for x, source in zip(tape.x_t, by_step, strict=False):
-            x.copy_(source)

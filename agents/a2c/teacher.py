@@ -1,4 +1,4 @@
-"""What a learner was at the end of a stage: a teacher whose policy and values are cloned later (distillation)."""
+"""What a learner was at the end of a stage: a teacher, cloned later (distillation)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.cores import Tape
+from prefrontal.agents.networks.vectorised import Tape
 
 __all__ = ["Teacher"]
 
@@ -21,14 +21,12 @@ class Teacher:
 
     def __init__(self, model: ActorCritic, weights: Tensor) -> None:
         self.weights = weights
-        self._model = ActorCritic(
-            model.input_size, model.num_actions, model.config, model.members, model.dtype, model.device
-        )  # fmt: skip
+        self._model = model.like()
         self._model.set_parameters(weights)
         self._tapes: dict[tuple[int, int], list[Tape]] = {}
 
     def teach(self, recording: list[Tape]) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of all actions ``[T, P, K, B]`` and values ``[T, P, B]`` for the inputs on tapes."""
+        """Return log-probabilities ``[T, P, K, B]`` and values ``[T, P, B]`` for recorded inputs."""
         size = recording[0].used, recording[0].batch
         if size not in self._tapes:
             self._tapes[size] = self._model.tapes(*size)

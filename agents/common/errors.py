@@ -1,8 +1,17 @@
 """Errors that a user can mend, and the hints that go with them."""
 
-import difflib
-from collections.abc import Iterable
 from typing import ClassVar
+
+from prefrontal.checking import did_you_mean
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "PrefrontalError",
+    "RunFolderError",
+    "TrainingError",
+    "did_you_mean",
+]
 
 
 class PrefrontalError(Exception):
@@ -31,23 +40,3 @@ class ConfigError(PrefrontalError, ValueError):
 
 class TrainingError(PrefrontalError):
     """Training cannot go on (for example, a loss that is not a number)."""
-
-
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """The end of an error message about an unknown name.
-
-    Args:
-        name: What was given.
-        choices: What is allowed.
-
-    Returns:
-        "; did you mean 'x'?" if one choice is close, else "; allowed: 'x', 'y'", or "" if nothing
-        is allowed.
-    """
-    by_lower = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    if close:
-        return f"; did you mean {by_lower[close[0]]!r}?"
-    if by_lower:
-        return f"; allowed: {', '.join(repr(choice) for choice in by_lower.values())}"
-    return ""

@@ -1,24 +1,54 @@
-"""Optimisers over flat parameters ``[P, n]``: each member its own step, clip and (if wanted) learning rate.
+"""Optimisers and schedules over flat parameters ``[P, n]``: every member has its own step.
 
-`torch.optim` has one learning rate for a whole tensor and one global gradient norm; members of a population need
-their own. The update rules are those of `torch.optim.Adam` and `torch.optim.RMSprop` (tested to be equal).
+`torch.optim` has one learning rate for a whole tensor and one global gradient norm; members of a
+population need their own. The update rules are those of `torch.optim.Adam` and
+`torch.optim.RMSprop` (tested to be equal).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-__all__ = ["Optimiser", "clip_by_norm"]
+from prefrontal.agents.common.errors import TrainingError
+
+__all__ = ["Optimiser", "anneal", "check_finite", "clip_by_norm"]
+
+BETA_1, BETA_2 = 0.9, 0.999  # decay of Adam's first and second moment (Kingma & Ba 2015)
+ALPHA = 0.99  # decay of RMSProp's second moment
+
+
+def anneal(start: float, end: float, progress: Tensor) -> Tensor:
+    """Return a number between `start` and `end`, linear in a progress from 0 to 1."""
+    return start + (end - start) * progress.clamp(0.0, 1.0)
 
 
 def clip_by_norm(gradient: Tensor, max_norm: float) -> Tensor:
-    """Scales each row of ``[P, n]`` in place to norm `max_norm` at most; returns the norms before, ``[P]``."""
+    """Scale each row of ``[P, n]`` in place to norm `max_norm` at most.
+
+    Returns:
+        The norms before, ``[P]``.
+    """
     norm = torch.linalg.vector_norm(gradient, dim=1)
     gradient.mul_((max_norm / (norm + 1e-6)).clamp_(max=1.0).unsqueeze(1))
     return norm
+
+
+def check_finite(norm: Tensor, members: Sequence[int], steps: Tensor) -> None:
+    """Check the norms ``[P]`` of gradients.
+
+    Raises:
+        TrainingError: If one is not a number; names the members, and the environment step.
+    """
+    bad = [members[i] for i in torch.nonzero(~torch.isfinite(norm)).flatten().tolist()]
+    if bad:
+        raise TrainingError(
+            f"the loss of member {', '.join(map(str, bad))} is not a number at step "
+            f"{int(steps.max())}: try a smaller --learning-rate (the last checkpoint is kept)"
+        )
 
 
 class Optimiser:
@@ -28,7 +58,7 @@ class Optimiser:
         like: Parameters, for shape, number type and device.
         rule: `adam` (Kingma & Ba 2015) or `rmsprop` (not centred, no momentum).
         epsilon: Added to the root of the second moment.
-        decay: Decay of the second moment; default .999 for Adam, .99 for RMSProp.
+        decay: Decay of the second moment; default `BETA_2` for Adam, `ALPHA` for RMSProp.
     """
 
     def __init__(
@@ -39,13 +69,19 @@ class Optimiser:
         decay: float | None = None,
     ) -> None:
         self.rule, self.epsilon = rule, epsilon
-        self.decay = decay if decay is not None else (0.999 if rule == "adam" else 0.99)
+        self.decay = decay if decay is not None else (BETA_2 if rule == "adam" else ALPHA)
         self.count = 0
         self.first = torch.zeros_like(like)
         self.second = torch.zeros_like(like)
 
+    def reset(self) -> None:
+        """Forget all moments."""
+        self.count = 0
+        self.first.zero_()
+        self.second.zero_()
+
     def step(self, parameters: Tensor, gradient: Tensor, learning_rate: float | Tensor) -> None:
-        """Updates `parameters` in place.
+        """Update `parameters` in place.
 
         Args:
             parameters: ``[P, n]``.
@@ -55,21 +91,22 @@ class Optimiser:
         self.count += 1
         self.second.mul_(self.decay).addcmul_(gradient, gradient, value=1 - self.decay)
         if self.rule == "adam":
-            self.first.lerp_(gradient, 0.1)
+            self.first.lerp_(gradient, 1 - BETA_1)
             correction = (1 - self.decay**self.count) ** 0.5
             root = (self.second.sqrt() / correction).add_(self.epsilon)
-            parameters.sub_((self.first / root).mul_(learning_rate / (1 - 0.9**self.count)))
+            rate = learning_rate / (1 - BETA_1**self.count)
+            parameters.sub_((self.first / root).mul_(rate))
         else:
             root = self.second.sqrt().add_(self.epsilon)
             parameters.sub_((gradient / root).mul_(learning_rate))
 
     def state(self) -> dict[str, Tensor]:
-        """Moments ``[P, n]`` and the step count ``[P]``, one row a member."""
+        """Return moments ``[P, n]`` and the step count ``[P]``."""
         count = torch.full((self.first.shape[0],), self.count, dtype=torch.int64)
         return {"first": self.first, "second": self.second, "count": count}
 
     def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state` returned."""
+        """Restore what `state` returned."""
         self.first.copy_(state["first"])
         self.second.copy_(state["second"])
         self.count = int(state["count"][0])

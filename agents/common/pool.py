@@ -1,8 +1,9 @@
-"""Work spread over processes, or over the machines of a Ray cluster; what dies in the middle is done again.
+"""Work spread over processes, or over the machines of a Ray cluster; what dies is done again.
 
-`map` gives the same, in the same order, whatever the number of workers, if the function does: no result depends on who
-computed it, or how often it had to be tried. (Compiled code is built for the processor it runs on: bit by bit, results are
-the same on machines with equal processors.)
+A pool applies one function, which every worker is given once, when it starts. `map` gives the same,
+in the same order, whatever the number of workers, if the function does: no result depends on who
+computed it, or how often it had to be tried. (Compiled code is built for the processor it runs on:
+bit by bit, results are the same on machines with equal processors.)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import multiprocessing.connection
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 
@@ -22,14 +23,13 @@ from prefrontal.agents.common.errors import ConfigError, PrefrontalError, Traini
 
 __all__ = ["Pool", "Processes", "RayCluster", "Serial", "check_ray", "make_pool"]
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 DEATHS = 5  # of workers over one piece of work, before it is given up
+
+Work = Callable[[Any], Any]
 
 
 class Pool(Protocol):
-    """Something that applies a function to many pieces of work.
+    """Something that applies its function to many pieces of work.
 
     Attributes:
         workers: Pieces that are worked on at once.
@@ -37,24 +37,30 @@ class Pool(Protocol):
 
     workers: int
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """Results in the order of the items."""
+    def map(self, items: Sequence[Any]) -> list[Any]:
+        """Return the results in the order of the items."""
         ...
 
     def close(self) -> None:
-        """Ends the workers."""
+        """End the workers."""
         ...
 
 
-def make_pool(workers: int = 1, ray_address: str | None = None) -> Pool:
-    """A pool: Ray if there is an address, else processes if more than one is wanted, else this process."""
+def make_pool(function: Work, workers: int = 1, ray_address: str | None = None) -> Pool:
+    """Make a pool: on Ray if there is an address, else of processes, or of this one alone.
+
+    Args:
+        function: What is applied to each item; it must be possible to pickle it.
+        workers: Processes; 1 for this process alone.
+        ray_address: See `check_ray`.
+    """
     if ray_address is not None:
-        return RayCluster(ray_address, workers)
-    return Processes(workers) if workers > 1 else Serial()
+        return RayCluster(function, ray_address, workers)
+    return Processes(function, workers) if workers > 1 else Serial(function)
 
 
 def check_ray(address: str) -> None:
-    """Says whether there is a Ray cluster at an address.
+    """Check that there is a Ray cluster at an address.
 
     Args:
         address: ``host:port``, `auto` (the cluster that this machine is part of), or `local`.
@@ -82,28 +88,32 @@ class Serial:
 
     workers = 1
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    def __init__(self, function: Work) -> None:
+        self._function = function
+
+    def map(self, items: Sequence[Any]) -> list[Any]:
         """See `Pool.map`."""
-        return [function(item) for item in items]
+        return [self._function(item) for item in items]
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing: there is nothing to end."""
 
 
 class Processes:
     """Worker processes on this machine. One that dies is replaced, and its work done again.
 
     Args:
+        function: What they apply.
         workers: How many.
         context: How they are started.
     """
 
-    def __init__(self, workers: int, context: Any = None) -> None:
-        self.workers = workers
+    def __init__(self, function: Work, workers: int, context: Any = None) -> None:
+        self.workers, self._function = workers, function
         self._context = context or multiprocessing.get_context("spawn")
         self._crew = [self._hire() for _ in range(workers)]
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    def map(self, items: Sequence[Any]) -> list[Any]:
         """See `Pool.map`.
 
         Raises:
@@ -118,7 +128,7 @@ class Processes:
                 if waiting and worker not in busy:
                     busy[worker] = waiting.pop()
                     with contextlib.suppress(ConnectionError):  # its death is seen below
-                        pipe.send((function, items[busy[worker]]))
+                        pipe.send(items[busy[worker]])
             ready = set(multiprocessing.connection.wait([self._crew[w][1] for w in busy]))
             for worker in [w for w in busy if self._crew[w][1] in ready]:
                 piece = busy.pop(worker)
@@ -128,8 +138,9 @@ class Processes:
                     deaths[piece] += 1
                     if deaths[piece] == DEATHS:
                         raise TrainingError(
-                            f"{DEATHS} worker processes died over the same work (killed, or out of memory): "
-                            "try fewer --workers; run again with --resume to go on from the last checkpoint"
+                            f"{DEATHS} worker processes died over the same work (killed, or out "
+                            "of memory): try fewer --workers; run again with --resume to go on "
+                            "from the last checkpoint"
                         ) from None
                     self._crew[worker][0].join()
                     self._crew[worker] = self._hire()
@@ -146,7 +157,7 @@ class Processes:
         return [process.pid for process, _ in self._crew]
 
     def close(self) -> None:
-        """Ends the workers."""
+        """End the workers."""
         for process, pipe in self._crew:
             pipe.close()
             process.terminate()
@@ -155,19 +166,19 @@ class Processes:
 
     def _hire(self) -> tuple[Any, Any]:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
+        process = self._context.Process(target=_serve, args=(theirs, self._function), daemon=True)
         process.start()
         theirs.close()
         return process, ours
 
 
-def _serve(pipe: Any) -> None:
-    """Main function of a worker process."""
+def _serve(pipe: Any, function: Work) -> None:
+    """Work through what comes, in a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
     torch.set_num_threads(1)
     with contextlib.suppress(EOFError, ConnectionError):  # the parent is gone
         while True:
-            function, item = pipe.recv()
+            item = pipe.recv()
             try:
                 answer = "ok", function(item)
             except PrefrontalError as error:
@@ -176,9 +187,10 @@ def _serve(pipe: Any) -> None:
 
 
 class RayCluster:
-    """Workers of a Ray cluster. What a dying worker or machine leaves undone, Ray does again elsewhere.
+    """Workers of a Ray cluster; what a dying worker or machine leaves, Ray does again elsewhere.
 
     Args:
+        function: What they apply.
         address: Of the cluster (``host:port``, ``auto``), or `local` to start one here.
         workers: Processors of a cluster that is started here.
 
@@ -186,7 +198,7 @@ class RayCluster:
         ConfigError: If Ray is not installed, or there is no cluster at the address.
     """
 
-    def __init__(self, address: str, workers: int = 1) -> None:
+    def __init__(self, function: Work, address: str, workers: int = 1) -> None:
         check_ray(address)
         import ray
 
@@ -202,23 +214,24 @@ class RayCluster:
             except (ConnectionError, RuntimeError, ValueError) as error:
                 reason = str(error).partition("\n")[0]
                 raise ConfigError(
-                    f"there is no Ray cluster at {address!r}: {reason}; start one with `ray start --head`, "
-                    "or give --ray-address local"
+                    f"there is no Ray cluster at {address!r}: {reason}; start one with "
+                    "`ray start --head`, or give --ray-address local"
                 ) from error
         self.workers = max(1, int(ray.cluster_resources().get("CPU", workers)))
+        self._function = ray.put(function)  # once a machine
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    def map(self, items: Sequence[Any]) -> list[Any]:
         """See `Pool.map`."""
         remote = self._ray.remote(max_retries=-1)(_single).remote
-        results: list[R] = self._ray.get([remote(function, item) for item in items])
+        results: list[Any] = self._ray.get([remote(self._function, item) for item in items])
         return results
 
     def close(self) -> None:
-        """Leaves the cluster; ends it, if it was started here."""
+        """Leave the cluster; end it, if it was started here."""
         if self._ours:
             self._ray.shutdown()
 
 
-def _single(function: Callable[[T], R], item: T) -> R:
+def _single(function: Work, item: Any) -> Any:
     torch.set_num_threads(1)
     return function(item)

@@ -1,4 +1,4 @@
-"""Returns, advantages and reward prediction errors as pure functions (notation of rlax).
+"""Returns, advantages, prediction errors and means, as pure functions (notation of rlax).
 
 Every function takes tensors with a leading time axis, `[T, ...]` (in training `[T, P, B]`: steps,
 members, episodes). Row i belongs to step t = i + 1 of an episode with states s_0 ... s_T:
@@ -19,7 +19,12 @@ reaches the steps before it (advantages there are -v_{t-1}: mask them).
 
 Nothing is detached here. Gradients flow through whatever is given, so the caller detaches the
 values that go into a target or an advantage.
+
+Means over the steps that count take weights, because episodes in a batch may end at different
+steps: see `step_weights`.
 """
+
+from __future__ import annotations
 
 from typing import NamedTuple
 
@@ -173,6 +178,19 @@ def gae(
     return Estimate(advantages, advantages + v_tm1)
 
 
+def estimate(
+    r_t: Tensor, discount_t: Tensor, v_tm1: Tensor, lambda_: float = 1.0, n: int | None = None
+) -> Estimate:
+    """Return advantages and targets: `gae`, or with n those of `n_step` returns, ``[T, ...]``.
+
+    Arguments as of `gae`; the value of s_T is 0.
+    """
+    if n is None:
+        return gae(r_t, discount_t, v_tm1, lambda_)
+    targets = n_step(r_t, discount_t, next_values(v_tm1), n)
+    return Estimate(targets - v_tm1, targets)
+
+
 def vtrace(
     r_t: Tensor,
     discount_t: Tensor | float,
@@ -236,6 +254,63 @@ def vtrace(
     following = v_t + lambda_ * next_values(reaching)
     advantages = rho * rpe(r_t, discount_t, v_tm1, following)
     return Estimate(advantages, v_tm1 + corrections)
+
+
+def log_probs(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities of all actions ``[T, P, K, B]``, and of those taken ``[T, P, B]``.
+
+    Args:
+        logits: ``[T, P, K, B]``, or more steps, of which the first T are used.
+        actions: ``[T, P, B]``.
+    """
+    every = logits[: actions.shape[0]].log_softmax(2)
+    return every, every.gather(2, actions.unsqueeze(2)).squeeze(2)
+
+
+def step_weights(mask: Tensor | None, like: Tensor) -> Tensor:
+    """Return weights ``[T, P, B]`` of sum 1 per member over the steps that count.
+
+    Args:
+        mask: ``[T, P, B]``, 1 for steps that count; None if all do, which gives the number 1.
+        like: For number type and device.
+    """
+    if mask is None:
+        return torch.ones((), dtype=like.dtype, device=like.device)
+    return mask / mask.sum((0, 2), keepdim=True)
+
+
+def mean(x: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean of each member, ``[P]``, of ``[T, P, B]`` with weights of `step_weights`."""
+    return (x * weight).sum((0, 2)) if weight.dim() else x.mean((0, 2))
+
+
+def deviation(x: Tensor, weight: Tensor) -> Tensor:
+    """Return the standard deviation of each member, ``[P]``; arguments as of `mean`."""
+    return mean((x - mean(x, weight).view(1, -1, 1)).square(), weight).sqrt()
+
+
+def normalise(x: Tensor, weight: Tensor) -> Tensor:
+    """Return ``[T, P, B]`` with mean 0 and deviation 1 for each member; arguments as of `mean`."""
+    centred = x - mean(x, weight).view(1, -1, 1)
+    return centred / (mean(centred.square(), weight).sqrt().view(1, -1, 1) + 1e-8)
+
+
+def by_member(x: Tensor) -> Tensor:
+    """Return ``[T, P, B]`` as ``[P, T * B]``."""
+    return x.transpose(0, 1).flatten(1)
+
+
+def count_steps(mask: Tensor | None, actions: Tensor) -> Tensor:
+    """Return the environment steps of each member, ``[P]`` float64.
+
+    Args:
+        mask: ``[T, P, B]``, 1 for steps that count; None if all do.
+        actions: ``[T, P, B]``.
+    """
+    steps, members, batch = actions.shape
+    if mask is None:
+        return torch.full((members,), float(steps * batch), dtype=torch.float64)
+    return mask.sum((0, 2)).to("cpu", torch.float64)
 
 
 def _accumulate_next(x_t: Tensor, decay_t: Tensor, n: int) -> Tensor:

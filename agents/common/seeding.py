@@ -1,4 +1,4 @@
-"""One seed, many independent streams: every random draw of a member comes from generators of its own."""
+"""Independent random streams: every draw of a member comes from generators of its own."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ STREAMS = {"weights": 0, "actions": 1, "critic": 2, "evaluation": 3, "replay": 4
 
 
 def generator(seed: int, member: int, stream: str) -> torch.Generator:
-    """The generator of one member for one purpose, determined by (seed, member, stream) alone."""
+    """Return the generator of one member for one purpose, determined by (seed, member, stream) alone."""
     words = np.random.SeedSequence([seed, member, STREAMS[stream]]).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
 def generator_states(generators: list[torch.Generator]) -> torch.Tensor:
-    """States as one tensor ``[P, bytes]`` of uint8."""
+    """Return the states as one tensor ``[P, bytes]`` of uint8."""
     return torch.stack([g.get_state() for g in generators])
 
 
 def set_generator_states(generators: list[torch.Generator], states: torch.Tensor) -> None:
-    """Restores what `generator_states` returned."""
+    """Restore what `generator_states` returned."""
     for g, state in zip(generators, states, strict=True):
         g.set_state(state.cpu().clone())  # PyTorch crashes on a row of a larger tensor

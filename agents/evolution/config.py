@@ -1,123 +1,133 @@
-"""Hyper-parameters of evolution around learning, and the lives that it judges.
+"""Settings of evolution around learning: pure data, without PyTorch.
 
-What is inherited decides what evolves: newborn weights and hyper-parameters, learned ones thrown away (`baldwin`: Baldwin
-1896; Hinton & Nowlan 1987; Fernando et al. 2018); the learned weights (`lamarck`, the mean over the tasks of a generation);
-newborn weights that never learn (`darwin`); hyper-parameters alone, with random weights at every birth and measurement
-(`hyper-parameters`); or nothing (`random-search`: every child is a stranger).
+What is inherited decides what evolves: initial weights and hyper-parameters, while learned weights
+are thrown away (`baldwin`: Baldwin 1896; Hinton & Nowlan 1987; Fernando et al. 2018); the learned
+weights (`lamarck`, the mean over the tasks of a generation); initial weights that never learn
+(`darwin`); hyper-parameters alone, with random weights at every birth and measurement
+(`hyper-parameters`); or nothing (`random-search`: every child is a random genome).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import torch
-from torch import Tensor
+from prefrontal.checking import check, option
 
-from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.evolution.genome import Bounds
-from prefrontal.agents.evolution.lifetimes import HYPER, LifetimeConfig, Lifetimes
+__all__ = [
+    "HYPER",
+    "EvolutionConfig",
+    "HintonNowlanConfig",
+    "LifetimeConfig",
+    "NoNetworkConfig",
+    "PublishedConfig",
+]
 
-if TYPE_CHECKING:
-    from prefrontal.agents.base import Job
-    from prefrontal.agents.evolution.learner import Evolution
-    from prefrontal.agents.evolution.population import Evolved
+#: Hyper-parameters of an individual, in the order of the columns.
+HYPER = ("learning_rate", "discount", "value_coef", "entropy_coef")
 
-__all__ = ["EvolutionConfig", "lifetimes_of"]
 
-Range = tuple[float, float]
+@dataclass(frozen=True)
+class LifetimeConfig:
+    """A life of learning; the defaults are those of the NeuroAI course."""
+
+    updates: int = option(25, "Optimiser steps of a life.", least=0)
+    episodes: int = option(1, "Episodes per optimiser step.", least=1)
+    embedding_size: int = option(20, "Units of a linear layer before the core, or 0.", least=0)
+    decay: float = option(0.99, "Decay of RMSProp's mean square.", least=0, below=1)
+    epsilon: float = option(1e-5, "Added to the root of RMSProp's mean square.", above=0)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
 
 
 @dataclass(frozen=True)
 class EvolutionConfig:
-    """A genetic algorithm and the lives that it judges.
-
-    Attributes:
-        inheritance: What is inherited; see the module.
-        individuals: Individuals of a population.
-        offspring: Children a generation; the worst make room.
-        remeasured: Best survivors that are measured again in every generation.
-        tasks: Tasks that fitness is the sum over; new ones in every generation, the same for all.
-        selection: Of parents: a `tournament`, or `truncation` (any of the best, equally probable).
-        tournament: Individuals in a tournament.
-        truncation: Best individuals that may be parents.
-        caution: Standard errors that fitness is less than the mean of the measurements.
-        champion_caution: The same for who is the champion, with the standard error that everyone's spread tells: the few
-            scores of a newborn may all be perfect by luck.
-        weight_scale: Initial standard deviation of mutations of weights.
-        hyper_scale: Initial standard deviation of mutations of hyper-parameters, on their own scale.
-        adaptation: Standard deviation of the logarithm by which both scales mutate; 0 keeps them.
-        learning_rate: Step size of learning at the start of evolution.
-        discount: Discount γ at the start.
-        value_coef: Weight of the squared value error at the start.
-        entropy_coef: Weight of the entropy bonus at the start.
-        learning_rate_range: Bounds of the step size.
-        discount_range: Bounds of the discount; below 1.
-        value_coef_range: Bounds of the weight of the squared value error.
-        entropy_coef_range: Bounds of the weight of the entropy bonus.
-        learning_updates: Optimiser steps of a life.
-        learning_episodes: Episodes each.
-        embedding_units: Units of a linear layer before the LSTM; 0: none.
-    """
+    """A genetic algorithm and the lives that it judges."""
 
     kind: ClassVar[str] = "evolution"
-    spreads_itself: ClassVar[bool] = True
-    generations: ClassVar[bool] = True  # each is reported and saved
 
     inheritance: Literal["baldwin", "lamarck", "darwin", "hyper-parameters", "random-search"] = (
-        "baldwin"
+        option(
+            "baldwin",
+            "What is inherited: initial weights and hyper-parameters (`baldwin`), what was learned "
+            "too (`lamarck`), weights that never learn (`darwin`), `hyper-parameters` alone, or "
+            "nothing (`random-search`).",
+        )
     )
-    individuals: int = 50
-    offspring: int = 45
-    remeasured: int = 5
-    tasks: int = 10
-    selection: Literal["tournament", "truncation"] = "tournament"
-    tournament: int = 3
-    truncation: int = 20
-    caution: float = 0.0
-    champion_caution: float = 2.0
-    weight_scale: float = 0.05
-    hyper_scale: float = 0.2
-    adaptation: float = 0.2
-    learning_rate: float = 7.5e-4
-    discount: float = 0.91
-    value_coef: float = 0.4
-    entropy_coef: float = 1e-3
-    learning_rate_range: Range = (1e-4, 3e-2)
-    discount_range: Range = (0.0, 0.99)
-    value_coef_range: Range = (0.02, 1.0)
-    entropy_coef_range: Range = (1e-5, 0.3)
-    learning_updates: int = 25
-    learning_episodes: int = 1
-    embedding_units: int = 20
+    individuals: int = option(50, "Individuals of a population.", least=2)
+    offspring: int = option(45, "Children a generation, in place of the worst.", least=1)
+    remeasured: int = option(5, "Best survivors, measured again every generation.", least=0)
+    tasks: int = option(
+        10,
+        "Tasks that fitness is the sum over; new ones in every generation, the same for all "
+        "individuals.",
+        least=2,
+    )
+    selection: Literal["tournament", "truncation"] = option(
+        "tournament",
+        "How parents are selected: by `tournament`, or by `truncation` (any of the best "
+        "individuals, equally probable).",
+    )
+    tournament: int = option(3, "Individuals in a tournament.", least=1)
+    truncation: int = option(20, "Best individuals that truncation selects from.", least=1)
+    caution: float = option(
+        0.0, "Standard errors taken off the mean of an individual's measurements.", least=0
+    )
+    champion_caution: float = option(
+        2.0,
+        "Standard errors that are taken off the mean when the champion is chosen, from the mean "
+        "variance of all individuals (the few scores of a new one may all be perfect by luck).",
+        least=0,
+    )
+    weight_scale: float = option(0.05, "Standard deviation of weights' first mutations.", least=0)
+    hyper_scale: float = option(
+        0.2,
+        "Initial standard deviation of mutations of hyper-parameters, on a logarithmic scale (of "
+        "1 minus the discount, for the discount).",
+        least=0,
+    )
+    adaptation: float = option(
+        0.2,
+        "Standard deviation of the logarithm by which the standard deviations of mutations mutate "
+        "themselves; 0 keeps them.",
+        least=0,
+    )
+    learning_rate: float = option(7.5e-4, "Step size of learning at the start of evolution.")
+    discount: float = option(0.91, "Discount per step at the start of evolution.")
+    value_coef: float = option(0.4, "Weight of the squared value error at the start of evolution.")
+    entropy_coef: float = option(1e-3, "Weight of the entropy bonus at the start of evolution.")
+    learning_rate_range: tuple[float, float] = option(
+        (1e-4, 3e-2), "Bounds of the step size.", above=0
+    )
+    discount_range: tuple[float, float] = option(
+        (0.0, 0.99), "Bounds of the discount.", least=0, below=1
+    )
+    value_coef_range: tuple[float, float] = option(
+        (0.02, 1.0), "Bounds of the weight of the squared value error.", above=0
+    )
+    entropy_coef_range: tuple[float, float] = option(
+        (1e-5, 0.3), "Bounds of the weight of the entropy bonus.", above=0
+    )
+    learning_updates: int = option(25, "Optimiser steps of a life.", least=0)
+    learning_episodes: int = option(1, "Episodes per optimiser step of a life.", least=1)
+    embedding_units: int = option(20, "Units of a linear layer before the core, or 0.", least=0)
 
     def __post_init__(self) -> None:
-        """Checks the numbers."""
-        for name, least in (
-            ("individuals", 2), ("offspring", 1), ("remeasured", 0), ("tasks", 2), ("tournament", 1), ("truncation", 1),
-        ):  # fmt: skip
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        """Check the ranges, and what goes with what."""
+        check(self)
         if self.offspring + self.remeasured > self.individuals:
             raise ValueError(
-                f"offspring and remeasured must be at most individuals, {self.individuals}, together"
+                "offspring and remeasured must be at most individuals, "
+                f"{self.individuals}, together"
             )
         if max(self.tournament, self.truncation) > self.individuals:
             raise ValueError(f"tournament and truncation must be at most {self.individuals}")
-        for name in ("caution", "champion_caution", "weight_scale", "hyper_scale", "adaptation"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         for name in HYPER:
-            low, high = getattr(self, f"{name}_range")
-            least = low >= 0 if name == "discount" else low > 0
-            if not (
-                least and low <= getattr(self, name) <= high and (high < 1 or name != "discount")
-            ):
-                raise ValueError(
-                    f"{name} must lie in {name}_range, which must be positive (discount: from 0, below 1)"
-                )
-        _ = self.lifetime
+            (low, high), value = getattr(self, f"{name}_range"), getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} must lie in {name}_range, {low} to {high}, not {value}")
 
     @property
     def lifetime(self) -> LifetimeConfig:
@@ -129,44 +139,62 @@ class EvolutionConfig:
         """Discount at the start of evolution; each champion has its own."""
         return self.discount
 
-    def bounds(self) -> Bounds:
-        """Where genes may go."""
-        hyper = torch.tensor([getattr(self, f"{name}_range") for name in HYPER])
-        scales = torch.tensor([[1e-3, 1.0], [1e-2, 2.0]])
-        return Bounds(hyper, scales, self.adaptation)
 
-    def learner(self, job: Job, members: Sequence[int]) -> Evolution:
-        """A learner for some members of a job."""
-        from prefrontal.agents.evolution.learner import (
-            Evolution,  # which itself needs these hyper-parameters
-        )
+@dataclass(frozen=True)
+class PublishedConfig(EvolutionConfig):
+    """The algorithm that the NeuroAI course published: see `prefrontal.agents.evolution.published`.
 
-        return Evolution(job, self, members)
-
-    def population(self, job: Job, weights: Tensor) -> Evolved:
-        """The champions with these weights."""
-        from prefrontal.agents.evolution.population import Evolved  # which itself lives lifetimes
-
-        return Evolved.of_job(job, weights, self.lifetime)
-
-    def updates(self, job: Job) -> float:
-        """Generations within the environment steps of a job."""
-        lives = lifetimes_of(job, self)
-        steps = int(lives.test.steps) if self.inheritance == "darwin" else lives.steps
-        first, each = self.individuals, self.offspring + self.remeasured
-        return 1 + max(0.0, job.total_steps / (self.tasks * steps) - first) / each
-
-
-def lifetimes_of(job: Job, config: EvolutionConfig) -> Lifetimes:
-    """The lives of a job.
-
-    Raises:
-        ConfigError: If the networks are none that lifetimes have.
+    Only the sizes, and the hyper-parameters at the start, can be set.
     """
-    network = job.network
-    plain = (network.core, network.layout, network.learned_initial_state, network.actor_reward)
-    if plain != ("lstm", "shared", False, "reward"):
-        raise ConfigError(
-            'lifetimes need core "lstm", layout "shared", and no learned initial state'
-        )
-    return Lifetimes(job.environment, config.lifetime, network.hidden_size)
+
+    kind: ClassVar[str] = "published-evolution"
+
+    offspring: int = option(5, "Children a generation; they replace random individuals.", least=1)
+    remeasured: int = option(0, "Without effect: nobody is measured again.", least=0)
+    selection: Literal["tournament", "truncation"] = option(
+        "truncation", "Without effect: any of the best may be parents."
+    )
+    champion_caution: float = option(
+        0.0, "Standard errors taken off the mean when the champion is chosen.", least=0
+    )
+    weight_scale: float = option(0.02, "Without effect: mutations of weights are .02.", least=0)
+    adaptation: float = option(0.0, "Without effect: mutations keep their size.", least=0)
+
+
+@dataclass(frozen=True)
+class NoNetworkConfig:
+    """There is no network: a genome is the phenotype, or becomes it by guessing."""
+
+    kind: ClassVar[str] = "none"
+
+
+@dataclass(frozen=True)
+class HintonNowlanConfig:
+    """Constants of the simulation of Hinton & Nowlan (1987); defaults are the published ones."""
+
+    kind: ClassVar[str] = "hinton-nowlan"
+
+    individuals: int = option(1000, "Organisms in a population.", least=2)
+    genes: int = option(20, "Potential connections of an organism.", least=2)
+    trials: int = option(1000, "Trials of a life; 0 is no learning.", least=0)
+    undecided: float = option(
+        0.5,
+        "Initial frequency of undecided genes; the others are right or wrong with equal "
+        "probability.",
+        least=0,
+        most=1,
+    )
+    advantage: float = option(
+        19.0,
+        "Fitness of an organism that is born perfect, above the 1 of one that never gets there.",
+        least=0,
+    )
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
+
+    @property
+    def final_discount(self) -> float:
+        """Discount for analyses; none is used, as a life has one outcome."""
+        return 1.0

@@ -1,22 +1,24 @@
-"""Genomes: newborn weights and hyper-parameters of learning, and how they are born, crossed and mutated.
+"""Genomes and individuals: how genes arise, are crossed and mutated, and what measurements tell.
 
-Hyper-parameters are mutated on the scale on which they matter: learning rate, value and entropy weights on a logarithmic
-one, the discount by its horizon, log(1 - γ). Each genome carries its own two mutation scales, for weights and for
-hyper-parameters, which mutate first (log-normal self-adaptation: Schwefel 1981; Bäck 1996, section 2.1), so that evolution
-finds out how far its steps should go. A child shares no storage with its parents.
+Hyper-parameters are mutated on the scale on which they matter: learning rate, value and entropy
+weights on a logarithmic one, the discount by its horizon, log(1 - γ). Each genome carries its own
+two mutation scales, for weights and for hyper-parameters, which mutate first (log-normal
+self-adaptation: Schwefel 1981; Bäck 1996, section 2.1), so that evolution finds out how far its
+steps should go. A child shares no storage with its parents.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from deap import base
 from torch import Tensor
 
+from prefrontal.agents.evolution.config import HYPER, EvolutionConfig
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
-from prefrontal.agents.evolution.lifetimes import HYPER
-
-__all__ = ["Bounds", "Genome", "crossover", "mutate", "newborn", "stranger"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,10 @@ class Genome:
     """One individual's genes.
 
     Attributes:
-        weights: Newborn weights ``[n]``.
-        hyper: Hyper-parameters ``[4]``, in the order of `prefrontal.agents.evolution.lifetimes.HYPER`.
-        scales: Standard deviation of mutations: of weights, and of hyper-parameters on their own scale, ``[2]``.
+        weights: Initial weights ``[n]``.
+        hyper: Hyper-parameters ``[4]``, in the order of `prefrontal.agents.evolution.config.HYPER`.
+        scales: Standard deviation of mutations: of weights, and of hyper-parameters on their own
+            scale, ``[2]``.
     """
 
     weights: Tensor
@@ -40,7 +43,7 @@ class Bounds:
 
     Attributes:
         hyper: Lowest and highest value of each hyper-parameter ``[4, 2]``.
-        scales: Of each mutation scale ``[2, 2]``.
+        scales: Lowest and highest value of each mutation scale ``[2, 2]``.
         rate: Standard deviation of the logarithm by which mutation scales mutate; 0 keeps them.
     """
 
@@ -48,29 +51,33 @@ class Bounds:
     scales: Tensor
     rate: float
 
+    @classmethod
+    def of(cls, config: EvolutionConfig) -> Bounds:
+        """Return the bounds of an algorithm."""
+        hyper = torch.tensor([getattr(config, f"{name}_range") for name in HYPER])
+        return cls(hyper, torch.tensor([[1e-3, 1.0], [1e-2, 2.0]]), config.adaptation)
 
-def newborn(net: LifetimeNet, hyper: Tensor, scales: Tensor, generator: torch.Generator) -> Genome:
-    """A genome with random weights and given hyper-parameters."""
-    return Genome(net.initial(1, generator)[0], hyper.clone(), scales.clone())
+
+def initial_genome(net: LifetimeNet, config: EvolutionConfig, g: torch.Generator) -> Genome:
+    """Return random weights with the hyper-parameters that evolution starts from."""
+    hyper = torch.tensor([getattr(config, name) for name in HYPER])
+    return Genome(net.initial(1, g)[0], hyper, _initial_scales(config))
 
 
-def stranger(
-    net: LifetimeNet, bounds: Bounds, scales: Tensor, generator: torch.Generator
-) -> Genome:
-    """A genome with random weights and hyper-parameters uniform, on their own scale, between their bounds."""
-    low, high = (_unfold(end) for end in bounds.hyper.T)
-    drawn = low + (high - low) * torch.rand(len(HYPER), generator=generator)
-    return Genome(
-        net.initial(1, generator)[0], _bounded(_fold(drawn), bounds.hyper), scales.clone()
-    )
+def random_genome(net: LifetimeNet, config: EvolutionConfig, g: torch.Generator) -> Genome:
+    """Return random weights, and hyper-parameters uniform on their own scale within bounds."""
+    ends = Bounds.of(config).hyper
+    low, high = (_unfold(end) for end in ends.T)
+    hyper = _fold(low + (high - low) * torch.rand(len(HYPER), generator=g))
+    return Genome(net.initial(1, g)[0], _bounded(hyper, ends), _initial_scales(config))
 
 
 def crossover(
     mother: Genome, father: Genome, net: LifetimeNet, generator: torch.Generator
 ) -> Genome:
-    """A child that has each module, and each hyper-parameter, of one or the other parent with equal probability.
+    """Return a child that has each module and hyper-parameter of one or the other parent.
 
-    Its mutation scales are the geometric mean of theirs.
+    Either parent is equally probable. The mutation scales are the geometric mean of the parents'.
     """
     coins = torch.rand(len(net.modules) + len(HYPER), generator=generator) < 0.5
     weights = mother.weights.clone()
@@ -82,7 +89,7 @@ def crossover(
 
 
 def mutate(genome: Genome, bounds: Bounds, generator: torch.Generator) -> Genome:
-    """Gaussian mutation of every gene, with the genome's own scales, which mutate first."""
+    """Add Gaussian noise to every gene, with the genome's own scales, which mutate first."""
     noise = torch.randn(2 + len(HYPER), generator=generator)
     scales = _bounded(genome.scales * (bounds.rate * noise[:2]).exp(), bounds.scales)
     weights = genome.weights + scales[0] * torch.randn(len(genome.weights), generator=generator)
@@ -90,8 +97,12 @@ def mutate(genome: Genome, bounds: Bounds, generator: torch.Generator) -> Genome
     return Genome(weights, _bounded(hyper, bounds.hyper), scales)
 
 
+def _initial_scales(config: EvolutionConfig) -> Tensor:
+    return torch.tensor([config.weight_scale, config.hyper_scale])
+
+
 def _unfold(hyper: Tensor) -> Tensor:
-    """Hyper-parameters on the scale on which they mutate: logarithms, of 1 - γ for the discount."""
+    """Return hyper-parameters on the scale on which they mutate: logarithms, of 1 - γ for γ."""
     value = hyper.clone()
     value[1] = 1 - value[1]
     return value.log()
@@ -105,3 +116,57 @@ def _fold(value: Tensor) -> Tensor:
 
 def _bounded(value: Tensor, ends: Tensor) -> Tensor:
     return torch.minimum(torch.maximum(value, ends[:, 0]), ends[:, 1])
+
+
+class _Fitness(base.Fitness):
+    weights = (1.0,)
+
+
+class Individual:
+    """A genome and what is known of it.
+
+    Args:
+        genome: Its genes.
+        scores: Number, sum and sum of squares of its scores, task by task.
+        parents: Mean fitness of its parents, if it has any.
+    """
+
+    def __init__(
+        self, genome: Genome, scores: Sequence[float] = (0, 0, 0), parents: float | None = None
+    ) -> None:
+        self.genome, self.parents = genome, parents
+        self.count, self.sum, self.squares = scores
+        self.fitness = _Fitness()
+
+    def measured(self, scores: np.ndarray, tasks: int, caution: float) -> None:
+        """Add the scores of a generation's tasks, and set the fitness (see `judge`)."""
+        self.count += len(scores)
+        self.sum += float(np.sum(scores))
+        self.squares += float(np.square(scores).sum())
+        self.judge(tasks, caution)
+
+    @property
+    def spread(self) -> float:
+        """Variance of the scores from task to task."""
+        return max(self.squares - self.sum**2 / max(self.count, 1), 0.0) / max(self.count - 1, 1)
+
+    def judge(self, tasks: int, caution: float) -> None:
+        """Set the fitness: the mean less `caution` standard errors, as a sum over `tasks` tasks."""
+        if self.count:
+            error = (self.spread / self.count) ** 0.5
+            self.fitness.values = (tasks * (self.sum / self.count - caution * error),)
+
+    def mean(self, tasks: int) -> float:
+        """Return the mean of all measurements, as a sum over `tasks` tasks."""
+        return tasks * self.sum / max(self.count, 1)
+
+
+def champion(population: Sequence[Individual], config: EvolutionConfig) -> Individual:
+    """Return the best individual by the mean of its measurements, less what luck may have added."""
+    variance = sum(one.spread for one in population) / len(population)
+
+    def cautious(one: Individual) -> float:
+        error = (variance / max(one.count, 1)) ** 0.5
+        return one.sum / max(one.count, 1) - config.champion_caution * error
+
+    return max(population, key=cautious)

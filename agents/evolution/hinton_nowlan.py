@@ -1,100 +1,78 @@
-"""How learning can guide evolution (Hinton & Nowlan 1987): the original simulation, all members at once.
+"""How learning can guide evolution (Hinton & Nowlan 1987): the original simulation.
 
-An organism is a network of potential connections. Each gene says that a connection is right (1), wrong (0), or undecided
-(2, "?" in the paper): left to learning. Only the network with every connection right is worth anything. An organism
-without a wrong gene guesses its u undecided connections anew on every trial of its life, and so finds that network with
-probability 2^-u a trial; the sooner, the more offspring it has.
+An organism is a network of potential connections. Each gene says that a connection is right (1),
+wrong (0), or undecided (2, "?" in the paper): left to learning. Only the network with every
+connection right is worth anything. An organism without a wrong gene guesses its u undecided
+connections anew on every trial of its life, and so finds that network with probability 2^-u a
+trial; the sooner, the more offspring it has.
 
-The trial of the first success follows a geometric law, so it is drawn at once from one uniform number x and no trial is
-ever played: ``1 + floor(log(1 - x) / log(1 - 2^-u))``.
+The trial of the first success follows a geometric law, so it is drawn at once from one uniform
+number x and no trial is ever played: ``1 + floor(log(1 - x) / log(1 - 2^-u))``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job
-from prefrontal.agents.common.errors import CheckpointError
+from prefrontal.agents.base import Job, Record
+from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.evolution.config import HintonNowlanConfig, NoNetworkConfig
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.checkpoint import save_checkpoint
-
-__all__ = [
-    "HISTORY",
-    "HintonNowlan",
-    "HintonNowlanConfig",
-    "Lineages",
-    "fitness",
-    "next_generation",
-]
 
 WRONG, RIGHT, UNDECIDED = 0, 1, 2
 
 #: What is known of every generation, in the order of the columns.
 HISTORY = (
-    "right", "wrong", "undecided", "mean_fitness", "best_fitness", "innate_fitness", "perfect", "diversity",
-)  # fmt: skip
+    *("right", "wrong", "undecided"),  # mean frequency of the alleles
+    *("mean_fitness", "best_fitness", "innate_fitness", "perfect", "diversity"),
+)
 
 
-@dataclass(frozen=True)
-class NoNetworkConfig:
-    """There is no network: a genome is the phenotype, or becomes it by guessing."""
+def make_learner(job: Job, members: Sequence[int]) -> HintonNowlan:
+    """Make populations that evolve side by side, one a member."""
+    config = cast(HintonNowlanConfig, job.algorithm)
+    return HintonNowlan(config, members, updates(job), job.seed)
 
-    kind: ClassVar[str] = "none"
+
+def make_population(job: Job, weights: Tensor) -> Lineages:
+    """Return what is kept of the populations: `weights` are their histories."""
+    return Lineages(weights, cast(HintonNowlanConfig, job.algorithm), job.seed)
 
 
-@dataclass(frozen=True)
-class HintonNowlanConfig:
-    """The simulation's constants; the defaults are the published ones.
+def meta(job: Job) -> dict[str, Any]:
+    """Return what loading needs besides the histories."""
+    return _meta(cast(HintonNowlanConfig, job.algorithm), job.seed, list(range(job.members)))
 
-    Attributes:
-        individuals: Organisms in a population.
-        genes: Potential connections.
-        trials: Trials of a life; 0: no learning, an undecided connection stays absent.
-        undecided: Initial frequency of undecided genes; the others are right or wrong with equal probability.
-        advantage: Fitness of an organism that is born perfect, above the 1 of one that never gets there.
-    """
 
-    kind: ClassVar[str] = "hinton-nowlan"
+def _meta(config: HintonNowlanConfig, seed: int, members: list[int]) -> dict[str, Any]:
+    return {
+        "kind": config.kind,
+        "seed": seed,
+        "members": members,
+        "environment": to_plain(NO_ENVIRONMENT),
+        "network": {"kind": NoNetworkConfig.kind},
+        "algorithm": to_plain(config),
+    }
 
-    individuals: int = 1000
-    genes: int = 20
-    trials: int = 1000
-    undecided: float = 0.5
-    advantage: float = 19.0
 
-    def __post_init__(self) -> None:
-        """Checks the numbers."""
-        for name, least in (("individuals", 2), ("genes", 2), ("trials", 0), ("advantage", 0.0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not 0 <= self.undecided <= 1:
-            raise ValueError(f"undecided must lie between 0 and 1, not {self.undecided}")
+def check(job: Job) -> str:
+    """Return nothing: every simulation can be run."""
+    return ""
 
-    @property
-    def final_discount(self) -> float:
-        """None is used: a life has one outcome."""
-        return 1.0
 
-    def learner(self, job: Job, members: Sequence[int]) -> HintonNowlan:
-        """Populations that evolve side by side, one a member."""
-        return HintonNowlan(self, members, self.updates(job), job.seed)
-
-    def population(self, job: Job, weights: Tensor) -> Lineages:
-        """What is kept of the populations."""
-        return Lineages(weights, self, job.seed)
-
-    def updates(self, job: Job) -> int:
-        """Generations after the first; a step is one organism's life."""
-        return max(1, math.ceil(job.total_steps / self.individuals) - 1)
+def updates(job: Job) -> int:
+    """Return the generations after the first; a step is one organism's life."""
+    individuals = cast(HintonNowlanConfig, job.algorithm).individuals
+    return max(1, math.ceil(job.total_steps / individuals) - 1)
 
 
 class HintonNowlan:
@@ -128,14 +106,17 @@ class HintonNowlan:
         self._live()
 
     def update(self) -> dict[str, Tensor]:
-        """Breeds the next generation and lets it live; returns its row of the history, `return` being mean fitness."""
-        uniform = self._uniform(3)
-        self.genomes = next_generation(self.genomes, self.fitness, uniform)
+        """Breed the next generation and let it live.
+
+        Returns:
+            Its row of the history ``[P]``, and mean fitness as `return`.
+        """
+        self.genomes = next_generation(self.genomes, self.fitness, self._uniform(3))
         self.generation += 1
         return self._live()
 
     def state(self) -> dict[str, Tensor]:
-        """Everything, by member; `weights` is the history, which is what findings are made of."""
+        """Return everything, by member; `weights` is the history, which findings are made of."""
         return {
             "weights": self.history.flatten(1).clone(),
             "steps": self.steps.clone(),
@@ -145,7 +126,7 @@ class HintonNowlan:
         }
 
     def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state` returned."""
+        """Restore what `state` returned."""
         self.history = state["weights"].reshape(self.history.shape).clone()
         self.steps = state["steps"].clone()
         self.genomes, self.fitness = state["genomes"].clone(), state["fitness"].clone()
@@ -153,16 +134,17 @@ class HintonNowlan:
         set_generator_states(self.generators, state["generators"])
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is nothing to release."""
 
     def _uniform(self, rows: int) -> Tensor:
-        """Numbers in [0, 1), ``[P, rows, N]``, each member's from its own generator."""
+        """Return numbers in [0, 1), ``[P, rows, N]``, each member's from its own generator."""
         size = (rows, self.config.individuals)
-        return torch.stack([torch.rand(size, generator=g, dtype=torch.float64) for g in self.generators])  # fmt: skip
+        drawn = [torch.rand(size, generator=g, dtype=torch.float64) for g in self.generators]
+        return torch.stack(drawn)
 
     def _live(self) -> dict[str, Tensor]:
-        config = self.config
-        self.fitness = fitness(self.genomes, self._uniform(1)[:, 0], config.trials, config.advantage)  # fmt: skip
+        config, uniform = self.config, self._uniform(1)[:, 0]
+        self.fitness = fitness(self.genomes, uniform, config.trials, config.advantage)
         share = [(self.genomes == a).double().mean(1) for a in (WRONG, RIGHT, UNDECIDED)]  # [P, G]
         perfect = (self.genomes == RIGHT).all(2).sum(1).double()
         row = {
@@ -183,13 +165,14 @@ class HintonNowlan:
 
 
 def fitness(genomes: Tensor, uniform: Tensor, trials: int, advantage: float) -> Tensor:
-    """Fitness of organisms after a life of learning, 1 + advantage · n / trials with n trials left after success.
+    """Return the fitness of organisms after a life of learning, ``1 + advantage n / trials``.
 
-    An organism that is born perfect needs no trial: all are left, and it has 1 + advantage (20, as published).
+    n is the number of trials left after success. An organism that is born perfect needs no trial:
+    all are left, and it has 1 + advantage (20, as published).
 
     Args:
         genomes: Genes ``[..., G]``.
-        uniform: One number in [0, 1) an organism ``[...]``, from which its learning time is drawn.
+        uniform: One number in [0, 1) an organism ``[...]``, which determines its learning time.
         trials: Trials of a life.
         advantage: See `HintonNowlanConfig`.
 
@@ -206,28 +189,30 @@ def fitness(genomes: Tensor, uniform: Tensor, trials: int, advantage: float) -> 
 
 
 def next_generation(genomes: Tensor, fitness: Tensor, uniform: Tensor) -> Tensor:
-    """One child a place: two parents drawn in proportion to fitness, with replacement, and one-point crossover.
+    """Return as many children: two parents drawn in proportion to fitness, one-point crossover.
 
     Args:
         genomes: Parents ``[P, N, G]``.
         fitness: Their fitness ``[P, N]``.
-        uniform: Numbers in [0, 1) ``[P, 3, N]``: for the first and the second parent, and the point of crossover.
+        uniform: Numbers in [0, 1) ``[P, 3, N]``: for the first and the second parent, and the point
+            of crossover.
 
     Returns:
-        Children ``[P, N, G]``: genes up to the point (1 ... G - 1, equally probable) are the first parent's.
+        Children ``[P, N, G]``: genes up to the point (1 ... G - 1, equally probable) are the first
+        parent's.
     """
     members, individuals, genes = genomes.shape
     wheel = fitness.cumsum(1)
     spins = (uniform[:, :2] * wheel[:, -1:, None]).flatten(1)  # [P, 2 N]
     parents = torch.searchsorted(wheel, spins.contiguous(), right=True).clamp_(max=individuals - 1)
-    rows = torch.arange(members)[:, None]
-    first, second = (genomes[rows, half] for half in parents.unflatten(1, (2, individuals)).unbind(1))  # fmt: skip
+    halves = parents.unflatten(1, (2, individuals)).unbind(1)
+    first, second = (genomes[torch.arange(members)[:, None], half] for half in halves)
     point = 1 + (uniform[:, 2] * (genes - 1)).long()
     return torch.where(torch.arange(genes) < point[..., None], first, second)
 
 
 class Lineages:
-    """What is kept of evolved populations: how every generation was. Like trained agents, it can be indexed by member.
+    """What is kept of evolved populations: how every generation was. Indexed by member.
 
     Args:
         weights: Their histories, ``[P, generations * 8]``.
@@ -235,6 +220,9 @@ class Lineages:
         seed: Seed of the run.
         members: Identities of the populations (default 0 ... P - 1).
     """
+
+    environment = NO_ENVIRONMENT
+    discrete = True
 
     def __init__(
         self,
@@ -245,7 +233,8 @@ class Lineages:
     ) -> None:
         if weights.ndim != 2 or weights.shape[1] % len(HISTORY):
             raise CheckpointError(
-                f"a history has {len(HISTORY)} numbers a generation, and weights have shape {list(weights.shape)}"
+                f"a history has {len(HISTORY)} numbers a generation, "
+                f"and weights have shape {list(weights.shape)}"
             )
         self.config, self.seed = config, seed
         self.members = list(members) if members is not None else list(range(len(weights)))
@@ -269,9 +258,17 @@ class Lineages:
     def __iter__(self) -> Iterator[Lineages]:
         return (self[index] for index in range(len(self)))
 
+    def record(self, *_: Any, **__: Any) -> list[Record]:
+        """Raise an error: there is nothing to play.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError("populations without networks play no episodes")
+
     @property
     def history(self) -> dict[str, Any]:
-        """By name (`HISTORY`), arrays ``[generations, P]``."""
+        """Columns by name (`HISTORY`), arrays ``[generations, P]``."""
         table = self.weights.reshape(len(self), -1, len(HISTORY))
         return {name: table[..., k].T.numpy().copy() for k, name in enumerate(HISTORY)}
 
@@ -279,21 +276,15 @@ class Lineages:
     def from_checkpoint(
         cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
     ) -> Lineages:
-        """What a checkpoint holds; see `prefrontal.agents.load`."""
-        config = from_plain(HintonNowlanConfig, meta.get("algorithm", {}), f"{folder / 'checkpoint'}")  # fmt: skip
+        """Return what a checkpoint holds; see `prefrontal.agents.load`."""
+        constants = meta.get("algorithm", {})
+        config = from_plain(HintonNowlanConfig, constants, f"{folder / 'checkpoint'}")
         return cls(arrays["weights"], config, int(meta.get("seed", 0)), meta.get("members"))
 
     def meta(self) -> dict[str, Any]:
-        """What `load` needs besides the weights."""
-        return {
-            "kind": self.config.kind,
-            "seed": self.seed,
-            "members": self.members,
-            "environment": to_plain(NO_ENVIRONMENT),
-            "network": {"kind": NoNetworkConfig.kind},
-            "algorithm": to_plain(self.config),
-        }
+        """Return what `load` needs besides the weights."""
+        return _meta(self.config, self.seed, self.members)
 
     def save(self, path: Path | str) -> None:
-        """Writes the histories and the constants to ``path/checkpoint``; see `prefrontal.agents.load`."""
+        """Write the histories and the constants to ``path/checkpoint``; see `load`."""
         save_checkpoint(Path(path) / "checkpoint", {"weights": self.weights}, self.meta())

@@ -1,11 +1,12 @@
-"""Evolution around learning: a genetic algorithm whose fitness is what an individual achieves after a life of learning.
+"""Evolution around learning: a genetic algorithm whose fitness is what a life of learning achieves.
 
-A member is one independent evolutionary run. An update is one generation of every run: parents are selected, children are
-made by crossover and mutation, children and the best survivors live on tasks common to all of their generation, and the
-population is renewed. Survivors that are measured again keep the mean of all their measurements, so that nobody stays for a
-lucky score, and the champion is who is best by that mean less two standard errors. DEAP provides fitness, toolbox, hall of
-fame and logbook; operators are `prefrontal.agents.evolution.genome`'s, because DEAP's own draw from Python's global generator and take slices of
-arrays for copies.
+A member is one independent evolutionary run. An update is one generation of every run: parents are
+selected, children are made by crossover and mutation, children and the best survivors live on tasks
+common to all of their generation, and the population is renewed. Survivors that are measured again
+keep the mean of all their measurements, so that nobody stays for a lucky score, and the champion is
+the best by that mean less two standard errors. DEAP provides fitness and toolbox; operators are our
+own (`prefrontal.agents.evolution.genome`), because DEAP's draw from Python's global generator and
+take slices of arrays for copies.
 
 What is inherited decides what evolves: see `prefrontal.agents.evolution.config`.
 """
@@ -13,66 +14,112 @@ What is inherited decides what evolves: see `prefrontal.agents.evolution.config`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import torch
-from deap import base, tools
+from deap import base
 from torch import Tensor
 
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.pool import make_pool
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.evolution.config import EvolutionConfig, lifetimes_of
-from prefrontal.agents.evolution.genome import Genome, crossover, mutate, newborn, stranger
-from prefrontal.agents.evolution.individual import Individual, champion
-from prefrontal.agents.evolution.lifetimes import HYPER, LifetimeConfig, Lifetimes
+from prefrontal.agents.evolution.config import HYPER, EvolutionConfig
+from prefrontal.agents.evolution.genome import (
+    Bounds,
+    Genome,
+    Individual,
+    champion,
+    crossover,
+    initial_genome,
+    mutate,
+    random_genome,
+)
+from prefrontal.agents.evolution.lifetimes import Lifetimes
 
-__all__ = ["Evolution", "EvolutionConfig"]
+__all__ = ["Evolution", "check", "lifetimes_of", "make_learner", "updates"]
 
 _PART = 16  # individuals that a worker is given at once
+
+
+def make_learner(job: Job, members: Sequence[int]) -> Evolution:
+    """Make a learner for some members of a job."""
+    return Evolution(job, members)
+
+
+def check(job: Job) -> str:
+    """Check that a job can be trained; there is nothing to say of it.
+
+    Raises:
+        ConfigError: The environment or the network is none that lifetimes have.
+    """
+    if job.num_envs != 1:
+        raise ConfigError("evolution plays `tasks` lives side by side: leave --num-envs at 1")
+    lifetimes_of(job)
+    return ""
+
+
+def updates(job: Job) -> float:
+    """Return the generations within the environment steps of a job."""
+    config, lives = cast(EvolutionConfig, job.algorithm), lifetimes_of(job)
+    steps = int(lives.test.steps) if config.inheritance == "darwin" else lives.steps
+    first, each = config.individuals, config.offspring + config.remeasured
+    return 1 + max(0.0, job.total_steps / (config.tasks * steps) - first) / each
+
+
+def lifetimes_of(job: Job) -> Lifetimes:
+    """Return the lives of a job.
+
+    Raises:
+        ConfigError: If the networks are none that lifetimes have.
+    """
+    network = job.network
+    if (network.layout, network.actor_reward) != ("shared", "reward"):
+        raise ConfigError('lifetimes need layout "shared" and actor_reward "reward"')
+    if network.embedding_size:
+        raise ConfigError("evolution has --embedding-units: leave --embedding-size at 0")
+    return Lifetimes(job.environment, cast(EvolutionConfig, job.algorithm).lifetime, network)
 
 
 class Evolution:
     """P evolutionary runs side by side; see the module.
 
     Args:
-        job: What to evolve on.
-        config: The algorithm.
+        job: What to evolve, and on what.
         members: Identities of the runs.
 
     Attributes:
-        halls: Fittest individual of each run's present population (DEAP's hall of fame), for library users.
-        logbook: Steps and best fitness by generation since this object was made (DEAP's logbook), likewise.
+        populations: Individuals of each run.
+        steps: Environment steps so far ``[P]``.
 
     Raises:
-        ConfigError: If the environment or the network is none that lifetimes can have, or ``num_envs`` is not 1.
+        ConfigError: If the environment or the network is none that lifetimes can have, or
+            ``num_envs`` is not 1.
     """
 
-    def __init__(self, job: Job, config: EvolutionConfig, members: Sequence[int]) -> None:
+    def __init__(self, job: Job, members: Sequence[int]) -> None:
         if job.num_envs != 1:
             raise ConfigError("evolution plays `tasks` lives side by side: leave --num-envs at 1")
-        self.job, self.config, self.members = job, config, list(members)
-        self.lifetimes = lifetimes_of(job, config)
-        self.pool = make_pool(job.workers, job.ray_address)
+        self.job, self.members = job, list(members)
+        self.config = config = cast(EvolutionConfig, job.algorithm)
+        self.lifetimes = lifetimes_of(job)
+        self.pool = make_pool(partial(_live, self.lifetimes), job.workers, job.ray_address)
         self.toolbox = base.Toolbox()
         self.toolbox.register("map", self.pool.map)
-        self.toolbox.register("live", _live, job, config)
         self.toolbox.register("mate", crossover, net=self.lifetimes.net)
-        self.toolbox.register("mutate", mutate, bounds=config.bounds())
+        self.toolbox.register("mutate", mutate, bounds=Bounds.of(config))
         self.generators = [generator(job.seed, member, "evolution") for member in self.members]
-        self.populations = [self._founders(g) for g in self.generators]
+        self.populations = [self._initial(g) for g in self.generators]
         self.steps = torch.zeros(len(self.members), dtype=torch.float64)
-        self.halls = [tools.HallOfFame(1, similar=lambda a, b: a is b) for _ in self.members]
-        self.logbook = tools.Logbook()
 
     def close(self) -> None:
-        """Ends the workers."""
+        """End the workers."""
         self.pool.close()
 
     def update(self) -> dict[str, Tensor]:
-        """One generation of every run; returns metrics ``[P]``."""
+        """Evolve one generation of every run; return metrics ``[P]``."""
         config = self.config
         plans = [self._plan(p, g) for p, g in zip(self.populations, self.generators, strict=True)]
         seeds = [
@@ -88,23 +135,18 @@ class Evolution:
                 if config.inheritance == "lamarck":
                     old = individual.genome
                     individual.genome = Genome(torch.from_numpy(learned), old.hyper, old.scales)
-            known = {id(individual) for individual in living}
-            self.populations[member] = [s for s in survivors if id(s) not in known] + living
-            self.halls[member].clear()
-            self.halls[member].update(self.populations[member])
+            measured = {id(individual) for individual in living}
+            self.populations[member] = [s for s in survivors if id(s) not in measured] + living
             born = sum(scores.sum() for scores, _ in before[member]) / len(living)
             rows.append(self._metrics(self.populations[member], living, float(born)))
-        steps = self.lifetimes.steps if learning else int(self.lifetimes.test.steps)
-        self.steps += torch.tensor([len(p[0]) for p in plans], dtype=torch.float64) * (
-            config.tasks * steps
-        )
-        self.logbook.record(steps=self.steps.tolist(), best=[row["best"] for row in rows])
+        each = self.lifetimes.steps if learning else int(self.lifetimes.test.steps)
+        self.steps += config.tasks * each * torch.tensor([len(living) for living, _ in plans])
         return {
             name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]
         }
 
     def state(self) -> dict[str, Tensor]:
-        """All that is needed to go on exactly, and the champions."""
+        """Return all that is needed to go on exactly, and the champions."""
         individuals = [individual for run in self.populations for individual in run]
         size = (len(self.members), self.config.individuals)
         genomes = [individual.genome for individual in individuals]
@@ -126,39 +168,37 @@ class Evolution:
         }
 
     def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state` returned."""
+        """Restore what `state` returned."""
         self.steps = state["steps"].clone()
         set_generator_states(self.generators, state["generator"])
         self.populations = []
         for run in range(len(self.members)):
             parts = (state[name][run].unbind(0) for name in ("genomes", "hyper", "scales"))
-            people = []
+            individuals = []
             for weights, hyper, scales, known in zip(*parts, state["scores"][run], strict=True):
                 *scores, parents = known.tolist()
                 genome = Genome(weights.clone(), hyper.clone(), scales.clone())
                 one = Individual(genome, scores, None if parents != parents else parents)
                 one.judge(self.config.tasks, self.config.caution)
-                people.append(one)
-            self.populations.append(people)
+                individuals.append(one)
+            self.populations.append(individuals)
 
     # GENERATION
 
-    def _founders(self, g: torch.Generator) -> list[Individual]:
-        config, net = self.config, self.lifetimes.net
-        hyper = torch.tensor([getattr(config, name) for name in HYPER])
-        count = range(config.individuals)
-        if config.inheritance == "random-search":
-            return [Individual(self._stranger(g)) for _ in count]
-        return [Individual(newborn(net, hyper, self._scales(), g)) for _ in count]
+    def _initial(self, g: torch.Generator) -> list[Individual]:
+        """Return generation 0."""
+        make = random_genome if self.config.inheritance == "random-search" else initial_genome
+        net, config = self.lifetimes.net, self.config
+        return [Individual(make(net, config, g)) for _ in range(config.individuals)]
 
     def _plan(
-        self, people: list[Individual], g: torch.Generator
+        self, population: list[Individual], g: torch.Generator
     ) -> tuple[list[Individual], list[Individual]]:
-        """Who lives in this generation (and is measured), and who survives it (some of them living again)."""
+        """Return who lives (and is measured) in this generation, and who survives it."""
         config = self.config
-        if not people[0].count:  # the founders
-            return people, []
-        ranked = sorted(people, key=lambda i: i.fitness, reverse=True)
+        if not population[0].count:  # generation 0
+            return population, []
+        ranked = sorted(population, key=lambda i: i.fitness, reverse=True)
         survivors = ranked[: config.individuals - config.offspring]
         children = [self._child(ranked, g) for _ in range(config.offspring)]
         return survivors[: config.remeasured] + children, survivors
@@ -166,7 +206,7 @@ class Evolution:
     def _child(self, ranked: list[Individual], g: torch.Generator) -> Individual:
         config = self.config
         if config.inheritance == "random-search":
-            return Individual(self._stranger(g))
+            return Individual(random_genome(self.lifetimes.net, config, g))
         mother, father = (ranked[self._parent(len(ranked), g)] for _ in range(2))
         genome = self.toolbox.mate(mother.genome, father.genome, generator=g)
         genome = self.toolbox.mutate(genome, generator=g)
@@ -174,49 +214,42 @@ class Evolution:
         return Individual(genome, parents=mean)
 
     def _parent(self, count: int, g: torch.Generator) -> int:
-        """Rank of a parent."""
+        """Return the rank of a parent."""
         if self.config.selection == "truncation":
             return int(torch.randint(self.config.truncation, (), generator=g))
         return int(torch.randperm(count, generator=g)[: self.config.tournament].min())
-
-    def _scales(self) -> Tensor:
-        return torch.tensor([self.config.weight_scale, self.config.hyper_scale])
-
-    def _stranger(self, g: torch.Generator) -> Genome:
-        return stranger(self.lifetimes.net, self.config.bounds(), self._scales(), g)
 
     # MEASUREMENT
 
     def _measure(
         self, plans: list[Any], seeds: list[list[int]], learning: bool
     ) -> list[list[tuple[np.ndarray, np.ndarray | None]]]:
-        """Scores task by task, and mean learned weights, of everyone who lives."""
+        """Return scores task by task, and mean learned weights, of everyone who lives."""
         work, keep = [], learning and self.config.inheritance == "lamarck"
         for (living, _), tasks, g in zip(plans, seeds, self.generators, strict=True):
             if self.config.inheritance == "hyper-parameters" and learning:
                 for individual in living:
                     old = individual.genome
-                    fresh = self.lifetimes.net.initial(1, g)[0]
-                    individual.genome = Genome(fresh, old.hyper, old.scales)
+                    weights = self.lifetimes.net.initial(1, g)[0]
+                    individual.genome = Genome(weights, old.hyper, old.scales)
             for individual in living:
                 genome = individual.genome
                 work.append((genome.weights.numpy(), genome.hyper.numpy(), tasks, learning, keep))
-        size = _PART  # never of the number of workers: results must not depend on it
-        parts = [work[i : i + size] for i in range(0, len(work), size)]
-        done = [one for part in self.toolbox.map(self.toolbox.live, parts) for one in part]
-        answers = iter(done)
+        # The size of a part never depends on the number of workers: results must not either.
+        parts = [work[i : i + _PART] for i in range(0, len(work), _PART)]
+        answers = iter([one for part in self.toolbox.map(parts) for one in part])
         return [[next(answers) for _ in living] for living, _ in plans]
 
     def _metrics(
-        self, people: list[Individual], living: list[Individual], before: float
+        self, population: list[Individual], living: list[Individual], before: float
     ) -> dict[str, float]:
         tasks = self.config.tasks
-        genes = torch.stack([i.genome.hyper for i in people]).double()
-        weights = torch.stack([i.genome.weights for i in people]).double()
-        scales = torch.stack([i.genome.scales for i in people]).double().log().mean(0).exp()
-        best = champion(people, self.config)
+        genes = torch.stack([i.genome.hyper for i in population]).double()
+        weights = torch.stack([i.genome.weights for i in population]).double()
+        scales = torch.stack([i.genome.scales for i in population]).double().log().mean(0).exp()
+        best = champion(population, self.config)
         row = {
-            "return": float(np.mean([i.mean(tasks) for i in people])),
+            "return": float(np.mean([i.mean(tasks) for i in population])),
             "best": best.mean(tasks),
             "before": before,
             "diversity": float((2 * weights.var(0).mean()).sqrt()),
@@ -233,42 +266,29 @@ class Evolution:
 
 
 def _slope(pairs: list[tuple[float, float]]) -> float:
-    """Regression slope of children on the mean of their parents; NaN where it is not defined."""
+    """Return the regression slope of children on their parents' mean; NaN where not defined."""
     if len(pairs) < 3:
         return float("nan")
     parents, children = np.array(pairs).T
-    spread = parents.var()
-    return (
-        float(((parents - parents.mean()) * (children - children.mean())).mean() / spread)
-        if spread
-        else float("nan")
-    )
+    variance = parents.var()
+    if not variance:
+        return float("nan")
+    return float(((parents - parents.mean()) * (children - children.mean())).mean() / variance)
 
 
-def _live(job: Job, config: EvolutionConfig, part: list[Any]) -> list[Any]:
-    """Lives of some individuals, each on every task: what workers do."""
-    lifetimes = _cached(repr(job.environment), job.network.hidden_size, config.lifetime, job)
-    tasks = [seed for _, _, seeds, _, _ in part for seed in seeds]
-    count = len(part[0][2])
-    weights = torch.from_numpy(np.stack([one[0] for one in part])).repeat_interleave(count, 0)
-    hyper = torch.from_numpy(np.stack([one[1] for one in part])).repeat_interleave(count, 0)
-    _, _, _, learning, keep = part[0]
-    lives = lifetimes.live(weights, hyper, tasks, learning=learning, keep_weights=keep)
-    scores = lives.score.view(-1, count).numpy()
-    learned = (
-        [None] * len(part)
-        if lives.weights is None
-        else lives.weights.view(len(part), count, -1).mean(1).numpy()
+def _live(lifetimes: Lifetimes, part: list[Any]) -> list[Any]:
+    """Let some individuals live, each on every task: what workers do."""
+    weights, hyper, seeds, learning, keep = zip(*part, strict=True)
+    tasks = len(seeds[0])
+    lives = lifetimes.live(
+        torch.from_numpy(np.stack(weights)).repeat_interleave(tasks, 0),
+        torch.from_numpy(np.stack(hyper)).repeat_interleave(tasks, 0),
+        [seed for of_one in seeds for seed in of_one],
+        learning=learning[0],
+        keep_weights=keep[0],
     )
+    scores = lives.score.view(-1, tasks).numpy()
+    if lives.weights is None:
+        return [(of_one, None) for of_one in scores]
+    learned = lives.weights.view(len(part), tasks, -1).mean(1).numpy()
     return list(zip(scores, learned, strict=True))
-
-
-_CACHE: dict[Any, Lifetimes] = {}
-
-
-def _cached(environment: str, hidden: int, config: LifetimeConfig, job: Job) -> Lifetimes:
-    key = environment, hidden, config
-    if key not in _CACHE:
-        _CACHE.clear()
-        _CACHE[key] = Lifetimes(job.environment, config, hidden)
-    return _CACHE[key]

@@ -1,6 +1,7 @@
-"""What happens to those who live: episodes of one task, drawn for many lives at once, and tables of what they show and pay.
+"""Episodes of one task, drawn for many lives at once, and tables of what they show and pay.
 
-Every life has a stream of random numbers of its own, so that what happens in it does not depend on who lives beside it.
+Every life has a stream of random numbers of its own, so that what happens in it does not depend on
+who lives beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.rollout.environments import EnvironmentSpec, make_envs
+from prefrontal.agents.rollout.environments import make_envs
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 __all__ = ["Episodes", "Numbers", "Rows", "draw_episodes", "tabulate", "task_of"]
 
@@ -26,13 +28,20 @@ class Numbers:
         self.streams = [np.random.Generator(np.random.Philox(int(seed))) for seed in seeds]
 
     def draw(self, count: int) -> Tensor:
-        """The next numbers of every life ``[L, count]``."""
+        """Draw the next numbers of every life ``[L, count]``."""
         return torch.from_numpy(np.stack([s.random(count, dtype=np.float32) for s in self.streams]))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some episodes of every life, ``L * B`` rows: task parameters, noise of steps, and of actions ``[T, L * B]``."""
+    """Some episodes of every life, in rows.
+
+    Attributes:
+        params: Task parameters ``[L B, ...]``.
+        noise: Noise of steps ``[T, K, L B]``.
+        uniform: Uniform numbers for actions ``[T, L B]``.
+        batch: Episodes B of a life.
+    """
 
     params: dict[str, Tensor]
     noise: Tensor
@@ -42,14 +51,20 @@ class Rows:
 
 @dataclass(frozen=True)
 class Episodes:
-    """All episodes of L lives: parameters ``[L * N, ...]``, noise ``[L, N, T, K]``, uniforms for actions ``[L, N, T]``."""
+    """All N episodes of L lives.
+
+    Attributes:
+        params: Task parameters ``[L N, ...]``.
+        noise: Noise of steps ``[L, N, T, K]``.
+        uniform: Uniform numbers for actions ``[L, N, T]``.
+    """
 
     params: dict[str, Tensor]
     noise: Tensor
     uniform: Tensor
 
     def rows(self, first: int, count: int) -> Rows:
-        """Episodes `first` to `first + count` of every life."""
+        """Return the episodes from `first` on, `count` of every life."""
         lives, episodes, steps = self.uniform.shape
         chosen = slice(first, first + count)
         params = {
@@ -63,7 +78,7 @@ class Episodes:
 def draw_episodes(
     task: Any, numbers: Numbers, count: int, split: str, lasting: dict[str, Tensor] | None
 ) -> Episodes:
-    """Draws `count` episodes of every life; what is lasting takes the place of what is drawn."""
+    """Draw `count` episodes of every life; what is lasting takes the place of what is drawn."""
     steps, noise, draws = int(task.steps), int(task.noise), task.draws
     lives = len(numbers.streams)
     drawn = numbers.draw(count * (draws + steps * (noise + 1))).view(lives, count, -1)
@@ -75,7 +90,12 @@ def draw_episodes(
 
 
 def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, ...]:
-    """What an open-loop task shows and pays: ``[L, N, T, D]``, ``[.., A]``, action uniforms and best actions ``[L, N, T]``."""
+    """Return what N episodes of an open-loop task show and pay; empty tensors without episodes.
+
+    Returns:
+        Observations ``[L, N, T, D]``, rewards of each action ``[L, N, T, A]``, uniform numbers for
+        actions ``[L, N, T]`` and best actions ``[L, N, T]``.
+    """
     size, actions = len(task.observation_low), int(task.num_actions)
     if episodes is None:
         empty = torch.empty(lives, 0)
@@ -104,7 +124,7 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
 
 
 def task_of(spec: EnvironmentSpec) -> Any:
-    """The task of an environment.
+    """Return the task of an environment.
 
     Raises:
         ConfigError: If it has none, or none that is made of uniform numbers.

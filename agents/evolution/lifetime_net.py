@@ -1,116 +1,147 @@
-"""The network of a life: an optional linear embedding, an LSTM, a value and a policy head; weights of each individual its own.
+"""The network of a life, for any core; an individual's weights are a flat vector, module by module.
 
-Weights are flat vectors ``[L, n]``, stored input by output and module by module, so that a module is a slice: what genetic
-crossover exchanges. The architecture is that of the NeuroAI course (W2D4 tutorial 4); without the embedding it is that of
-`prefrontal.agents.networks.actor_critic`, and with it, it is exported to that exactly: a linear layer before an LSTM is part of its input weights.
+A module is a slice, which is what genetic crossover exchanges. With the core `lstm` the network is
+that of the NeuroAI course (W2D4 tutorial 4): an optional linear embedding, an LSTM, a value and a
+policy head. Its weights are stored input by output, as genomes are kept and as the compiled lives
+read them, and are exported to an ordinary actor-critic exactly: a linear layer before an LSTM is
+part of its input weights. With any other core it is `prefrontal.agents.networks.vectorised.Net`,
+and its weights are the actor-critic's.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import replace
 
-__all__ = ["LifetimeNet"]
+import torch
+from torch import Tensor, nn
+
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.lstm import lstm_cell
+from prefrontal.agents.networks.vectorised import Net, Vectorised
+
+__all__ = ["CourseNet", "LifetimeNet"]
+
+State = tuple[Tensor, ...]
+
+
+class CourseNet(nn.Module):
+    """The course's network for one individual, with H = `hidden` units; see `LifetimeNet`."""
+
+    def __init__(self, inputs: int, embedding: int, hidden: int, actions: int) -> None:
+        super().__init__()
+        self.inputs, self.hidden, self.embedded = inputs, hidden, embedding > 0
+        gates = 4 * hidden
+        if embedding:
+            self.embedding = _parameters(weight=(inputs, embedding), bias=(embedding,))
+        self.core = _parameters(
+            input=(embedding or inputs, gates),
+            state=(hidden, gates),
+            input_bias=(gates,),
+            state_bias=(gates,),
+        )
+        self.critic = _parameters(weight=(hidden, 1), bias=(1,))
+        self.actor = _parameters(weight=(hidden, actions), bias=(actions,))
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw weights uniformly in ±1/√(inputs of the layer), ±1/√H in the LSTM, as PyTorch."""
+        with torch.no_grad():
+            for name, part in self.named_parameters():
+                fan = self.inputs if name.startswith("embedding") else self.hidden
+                part.copy_((2 * torch.rand(part.shape, generator=generator) - 1) * fan**-0.5)
+
+    def initial_state(self, batch: int) -> State:
+        """Return hidden and cell state ``[B, H]`` at the start of an episode."""
+        zero = self.core["state"].new_zeros(batch, self.hidden)
+        return zero, zero
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Compute logits and value ``[B, A + 1]``, features ``[B, H]`` and the next state."""
+        hidden, cell = state
+        if self.embedded:
+            x = x @ self.embedding["weight"] + self.embedding["bias"]
+        w = self.core
+        pre = x @ w["input"] + hidden @ w["state"] + w["input_bias"] + w["state_bias"]
+        hidden, cell = lstm_cell(pre, cell)
+        logits = hidden @ self.actor["weight"] + self.actor["bias"]
+        value = hidden @ self.critic["weight"] + self.critic["bias"]
+        return torch.cat([logits, value], 1), hidden, (hidden, cell)
+
+
+def _parameters(**shapes: tuple[int, ...]) -> nn.ParameterDict:
+    made = nn.ParameterDict()
+    for name, shape in shapes.items():  # one by one: of a dictionary they would be sorted
+        made[name] = nn.Parameter(torch.zeros(shape))
+    return made
 
 
 class LifetimeNet:
-    """Shapes, initial weights and one step of L networks side by side.
+    """Networks of many individuals side by side: weights ``[L, n]``.
 
     Args:
-        inputs: Numbers I an input has.
-        embedding: Units E of the linear layer before the LSTM; 0: none.
-        hidden: LSTM units H.
+        inputs: Inputs I a step.
         actions: Actions A.
+        network: Shape; its embedding is replaced.
+        embedding: Units E of the linear layer before the core; 0: none.
 
     Attributes:
+        plain: The network; its read-outs are logits and value ``[L, B, A + 1]``.
         size: Weights n of one network.
-        modules: Slice of each module's weights: `embedding`, `lstm`, `critic`, `actor`.
+        modules: Slice of each module's weights.
     """
 
-    def __init__(self, inputs: int, embedding: int, hidden: int, actions: int) -> None:
-        self.inputs, self.embedding, self.hidden, self.actions = inputs, embedding, hidden, actions
-        into = embedding or inputs
-        sizes = {
-            "embedding": (inputs + 1) * embedding,
-            "lstm": (into + hidden + 2) * 4 * hidden,
-            "critic": hidden + 1,
-            "actor": (hidden + 1) * actions,
-        }
+    def __init__(self, inputs: int, actions: int, network: NetworkConfig, embedding: int) -> None:
+        self.inputs, self.actions, self.embedding = inputs, actions, embedding
+        self.hidden, self.lstm = network.hidden_size, network.core == "lstm"
+        self.plain = Vectorised(
+            CourseNet(inputs, embedding, self.hidden, actions)
+            if self.lstm
+            else Net(inputs, actions + 1, replace(network, embedding_size=embedding))
+        )
+        self.size = self.plain.size
         self.modules: dict[str, slice] = {}
         start = 0
-        for name, size in sizes.items():
-            if size:
-                self.modules[name] = slice(start, start + size)
-            start += size
-        self.size = start
-
-    def parts(self, weights: Tensor) -> dict[str, Tensor]:
-        """Views of flat weights ``[L, n]``: matrices ``[L, in, out]`` and biases ``[L, out]``."""
-        inputs, embedding, hidden, actions = self.inputs, self.embedding, self.hidden, self.actions
-        into, gates = embedding or inputs, 4 * hidden
-        shapes = {
-            "embed": (inputs, embedding), "embed_bias": (embedding,), "input": (into, gates),
-            "state": (hidden, gates), "input_bias": (gates,), "state_bias": (gates,), "value": (hidden, 1),
-            "value_bias": (1,), "policy": (hidden, actions), "policy_bias": (actions,),
-        }  # fmt: skip
-        sizes = [int(torch.tensor(shape).prod()) for shape in shapes.values()]
-        pieces = weights.split(sizes, dim=1)
-        return {
-            name: piece.reshape(len(weights), *shape)
-            for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
-        }
+        for name, shape in self.plain.shapes.items():
+            part, end = name.partition(".")[0], start + shape.numel()
+            self.modules[part] = slice(self.modules.get(part, slice(start, end)).start, end)
+            start = end
 
     def initial(self, count: int, generator: torch.Generator) -> Tensor:
-        """Newborn weights ``[count, n]``, uniform as PyTorch draws them: ±1/√(inputs of the layer), LSTM ±1/√H."""
-        weights = 2 * torch.rand(count, self.size, generator=generator) - 1
-        fan = {"embed": self.inputs}
-        for name, part in self.parts(weights).items():
-            part.mul_(fan.get(name.removesuffix("_bias"), self.hidden) ** -0.5)
-        return weights
-
-    def begin(self, lives: int, batch: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden and cell state ``[L, B, H]`` at the start of an episode."""
-        zero = like.new_zeros(lives, batch, self.hidden)
-        return zero, zero
-
-    def step(
-        self, weights: Tensor, x: Tensor, memory: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """One step of B episodes each.
-
-        Args:
-            weights: ``[L, n]``.
-            x: Inputs ``[L, B, I]``.
-            memory: Hidden and cell state ``[L, B, H]``.
-
-        Returns:
-            Logits ``[L, B, A]``, values ``[L, B]`` and the next state.
-        """
-        w = self.parts(weights)
-        if self.embedding:
-            x = torch.baddbmm(w["embed_bias"][:, None], x, w["embed"])
-        gates = torch.baddbmm((w["input_bias"] + w["state_bias"])[:, None], x, w["input"])
-        i, f, g, o = torch.baddbmm(gates, memory[0], w["state"]).chunk(4, 2)
-        cell = f.sigmoid() * memory[1] + i.sigmoid() * g.tanh()
-        hidden = o.sigmoid() * cell.tanh()
-        value = torch.baddbmm(w["value_bias"][:, None], hidden, w["value"]).squeeze(2)
-        logits = torch.baddbmm(w["policy_bias"][:, None], hidden, w["policy"])
-        return logits, value, (hidden, cell)
+        """Draw initial weights ``[count, n]``."""
+        return torch.stack([self.plain.initial(generator) for _ in range(count)])
 
     def exported(self, weights: Tensor) -> Tensor:
-        """The same networks as parameters of `prefrontal.agents.networks.actor_critic.ActorCritic` (LSTM, shared layout), ``[L, m]``.
+        """Return the same networks as parameters of an `ActorCritic` (layout shared), ``[L, m]``.
 
-        Each LSTM row is its weights from the input, from the state, and its bias; then the policy's rows and the value's,
-        with their biases.
+        Each row of the LSTM has its weights from the input, from the state, and its bias; then come
+        the policy's rows and the value's, with their biases. The embedding becomes part of the
+        LSTM, and stays a layer before any other core.
         """
-        w = self.parts(weights.double())
-        matrix, bias = w["input"], w["input_bias"] + w["state_bias"]
+        if not self.lstm:
+            return weights
+        w = self.plain.views(weights.double())
+        matrix, bias = w["core.input"], w["core.input_bias"] + w["core.state_bias"]
         if self.embedding:
-            bias = bias + torch.bmm(w["embed_bias"][:, None], matrix).squeeze(1)
-            matrix = torch.bmm(w["embed"], matrix)
-        core = torch.cat([matrix, w["state"], bias[:, None]], 1).transpose(1, 2)
+            bias = bias + torch.bmm(w["embedding.bias"][:, None], matrix).squeeze(1)
+            matrix = torch.bmm(w["embedding.weight"], matrix)
+        core = torch.cat([matrix, w["core.state"], bias[:, None]], 1)
         heads = [
-            torch.cat([w[name], w[f"{name}_bias"][:, None]], 1).transpose(1, 2)
-            for name in ("policy", "value")
+            torch.cat([w[f"{name}.weight"], w[f"{name}.bias"][:, None]], 1)
+            for name in ("actor", "critic")
         ]
-        return torch.cat([core.flatten(1), *(head.flatten(1) for head in heads)], 1).float()
+        rows = [part.transpose(1, 2).flatten(1) for part in (core, *heads)]
+        return torch.cat(rows, 1).float()
+
+    def imported(self, parameters: Tensor) -> Tensor:
+        """Return the inverse of `exported`, for networks without embedding.
+
+        The bias of the LSTM goes to the first of its two.
+        """
+        if not self.lstm:
+            return parameters
+        hidden, actions, width = self.hidden, self.actions, self.inputs + self.hidden + 1
+        rows, heads = parameters.split([4 * hidden * width, (actions + 1) * (hidden + 1)], dim=1)
+        rows = rows.unflatten(1, (4 * hidden, width)).transpose(1, 2)
+        matrix, bias = rows[:, :-1].flatten(1), rows[:, -1]
+        policy, value = heads.unflatten(1, (actions + 1, hidden + 1)).split([actions, 1], dim=1)
+        policy = policy.transpose(1, 2).flatten(1)
+        return torch.cat([matrix, bias, torch.zeros_like(bias), value[:, 0], policy], dim=1)

@@ -1,14 +1,17 @@
-"""Lifetimes of learning, many at once: what an individual with these genes achieves after it has learned a task.
+"""Lifetimes of learning, many at once: what individuals achieve after they have learned a task.
 
-One life: the newborn weights meet one task; `updates` times the network plays `episodes` episodes of it and takes one
-RMSProp step along the A2C gradient of their mean loss, with the individual's own learning rate, discount, value and entropy
-weights (Monte Carlo returns, no bootstrap, no clipping: the inner loop of the NeuroAI course, W2D4 tutorial 4); then it is
-tested without learning. The first stage of the environment is what it learns on, the last what it is tested on; parameters
-that the task calls lasting stay the same all its life, the others are drawn anew for every episode.
+One life: the initial weights meet one task; `updates` times the network plays `episodes` episodes
+of it and takes one RMSProp step along the A2C gradient of their mean loss, with the individual's
+own learning rate, discount, value and entropy weights (Monte Carlo returns, no bootstrap, no
+clipping: the inner loop of the NeuroAI course, W2D4 tutorial 4); then it is tested without
+learning. The first stage of the environment is what it learns on, the last what it is tested on;
+parameters that the task calls lasting stay the same all its life, the others are drawn anew for
+every episode.
 
-A life is determined by its weights, its hyper-parameters and its seed, whoever lives beside it. Where actions have no
-influence on what is seen next (`open_loop`), episodes are tabulated and lived by compiled code (`lifetime_kernel.cpp`), some
-800,000 steps a second and core; everywhere else, without a compiler, or with ``PREFRONTAL_KERNEL=torch``, by PyTorch.
+A life is determined by its weights, its hyper-parameters and its seed, whoever lives beside it.
+PyTorch lives any life. Where actions have no influence on what is seen next (`open_loop`), episodes
+can be tabulated, and an LSTM's are lived by compiled code (``kernels/lifetime.cpp``), some 800,000
+steps a second and core, unless there is no compiler or ``PREFRONTAL_KERNEL=torch`` is set.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.evolution.config import LifetimeConfig
 from prefrontal.agents.evolution.lifetime_episodes import (
+    Episodes,
     Numbers,
     Rows,
     draw_episodes,
@@ -31,42 +36,14 @@ from prefrontal.agents.evolution.lifetime_episodes import (
 )
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 from prefrontal.agents.kernels.build import available, compiled
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-__all__ = ["HYPER", "LifetimeConfig", "Lifetimes", "Lives"]
-
-#: Hyper-parameters of an individual, in the order of the columns.
-HYPER = ("learning_rate", "discount", "value_coef", "entropy_coef")
+__all__ = ["Lifetimes", "Lives"]
 
 _CHUNK = 512  # lives that are tabulated at once
 _INPUTS = ("action", "reward", "centred_reward", "time")
-
-
-@dataclass(frozen=True)
-class LifetimeConfig:
-    """A life of learning; the defaults are those of the NeuroAI course.
-
-    Attributes:
-        updates: Optimiser steps.
-        episodes: Episodes each.
-        embedding_size: Units of a linear layer before the LSTM; 0: none.
-        decay: Decay of RMSProp's mean square.
-        epsilon: Added to its root.
-    """
-
-    updates: int = 25
-    episodes: int = 1
-    embedding_size: int = 20
-    decay: float = 0.99
-    epsilon: float = 1e-5
-
-    def __post_init__(self) -> None:
-        """Checks the numbers."""
-        for name, least in (("updates", 0), ("episodes", 1), ("embedding_size", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not (0 <= self.decay < 1 and self.epsilon > 0):
-            raise ValueError("decay must lie in [0, 1) and epsilon be positive")
+_COURSE = NetworkConfig(hidden_size=20)
 
 
 @dataclass(frozen=True)
@@ -75,7 +52,8 @@ class Lives:
 
     Attributes:
         score: Reward of the test ``[L]``.
-        correct: Whether the best action was taken, step by step, in learning and then in the test ``[L, S]``.
+        correct: Whether the best action was taken, step by step, in learning and then in the test,
+            ``[L, S]``.
         weights: Weights after learning ``[L, n]``, if they were asked for.
     """
 
@@ -90,14 +68,19 @@ class Lifetimes:
     Args:
         spec: The environment: first stage for learning, last for the test.
         config: What a life is.
-        hidden_size: LSTM units.
+        network: Core and its units; the embedding is that of `config`.
+
+    Attributes:
+        net: The networks.
+        task: Task of learning; `test` is that of the test.
+        learning_steps: Environment steps of learning.
 
     Raises:
-        ConfigError: If the environment is not one of tasks, or has inputs that cannot be given here.
+        ConfigError: If the environment has no tasks, or inputs that cannot be given here.
     """
 
     def __init__(
-        self, spec: EnvironmentSpec, config: LifetimeConfig, hidden_size: int = 20
+        self, spec: EnvironmentSpec, config: LifetimeConfig, network: NetworkConfig = _COURSE
     ) -> None:
         self.spec, self.config = spec, config
         unknown = [name for name in spec.inputs if name not in _INPUTS]
@@ -105,15 +88,14 @@ class Lifetimes:
             raise ConfigError(f"lifetimes take the inputs {', '.join(_INPUTS)}, not {unknown[0]!r}")
         self.task, self.test = (task_of(spec.stage(index)) for index in (0, -1))
         low, high = self.task.reward_range
-        actions, size = self.task.num_actions, len(self.task.observation_low)
-        self.rows: dict[str, int] = {}
-        width = size
+        actions, width = self.task.num_actions, len(self.task.observation_low)
+        self.observation_size = width
+        self.rows: dict[str, int] = {}  # first row of each input
         for name in spec.inputs:
             self.rows[name] = width
             width += actions if name == "action" else 1
         self.centre = (2 / (high - low), -(high + low) / (high - low))
-        self.net = LifetimeNet(width, config.embedding_size, hidden_size, actions)
-        self.observation_size = size
+        self.net = LifetimeNet(width, actions, network, config.embedding_size)
         self.learning_steps = config.updates * config.episodes * self.task.steps
         self.tabulated = bool(self.task.open_loop)
 
@@ -132,93 +114,94 @@ class Lifetimes:
         learning: bool = True,
         keep_weights: bool = False,
     ) -> Lives:
-        """Lets L individuals live, each on the task of its seed.
+        """Let L individuals live, each on the task of its seed.
 
         Args:
-            weights: Newborn weights ``[L, n]``.
+            weights: Initial weights ``[L, n]``.
             hyper: Hyper-parameters ``[L, 4]``, columns as in `HYPER`.
-            seeds: Of tasks, noise and actions ``[L]``, below 2^63.
-            split: In place of the environment's split.
-            learning: Whether they learn before the test; if not, they are tested on the same as if they had.
+            seeds: Seeds of tasks, noise and actions ``[L]``, below 2^63.
+            split: Split in place of the environment's.
+            learning: Whether they learn before the test, which is the same if they do not.
             keep_weights: Whether the weights after learning are wanted.
 
         Returns:
             What became of them.
         """
         split = split or self.spec.split
-        weights = weights.float().contiguous()
-        rows = range(0, len(weights), _CHUNK)
-        parts = [
-            self._live(
-                weights[i : i + _CHUNK], hyper[i : i + _CHUNK].float().contiguous(),
-                seeds[i : i + _CHUNK], split, learning, keep_weights,
-            )
-            for i in rows
-        ]  # fmt: skip
+        weights, hyper = weights.float().contiguous(), hyper.float().contiguous()
+        parts = []
+        for i in range(0, len(weights), _CHUNK):
+            some = slice(i, i + _CHUNK)
+            life, test = self._draw(seeds[some], split, learning)
+            fast = self.tabulated and self.net.lstm and available()
+            lived = self._compiled if fast else self._torch
+            parts.append(lived(weights[some], hyper[some], life, test, keep_weights))
+        learned = [part.weights for part in parts if part.weights is not None]
         return Lives(
             torch.cat([part.score for part in parts]),
             torch.cat([part.correct for part in parts]),
-            torch.cat([part.weights for part in parts if part.weights is not None])
-            if keep_weights
-            else None,
+            torch.cat(learned) if keep_weights else None,
         )
 
-    def _live(
-        self, weights: Tensor, hyper: Tensor, seeds: Sequence[int], split: str, learning: bool, keep: bool
-    ) -> Lives:  # fmt: skip
-        config = self.config
+    def _draw(
+        self, seeds: Sequence[int], split: str, learning: bool
+    ) -> tuple[Episodes | None, Episodes]:
+        """Draw the episodes of learning, if there are any, and of the test."""
         numbers = Numbers(seeds)
         # The test is drawn first: it is the same whether or not there is learning before it.
         test = draw_episodes(self.test, numbers, 1, split, None)
-        lasting = {name: test.params[name] for name in self._lasting()}
-        count = config.updates * config.episodes if learning else 0
-        life = draw_episodes(self.task, numbers, count, split, lasting) if count else None
-        if self.tabulated and available():
-            return self._compiled(weights, hyper, life, test, keep)
-        return self._torch(weights, hyper, life, test, keep)
+        names = self.task.parameters if self.task.lasting is None else self.task.lasting
+        lasting = {name: test.params[name] for name in names}
+        count = self.config.updates * self.config.episodes if learning else 0
+        return draw_episodes(self.task, numbers, count, split, lasting) if count else None, test
 
-    def _lasting(self) -> tuple[str, ...]:
-        names: tuple[str, ...] | None = self.task.lasting
-        return tuple(self.task.parameters) if names is None else names
+    # COMPILED
 
-    def _compiled(self, weights: Tensor, hyper: Tensor, life: Any, test: Any, keep: bool) -> Lives:
-        count = len(weights)
+    def _compiled(
+        self, weights: Tensor, hyper: Tensor, life: Episodes | None, test: Episodes, keep: bool
+    ) -> Lives:
+        library, count = _library(), len(weights)
         updates = self.config.updates if life is not None else 0
-        shape = self._shape(updates)
+        shape = ctypes.byref(self._shape(updates))
+        assert library.lifetimes_size(shape) == self.net.size
         tables = [tabulate(self.task, life, count), tabulate(self.test, test, count)]
         played = updates * self.config.episodes * int(self.task.steps) + int(self.test.steps)
         actions = torch.empty(count, played, dtype=torch.int8)
         score = torch.empty(count)
         learned = torch.empty_like(weights) if keep else None
         arrays = [weights, hyper, *tables[0][:3], *tables[1][:3], actions, score]
-        pointers = [ctypes.c_void_p(array.data_ptr()) for array in arrays]
-        end = ctypes.c_void_p(learned.data_ptr() if learned is not None else None)
-        _library().lifetimes_live(ctypes.byref(shape), count, *pointers, end)
+        pointers = [array.data_ptr() for array in arrays]
+        library.lifetimes_live(
+            shape, count, *pointers, learned.data_ptr() if learned is not None else None
+        )
         best = torch.cat([table[3].flatten(1) for table in tables], 1)
         return Lives(score, actions == best, learned)
 
     def _shape(self, updates: int) -> _Life:
-        config, net = self.config, self.net
-        places = [self.rows.get(name, -1) for name in _INPUTS]
-        action, reward, centred, time = places
-        return _Life(
-            self.observation_size, net.inputs, net.embedding, net.hidden, net.actions, updates,
-            config.episodes, int(self.task.steps), int(self.test.steps), action, reward, centred, time,
-            *self.centre, config.decay, config.epsilon,
-        )  # fmt: skip
+        """Return the `struct Life` of ``kernels/lifetime.cpp``."""
+        config, net, scale = self.config, self.net, self.centre
+        sizes = self.observation_size, net.inputs, net.embedding, net.hidden, net.actions
+        lengths = updates, config.episodes, int(self.task.steps), int(self.test.steps)
+        rows = [self.rows.get(name, -1) for name in _INPUTS]
+        return _Life(*sizes, *lengths, *rows, *scale, config.decay, config.epsilon)
 
-    def _torch(self, weights: Tensor, hyper: Tensor, life: Any, test: Any, keep: bool) -> Lives:
+    # PYTORCH
+
+    def _torch(
+        self, weights: Tensor, hyper: Tensor, life: Episodes | None, test: Episodes, keep: bool
+    ) -> Lives:
         config = self.config
         rate, discount, value, entropy = hyper.to(weights.dtype).unbind(1)
         square, correct = torch.zeros_like(weights), []
         for update in range(config.updates if life is not None else 0):
+            assert life is not None
             weights = weights.detach().requires_grad_()
             rows = life.rows(update * config.episodes, config.episodes)
             played = self._play(self.task, rows, weights)
             correct.append(played.correct)
             loss = played.loss(discount, value, entropy)
             (gradient,) = torch.autograd.grad(loss.sum(), weights)
-            with torch.no_grad():
+            with torch.no_grad():  # one step of RMSProp
                 square = config.decay * square + (1 - config.decay) * gradient.square()
                 weights = weights - rate[:, None] * gradient / (square.sqrt() + config.epsilon)
         with torch.no_grad():
@@ -228,16 +211,17 @@ class Lifetimes:
         return Lives(score, torch.cat(correct, 1), weights.detach() if keep else None)
 
     def _play(self, task: Any, rows: Rows, weights: Tensor) -> _Played:
-        """Plays the same number of episodes B of every one of L individuals."""
-        lives, batch = len(weights), rows.batch
+        """Play the same number of episodes B of every one of L individuals."""
+        plain, lives, batch = self.net.plain, len(weights), rows.batch
+        views = plain.views(weights)
         state, observation = task.reset(rows.params)
-        memory = self.net.begin(lives, batch, weights)
-        records: list[list[Tensor]] = [[], [], [], [], []]
+        memory = plain.initial_state(views, batch)
+        records: list[tuple[Tensor, ...]] = []
         x = weights.new_zeros(lives, batch, self.net.inputs)
         for t in range(int(task.steps)):
-            x = x.clone()
             x[:, :, : self.observation_size] = observation.view(lives, batch, -1)
-            logits, value, memory = self.net.step(weights, x, memory)
+            outputs, _, memory = plain.step(views, x, memory)
+            logits, value = outputs[..., :-1], outputs[..., -1]
             low = logits.detach().softmax(2).cumsum(2)[:, :, :-1]
             action = (rows.uniform[t].view(lives, batch, 1) >= low).sum(2)
             facts = task.facts(rows.params, state, action.flatten())
@@ -246,31 +230,28 @@ class Lifetimes:
             )
             best = facts["optimal_action"].view(lives, batch)
             reward = reward.view(lives, batch)
-            for kept, item in zip(
-                records, (logits, value, action, reward, action == best), strict=True
-            ):
-                kept.append(item)
+            records.append((logits, value, action, reward, action == best))
             x = self._next(x, action, reward, (t + 1) / int(task.steps))
-        return _Played(*(torch.stack(kept) for kept in records))
+        return _Played(*(torch.stack(kept) for kept in zip(*records, strict=True)))
 
     def _next(self, x: Tensor, action: Tensor, reward: Tensor, time: float) -> Tensor:
-        """Inputs of the next step, without its observation."""
+        """Return the inputs of the next step ``[L, B, I]``, without its observation."""
         x = torch.zeros_like(x)
         scale, shift = self.centre
+        given = {
+            "action": torch.nn.functional.one_hot(action, self.net.actions),
+            "reward": reward[..., None],
+            "centred_reward": (reward * scale + shift)[..., None],
+            "time": torch.full_like(reward, time)[..., None],
+        }
         for name, row in self.rows.items():
-            if name == "action":
-                x[:, :, row : row + self.net.actions] = torch.nn.functional.one_hot(
-                    action, self.net.actions
-                ).to(x.dtype)
-            else:
-                given = {"reward": reward, "centred_reward": reward * scale + shift}
-                x[:, :, row] = given.get(name, torch.full_like(reward, time)).to(x.dtype)
+            x[:, :, row : row + given[name].shape[2]] = given[name]
         return x
 
 
 @dataclass(frozen=True)
 class _Played:
-    """Episodes of L individuals, B each: logits ``[T, L, B, A]``, values, actions, rewards, correct ``[T, L, B]``."""
+    """Episodes of L individuals, B each: logits ``[T, L, B, A]``, all else ``[T, L, B]``."""
 
     logits: Tensor
     values: Tensor
@@ -280,11 +261,11 @@ class _Played:
 
     @property
     def correct(self) -> Tensor:
-        """Whether the best action was taken, episode after episode: ``[L, B * T]``."""
+        """Whether the best action was taken, episode after episode: ``[L, B T]``."""
         return self.best.permute(1, 2, 0).flatten(1)
 
     def loss(self, discount: Tensor, value: Tensor, entropy: Tensor) -> Tensor:
-        """-log π A + value_coef (G - v)² - entropy_coef H, mean over steps and episodes: ``[L]``."""
+        """Return ``-log π A + value_coef (G - v)² - entropy_coef H``, mean over steps: ``[L]``."""
         total, returns = torch.zeros_like(self.values[0]), []
         for reward in self.rewards.to(total.dtype).flip(0):
             total = reward + discount[:, None] * total
@@ -297,19 +278,20 @@ class _Played:
         return (loss - entropy[:, None] * uncertainty).mean((0, 2))
 
 
-_FIELDS: dict[str, Any] = dict.fromkeys(
-    ("D", "I", "E", "H", "A", "updates", "episodes", "T", "test", "action", "reward", "centred", "time"),
-    ctypes.c_int32,
-) | dict.fromkeys(("scale", "shift", "decay", "epsilon"), ctypes.c_float)  # fmt: skip
-
-
 class _Life(ctypes.Structure):
-    _fields_ = tuple(_FIELDS.items())
+    """The `struct Life` of ``kernels/lifetime.cpp``."""
+
+    _fields_ = tuple(
+        [(n, ctypes.c_int32) for n in ("D", "I", "E", "H", "A", "updates", "episodes", "T", "test")]
+        + [(n, ctypes.c_int32) for n in ("action", "reward", "centred", "time")]
+        + [(n, ctypes.c_float) for n in ("scale", "shift", "decay", "epsilon")]
+    )
 
 
 def _library() -> Any:
-    library: Any = compiled("lifetime")
+    library: Any = compiled("lifetime", struct=_Life)
     library.lifetimes_size.restype = ctypes.c_long
+    library.lifetimes_size.argtypes = [ctypes.c_void_p]
     library.lifetimes_live.restype = None
     library.lifetimes_live.argtypes = [ctypes.c_void_p, ctypes.c_long] + [ctypes.c_void_p] * 11
     return library

@@ -1,28 +1,59 @@
-"""Evolved agents: champions, with the genes that they were born with, so that their lives can be lived again."""
+"""Evolved agents: champions with the genes they were born with, so that they can live again."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from torch import Tensor
 
+from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import CheckpointError
 from prefrontal.agents.common.plain import from_plain, to_plain
-from prefrontal.agents.evolution.lifetimes import HYPER, LifetimeConfig, Lifetimes
+from prefrontal.agents.evolution.config import HYPER, EvolutionConfig, LifetimeConfig
+from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.population import Population
+from prefrontal.agents.population import meta as actor_critic_meta
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-if TYPE_CHECKING:
-    from prefrontal.agents.base import Job
+__all__ = ["Evolved", "make_population", "meta"]
 
-__all__ = ["Evolved"]
+
+def make_population(job: Job, weights: Tensor) -> Evolved:
+    """Make the champions of a job; their genes are in the learner's state.
+
+    Args:
+        job: What evolved.
+        weights: Parameters of their actor-critics, as the learner's state has them, ``[P, m]``.
+    """
+    made = Evolved.of(exported(job), weights)
+    made.lifetime = cast(EvolutionConfig, job.algorithm).lifetime
+    return made
+
+
+def exported(job: Job) -> Job:
+    """Return the job with the networks of its champions: the embedding is theirs.
+
+    That of an LSTM is part of the LSTM's weights; see `LifetimeNet.exported`.
+    """
+    if job.network.core == "lstm":
+        return job
+    units = cast(EvolutionConfig, job.algorithm).embedding_units
+    return replace(job, network=replace(job.network, embedding_size=units))
+
+
+def meta(job: Job) -> dict[str, Any]:
+    """Return what loading the champions of a job needs besides weights and genes."""
+    lifetime = to_plain(cast(EvolutionConfig, job.algorithm).lifetime)
+    return actor_critic_meta(exported(job)) | {"kind": Evolved.KIND, "lifetime": lifetime}
 
 
 class Evolved(Population):
-    """One champion a run, newborn; plays like any population (weights frozen), or lives its life of learning.
+    """One champion a run, as it is born: plays like any population, or lives its life of learning.
 
     Attributes:
-        genomes: Newborn weights ``[P, n]`` as `prefrontal.agents.evolution.lifetimes` has them.
+        genomes: Initial weights ``[P, n]`` as `prefrontal.agents.evolution.lifetimes` has them.
         hyper: Hyper-parameters ``[P, 4]`` that they learn with.
         lifetime: What a life is.
     """
@@ -34,20 +65,13 @@ class Evolved(Population):
     lifetime: LifetimeConfig
 
     @classmethod
-    def of_job(cls, job: Job, weights: Tensor, lifetime: LifetimeConfig) -> Evolved:
-        """The champions of a job with these (exported) weights; their genes are in the learner's state."""
-        made = cast(Evolved, cls.of(job, weights))
-        made.lifetime = lifetime
-        return made
-
-    @classmethod
     def from_checkpoint(
         cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
     ) -> Evolved:
-        """See `prefrontal.agents.population.load_trained`."""
+        """Return the champions in what a checkpoint holds; see `prefrontal.agents.load`."""
         if "champion" not in arrays:
             raise CheckpointError(f"the checkpoint in {folder} lacks the genes of its champions")
-        made = cast(Evolved, super().from_checkpoint(arrays, meta, folder))
+        made = super().from_checkpoint(arrays, meta, folder)
         made.genomes, made.hyper = arrays["champion"].split(
             [arrays["champion"].shape[1] - len(HYPER), len(HYPER)], dim=1
         )
@@ -55,9 +79,10 @@ class Evolved(Population):
         return made
 
     def meta(self) -> dict[str, Any]:
-        """What `load` needs besides the weights and genes."""
-        return super().meta() | {"kind": self.KIND, "lifetime": to_plain(self.lifetime)}
+        """Return what `load` needs besides the weights and genes."""
+        return super().meta() | {"lifetime": to_plain(self.lifetime)}
 
-    def lifetimes(self) -> Lifetimes:
-        """Lives on the tasks that they evolved on."""
-        return Lifetimes(self.environment, self.lifetime, self.network.hidden_size)
+    def lifetimes(self, environment: EnvironmentSpec | None = None) -> Lifetimes:
+        """Return lives on the tasks that they evolved on, or on those of another environment."""
+        spec = environment or self.environment
+        return Lifetimes(spec, self.lifetime, self.network)

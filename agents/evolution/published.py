@@ -1,107 +1,99 @@
-"""The genetic algorithm of the NeuroAI course (W2D4 tutorial 4) as published, with its four defects, to compare with.
+"""The genetic algorithm of the NeuroAI course (W2D4 tutorial 4), with its four published defects.
 
-1. The weights of the value loss and of the entropy are clamped from the discount: every child has min(γ, .7) and .05.
-2. A module that a child takes from its second parent is not copied. The child's mutation then changes the parent too, whose
-   fitness stays what it was, and both (and whoever shares it later) go on changing together.
+It serves as a comparison.
+
+1. The weights of the value loss and of the entropy are clamped from the discount: every child has
+   min(γ, .7) and .05.
+2. A module that a child takes from its second parent is not copied. The child's mutation then
+   changes the parent too, whose fitness stays what it was, and both (and whoever shares it later)
+   go on changing together.
 3. Fitness is one noisy measurement, made once and kept for life.
-4. The five that make room are drawn at random, the best among them; five children of four parents are born a generation.
+4. The five that are replaced are drawn at random, the best among them; five children of four
+   parents are born a generation.
 
-What is not a defect: 50 individuals, the 20 best may be parents, modules and hyper-parameters from either parent with
-probability .5, Gaussian mutations of fixed size.
+What is not a defect: 50 individuals, the 20 best may be parents, modules and hyper-parameters from
+either parent with probability .5, Gaussian mutations of fixed size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from prefrontal.agents.base import Job
-from prefrontal.agents.evolution.genome import Genome
-from prefrontal.agents.evolution.individual import Individual
-from prefrontal.agents.evolution.learner import Evolution, EvolutionConfig
+from prefrontal.agents.evolution.genome import Genome, Individual
+from prefrontal.agents.evolution.learner import Evolution, check
 
-__all__ = ["PublishedConfig", "PublishedEvolution"]
+__all__ = ["PublishedEvolution", "check", "make_learner"]
 
 PARENTS = 4
 WEIGHT_NOISE = 0.02
-#: Standard deviation of the mutation, lowest and highest value of: learning rate, discount, value and entropy weights.
+#: Standard deviation of the mutation, lowest and highest value of each hyper-parameter (`HYPER`).
 HYPER_NOISE = (5e-5, 0.01, 0.05, 1e-3)
 LOWEST, HIGHEST = (1e-4, 0.6, 0.1, 1e-4), (1e-2, 0.99, 0.7, 0.05)
 
 
-@dataclass(frozen=True)
-class PublishedConfig(EvolutionConfig):
-    """The published algorithm: only the sizes, and the hyper-parameters at the start, can be set."""
-
-    kind: ClassVar[str] = "published-evolution"
-    generations: ClassVar[bool] = False  # 800 short ones: reported and saved like any updates
-
-    offspring: int = 5
-    remeasured: int = 0
-    selection: Any = "truncation"
-    truncation: int = 20
-    champion_caution: float = 0.0
-    weight_scale: float = WEIGHT_NOISE
-    adaptation: float = 0.0
-
-    def learner(self, job: Job, members: Sequence[int]) -> Evolution:
-        """A learner for some members of a job."""
-        return PublishedEvolution(job, self, members)
+def make_learner(job: Job, members: Sequence[int]) -> PublishedEvolution:
+    """Make a learner for some members of a job."""
+    return PublishedEvolution(job, members)
 
 
 class PublishedEvolution(Evolution):
-    """Evolution as published. Who shares a module's storage with whom is kept as a number that they share."""
+    """Evolution as published.
 
-    def __init__(self, job: Job, config: PublishedConfig, members: Sequence[int]) -> None:
-        super().__init__(job, config, members)
+    Attributes:
+        shared: Of each run, by the individual's `id`: a number for the storage of each module; who
+            shares a storage has the same number.
+    """
+
+    def __init__(self, job: Job, members: Sequence[int]) -> None:
+        super().__init__(job, members)
         self.slices = list(self.lifetimes.net.modules.values())
         self.shared: list[dict[int, list[int]]] = []
         self._issued = 0
-        for people in self.populations:
-            self.shared.append({id(one): self._own() for one in people})
+        for population in self.populations:
+            self.shared.append({id(one): self._own() for one in population})
 
     def state(self) -> dict[str, Tensor]:
-        """See `Evolution.state`; and who shares what, ``[P, individuals, modules]``."""
+        """Return `Evolution.state` and who shares what, ``[P, individuals, modules]``."""
         owners = [
-            [shared[id(one)] for one in people]
-            for shared, people in zip(self.shared, self.populations, strict=True)
+            [shared[id(one)] for one in population]
+            for shared, population in zip(self.shared, self.populations, strict=True)
         ]
         return super().state() | {"owners": torch.tensor(owners, dtype=torch.int64)}
 
     def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state` returned."""
+        """Restore what `state` returned."""
         super().set_state(state)
         self.shared = [
-            dict(zip(map(id, people), owners.tolist(), strict=True))
-            for people, owners in zip(self.populations, state["owners"], strict=True)
+            dict(zip(map(id, population), owners.tolist(), strict=True))
+            for population, owners in zip(self.populations, state["owners"], strict=True)
         ]
         self._issued = int(state["owners"].max()) + 1
 
     def _own(self) -> list[int]:
-        """Storage that nobody shares, one a module."""
+        """Return storage that nobody shares, one number a module."""
         first, self._issued = self._issued, self._issued + len(self.slices)
         return list(range(first, self._issued))
 
     def _plan(
-        self, people: list[Individual], g: torch.Generator
+        self, population: list[Individual], g: torch.Generator
     ) -> tuple[list[Individual], list[Individual]]:
-        """Children live; the survivors of a random cull are not measured again (defects 3 and 4)."""
+        """Let only children live; survivors are drawn at random and not measured again."""
         config = self.config
-        if not people[0].count:
-            return people, []
-        shared = next(s for s in self.shared if id(people[0]) in s)
-        ranked = sorted(people, key=lambda one: one.fitness, reverse=True)[: config.truncation]
+        if not population[0].count:
+            return population, []
+        shared = next(s for s in self.shared if id(population[0]) in s)
+        ranked = sorted(population, key=lambda one: one.fitness, reverse=True)[: config.truncation]
         parents = [ranked[i] for i in torch.randint(len(ranked), (PARENTS,), generator=g)]
         children: list[Individual] = []
         for _ in range(config.offspring):
             first, second = (parents[i] for i in torch.randint(PARENTS, (2,), generator=g))
-            children.append(self._born(first, second, people + children, shared, g))
-        kept = torch.randperm(len(people), generator=g)[config.offspring :].sort().values
-        survivors = [people[i] for i in kept]
+            children.append(self._born(first, second, population + children, shared, g))
+        kept = torch.randperm(len(population), generator=g)[config.offspring :].sort().values
+        survivors = [population[i] for i in kept]
         living = {id(one) for one in survivors + children}
         for key in [key for key in shared if key not in living]:
             del shared[key]
@@ -115,7 +107,7 @@ class PublishedEvolution(Evolution):
         shared: dict[int, list[int]],
         g: torch.Generator,
     ) -> Individual:
-        """A child, mutated in storage that it may share with its second parent (defect 2)."""
+        """Return a child, mutated in storage that its second parent may share (defect 2)."""
         weights, owner = first.genome.weights.clone(), self._own()
         from_second = (torch.rand(len(self.slices), generator=g) < 0.5).tolist()
         noise = WEIGHT_NOISE * torch.randn(len(weights), generator=g)
@@ -134,7 +126,7 @@ class PublishedEvolution(Evolution):
         return child
 
     def _hyper(self, first: Individual, second: Individual, g: torch.Generator) -> Tensor:
-        """Hyper-parameters of a child; the last two are clamped from its discount (defect 1)."""
+        """Return a child's hyper-parameters, the last two clamped from its discount (defect 1)."""
         from_second = torch.rand(len(LOWEST), generator=g) < 0.5
         hyper = torch.where(from_second, second.genome.hyper, first.genome.hyper)
         hyper = hyper + torch.tensor(HYPER_NOISE) * torch.randn(len(LOWEST), generator=g)

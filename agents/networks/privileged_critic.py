@@ -1,9 +1,10 @@
 """The asymmetric critic: a baseline that sees, in training only, what the agent must infer.
 
-The baseline of a policy gradient may depend on anything but the action (Pinto et al. 2018). A critic that is told the
-task (for a bandit, the arm probabilities) explains away the luck of the draw of tasks, which is most of the variance
-of the learning signal. The agent's own value head, which models the dopamine system's prediction, is trained beside
-it and is what every analysis reads; nothing of this critic is needed or used once training ends.
+The baseline of a policy gradient may depend on anything but the action (Pinto et al. 2018). A
+critic that is told the task (for a bandit, the arm probabilities) explains away the luck of the
+draw of tasks, which is most of the variance of the learning signal. The agent's own value head,
+which models the dopamine system's prediction, is trained beside it and is what every analysis
+reads; nothing of this critic is needed or used once training ends.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.optim import Optimiser, clip_by_norm
-from prefrontal.agents.common.products import CACHE_LINE, blocks
 
 __all__ = ["AsymmetricCritic"]
 
@@ -48,22 +48,31 @@ class AsymmetricCritic:
         self.optimiser = Optimiser(self.parameters, "adam", 1e-5)
 
     def features(self, hidden: Tensor, privileged: Tensor) -> Tensor:
-        """``[P, H + K + 1, T * B]`` from hidden states ``[T, P, H, B]`` and privileged features ``[T, P, B, K]``."""
-        both = torch.cat(
-            [hidden, privileged.transpose(2, 3), torch.ones_like(hidden[:, :, :1])], dim=2
-        )
-        source = both.permute(1, 2, 0, 3)  # [P, H + K + 1, T, B]
-        out = self._empty(source.shape[1], source.shape[2] * source.shape[3])
-        out.unflatten(2, source.shape[2:]).copy_(source)
-        return out
+        """Join hidden states and privileged features to ``[P, H + K + 1, T * B]``.
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Values ``[P, T * B]`` and the activations ``[P, units, T * B]`` that `fit` needs."""
-        first, second = self._split(self.parameters)
-        samples = features.shape[2]
-        active = torch.bmm(first, features, out=self._empty(self.units, samples)).relu_()
-        value = torch.bmm(second[:, :, :-1], active, out=self._empty(1, samples)).squeeze(1)
-        return value + second[:, :, -1], active
+        Args:
+            hidden: ``[T, P, H, B]``.
+            privileged: ``[T, P, B, K]``.
+        """
+        both = [hidden, privileged.transpose(2, 3), torch.ones_like(hidden[:, :, :1])]
+        return torch.cat(both, dim=2).permute(1, 2, 0, 3).flatten(2)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that is needed to go on exactly; first dimension: the member."""
+        moments = self.optimiser.state().items()
+        return {"weights": self.parameters} | {f"optimiser.{name}": x for name, x in moments}
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.parameters.copy_(state["weights"])
+        self.optimiser.set_state({n: state[f"optimiser.{n}"] for n in self.optimiser.state()})
+
+    def values(self, features: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """Compute values ``[P, T * B]``, as functions of `parameters` ``[P, n]`` if given."""
+        flat = self.parameters if parameters is None else parameters
+        first, second = flat.split([self.units * self.inputs, self.units + 1], dim=1)
+        active = torch.bmm(first.unflatten(1, (self.units, self.inputs)), features).relu()
+        return torch.baddbmm(second[:, None, -1:], second[:, None, :-1], active).squeeze(1)
 
     def fit(
         self,
@@ -73,7 +82,7 @@ class AsymmetricCritic:
         learning_rate: float | Tensor,
         clip_norm: float,
     ) -> Tensor:
-        """One optimiser step on the weighted mean squared error; returns that error per member, ``[P]``.
+        """Take one optimiser step on the weighted mean squared error.
 
         Args:
             features: See `features`.
@@ -81,30 +90,14 @@ class AsymmetricCritic:
             weight: Weight of each sample, broadcastable to ``[P, T * B]``.
             learning_rate: Step size, one number or one per member ``[P, 1]``.
             clip_norm: Largest gradient norm per member.
+
+        Returns:
+            That error before the step, ``[P]``.
         """
-        value, active = self.forward(features)
-        error = value - targets
-        weighted = error * weight
-        d_value = self._empty(1, error.shape[1])  # [P, 1, T * B]
-        d_value.copy_((weighted * (2.0 / error.shape[1])).unsqueeze(1))
-        gradient = torch.empty_like(self.parameters)
-        d_first, d_second = self._split(gradient)
-        _, second = self._split(self.parameters)
-        d_second[:, :, :-1] = torch.bmm(d_value, active.transpose(1, 2))
-        d_second[:, :, -1] = d_value.sum(2)
-        d_active = self._empty(self.units, error.shape[1])
-        torch.bmm(second[:, :, :-1].transpose(1, 2), d_value, out=d_active).mul_(active > 0)
-        torch.bmm(d_active, features.transpose(1, 2), out=d_first)
+        parameters = self.parameters.detach().requires_grad_()
+        with torch.enable_grad():
+            error = ((self.values(features, parameters) - targets).square() * weight).mean(1)
+            (gradient,) = torch.autograd.grad(error.sum(), parameters)
         clip_by_norm(gradient, clip_norm)
         self.optimiser.step(self.parameters, gradient, learning_rate)
-        return (weighted * error).mean(1)
-
-    def _empty(self, rows: int, columns: int) -> Tensor:
-        """An empty ``[P, rows, columns]`` in which products round each member alike."""
-        like = self.parameters
-        kind = {"dtype": like.dtype, "device": like.device}
-        return blocks(1, len(like), rows, columns, kind, CACHE_LINE)[0]
-
-    def _split(self, flat: Tensor) -> tuple[Tensor, Tensor]:
-        first, second = flat.split([self.units * self.inputs, self.units + 1], dim=1)
-        return first.unflatten(1, (self.units, self.inputs)), second.unsqueeze(1)
+        return error.detach()

@@ -1,100 +1,140 @@
-"""Recurrent Q-learning: explore → keep episodes → learn from sequences of them (R2D2, Kapturowski et al. 2019).
+"""Recurrent Q-learning: explore → keep episodes → learn from sequences of them (R2D2).
 
-The actor-critic of `prefrontal.agents.networks.actor_critic` serves as a dueling network: its logits are the advantages of the actions. So the
-trained agents are a `Population` like any other, and act greedily with ``deterministic=True`` (to draw from their logits
-means nothing).
+Source: Kapturowski et al. (2019). The actor-critic serves as a dueling network: its logits are the
+advantages of the actions (`prefrontal.agents.r2d2.targets.dueling`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from prefrontal.agents.a2c import loss as a2c_loss
-from prefrontal.agents.common.errors import ConfigError, TrainingError
-from prefrontal.agents.common.optim import Optimiser, clip_by_norm
-from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
-from prefrontal.agents.networks.cores import Tape
-from prefrontal.agents.r2d2.config import QConfig
-from prefrontal.agents.r2d2.replay import QReplay, Window
+from prefrontal.agents.base import Job, require_discrete
+from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
+from prefrontal.agents.common.returns import count_steps, mean
+from prefrontal.agents.common.seeding import generator
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.vectorised import Tape
+from prefrontal.agents.r2d2.config import R2D2Config
+from prefrontal.agents.r2d2.replay import QReplay, Window, episode_buffer
 from prefrontal.agents.r2d2.targets import dueling, q_targets
+from prefrontal.agents.recurrent import RecurrentLearner, write_inputs
+from prefrontal.agents.rollout.environments import make_stages
 from prefrontal.agents.rollout.rollout import Rollout
-from prefrontal.agents.rollout.stages import Stages
 
-__all__ = ["ExploringRollout", "QConfig", "QLearner"]
+__all__ = ["ExploringRollout", "QLearner", "check", "exploration_noise", "make_learner"]
+
+
+def make_learner(job: Job, members: Sequence[int]) -> QLearner:
+    """Make a learner for some members of a job."""
+    envs = make_stages(job.environment, members, job.num_envs, device=job.device)
+    config = cast(R2D2Config, job.algorithm)
+    shape = (members, job.num_envs, job.total_steps, job.seed, job.device)
+    return QLearner(envs, job.network, config, *shape)
+
+
+def check(job: Job) -> str:
+    """Check that a job can be trained, without building a learner.
+
+    Returns:
+        What there is to say of its memory.
+
+    Raises:
+        ConfigError: Settings do not fit each other or the environment, or there is not that much
+            memory.
+    """
+    require_discrete(job)
+    _check(job.network)
+    config, size = cast(R2D2Config, job.algorithm), 0
+    if config.sequence is not None:
+        model = ActorCritic(job.facts.input_size, job.facts.num_actions, job.network)
+        size = sum(math.prod(shape) for shapes in model.state_shapes() for shape in shapes)
+    streams = [generator(job.seed, 0, "replay")]
+    return f"a member keeps {episode_buffer(config, job.facts, size, streams)}"
+
+
+def exploration_noise(
+    exploration: Tensor, steps: int, actions: int, generator: torch.Generator
+) -> Tensor:
+    """Return noise ``[T, K, B]`` for advantages, whose largest sum is the action to take.
+
+    It is 0, and where an action is to be random, larger than any advantage for that action.
+
+    Args:
+        exploration: Probability of a random action in each environment, ``[B]``.
+        steps: Steps T.
+        actions: Actions K.
+        generator: Of the random numbers.
+    """
+    batch = len(exploration)
+    explore = torch.rand(steps, batch, generator=generator) < exploration
+    action = torch.randint(actions, (steps, 1, batch), generator=generator)
+    noise = torch.zeros(steps, actions, batch)
+    return noise.scatter_(1, action, explore.unsqueeze(1) * 1e9)
 
 
 class ExploringRollout(Rollout):
-    """Takes the best action, or, with the probabilities in `exploration` ``[P, B]``, any."""
+    """Take the best action, or, with the probabilities `exploration` ``[P, B]``, a random one."""
 
     exploration: Tensor
 
     def draw_noise(self) -> Tensor:
-        """Noise ``[P, T, K, B]``: 0, and where an action is to be random, more than any advantage for that action."""
-        steps, actions, batch = self._noise.shape[1:]
-        self._noise.zero_()
-        for member, g in enumerate(self.generators):
-            explore = torch.rand(steps, batch, generator=g) < self.exploration[member]
-            action = torch.randint(actions, (steps, 1, batch), generator=g)
-            self._noise[member].scatter_(1, action, explore.unsqueeze(1) * 1e9)
-        return self._noise.to(self.model.device, self.model.dtype)
+        """Return the noise of a whole episode, ``[P, T, K, B]``; see `exploration_noise`."""
+        pairs = zip(self.exploration, self.generators, strict=True)
+        actions = self.model.num_actions
+        noise = [exploration_noise(one, self.steps, actions, g) for one, g in pairs]
+        return torch.stack(noise).to(self.model.device, self.model.dtype)
 
 
-class QLearner:
-    """P members learning side by side; the arguments are those of `prefrontal.agents.a2c.learner.A2C`."""
+class QLearner(RecurrentLearner):
+    """P members learning side by side; arguments as of `prefrontal.agents.a2c.learner.A2C`."""
 
     def __init__(
         self,
         envs: Any,
         network: NetworkConfig,
-        config: QConfig,
+        config: R2D2Config,
         members: Sequence[int],
         batch: int,
         total_steps: int,
         seed: int,
         device: torch.device | str = "cpu",
     ) -> None:
-        if network.actor_reward == "rpe":
-            raise ConfigError('Q-learning cannot be combined with actor_reward "rpe"')
-        if network.learned_initial_state and config.sequence is not None:
-            raise ConfigError("a learned initial state needs whole episodes: sequence none")
-        self.stages = Stages(envs if isinstance(envs, list | tuple) else [envs], total_steps)
-        self.stage, self.envs = 0, self.stages.envs[0]
-        self.config, self.members, self.batch = config, list(members), batch
-        size, actions = self.envs.single_observation_space.shape[0], self.envs.num_actions
-        make = (size, actions, network, len(self.members))
-        self.model, self.target = (ActorCritic(*make, device=device) for _ in range(2))
-        self.model.initialise([generator(seed, member, "weights") for member in self.members])
+        _check(network)
+        shape = (members, batch, total_steps, seed, device)
+        super().__init__(envs, network, config.optimiser, config.epsilon, *shape)
+        self.config = config
+        self.target = self.model.like()
         self.target.set_parameters(self.model.parameters)
-        self.optimiser = Optimiser(self.model.parameters, config.optimiser, config.epsilon)
-        self.generators = [generator(seed, member, "actions") for member in self.members]
-        for each in self.stages.envs:
-            each.reset(seed=seed)
-        streams = [generator(seed, member, "replay") for member in self.members]
-        self.replay = QReplay(config, self.model, self.stages.longest, streams)
-        self.rollout = ExploringRollout(self.envs, self.model, batch, self.generators)
-        self.steps = torch.zeros(len(self.members), dtype=torch.float64)
+        streams = self.streams("replay")
+        self.replay = QReplay(config, self.model, self.stages.facts, streams)
+        self.rollout = ExploringRollout(self.stages.now, self.model, batch, self.generators)
         self.optimised = 0
         self._tapes: dict[tuple[int, int, int], list[Tape]] = {}
 
-    def close(self) -> None:
-        """Closes the environments."""
-        for envs in self.stages.envs:
-            envs.close()
+    def begin_with(self, weights: Tensor) -> None:
+        """Begin to learn from these weights ``[P, n]``."""
+        super().begin_with(weights)
+        self.target.set_parameters(weights)
 
     def update(self) -> dict[str, Tensor]:
-        """Plays one episode in every environment and learns from kept ones; returns metrics, each ``[P]``."""
+        """Play one episode in every environment, learn from kept ones; return metrics ``[P]``."""
         config = self.config
-        self._enter_stage()
+        while self.stage < self.stages.at(self.steps):
+            self.move(self.stage + 1)
+            if config.reset_optimiser:
+                self.optimiser.reset()
         progress = self.stages.progress(self.steps, config.anneal).to(self.model.dtype)
-        rate = (1 - progress) * config.learning_rate + progress * config.learning_rate_final
+        rate = anneal(config.learning_rate, config.learning_rate_final, progress)
 
         # COLLECT
-        exploration = a2c_loss.anneal(
+        exploration = anneal(
             config.exploration, config.exploration_final, progress / config.exploration_anneal
         )
         ladder = torch.linspace(0, 1, self.batch) if self.batch > 1 else torch.zeros(1)
@@ -102,7 +142,7 @@ class QLearner:
         self.rollout.exploration = exploration.unsqueeze(1) ** exponent
         trajectory = self.rollout.collect()
         self.replay.add(trajectory)
-        self.steps += a2c_loss.count(trajectory)
+        self.steps += count_steps(trajectory.mask, trajectory.actions)
 
         # LEARN
         none = torch.zeros_like(rate)
@@ -111,7 +151,7 @@ class QLearner:
             for _ in range(config.optimiser_steps):
                 learned = self._learn(rate)
         metrics = learned | {
-            "return": a2c_loss.by_member(trajectory.rewards).double().sum(1) / self.batch,
+            "return": trajectory.rewards.double().sum((0, 2)) / self.batch,
             "learning_rate": rate,
             "exploration": exploration,
         }
@@ -120,35 +160,35 @@ class QLearner:
         return {name: value.detach().cpu().to(torch.float64) for name, value in metrics.items()}
 
     def _learn(self, rate: Tensor) -> dict[str, Tensor]:
-        """One optimiser step."""
+        """Take one optimiser step."""
         config, model = self.config, self.model
         with torch.no_grad():
             window = self.replay.draw(config.replay_batch)
             tapes = self.unroll(model, window)
-            self.unroll(self.target, window)
-            valuer = dueling(*self.target.heads(self._tapes_of(self.target, window.slots)))
+            valuer = dueling(*self.target.heads(self.unroll(self.target, window)))
             chooser = dueling(*model.heads(tapes)) if config.double else valuer
+            # r_t + γ r_{t+1} + ... + γ^n Q_target(s_{t+n}, argmax Q)
             targets = q_targets(
-                window.rewards, window.learn, window.there, chooser, valuer, config.discount,
-                config.n_step, config.rescaling,
-            )  # fmt: skip
+                window.rewards,
+                window.learn,
+                window.valid,
+                chooser,
+                valuer,
+                config.discount,
+                config.n_step,
+                config.rescaling,
+            )
             learn = window.learn.to(model.dtype)
-            weight = learn / learn.sum((0, 2), keepdim=True) * window.importance
+            even = learn / learn.sum((0, 2), keepdim=True)
         parameters = model.parameters.requires_grad_()
         q = dueling(*model.heads(tapes, parameters))
         q = q.gather(2, window.actions.unsqueeze(2)).squeeze(2)
         error = targets - q
-        loss = 0.5 * a2c_loss.mean(error.square(), weight)
+        loss = 0.5 * mean(error.square(), even * window.importance)
         (gradient,) = torch.autograd.grad(loss.sum(), parameters)
         with torch.no_grad():
             norm = clip_by_norm(gradient, config.clip_norm)
-            bad = [self.members[i] for i in torch.nonzero(~torch.isfinite(norm)).flatten().tolist()]
-            if bad:
-                names = ", ".join(map(str, bad))
-                raise TrainingError(
-                    f"the loss of member {names} is not a number at step {int(self.steps.max())}: "
-                    "try a smaller --learning-rate (the last checkpoint is kept)"
-                )
+            check_finite(norm, self.members, self.steps)
             flat = parameters.detach()
             self.optimiser.step(flat, gradient, rate.unsqueeze(1).to(model.device))
             model.set_parameters(flat)
@@ -156,30 +196,27 @@ class QLearner:
             self.optimised += 1
             if self.optimised % config.target_interval == 0:
                 self.target.set_parameters(flat)
-        return {
-            "value_loss": loss,
-            "q_mean": a2c_loss.mean(q, learn / learn.sum((0, 2), keepdim=True)),
-            "gradient_norm": norm,
-        }
+        return {"value_loss": loss, "q_mean": mean(q, even), "gradient_norm": norm}
 
     def unroll(self, model: ActorCritic, window: Window) -> list[Tape]:
-        """Unrolls a network over a window, from the state that was kept, or burned in from it; returns the tapes."""
+        """Unroll a network over a window, from the state that was kept, or burned in from it."""
         state = window.state
         if state is not None and window.before is not None:
             burn = self._tapes_of(model, len(window.before), 1)
-            _record(burn, window.before)
+            write_inputs(burn, window.before)
             model.begin(burn, state)
             for t in range(len(window.before)):
                 model.step(burn, t)
+            burned = model.state(burn, len(window.before))
             state = [
                 tuple(
-                    torch.where(window.burned.unsqueeze(1), after, kept)
-                    for after, kept in zip(net.core.get_state(tape, len(window.before)), part, strict=True)
+                    torch.where(window.burned.view(*x.shape[:2], *[1] * (x.dim() - 2)), x, kept)
+                    for x, kept in zip(after, part, strict=True)
                 )
-                for net, tape, part in zip(model.nets, burn, state, strict=True)
-            ]  # fmt: skip
+                for after, part in zip(burned, state, strict=True)
+            ]
         tapes = self._tapes_of(model, window.slots)
-        _record(tapes, window.observations)
+        write_inputs(tapes, window.observations)
         model.begin(tapes, state)
         for t in range(window.slots):
             model.step(tapes, t)
@@ -193,62 +230,29 @@ class QLearner:
 
     # STAGES AND STATE
 
-    def _enter_stage(self) -> None:
-        """Goes on to the next stage if it is time."""
-        while self.stage < self.stages.at(self.steps):
-            self._move(self.stage + 1)
-            if self.config.reset_optimiser:
-                like = self.model.parameters
-                self.optimiser = Optimiser(like, self.config.optimiser, self.config.epsilon)
+    def move(self, stage: int) -> None:
+        """Make a stage the present one."""
+        super().move(stage)
+        self.rollout = ExploringRollout(self.stages.now, self.model, self.batch, self.generators)
 
-    def _move(self, stage: int) -> None:
-        """Makes a stage the present one: its environments continue the streams of random numbers."""
-        random = self.envs.random_state()
-        self.stage, self.envs = stage, self.stages.envs[stage]
-        self.envs.set_random_state(random)
-        self.rollout = ExploringRollout(self.envs, self.model, self.batch, self.generators)
+    def parts(self) -> Mapping[str, Any]:
+        """Return what has a state of its own, by name."""
+        return {**super().parts(), "replay": self.replay.buffer}
 
     def state(self) -> dict[str, Tensor]:
-        """All that training needs to go on exactly: tensors whose leading dimension is the member."""
-        members = (len(self.members),)
-        state = {
-            "weights": self.model.parameters,
-            "target": self.target.parameters,
-            "steps": self.steps,
-            "stage": torch.full(members, self.stage),
-            "optimised": torch.full(members, self.optimised),
-            "generator.actions": generator_states(self.generators),
-        }
-        for name, part in self._parts(self.envs.random_state()).items():
-            state |= {f"{name}.{key}": value for key, value in part.items()}
-        return {name: value.detach().cpu().clone() for name, value in state.items()}
-
-    def _parts(self, random: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        return {
-            "optimiser": self.optimiser.state(),
-            "envs": random,
-            "replay": self.replay.buffer.state(),
-        }
+        """Return all that training needs to go on exactly; first dimension: the member."""
+        count = torch.full((len(self.members),), self.optimised)
+        own = {"target": self.target.parameters.cpu(), "optimised": count}
+        return super().state() | own
 
     def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state` returned."""
-        self.model.set_parameters(state["weights"].to(self.model.device))
+        """Restore what `state` returned."""
+        super().set_state(state)
         self.target.set_parameters(state["target"].to(self.model.device))
-        self.steps, self.optimised = state["steps"].clone(), int(state["optimised"][0])
-        set_generator_states(self.generators, state["generator.actions"])
-        if int(state["stage"][0]) != self.stage:
-            self._move(int(state["stage"][0]))
-        self.optimiser.set_state(_section(state, "optimiser."))
-        self.envs.set_random_state(_section(state, "envs."))
-        self.replay.buffer.set_state(_section(state, "replay."))
+        self.optimised = int(state["optimised"][0])
 
 
-def _record(tapes: list[Tape], observations: Tensor) -> None:
-    """Writes observations ``[T, P, I, B]`` as the inputs of tapes."""
-    for tape in tapes:
-        for x, source in zip(tape.x_t, observations, strict=False):
-            x.copy_(source)
-
-
-def _section(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
+def _check(network: NetworkConfig) -> None:
+    """Refuse a network that Q-learning cannot have."""
+    if network.actor_reward == "rpe":
+        raise ConfigError('Q-learning cannot be combined with actor_reward "rpe"')

@@ -1,32 +1,27 @@
 """Exact optima of small bandit problems: dynamic programs, solved once and cached in the process.
 
 Everything here is computed, never sampled. The policies that play these optima are in
-`prefrontal.agents.reference.play`.
+`prefrontal.agents.reference.counting` and `.memory`.
 
 | problem | function | value |
 |---|---|---|
-| one Bernoulli arm, discounted | `gittins_index`, `gittins_table` | .7029 for Beta(1, 1), discount .9 |
-| two independent U[0, 1] arms | `bayes_optimal_value`, `bayes_optimal_regret` | 1.748246, 100 trials |
+| one Bernoulli arm, discounted | `gittins_table` | .7029 for Beta(1, 1), discount .9 |
+| two independent U[0, 1] arms | `bayes_optimal_regret` | 1.748246, 100 trials |
 | two arms with p2 = 1 - p1 | `correlated_optimal_regret` | 1.2215, uniform p1, 100 trials |
 | eleven arms, one informative | `informative_arm_returns` | 20.55, 5 trials |
-| Bernoulli arms, trials to infinity | `lai_robbins` | slope of regret over ln T |
 
 References:
     Gittins (1979), Bandit processes and dynamic allocation indices. J. R. Stat. Soc. B 41.
-    Lai & Robbins (1985), Asymptotically efficient adaptive allocation rules. Adv. Appl. Math. 6.
     Wang et al. (2016), Learning to reinforcement learn. arXiv:1611.05763, experiments 1 to 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import rel_entr
-from scipy.stats import binom
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,29 +40,13 @@ _CUT = 5e-5  # crude bound on what an ever deeper recursion would add to a Gitti
 # ONE ARM: GITTINS INDEX
 
 
-def gittins_index(a: int, b: int, gamma: float) -> float:
-    """Gittins index of a Bernoulli arm with posterior Beta(a, b), to 4 decimals.
-
-    The sure reward per trial at which an agent that discounts by `gamma` over an endless horizon
-    is indifferent between this arm and the sure reward (Gittins 1979).
-
-    Args:
-        a: Wins + 1, at least 1.
-        b: Losses + 1, at least 1.
-        gamma: Discount per trial, between 0 and 1.
-
-    Raises:
-        ValueError: If `a` or `b` is below 1 or `gamma` is not between 0 and 1.
-    """
-    if a < 1 or b < 1:
-        raise ValueError(f"a and b must be at least 1 (Beta(1, 1) prior), not {a} and {b}")
-    trials = 20 * (1 + (a + b - 2) // 20)  # few distinct tables, so that the cache is hit
-    return float(gittins_table(gamma, trials)[a - 1, b - 1])
-
-
 @lru_cache(maxsize=8)
 def gittins_table(gamma: float, trials: int) -> Floats:
-    """Gittins indices of all posteriors that `trials` pulls of one Bernoulli arm can reach.
+    """Return the Gittins index of all posteriors that `trials` pulls of one arm can reach.
+
+    The index of a Bernoulli arm is the sure reward per trial at which an agent that discounts by
+    `gamma` over an endless horizon is indifferent between the arm and the sure reward (Gittins
+    1979); to 4 decimals.
 
     Calibration: for standard arms of every rate l on a grid, the advantage of one more pull
 
@@ -82,8 +61,8 @@ def gittins_table(gamma: float, trials: int) -> Floats:
         trials: Largest number of pulls (wins + losses).
 
     Returns:
-        Read-only `[trials + 1, trials + 1]`, indexed by (wins, losses); NaN where their sum exceeds
-        `trials`.
+        Read-only ``[trials + 1, trials + 1]``, indexed by (wins, losses); NaN where their sum
+        exceeds `trials`.
 
     Raises:
         ValueError: If `gamma` is not between 0 and 1 or `trials` is negative.
@@ -127,7 +106,7 @@ class BayesOptimalTable:
         trials: The horizon T.
         value: Expected total reward from the start.
         preference: int8, flat: +1 arm 0, -1 arm 1, 0 equally good; only pulls[0] >= pulls[1].
-        offset: `[T, T]` start of the block of (pulls of arm 0, pulls of arm 1) in `preference`.
+        offset: ``[T, T]`` start of the block of (pulls of arm 0, pulls of arm 1) in `preference`.
     """
 
     trials: int
@@ -136,11 +115,11 @@ class BayesOptimalTable:
     offset: Ints
 
     def prefer(self, wins: Ints, losses: Ints) -> NDArray[np.int8]:
-        """+1 where arm 0 is better, -1 where arm 1 is, 0 where they are equally good.
+        """Return +1 where arm 0 is better, -1 where arm 1 is, 0 where they are equally good.
 
         Args:
-            wins: Rewarded pulls of each arm, `[n, 2]`.
-            losses: Unrewarded pulls of each arm, `[n, 2]`.
+            wins: Rewarded pulls of each arm, ``[n, 2]``.
+            losses: Unrewarded pulls of each arm, ``[n, 2]``.
 
         Raises:
             ValueError: If the horizon is already used up in some row.
@@ -156,7 +135,7 @@ class BayesOptimalTable:
 
 
 def bayes_optimal_value(trials: int) -> float:
-    """Largest expected total reward from two independent U[0, 1] Bernoulli arms.
+    """Return the largest expected total reward from two independent U[0, 1] Bernoulli arms.
 
     Undiscounted and exact: dynamic programming over all posteriors (wins and losses of each arm).
 
@@ -167,12 +146,12 @@ def bayes_optimal_value(trials: int) -> float:
 
 
 def bayes_optimal_regret(trials: int) -> float:
-    """Smallest expected regret on two independent U[0, 1] arms: 2 trials / 3 less the value."""
+    """Return the smallest expected regret on two U[0, 1] arms: 2 trials / 3 less the value."""
     return 2.0 * trials / 3.0 - bayes_optimal_value(trials)
 
 
 def bayes_optimal_table(trials: int) -> BayesOptimalTable:
-    """The optimal choice for two independent U[0, 1] arms in every posterior within `trials`.
+    """Return the optimal choice for two U[0, 1] arms in every posterior within `trials`.
 
     Raises:
         ValueError: If `trials` is below 1 or above `MAX_TABLE_TRIALS`.
@@ -189,8 +168,8 @@ def bayes_optimal_table(trials: int) -> BayesOptimalTable:
 def _solve_two_arms(trials: int, keep: bool) -> BayesOptimalTable:
     """Solve V_n(s1, s2) = max_i p_i (1 + V_{n+1}(s_i + 1)) + (1 - p_i) V_{n+1}(s_i) backwards.
 
-    Layer n holds one block `[s1, s2]` for each way to divide n pulls between the arms; only blocks
-    in which arm 0 was pulled at least as often are computed, the others are their transposes.
+    Layer n holds one block ``[s1, s2]`` for each way to divide n pulls between the arms; only
+    blocks in which arm 0 was pulled at least as often are computed; the others are transposes.
     """
     if trials < 1:
         raise ValueError(f"trials must be at least 1, not {trials}")
@@ -227,7 +206,7 @@ def _solve_two_arms(trials: int, keep: bool) -> BayesOptimalTable:
 
 
 def correlated_optimal_regret(distribution: str | float, trials: int = 100) -> float:
-    """Smallest expected regret on two Bernoulli arms with p2 = 1 - p1.
+    """Return the smallest expected regret on two Bernoulli arms with p2 = 1 - p1.
 
     A win here and a loss there are the same evidence, whichever arm is pulled, so after t trials
     the evidence for the better arm is Binomial(t, p) and the best policy follows the majority:
@@ -244,6 +223,8 @@ def correlated_optimal_regret(distribution: str | float, trials: int = 100) -> f
     Raises:
         ValueError: If the distribution is unknown or the probability is outside [.5, 1].
     """
+    from scipy.stats import binom
+
     if distribution == "uniform":
         nodes, weights = np.polynomial.legendre.leggauss(trials // 2 + 2)
         p, weights = 0.75 + 0.25 * nodes, 0.5 * weights  # mean over p ~ U[.5, 1]
@@ -263,11 +244,11 @@ def correlated_optimal_regret(distribution: str | float, trials: int = 100) -> f
     return float(((2.0 * p - 1.0) * wrong.sum(axis=0)) @ weights)
 
 
-# OTHER CEILINGS AND RATES
+# ONE INFORMATIVE ARM
 
 
 def informative_arm_returns(trials: int = 5) -> dict[str, float]:
-    """Expected returns on the eleven-armed task with one informative arm.
+    """Return expected returns on the eleven-armed task with one informative arm.
 
     Of arms 0..9 one hidden target pays 5 and nine pay 1; arm 10 pays .1 (target + 1), all for sure
     (Wang et al. 2016, experiment 3).
@@ -292,24 +273,3 @@ def informative_arm_returns(trials: int = 5) -> dict[str, float]:
         "stay": 1.4 * trials,
         "random": (5.0 + 9.0 + 0.55) / 11.0 * trials,
     }
-
-
-def lai_robbins(p: Sequence[float]) -> float:
-    """Slope of regret over ln T that no consistent policy can undercut as T grows without bound.
-
-    sum_i (p* - p_i) / KL(p_i, p*) over the worse arms (Lai & Robbins 1985). It is no bound at
-    finite T: at T = 100 good policies lie far below slope x ln T.
-
-    Args:
-        p: Probabilities of reward of the arms.
-
-    Raises:
-        ValueError: If there is no arm or a probability is outside [0, 1].
-    """
-    arms = np.asarray(p, np.float64)
-    if arms.ndim != 1 or arms.size == 0 or not ((arms >= 0.0) & (arms <= 1.0)).all():
-        raise ValueError(f"p must be a list of probabilities in [0, 1], not {p}")
-    best = arms.max()
-    worse = arms[arms < best]
-    divergence = rel_entr(worse, best) + rel_entr(1.0 - worse, 1.0 - best)
-    return float(((best - worse) / divergence).sum())

@@ -1,6 +1,20 @@
 """The protocol of reference policies, and those that count wins and losses of Bernoulli arms.
 
-See `prefrontal.agents.reference.play`, which gathers all reference policies.
+A policy is a frozen dataclass that plays n episodes side by side:
+
+    state = policy.begin(n, arms, trials)
+    action = policy.act(state, rng)                   # [n]
+    state = policy.update(state, action, reward)      # a new state; the old one is left alone
+
+A state is a dict of arrays ``[n, ...]``, one row per episode (rows may be at different trials), and
+the integers "arms" and "trials". All randomness comes from the generator passed in.
+
+References:
+    Wang et al. (2016), Learning to reinforcement learn. arXiv:1611.05763.
+    Duan et al. (2016), RL^2. arXiv:1611.02779, table 1.
+    Auer, Cesa-Bianchi & Fischer (2002), Finite-time analysis of the multiarmed bandit problem.
+    Kaufmann, Cappe & Garivier (2012), On Bayesian upper confidence bounds for bandit problems.
+    May, Korda, Lee & Leslie (2012), Optimistic Bayesian sampling in contextual-bandit problems.
 """
 
 from __future__ import annotations
@@ -13,35 +27,33 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
 
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_table, gittins_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 State = dict[str, Any]
-"""Arrays `[n, ...]`, one row per episode, and the python ints "arms" and "trials"."""
 
 
 class Policy(Protocol):
-    """What every reference policy offers; see the module's docstring."""
+    """Interface of every reference policy; see the module."""
 
     @property
     def name(self) -> str:
         """Short name for tables and figures."""
 
     def begin(self, n: int, arms: int, trials: int) -> State:
-        """State of n episodes before the first of `trials` pulls of `arms` arms."""
+        """Return the state of n episodes before the first of `trials` pulls of `arms` arms."""
 
     def act(self, state: State, rng: Generator) -> Ints:
-        """Arm to pull in each episode, `[n]`."""
+        """Return the arm to pull in each episode, ``[n]``."""
 
     def update(self, state: State, action: Ints, reward: Floats) -> State:
-        """State after `action` `[n]` paid `reward` `[n]`."""
+        """Return the state after `action` ``[n]`` paid `reward` ``[n]``."""
 
 
 def argmax_random(values: Floats, rng: Generator) -> Ints:
-    """Column of the largest value in each row, `[n, k]` -> `[n]`; ties are broken at random."""
+    """Return the column of the largest value in each row, ``[n]``; ties are broken at random."""
     if values.shape[1] == 2:  # the common case, several times faster
         first, second = values[:, 0], values[:, 1]
         coin = rng.random(len(values)) < 0.5
@@ -51,7 +63,7 @@ def argmax_random(values: Floats, rng: Generator) -> Ints:
 
 
 def require_two_arms(arms: int, name: str) -> None:
-    """Raise unless there are two arms.
+    """Check that there are two arms.
 
     Raises:
         ValueError: If there are not.
@@ -61,7 +73,7 @@ def require_two_arms(arms: int, name: str) -> None:
 
 
 def wins_of(reward: ArrayLike) -> NDArray[np.bool_]:
-    """Rewards of Bernoulli arms as booleans.
+    """Return rewards of Bernoulli arms as booleans.
 
     Raises:
         ValueError: If a reward is neither 0 nor 1.
@@ -79,7 +91,7 @@ def wins_of(reward: ArrayLike) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class CountPolicy(abc.ABC):
-    """Pulls the arm of highest index, a function of the wins and losses `[n, arms]` of all arms."""
+    """Pulls the arm of highest index, a function of all arms' wins and losses ``[n, arms]``."""
 
     @property
     @abc.abstractmethod
@@ -88,7 +100,7 @@ class CountPolicy(abc.ABC):
 
     @abc.abstractmethod
     def index(self, state: State, rng: Generator) -> Floats:
-        """Index of every arm, `[n, arms]`."""
+        """Return the index of every arm, ``[n, arms]``."""
 
     def begin(self, n: int, arms: int, trials: int) -> State:
         """Start n episodes without wins or losses."""
@@ -120,7 +132,7 @@ class Random(CountPolicy):
     name = "random"
 
     def index(self, state: State, rng: Generator) -> Floats:
-        """All arms alike."""
+        """Return the same index for all arms."""
         return np.zeros(state["wins"].shape)
 
 
@@ -131,7 +143,7 @@ class Greedy(CountPolicy):
     name = "greedy"
 
     def index(self, state: State, rng: Generator) -> Floats:
-        """(wins + 1) / (pulls + 2)."""
+        """Return the posterior mean, (wins + 1) / (pulls + 2)."""
         return _posterior_mean(state)
 
 
@@ -143,11 +155,11 @@ class EpsilonGreedy(CountPolicy):
 
     @property
     def name(self) -> str:
-        """Name with the setting."""
+        """Name and setting."""
         return f"epsilon-greedy {self.epsilon:g}"
 
     def index(self, state: State, rng: Generator) -> Floats:
-        """(wins + 1) / (pulls + 2)."""
+        """Return the posterior mean, (wins + 1) / (pulls + 2)."""
         return _posterior_mean(state)
 
     def act(self, state: State, rng: Generator) -> Ints:
@@ -169,11 +181,11 @@ class Thompson(CountPolicy):
 
     @property
     def name(self) -> str:
-        """Name with the setting."""
+        """Name and setting."""
         return "optimistic Thompson" if self.optimistic else "Thompson"
 
     def index(self, state: State, rng: Generator) -> Floats:
-        """A draw from Beta(wins + 1, losses + 1)."""
+        """Return a draw from Beta(wins + 1, losses + 1)."""
         a, b = state["wins"] + 1.0, state["losses"] + 1.0
         draw = rng.beta(a, b)
         return np.maximum(draw, a / (a + b)) if self.optimistic else draw
@@ -198,11 +210,11 @@ class UCB(CountPolicy):
 
     @property
     def name(self) -> str:
-        """Name with the settings."""
+        """Name and settings."""
         return f"UCB {self.c:.3g}{' Beta(1, 1)' if self.prior else ''}"
 
     def index(self, state: State, rng: Generator) -> Floats:
-        """The bound; infinite for arms never pulled, unless there is a prior."""
+        """Return the bound; infinite for arms never pulled, unless there is a prior."""
         wins, pulls = state["wins"], state["wins"] + state["losses"]
         if self.prior:
             wins, pulls, total = wins + 1.0, pulls + 2.0, pulls.sum(axis=1, keepdims=True)
@@ -227,11 +239,11 @@ class BayesUCB(CountPolicy):
 
     @property
     def name(self) -> str:
-        """Name with the setting."""
+        """Name and setting."""
         return f"Bayes-UCB {self.quantile:g}"
 
     def index(self, state: State, rng: Generator) -> Floats:
-        """The quantile, looked up."""
+        """Return the quantile, from a table."""
         return _look_up(_quantiles(self.quantile, state["trials"]), state)
 
     def act(self, state: State, rng: Generator) -> Ints:
@@ -248,11 +260,11 @@ class Gittins(CountPolicy):
 
     @property
     def name(self) -> str:
-        """Name with the setting."""
+        """Name and setting."""
         return f"Gittins {self.gamma:g}"
 
     def index(self, state: State, rng: Generator) -> Floats:
-        """The index, looked up."""
+        """Return the Gittins index, from a table."""
         return _look_up(gittins_table(self.gamma, state["trials"]), state)
 
 
@@ -268,7 +280,7 @@ class BayesOptimal(CountPolicy):
         return super().begin(n, arms, trials)
 
     def index(self, state: State, rng: Generator) -> Floats:
-        """1 for the better arm, 0 for the other."""
+        """Return 1 for the better arm and -1 for the other; 0 if they are equally good."""
         sign = bayes_optimal_table(state["trials"]).prefer(state["wins"], state["losses"])
         return np.stack([sign, -sign], axis=1).astype(np.float64)
 
@@ -278,7 +290,7 @@ class CorrelatedOptimal(CountPolicy):
     """Optimal for two arms whose probabilities sum to one, whatever their distribution.
 
     A loss on one arm is a win on the other, so the arm favoured by most trials is best; that holds
-    for every prior that treats the arms alike.
+    for every prior that is symmetric in the arms.
     """
 
     name = "optimal for correlated arms"
@@ -289,13 +301,15 @@ class CorrelatedOptimal(CountPolicy):
         return super().begin(n, arms, trials)
 
     def index(self, state: State, rng: Generator) -> Floats:
-        """Wins here plus losses there."""
+        """Return an arm's wins plus the other arm's losses."""
         return (state["wins"] + state["losses"][:, ::-1]).astype(np.float64)
 
 
 @lru_cache(maxsize=8)
 def _quantiles(quantile: float, trials: int) -> Floats:
-    """Quantile of Beta(wins + 1, losses + 1), `[trials + 1, trials + 1]`."""
+    """Return the quantile of Beta(wins + 1, losses + 1), ``[trials + 1, trials + 1]``."""
+    from scipy.special import betaincinv
+
     counts = np.arange(trials + 1) + 1.0
     table: Floats = betaincinv(counts[:, None], counts, quantile)
     table.flags.writeable = False
@@ -303,13 +317,17 @@ def _quantiles(quantile: float, trials: int) -> Floats:
 
 
 def _posterior_mean(state: State) -> Floats:
-    """Mean of Beta(wins + 1, losses + 1), `[n, arms]`."""
+    """Return the mean of Beta(wins + 1, losses + 1), ``[n, arms]``."""
     mean: Floats = (state["wins"] + 1.0) / (state["wins"] + state["losses"] + 2.0)
     return mean
 
 
 def _look_up(table: Floats, state: State) -> Floats:
-    """Entries of a table by (wins, losses), `[n, arms]`."""
+    """Return the entries of a table at (wins, losses), ``[n, arms]``.
+
+    Raises:
+        ValueError: If an episode has more pulls than it was begun with.
+    """
     wins, losses = state["wins"], state["losses"]
     if (wins + losses).max(initial=0) > state["trials"]:
         raise ValueError(f"an episode was begun with {state['trials']} trials but has more")

@@ -1,6 +1,6 @@
-"""Reference policies with other memories than counts: rules, delta rules, filters, searches.
+"""Reference policies with other memories than counts: rules, delta rules, Bayes filters.
 
-See `prefrontal.agents.reference.play`, which gathers all reference policies.
+Their protocol is that of `prefrontal.agents.reference.counting`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.random import Generator
-from scipy.special import ndtr
 
 from prefrontal.agents.reference.counting import (
     Floats,
@@ -62,7 +61,7 @@ class RescorlaWagner:
 
     @property
     def name(self) -> str:
-        """Name with the settings."""
+        """Name and settings."""
         coupled = " coupled" if self.coupled else ""
         return f"Rescorla-Wagner{coupled} alpha {self.alpha:g} beta {self.beta:g}"
 
@@ -93,8 +92,8 @@ class RescorlaWagner:
 class RestlessBayes:
     """Bayes filter for two arms p and 1 - p, where p takes a reflected Gaussian walk.
 
-    Trial: pull, reward with the present p, then p <- reflect(p + N(0, sd)) in [low, high]; at first
-    p is uniform. As both arms tell the same, exploring gains nothing: with the true `sds` and
+    Trial: pull, reward with the present p, then p <- reflect(p + N(0, sd)) in [0, 1]; at first p is
+    uniform. As both arms tell the same, exploring gains nothing: with the true `sds` and
     `sample=False` this is the Bayes-optimal agent. With `sample=True` it is Thompson sampling (an
     arm is pulled with the probability that it is better), the control of Wang et al. (2016),
     experiment 4, which knows the walk with a single volatility.
@@ -102,26 +101,22 @@ class RestlessBayes:
     Args:
         sds: Step sizes of the walk; several: unknown volatility, one of these for the whole
             episode, all equally likely at first.
-        low: Lower bound of p.
-        high: Upper bound of p.
         sample: Thompson sampling instead of the best arm.
         bins: Grid points for p.
     """
 
     sds: tuple[float, ...] = (0.1,)
-    low: float = 0.0
-    high: float = 1.0
     sample: bool = False
     bins: int = 100
 
     @property
     def name(self) -> str:
-        """Name with the settings."""
+        """Name and settings."""
         kind = "Thompson" if self.sample else "Bayes"
         return f"restless {kind} sd {', '.join(f'{sd:g}' for sd in self.sds)}"
 
     def begin(self, n: int, arms: int, trials: int) -> State:
-        """Start from a uniform belief over volatility and p, `[n, volatilities, bins]`."""
+        """Start from a uniform belief over volatility and p, ``[n, volatilities, bins]``."""
         require_two_arms(arms, self.name)
         size = len(self.sds) * self.bins
         belief = np.full((n, len(self.sds), self.bins), 1.0 / size)
@@ -129,7 +124,7 @@ class RestlessBayes:
 
     def act(self, state: State, rng: Generator) -> Ints:
         """Pull the arm of higher posterior mean, or each as often as it is believed better."""
-        p, _ = _walk(self.sds, self.low, self.high, self.bins)
+        p, _ = _walk(self.sds, self.bins)
         belief = state["belief"].sum(axis=1)
         if self.sample:
             better = belief @ (0.5 + 0.5 * np.sign(p - 0.5))
@@ -140,7 +135,7 @@ class RestlessBayes:
 
     def update(self, state: State, action: Ints, reward: Floats) -> State:
         """Weigh the belief by the likelihood of the reward, then let it drift."""
-        p, kernel = _walk(self.sds, self.low, self.high, self.bins)
+        p, kernel = _walk(self.sds, self.bins)
         first = wins_of(reward) == (np.asarray(action) == 0)  # evidence for arm 0
         belief = state["belief"] * np.where(first[:, None], p, 1.0 - p)[:, None, :]
         belief /= belief.sum(axis=(1, 2), keepdims=True)
@@ -177,62 +172,32 @@ class InformativeArm:
         return {**state, "target": np.where(asked, named, state["target"])}
 
 
-@dataclass(frozen=True)
-class Search:
-    """Pulls all arms but the last in random order until one pays at least `enough`; then stays.
-
-    On the eleven-armed task this ignores the informative arm. `enough=-inf` stays on the first arm.
-    """
-
-    enough: float = 5.0
-
-    @property
-    def name(self) -> str:
-        """Name with the setting."""
-        return "stay on the first arm" if self.enough == -np.inf else "search without replacement"
-
-    def begin(self, n: int, arms: int, trials: int) -> State:
-        """Start with every arm untried."""
-        tried = np.zeros((n, arms), bool)
-        tried[:, -1] = True
-        return {"tried": tried, "found": np.full(n, -1), "arms": arms, "trials": trials}
-
-    def act(self, state: State, rng: Generator) -> Ints:
-        """Pull the arm that was found, or one not tried yet (if there is any)."""
-        untried = argmax_random(1.0 - state["tried"], rng)
-        return np.where(state["found"] < 0, untried, state["found"])
-
-    def update(self, state: State, action: Ints, reward: Floats) -> State:
-        """Cross the arm off, or keep it."""
-        tried = state["tried"].copy()
-        tried[np.arange(len(tried)), action] = True
-        found = np.where(np.asarray(reward) >= self.enough, action, state["found"])
-        return {**state, "tried": tried, "found": found}
-
-
 @lru_cache(maxsize=8)
-def _walk(sds: tuple[float, ...], low: float, high: float, bins: int) -> tuple[Floats, Floats]:
-    """Grid points `[bins]` and transition probabilities `[sds, bins, bins]` of a reflected walk.
+def _walk(sds: tuple[float, ...], bins: int) -> tuple[Floats, Floats]:
+    """Return grid points and transition probabilities of a walk reflected in [0, 1].
 
     From a grid point the Gaussian step reaches bin j itself or any of its mirror images.
 
+    Returns:
+        Grid points ``[bins]`` and transition probabilities ``[sds, bins, bins]``.
+
     Raises:
-        ValueError: If a step size is not positive, the bounds are not ordered or there is one bin.
+        ValueError: If a step size is not positive or there is only one bin.
     """
-    if not sds or min(sds) <= 0.0 or not low < high or bins < 2:
+    from scipy.special import ndtr
+
+    if not sds or min(sds) <= 0.0 or bins < 2:
         raise ValueError(
-            f"a walk needs positive sds, low < high and at least 2 bins, not sds {sds}, "
-            f"low {low}, high {high}, bins {bins}"
+            f"a walk needs positive sds and at least 2 bins, not sds {sds}, bins {bins}"
         )
-    width = high - low
-    edges = np.linspace(0.0, width, bins + 1)
+    edges = np.linspace(0.0, 1.0, bins + 1)
     centres = 0.5 * (edges[1:] + edges[:-1])
     kernel = np.zeros((len(sds), bins, bins))
     for row, sd in zip(kernel, sds, strict=True):
-        reach = int(np.ceil(8.0 * sd / width / 2.0)) + 1
+        reach = int(np.ceil(4.0 * sd)) + 1
         for image in range(-reach, reach + 1):
             for mirror in (1.0, -1.0):
-                reached = ndtr((2.0 * image * width + mirror * edges - centres[:, None]) / sd)
+                reached = ndtr((2.0 * image + mirror * edges - centres[:, None]) / sd)
                 row += mirror * np.diff(reached, axis=1)
         row /= row.sum(axis=1, keepdims=True)
-    return low + centres, kernel
+    return centres, kernel

@@ -1,23 +1,4 @@
-"""Reference policies: what a bandit agent should be compared with, from random to Bayes-optimal.
-
-A policy is a frozen dataclass that plays n episodes side by side:
-
-    state = policy.begin(n, arms, trials)
-    action = policy.act(state, rng)                   # [n]
-    state = policy.update(state, action, reward)      # a new state; the old one is left alone
-
-A state is a dict of arrays `[n, ...]`, one row per episode (rows may be at different trials), and
-the python ints "arms" and "trials". All randomness comes from the generator passed in. `simulate`
-plays a policy on given arms; `ReferenceAgent` gives it the `predict` of a trained agent. The
-optima behind `Gittins`, `BayesOptimal` and `CorrelatedOptimal` are solved in `prefrontal.agents.reference.bandit_optima`.
-
-References:
-    Wang et al. (2016), Learning to reinforcement learn. arXiv:1611.05763.
-    Duan et al. (2016), RL^2. arXiv:1611.02779, table 1.
-    Auer, Cesa-Bianchi & Fischer (2002), Finite-time analysis of the multiarmed bandit problem.
-    Kaufmann, Cappe & Garivier (2012), On Bayesian upper confidence bounds for bandit problems.
-    May, Korda, Lee & Leslie (2012), Optimistic Bayesian sampling in contextual-bandit problems.
-"""
+"""Playing reference policies: on given bandit arms, and in place of a trained agent."""
 
 from __future__ import annotations
 
@@ -28,70 +9,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.agents.reference.bandit_optima import (
-    bayes_optimal_regret,
-    bayes_optimal_value,
-    correlated_optimal_regret,
-    gittins_index,
-    informative_arm_returns,
-    lai_robbins,
-)
-from prefrontal.agents.reference.counting import (
-    UCB,
-    BayesOptimal,
-    BayesUCB,
-    CorrelatedOptimal,
-    CountPolicy,
-    EpsilonGreedy,
-    Floats,
-    Gittins,
-    Greedy,
-    Policy,
-    Random,
-    State,
-    Thompson,
-    argmax_random,
-)
-from prefrontal.agents.reference.memory import (
-    InformativeArm,
-    RescorlaWagner,
-    RestlessBayes,
-    Search,
-    WinStayLoseShift,
-)
+from prefrontal.agents.reference.counting import Floats, Policy, State
+from prefrontal.agents.reference.memory import RescorlaWagner
 
-__all__ = [
-    "UCB",
-    "BayesOptimal",
-    "BayesUCB",
-    "CorrelatedOptimal",
-    "CountPolicy",
-    "EpsilonGreedy",
-    "Gittins",
-    "Greedy",
-    "InformativeArm",
-    "Policy",
-    "Random",
-    "ReferenceAgent",
-    "RescorlaWagner",
-    "RestlessBayes",
-    "Search",
-    "State",
-    "Thompson",
-    "WinStayLoseShift",
-    "argmax_random",
-    "bayes_optimal_regret",
-    "bayes_optimal_value",
-    "best_fixed_alpha",
-    "correlated_optimal_regret",
-    "gittins_index",
-    "informative_arm_returns",
-    "lai_robbins",
-    "simulate",
-]
-
-
-# PLAYING
+__all__ = ["ReferenceAgent", "best_fixed_alpha", "simulate"]
 
 
 def simulate(
@@ -106,15 +27,15 @@ def simulate(
 
     Args:
         policy: What chooses.
-        p: Probability of reward of each arm, `[n, k]`, or at each trial, `[n, T, k]`.
+        p: Probability of reward of each arm, ``[n, k]``, or at each trial, ``[n, T, k]``.
         trials: Pulls an episode, T.
         rng: Source of the policy's randomness and, without `noise`, of the rewards.
-        noise: Uniforms `[n, T]`, for common random numbers: an arm pays 1 where noise < p.
+        noise: Uniforms ``[n, T]``, for common random numbers: an arm pays 1 where noise < p.
         sure: The arms pay p itself instead of 1 with probability p.
 
     Returns:
-        "action" `[n, T]` int, "reward" `[n, T]`, and "regret" `[n, T]`, the expected loss of each
-        choice, max_k p - p of the chosen arm.
+        "action" ``[n, T]`` int, "reward" ``[n, T]``, and "regret" ``[n, T]``, the expected loss of
+        each choice, max_k p - p of the chosen arm.
 
     Raises:
         ValueError: If `p` or `noise` has the wrong shape.
@@ -151,17 +72,17 @@ def best_fixed_alpha(
     """Find the fixed Rescorla-Wagner agent of least regret, all tried on the same random numbers.
 
     Args:
-        p: Probabilities of reward in every trial, `[n, T, k]`.
+        p: Probabilities of reward in every trial, ``[n, T, k]``.
         rng: Source of the random numbers.
         alphas: Learning rates to try.
         betas: Inverse temperatures to try.
         coupled: Passed to `RescorlaWagner`.
 
     Returns:
-        The best agent, and the mean regret of an episode `[len(alphas), len(betas)]`.
+        The best agent, and the mean regret of an episode ``[len(alphas), len(betas)]``.
 
     Raises:
-        ValueError: If `p` is not `[n, T, k]`.
+        ValueError: If `p` is not ``[n, T, k]``.
     """
     arms = np.asarray(p, np.float64)
     if arms.ndim != 3:
@@ -185,7 +106,7 @@ class ReferenceAgent:
     """A reference policy with the `predict` of a trained agent.
 
     It reads the previous action and reward from the observation, so it runs wherever an agent
-    does: in `evaluate.py`, or in Stable-Baselines3's `evaluate_policy`.
+    does, for example in Stable-Baselines3's `evaluate_policy`.
 
     Args:
         policy: What chooses.
@@ -247,16 +168,16 @@ class ReferenceAgent:
         """Choose an arm in each row.
 
         Args:
-            observation: One observation `[I]` or a batch `[n, I]`.
+            observation: One observation ``[I]`` or a batch ``[n, I]``.
             state: What the last call returned; None: all episodes begin.
-            episode_start: True where an episode begins, `[n]`; the state of those rows is reset. A
-                row whose previous-action input is all zeros is at its first step, so it is reset
+            episode_start: True where an episode begins, ``[n]``; the state of those rows is reset.
+                A row whose previous-action input is all zeros is at its first step, so it is reset
                 as well.
             deterministic: Accepted for the interface; the randomness of a reference policy is part
                 of what it is.
 
         Returns:
-            The action, an integer or `[n]`, and the new state.
+            The action, an integer or ``[n]``, and the new state.
 
         Raises:
             ValueError: If `state` or `episode_start` has another number of rows than `observation`.
@@ -282,7 +203,7 @@ class ReferenceAgent:
         return (choice[0] if obs.ndim == 1 else choice), state
 
     def _decode(self, code: Floats) -> Floats:
-        """Previous reward in the units of the task, `[n, width]` -> `[n]`."""
+        """Return the previous reward in the units of the task, ``[n, width]`` -> ``[n]``."""
         if self.reward_values is not None and self.reward_input == "reward_one_hot":
             return self.reward_values[code.argmax(axis=1)]
         if self.reward_input == "centred_reward":
@@ -292,7 +213,7 @@ class ReferenceAgent:
 
 
 def _rows(flags: ArrayLike, n: int) -> NDArray[np.bool_]:
-    """`episode_start` as booleans `[n]`; a single flag holds for all rows."""
+    """Return `episode_start` as booleans ``[n]``; a single flag holds for all rows."""
     starts = np.asarray(flags, bool)
     if starts.ndim == 0:
         starts = np.full(n, starts)
@@ -302,7 +223,7 @@ def _rows(flags: ArrayLike, n: int) -> NDArray[np.bool_]:
 
 
 def _reset_rows(state: State, fresh: State, rows: NDArray[np.bool_]) -> State:
-    """`state`, but `fresh` in the rows marked."""
+    """Return `state` with the marked rows replaced by those of `fresh`."""
     return {
         key: np.where(rows.reshape(-1, *[1] * (value.ndim - 1)), fresh[key], value)
         if isinstance(value, np.ndarray)

@@ -1,8 +1,8 @@
-"""How long the best search for a hidden goal takes: the goal is one of G places, each as likely as the others.
+"""Expected duration of the best search for a hidden goal: one of G places, all equally likely.
 
-Who knows the map but not the goal has to visit places in some order until the goal is met. The best order has the least
-sum of times at which places are first met (the minimum latency problem): with shortest paths as distances, places met on
-the way are just earlier in the order.
+An agent that knows the map but not the goal visits places in some order until it meets the goal.
+The best order has the least sum of times at which places are first met (the minimum latency
+problem). Distances are shortest paths, so places met on the way come earlier in the order.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Search:
     """Expected steps of the best search.
 
     Attributes:
-        lower: No search is faster in expectation.
-        upper: That of `order`; equal to `lower` where it is proven best.
+        lower: Lower bound of the expected steps of any search.
+        upper: Expected steps of `order`; equal to `lower` where `order` is proven best.
         order: The places in the order of the best search found.
     """
 
@@ -37,17 +37,18 @@ class Search:
 
 
 def best_search(distance: np.ndarray, start: np.ndarray, rounds: int = 20, seed: int = 0) -> Search:
-    """The search with the least expected time, or bounds of it.
+    """Return the search with the least expected time, or bounds of it.
 
-    Exact by dynamic programming over the sets of visited places for few of them. For many, the upper bound is the best
-    order that a local search finds (from several beginnings: move a run of places elsewhere, either way round, as long as
-    that helps), and the lower bound says that the k-th place cannot be met before step k, nor before the k-th nearest.
+    For few places it is exact: dynamic programming over the sets of visited places. For more than
+    `EXACT` places the upper bound is the best order of a local search from several starts (a run of
+    places is reversed or moved to the end as long as that helps), and the lower bound says that the
+    k-th place cannot be met before step k, nor before the k-th nearest place can.
 
     Args:
         distance: Steps between places, ``[G, G]``, of shortest paths.
         start: Steps from the start to each place, ``[G]``.
-        rounds: Beginnings of the local search.
-        seed: Seed of the beginnings.
+        rounds: Starts of the local search.
+        seed: Seed of the starts.
     """
     count = len(start)
     if count <= EXACT:
@@ -69,13 +70,16 @@ def best_search(distance: np.ndarray, start: np.ndarray, rounds: int = 20, seed:
 
 
 def latency(distance: np.ndarray, start: np.ndarray, order: np.ndarray) -> float:
-    """Expected steps to the goal if the places are visited in this order."""
+    """Return the expected steps to the goal if the places are visited in this order."""
     legs = np.concatenate([start[order[:1]], distance[order[:-1], order[1:]]])
     return float(np.cumsum(legs).mean())
 
 
 def _exact(distance: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """The best order: f(S, i) = min over j not in S of (G - |S|) d(i, j) + f(S + j, j), from full sets down."""
+    """Return the best order.
+
+    f(S, i) = min over j not in S of (G - |S|) d(i, j) + f(S + j, j), from full sets S down.
+    """
     count = len(start)
     sets = 1 << count
     size = np.array([bin(s).count("1") for s in range(sets)])
@@ -98,7 +102,7 @@ def _exact(distance: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 
 def _greedy(distance: np.ndarray, start: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Always to the nearest unvisited place; among equally near ones, preferring dead ends, or by lot."""
+    """Return the order that goes to the nearest place; of equal ones to dead ends, or at random."""
     count, here = len(start), start.astype(float)
     left = np.ones(count, dtype=bool)
     weight = generator.choice([0.0, 0.1, 0.3])
@@ -114,7 +118,7 @@ def _greedy(distance: np.ndarray, start: np.ndarray, generator: np.random.Genera
 
 
 def _improved(distance: np.ndarray, start: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Moves runs of places to other positions, reversed or not, until no such move lowers the latency."""
+    """Return the order after all moves of `_moves` that lower the latency, until none does."""
     count = len(order)
     # NODE 0 is the start; a tour is [0, order + 1]
     whole = np.zeros((count + 1, count + 1))
@@ -134,12 +138,12 @@ def _improved(distance: np.ndarray, start: np.ndarray, order: np.ndarray) -> np.
 
 
 def _times(whole: np.ndarray, tours: np.ndarray) -> np.ndarray:
-    """Times at which the places of tours ``[..., G + 1]`` are met."""
+    """Return the times at which the places of tours ``[..., G + 1]`` are met."""
     return np.cumsum(whole[tours[..., :-1], tours[..., 1:]], axis=-1)
 
 
 def _moves(tour: np.ndarray, begin: int) -> np.ndarray:
-    """Tours in which the run from `begin` to some later end is reversed, or moved to the end."""
+    """Return the tours in which a run that starts at `begin` is reversed, or moved to the end."""
     count = len(tour)
     ends = range(begin + 1, count + 1)
     reversed_runs = [[*tour[:begin], *tour[begin:e][::-1], *tour[e:]] for e in ends]

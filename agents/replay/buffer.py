@@ -1,10 +1,23 @@
-"""What every replay buffer does: P members side by side, rows of several fields, kept and drawn by one of three rules."""
+"""Replay buffers of P members: what they share, and the buffer of single steps.
+
+Each member has its own stream of random numbers, so what it keeps and draws does not depend on the
+others. ``str(buffer)`` is one line with kind, size and memory.
+
+    from prefrontal.agents.common.seeding import generator
+    from prefrontal.agents.replay.buffer import TransitionBuffer
+    from prefrontal.agents.replay.store import Field
+
+    fields = [Field("observation", (17,)), Field("action", (6,)), Field("reward")]
+    generators = [generator(seed, member, "replay") for member in range(8)]
+    buffer = TransitionBuffer(8, 100_000, fields, generators)
+    buffer.add({"observation": ..., "action": ..., "reward": ...})  # [8, n, ...] each
+    batch = buffer.sample(256)  # batch.data["observation"]: [8, 256, 17]
+"""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -12,58 +25,139 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.replay.draws import Uniforms
-from prefrontal.agents.replay.fields import (
+from prefrontal.agents.common.seeding import generator_states, set_generator_states
+from prefrontal.agents.replay.priorities import Priorities, Prioritised, priority_bytes
+from prefrontal.agents.replay.store import (
     Field,
-    Kind,
-    capacity_within,
+    Placed,
+    Sample,
+    Store,
+    Values,
     check_memory,
-    columns,
-    in_words,
-    required_bytes,
+    row_fields,
 )
-from prefrontal.agents.replay.priorities import Priorities, Prioritised
-from prefrontal.agents.replay.slots import reservoir, ring
-from prefrontal.agents.replay.store import Store, Values
 
-__all__ = ["Buffer"]
+__all__ = ["Buffer", "Kind", "TransitionBuffer", "Uniforms", "reservoir"]
 
-_LIVE: weakref.WeakSet[Buffer] = weakref.WeakSet()  # all buffers on the CPU
+Kind = Literal["uniform", "prioritised", "reservoir"]
+
+BLOCK = 1024  # random numbers of a stream that are drawn at a time
+
+
+class Uniforms:
+    """Uniform random numbers in [0, 1) of P streams, drawn in blocks.
+
+    A call costs the same for one member as for many. Numbers have 53 bits: with 24 the rows of a
+    large buffer would be drawn unevenly. A stream is what ``torch.rand(..., dtype=torch.float64)``
+    draws from its generator, in whatever pieces it is taken.
+
+    Args:
+        generators: One a member, on the CPU. They are read ahead: nobody else may draw from them.
+
+    Raises:
+        ConfigError: If two are the same.
+    """
+
+    def __init__(self, generators: Sequence[torch.Generator]) -> None:
+        self.generators = list(generators)
+        if len({id(g) for g in self.generators}) < len(self.generators):
+            raise ConfigError("every member of a replay buffer needs a generator of its own")
+        self._block = torch.empty(len(self.generators), BLOCK, dtype=torch.float64)
+        self._numbers: NDArray[np.float64] = self._block.numpy()
+        self._before = generator_states(self.generators)  # before the block was drawn
+        self._used = BLOCK  # numbers of the block that were taken; at first there is no block
+
+    def take(self, n: int) -> NDArray[np.float64]:
+        """Return the next n numbers of each stream, ``[P, n]``. They hold until the next call."""
+        if self._used + n <= BLOCK:
+            self._used += n
+            return self._numbers[:, self._used - n : self._used]
+        out = np.empty((len(self.generators), n))
+        done = 0
+        while done < n:
+            if self._used == BLOCK:
+                self._before = generator_states(self.generators)
+                self._draw()
+            part = min(n - done, BLOCK - self._used)
+            out[:, done : done + part] = self._numbers[:, self._used : self._used + part]
+            self._used, done = self._used + part, done + part
+        return out
+
+    def state(self) -> dict[str, Tensor]:
+        """Return where each stream is; tensors ``[P, ...]``."""
+        return {
+            "generators": self._before if self._used < BLOCK else generator_states(self.generators),
+            "used": torch.full((len(self.generators),), self._used),
+        }
+
+    def set_state(self, generators: Tensor, used: Tensor) -> None:
+        """Restore what `state` returned."""
+        self._before = generators.clone()
+        set_generator_states(self.generators, self._before)
+        if int(used[0]) < BLOCK:
+            self._draw()
+        self._used = int(used[0])
+
+    def _draw(self) -> None:
+        for row, g in zip(self._block, self.generators, strict=True):
+            torch.rand(BLOCK, dtype=torch.float64, generator=g, out=row)
+        self._used = 0
+
+
+def reservoir(seen: int, capacity: int, u: NDArray[np.float64]) -> Placed:
+    """Return the slots of new rows, so that all rows ever added are equally likely to be kept.
+
+    Row t (from 0) of a stream goes to slot t while there is room; then to slot j, drawn from
+    0 … t, if there is such a slot, else it is dropped (Vitter 1985, algorithm R).
+
+    Args:
+        seen: Rows that each member has added before.
+        capacity: Slots of each member.
+        u: Uniform random numbers in [0, 1), one for each new row, ``[P, n]``.
+    """
+    t = seen + np.arange(u.shape[1])
+    slots = np.where(t < capacity, t, (u * (t + 1)).astype(np.int64))
+    member, source = (slots < capacity).nonzero()
+    slot = slots[member, source]
+    # Of rows with the same slot only the last one is there in the end.
+    key = member * capacity + slot
+    order = np.argsort(key, kind="stable")
+    last = np.ones(len(key), bool)
+    last[:-1] = np.diff(key[order]) > 0
+    kept = order[last]
+    return Placed(member[kept], source[kept], slot[kept])
 
 
 class Buffer:
-    """Rows of P members: transitions, or trajectories of up to `steps` steps.
+    """Rows of P members: single steps, or trajectories of up to `steps` steps.
 
-    - "uniform": the newest `capacity` rows (a ring); each is drawn with the same probability.
+    - "uniform": the newest `capacity` rows (a ring), all drawn with the same probability.
     - "prioritised": the newest `capacity` rows, drawn in proportion to priority^alpha.
-    - "reservoir": of all rows ever added each is there with the same probability; each is drawn with the same.
+    - "reservoir": a uniform sample of all rows ever added, all drawn with the same probability.
 
     Args:
         members: Members P.
-        capacity: Rows of each, or None if `capacity_bytes` is given.
+        capacity: Rows of each.
         fields: What is stored.
-        generators: One generator a member, of its own (`prefrontal.agents.common.seeding.generator`, stream "replay"): what a member keeps and
-            draws does not depend on the others.
+        generators: One per member, of its own (`prefrontal.agents.common.seeding.generator`,
+            stream "replay").
         kind: See above.
-        steps: Steps of the longest trajectory; None for transitions.
-        capacity_bytes: Memory to take at most, all members together.
-        priorities: Settings of "prioritised".
-        device: Where the data are.
+        steps: Steps of the longest trajectory; None for single steps.
+        priorities: Settings of "prioritised"; None for the defaults.
+        device: Where samples are needed. The rows are kept in main memory.
 
     Raises:
-        ConfigError: If an argument is not possible, or there is less memory than that takes.
+        ConfigError: If an argument is not possible, or there is not that much memory.
     """
 
     def __init__(
         self,
         members: int,
-        capacity: int | None,
+        capacity: int,
         fields: Sequence[Field],
         generators: Sequence[torch.Generator],
         kind: Kind = "uniform",
-        *,
         steps: int | None = None,
-        capacity_bytes: int | None = None,
         priorities: Priorities | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -72,159 +166,93 @@ class Buffer:
             raise ConfigError(f"kind of replay must be one of {allowed}, not {kind!r}")
         if priorities is not None and kind != "prioritised":
             raise ConfigError(f'settings of priorities need kind "prioritised", not {kind!r}')
-        if (capacity is None) == (capacity_bytes is None):
-            raise ConfigError("a replay buffer needs either capacity or capacity_bytes")
         if members < 1 or len(generators) != members:
             raise ConfigError(f"{members} members need as many generators, not {len(generators)}")
-        if capacity_bytes is not None:
-            capacity = capacity_within(capacity_bytes, members, fields, kind, steps)
-        assert capacity is not None
         if capacity < 1:
             raise ConfigError(f"capacity of a replay buffer must be at least 1, not {capacity}")
         self.members, self.capacity, self.kind, self.steps = members, capacity, kind, steps
         self.device = torch.device(device)
-        self.nbytes = required_bytes(members, capacity, fields, kind, steps)
-        # Memory on the CPU is taken as it is first written: other buffers may still have to take theirs.
-        promised = sum(other.unused_bytes for other in _LIVE if self.device.type == "cpu")
-        check_memory(self.nbytes, str(self), self.device, promised)
-        self._store = Store(members, capacity, columns(fields, steps), self.device)
+        columns = row_fields(fields, steps)
+        self.nbytes = members * capacity * sum(field.nbytes for field in columns)
+        if kind == "prioritised":
+            self.nbytes += priority_bytes(members, capacity)
+        check_memory(self.nbytes, str(self))
+        self._store = Store(members, capacity, columns)
         self._draws = Uniforms(generators)
-        # Rows ever added: by every member as many; and by each, once that may differ.
-        self._together = 0
-        self._apart: NDArray[np.int64] | None = None
+        self._seen = 0  # rows that every member has ever added
         self._priorities: Prioritised | None = None
         if kind == "prioritised":
             settings = priorities or Priorities()
-            self._priorities = Prioritised(members, capacity, settings, self.device)
-        if self.device.type == "cpu":
-            _LIVE.add(self)
-
-    @property
-    def unused_bytes(self) -> int:
-        """Bytes of the memory that no row has been written to."""
-        return self.nbytes - self.nbytes * len(self) // self.capacity
-
-    @property
-    def seen(self) -> Tensor:
-        """Rows that each member has ever added, ``[P]``."""
-        return torch.from_numpy(self._seen().copy())
-
-    @property
-    def sizes(self) -> Tensor:
-        """Rows that each member has, ``[P]``."""
-        return self.seen.clamp(max=self.capacity)
-
-    def _seen(self) -> NDArray[np.int64]:
-        return np.full(self.members, self._together) if self._apart is None else self._apart
+            self._priorities = Prioritised(members, capacity, settings)
 
     def __len__(self) -> int:
-        """Rows that every member has at least."""
-        least = self._together if self._apart is None else int(self._apart.min())
-        return min(least, self.capacity)
+        """Rows that every member has."""
+        return min(self._seen, self.capacity)
 
     def __str__(self) -> str:
-        """What it is and the memory it takes, in one line."""
+        """Kind, size and memory in one line."""
         rows = "transitions" if self.steps is None else f"trajectories of {self.steps:,} steps"
-        return f"{self.kind} replay of {self.members} x {self.capacity:,} {rows} ({in_words(self.nbytes)})"
+        size = f"{self.members} x {self.capacity:,} {rows}"
+        return f"{self.kind} replay of {size} ({self.nbytes / 1e6:,.3g} MB)"
 
     # ADD
-    def _add_rows(
-        self, rows: Mapping[str, Values], mask: Values | None, priority: Values | None
-    ) -> None:
-        """Adds rows ``[P, n, ...]`` in their order, where the mask ``[P, n]`` is true, with priorities ``[P, n]``."""
+    def _add_rows(self, rows: Mapping[str, Values], priority: Values | None) -> None:
+        """Add rows ``[P, n, ...]`` in their order, with priorities ``[P, n]``."""
         n = self._store.count(rows)
-        new = None
-        if mask is not None:
-            self._check_shape("mask", mask, n)
         if priority is not None:
-            self._check_shape("priority", priority, n)
-            new = self._prioritised().checked(torch.as_tensor(priority))
-        if mask is None and self._apart is None and self.kind != "reservoir":
-            self._add_in_step(rows, n, new)
+            if priority.shape != (self.members, n):
+                wanted, given = f"({self.members}, {n})", tuple(priority.shape)
+                raise ConfigError(f"priority must have shape {wanted}, not {given}")
+            priority = self._prioritised().checked(torch.as_tensor(priority))
+        if self.kind == "reservoir":
+            self._store.put(rows, reservoir(self._seen, self.capacity, self._draws.take(n)))
+            self._seen += n
         else:
-            self._add_apart(rows, n, mask, new)
+            self._add_to_ring(rows, n, priority)
 
-    def _check_shape(self, name: str, value: Values, n: int) -> None:
-        if value.shape != (self.members, n):
-            wanted, given = f"({self.members}, {n})", tuple(value.shape)
-            raise ConfigError(f"{name} must have shape {wanted}, not {given}")
-
-    def _add_in_step(self, rows: Mapping[str, Values], n: int, priority: Tensor | None) -> None:
-        """Adds to a ring whose members are all at the same slot: at most two slices."""
+    def _add_to_ring(self, rows: Mapping[str, Values], n: int, priority: Tensor | None) -> None:
+        """Write the last `capacity` of n rows in at most two slices."""
         done = n - self.capacity if n > self.capacity else 0
-        slot = (self._together + done) % self.capacity
-        self._together += n
+        slot = (self._seen + done) % self.capacity
+        self._seen += n
         while done < n:
             last = n if slot + n - done <= self.capacity else done + self.capacity - slot
             self._store.put_slice(rows, done, last, slot)
             if self._priorities is not None:
-                index = torch.arange(slot, slot + last - done, device=self.device)
+                index = torch.arange(slot, slot + last - done)
                 new = None if priority is None else priority[:, done:last].flatten()
                 member = self._members(last - done)
                 self._priorities.set(member, index.repeat(self.members), new)
             slot, done = (slot + last - done) % self.capacity, last
 
-    def _add_apart(
-        self, rows: Mapping[str, Values], n: int, mask: Values | None, priority: Tensor | None
-    ) -> None:
-        """Adds rows that go each to a slot of its own."""
-        added, seen = np.ones((self.members, n), bool), self._seen()
-        if mask is not None:
-            self._apart = seen
-            added = torch.as_tensor(mask).cpu().numpy().astype(bool)
-        if self.kind == "reservoir":
-            placed = reservoir(seen, added, self.capacity, self._draws.take(n))
-        else:
-            placed = ring(seen, added, self.capacity)
-        if self._apart is None:
-            self._together += n
-        else:
-            self._apart = seen + added.sum(1)
-        self._store.put(rows, placed)
-        if self._priorities is not None:
-            member, source, slot = (self._store.on(x) for x in placed)
-            new = None if priority is None else priority[member, source]
-            self._priorities.set(member, slot, new)
-
     def _members(self, n: int) -> Tensor:
-        """Member of each of n rows a member, ``[P · n]``."""
-        return torch.arange(self.members, device=self.device).repeat_interleave(n)
+        """Return the member of each of n rows per member, ``[P · n]``."""
+        return torch.arange(self.members).repeat_interleave(n)
 
     # SAMPLE
-    def _draw(self, n: int, beta: float | None) -> tuple[Tensor, Tensor]:
-        """Indices ``[P, n]`` of rows, drawn with replacement, and their importance weights ``[P, n]``."""
+    def _draw(self, n: int) -> tuple[Tensor, Tensor]:
+        """Draw rows with replacement; return their indices and importance weights, ``[P, n]``."""
         u = self._uniforms(n)
-        sizes: Any = len(self)
-        if self._apart is not None:
-            sizes = np.minimum(self._apart, self.capacity)[:, None]
         if self._priorities is None:
-            index = (u * sizes).astype(np.int64)
-            return self._store.on(index), torch.ones(index.shape, device=self.device)
-        index, probability = self._priorities.draw(self._store.on(u))
-        sizes = sizes if self._apart is None else self._store.on(sizes)
-        return index, self._priorities.weights(probability, sizes, beta)
+            return torch.from_numpy((u * len(self)).astype(np.int64)), torch.ones(u.shape)
+        index, probability = self._priorities.draw(torch.from_numpy(u))
+        return index, self._priorities.weights(probability, len(self))
 
     def _uniforms(self, n: int) -> NDArray[np.float64]:
-        """The next numbers in [0, 1) of every member, ``[P, n]``, for a sample of n."""
+        """Return the next numbers in [0, 1) of every member, ``[P, n]``, for a sample of n."""
         if n < 1:
             raise ConfigError(f"a sample must have at least one row, not {n}")
         if len(self) == 0:
-            raise ConfigError("a replay buffer can be sampled once every member has added to it")
+            raise ConfigError("a replay buffer can be sampled once something was added to it")
         return self._draws.take(n)
-
-    def clear(self) -> None:
-        """Forgets all rows; its random numbers go on as they were."""
-        self._together, self._apart = 0, None
-        self._store.clear()
-        if self._priorities is not None:
-            self._priorities.clear()
 
     # PRIORITIES
     def update_priorities(self, index: Tensor, priority: Values) -> None:
-        """Gives rows new priorities (absolute TD errors); of a row that is there twice the larger one counts.
+        """Give rows new priorities (absolute TD errors); of equal rows the larger one counts.
 
         Args:
-            index: Rows ``[P, n]``, as sampled. What was added since may have taken their place: update first.
+            index: Rows ``[P, n]``, as sampled. What was added since may have taken their place, so
+                update before you add.
             priority: ``[P, n]``, at least 0.
 
         Raises:
@@ -233,11 +261,11 @@ class Buffer:
         if index.shape != priority.shape or index.ndim != 2 or index.shape[0] != self.members:
             raise ConfigError(f"index and priority must both have shape ({self.members}, n)")
         priorities = self._prioritised()
-        sizes = self.sizes.unsqueeze(1).to(index.device)
-        if not bool(((index >= 0) & (index < sizes)).all()):
+        index = index.cpu()
+        if not bool(((index >= 0) & (index < len(self))).all()):
             raise ConfigError("index has rows that the buffer does not have")
         new = priorities.checked(torch.as_tensor(priority)).flatten()
-        priorities.set(self._members(index.shape[1]), index.to(self.device).flatten(), new)
+        priorities.set(self._members(index.shape[1]), index.flatten(), new)
 
     def _prioritised(self) -> Prioritised:
         if self._priorities is None:
@@ -246,24 +274,22 @@ class Buffer:
 
     # STATE
     def state(self) -> dict[str, Tensor]:
-        """All that is needed to go on exactly; tensors whose leading dimension is the member.
-
-        Only rows in use are in it, unless members may have different numbers of rows.
-        """
+        """Return all that is needed to go on exactly: tensors ``[P, ...]`` of the rows in use."""
         return {name: value.detach().cpu().clone() for name, value in self._views().items()}
 
     def _views(self) -> dict[str, Tensor]:
-        """What `state` copies."""
-        used = len(self) if self._apart is None else self.capacity
-        views = self._store.views(used) | {"seen": self.seen}
-        views["ragged"] = torch.full((self.members,), self._apart is not None)
+        """Return what `state` copies."""
+        views = self._store.views(len(self))
+        views["seen"] = torch.full((self.members,), self._seen)
+        # Checkpoints have this key: members once could have different numbers of rows.
+        views["ragged"] = torch.zeros(self.members, dtype=torch.bool)
         views |= {f"draws.{name}": value for name, value in self._draws.state().items()}
         if self._priorities is not None:
-            views |= self._priorities.state(used)
+            views |= self._priorities.state(len(self))
         return views
 
     def set_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restores what `state` returned.
+        """Restore what `state` returned.
 
         Raises:
             ConfigError: If it is the state of another kind of buffer.
@@ -275,17 +301,42 @@ class Buffer:
         for name, value in now.items():
             saved, per_row = state[name], name == "weights" or name.startswith("data.")
             k = 2 if per_row else 1  # the number of rows may differ
-            same = saved.shape[k:] == value.shape[k:] and saved.dtype == value.dtype
-            if (
-                not same
-                or len(saved) != self.members
-                or (per_row and saved.shape[1] > self.capacity)
-            ):
+            fits = saved.shape[k:] == value.shape[k:] and saved.dtype == value.dtype
+            fits = fits and len(saved) == self.members
+            if not fits or (per_row and saved.shape[1] > self.capacity):
                 raise ConfigError(f"{wrong}{name} differs")
+        if bool((state["seen"] != state["seen"][0]).any()):
+            raise ConfigError(f"{wrong}its members have different numbers of rows")
         self._store.restore(state)
-        seen = state["seen"].numpy().copy()
-        self._together = int(seen[0])
-        self._apart = seen if bool(state["ragged"].any()) else None
-        self._draws.set_state({name: state[f"draws.{name}"] for name in ("generators", "used")})
+        self._seen = int(state["seen"][0])
+        self._draws.set_state(state["draws.generators"], state["draws.used"])
         if self._priorities is not None:
             self._priorities.set_state(state["weights"], state["largest"])
+
+
+class TransitionBuffer(Buffer):
+    """Single steps of P members; the arguments are those of `Buffer`, without `steps`."""
+
+    def add(self, batch: Mapping[str, Values], priority: Values | None = None) -> None:
+        """Add steps, in their order.
+
+        Args:
+            batch: Fields, ``[P, n, ...]`` each, tensors or arrays.
+            priority: ``[P, n]``; None for the largest that the member has been given (1 at first).
+
+        Raises:
+            ConfigError: If a shape or a priority is not possible.
+        """
+        self._add_rows(batch, priority)
+
+    def sample(self, n: int) -> Sample:
+        """Draw n steps of every member.
+
+        Raises:
+            ConfigError: If there are none.
+        """
+        index, weight = self._draw(n)
+        store = self._store
+        places = store.places(index)
+        data = {name: store.gather(name, places) for name in store.data}
+        return Sample(data, index, weight).to(self.device)

@@ -1,22 +1,134 @@
-"""The memory of a replay buffer: rows of several fields for P members, written and read in bulk."""
+"""The memory of a replay buffer: rows of several fields for P members, moved in bulk."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prefrontal.agents.replay.fields import Column, check_rows
-from prefrontal.agents.replay.slots import Placed
+from prefrontal.agents.common.errors import ConfigError
 
-__all__ = ["Sample", "Store", "Values"]
+__all__ = ["LENGTHS", "Field", "Placed", "Sample", "Store", "Values", "check_memory", "row_fields"]
 
 Values: TypeAlias = Tensor | NDArray[Any]
+S = TypeVar("S", bound="Sample")
+
+LENGTHS = "lengths"  # a field of every buffer of trajectories
+DTYPES = (
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.float16, torch.float32, torch.float64),
+)
+
+
+# FIELDS
+
+
+@dataclass(frozen=True)
+class Field:
+    """One quantity that a replay buffer stores.
+
+    Attributes:
+        name: Name in what is added and sampled.
+        shape: Shape for one step, ``()`` for a number.
+        dtype: How it is stored; added values are converted (a reward of 0 or 1 fits into uint8).
+        every: For trajectories only: the field is kept at steps 0, every, 2 · every, …; 1 is every
+            step, 0 is once per trajectory (parameters of its task, its first recurrent state).
+
+    Raises:
+        ConfigError: If a value is not allowed.
+    """
+
+    name: str
+    shape: tuple[int, ...] = ()
+    dtype: torch.dtype = torch.float32
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
+        if not self.name:
+            raise ConfigError("a field needs a name")
+        if any(size < 1 for size in self.shape):
+            raise ConfigError(f"shape of field {self.name!r} must be positive, not {self.shape}")
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"field {self.name!r} cannot be stored as {self.dtype}")
+        if self.every < 0:
+            raise ConfigError(f"every of field {self.name!r} must not be negative")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one value."""
+        return int(torch.Size(self.shape).numel()) * self.dtype.itemsize
+
+    def slots(self, steps: int) -> int:
+        """Return the number of values kept of a trajectory of `steps` steps."""
+        return 1 if self.every == 0 else -(-steps // self.every)
+
+
+def row_fields(fields: Sequence[Field], steps: int | None = None) -> list[Field]:
+    """Return the fields of a whole row, each with the shape that one row takes.
+
+    Args:
+        fields: Fields of a step.
+        steps: Steps of the longest trajectory; None if a row is a single step.
+
+    Raises:
+        ConfigError: If there is no field, or two have the same name.
+    """
+    if not fields:
+        raise ConfigError("a replay buffer needs at least one field")
+    rows = list(fields)
+    if steps is not None:
+        rows = [
+            replace(f, shape=(f.slots(steps), *f.shape) if f.every else f.shape) for f in fields
+        ]
+        rows.append(Field(LENGTHS, dtype=torch.int64))
+    names = [field.name for field in rows]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"a replay buffer cannot have two fields {name!r}")
+    return rows
+
+
+# MEMORY LIMIT
+
+
+def check_memory(needed: int, what: str) -> None:
+    """Refuse what cannot fit into memory.
+
+    Args:
+        needed: Bytes.
+        what: What needs them, for the message.
+
+    Raises:
+        ConfigError: If the machine, or the container this process runs in, has less memory.
+    """
+    limit = memory_limit()
+    if needed > limit:
+        raise ConfigError(
+            f"{what} needs {needed / 1e9:,.3g} GB, more than the total memory "
+            f"of {limit / 1e9:,.3g} GB: give it a smaller capacity"
+        )
+
+
+def memory_limit(container: Path = Path("/sys/fs/cgroup/memory.max")) -> float:
+    """Return the bytes that a process can have at most; infinite where that is not known."""
+    limit = float("inf")
+    if "SC_PHYS_PAGES" in os.sysconf_names:
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if container.exists():  # a number, or "max"
+        limit = min(limit, float(container.read_text().replace("max", "inf")))
+    return limit
+
+
+# ROWS
 
 
 @dataclass(frozen=True)
@@ -24,8 +136,8 @@ class Sample:
     """Rows drawn from a buffer, with replacement.
 
     Attributes:
-        data: Their fields, ``[P, n, ...]`` each.
-        index: Where they are, ``[P, n]``, for `update_priorities`.
+        data: The fields, ``[P, n, ...]`` each.
+        index: Where the rows are, ``[P, n]``, for `update_priorities`.
         weight: Importance weights ``[P, n]``, at most 1; all 1 without priorities.
     """
 
@@ -33,43 +145,51 @@ class Sample:
     index: Tensor
     weight: Tensor
 
+    def to(self: S, device: torch.device) -> S:
+        """Return the sample on a device."""
+        if device.type == "cpu":
+            return self
+        moved: dict[str, Any] = {k: v.to(device) for k, v in vars(self).items() if k != "data"}
+        return replace(self, data={k: v.to(device) for k, v in self.data.items()}, **moved)
+
+
+class Placed(NamedTuple):
+    """Rows to keep, ``[m]`` each: `member`'s new row number `source` goes to `slot` of its own."""
+
+    member: NDArray[np.int64]
+    source: NDArray[np.int64]
+    slot: NDArray[np.int64]
+
 
 class Store:
-    """Tensors ``[P, capacity, ...]``, allocated once; which row goes where is for others to say.
+    """Tensors ``[P, capacity, ...]`` on the CPU, allocated once; the caller says what goes where.
 
-    On the CPU rows are moved by NumPy, in the same memory: it copies small rows several times faster than PyTorch.
+    NumPy moves the rows, in the same memory: it copies small ones several times faster than PyTorch.
 
     Args:
         members: Members P.
         capacity: Rows of each.
-        columns: What a row is.
-        device: Where.
+        columns: Fields of a row, see `row_fields`.
     """
 
-    def __init__(
-        self, members: int, capacity: int, columns: Sequence[Column], device: torch.device
-    ) -> None:
-        self.members, self.capacity, self.device = members, capacity, device
-        self.columns = {column.name: column for column in columns}
+    def __init__(self, members: int, capacity: int, columns: Sequence[Field]) -> None:
+        self.members, self.capacity = members, capacity
+        self.fields = {field.name: field for field in columns}
         self.data = {
-            name: torch.zeros(members, capacity, *c.shape, dtype=c.dtype, device=device)
-            for name, c in self.columns.items()
+            name: torch.zeros(members, capacity, *f.shape, dtype=f.dtype)
+            for name, f in self.fields.items()
         }
-        self.arrays: dict[str, NDArray[Any]] | None = None
-        if device.type == "cpu":
-            self.arrays = {name: _array(value) for name, value in self.data.items()}
+        self.arrays: dict[str, NDArray[Any]] = {n: value.numpy() for n, value in self.data.items()}
         # A single member's rows are written without its axis: one index less to go through.
-        arrays = self.arrays or {}
-        self._targets = {name: a[0] if members == 1 else a for name, a in arrays.items()}
-        self._bfloat16 = {name for name, c in self.columns.items() if c.dtype == torch.bfloat16}
+        self._targets = {name: a[0] if members == 1 else a for name, a in self.arrays.items()}
         self._count = 0  # of the rows added last, and their shapes
         self._shapes: dict[str, tuple[int, ...]] = {}
 
     def count(self, rows: Mapping[str, Values]) -> int:
-        """How many rows n there are in ``[P, n, ...]``.
+        """Return the number n of rows in ``[P, n, ...]``.
 
         Raises:
-            ConfigError: If a field is missing or not wanted, or has another shape.
+            ConfigError: If a field is missing or unknown, or has another shape.
         """
         shapes = self._shapes
         if len(rows) == len(shapes):  # most of the time they are as they were before
@@ -78,87 +198,76 @@ class Store:
                     break
             else:
                 return self._count
-        self._count = n = check_rows(rows, self.members, self.columns)
-        self._shapes = {name: (self.members, n, *c.shape) for name, c in self.columns.items()}
+        check_names(rows, self.fields)
+        n = -1
+        for name, field in self.fields.items():
+            shape = rows[name].shape
+            n = shape[1] if n < 0 and len(shape) > 1 else n
+            if shape != (self.members, n, *field.shape):
+                wanted = ", ".join(map(str, (self.members, "n" if n < 0 else n, *field.shape)))
+                raise ConfigError(f"field {name!r} must have shape ({wanted}), not {tuple(shape)}")
+        self._count = n
+        self._shapes = {name: (self.members, n, *f.shape) for name, f in self.fields.items()}
         return n
 
     def put_slice(self, rows: Mapping[str, Values], first: int, last: int, slot: int) -> None:
-        """Writes rows number first … last - 1 of every member into `slot` and those after it."""
+        """Write rows number first … last - 1 of every member into `slot` and those after it."""
         if last - first < self._count:
             rows = {name: value[:, first:last] for name, value in rows.items()}
         slots = slice(slot, slot + last - first)
-        if self.arrays is None:
-            for name, value in rows.items():
-                self.data[name][:, slots] = torch.as_tensor(value)
-            return
         into: Any = slots if self.members == 1 else (slice(None), slots)
-        targets, array = self._targets, None if self._bfloat16 else np.ndarray
+        targets, array = self._targets, np.ndarray
         for name, value in rows.items():
-            targets[name][into] = value if type(value) is array else self._host(name, value)
+            targets[name][into] = value if type(value) is array else _host(value)
 
     def put(self, rows: Mapping[str, Values], placed: Placed) -> None:
-        """Writes each row into a slot of its own."""
-        if self.arrays is not None:
-            member, source, slot = placed
-            for name, value in rows.items():
-                self.arrays[name][member, slot] = self._host(name, value)[member, source]
-            return
-        at, taken, into = (self.on(x) for x in placed)
+        """Write each row into a slot of its own."""
+        member, source, slot = placed
         for name, value in rows.items():
-            chosen = torch.as_tensor(value).to(self.device)[at, taken]
-            self.data[name][at, into] = chosen.to(self.data[name].dtype)
+            self.arrays[name][member, slot] = _host(value)[member, source]
 
-    def places(self, index: Tensor) -> Any:
-        """Where rows ``[P, n]`` are among the rows of all members: an array on the CPU, else a tensor."""
+    def places(self, index: Tensor) -> NDArray[np.int64]:
+        """Return where rows ``[P, n]`` are among the rows of all members."""
         if self.members > 1:
-            first = torch.arange(0, self.members * self.capacity, self.capacity, device=self.device)
+            first = torch.arange(0, self.members * self.capacity, self.capacity)
             index = index + first.unsqueeze(1)
-        return index if self.arrays is None else index.numpy()
+        return index.numpy()
 
-    def gather(self, name: str, places: Any, per_entry: bool = False) -> Tensor:
-        """A copy of what is at `places` of one field, ``[P, n, ...]``: rows, or single entries of rows."""
-        stored = self.data[name]
+    def gather(self, name: str, places: NDArray[np.int64], per_entry: bool = False) -> Tensor:
+        """Return a copy of one field at `places`, ``[P, n, ...]``: rows, or entries of rows."""
+        stored = self.arrays[name]
         shape = stored.shape[3 if per_entry else 2 :]
-        if self.arrays is None:
-            chosen = stored.view(-1, *shape).index_select(0, places.flatten())
-            return chosen.view(*places.shape, *shape)
-        chosen = torch.from_numpy(self.arrays[name].reshape(-1, *shape).take(places, 0))
-        return chosen.view(torch.bfloat16) if stored.dtype == torch.bfloat16 else chosen
+        return torch.from_numpy(stored.reshape(-1, *shape).take(places, 0))
 
     def views(self, used: int) -> dict[str, Tensor]:
-        """The first `used` rows of each member."""
+        """Return the first `used` rows of each member."""
         return {f"data.{name}": value[:, :used] for name, value in self.data.items()}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
-        """Writes back what `views` showed; later rows become 0."""
+        """Write back what `views` returned; later rows become 0."""
         for name, stored in self.data.items():
             value = saved[f"data.{name}"]
-            stored[:, : value.shape[1]] = value.to(self.device)
+            stored[:, : value.shape[1]] = value
             stored[:, value.shape[1] :] = 0
 
-    def clear(self) -> None:
-        """Makes all rows 0."""
-        for stored in self.data.values():
-            stored.zero_()
 
-    def on(self, array: NDArray[Any]) -> Tensor:
-        """An array as a tensor on the device."""
-        tensor = torch.from_numpy(array)
-        return tensor if self.arrays is not None else tensor.to(self.device)
+def check_names(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Check that exactly the wanted fields are given.
 
-    def _host(self, name: str, value: Values) -> NDArray[Any]:
-        """What is written, as an array that can be put into `arrays`."""
-        if name in self._bfloat16:
-            return torch.as_tensor(value).to("cpu", torch.bfloat16).view(torch.int16).numpy()
-        if isinstance(value, np.ndarray):
-            return value
-        try:
-            return value.numpy()
-        except (RuntimeError, TypeError):  # it has a gradient, is elsewhere or of a type of its own
-            value = value.detach().cpu()
-            return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    Raises:
+        ConfigError: If not.
+    """
+    if given.keys() != wanted.keys():
+        found, names = ", ".join(given) or "nothing", ", ".join(n for n in wanted if n != LENGTHS)
+        raise ConfigError(f"a replay buffer of {names} cannot add {found}")
 
 
-def _array(stored: Tensor) -> NDArray[Any]:
-    """The same memory as an array; NumPy has no bfloat16."""
-    return (stored.view(torch.int16) if stored.dtype == torch.bfloat16 else stored).numpy()
+def _host(value: Values) -> NDArray[Any]:
+    """Return what is written as an array."""
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        return value.numpy()
+    except (RuntimeError, TypeError):  # it has a gradient, is elsewhere or of a type of its own
+        value = value.detach().cpu()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()

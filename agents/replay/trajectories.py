@@ -10,24 +10,25 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.replay.buffer import Buffer
-from prefrontal.agents.replay.fields import LENGTHS, Field, Kind
+from prefrontal.agents.replay.buffer import Buffer, Kind
 from prefrontal.agents.replay.priorities import Priorities
-from prefrontal.agents.replay.store import Sample
+from prefrontal.agents.replay.store import LENGTHS, Field, Sample, check_names
 
 __all__ = ["TrajectoryBuffer", "TrajectorySample"]
 
 
 @dataclass(frozen=True)
 class TrajectorySample(Sample):
-    """Trajectories, or slices of them, drawn from a buffer. After the end of a trajectory all fields are 0.
+    """Trajectories, or slices of them, drawn from a buffer. After the end all fields are 0.
 
     Attributes:
-        data: Fields ``[P, n, T, ...]`` (with every k-th step, ``[P, n, ceil(T / k), ...]``; once, ``[P, n, ...]``).
+        data: Fields ``[P, n, T, ...]`` (``[P, n, ceil(T / k), ...]`` if kept at every k-th step,
+            ``[P, n, ...]`` if kept once).
         lengths: Steps of each, ``[P, n]``.
-        mask: Which steps there are, ``[P, n, T]`` of bool.
-        start: Step of the trajectory with which a slice begins, ``[P, n]``; 0 for whole trajectories.
-        learn: Which steps to learn from, ``[P, n, T]`` of bool: of a slice those after its burn-in; else as `mask`.
+        mask: Which steps exist, bool ``[P, n, T]``.
+        start: Step of the trajectory at which a slice begins, ``[P, n]``; 0 for whole trajectories.
+        learn: Which steps to learn from, bool ``[P, n, T]``: those of a slice after its burn-in; of
+            a whole trajectory the same as `mask`.
     """
 
     lengths: Tensor
@@ -37,83 +38,64 @@ class TrajectorySample(Sample):
 
 
 class TrajectoryBuffer(Buffer):
-    """Whole trajectories of P members, each of up to `steps` steps, uniform, prioritised or reservoir.
+    """Whole trajectories of P members, each of up to `steps` steps.
 
     Args:
         members: Members P.
-        capacity: Trajectories of each, or None if `capacity_bytes` is given.
+        capacity: Trajectories of each.
         steps: Steps of the longest trajectory.
-        fields: What is stored of a step, of every k-th step or of a whole trajectory (`Field.every`).
-        generators: One generator a member, of its own (`prefrontal.agents.common.seeding.generator`, stream "replay").
-        kind: "uniform" (the newest, a ring), "prioritised" (the newest, in proportion to their priority) or "reservoir"
-            (all trajectories ever added are equally likely to be there).
-        capacity_bytes: Memory to take at most, all members together.
-        priorities: Settings of prioritised replay.
-        device: Where the data are.
+        fields: What is stored of every step, of every k-th step or once (`Field.every`).
+        generators: One per member, as for `Buffer`.
+        kind: Kind of replay, see `Buffer`.
+        priorities: Settings of prioritised replay; None for the defaults.
+        device: Where samples are needed.
 
     Raises:
-        ConfigError: If an argument is not possible, or there is less memory than that takes.
+        ConfigError: If an argument is not possible, or there is not that much memory.
     """
 
     def __init__(
         self,
         members: int,
-        capacity: int | None,
+        capacity: int,
         steps: int,
         fields: Sequence[Field],
         generators: Sequence[torch.Generator],
         kind: Kind = "uniform",
-        *,
-        capacity_bytes: int | None = None,
         priorities: Priorities | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         if steps < 1:
             raise ConfigError(f"a trajectory needs at least one step, not {steps}")
-        super().__init__(
-            members,
-            capacity,
-            fields,
-            generators,
-            kind,
-            steps=steps,
-            capacity_bytes=capacity_bytes,
-            priorities=priorities,
-            device=device,
-        )
+        super().__init__(members, capacity, fields, generators, kind, steps, priorities, device)
         self.longest = steps
         self.fields = {field.name: field for field in fields}
         self._slices: tuple[tuple[int, int], Tensor] | None = None
 
     def add(
-        self,
-        data: Mapping[str, Tensor],
-        lengths: Tensor | None = None,
-        mask: Tensor | None = None,
-        priority: Tensor | None = None,
+        self, data: Mapping[str, Tensor], lengths: Tensor, priority: Tensor | None = None
     ) -> None:
-        """Adds trajectories, in their order. What is given for the steps after their end is not kept.
+        """Add trajectories, in their order. Values given for steps after their end are dropped.
 
         Args:
-            data: Fields ``[P, n, T, ...]``, T at most `steps` (``[P, n, ceil(T / k), ...]`` with every k-th step,
-                ``[P, n, ...]`` once).
-            lengths: Steps of each, ``[P, n]``; None if all have as many as are given.
-            mask: Which of the trajectories to add, ``[P, n]``; None for all.
-            priority: ``[P, n]``; None for the largest that the member has seen (1 at first).
+            data: Fields ``[P, n, T, ...]``, T at most `steps` (``[P, n, ceil(T / k), ...]`` if kept
+                at every k-th step, ``[P, n, ...]`` if kept once).
+            lengths: Steps of each, ``[P, n]``.
+            priority: ``[P, n]``; None for the largest that the member has been given (1 at first).
 
         Raises:
             ConfigError: If a shape, a length or a priority is not possible.
         """
-        if data.keys() != self.fields.keys():
-            given, wanted = ", ".join(data) or "nothing", ", ".join(self.fields)
-            raise ConfigError(f"a replay buffer of {wanted} cannot add {given}")
+        check_names(data, self.fields)
         for name, field in self.fields.items():
             if data[name].dim() != 2 + bool(field.every) + len(field.shape):
                 wanted = ", ".join(["members", "n", "steps"][: 2 + bool(field.every)])
                 sizes = "".join(f", {size}" for size in field.shape)
                 given = str(tuple(data[name].shape))
                 raise ConfigError(f"field {name!r} must have shape ({wanted}{sizes}), not {given}")
-        lengths = self._lengths(data, lengths)
+        lengths = lengths.to("cpu", torch.int64)
+        if bool((lengths < 1).any()) or bool((lengths > self.longest).any()):
+            raise ConfigError(f"lengths of trajectories must be from 1 to {self.longest}")
         longest = int(lengths.max()) if lengths.numel() else 0
         full = bool((lengths == self.longest).all())
         rows = {}
@@ -129,32 +111,19 @@ class TrajectoryBuffer(Buffer):
                     value = _padded(value, field, lengths, high)
             rows[name] = value
         self._slices = None
-        self._add_rows(rows | {LENGTHS: lengths}, mask, priority)
+        self._add_rows(rows | {LENGTHS: lengths}, priority)
 
-    def _lengths(self, data: Mapping[str, Tensor], lengths: Tensor | None) -> Tensor:
-        """Steps of each trajectory, ``[P, n]``."""
-        if lengths is None:
-            given = [data[name] for name, field in self.fields.items() if field.every == 1]
-            if not given:
-                raise ConfigError("trajectories without a field of every step need lengths")
-            lengths = torch.full(given[0].shape[:2], given[0].shape[2])
-        lengths = lengths.to("cpu", torch.int64)
-        if bool((lengths < 1).any()) or bool((lengths > self.longest).any()):
-            raise ConfigError(f"lengths of trajectories must be from 1 to {self.longest}")
-        return lengths
-
-    def sample(self, n: int, beta: float | None = None, cut: bool = True) -> TrajectorySample:
-        """Draws n trajectories of every member.
+    def sample(self, n: int, cut: bool = True) -> TrajectorySample:
+        """Draw n trajectories of every member.
 
         Args:
             n: How many.
-            beta: Exponent of the importance weights, in place of the one of the settings.
-            cut: Whether T is the length of the longest one drawn (of all members), in place of `steps`.
+            cut: Whether T is the length of the longest one drawn (of all members), not `steps`.
 
         Raises:
-            ConfigError: If a member has none.
+            ConfigError: If there are none.
         """
-        index, weight = self._draw(n, beta)
+        index, weight = self._draw(n)
         places = self._store.places(index)
         lengths = self._store.gather(LENGTHS, places)
         steps = int(lengths.max()) if cut else self.longest
@@ -162,56 +131,60 @@ class TrajectoryBuffer(Buffer):
         for name, field in self.fields.items():
             value = self._store.gather(name, places)
             data[name] = value[:, :, : field.slots(steps)] if field.every else value
-        mask = torch.arange(steps, device=self.device) < lengths.unsqueeze(2)
+        mask = torch.arange(steps) < lengths.unsqueeze(2)
         start = torch.zeros_like(lengths)
-        return TrajectorySample(data, index, weight, lengths, mask, start, mask)
+        sample = TrajectorySample(data, index, weight, lengths, mask, start, mask)
+        return sample.to(self.device)
 
     def sample_slices(
-        self, n: int, length: int, burn_in: int = 0, stride: int = 1, beta: float | None = None
+        self, n: int, length: int, burn_in: int = 0, stride: int = 1
     ) -> TrajectorySample:
-        """Draws n slices of every member: `length` steps to learn from, and up to `burn_in` steps before them.
+        """Draw n slices of every member: `length` steps to learn from, after up to `burn_in` steps.
 
-        Slices begin to learn at step 0, stride, 2 · stride, … of a trajectory, up to the first one that reaches its end
-        (it may have fewer steps); at the start of a trajectory there is less to burn in. All slices of all trajectories of a
-        member are equally likely; with priorities a trajectory is drawn by its priority, then one of its slices. Store the
-        recurrent state before every step, or before every stride-th one, and a slice's first entry of it is the state to
-        begin with (R2D2, Kapturowski et al. 2019, section 3.1).
+        Slices begin to learn at step 0, stride, 2 · stride, … of a trajectory, up to the first one
+        that reaches its end (it may have fewer steps); near the start of a trajectory there is less
+        to burn in. All slices of all trajectories of a member are equally likely; with priorities a
+        trajectory is drawn by its priority, then one of its slices. Store the recurrent state
+        before every step, or before every stride-th one: the first entry of a slice is the state
+        to begin with (R2D2, Kapturowski et al. 2019, section 3.1).
 
         Args:
             n: How many.
             length: Steps to learn from.
             burn_in: Steps before them that only bring the recurrent state up to date.
-            stride: Steps between the starts of slices, at most `length`; with half of it they overlap by half.
-            beta: Exponent of the importance weights, in place of the one of the settings.
+            stride: Steps between the starts of slices, at most `length`; with half of it slices
+                overlap by half.
 
         Raises:
-            ConfigError: If a member has no trajectory, or the steps at which slices begin are not kept of every field.
+            ConfigError: If there is no trajectory, or slices would begin at steps at which some
+                field is not kept.
         """
         if not 1 <= stride <= length or burn_in < 0:
             raise ConfigError("slices need stride from 1 to length, and burn_in of at least 0")
         for field in self.fields.values():
             if field.every > 1 and (stride % field.every or burn_in % field.every):
                 raise ConfigError(
-                    f"stride and burn_in must be multiples of {field.every}, as of field {field.name!r}"
+                    f"stride and burn_in must be multiples of {field.every}, "
+                    f"as of field {field.name!r}"
                 )
         ends = self._slice_ends(length, stride)  # [P, capacity], cumulative numbers of slices
         if self._priorities is None:
-            drawn = (self._store.on(self._uniforms(n)) * ends[:, -1:]).long()
+            drawn = (torch.from_numpy(self._uniforms(n)) * ends[:, -1:]).long()
             index = torch.searchsorted(ends, drawn, right=True)
             before = ends.gather(1, (index - 1).clamp(min=0))
             number = drawn - torch.where(index > 0, before, 0)
-            weight = torch.ones(index.shape, device=self.device)
+            weight = torch.ones(index.shape)
         else:
-            index, probability = self._priorities.draw(self._store.on(self._uniforms(n)))
+            index, probability = self._priorities.draw(torch.from_numpy(self._uniforms(n)))
             before = ends.gather(1, (index - 1).clamp(min=0))
             count = ends.gather(1, index) - torch.where(index > 0, before, 0)
-            number = (self._store.on(self._uniforms(n)) * count).long()
-            weight = self._priorities.weights(probability / count, ends[:, -1:], beta)
+            number = (torch.from_numpy(self._uniforms(n)) * count).long()
+            weight = self._priorities.weights(probability / count, ends[:, -1:])
         first = number * stride
         return self._slice(index, weight, first, first + length, (first - burn_in).clamp(min=0))
 
     def _slice_ends(self, length: int, stride: int) -> Tensor:
-        """How many slices this and all earlier trajectories of a member have, ``[P, capacity]``."""
+        """Return the number of slices up to and with each trajectory, ``[P, capacity]``."""
         if self._slices is None or self._slices[0] != (length, stride):
             lengths = self._store.data[LENGTHS]
             counts = 1 + ((lengths - length).clamp(min=0) + stride - 1) // stride
@@ -222,9 +195,9 @@ class TrajectoryBuffer(Buffer):
     def _slice(
         self, index: Tensor, weight: Tensor, first: Tensor, last: Tensor, start: Tensor
     ) -> TrajectorySample:
-        """Steps from `start` on, to learn from those from `first` to before `last`."""
+        """Return the steps `start` … last - 1 of trajectories, to learn from `first` on."""
         steps = min(int((last - start).max()), self.longest)
-        step = start.unsqueeze(2) + torch.arange(steps, device=self.device)  # [P, n, T]
+        step = start.unsqueeze(2) + torch.arange(steps)  # [P, n, T]
         places = self._store.places(index)
         lengths = self._store.gather(LENGTHS, places).unsqueeze(2)
         mask = (step < lengths) & (step < last.unsqueeze(2))
@@ -239,32 +212,30 @@ class TrajectoryBuffer(Buffer):
             value = self._store.gather(name, where, per_entry=True)
             data[name] = value if kept is None else _where(kept, value)
         learn = mask & (step >= first.unsqueeze(2))
-        return TrajectorySample(data, index, weight, mask.sum(2), mask, start, learn)
+        sample = TrajectorySample(data, index, weight, mask.sum(2), mask, start, learn)
+        return sample.to(self.device)
 
     def _entries(
         self, field: Field, places: Any, start: Tensor, mask: Tensor
     ) -> tuple[Tensor | None, Any]:
-        """Which entries of a slice there are (None if all), and where they are among the entries of all trajectories."""
-        every = torch.arange(field.slots(mask.shape[2]), device=self.device) * field.every
+        """Return which entries of slices exist (None if all), and where they are stored.
+
+        Places count the entries of one field in all trajectories of all members.
+        """
+        every = torch.arange(field.slots(mask.shape[2])) * field.every
         kept = mask[:, :, every]
         entry = torch.where(kept, (start.unsqueeze(2) + every) // field.every, 0)
-        where = places[:, :, None] * field.slots(self.longest)
-        where = where + (entry if self._store.arrays is None else entry.numpy())
+        where = places[:, :, None] * field.slots(self.longest) + entry.numpy()
         return None if bool(kept.all()) else kept, where
 
-    def clear(self) -> None:
-        """Forgets all trajectories; its random numbers go on as they were."""
-        super().clear()
-        self._slices = None
-
     def set_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restores what `state` returned."""
+        """Restore what `state` returned."""
         super().set_state(state)
         self._slices = None
 
 
 def _padded(value: Tensor, field: Field, lengths: Tensor, slots: int) -> Tensor:
-    """A field as it is stored, ``[P, n, slots, ...]``, with zeros after the end."""
+    """Return a field as it is stored, ``[P, n, slots, ...]``, with zeros after the end."""
     given = value.shape[2]
     kept = torch.arange(given) * field.every < lengths.unsqueeze(2)
     out = value.new_zeros(*value.shape[:2], slots, *value.shape[3:])
@@ -273,6 +244,6 @@ def _padded(value: Tensor, field: Field, lengths: Tensor, slots: int) -> Tensor:
 
 
 def _where(kept: Tensor, value: Tensor) -> Tensor:
-    """`value` where `kept`, which has its leading dimensions, else 0."""
+    """Return `value` where `kept` (a mask of its leading dimensions) is true, else 0."""
     kept = kept.view(*kept.shape, *[1] * (value.dim() - kept.dim()))
     return torch.where(kept, value, torch.zeros((), dtype=value.dtype, device=value.device))

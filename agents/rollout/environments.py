@@ -1,101 +1,76 @@
 """How agents meet environments: by Gymnasium id, as vector environments of tensors.
 
-An environment whose vector class takes ``tensors`` and ``members`` (all of ours do; any user's may) is used as it is.
-Any other Gymnasium id is wrapped by `EpisodeVectorEnv`, which gives it the meta-reinforcement-learning inputs,
-tensors and whole episodes of unequal length.
+A vector class that declares ``tensor_face = True`` takes ``tensors`` and ``members`` (all of ours
+do; any user's may) and is used as it is. Any other Gymnasium id is wrapped by `EpisodeVectorEnv`,
+which adds the meta-reinforcement-learning inputs, tensors, and whole episodes of unequal length.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, load_env_creator
+from torch import Tensor
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
+from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
 
 __all__ = [
-    "NO_ENVIRONMENT",
-    "EnvironmentSpec",
+    "Stages",
+    "facts_of",
     "find_spec",
+    "import_environment",
     "is_native",
     "make_envs",
     "make_stages",
+    "probe",
+    "register_ids",
     "reward_row",
-    "updates_of",
 ]
 
-
-@dataclass(frozen=True)
-class EnvironmentSpec:
-    """Which environment, and what of it the agent is shown.
-
-    Attributes:
-        id: Gymnasium id; ``module:id`` imports the module first.
-        inputs: What follows the observation: `action` (one-hot if discrete), `reward` or `centred_reward` or `reward_one_hot`,
-            `time`.
-        kwargs: Parameters of the environment, by name.
-        split: Which tasks are trained on: `train`, `held_out` or `all` (ignored where an environment has no splits).
-        stages: Parameters that take the place of those in `kwargs` in equal shares of a run, in this order: rewards that
-            change, a curriculum. The last stage is what trained agents are evaluated on. None: the same from start to end.
-    """
-
-    id: str
-    inputs: tuple[str, ...] = ("action", "reward", "time")
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    split: str = "train"
-    stages: tuple[dict[str, Any], ...] = ()
-
-    def __post_init__(self) -> None:
-        """Makes ids and parameters what they were before they went through a file: of an earlier version, without tuples."""
-        object.__setattr__(self, "id", self.id.removeprefix("envs:"))
-        object.__setattr__(self, "kwargs", _with_tuples(self.kwargs))
-        object.__setattr__(self, "stages", tuple(map(_with_tuples, self.stages)))
-
-    def stage(self, index: int) -> EnvironmentSpec:
-        """The specification of one stage (negative: counted from the last); itself if there are none."""
-        if not self.stages:
-            return self
-        return replace(self, kwargs=self.kwargs | self.stages[index], stages=())
-
-
-def _with_tuples(value: Any) -> Any:
-    """Lists as tuples, however deep."""
-    if isinstance(value, dict):
-        return {name: _with_tuples(item) for name, item in value.items()}
-    return tuple(map(_with_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-#: The module that registers the ids of a namespace, for a clone that is not installed.
-_NAMESPACES = {"prefrontal": "prefrontal.envs.registration"}
-
-#: For an algorithm that needs no environment.
-NO_ENVIRONMENT = EnvironmentSpec("none", inputs=())
+#: The module that registers the ids of a namespace.
+_NAMESPACES = {"prefrontal": "prefrontal.envs"}
 
 
 def register_ids(env_id: str) -> None:
-    """Import the module that registers an id, if it names one, or is of a namespace whose module is known.
+    """Import the module that registers an id: the one it names, or that of its namespace.
 
     Raises:
-        ImportError: If there is no such module.
+        ImportError: There is no such module.
     """
     module, _, name = env_id.rpartition(":")
-    module = module or _NAMESPACES.get(name.partition("/")[0], "")
-    if module and name not in gymnasium.registry:
+    if not module and name not in gymnasium.registry:
+        module = _NAMESPACES.get(name.partition("/")[0], "")
+    if module:
         importlib.import_module(module)
 
 
-def find_spec(env_id: str) -> EnvSpec:
-    """The registered specification of an id.
+def import_environment(spec: EnvironmentSpec, folder: Path) -> None:
+    """Import the module that registers the environment of the agents in a folder.
 
     Raises:
-        ConfigError: If there is no such environment; names the nearest.
+        CheckpointError: It cannot be imported.
+    """
+    try:
+        register_ids(spec.id)
+    except ImportError as error:
+        raise CheckpointError(
+            f"the agents in {folder} were trained on {spec.id!r}, and "
+            f"{spec.id.rpartition(':')[0]!r} cannot be imported: {error}"
+        ) from error
+
+
+def find_spec(env_id: str) -> EnvSpec:
+    """Return the registered specification of an id.
+
+    Raises:
+        ConfigError: There is no such environment; the message names the nearest.
     """
     name = env_id.rpartition(":")[2]
     try:
@@ -109,12 +84,10 @@ def find_spec(env_id: str) -> EnvSpec:
 
 
 def is_native(env_id: str) -> bool:
-    """Whether the vector class of an environment itself takes ``tensors`` and ``members``."""
+    """Return whether the vector class of an environment declares ``tensor_face``."""
     entry = find_spec(env_id).vector_entry_point
-    if entry is None:
-        return False
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
-    return {"tensors", "members"} <= set(inspect.signature(creator).parameters)
+    return bool(getattr(creator, "tensor_face", False))
 
 
 def make_envs(
@@ -128,31 +101,30 @@ def make_envs(
     device: str = "cpu",
     discrete: bool = True,
 ) -> Any:
-    """Environments for `len(members)` members of `batch` episodes each, as `prefrontal.agents.rollout.rollout.Rollout` wants them.
+    """Make a vector environment of ``P * B`` rows, blocked by member.
 
     Args:
         spec: Which environment; of several stages, the last.
-        members: Identities of the members.
-        batch: Episodes per member.
+        members: Identities of the P members.
+        batch: Episodes B per member.
         split: In place of ``spec.split``.
         privileged: Whether each step's ``info`` carries what only a critic may see.
         facts: Whether each step's ``info`` carries what an analysis needs.
         device: Where tensors live.
-        discrete: Whether the agent chooses among actions, and refuses continuous ones.
+        discrete: Whether the agent needs discrete actions.
 
     Raises:
-        ConfigError: Unknown environment, unknown or wrong parameter, or one that this agent cannot act in.
+        ConfigError: Unknown environment, unknown or wrong parameter, or actions of another kind.
     """
     spec = spec.stage(-1)
-    num_envs = len(members) * batch
     name = spec.id.rpartition(":")[2]
-    find_spec(spec.id)
+    native = is_native(spec.id)
     envs: Any
     try:
-        if is_native(spec.id):
+        if native:
             envs = gymnasium.make_vec(
                 name,
-                num_envs=num_envs,
+                num_envs=len(members) * batch,
                 tensors=True,
                 members=tuple(members),
                 inputs=tuple(spec.inputs),
@@ -169,19 +141,15 @@ def make_envs(
         raise
     except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
         raise ConfigError(f"environment {spec.id!r}: {error}") from error
-    except (
-        Exception
-    ) as error:  # others' environments raise anything at arguments that they cannot take
-        given = (
-            ", ".join(f"{key}={value!r}" for key, value in spec.kwargs.items()) or "no arguments"
-        )
+    except Exception as error:  # others' environments raise anything
+        given = ", ".join(f"{k}={v!r}" for k, v in spec.kwargs.items()) or "no arguments"
         raise ConfigError(
             f"environment {spec.id!r} cannot be made with {given}: {type(error).__name__}: {error}"
         ) from error
     if discrete and not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(
-            f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs Discrete "
-            "(recurrent TD3 does not: see train.py zhang2024-modularity --help)"
+            f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs "
+            "Discrete (recurrent TD3 does not: see train.py zhang2024-modularity --help)"
         )
     return envs
 
@@ -189,36 +157,132 @@ def make_envs(
 def make_stages(
     spec: EnvironmentSpec, members: Sequence[int], batch: int, **options: Any
 ) -> list[Any]:
-    """The environments of every stage in order, a single one if there are no stages; see `make_envs`."""
+    """Make the environments of every stage in order, or one; see `make_envs`."""
     count = max(1, len(spec.stages))
     return [make_envs(spec.stage(index), members, batch, **options) for index in range(count)]
 
 
-def updates_of(spec: EnvironmentSpec, batch: int, total_steps: int) -> float:
-    """Updates of a whole run that plays a batch of episodes in each, in equal shares of steps for every stage."""
-    total = 0.0
-    stages = make_stages(spec, [0], 1)
-    for envs in stages:
-        envs.close()
-        total += total_steps / len(stages) / (int(envs.steps) * batch)
-    return total
+def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
+    """Return what an agent must know of the vector environments of a run's stages.
+
+    Raises:
+        ConfigError: One agent could not learn in all of them in lock-step.
+    """
+    first = envs[0]
+    shapes = {
+        "observations": [one.single_observation_space.shape for one in envs],
+        "actions": [one.num_actions for one in envs],
+        "a privileged view": [one.privileged_size for one in envs],
+    }
+    for what, sizes in shapes.items():
+        for other in sizes:
+            if other != sizes[0]:
+                raise ConfigError(
+                    f"all stages need {what} of the same size, not {sizes[0]} and {other}"
+                )
+    variable = any(bool(getattr(one, "variable_length", False)) for one in envs)
+    if variable and len(envs) > 1:
+        raise ConfigError("stages need an environment whose episodes have a fixed length")
+    return EnvironmentFacts(
+        input_size=int(first.single_observation_space.shape[0]),
+        num_actions=int(first.num_actions),
+        action_size=0 if first.num_actions else int(first.single_action_space.shape[0]),
+        privileged_size=int(first.privileged_size),
+        steps=tuple(int(one.steps) for one in envs),
+        variable_length=variable,
+    )
+
+
+def probe(spec: EnvironmentSpec, *, discrete: bool = True) -> EnvironmentFacts:
+    """Return the facts of an environment before a run; one row of every stage is made for it.
+
+    Raises:
+        ConfigError: As `make_envs` and `facts_of`.
+    """
+    envs = make_stages(spec, [0], 1, discrete=discrete)
+    facts = facts_of(envs)
+    for one in envs:
+        one.close()
+    return facts
+
+
+class Stages:
+    """Which environments all members learn in now, as a function of the steps they have made.
+
+    Args:
+        envs: Vector environments, one a stage.
+        total_steps: Environment steps per member of the whole run.
+
+    Attributes:
+        facts: Sizes and lengths, see `EnvironmentFacts`.
+        index: The present stage.
+
+    Raises:
+        ConfigError: One agent could not learn in all of them in lock-step.
+    """
+
+    def __init__(self, envs: Sequence[Any], total_steps: int) -> None:
+        self.envs, self.total_steps = list(envs), total_steps
+        self.facts = facts_of(self.envs)
+        self.index = 0
+
+    def __len__(self) -> int:
+        return len(self.envs)
+
+    @property
+    def now(self) -> Any:
+        """The vector environment of the present stage."""
+        return self.envs[self.index]
+
+    def move(self, index: int) -> None:
+        """Make a stage the present one; its environments continue the random streams."""
+        random = self.now.random_state()
+        self.index = index
+        self.now.set_random_state(random)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the random streams of the present stage."""
+        random: dict[str, Tensor] = self.now.random_state()
+        return random
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.now.set_random_state(state)
+
+    def close(self) -> None:
+        """Close the environments of all stages."""
+        for envs in self.envs:
+            envs.close()
+
+    def at(self, steps: Tensor) -> int:
+        """Return the stage after `steps` ``[P]`` (equal for all members if there are several)."""
+        if len(self.envs) == 1:
+            return 0
+        return min(len(self.envs) - 1, int(steps[0].item() * len(self.envs) // self.total_steps))
+
+    def progress(self, steps: Tensor, of: Literal["run", "stage"]) -> Tensor:
+        """Return which part of the run, or of the stage, is over, ``[P]`` from 0 to 1."""
+        share = steps / self.total_steps
+        if of == "stage" and len(self.envs) > 1:
+            share = share * len(self.envs) - self.at(steps)
+        return share.clamp(max=1.0)
 
 
 def reward_row(inputs: Sequence[str], input_size: int, num_actions: int) -> int:
-    """Which number of an observation is the previous reward, where agents are to be given something in its place.
+    """Return which number of an observation is the previous reward.
 
     Args:
         inputs: What follows the observation, in order.
-        input_size: Numbers an observation has, with its inputs.
+        input_size: Numbers of an observation, with its inputs.
         num_actions: Actions K, the width of the input "action".
 
     Raises:
-        ConfigError: If the reward is not among the inputs, or is there in another form too.
+        ConfigError: The reward is not among the inputs, or is there in another form too.
     """
     if "reward" not in inputs or {"centred_reward", "reward_one_hot"} & set(inputs):
         raise ConfigError(
-            f'actor_reward "rpe" takes the place of the input "reward": inputs must hold it, and the reward in no '
-            f"other form, not {', '.join(inputs) or 'none'}"
+            'actor_reward "rpe" takes the place of the input "reward": inputs must hold it, and '
+            f"the reward in no other form, not {', '.join(inputs) or 'none'}"
         )
     after = list(inputs)[list(inputs).index("reward") + 1 :]
     return input_size - 1 - sum(num_actions if name == "action" else 1 for name in after)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 __all__ = ["observed", "resumed"]
 
@@ -32,19 +32,22 @@ def observed(observation: np.ndarray, size: int, environment: EnvironmentSpec) -
 
 
 def resumed(
-    state: Sequence[np.ndarray], episode_start: np.ndarray | None, initial: Sequence[Tensor]
+    state: Sequence[np.ndarray],
+    episode_start: np.ndarray | None,
+    initial: Sequence[Tensor],
+    n: int,
 ) -> list[Tensor]:
     """The state to go on from, ``[n, H]`` each: the one given, or the initial one where an episode starts.
 
     Args:
         state: What the step before left, ``[n, H]`` each.
         episode_start: ``[n]`` of bool; None for nowhere.
-        initial: The state at the start of an episode, ``[n, H]`` each.
+        initial: The state at the start of an episode, ``[n, ...]`` each.
+        n: How many rows.
 
     Raises:
         ValueError: If shapes differ, or what is gone on from is not finite.
     """
-    n = len(initial[0])
     start = np.zeros(n, bool) if episode_start is None else np.atleast_1d(episode_start)
     given = [torch.from_numpy(np.array(part, dtype=np.float32)) for part in state]
     shapes = [[list(part.shape) for part in parts] for parts in (given, initial)]
@@ -53,9 +56,10 @@ def resumed(
             f"{n} observations need an episode_start of {n} rows and a state of shapes "
             f"{', '.join(map(str, shapes[1]))}; got {len(start)} rows and {', '.join(map(str, shapes[0]))}"
         )
-    begins = torch.from_numpy(start.astype(bool)).unsqueeze(1)
+    begins = torch.from_numpy(start.astype(bool))
     state_now = [
-        torch.where(begins, first, part) for first, part in zip(initial, given, strict=True)
+        torch.where(begins.view(-1, *[1] * (part.dim() - 1)), first, part)
+        for first, part in zip(initial, given, strict=True)
     ]
     if not all(bool(part.isfinite().all()) for part in state_now):
         raise ValueError("the agent needs a state that is finite, not NaN or infinite")

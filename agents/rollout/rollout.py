@@ -1,7 +1,8 @@
-"""Agent × environment → `Trajectory`: one episode of every environment, recorded on the networks' tapes.
+"""Agent × environment → `Trajectory`: one episode of every environment, recorded.
 
-The environments step together (a Gymnasium `VectorEnv` that returns tensors, rows blocked by member). Tasks of a fixed
-length end in lock-step; other environments end when they end, and the steps after it are masked.
+The environments step together (a Gymnasium `VectorEnv` that returns tensors, rows blocked by
+member). Tasks of a fixed length end in lock-step; other environments end when they end, and the
+steps after it are masked.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.cores import Tape
+from prefrontal.agents.networks.vectorised import Tape
 
 __all__ = ["Rollout", "Stimulation", "Trajectory"]
 
@@ -23,14 +24,16 @@ _NOT_FACTS = ("task", "privileged")
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One episode per environment. Its tensors are buffers: they hold until the next one is collected.
+    """One episode per environment, in buffers that hold until the next one is collected.
 
     Attributes:
         tapes: Activations of the networks, for their backward pass.
         actions: ``[T, P, B]``, int64.
         rewards: ``[T, P, B]``.
-        mask: ``[T, P, B]``, 1 until the episode has ended, then 0; None if all episodes have full length.
-        truncated: ``[P, B]`` of bool: cut by a time limit that is not part of the task; None if none can be.
+        mask: ``[T, P, B]``, 1 until the episode has ended, then 0; None if all episodes have full
+            length.
+        truncated: ``[P, B]`` of bool: cut by a time limit that is not part of the task; None if
+            none can be.
         privileged: ``[T, P, B, K]``, what only an asymmetric critic may see, or None.
         task: Parameters of the tasks played, ``[P, B, ...]`` each (if the environment says facts).
         facts: What the environment says of each step, ``[T, P, B]`` each (if it does).
@@ -50,10 +53,31 @@ class Trajectory:
         """Steps T of the longest episode."""
         return self.actions.shape[0]
 
+    def to_the_end(self, values: Tensor, discount: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rewards, discounts and values such that nothing after an episode's end counts.
+
+        The last reward of an episode that was cut includes the discounted value at the cut.
+
+        Args:
+            values: Of the states, ``[T, P, B]`` (one step more, if episodes can be cut).
+            discount: Discount γ of each member, ``[P]``.
+
+        Returns:
+            ``[T, P, B]`` each; discounts broadcast to that.
+        """
+        rewards, discount_t = self.rewards, discount.view(1, -1, 1)
+        if self.mask is not None and self.truncated is not None:
+            # 1 where the episode goes on after this step
+            going_on = torch.cat([self.mask[1:], torch.zeros_like(self.mask[:1])])
+            cut = (self.mask - going_on) * self.truncated
+            rewards = rewards + cut * discount_t * values[1 : self.steps + 1]
+            discount_t = discount_t * going_on
+        return rewards, discount_t, values[: self.steps]
+
 
 @dataclass(frozen=True)
 class Stimulation:
-    """What is added to the prediction error that an actor is given, after some outcomes; no weight changes.
+    """What is added, after some outcomes, to the prediction error that an actor is given.
 
     Attributes:
         win: Added after a reward above 0 (negative: "block").
@@ -72,11 +96,12 @@ class Stimulation:
 
 
 class Rollout:
-    """Collects trajectories into preallocated buffers.
+    """Collect trajectories into preallocated buffers.
 
     Args:
-        envs: A vector environment of tensors with ``members * batch`` rows, blocked by member. It has `steps` (the
-            longest episode) and, if its episodes end at different times, a true `variable_length`.
+        envs: A vector environment of tensors with ``members * batch`` rows, blocked by member. It
+            has `steps` (the longest episode) and, if its episodes end at different times, a true
+            `variable_length`.
         model: The actor-critic.
         batch: Episodes B per member.
         generators: One generator a member, for the actions.
@@ -110,7 +135,7 @@ class Rollout:
         )
 
     def draw_noise(self) -> Tensor:
-        """Gumbel noise of a whole episode, ``[P, T, K, B]``: ``argmax(logits + noise)`` samples the softmax."""
+        """Draw Gumbel noise for an episode, ``[P, T, K, B]``: its argmax with logits samples the softmax."""
         for member, g in enumerate(self.generators):
             torch.rand(self._noise.shape[1:], generator=g, out=self._noise[member])
         self._noise.clamp_(min=1e-20).log_().neg_().log_().neg_()
@@ -119,10 +144,11 @@ class Rollout:
     def collect(
         self, deterministic: bool = False, stimulation: Stimulation | None = None
     ) -> Trajectory:
-        """Plays one episode in every environment.
+        """Play one episode in every environment.
 
         Args:
-            deterministic: Whether to take the most probable action in place of drawing from the policy.
+            deterministic: Whether to take the most probable action in place of drawing from the
+                policy.
             stimulation: What to add to the prediction errors that the actor is given.
 
         Raises:
@@ -138,7 +164,6 @@ class Rollout:
         observation, info = self.envs.reset()
         task = info.get("task", {})
         model.begin(self.tapes)
-        kernel = self.tapes[0].extra.get("compiled")
         ends = _Ends(members * batch, model.device)
         facts: list[dict[str, Tensor]] = []
         previous, source, used = None, observation, self.steps
@@ -158,10 +183,10 @@ class Rollout:
                 break
             if self._privileged is not None:
                 self._privileged[t].copy_(info["privileged"].view(members, batch, -1))
-            if kernel is None or noise is None:
-                torch.argmax(logits if noise is None else logits + noise[t], 1, out=self.actions[t])
+            if noise is None:
+                torch.argmax(logits, 1, out=self.actions[t])
             else:
-                kernel.choose(t, model.num_actions, noise[t], self.actions[t])
+                model.act(self.tapes, t, noise[t], self.actions[t])
             observation, reward, ended, cut, info = self.envs.step(actions[t])
             rewards[t].copy_(reward)
             if self.facts:
@@ -208,7 +233,7 @@ class _Ends:
         self.masks: list[Tensor] = []
 
     def update(self, ended: Tensor, cut: Tensor) -> bool:
-        """Takes the flags of one step; returns whether all episodes have ended."""
+        """Take the flags of one step; return whether all episodes have ended."""
         self.masks.append(self.alive)
         self.truncated = self.truncated | (cut & self.alive)
         self.alive = self.alive & ~(ended | cut)

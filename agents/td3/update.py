@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.networks.packed_lstm import Packing
-from prefrontal.agents.td3.networks import TD3NetworkConfig
-
-if TYPE_CHECKING:
-    from prefrontal.agents.td3.learner import TD3Config
+from prefrontal.agents.networks.packed import Packing
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
+from prefrontal.agents.td3.networks import stacks
 
 __all__ = ["Batch", "Networks", "critic_targets", "initial_weights", "smooth"]
 
@@ -87,7 +84,7 @@ def initial_weights(
     network: TD3NetworkConfig, inputs: int, actions: int, members: Iterable[int], seed: int
 ) -> Tensor:
     """Actor, first and second critic of each member before training, ``[P, n]``."""
-    actor, critic = network.stacks(inputs, actions)
+    actor, critic = stacks(network, inputs, actions)
     rows = []
     for member in members:
         stream = generator(seed, member, "weights")
@@ -117,98 +114,97 @@ class Networks:
         weights: Tensor,
     ) -> None:
         self.config = config
-        self.actor_stack, self.critic_stack = network.stacks(inputs, actions)
+        self.actor_stack, self.critic_stack = stacks(network, inputs, actions)
         self.actor = weights[:, : self.actor_stack.size].clone()
         self.critics = weights[:, self.actor_stack.size :].reshape(2, -1).clone()
         self.target_actor, self.target_critics = self.actor.clone(), self.critics.clone()
         self.adam = {
-            name: torch.optim.Adam([getattr(self, name)], lr=1.0, eps=config.epsilon, fused=True)
-            for name in ("actor", "critics")
+            "actor": _adam(self.actor, config.epsilon),
+            "critics": _adam(self.critics, config.epsilon),
         }
-        for adam in self.adam.values():
-            _prepare(adam)
         self.updates = 0
 
     def learn(
         self, batch: Batch, learning_rate: float, chance: torch.Generator, imitation: float = 0.0
     ) -> tuple[float, float]:
-        """One update of the critics, and every `actor_delay`-th time of the actor and the target networks.
+        """Update the critics, and every `actor_delay`-th time the actor and the target networks.
 
         Args:
             batch: What to learn from.
             learning_rate: Step size.
             chance: Of the noise on the target's actions.
-            imitation: How much the actor is drawn to the actions of the batch, see `_improve`.
+            imitation: How much the actor is drawn to the actions of the batch, see `actor_loss`.
 
         Returns:
             Mean squared and mean absolute TD error of the critics, before the update.
         """
-        config, packing = self.config, batch.packing
-        x, rows = batch.observation[None], packing.rows
-        pair = x.expand(2, -1, -1)
-
-        # TARGETS
-        proposal, _ = self.actor_stack.forward(self.target_actor, x, None, packing)
-        noise = torch.randn(proposal.shape[1:], generator=chance) * config.target_noise
-        noise.clamp_(-config.target_clip, config.target_clip)
-        following = smooth(proposal[0].tanh_(), noise, config.stop_threshold)
-        first = len(packing.lengths)
-        following[:first] = batch.action[
-            :first
-        ]  # the target critics are warmed up with what was done
-        after, _ = self.critic_stack.forward(
-            self.target_critics, pair, following.expand(2, -1, -1), packing
-        )
-        trace = config.trace * kept(batch.action, following, config.stop_threshold)
-        target = critic_targets(batch, after[:, :, 0].amin(0), config.discount, trace)
+        config = self.config
+        target = self._targets(batch, chance)
 
         # CRITICS
-        action = batch.action.expand(2, -1, -1)
-        value, tape = self.critic_stack.forward(self.critics, pair, action, packing)
-        error = value[:, :, 0] - target
-        losses = error.square().mean().item(), error.abs().mean().item()
-        gradient, _ = self.critic_stack.backward(
-            self.critics, tape, (error * (2 / rows)).unsqueeze(2)
-        )
-        self._step("critics", gradient, learning_rate)
+        critics = self.critics.detach().requires_grad_()
+        error = self._values(critics, batch, batch.action) - target
+        squared = error.square().mean()
+        losses = squared.item(), error.detach().abs().mean().item()
+        self._step("critics", 2 * squared, critics, learning_rate)  # the sum of the critics' means
 
         # ACTOR
         self.updates += 1
         if self.updates % config.actor_delay == 0:
-            self._improve(batch, learning_rate, imitation)
+            actor = self.actor.detach().requires_grad_()
+            self._step("actor", self._actor_loss(actor, batch, imitation), actor, learning_rate)
             self.target_actor.lerp_(self.actor, config.target_rate)
             self.target_critics.lerp_(self.critics, config.target_rate)
         return losses
 
-    def _improve(self, batch: Batch, learning_rate: float, imitation: float) -> None:
-        """One step of the actor up the first critic's value of its actions.
+    def _values(self, critics: Tensor, batch: Batch, action: Tensor) -> Tensor:
+        """Return the values ``[N, R]`` that critics ``[N, n]`` give to actions ``[R, A]``."""
+        x, a = (value.expand(len(critics), -1, -1) for value in (batch.observation, action))
+        return self.critic_stack.forward(critics, x, a, batch.packing)[0].squeeze(2)
 
-        With imitation β the loss is ``-mean Q + β mean |Q| mean (a - a_batch)^2`` (Fujimoto & Gu 2021, with β for 1/α). Beyond
-        `LINEAR` what goes into the tanh costs its square, times `saturation`: a gradient that has vanished never comes back.
+    def _targets(self, batch: Batch, chance: torch.Generator) -> Tensor:
+        """Return what the critics are to say, ``[R]``."""
+        config, packing = self.config, batch.packing
+        x = batch.observation[None]
+        proposal = self.actor_stack.forward(self.target_actor, x, None, packing)[0][0].tanh()
+        noise = torch.randn(proposal.shape, generator=chance) * config.target_noise
+        noise.clamp_(-config.target_clip, config.target_clip)
+        following = smooth(proposal, noise, config.stop_threshold)
+        # At the first step the target critics are given what was done.
+        first = len(packing.lengths)
+        following[:first] = batch.action[:first]
+        after = self._values(self.target_critics, batch, following).amin(0)
+        trace = config.trace * kept(batch.action, following, config.stop_threshold)
+        return critic_targets(batch, after, config.discount, trace)
+
+    def _actor_loss(self, actor: Tensor, batch: Batch, imitation: float) -> Tensor:
+        """Return the loss of an actor ``[1, n]``: minus the first critic's value of its actions.
+
+        With imitation β it is ``-mean Q + β mean |Q| mean (a - a_batch)^2`` (Fujimoto & Gu 2021,
+        with β for 1/α). Beyond `LINEAR` what enters the tanh costs its square, times `saturation`:
+        a gradient that has vanished never comes back.
         """
-        first, x, packing = self.critics[:1], batch.observation[None], batch.packing
-        out, tape = self.actor_stack.forward(self.actor, x, None, packing)
+        x = batch.observation[None]
+        out = self.actor_stack.forward(actor, x, None, batch.packing)[0][0]
         action = out.tanh()
-        value, critic_tape = self.critic_stack.forward(first, x, action, packing)
-        up = x.new_full((1, packing.rows, 1), -1 / packing.rows)
-        _, d_action = self.critic_stack.backward(first, critic_tape, up, weights=False, action=True)
-        assert d_action is not None
+        value = self._values(self.critics[:1], batch, action)
+        loss = -value.mean()
         if imitation:
-            weight = 2 * imitation * value.abs().mean() / action.numel()
-            d_action = d_action + weight * (action - batch.action)
-        d_out = d_action * (1 - action * action)
+            distance = (action - batch.action).square().mean()
+            loss = loss + imitation * value.detach().abs().mean() * distance
         if self.config.saturation:
             excess = out - out.clamp(-LINEAR, LINEAR)
-            d_out += (2 * self.config.saturation / packing.rows) * excess
-        gradient, _ = self.actor_stack.backward(self.actor, tape, d_out)
-        self._step("actor", gradient, learning_rate)
+            loss = loss + self.config.saturation * excess.square().sum(1).mean()
+        return loss
 
-    def _step(self, name: str, gradient: Tensor | None, learning_rate: float) -> None:
-        adam, parameters = self.adam[name], getattr(self, name)
-        adam.param_groups[0]["lr"] = learning_rate
-        parameters.grad = gradient
+    def _step(self, name: str, loss: Tensor, parameters: Tensor, learning_rate: float) -> None:
+        """Take one step of Adam down the gradient of a loss."""
+        adam = self.adam[name]
+        group = adam.param_groups[0]
+        group["lr"], own = learning_rate, group["params"][0]
+        (own.grad,) = torch.autograd.grad(loss, parameters)
         adam.step()
-        parameters.grad = None
+        own.grad = None
 
     def take(self, weights: Tensor) -> None:
         """Replaces the networks, and their targets, by as many of `weights` as there are, in the order of `weights()`."""
@@ -229,7 +225,7 @@ class Networks:
         for name in ("actor", "critics", "target_actor", "target_critics"):
             state[name] = getattr(self, name).reshape(1, -1)
         for name, adam in self.adam.items():
-            moments = adam.state[adam.param_groups[0]["params"][0]]
+            moments = adam.state[getattr(self, name)]
             state |= {f"{name}.{key}": value.reshape(1, -1) for key, value in moments.items()}
         return state
 
@@ -240,15 +236,16 @@ class Networks:
             own = getattr(self, name)
             own.copy_(state[name].view_as(own))
         for name, adam in self.adam.items():
-            for key, value in adam.state[adam.param_groups[0]["params"][0]].items():
+            for key, value in adam.state[getattr(self, name)].items():
                 value.copy_(state[f"{name}.{key}"].view_as(value))
 
 
-def _prepare(adam: torch.optim.Adam) -> None:
-    """Makes the moments, which PyTorch otherwise does at the first step."""
-    parameter = adam.param_groups[0]["params"][0]
-    adam.state[parameter] = {
+def _adam(parameters: Tensor, epsilon: float) -> torch.optim.Adam:
+    """Return Adam with its moments, which PyTorch otherwise makes at the first step."""
+    adam = torch.optim.Adam([parameters], lr=1.0, eps=epsilon, fused=True)
+    adam.state[parameters] = {
         "step": torch.zeros((), dtype=torch.float32),
-        "exp_avg": torch.zeros_like(parameter),
-        "exp_avg_sq": torch.zeros_like(parameter),
+        "exp_avg": torch.zeros_like(parameters),
+        "exp_avg_sq": torch.zeros_like(parameters),
     }
+    return adam

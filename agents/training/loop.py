@@ -20,8 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, Learner, Trained
+from prefrontal.agents.base import Job, Learner
 from prefrontal.agents.common.errors import PrefrontalError, TrainingError
+from prefrontal.agents.registry import entry_of, make_learner, updates
+from prefrontal.agents.registry import meta as describe
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.agents.runs.metrics import MetricsFile
 
@@ -48,17 +50,14 @@ class Progress:
 
 def train(
     job: Job, run: RunFolder, workers: int = 1, report: Callable[[Progress], None] | None = None
-) -> Trained:
-    """Trains one condition in its run folder, going on from the checkpoint if there is one.
+) -> None:
+    """Train one condition in its run folder, going on from the checkpoint if there is one.
 
     Args:
         job: What to train.
         run: Where to write.
         workers: Processes to spread the members over.
         report: Called after every report.
-
-    Returns:
-        The trained agents.
 
     Raises:
         TrainingError: If a loss is not a number or a worker dies; the last checkpoint is kept.
@@ -68,14 +67,14 @@ def train(
     if state is not None and len(state["steps"]) != job.members:
         raise TrainingError(f"the checkpoint has {len(state['steps'])} members, not {job.members}")
     snapshots = _Snapshots(job.snapshots, job.total_steps, state, meta)
-    # About 200 reports a run. Fixed by the job, so that a resumed run reports alike. A generation is always one.
-    generations = bool(getattr(job.algorithm, "generations", False))
-    every = 1 if generations else max(1, math.ceil(job.algorithm.updates(job) / 200))
+    entry, described = entry_of(job.algorithm), describe(job)
+    # About 200 reports a run; fixed by the job, so that a resumed run reports alike
+    every = 1 if entry.every_update else max(1, math.ceil(updates(job) / 200))
     finished = state is not None and bool((state["steps"] >= job.total_steps).all())
     if not finished:
         with contextlib.ExitStack() as stack:
-            # An algorithm that spreads its own work over `job.workers` has all members in one learner, here.
-            blocks = 1 if getattr(job.algorithm, "spreads_itself", False) else workers
+            # An algorithm that spreads its own work over `job.workers` has one learner, here
+            blocks = 1 if entry.spreads_itself else workers
             shards = stack.enter_context(_shards(job, min(blocks, job.members)))
             if state is not None:
                 _broadcast(shards, job, state)
@@ -88,17 +87,14 @@ def train(
                 steps = state["steps"].min().item()
                 log.write(update, state["steps"], metrics)
                 snapshots.take(steps, state["weights"])
-                if finished or generations or time.monotonic() - saved > pause:
+                if finished or entry.every_update or time.monotonic() - saved > pause:
                     begun = time.monotonic()
-                    trained = job.algorithm.population(job, state["weights"])
-                    meta = trained.meta() | {"update": update} | snapshots.meta()
+                    meta = described | {"update": update} | snapshots.meta()
                     run.save(state | snapshots.arrays(), meta)
                     saved = time.monotonic()
                     pause = max(CHECKPOINT_SECONDS, (saved - begun) / CHECKPOINT_SHARE)
                 if report is not None:
                     report(Progress(int(steps), job.total_steps, metrics))
-    assert state is not None
-    return job.algorithm.population(job, state["weights"])
 
 
 class _Snapshots:
@@ -181,7 +177,7 @@ class _Local:
 
     def __init__(self, job: Job, members: Sequence[int]) -> None:
         self.members = list(members)
-        self.learner = job.learner(members)
+        self.learner = make_learner(job, members)
 
     def send(self, message: tuple[str, Any]) -> None:
         """Does at once what a worker is asked to."""
@@ -226,7 +222,7 @@ def _work(pipe: Any, job: Job, members: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
     torch.set_num_threads(1)
     try:
-        learner = job.learner(members)
+        learner = make_learner(job, members)
         while True:
             message = pipe.recv()
             if message is None:

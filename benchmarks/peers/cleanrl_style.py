@@ -1,6 +1,7 @@
-"""PPO with an LSTM in the single-file style of CleanRL (own implementation): collect with NumPy environments, then learn.
+"""PPO with an LSTM in the style of CleanRL (own code): collect with NumPy environments, learn.
 
-As there, the states of the network are masked with `done` step by step, also in the pass that learns; one epoch, one batch.
+As in CleanRL, the states of the network are masked with `done` step by step, also in the pass that
+learns; one epoch, one batch.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from benchmarks.peers.common import (
 
 
 def play(members: int, num_envs: int, clip_ratio: float = 0.2) -> Iterator[int]:
-    """Trains one agent; see `benchmarks.peers`.
+    """Train one agent; see `benchmarks.peers`.
 
     Raises:
         ValueError: If `members` is not 1.
@@ -48,7 +49,7 @@ def play(members: int, num_envs: int, clip_ratio: float = 0.2) -> Iterator[int]:
     log_probs, rewards, dones, values = (torch.zeros(TRIALS, num_envs) for _ in range(4))
 
     def unroll(inputs, state, done):  # type: ignore[no-untyped-def]
-        """LSTM over [T, N, I], its state masked where an episode starts."""
+        """Run the LSTM over ``[T, N, I]``, its state masked where an episode starts."""
         hidden = []
         for x, d in zip(inputs, done, strict=True):
             keep = (1.0 - d).view(1, -1, 1)

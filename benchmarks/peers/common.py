@@ -19,7 +19,7 @@ CLIP_NORM = 0.5
 
 
 def vector_env(num_envs: int, seed: int = 0) -> Any:
-    """The bandit as a NumPy `gymnasium.vector.VectorEnv`, without the facts that only an analysis needs."""
+    """Return the bandit as a NumPy `gymnasium.vector.VectorEnv`, without facts for analysis."""
     import gymnasium
 
     from prefrontal import envs  # noqa: F401 (registers the ids)
@@ -30,7 +30,7 @@ def vector_env(num_envs: int, seed: int = 0) -> Any:
 
 
 def single_env(seed: int = 0) -> Any:
-    """The bandit as a `gymnasium.Env`."""
+    """Return the bandit as a `gymnasium.Env`."""
     import gymnasium
 
     from prefrontal import envs  # noqa: F401 (registers the ids)

@@ -1,8 +1,8 @@
-"""Evolution with a learning inner loop: 50 genomes are initial weights, a life is 8 A2C updates on one task and a test episode.
+"""Evolution of 50 initial weights; a lifetime is 8 A2C updates on one task and a test episode.
 
-Two sides: `play` has all individuals live side by side (`prefrontal.agents.evolution.lifetimes`, which evolution itself uses), `play_deap` lets one
-after another live in a plain PyTorch loop, as a user of DEAP would. Optimiser, loss, task and test are the same; selection and
-mutation are DEAP's in both.
+Two sides: `play` computes all lifetimes at once (`prefrontal.agents.evolution.lifetimes`, which
+evolution itself uses), `play_deap` one after another in a plain PyTorch loop, as a user of DEAP
+would. Optimiser, loss, task and test are the same; selection and mutation are DEAP's in both.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Individual(np.ndarray):
 def next_generation(
     genomes: np.ndarray, returns: list[float], rng: np.random.Generator
 ) -> np.ndarray:
-    """Tournament selection (DEAP) and Gaussian mutation; genomes ``[50, n]``."""
+    """Return the next genomes by tournament selection (DEAP) and Gaussian mutation, ``[50, n]``."""
     from deap import base, tools
 
     class Fitness(base.Fitness):
@@ -56,17 +56,20 @@ def next_generation(
 
 
 def lifetimes(num_envs: int) -> Lifetimes:
-    """Lives of the comparison: `LIFETIME` updates of `num_envs` episodes each, and a test episode."""
+    """Return lifetimes of `LIFETIME` updates of `num_envs` episodes each, and a test episode."""
     from prefrontal import envs  # noqa: F401 (registers the ids)
-    from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
-    from prefrontal.agents.rollout.environments import EnvironmentSpec
+    from prefrontal.agents.evolution.config import LifetimeConfig
+    from prefrontal.agents.evolution.lifetimes import Lifetimes
+    from prefrontal.agents.networks.config import NetworkConfig
+    from prefrontal.agents.rollout.spec import EnvironmentSpec
 
     spec = EnvironmentSpec(BANDIT, inputs=INPUTS, split="all")
-    return Lifetimes(spec, LifetimeConfig(LIFETIME, num_envs, embedding_size=0), HIDDEN)
+    config = LifetimeConfig(LIFETIME, num_envs, embedding_size=0)
+    return Lifetimes(spec, config, NetworkConfig(hidden_size=HIDDEN))
 
 
 def play(members: int, num_envs: int) -> Iterator[int]:
-    """Evolves `members` genomes that live side by side, a generation a turn; see `benchmarks.peers`."""
+    """Evolve `members` genomes, all at once, a generation per turn; see `benchmarks.peers`."""
     import torch
 
     random.seed(0)
@@ -75,7 +78,7 @@ def play(members: int, num_envs: int) -> Iterator[int]:
     genomes = lives.net.initial(members, torch.Generator().manual_seed(0)).numpy()
     hyper = torch.tensor([LEARNING_RATE, DISCOUNT, VALUE_COEF, ENTROPY_COEF]).repeat(members, 1)
     while True:
-        seed = int(rng.integers(2**62))  # everybody meets the same task
+        seed = int(rng.integers(2**62))  # all lifetimes have the same task
         scores = lives.live(torch.from_numpy(genomes), hyper, [seed] * members).score
         yield members * lives.steps
         genomes = next_generation(genomes, scores.tolist(), rng)
@@ -90,12 +93,12 @@ class _SameTask:
         self.options = {"task": info["task"]}
 
     def reset(self) -> Any:
-        """Starts an episode of the task."""
+        """Start an episode of the task."""
         return self.env.reset(options=self.options)
 
 
 def play_deap(members: int, num_envs: int) -> Iterator[int]:
-    """Evolves `members` genomes that live one at a time, episode after episode; see `benchmarks.peers`."""
+    """Evolve `members` genomes, one lifetime after another; see `benchmarks.peers`."""
     import torch
     from torch.nn.utils import parameters_to_vector, vector_to_parameters
 

@@ -1,10 +1,12 @@
-"""The same A2C in pure JAX (own implementation): the rollout in a `scan`, the environment inside it, all compiled.
+"""The same A2C in pure JAX (own code): a compiled `scan` over network and environment.
 
-The loss is differentiated through the rollout itself, so there is one forward pass, as in ours. Two ways to lay out members
-and large batches are compared, because which is faster depends on the machine and the version of JAX:
+The loss is differentiated through the rollout itself, so there is one forward pass, as in ours. Two
+ways to lay out members and large batches are compared, because which is faster depends on the
+machine and the version of JAX:
 
 - `vmap`: members by `jax.vmap`, the whole batch in one product (what one would write first);
-- `chunks`: members one after another, batches in chunks of 128 episodes, by `jax.lax.map` (stays in the cache).
+- `chunks`: members one after another, batches in chunks of 128 episodes, by `jax.lax.map` (stays
+  in the cache).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ CHUNK = 128
 
 
 def play(members: int, num_envs: int, layout: str = "vmap") -> Iterator[int]:
-    """Trains `members` agents; see `benchmarks.peers`.
+    """Train `members` agents; see `benchmarks.peers`.
 
     Args:
         members: Agents.
@@ -85,7 +87,7 @@ def play(members: int, num_envs: int, layout: str = "vmap") -> Iterator[int]:
 
 
 def initial(key: Any) -> dict[str, Any]:
-    """Parameters of one agent: core ``[I + H + 1, 4 H]``, heads ``[H + 1, K + 1]``."""
+    """Return the parameters of one agent: core ``[I + H + 1, 4 H]``, heads ``[H + 1, K + 1]``."""
     import jax
 
     core, heads = jax.random.split(key)
@@ -99,7 +101,7 @@ def initial(key: Any) -> dict[str, Any]:
 
 
 def episodes_loss(parameters: dict[str, Any], key: Any, episodes: int) -> Any:
-    """Plays a batch of episodes and returns the A2C loss of it."""
+    """Play a batch of episodes and return its A2C loss."""
     import jax
     import jax.numpy as jnp
 

@@ -1,4 +1,4 @@
-"""The usual re-implementation of meta-RL: one environment, `nn.LSTMCell`, back-propagation through the whole episode."""
+"""Meta-RL as usually written: one environment, `nn.LSTMCell`, BPTT through the whole episode."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def make_agent() -> Any:
 
 
 def episode_loss(agent: Any, env: Any) -> tuple[torch.Tensor, float]:
-    """Plays one episode and returns the A2C loss of it and the sum of its rewards."""
+    """Play one episode and return its A2C loss and the sum of its rewards."""
     import torch
     from torch.distributions import Categorical
 
@@ -67,7 +67,7 @@ def episode_loss(agent: Any, env: Any) -> tuple[torch.Tensor, float]:
 
 
 def play(members: int, num_envs: int) -> Iterator[int]:
-    """Trains one agent on one environment; see `benchmarks.peers`.
+    """Train one agent on one environment; see `benchmarks.peers`.
 
     Raises:
         ValueError: If `members` or `num_envs` is not 1.

@@ -1,7 +1,8 @@
-"""Ours: recurrent A2C, all members in the same matrix products, back-propagation through time by hand."""
+"""Ours: recurrent A2C of all members at once."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,21 +14,25 @@ def play(
     num_envs: int,
     env_id: str = BANDIT,
     inputs: tuple[str, ...] = INPUTS,
+    kernel: str = "compiled",
     **fields: Any,
 ) -> Iterator[int]:
-    """Trains `members` agents side by side; see `benchmarks.peers`.
+    """Train `members` agents side by side; see `benchmarks.peers`.
 
     Args:
         members: Agents P.
         num_envs: Episodes per member and update.
         env_id: What to train on.
         inputs: What the agent is shown besides the observation.
+        kernel: "compiled" for the compiled LSTM, "torch" for the plain core in PyTorch.
         **fields: Arguments of the environment.
     """
+    os.environ["PREFRONTAL_KERNEL"] = kernel
     from prefrontal import envs  # noqa: F401 (registers the ids)
-    from prefrontal.agents.a2c.learner import A2CConfig
-    from prefrontal.agents.networks.actor_critic import NetworkConfig
-    from prefrontal.agents.rollout.environments import EnvironmentSpec
+    from prefrontal.agents.a2c.config import A2CConfig
+    from prefrontal.agents.a2c.learner import make_learner
+    from prefrontal.agents.networks.config import NetworkConfig
+    from prefrontal.agents.rollout.spec import EnvironmentSpec
     from prefrontal.agents.training.loop import Job
 
     spec = EnvironmentSpec(env_id, inputs=inputs, kwargs=fields, split="all")
@@ -40,7 +45,7 @@ def play(
         total_steps=10**9,
         seed=0,
     )
-    learner = A2CConfig().learner(job, range(members))
+    learner = make_learner(job, range(members))
     steps = int(learner.envs.steps) * num_envs * members
     while True:
         learner.update()

@@ -1,4 +1,4 @@
-"""sb3-contrib RecurrentPPO at its fastest for this work: one epoch, whole episodes, one batch, one LSTM for actor and critic."""
+"""sb3-contrib RecurrentPPO at its fastest: one epoch, whole episodes, one batch, one LSTM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.peers.common import (
 
 
 def play(members: int, num_envs: int) -> Iterator[int]:
-    """Trains one agent; see `benchmarks.peers`.
+    """Train one agent; see `benchmarks.peers`.
 
     Raises:
         ValueError: If `members` is not 1.

@@ -1,7 +1,8 @@
 """Replay buffers alone: adding to them and sampling from them, ours and Stable-Baselines3's.
 
-A transition has an observation and a next observation of 17 numbers, an action of 6, a reward and whether the episode ended,
-all in single precision, as in a locomotion task. Each yield is the number of transitions (or steps of trajectories) moved.
+A transition has an observation and a next observation of 17 numbers, an action of 6, a reward and
+whether the episode ended, all in single precision, as in a locomotion task. Each yield is the
+number of transitions (or steps of trajectories) moved.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Operation = Literal["add", "add_batch", "sample", "update", "slices"]
 
 
 def arrays(*leading: int) -> dict[str, NDArray[np.float32]]:
-    """Random transitions with these leading dimensions."""
+    """Return random transitions with these leading dimensions."""
     rng = np.random.default_rng(0)
     shapes = ((OBSERVATION,), (OBSERVATION,), (ACTION,), (), ())
     return {
@@ -31,7 +32,7 @@ def arrays(*leading: int) -> dict[str, NDArray[np.float32]]:
 
 
 def repeat(call: Callable[[], object], moved: int, times: int = 20) -> Iterator[int]:
-    """Does something for ever; several times a yield, because one may take less time than reading the clock."""
+    """Call without end, `times` per yield: one call may be shorter than reading the clock."""
     while True:
         for _ in range(times):
             call()
@@ -46,20 +47,22 @@ def play_ours(
     tensors: bool = True,
     batch: int = 256,
 ) -> Iterator[int]:
-    """Transitions in our buffer.
+    """Add or sample transitions in our buffer.
 
     Args:
         members: Members P.
         num_envs: Environments of each; one step of all of them is added at a time.
-        operation: "add" a step; "add_batch" of `STEPS` steps at once; "sample" `batch` a member; "update" their priorities.
+        operation: "add" a step; "add_batch" of `STEPS` steps at once; "sample" `batch` per member;
+            "update" their priorities.
         kind: Kind of replay.
-        tensors: Whether what is added are tensors (as our environments give) or arrays (as others do).
+        tensors: Whether to add tensors (as our environments return) or arrays (as others do).
         batch: Transitions a sample.
     """
     import torch
 
     from prefrontal.agents.common.seeding import generator
-    from prefrontal.agents.replay.transitions import Field, TransitionBuffer
+    from prefrontal.agents.replay.buffer import TransitionBuffer
+    from prefrontal.agents.replay.store import Field
 
     torch.set_num_threads(1)
     steps = STEPS if operation == "add_batch" else 1
@@ -88,23 +91,25 @@ def play_trajectories(
     kind: Any = "uniform",
     batch: int = 16,
 ) -> Iterator[int]:
-    """Trajectories of `STEPS` steps in our buffer; `operation` "slices" samples 40 steps after a burn-in of 20."""
+    """Add or sample trajectories of `STEPS` steps; "slices" are 40 steps after a burn-in of 20."""
     import torch
 
     from prefrontal.agents.common.seeding import generator
-    from prefrontal.agents.replay.transitions import Field, TrajectoryBuffer
+    from prefrontal.agents.replay.store import Field
+    from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 
     torch.set_num_threads(1)
     given: dict[str, Any] = dict(arrays(members, num_envs, STEPS))
     fields = [Field(name, value.shape[3:]) for name, value in given.items()]
     streams = [generator(0, member, "replay") for member in range(members)]
     capacity = CAPACITY // STEPS // members
+    lengths = torch.full((members, num_envs), STEPS)
     buffer = TrajectoryBuffer(members, capacity, STEPS, fields, streams, kind)
     given = {name: torch.from_numpy(value) for name, value in given.items()}
     for _ in range(-(-capacity // num_envs)):
-        buffer.add(given)
+        buffer.add(given, lengths)
     if operation == "add":
-        yield from repeat(lambda: buffer.add(given), members * num_envs * STEPS, 1)
+        yield from repeat(lambda: buffer.add(given, lengths), members * num_envs * STEPS, 1)
     if operation == "sample":
         yield from repeat(lambda: buffer.sample(batch), members * batch * STEPS, 5)
     yield from repeat(lambda: buffer.sample_slices(batch, 40, 20, 20), members * batch * 60, 5)
@@ -117,13 +122,14 @@ def play_sb3(
     timeouts: bool = True,
     batch: int = 256,
 ) -> Iterator[int]:
-    """Transitions in Stable-Baselines3's ``ReplayBuffer``, one for each member.
+    """Add or sample transitions in Stable-Baselines3's ``ReplayBuffer``, one for each member.
 
     Args:
         members: How many buffers.
         num_envs: Environments of each.
-        operation: "add" a step; "add_batch" of `STEPS` steps, for which it has a loop, `extend`; "sample" `batch`.
-        timeouts: Whether it stores time limits apart, as it does by default; without it stores what ours does here.
+        operation: "add" a step; "add_batch" of `STEPS` steps, for which it has a loop, `extend`;
+            "sample" `batch`.
+        timeouts: Whether it stores time limits apart (its default); else it stores what ours does.
         batch: Transitions a sample.
 
     Raises:

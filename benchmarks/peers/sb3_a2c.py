@@ -17,7 +17,7 @@ from benchmarks.peers.common import (
 
 
 def play(members: int, num_envs: int) -> Iterator[int]:
-    """Trains one agent; see `benchmarks.peers`.
+    """Train one agent; see `benchmarks.peers`.
 
     Raises:
         ValueError: If `members` is not 1.

@@ -1,22 +1,22 @@
-"""What each ingredient of the learning rule buys on two independent arms, and what the reward input is for.
+"""What each ingredient of the learning rule buys on two independent arms.
 
-Every condition differs from `full` (the settings of `wang2016-bandit`, on a third of the default budget) in one thing.
-`no-reward` is the control of Wang et al. 2016: without the reward input no learning within an episode is possible, so regret
-must be chance, 16.60. `plain` is A2C as published in form (own value head, one pass, advantages as they are).
+Every condition differs from `full` (the settings of `wang2016-bandit`, on a third of the default
+budget) in one thing. `no-reward` is the control of Wang et al. 2016: without the reward input no
+learning within an episode is possible, so regret must be chance, 16.60. `plain` is A2C as
+published in form (own value head, one pass, advantages as they are).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from prefrontal.analysis.figures.learning import bars_with_members
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import regret_by_member, regret_finding
 from prefrontal.experiments.bandits.wang2016_bandit import EXPERIMENT as BANDIT
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
+from prefrontal.experiments.settings import Settings
 
 CHANCE = 16.6  # regret of random pulls over 100 trials
 
@@ -34,7 +34,7 @@ def measure(evaluation: Evaluation) -> Outcome:
             "published": CHANCE,
         }
         findings.append(
-            Finding.of("regret, no-reward (chance)", interval(regrets[condition]), **chance)
+            finding("regret, no-reward (chance)", regrets[condition], **chance)
             if condition == "no-reward"
             else regret_finding(f"regret, {condition}", record)
         )
@@ -44,7 +44,7 @@ def measure(evaluation: Evaluation) -> Outcome:
             and "full" in regrets
             and len(regret) == len(regrets["full"])
         ):
-            findings.append(Finding.of(f"cost of {condition}", interval(regret - regrets["full"])))
+            findings.append(finding(f"cost of {condition}", regret - regrets["full"]))
     figures = []
     if evaluation.figures:
         shown = {c: {"regret": r} for c, r in regrets.items() if c != "no-reward"}
@@ -55,8 +55,8 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def _conditions() -> dict[str, Settings]:
-    base = BANDIT.conditions["default"]
-    full = replace(base, training=replace(base.training, total_steps=2_000_000))
+    full = BANDIT.conditions["default"].with_options(total_steps=2_000_000)
+    plain = {"critic": "own", "passes": 1, "normalise_advantages": False}
     changes: dict[str, dict[str, Any]] = {
         "full": {},
         "own-critic": {"critic": "own"},
@@ -64,22 +64,11 @@ def _conditions() -> dict[str, Settings]:
         "not-normalised": {"normalise_advantages": False},
         "constant-discount": {"discount_final": None},
         "monte-carlo": {"gae_lambda": 1.0},
-        "plain": {
-            "critic": "own",
-            "passes": 1,
-            "normalise_advantages": False,
-            "gae_lambda": 1.0,
-            "discount_final": None,
-        },
+        "plain": {**plain, "gae_lambda": 1.0, "discount_final": None},
+        "no-input-gain": {"input_gain": 1.0},
+        "no-reward": {"inputs": ("action", "time"), "total_steps": 500_000},
     }
-    made = {
-        name: replace(full, algorithm=replace(full.algorithm, **change))
-        for name, change in changes.items()
-    }
-    made["no-input-gain"] = replace(full, network=replace(full.network, input_gain=1.0))
-    blind = replace(full, environment=replace(full.environment, inputs=("action", "time")))
-    made["no-reward"] = replace(blind, training=replace(blind.training, total_steps=500_000))
-    return made
+    return {name: full.with_options(**change) for name, change in changes.items()}
 
 
 EXPERIMENT = Experiment(
@@ -88,5 +77,5 @@ EXPERIMENT = Experiment(
     reference="controls for Wang et al. 2016, arXiv:1611.05763, experiment 1",
     conditions=_conditions(),
     measure=measure,
-    shipped=("--members", "4"),
+    shipped="--members 4",
 )

@@ -1,20 +1,20 @@
 """Bernoulli bandits of k arms and n pulls (Duan et al. 2016, RL², table 1).
 
-The published cells are means over 1,000 bandits: at 100 pulls of 5 arms the standard deviation of one episode is 15.8, so
-their standard error is .5, and most published differences are noise. Conditions are named ARMSxPULLS.
+Conditions are named ARMSxPULLS. The published cells are means over 1,000 bandits: at 100 pulls of
+5 arms the standard deviation of one episode is 15.8, so their standard error is .5, and most
+published differences are noise.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.reference.play import UCB, Gittins, Greedy, Thompson
+from prefrontal.agents.reference.counting import UCB, Gittins, Greedy, Thompson
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure, reference_regret, reward_by_member
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
 
 # condition: bar, goal, published RL2, best known reference (recomputed)
 CELLS = {
@@ -31,9 +31,9 @@ def measure(evaluation: Evaluation) -> Outcome:
         bar, goal, published, _ = CELLS[condition]
         record = evaluation.record(condition, split="all")
         findings.append(
-            Finding.of(
+            finding(
                 f"reward, {condition}",
-                interval(reward_by_member(record)),
+                reward_by_member(record),
                 published=published,
                 bar=bar,
                 goal=goal,
@@ -41,10 +41,7 @@ def measure(evaluation: Evaluation) -> Outcome:
         )
         held_out = evaluation.record(condition)
         findings.append(
-            Finding.of(
-                f"reward, {condition}, {evaluation.split} tasks",
-                interval(reward_by_member(held_out)),
-            )
+            finding(f"reward, {condition}, {evaluation.split} tasks", reward_by_member(held_out))
         )
         arms, trials = record["task.p"], record["action"].shape[2]
         policies = [
@@ -67,22 +64,22 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def _settings(
-    arms: int, trials: int, num_envs: int, total_steps: int, algorithm: A2CConfig
-) -> Settings:
-    return Settings(
-        EnvironmentSpec(
+    arms: int, trials: int, num_envs: int, total_steps: int, algorithm: cfg.A2CConfig
+) -> cfg.Settings:
+    return cfg.Settings(
+        cfg.EnvironmentSpec(
             "prefrontal/BernoulliBandit-v0",
-            inputs=("action", "centred_reward", "time"),
-            kwargs={"arms": arms, "trials": trials},
+            ("action", "centred_reward", "time"),
+            {"arms": arms, "trials": trials},
         ),
-        NetworkConfig(input_gain=3.0),
+        cfg.NetworkConfig(input_gain=3.0),
         algorithm,
-        TrainingConfig(members=1, num_envs=num_envs, total_steps=total_steps),
+        cfg.TrainingConfig(num_envs=num_envs, total_steps=total_steps),
     )
 
 
-_SHORT = A2CConfig(learning_rate=1e-2, discount=0.9, entropy_coef=0.05)
-_LONG = A2CConfig(
+_SHORT = cfg.A2CConfig(learning_rate=1e-2, discount=0.9, entropy_coef=0.05)
+_LONG = cfg.A2CConfig(
     learning_rate=7e-3,
     discount=0.8,
     discount_final=0.97,
@@ -90,7 +87,7 @@ _LONG = A2CConfig(
     entropy_coef=0.05,
     entropy_anneal=0.7,
     normalise_advantages=True,
-    critic="privileged",
+    critic=cfg.CriticConfig("privileged"),
     passes=4,
 )
 

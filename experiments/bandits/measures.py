@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.reference.play import Policy, simulate
+from prefrontal.agents.reference.counting import Policy
+from prefrontal.agents.reference.play import simulate
 from prefrontal.analysis.choice.bandits import regret_curve, total_regret
 from prefrontal.analysis.figures.behaviour import choice_raster, hidden_state_pca
 from prefrontal.analysis.figures.learning import learning_curve, regret_curves
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
+from prefrontal.experiments.experiment import finding
 
 __all__ = [
     "beats",
@@ -24,7 +27,6 @@ __all__ = [
     "regret_figure",
     "regret_finding",
     "reward_by_member",
-    "worst_member",
 ]
 
 
@@ -38,15 +40,9 @@ def reward_by_member(record: Record) -> np.ndarray:
     return np.asarray(record["reward"].sum(axis=2).mean(axis=1))
 
 
-def regret_finding(name: str, record: Record, **fields: object) -> Finding:
+def regret_finding(name: str, record: Record, **fields: Any) -> Finding:
     """The regret of an episode, mean over members with its interval."""
-    return Finding.of(name, interval(regret_by_member(record)), better="lower", **fields)
-
-
-def worst_member(name: str, values: np.ndarray, better: str, **fields: object) -> Finding:
-    """The worst member's value (no interval: it is one member)."""
-    value = float(values.max() if better == "lower" else values.min())
-    return Finding(name, value, better=better, **fields)  # type: ignore[arg-type]
+    return finding(name, regret_by_member(record), better="lower", **fields)
 
 
 def reference_regret(
@@ -121,10 +117,13 @@ def curve_figure(
             file = name if condition == "default" else f"{name}_{condition}"
             written.append(
                 learning_curve(
-                    curves["steps"].min(axis=1), {"recurrent A2C": curves["return"]},
-                    evaluation.folder / f"{file}.png", ylabel, references,
+                    curves["steps"].min(axis=1),
+                    {"recurrent A2C": curves["return"]},
+                    evaluation.folder / f"{file}.png",
+                    ylabel,
+                    references,
                 )
-            )  # fmt: skip
+            )
     return written
 
 

@@ -1,29 +1,20 @@
-"""Two dependent arms, p and 1 - p (Wang et al. 2016, experiment 2), trained on `uniform`, tested on four distributions.
+"""Two dependent arms, p and 1 - p (Wang et al. 2016, experiment 2).
 
-All four distributions share one Bayes-optimal policy (play the arm favoured by wins here and losses there), so an ideal
-learner's train/test grid is flat, and the regret of each has an exact optimum. Conditions: `uniform` (the agent), and
-`no-reward` (the reward input switched off: no learning within an episode is possible, so regret must be chance, 25).
-
-A small discount (.6) is what makes this learnable in a million steps: the length of the plateau at chance grows steeply with
-it, and exploration earns nothing here. Centred rewards matter as much (±1 after the first trial).
+Trained on `uniform`, tested on four distributions. All four share one Bayes-optimal policy (play
+the arm favoured by wins here and losses there), so an ideal learner's train/test grid is flat, and
+the regret of each has an exact optimum. Conditions: `uniform` (the agent), and `no-reward` (the
+reward input switched off, so that regret must be chance, 25). A discount of .6 makes this
+learnable in a million steps: the plateau at chance grows steeply with the discount, and exploration
+earns nothing here. Centred rewards matter as much (±1 after the first trial).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.reference.bandit_optima import correlated_optimal_regret
-from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
-from prefrontal.experiments.bandits.measures import (
-    curve_figure,
-    regret_by_member,
-    regret_finding,
-    worst_member,
-)
+from prefrontal.experiments import settings as cfg
+from prefrontal.experiments.bandits.measures import curve_figure, regret_by_member, regret_finding
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
 
 SAMPLED = {
     "uniform": (1.42, 1.25),
@@ -50,38 +41,51 @@ def measure(evaluation: Evaluation) -> Outcome:
                 )
                 findings.append(
                     regret_finding(
-                        f"regret, {distribution}, {'greedy' if greedy else 'sampled'}", record,
-                        optimum=correlated_optimal_regret(distribution, record["action"].shape[2]), bar=bar, goal=goal,
+                        f"regret, {distribution}, {'greedy' if greedy else 'sampled'}",
+                        record,
+                        optimum=correlated_optimal_regret(distribution, record["action"].shape[2]),
+                        bar=bar,
+                        goal=goal,
                     )
-                )  # fmt: skip
+                )
         held_out = evaluation.record("uniform")
         findings.append(regret_finding(f"regret, uniform, {evaluation.split} tasks", held_out))
         worst = regret_by_member(evaluation.record("uniform", split="all", distribution="uniform"))
-        findings.append(worst_member("regret, uniform, sampled, worst member", worst, "lower", bar=1.58,
-                                     note="bar: Gittins .99"))  # fmt: skip
+        findings.append(
+            worst_member(
+                "regret, uniform, sampled, worst member",
+                worst,
+                "lower",
+                bar=1.58,
+                note="bar: Gittins .99",
+            )
+        )
     if "no-reward" in evaluation.conditions:
         blind = evaluation.record("no-reward", split="all")
         findings.append(
-            Finding.of(
-                "regret without the reward input (chance 25.0)", interval(regret_by_member(blind)), published=25.0,
-                bar=(24.0, 26.0), better="near",
+            finding(
+                "regret without the reward input (chance 25.0)",
+                regret_by_member(blind),
+                published=25.0,
+                bar=(24.0, 26.0),
+                better="near",
             )
-        )  # fmt: skip
+        )
     return Outcome(
         findings,
         curve_figure(evaluation, {"Bayes-optimal": 75.0 - correlated_optimal_regret("uniform")}),
     )
 
 
-_UNIFORM = Settings(
-    EnvironmentSpec(
+_UNIFORM = cfg.Settings(
+    cfg.EnvironmentSpec(
         "prefrontal/CorrelatedBandit-v0",
-        inputs=("action", "centred_reward", "time"),
-        kwargs={"distribution": "uniform", "trials": 100},
+        ("action", "centred_reward", "time"),
+        {"distribution": "uniform", "trials": 100},
     ),
-    NetworkConfig(),
-    A2CConfig(learning_rate=1e-2, discount=0.6, entropy_coef=0.1),
-    TrainingConfig(members=1, num_envs=16, total_steps=3_000_000),
+    cfg.NetworkConfig(),
+    cfg.A2CConfig(learning_rate=1e-2, discount=0.6, entropy_coef=0.1),
+    cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
 )
 
 EXPERIMENT = Experiment(
@@ -90,11 +94,7 @@ EXPERIMENT = Experiment(
     reference="Wang et al. 2016, arXiv:1611.05763, experiment 2",
     conditions={
         "uniform": _UNIFORM,
-        "no-reward": replace(
-            _UNIFORM,
-            environment=replace(_UNIFORM.environment, inputs=("action", "time")),
-            training=replace(_UNIFORM.training, total_steps=500_000),
-        ),
+        "no-reward": _UNIFORM.with_options(inputs=("action", "time"), total_steps=500_000),
     },
     measure=measure,
 )

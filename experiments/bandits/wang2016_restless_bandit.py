@@ -1,22 +1,21 @@
 """Restless arms p and 1 - p that drift slowly or fast (Wang et al. 2016, experiment 4).
 
-Published, in words: regret below Thompson sampling that knows the walk with one volatility, UCB (χ = 1) and the best
-Rescorla-Wagner learner with a fixed rate, because the network adapts its learning rate to the volatility. Regret is against the
-arm that is best now, which no agent can know; the ideal observer that infers the volatility is simulated beside it.
-
-Both arms tell the same, so exploration earns nothing and a small discount is best: with γ .3, normalised advantages and the
-privileged critic, regret was 2.79 / 10.75 at low / high volatility after 3 M steps, without those two 2.77 / 10.92, and with
-γ .6 and plain advantages 2.86 / 10.98 (4, 4 and 8 members), which does not beat a Rescorla-Wagner learner at high volatility
-that knows the arms to be p and 1 - p.
+Published, in words: regret below Thompson sampling that knows the walk with one volatility, UCB
+(χ = 1) and the best Rescorla-Wagner learner with a fixed rate, because the network adapts its
+learning rate to the volatility. Regret is against the arm that is best now, which no agent can
+know; the ideal observer that infers the volatility is simulated beside it. Both arms tell the same,
+so exploration earns nothing and a small discount is best: docs/findings/wang2016-restless-bandit.md.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.reference.play import UCB, Policy, RestlessBayes, best_fixed_alpha
+from prefrontal.agents.reference.counting import UCB, Policy
+from prefrontal.agents.reference.memory import RestlessBayes
+from prefrontal.agents.reference.play import best_fixed_alpha
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import (
     beats,
     curve_figure,
@@ -25,7 +24,7 @@ from prefrontal.experiments.bandits.measures import (
     regret_finding,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
 
 # What an observer may believe about the standard deviation of a step: the means of the two ranges, or all of them.
 MEAN_DRIFT = {"low": 0.03, "high": 0.2}
@@ -79,21 +78,21 @@ EXPERIMENT = Experiment(
     summary="two drifting arms of low or high volatility against Thompson, UCB and the best fixed learning rate",
     reference="Wang et al. 2016, arXiv:1611.05763, experiment 4",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/RestlessBandit-v0",
-                inputs=("action", "centred_reward", "time"),
-                kwargs={"volatility": "mixed", "trials": 100},
+                ("action", "centred_reward", "time"),
+                {"volatility": "mixed", "trials": 100},
             ),
-            NetworkConfig(),
-            A2CConfig(
+            cfg.NetworkConfig(),
+            cfg.A2CConfig(
                 learning_rate=1e-2,
                 discount=0.3,
                 entropy_coef=0.05,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=cfg.CriticConfig("privileged"),
             ),
-            TrainingConfig(members=1, num_envs=16, total_steps=3_000_000),
+            cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
         )
     },
     measure=measure,

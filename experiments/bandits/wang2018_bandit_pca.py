@@ -1,31 +1,25 @@
-"""Hidden states at the end of a bandit are ordered by the arms' probabilities (Wang et al. 2018, Fig. 1).
+"""Hidden states at the end of a bandit are ordered by the arms' probabilities.
 
-The first two principal components of the state after 100 trials, on held-out tasks. Signs and rotation of components are
-arbitrary, so that the order is measured by the direction *in their plane* along which a parameter grows, found on half of the
-episodes, and the rank correlation of that coordinate with the parameter on the other half.
-
-An agent that has settled on one arm knows the other one badly: the better arm's probability and which arm is the better one are
-what can be known; the worse arm's probability is not, and is shown for comparison.
-
-What was learned about learning this: the settings of `wang2016-bandit` with fewer steps do; the order is there long before
-the regret is small.
+Source: Wang et al. 2018, Fig. 1. The first two principal components of the state after 100 trials,
+on held-out tasks. Signs and rotation of components are arbitrary, so the order is measured by the
+direction *in their plane* along which a parameter grows, found on half of the episodes, and the rank
+correlation of that coordinate with the parameter on the other half. An agent that has settled on one
+arm knows the other one badly, so the worse arm's probability is shown for comparison only. The order
+is there long before the regret is small, so the settings of `wang2016-bandit` with fewer steps do.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from prefrontal.analysis.figures.behaviour import hidden_state_pca
 from prefrontal.analysis.neural.representation import pca, rank_correlation
-from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.bandits.measures import curve_figure, regret_finding
 from prefrontal.experiments.bandits.wang2016_bandit import EXPERIMENT as BANDIT
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
 
 STATES = 1250  # episodes a member: 10,000 with eight members
 BATCH = 250  # episodes recorded in the figure
@@ -61,9 +55,9 @@ def measure(evaluation: Evaluation) -> Outcome:
         "p of the worse arm": p.min(axis=2),
     }
     findings = [
-        Finding.of(
+        finding(
             f"rank correlation of the first two PCs with {name}",
-            interval(np.array([plane_order(xy, v) for xy, v in zip(points, values, strict=True)])),
+            np.array([plane_order(xy, v) for xy, v in zip(points, values, strict=True)]),
             bar=None if "worse" in name else 0.0,
             throughout=True,
             note="published as a figure" if "-" in name else "",
@@ -71,13 +65,13 @@ def measure(evaluation: Evaluation) -> Outcome:
         for name, values in parameters.items()
     ]
     difference = parameters["p(right) - p(left)"]
-    first = np.array([
-        abs(rank_correlation(xy[:, 0], d)) for xy, d in zip(points, difference, strict=True)
-    ])  # fmt: skip
+    first = np.array(
+        [abs(rank_correlation(xy[:, 0], d)) for xy, d in zip(points, difference, strict=True)]
+    )
     explained = np.array([found.explained.sum() for found in components])
     findings += [
-        Finding.of("size of the rank correlation of PC 1 with p(right) - p(left)", interval(first)),
-        Finding.of("variance that the first two PCs explain", interval(explained)),
+        finding("size of the rank correlation of PC 1 with p(right) - p(left)", first),
+        finding("variance that the first two PCs explain", explained),
         regret_finding(f"regret, {evaluation.split} tasks", record),
     ]
     return Outcome(findings, curve_figure(evaluation, {}) + _figure(evaluation))
@@ -92,14 +86,10 @@ def _figure(evaluation: Evaluation) -> list[Path]:
     return [hidden_state_pca(record["hidden"][0], p[:, 1] - p[:, 0], path)]
 
 
-_BANDIT = BANDIT.conditions["default"]
-
 EXPERIMENT = Experiment(
     name="wang2018-bandit-pca",
     summary="principal components of the hidden state order bandits by their arms' probabilities",
     reference="Wang et al. 2018, Nature Neuroscience 21:860, Fig. 1",
-    conditions={
-        "default": replace(_BANDIT, training=replace(_BANDIT.training, total_steps=1_500_000))
-    },
+    conditions={"default": BANDIT.conditions["default"].with_options(total_steps=1_500_000)},
     measure=measure,
 )

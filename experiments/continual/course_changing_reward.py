@@ -1,30 +1,12 @@
-"""Changing rewards, forgetting, and replay (NeuroAI course, W2D4 tutorial 5): red against yellow after learning about blue.
+"""Changing rewards, forgetting, and replay (NeuroAI course, W2D4 tutorial 5).
 
-Mode 1 shows red, yellow and green, mode 2 red, green and blue; what a colour pays never changes. A network that learns mode 2
-after mode 1 forgets red against yellow, though nothing about it has changed. The course's remedy is a buffer that is said to
-cure this; over many agents it does not (`course-buffer`; see `prefrontal.agents.a2c.course`). Conditions:
-
-- `no-replay`: A2C, mode 1 and then mode 2, as many trials and optimiser steps as published.
-- `course-buffer`: the course's agent with its buffer, loss and settings as published (in rollouts of four times 25 trials).
-- `replay`: `no-replay` and a reservoir of the episodes of mode 1 and 2, corrected by V-trace, with the policy at the end of mode
-  1 cloned on them. `fifo` keeps as many episodes, the newest.
-- `joint`: both modes in turn from the start, the upper bound. `more-steps`: two optimiser steps on each batch in place of
-  replay. `ewc`: elastic weight consolidation in place of replay. (Sizes of the buffer: `long-sequence`. A recurrent
-  network that needs no change of its weights: `meta-changing-reward`.)
-
-What was learned about learning this:
-
-- Actions change nothing but their own reward, so the right discount is 0. With the published .91, two thirds of what an action is
-  credited with is noise: agents are slower, and a corrected replay fails for some of them. With 0, an episode of 100
-  trials is worth as much as ten of 10, which are quicker to play: a rollout here is ten episodes of ten trials.
-- The published entropy bonus of .001 lets single agents settle on a side for green and blue, for good; .02 does not.
-- Importance weights alone leave one agent in sixteen at chance on red and yellow: once its policy is certain of the wrong
-  colour, weights of the right choices that were kept are 0. Cloning the policy that mode 1 ended with has no such trap. To clone
-  the behaviour of a whole reservoir is worse: it holds the clumsy beginnings too.
-- Elastic weight consolidation needs a large coefficient (3e5; 300 forgets, 1e4 half), because the Fisher information of a policy
-  that is all but certain is small.
-- The linear first layer of the published network computes nothing a single layer could not, but with it 1,000 updates at the
-  published rate suffice (.97 to .98 on red and yellow), without it they do not (.92).
+Mode 1 shows red, yellow and green, mode 2 red, green and blue; what a colour pays never changes. A
+network that learns mode 2 after mode 1 forgets red against yellow, though nothing about it has
+changed. The buffer of the course does not cure this over many agents (`course-buffer`).
+`no-replay` is A2C with as many trials and optimiser steps as published; `replay` adds a reservoir of
+episodes of both modes, corrected by V-trace, with the policy at the end of mode 1 cloned on them;
+`fifo` keeps as many episodes, the newest; `joint` has both modes in turn from the start (the upper
+bound); `more-steps` and `ewc` are other remedies. Results: docs/findings/course-changing-reward.md.
 """
 
 from __future__ import annotations
@@ -35,16 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.a2c.course import CourseReplayConfig
+from prefrontal.agents.a2c.config import CourseReplayConfig
 from prefrontal.analysis.choice.continual import transfer
-from prefrontal.analysis.figures.continual import (
-    accuracy_through_switches,
-    pair_confusion,
-)
+from prefrontal.analysis.figures.continual import accuracy_through_switches, pair_confusion
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
-from prefrontal.experiments.bandits.measures import worst_member
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.continual.measures import (
     confusion,
     pair_accuracies,
@@ -52,7 +29,7 @@ from prefrontal.experiments.continual.measures import (
     untrained_accuracy,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
 
 COLOURS = ("red", "yellow", "green", "blue")
 RY, GB = "red/yellow", "green/blue"
@@ -92,21 +69,31 @@ def _findings(
     if kept and condition != "joint":
         before = pair_accuracies(evaluation, condition, 1, len(kept) // 2 - 1)[RY]
         bar = 0.97 if forgets else None
-        findings.append(
-            Finding.of(f"{RY} after mode 1, {condition}", interval(before), optimum=1.0, bar=bar)
-        )
+        findings.append(finding(f"{RY} after mode 1, {condition}", before, optimum=1.0, bar=bar))
     note = "eight agents, an independent rebuild" if published[0] else ""
     bars: dict[str, Any] = {"bar": 0.85, "better": "lower"} if forgets else {}
     for pair, reference in zip((RY, GB), published, strict=True):
         more = bars if pair == RY else {}
         findings.append(
-            Finding.of(f"{pair} after mode 2, {condition}", interval(after[pair]), published=reference, note=note, **more)
-        )  # fmt: skip
+            finding(
+                f"{pair} after mode 2, {condition}",
+                after[pair],
+                published=reference,
+                note=note,
+                **more,
+            )
+        )
     if condition == "replay":
         findings += [
-            worst_member(f"{pair} after mode 2, worst member, {condition}", after[pair], "higher", optimum=1.0, bar=0.97)
+            worst_member(
+                f"{pair} after mode 2, worst member, {condition}",
+                after[pair],
+                "higher",
+                optimum=1.0,
+                bar=0.97,
+            )
             for pair in (RY, "red/green", "red/blue", GB)
-        ]  # fmt: skip
+        ]
     else:
         name = f"{RY} after mode 2, worst member, {condition}"
         findings.append(worst_member(name, after[RY], "higher"))
@@ -129,9 +116,9 @@ def _speed(evaluation: Evaluation) -> list[Finding]:
         return []
     gain = means["replay"] - means["no-replay"]
     return [
-        Finding.of(f"{GB} while mode 2 is learnt, no-replay", interval(means["no-replay"])),
-        Finding.of(f"{GB} while mode 2 is learnt, replay", interval(means["replay"])),
-        Finding.of(f"{GB} while mode 2 is learnt, replay less no-replay", interval(gain), bar=0.0),
+        finding(f"{GB} while mode 2 is learnt, no-replay", means["no-replay"]),
+        finding(f"{GB} while mode 2 is learnt, replay", means["replay"]),
+        finding(f"{GB} while mode 2 is learnt, replay less no-replay", gain, bar=0.0),
     ]
 
 
@@ -171,52 +158,48 @@ def _figures(
     return figures
 
 
-def _conditions() -> dict[str, Settings]:
-    spec = EnvironmentSpec(
+def _conditions() -> dict[str, cfg.Settings]:
+    spec = cfg.EnvironmentSpec(
         "prefrontal/ChangingReward-v0",
-        inputs=("reward", "action"),
-        kwargs={"scale": 0.25, "trials": 10},
+        ("reward", "action"),
+        {"scale": 0.25, "trials": 10},
         stages=({"mode": "1"}, {"mode": "2"}),
     )
-    rule = A2CConfig(
-        learning_rate=7.5e-4, learning_rate_final=7.5e-4, optimiser="rmsprop", epsilon=1e-5, clip_norm=1e6,
-        discount=0.0, value_coef=0.4, entropy_coef=0.02, entropy_coef_final=0.02, reset_optimiser=True,
-    )  # fmt: skip
-    base = Settings(
+    rule = cfg.A2CConfig(
+        learning_rate=7.5e-4,
+        learning_rate_final=7.5e-4,
+        optimiser="rmsprop",
+        epsilon=1e-5,
+        clip_norm=1e6,
+        discount=0.0,
+        value_coef=0.4,
+        entropy_coef=0.02,
+        entropy_coef_final=0.02,
+        reset_optimiser=True,
+    )
+    base = cfg.Settings(
         spec,
-        NetworkConfig(core="relu", hidden_size=100, embedding_size=100),
+        cfg.NetworkConfig(core="relu", hidden_size=100, embedding_size=100),
         rule,
-        TrainingConfig(members=1, num_envs=10, total_steps=200_000),
+        cfg.TrainingConfig(num_envs=10, total_steps=200_000),
     )
-    reservoir = replace(
-        rule, replay="reservoir", replay_capacity=2500, replay_from_stage=1,
-        policy_cloning=0.3, cloning_target="stage_end",
-    )  # fmt: skip
-    kept = replace(base.training, snapshots=10)
-    published = replace(
-        base,
-        environment=replace(spec, kwargs={"scale": 0.25, "trials": 25}),
-        algorithm=CourseReplayConfig(),
-        training=replace(base.training, num_envs=4),
+    replay = base.with_options(
+        replay="reservoir",
+        replay_capacity=2500,
+        replay_from_stage=1,
+        policy_cloning=0.3,
+        cloning_target="stage_end",
     )
-
-    def changed(algorithm: Any) -> Settings:
-        return replace(base, algorithm=algorithm)
-
+    course = replace(base, algorithm=CourseReplayConfig())
     return {
-        "no-replay": replace(base, training=kept),
-        "replay": replace(base, algorithm=reservoir, training=kept),
-        "course-buffer": published,
-        "joint": replace(
-            base,
-            environment=replace(
-                spec, kwargs={**spec.kwargs, "mode": "1,2", "block": 1}, stages=()
-            ),
-        ),
-        "fifo": changed(replace(reservoir, replay="uniform")),
-        "ewc": changed(replace(rule, ewc_coef=3e5)),
-        "more-steps": changed(replace(rule, passes=2)),
-    }  # fmt: skip
+        "no-replay": base.with_options(snapshots=10),
+        "replay": replay.with_options(snapshots=10),
+        "course-buffer": course.with_options(kwargs={"scale": 0.25, "trials": 25}, num_envs=4),
+        "joint": base.with_options(kwargs={**spec.kwargs, "mode": "1,2", "block": 1}, stages=()),
+        "fifo": replay.with_options(replay="uniform"),
+        "ewc": base.with_options(ewc_coef=3e5),
+        "more-steps": base.with_options(passes=2),
+    }
 
 
 EXPERIMENT = Experiment(
@@ -225,5 +208,5 @@ EXPERIMENT = Experiment(
     reference="Neuromatch NeuroAI course 2024, W2D4 tutorial 5",
     conditions=_conditions(),
     measure=measure,
-    shipped=("--members", "16"),
+    shipped="--members 16",
 )

@@ -1,40 +1,30 @@
 """Ten modes in a row: what a network keeps of them, with a buffer of fixed size and without.
 
-Every mode shows three of twelve colours, one after the other for equal shares of the run; a colour always pays the same.
-A replayed agent has the same buffer for one mode as for ten: a reservoir holds a fair sample of everything so far. Measured
-are accuracy after each stage on each mode, and what Lopez-Paz & Ranzato (2017) make of that matrix: average accuracy,
-backward transfer (negative: forgetting) and forward transfer.
-
-What was learned about learning this: settings as in `course-changing-reward` (discount 0, replay corrected by V-trace, the policy
-at the end of each stage cloned on episodes of earlier ones), but a larger step size and two replayed episodes for each new one,
-since of ten modes each gets only a tenth of what is replayed. The trap is not forgetting but certainty: an agent that has learnt
-some colours is all but certain about new ones, by generalisation over red, green and blue, and where it is wrong it never tries
-the other. An entropy bonus that starts at .1 in every stage and falls to .02 opens the trap; a constant .02 left a third of the
-agents at chance on single pairs of colours, .05 fewer. Colours that pay the opposite of what their components have paid (cyan 1,
-where blue pays 4 and green 3) stayed unlearnt with any of them, and no mode has such colours.
+Every mode shows three of twelve colours, for equal shares of the run; a colour always pays the same.
+The buffer is as large for ten modes as for one: a reservoir holds a fair sample of everything so far.
+Measured are accuracy after each stage on each mode, and average accuracy, backward and forward
+transfer (Lopez-Paz & Ranzato 2017). Settings are those of `course-changing-reward` but a larger step
+size and two replayed episodes for each new one, since each of ten modes gets only a tenth of what is
+replayed, and an entropy bonus that starts anew in every stage: docs/findings/long-sequence.md.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from prefrontal.agents import NetworkConfig
 from prefrontal.analysis.choice.continual import transfer
 from prefrontal.analysis.figures.continual import against_buffer_size, stage_matrix
 from prefrontal.analysis.figures.learning import learning_curve
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
-from prefrontal.envs.changing_modes import SETS
-from prefrontal.experiments.bandits.measures import worst_member
 from prefrontal.experiments.continual.course_changing_reward import EXPERIMENT as COURSE
 from prefrontal.experiments.continual.measures import stage_accuracies, untrained_accuracy
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
+from prefrontal.experiments.settings import A2CConfig, Settings, expect
 
-MODES = tuple(range(1, len(SETS) + 1))
+MODES = tuple(range(1, 11))
 TRIALS = 1000  # for each entry of the matrix of a member
 CAPACITY = 1000  # episodes of the fixed buffer, 10 trials each
 SMALL = (100,)  # episodes of smaller ones
@@ -49,13 +39,20 @@ def measure(evaluation: Evaluation) -> Outcome:
         found = transfer(matrix, untrained_accuracy(evaluation, condition, MODES, TRIALS))
         bar = 0.95 if condition == "replay" else None
         findings += [
-            Finding.of(f"average accuracy after ten modes, {condition}", interval(found.average), optimum=1.0, bar=bar),
-            worst_member(f"average accuracy, worst member, {condition}", found.average, "higher", optimum=1.0),
-            Finding.of(f"accuracy on a mode just learnt, {condition}", interval(found.learning), optimum=1.0),
-            Finding.of(f"backward transfer, {condition}", interval(found.backward)),
-            Finding.of(f"forgetting, {condition}", interval(found.forgetting), better="lower"),
-            Finding.of(f"forward transfer, {condition}", interval(found.forward)),
-        ]  # fmt: skip
+            finding(
+                f"average accuracy after ten modes, {condition}",
+                found.average,
+                optimum=1.0,
+                bar=bar,
+            ),
+            worst_member(
+                f"average accuracy, worst member, {condition}", found.average, "higher", optimum=1.0
+            ),
+            finding(f"accuracy on a mode just learnt, {condition}", found.learning, optimum=1.0),
+            finding(f"backward transfer, {condition}", found.backward),
+            finding(f"forgetting, {condition}", found.forgetting, better="lower"),
+            finding(f"forward transfer, {condition}", found.forward),
+        ]
     return Outcome(findings, _figures(evaluation, matrices) if evaluation.figures else [])
 
 
@@ -70,21 +67,26 @@ def _figures(evaluation: Evaluation, matrices: dict[str, np.ndarray]) -> list[Pa
         # Mean over the modes that have been learnt so far
         condition: np.stack([m[:, k, : k + 1].mean(axis=1) for k in range(len(MODES))])
         for condition, m in matrices.items()
-    }  # fmt: skip
+    }
     figures = [
-        learning_curve(steps, seen, folder / "modes_so_far.png", "accuracy on all modes so far", {"chance": 0.5}),
         learning_curve(
-            steps, {c: m[:, :, 0].T for c, m in matrices.items()}, folder / "first_mode.png",
-            "accuracy on the first mode", {"chance": 0.5},
+            steps,
+            seen,
+            folder / "modes_so_far.png",
+            "accuracy on all modes so far",
+            {"chance": 0.5},
+        ),
+        learning_curve(
+            steps,
+            {c: m[:, :, 0].T for c, m in matrices.items()},
+            folder / "first_mode.png",
+            "accuracy on the first mode",
+            {"chance": 0.5},
         ),
         stage_matrix({c: matrices[c] for c in list(matrices)[:2]}, folder / "stages.png"),
-    ]  # fmt: skip
-    sizes = {
-        c: int(getattr(evaluation.settings[c].algorithm, "replay_capacity", 0))
-        if evaluation.settings[c].algorithm.replay != "none"
-        else 0
-        for c in matrices
-    }
+    ]
+    kept = {c: expect(evaluation.settings[c].algorithm, A2CConfig).replay for c in matrices}
+    sizes = {c: replay.capacity if replay.keep != "none" else 0 for c, replay in kept.items()}
     if len(sizes) > 2:
         order = sorted(sizes, key=lambda c: sizes[c])
         lost = {"forgetting": np.stack([transfer(matrices[c]).forgetting for c in order])}
@@ -96,26 +98,24 @@ def _figures(evaluation: Evaluation, matrices: dict[str, np.ndarray]) -> list[Pa
 
 
 def _conditions() -> dict[str, Settings]:
-    course = COURSE.conditions["replay"]
-    base = replace(
-        course,
-        environment=replace(course.environment, stages=tuple({"mode": str(mode)} for mode in MODES)),
-        network=NetworkConfig(core="relu", hidden_size=64, embedding_size=64),
-        training=TrainingConfig(members=1, num_envs=10, total_steps=300_000, snapshots=len(MODES)),
-    )  # fmt: skip
-    rule = replace(
-        base.algorithm, learning_rate=1.5e-3, learning_rate_final=1.5e-3, entropy_coef=0.1, entropy_coef_final=0.02,
+    base = COURSE.conditions["replay"].with_options(
+        stages=tuple({"mode": str(mode)} for mode in MODES),
+        hidden_size=64,
+        embedding_size=64,
+        total_steps=300_000,
+        snapshots=len(MODES),
+        learning_rate=1.5e-3,
+        learning_rate_final=1.5e-3,
+        entropy_coef=0.1,
         anneal="stage",
-    )  # fmt: skip
-    replayed = replace(rule, replay_capacity=CAPACITY, replay_ratio=2.0)
-    without = replace(rule, replay="none", policy_cloning=0.0)
-    made = {
-        "no-replay": replace(base, algorithm=without),
-        "replay": replace(base, algorithm=replayed),
-    }
-    for size in SMALL:
-        made[f"buffer-{size}"] = replace(base, algorithm=replace(replayed, replay_capacity=size))
-    return made
+        replay_capacity=CAPACITY,
+        replay_ratio=2.0,
+    )
+    smaller = {f"buffer-{size}": base.with_options(replay_capacity=size) for size in SMALL}
+    without = base.with_options(
+        replay="none", policy_cloning=0.0, replay_capacity=2500, replay_ratio=1.0
+    )
+    return {"no-replay": without, "replay": base, **smaller}
 
 
 EXPERIMENT = Experiment(
@@ -124,5 +124,5 @@ EXPERIMENT = Experiment(
     reference="Lopez-Paz & Ranzato 2017, NeurIPS 30; Neuromatch NeuroAI course 2024, W2D4 tutorial 5",
     conditions=_conditions(),
     measure=measure,
-    shipped=("--members", "16"),
+    shipped="--members 16",
 )

@@ -1,16 +1,14 @@
-"""What the experiments on changing rewards share: accuracies by pair, matrices of stages, an observer to compare with."""
+"""What the experiments on changing rewards share: accuracies, matrices of stages, an observer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from prefrontal.agents import Population
 from prefrontal.analysis.choice.continual import confusion_by_pair, pair_accuracy
-from prefrontal.envs.changing_modes import COLOURS, PALETTE, SETS
 from prefrontal.experiments.evaluation import Evaluation, Record
+from prefrontal.experiments.settings import NetworkConfig, expect
 
 __all__ = [
     "TRIALS",
@@ -28,6 +26,8 @@ TRIALS = 5000  # of each mode, on which accuracies are measured
 
 def mode_pairs(mode: int) -> dict[str, int]:
     """Pairs of colours of a numbered mode of the covariate shift: name ("red/yellow") to code, worst colours first."""
+    from prefrontal.envs.changing_modes import COLOURS, PALETTE, SETS
+
     shown = sorted(SETS[mode - 1], key=lambda name: PALETTE[name][1])
     found = {}
     for place, one in enumerate(shown):
@@ -89,12 +89,16 @@ def untrained_accuracy(
     evaluation: Evaluation, condition: str, modes: Sequence[int], trials: int = TRIALS
 ) -> np.ndarray:
     """Accuracy of agents like those of a condition before any training, b ``[M, modes]``."""
+    from prefrontal.agents.population import Population
+
     settings = evaluation.settings[condition]
     trained = evaluation.populations[condition]
-    fresh = Population.create(trained.environment, settings.network, len(trained), trained.seed)
+    fresh = Population.create(
+        trained.environment, expect(settings.network, NetworkConfig), len(trained), trained.seed
+    )
     beside = Evaluation(
         {condition: fresh},
-        {condition: replace(settings)},
+        {condition: settings},
         evaluation.split,
         evaluation.episodes,
         evaluation.seed,
@@ -109,6 +113,8 @@ def confusion(
     evaluation: Evaluation, condition: str, modes: Sequence[int], colours: Sequence[str]
 ) -> np.ndarray:
     """How often each colour was chosen over each other one, in trials of several modes together, ``[M, S, S]``."""
+    from prefrontal.envs.changing_modes import COLOURS
+
     records = [_record(evaluation, condition, mode, None, TRIALS) for mode in modes]
     left, right, chosen = (
         np.concatenate([record[name] for record in records], axis=1)

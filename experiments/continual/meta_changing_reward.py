@@ -1,31 +1,26 @@
-"""Changes that need no change of weights: a recurrent network trained on the *distribution* of changes of rewards.
+"""A recurrent network trained on the *distribution* of changes of rewards, with frozen weights.
 
-Colours, rewards and switches are drawn for every episode (covariate shift, concept shift or drift). The network has to find out
-within the episode what colours pay, and to notice when that is no longer so; nothing tells it. Weights are frozen, and
-colour sets, reward maps and switch times are ones it has never been trained on. Beside it: one who remembers what every colour
-paid last and forgets all on a surprise (see `prefrontal.experiments.continual.measures.remembering`).
-
-What was learned about learning this: as in the two-colour context bandit, returns stand at chance for a long time (a value has to
-be bound to a colour that was seen a step before), and 0 is the right discount. With a single pass over each batch, 300,000 steps
-were not enough to leave chance; with four passes all of 16 members leave it by then, and are still getting better after 1.5
-million. They recover from a switch in about four trials, but to .7 where one who remembers comes to .96: after a reward they know
-whether to take that colour again, and not yet what all four pay.
+Colours, rewards and switches are drawn for every episode (covariate shift, concept shift or drift).
+The network has to find out within the episode what colours pay, and to notice when that is no longer
+so; nothing tells it. Colour sets, reward maps and switch times of the test are new. Beside it: an
+observer that remembers what every colour paid last and forgets all on a surprise
+(`prefrontal.experiments.continual.measures.remembering`). As in the two-colour context bandit, 0 is
+the right discount, and four passes leave chance sooner: docs/findings/meta-changing-reward.md.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.analysis.choice.choice import learning_set_curve
 from prefrontal.analysis.choice.continual import recovery_time
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.continual.measures import remembering
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
 
 AFTER = 10  # trials after a switch that are shown
 WINDOW = 3  # trials of the running mean that says when accuracy is back
@@ -41,7 +36,7 @@ def measure(evaluation: Evaluation) -> Outcome:
         switched = record["switches"] > 0
         late = (record["since_switch"] >= AFTER) & switched
         settled = np.nanmean(np.where(late, record["correct"], np.nan), axis=(1, 2))
-        findings.append(Finding.of(f"settled accuracy, {change}", interval(settled)))
+        findings.append(finding(f"settled accuracy, {change}", settled))
         if change == "gradual":
             continue
         affected = switched & (record["order_changed"] == 1)
@@ -53,16 +48,20 @@ def measure(evaluation: Evaluation) -> Outcome:
             level = 0.95 * one[:, -WINDOW:].mean(axis=1)
             needed = np.minimum(recovery_time(one, level, WINDOW), AFTER)  # AFTER: not within it
             findings += [
-                Finding.of(f"first trial after a switch, {change}, {who}", interval(one[:, 0])),
-                Finding.of(f"accuracy {AFTER} trials after, {change}, {who}", interval(one[:, -WINDOW:].mean(1))),
-                Finding.of(f"trials to recover, {change}, {who}", interval(needed), better="lower"),
-            ]  # fmt: skip
+                finding(f"first trial after a switch, {change}, {who}", one[:, 0]),
+                finding(
+                    f"accuracy {AFTER} trials after, {change}, {who}", one[:, -WINDOW:].mean(1)
+                ),
+                finding(f"trials to recover, {change}, {who}", needed, better="lower"),
+            ]
     if evaluation.figures:
         path = evaluation.folder / "recovery.png"
         label = "fraction correct on pairs whose order changed"
         figures.append(
-            curves_by_trial(curves, path, label, {"chance": 0.5}, (0, 1.02), "trials since the switch")
-        )  # fmt: skip
+            curves_by_trial(
+                curves, path, label, {"chance": 0.5}, (0, 1.02), "trials since the switch"
+            )
+        )
     return Outcome(findings, figures)
 
 
@@ -71,11 +70,11 @@ EXPERIMENT = Experiment(
     summary="what colours pay changes within an episode: a frozen network finds out",
     reference="control for the NeuroAI course 2024, W2D4 tutorial 5; Wang et al. 2018",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/ChangingReward-v0",
-                inputs=("action", "centred_reward"),
-                kwargs={
+                ("action", "centred_reward"),
+                {
                     "change": "mixed",
                     "mode": "any",
                     "block": 15,
@@ -84,18 +83,18 @@ EXPERIMENT = Experiment(
                     "trials": 50,
                 },
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(
                 learning_rate=1e-2,
                 discount=0.0,
                 entropy_coef=0.1,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=cfg.CriticConfig("privileged"),
                 passes=4,
             ),
-            TrainingConfig(members=1, num_envs=16, total_steps=1_500_000),
+            cfg.TrainingConfig(num_envs=16, total_steps=1_500_000),
         )
     },
     measure=measure,
-    shipped=("--members", "16"),
+    shipped="--members 16",
 )

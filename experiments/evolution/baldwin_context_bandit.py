@@ -1,11 +1,11 @@
-"""Evolving learners of the context bandit: which of two complementary colours pays, learned by changing weights.
+"""Evolving learners of the context bandit: which of two complementary colours pays.
 
-Colours are new in every life and continuous, so nothing about them can be inborn: only how to learn is inherited. 25 episodes of
-6 trials, then 20 that count. One who knows earns 200, one who must find out in the test 195 (half a reward on its first trial),
-guessing 100. Held-out colours are never seen in evolution.
+It is learned by changing weights. Colours are new in every life and continuous, so nothing about
+them can be inborn: only how to learn is inherited. A life has 25 episodes of 6 trials, then 20
+trials that count. One who knows earns 200 over ten tasks, one who must find out in the test 195
+(half a reward on its first trial), guessing 100. Held-out colours are never seen in evolution.
 
-What was learned: hyper-parameters alone suffice (196 of 200, on held-out colours too), and evolution without learning stays near
-guessing within 1 M steps: to bind a colour to a reward in the activations is hard to find by mutation.
+What was found is in ``docs/findings/baldwin-context-bandit.md``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from prefrontal.agents import EnvironmentSpec
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.evolution.comparison import compare, conditions
-from prefrontal.experiments.settings import Experiment, Outcome
+from prefrontal.experiments.experiment import Experiment, Outcome
 
 TRIALS, EXAM, TASKS = 6, 20, 10
 STEPS = 1_000_000
@@ -25,7 +25,7 @@ SPEC = EnvironmentSpec(
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Reward of champions on fresh colours of the training split."""
+    """Measure the reward of champions on fresh colours of the training split."""
     return compare(evaluation, 0.5 * EXAM * TASKS, EXAM * TASKS, (EXAM - 0.5) * TASKS)
 
 

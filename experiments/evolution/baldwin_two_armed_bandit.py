@@ -1,20 +1,18 @@
-"""Evolving learners of bandits: 100 pulls to learn two arms by changing weights, then 20 pulls that count.
+"""Evolving learners of two-armed bandits: 100 pulls to learn in the weights, 20 that count.
 
-One who knows the arms earns 133 of 200 on average; one who must find out in the 20 pulls, 124 at best (exact); guessing, 100. So
-learning in the weights pays if it is fast, and learning in the activations is what is left to those who cannot (`darwin`).
+One who knows the arms earns 133 of 200 on average; one who must find out in the 20 pulls, 124 at
+best (exact); guessing, 100. So learning in the weights pays if it is fast, and learning in the
+activations is what is left to those who cannot (`darwin`).
 
-What was learned: within 1 M steps both evolve, each to within 8 of its optimum, in the weights or in the activations (118 of
-124 for `darwin`: much easier than in Harlow's task, for no feature has to be bound to the reward). Evolved weights add nothing
-to evolved hyper-parameters here: a bandit has nothing that can be known beforehand.
+What was found is in ``docs/findings/baldwin-two-armed-bandit.md``.
 """
 
 from __future__ import annotations
 
 from prefrontal.agents import EnvironmentSpec
-from prefrontal.agents.reference.bandit_optima import bayes_optimal_value
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.evolution.comparison import compare, conditions
-from prefrontal.experiments.settings import Experiment, Outcome
+from prefrontal.experiments.experiment import Experiment, Outcome
 
 PULLS, EXAM, TASKS = 10, 20, 10
 STEPS = 1_000_000
@@ -27,7 +25,9 @@ SPEC = EnvironmentSpec(
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Reward of champions on fresh arms, against the exact optima."""
+    """Measure the reward of champions on fresh arms, against the exact optima."""
+    from prefrontal.agents.reference.bandit_optima import bayes_optimal_value
+
     pulls = EXAM * TASKS
     return compare(evaluation, 0.5 * pulls, 2 / 3 * pulls, TASKS * bayes_optimal_value(EXAM))
 

@@ -1,66 +1,50 @@
-"""The Baldwin effect of the NeuroAI course (W2D4 tutorial 4): evolution selects for the ability to learn which digit is good.
+"""The Baldwin effect of the NeuroAI course (W2D4 tutorial 4): learning which digit is good evolves.
 
-An individual meets a pair of digits, learns for 25 episodes of 6 trials (one RMSProp step each) and is tested on 20 trials;
-fitness is the sum over ten pairs, 200 at most. Conditions:
+An individual meets a pair of digits, learns for 25 episodes of 6 trials (one RMSProp step each) and
+is tested on 20 trials; fitness is the sum over ten pairs, 200 at most. Conditions:
 
-- `baldwin`: newborn weights and hyper-parameters evolve, and what is learned is thrown away, with the published number of
-  environment steps (4,050 individuals, ten tasks of 170 trials each);
-- `published`: the course's algorithm with its four defects (`prefrontal.agents.evolution.published`), as long;
+- `baldwin`: initial weights and hyper-parameters evolve, and what is learned is thrown away, with
+  the published number of environment steps (4,050 individuals, ten tasks of 170 trials each);
+- `published`: the course's algorithm with its four defects
+  (`prefrontal.agents.evolution.published`), as long;
 - `baldwin-short`, `published-short`: a quarter of it, as all that follow;
-- `lamarck`: children inherit learned weights; `darwin`: nobody learns; `hyper-parameters`: weights are random at every birth;
-  `random-search`: every child is a stranger;
-- `plain-rl`: no evolution: one recurrent network a member, trained by A2C over all pairs (meta-reinforcement learning);
-- `vectors`: `baldwin` on random vectors in the place of digits, of which half are never seen in evolution.
+- `lamarck`: children inherit learned weights; `darwin`: nobody learns; `hyper-parameters`: weights
+  are random at every birth; `random-search`: every child is a random genome;
+- `plain-rl`: no evolution: one recurrent network a member, trained by A2C over all pairs
+  (meta-reinforcement learning);
+- `vectors`: `baldwin` on random vectors in the place of digits; evolution never sees half of them.
 
-At the published number of steps several conditions are near the top; a quarter tells them apart. ``--total-steps 6885000`` gives
-all of them the whole.
-
-What was learned about evolving learners:
-
-- Generations of 45 children and 5 survivors, tournaments of 3 and self-adapting mutations that start at .15 take every champion
-  above 190 within the published budget (194.6 on fresh tasks); mutations of .02 or five children a generation do not.
-- Ten tasks measure fitness to ± 10: survivors are measured again in every generation, and a champion is chosen by the mean less
-  two standard errors, which everyone's spread tells. A newborn's ten perfect scores have none of their own: choosing by
-  these instead gave 189.7.
-- Most of the effect is a larger learning rate and a smaller discount: random weights with the evolved hyper-parameters reach 161
-  of the 195. Nothing becomes inborn: every task contradicts another one, so champions are born at chance and must learn.
-- Learned weights are worth inheriting (`lamarck` beats `baldwin-short`): they are a better place to learn from, and still at
-  chance.
-- Who does not learn by gradients learns in the activations: a little by evolution (`darwin`), and all there is to learn by A2C,
-  in 7 of 8 members (`plain-rl`; the eighth stays half-way).
+At the published number of steps several conditions are near the top; a quarter tells them apart.
+``--total-steps 6885000`` gives all of them the whole. What was found is in
+``docs/findings/course-baldwin-harlow.md``.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.evolution.learner import EvolutionConfig
-from prefrontal.agents.evolution.lifetimes import Lifetimes
-from prefrontal.agents.evolution.published import PublishedConfig
-from prefrontal.analysis.choice.evolution import innate_share, plasticity
-from prefrontal.analysis.figures.evolution import plasticity_curves
-from prefrontal.analysis.figures.learning import bars_with_members
+from prefrontal.agents.evolution.config import EvolutionConfig, PublishedConfig
+from prefrontal.analysis.choice.evolution import innate_share
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval, probability_of_improvement
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.evolution.measures import (
     FRESH,
+    Champions,
+    Lived,
     evolution_figures,
-    frozen,
     generation_zero,
-    imported,
     live,
-    lives_of_network,
+    random_weights,
     starting_hyper,
-    strangers,
-    tested_again,
-    unseen,
 )
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig, expect
 
 TRIALS, EXAM, TASKS = 6, 20, 10
 TOP = float(EXAM * TASKS)
@@ -79,175 +63,137 @@ SPEC = EnvironmentSpec(
 )
 RIVALS = ("lamarck", "darwin", "hyper-parameters", "random-search", "plain-rl", "published-short")
 VECTORS: dict[str, Any] = {"objects": "vectors", "num_objects": 20, "held_out_objects": 10}
+UNSEEN_DIGITS = {"num_objects": 20, "held_out_objects": 10}
+
+Scores = dict[str, np.ndarray]  # fitness on fresh tasks [M], by condition
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Champions on fresh tasks; what explains them; where their ability lives."""
+    """Measure champions on fresh tasks, what explains them, and where their ability lives."""
     findings: list[Finding] = []
-    scores: dict[str, np.ndarray] = {}
-    trials: dict[str, dict[str, np.ndarray]] = {}
+    scores: Scores = {}
+    trials: dict[str, Lived] = {}
     for condition in evaluation.conditions:
-        if condition == "plain-rl":
-            findings += _network(evaluation, condition, scores, trials)
-        else:
-            findings += _evolved(evaluation, condition, scores, trials)
-    if "baldwin" in evaluation.conditions:
-        findings = [_founders(evaluation), *findings, *_controls(evaluation, "baldwin")]
-    if "published" in evaluation.conditions:
+        one = _network if condition == "plain-rl" else _evolved
+        findings += one(evaluation, condition, scores, trials)
+    if "baldwin" in scores:
+        findings = [_generation_zero(evaluation), *findings, *_controls(evaluation, "baldwin")]
+    if "published" in scores:
         findings += _controls(evaluation, "published")
-    if "baldwin-short" in evaluation.conditions:
-        findings += [
-            Finding.of(f"probability that baldwin-short beats {other}",
-                       probability_of_improvement(scores["baldwin-short"], scores[other]))
-            for other in RIVALS if other in scores
-        ]  # fmt: skip
-    if {"baldwin", "published"} <= set(scores):
-        beats = probability_of_improvement(scores["baldwin"], scores["published"])
-        findings.append(Finding.of("probability that baldwin beats published", beats))
-    if "vectors" in evaluation.conditions:
+    pairs = [("baldwin-short", rival) for rival in RIVALS]
+    for a, b in [*pairs, ("baldwin", "published")]:
+        if a in scores and b in scores:
+            beats = probability_of_improvement(scores[a], scores[b])
+            findings.append(Finding.of(f"probability that {a} beats {b}", beats))
+    if "vectors" in scores:
         findings += _held_out(evaluation, "vectors", "objects", scores["vectors"], {}, HELD_OUT)
-    if "baldwin" in evaluation.conditions:
-        digits = {"num_objects": 20, "held_out_objects": 10}
-        findings += _held_out(evaluation, "baldwin", "digits, 10 to 19,", scores["baldwin"], digits)
-    evolved = [c for c in evaluation.conditions if c != "plain-rl"]
-    whole = [c for c in evolved if _steps(evaluation, c) >= STEPS]
-    figures = evolution_figures(evaluation, whole, TOP)
-    figures += evolution_figures(evaluation, [c for c in evolved if c not in whole], TOP, "_short")
-    if evaluation.figures:
-        shown: dict[str, Any] = {
-            c: trials[c] for c in ("baldwin", "published", "plain-rl") if c in trials
-        }
-        if shown:
-            path = evaluation.folder / "plasticity.png"
-            figures.append(plasticity_curves(shown, path, break_after=25 * TRIALS))
-        groups = {name: {"re-tested": values} for name, values in scores.items()}
-        path = evaluation.folder / "champions.png"
-        figures.append(
-            bars_with_members(groups, path, "champion's fitness, fresh tasks", ylim=(-10, 205))
-        )
-    return Outcome(findings, figures)
+    if "baldwin" in scores:
+        what, within = "digits, 10 to 19,", scores["baldwin"]
+        findings += _held_out(evaluation, "baldwin", what, within, UNSEEN_DIGITS)
+    return Outcome(findings, _figures(evaluation, scores, trials) if evaluation.figures else [])
 
 
-def _founders(evaluation: Evaluation) -> Finding:
-    """Newborns with random weights and the course's hyper-parameters."""
-    algorithm = evaluation.settings["baldwin"].algorithm
-    lifetimes = evaluation.populations["baldwin"].lifetimes()
-    means = generation_zero(
-        lifetimes,
-        starting_hyper(algorithm, 1),
-        evaluation.seed,
-        FOUNDERS,
-        algorithm.individuals,
-        TASKS,
-    )
+def _figures(evaluation: Evaluation, scores: Scores, trials: dict[str, Lived]) -> list[Path]:
+    from prefrontal.analysis.figures.evolution import plasticity_curves
+    from prefrontal.analysis.figures.learning import bars_with_members
+
+    steps = {c: evaluation.settings[c].training.total_steps for c in scores if c != "plain-rl"}
+    figures = evolution_figures(evaluation, [c for c in steps if steps[c] >= STEPS], TOP)
+    figures += evolution_figures(evaluation, [c for c in steps if steps[c] < STEPS], TOP, "_short")
+    shown: dict[str, Any] = {
+        c: trials[c].curves for c in ("baldwin", "published", "plain-rl") if c in trials
+    }
+    if shown:
+        path = evaluation.folder / "plasticity.png"
+        figures.append(plasticity_curves(shown, path, break_after=25 * TRIALS))
+    groups = {name: {"re-tested": values} for name, values in scores.items()}
+    path, label = evaluation.folder / "champions.png", "champion's fitness, fresh tasks"
+    return [*figures, bars_with_members(groups, path, label, ylim=(-10, 205))]
+
+
+def _generation_zero(evaluation: Evaluation) -> Finding:
+    """Measure random weights with the course's hyper-parameters."""
+    algorithm = expect(evaluation.settings["baldwin"].algorithm, EvolutionConfig)
+    lifetimes, hyper = evaluation.populations["baldwin"].lifetimes(), starting_hyper(algorithm, 1)
+    size = FOUNDERS, algorithm.individuals, TASKS
     return Finding.of(
-        "generation 0, mean fitness", interval(means), published=49.72, optimum=TOP, bar=GENERATION_ZERO,
-        better="near", note=f"{FOUNDERS} populations of {algorithm.individuals}",
-    )  # fmt: skip
+        "generation 0, mean fitness",
+        interval(generation_zero(lifetimes, hyper, evaluation.seed, *size)),
+        published=49.72,
+        optimum=TOP,
+        bar=GENERATION_ZERO,
+        better="near",
+        note=f"{FOUNDERS} populations of {algorithm.individuals}",
+    )
 
 
 def _evolved(
-    evaluation: Evaluation,
-    condition: str,
-    scores: dict[str, np.ndarray],
-    trials: dict[str, dict[str, np.ndarray]],
+    evaluation: Evaluation, condition: str, scores: Scores, trials: dict[str, Lived]
 ) -> list[Finding]:
-    """A condition of evolution: its champions, the winner's curse, and what learning adds to them."""
-    champions, algorithm = (
-        evaluation.populations[condition],
-        evaluation.settings[condition].algorithm,
-    )
-    lifetimes = champions.lifetimes()
-    learns = algorithm.inheritance != "darwin"
-    hyper = champions.hyper if learns else frozen(champions.hyper)
-    weights = champions.genomes
-    if algorithm.inheritance == "hyper-parameters":  # weights are random at every birth
-        weights = strangers(lifetimes, evaluation.seed, len(champions), FRESH)
-    score, right = live(lifetimes, weights, hyper, evaluation.seed)
-    born, off = live(lifetimes, weights, frozen(hyper), evaluation.seed)
-    again, recorded = tested_again(evaluation, condition, score)
-    scores[condition] = again.scores
+    """Measure a condition of evolution: champions, winner's curse, what learning adds to them."""
+    one = Champions(evaluation, condition)
+    scores[condition] = one.again.scores
     bar = BAR if condition == "baldwin" else None
     published = PUBLISHED if condition == "published" else None
-    findings = [
-        Finding.of(f"champion, fresh tasks, {condition}", again.value, published=published, optimum=TOP, bar=bar),
-        Finding.of(f"champion at birth, {condition}", interval(TASKS * born.mean(axis=1)), optimum=TOP),
-    ]  # fmt: skip
-    if np.isfinite(recorded).all():
-        findings.append(
-            Finding.of(f"winner's curse, {condition}", again.curse, better="lower", note="recorded - re-tested")
-        )  # fmt: skip
+    findings = one.findings(TOP, optimum=TOP, bar=bar, published=published)
     curves = evaluation.curves.get(condition, {})
-    if learns and curves and condition in ("baldwin", "published", "lamarck"):
+    if curves and condition in ("baldwin", "published", "lamarck"):
         share = innate_share(curves["before"][-10:].mean(0), curves["return"][-10:].mean(0))
-        slope = np.nanmean(curves["heritability"], axis=0)
+        slope = interval(np.nanmean(curves["heritability"], axis=0))
+        name, note = "share of fitness that is inborn, end of evolution", "one life measured; "
         findings += [
-            Finding.of(f"share of fitness that is inborn, end of evolution, {condition}", interval(share)),
-            Finding.of(f"heritability of fitness, {condition}", interval(slope), note="one life measured; all generations"),
-        ]  # fmt: skip
+            Finding.of(f"{name}, {condition}", interval(share)),
+            Finding.of(
+                f"heritability of fitness, {condition}", slope, note=note + "all generations"
+            ),
+        ]
     if condition in ("baldwin", "published", "vectors"):
-        findings += _where(condition, right, off, trials)
+        trials[condition] = one.lived
+        findings += one.lived.where()
     return findings
 
 
-def _where(
-    name: str, on: np.ndarray, off: np.ndarray, trials: dict[str, dict[str, np.ndarray]]
-) -> list[Finding]:
-    """Whether the ability is in the weights' learning or in the activations."""
-    on, off = on.mean(axis=1), off.mean(axis=1)  # [M, steps]
-    trials[name] = {"plasticity on": on.T, "plasticity off": off.T}
-    split = plasticity(on[:, -EXAM:], off[:, -EXAM:])
-    return [
-        Finding.of(f"learned in the weights, {name}", interval(split.weights), note="accuracy on trial 1, learned - newborn"),
-        Finding.of(f"learned in the activations, {name}", interval(split.activations), note="newborn, last 5 trials - first"),
-    ]  # fmt: skip
-
-
 def _network(
-    evaluation: Evaluation,
-    condition: str,
-    scores: dict[str, np.ndarray],
-    trials: dict[str, dict[str, np.ndarray]],
+    evaluation: Evaluation, condition: str, scores: Scores, trials: dict[str, Lived]
 ) -> list[Finding]:
-    """Meta-reinforcement learning: the same lives, of networks that nobody evolved."""
-    population = evaluation.populations[condition]
-    base = EvolutionConfig()
+    """Measure meta-reinforcement learning: the same lives, of networks that nobody evolved."""
+    from prefrontal.agents.evolution.lifetimes import Lifetimes
+
+    population, base = evaluation.populations[condition], EvolutionConfig()
     spec = replace(population.environment, stages=SPEC.stages)
-    lifetimes = lives_of_network(spec, base.lifetime, population.network.hidden_size)
-    weights = imported(lifetimes.net, population.model.parameters)
+    lifetimes = Lifetimes(spec, replace(base.lifetime, embedding_size=0), population.network)
+    weights = lifetimes.net.imported(population.model.parameters)
     hyper = starting_hyper(base, len(population))
-    plastic, right = live(lifetimes, weights, hyper, evaluation.seed)
-    still, off = live(lifetimes, weights, frozen(hyper), evaluation.seed)
-    scores[condition] = TASKS * still.mean(axis=1)
+    trials[condition] = lived = Lived(condition, lifetimes, weights, hyper, evaluation.seed)
+    scores[condition] = TASKS * lived.born.mean(axis=1)
+    plastic = interval(TASKS * lived.score.mean(axis=1))
     return [
-        Finding.of(f"fresh tasks, no gradient steps, {condition}", interval(scores[condition]), optimum=190.0,
-                   note="optimum of a learner in activations"),
-        Finding.of(f"fresh tasks, the course's gradient steps, {condition}", interval(TASKS * plastic.mean(axis=1)),
-                   optimum=TOP),
-        *_where(condition, right, off, trials),
-    ]  # fmt: skip
-
-
-def _steps(evaluation: Evaluation, condition: str) -> int:
-    """Environment steps that a condition was given."""
-    return evaluation.settings[condition].training.total_steps
+        Finding.of(
+            f"fresh tasks, no gradient steps, {condition}",
+            interval(scores[condition]),
+            optimum=190.0,
+            note="optimum of a learner in activations",
+        ),
+        Finding.of(f"fresh tasks, the course's gradient steps, {condition}", plastic, optimum=TOP),
+        *lived.where(),
+    ]
 
 
 def _controls(evaluation: Evaluation, condition: str) -> list[Finding]:
-    """What the evolved hyper-parameters, and the evolved weights, are worth alone."""
-    champions = evaluation.populations[condition]
-    lifetimes: Lifetimes = champions.lifetimes()
-    members = len(champions)
+    """Measure what the evolved hyper-parameters, and the evolved weights, are worth alone."""
+    champions, seed = evaluation.populations[condition], evaluation.seed
+    lifetimes, members = champions.lifetimes(), len(champions)
     start = starting_hyper(evaluation.settings[condition].algorithm, members)
-    random = strangers(lifetimes, evaluation.seed, members, FRESH)
-    alone, _ = live(lifetimes, random, champions.hyper, evaluation.seed)
-    weights, _ = live(lifetimes, champions.genomes, start, evaluation.seed)
-    return [
-        Finding.of(f"random weights, evolved hyper-parameters, {condition}", interval(TASKS * alone.mean(axis=1)),
-                   published=(112.0, 145.0), optimum=TOP),
-        Finding.of(f"evolved weights, the course's hyper-parameters, {condition}", interval(TASKS * weights.mean(axis=1)),
-                   published=(96.0, 139.0), optimum=TOP),
-    ]  # fmt: skip
+    drawn = random_weights(lifetimes, seed, members, FRESH)
+    found = []
+    for name, weights, hyper, published in (
+        ("random weights, evolved hyper-parameters", drawn, champions.hyper, (112.0, 145.0)),
+        ("evolved weights, the course's hyper-parameters", champions.genomes, start, (96.0, 139.0)),
+    ):
+        score, _ = live(lifetimes, weights, hyper, seed)
+        fitness, name = interval(TASKS * score.mean(axis=1)), f"{name}, {condition}"
+        found.append(Finding.of(name, fitness, published=published, optimum=TOP))
+    return found
 
 
 def _held_out(
@@ -255,19 +201,21 @@ def _held_out(
     condition: str,
     what: str,
     within: np.ndarray,
-    kwargs: dict[str, Any],
+    objects: dict[str, Any],
     bar: float | None = None,
 ) -> list[Finding]:
-    """Champions on objects that were never seen in evolution, as a fraction of their score on those that were."""
+    """Measure champions on objects that evolution never saw, also relative to `within` (seen)."""
     champions = evaluation.populations[condition]
-    spec = unseen(champions.environment, **kwargs)
-    lifetimes = Lifetimes(spec, champions.lifetime, champions.network.hidden_size)
+    seen = champions.environment
+    unseen = replace(seen, kwargs=seen.kwargs | objects, split="held_out")
+    lifetimes = champions.lifetimes(unseen)
     score, _ = live(lifetimes, champions.genomes, champions.hyper, evaluation.seed)
     outside = TASKS * score.mean(axis=1)
+    share = interval(outside / within)
     return [
         Finding.of(f"champion, {what} never seen, {condition}", interval(outside), optimum=TOP),
-        Finding.of(f"{what} never seen / seen, {condition}", interval(outside / within), optimum=1.0, bar=bar),
-    ]  # fmt: skip
+        Finding.of(f"{what} never seen / seen, {condition}", share, optimum=1.0, bar=bar),
+    ]
 
 
 def _condition(algorithm: Any, spec: EnvironmentSpec = SPEC, steps: int = SHORT) -> Settings:
@@ -281,7 +229,8 @@ def _evolution(**given: Any) -> EvolutionConfig:
 EXPERIMENT = Experiment(
     name="course-baldwin-harlow",
     summary="The Baldwin effect: what evolves is the ability to learn which object is good",
-    reference="NeuroAI course (Neuromatch), W2D4 tutorial 4; Fernando et al. 2018, arXiv 1806.07917",
+    reference="NeuroAI course (Neuromatch), W2D4 tutorial 4; "
+    "Fernando et al. 2018, arXiv 1806.07917",
     conditions={
         "baldwin": _condition(_evolution(), steps=STEPS),
         "published": _condition(PublishedConfig(), steps=STEPS),

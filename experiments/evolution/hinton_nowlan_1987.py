@@ -1,96 +1,99 @@
-"""How learning can guide evolution (Hinton & Nowlan 1987): a needle in a haystack that learning makes easy to find.
+"""How learning can guide evolution (Hinton & Nowlan 1987): learning finds a needle in a haystack.
 
-Of the 2^20 networks one is right. Conditions: `learning` (as published: half of the genes are undecided, and an organism
-guesses them on 1,000 trials); `no-learning` (the same genomes, but what is undecided stays so); `decided` (no learning, and
-no undecided genes: every organism is born with one network of the 2^20).
+Of the 2^20 networks one is right. Conditions: `learning` (as published: half of the genes are
+undecided, and an organism guesses them on 1,000 trials); `no-learning` (the same genomes, but what
+is undecided stays so); `decided` (no learning, and no undecided genes: every organism is born with
+one network of the 2^20).
 
-What was learned about the simulation:
-
-- Wrong alleles are gone by generation 9 (median; 5 to 20), undecided ones stay: with few of them learning is so fast that
-  being born right hardly pays any more. They go on falling slowly (.32, .23, .18 at generations 20, 50, 100).
-- Without learning, fitness is 1 for all and only drift is left. Of decided genomes about one in 2^20 is perfect in every
-  generation, by chance: a lineage of 1,000 finds it in 100 generations with probability .1, and then spreads it.
-- Training and evaluation of 3 × 40 populations over 100 generations take 12 CPU seconds (4 a condition).
-- "Trials left" counts the successful trial as used; an organism that is born perfect has them all (fitness 20).
+What was found is in ``docs/findings/hinton-nowlan-1987.md``.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
-from prefrontal.agents.evolution.hinton_nowlan import HintonNowlanConfig, NoNetworkConfig
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.evolution.config import HintonNowlanConfig, NoNetworkConfig
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.choice.evolution import innate_share, share_of_members
-from prefrontal.analysis.figures.evolution import allele_frequencies, fitness_by_generation
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.settings import Settings, TrainingConfig, expect
 
 GENERATIONS = 100
 ALLELES = ("right", "wrong", "undecided")
-#: Undecided alleles, by generation: our simulation of the published rules, 40 populations, with their tolerance.
+#: Undecided alleles by generation: our simulation of the published rules, 40 populations.
 UNDECIDED = {20: (0.29, 0.35), 50: (0.20, 0.24)}
 WITHOUT_WRONG = 0.01
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Allele frequencies, fitness before and after learning, and who ever found the needle."""
+    """Measure allele frequencies, fitness before and after learning, and who found the needle."""
     histories = {name: evaluation.populations[name].history for name in evaluation.conditions}
     findings: list[Finding] = []
     for name, history in histories.items():
         generations = len(history["right"])
         if name == "learning":
             findings += _alleles(history, generations)
-        ever = (history["perfect"] > 0).any(axis=0)
-        bar = {"bar": 0.0, "better": "lower"} if name == "no-learning" else {"better": "lower"}
-        note = f"within {generations - 1} generations"
+        bar = {"bar": 0.0} if name == "no-learning" else {}
         findings.append(
-            Finding.of(f"populations that ever had a perfect genotype, {name}", share_of_members(ever), note=note, **bar)
-        )  # fmt: skip
-    figures = []
-    if evaluation.figures:
-        groups = {c: {a: h[a] for a in ALLELES} for c, h in histories.items()}
-        expected = {(g, "undecided"): ends for g, ends in UNDECIDED.items()}
-        figures.append(
-            allele_frequencies(groups, evaluation.folder / "allele_frequencies.png", expected)
+            Finding.of(
+                f"populations that ever had a perfect genotype, {name}",
+                share_of_members((history["perfect"] > 0).any(axis=0)),
+                note=f"within {generations - 1} generations",
+                better="lower",
+                **bar,
+            )
         )
-        learners = {c: h for c, h in histories.items() if evaluation.settings[c].algorithm.trials}
-        curves = {
-            c: {"after learning": h["mean_fitness"], "at birth": h["innate_fitness"]}
-            for c, h in learners.items()
-        }
-        if curves:
-            generation = np.arange(len(next(iter(learners.values()))["right"]))
-            figures.append(
-                fitness_by_generation(generation, curves, evaluation.folder / "fitness.png", "mean fitness")
-            )  # fmt: skip
-    return Outcome(findings, figures)
+    return Outcome(findings, _figures(evaluation, histories) if evaluation.figures else [])
 
 
 def _alleles(history: dict[str, np.ndarray], generations: int) -> list[Finding]:
-    """What becomes of the alleles with learning, as far as the generations go."""
+    """Return what becomes of the alleles with learning, as far as the generations go."""
     findings = []
     if generations > 20:
-        wrong = interval(history["wrong"][20])
-        findings.append(
-            Finding.of("wrong alleles, generation 20", wrong, published=0.0, bar=WITHOUT_WRONG, better="lower")
-        )  # fmt: skip
+        name, wrong = "wrong alleles, generation 20", interval(history["wrong"][20])
+        findings.append(Finding.of(name, wrong, published=0.0, bar=WITHOUT_WRONG, better="lower"))
     for generation, bar in UNDECIDED.items():
         if generations > generation:
             now = interval(history["undecided"][generation])
-            findings.append(
-                Finding.of(f"undecided alleles, generation {generation}", now, bar=bar, better="near")
-            )  # fmt: skip
+            name = f"undecided alleles, generation {generation}"
+            findings.append(Finding.of(name, now, bar=bar, better="near"))
     gone = history["wrong"] < WITHOUT_WRONG
-    first = np.where(gone.any(axis=0), gone.argmax(axis=0), generations)
-    share = innate_share(history["innate_fitness"][-1], history["mean_fitness"][-1], chance=1.0)
+    first = interval(np.where(gone.any(axis=0), gone.argmax(axis=0), generations))
+    last = history["mean_fitness"][-1]
+    share = innate_share(history["innate_fitness"][-1], last, chance=1.0)
+    without = "first generation with less than 1 % wrong alleles"
     return [
         *findings,
-        Finding.of("first generation with less than 1 % wrong alleles", interval(first), better="lower"),
-        Finding.of("mean fitness, last generation", interval(history["mean_fitness"][-1]), optimum=20.0),
+        Finding.of(without, first, better="lower"),
+        Finding.of("mean fitness, last generation", interval(last), optimum=20.0),
         Finding.of("share of fitness that is inborn, last generation", interval(share)),
-    ]  # fmt: skip
+    ]
+
+
+def _figures(evaluation: Evaluation, histories: dict[str, dict[str, Any]]) -> list[Path]:
+    from prefrontal.analysis.figures.evolution import allele_frequencies, fitness_by_generation
+
+    groups = {c: {a: h[a] for a in ALLELES} for c, h in histories.items()}
+    expected = {(g, "undecided"): ends for g, ends in UNDECIDED.items()}
+    path = evaluation.folder / "allele_frequencies.png"
+    figures = [allele_frequencies(groups, path, expected)]
+    algorithms: dict[str, Any] = {c: one.algorithm for c, one in evaluation.settings.items()}
+    curves = {
+        c: {"after learning": h["mean_fitness"], "at birth": h["innate_fitness"]}
+        for c, h in histories.items()
+        if expect(evaluation.settings[c].algorithm, HintonNowlanConfig).trials
+    }
+    if curves:
+        generation = np.arange(len(next(iter(curves.values()))["at birth"]))
+        path = evaluation.folder / "fitness.png"
+        figures.append(fitness_by_generation(generation, curves, path, "mean fitness"))
+    return figures
 
 
 def _settings(**constants: float) -> Settings:
@@ -111,5 +114,5 @@ EXPERIMENT = Experiment(
         "decided": _settings(trials=0, undecided=0.0),
     },
     measure=measure,
-    shipped=(),
+    shipped="",
 )

@@ -1,30 +1,31 @@
-"""What experiments on evolution around learning have in common: lives of champions, what explains them, and their figures."""
+"""What experiments on evolution around learning share: champions on fresh tasks, and figures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.evolution.lifetime_net import LifetimeNet
-from prefrontal.agents.evolution.lifetimes import HYPER, LifetimeConfig, Lifetimes, Lives
-from prefrontal.agents.rollout.environments import EnvironmentSpec
-from prefrontal.analysis.choice.evolution import Retest, retest
-from prefrontal.analysis.figures.evolution import fitness_by_generation, gene_curves
+from prefrontal.agents.evolution.config import HYPER, EvolutionConfig
+from prefrontal.analysis.choice.evolution import plasticity, retest
+from prefrontal.analysis.stats.findings import Finding
+from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.settings import expect
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from prefrontal.agents.evolution.lifetimes import Lifetimes
 
 FRESH = 300  # tasks that a champion is tested on again
 CURVE = 60  # points of curves over generations
 
 
 def task_seeds(seed: int, member: int, count: int) -> list[int]:
-    """Seeds of tasks that no evolution has met; the same for every condition, others for every member."""
+    """Return seeds of tasks that no evolution has met; the same for all conditions, not members."""
     words = np.random.SeedSequence([seed, member, 0x1EA51]).generate_state(count, np.uint64)
     return [int(word >> np.uint64(2)) for word in words]
 
@@ -37,15 +38,15 @@ def live(
     tasks: int = FRESH,
     split: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lets every member live on fresh tasks.
+    """Let every member live on fresh tasks.
 
     Args:
-        lifetimes: Of which environment.
-        weights: Newborn weights, one row a member ``[M, n]`` or one a life ``[M, tasks, n]``.
+        lifetimes: Lives in which environment.
+        weights: Initial weights, one row a member ``[M, n]`` or one a life ``[M, tasks, n]``.
         hyper: Hyper-parameters ``[M, 4]``.
-        seed: Of the tasks.
-        tasks: How many.
-        split: In place of the environment's.
+        seed: Seed of the tasks.
+        tasks: Tasks of each member.
+        split: Split in place of the environment's.
 
     Returns:
         Score ``[M, tasks]``, and whether each choice was right ``[M, tasks, steps]``.
@@ -54,7 +55,7 @@ def live(
     if weights.ndim == 2:
         weights = weights[:, None].expand(-1, tasks, -1)
     seeds = [s for member in range(members) for s in task_seeds(seed, member, tasks)]
-    lives: Lives = lifetimes.live(
+    lives = lifetimes.live(
         weights.flatten(0, 1), hyper.repeat_interleave(tasks, 0), seeds, split=split
     )
     shape = (members, tasks)
@@ -62,133 +63,165 @@ def live(
 
 
 def frozen(hyper: Tensor) -> Tensor:
-    """The same hyper-parameters with plasticity off: all trials are played, and nothing is learned."""
+    """Return hyper-parameters with plasticity off: all trials are played, nothing is learned."""
     still = hyper.clone()
     still[:, HYPER.index("learning_rate")] = 0.0
     return still
 
 
 def starting_hyper(algorithm: Any, members: int) -> Tensor:
-    """Hyper-parameters that evolution started from ``[M, 4]``."""
+    """Return the hyper-parameters that evolution starts from ``[M, 4]``."""
+    import torch
+
     return torch.tensor([[float(getattr(algorithm, name)) for name in HYPER]] * members)
 
 
-def strangers(lifetimes: Lifetimes, seed: int, members: int, count: int) -> Tensor:
-    """Newborns with random weights, others for every life ``[M, count, n]``."""
-    drawn = [
-        lifetimes.net.initial(count, generator(seed, member, "weights"))
-        for member in range(members)
-    ]
-    return torch.stack(drawn)
+def random_weights(lifetimes: Lifetimes, seed: int, members: int, count: int) -> Tensor:
+    """Return random initial weights, others for every life ``[M, count, n]``."""
+    import torch
+
+    from prefrontal.agents.common.seeding import generator
+
+    generators = [generator(seed, member, "weights") for member in range(members)]
+    return torch.stack([lifetimes.net.initial(count, g) for g in generators])
 
 
 def generation_zero(
     lifetimes: Lifetimes, hyper: Tensor, seed: int, populations: int, individuals: int, tasks: int
 ) -> np.ndarray:
-    """Mean fitness of populations of newborns with random weights ``[populations]``."""
-    lives = individuals * tasks
-    weights = strangers(lifetimes, seed + 1, populations, individuals)
-    newborn = weights.repeat_interleave(tasks, 1)
-    score, _ = live(lifetimes, newborn, hyper[:1].expand(populations, -1), seed, lives)
+    """Return the mean fitness of populations with random weights ``[populations]``."""
+    weights = random_weights(lifetimes, seed + 1, populations, individuals)
+    weights = weights.repeat_interleave(tasks, 1)
+    hyper = hyper[:1].expand(populations, -1)
+    score, _ = live(lifetimes, weights, hyper, seed, individuals * tasks)
     return np.asarray(tasks * score.mean(axis=1))
 
 
-def imported(net: LifetimeNet, weights: Tensor) -> Tensor:
-    """Parameters of `prefrontal.agents.networks.actor_critic.ActorCritic` (LSTM, shared layout) as weights of a lifetime without embedding.
-
-    The inverse of `LifetimeNet.exported`; the bias goes to the first of the two.
-    """
-    hidden, actions, width = net.hidden, net.actions, net.inputs + net.hidden + 1
-    core, heads = weights.split([4 * hidden * width, weights.shape[1] - 4 * hidden * width], dim=1)
-    rows = core.unflatten(1, (4 * hidden, width)).transpose(1, 2)
-    matrix, bias = rows[:, :-1].flatten(1), rows[:, -1]
-    policy, value = heads.unflatten(1, (actions + 1, hidden + 1)).split([actions, 1], dim=1)
-    parts = [
-        matrix, bias, torch.zeros_like(bias), value[:, 0],
-        policy[:, :, :-1].transpose(1, 2).flatten(1), policy[:, :, -1],
-    ]  # fmt: skip
-    return torch.cat(parts, dim=1)
-
-
-def lives_of_network(spec: EnvironmentSpec, config: LifetimeConfig, hidden: int) -> Lifetimes:
-    """Lives of networks that were trained without an embedding, on the same tasks."""
-    return Lifetimes(spec, replace(config, embedding_size=0), hidden)
-
-
-def unseen(spec: EnvironmentSpec, **kwargs: Any) -> EnvironmentSpec:
-    """The same environment with other objects to hold out, of which all tasks are made."""
-    return replace(spec, kwargs=spec.kwargs | kwargs, split="held_out")
-
-
-def tested_again(
-    evaluation: Evaluation, condition: str, score: np.ndarray
-) -> tuple[Retest, np.ndarray]:
-    """Champions on fresh tasks against what selection had recorded of them.
+class Lived:
+    """What M members achieve on K fresh tasks with plasticity on (they learn) and off.
 
     Args:
-        evaluation: Holds the run.
-        condition: Which.
-        score: On fresh tasks ``[M, tasks]``.
+        name: Condition.
+        lifetimes: Lives in which environment.
+        weights: Initial weights, as for `live`.
+        hyper: Hyper-parameters ``[M, 4]``.
+        seed: Seed of the tasks.
 
-    Returns:
-        The re-test, and the recorded fitness ``[M]`` (NaN where the run has no curves).
+    Attributes:
+        score: Reward of the test after a life of learning ``[M, K]``.
+        born: Reward of the same test without learning ``[M, K]``.
+        curves: Fraction of right choices at every step of a life ``[S, M]``, plasticity on and off.
     """
-    tasks = evaluation.settings[condition].algorithm.tasks
-    curves = evaluation.curves.get(condition, {})
-    recorded = curves["best"][-1] if curves else np.full(len(score), np.nan)
-    known = np.where(np.isnan(recorded), tasks * score.mean(axis=1), recorded)
-    return retest(score, known, tasks), recorded
+
+    def __init__(
+        self, name: str, lifetimes: Lifetimes, weights: Tensor, hyper: Tensor, seed: int
+    ) -> None:
+        self.name, self._exam = name, int(lifetimes.test.steps)
+        self.score, on = live(lifetimes, weights, hyper, seed)
+        self.born, off = live(lifetimes, weights, frozen(hyper), seed)
+        self.curves = {"plasticity on": on.mean(1).T, "plasticity off": off.mean(1).T}
+
+    def where(self) -> list[Finding]:
+        """Return whether the ability is in the weights' learning or in the activations."""
+        split = plasticity(*(curve[-self._exam :].T for curve in self.curves.values()))
+        weights, activations = interval(split.weights), interval(split.activations)
+        name, note = (
+            f"learned in the weights, {self.name}",
+            "accuracy on trial 1, learned - initial",
+        )
+        found = [Finding.of(name, weights, note=note)]
+        name, note = f"learned in the activations, {self.name}", "initial, last 5 trials - first"
+        return [*found, Finding.of(name, activations, note=note)]
+
+
+class Champions:
+    """Champions of a condition, on fresh tasks.
+
+    Attributes:
+        lifetimes: Lives that they evolved for.
+        weights: Their initial weights (random ones, if only hyper-parameters evolved), see `live`.
+        hyper: Their hyper-parameters ``[M, 4]``.
+        lived: What they achieve.
+        tasks: Tasks that fitness is the sum of.
+        again: Fitness on fresh tasks, against what selection had recorded.
+    """
+
+    def __init__(self, evaluation: Evaluation, condition: str) -> None:
+        champions, seed = evaluation.populations[condition], evaluation.seed
+        algorithm = expect(evaluation.settings[condition].algorithm, EvolutionConfig)
+        self.lifetimes, self.tasks = champions.lifetimes(), algorithm.tasks
+        learn = algorithm.inheritance != "darwin"
+        self.hyper = champions.hyper if learn else frozen(champions.hyper)
+        self.weights = champions.genomes
+        if algorithm.inheritance == "hyper-parameters":  # weights are random at every birth
+            self.weights = random_weights(self.lifetimes, seed, len(champions), FRESH)
+        self.lived = Lived(condition, self.lifetimes, self.weights, self.hyper, seed)
+        curves, score = evaluation.curves.get(condition, {}), self.lived.score
+        fitness = curves["best"][-1] if curves else np.full(len(score), np.nan)
+        self._recorded = bool(np.isfinite(fitness).all())
+        known = np.where(np.isnan(fitness), self.tasks * score.mean(axis=1), fitness)
+        self.again = retest(score, known, self.tasks)
+
+    def findings(self, birth_optimum: float, **fields: Any) -> list[Finding]:
+        """Return fitness on fresh tasks, at birth, and the winner's curse.
+
+        Args:
+            birth_optimum: Best fitness that there can be without learning.
+            **fields: Optimum, bar, published value or note of the first finding.
+        """
+        name, born = self.lived.name, interval(self.tasks * self.lived.born.mean(axis=1))
+        found = [
+            Finding.of(f"champion, fresh tasks, {name}", self.again.value, **fields),
+            Finding.of(f"champion at birth, {name}", born, optimum=birth_optimum),
+        ]
+        if self._recorded:
+            note, curse = "recorded - re-tested", self.again.curse
+            found.append(Finding.of(f"winner's curse, {name}", curse, better="lower", note=note))
+        return found
 
 
 def evolution_figures(
     evaluation: Evaluation, conditions: Iterable[str], top: float, ending: str = ""
 ) -> list[Path]:
-    """Fitness before and after learning, and genes, over the environment steps of evolution.
+    """Draw fitness before and after learning, and genes, over the environment steps of evolution.
 
     Args:
         evaluation: Holds the curves.
-        conditions: Of about the same number of steps.
+        conditions: Conditions of about the same number of steps.
         top: Largest fitness there can be.
-        ending: Of the names of the files.
+        ending: End of the files' names.
     """
     curves = {c: evaluation.curves[c] for c in conditions if evaluation.curves.get(c)}
     if not curves or not evaluation.figures:
         return []
-    ends = [c["steps"].max() for c in curves.values()]
-    steps = np.linspace(max(c["steps"].min() for c in curves.values()), min(ends), CURVE)
+    from prefrontal.analysis.figures.evolution import fitness_by_generation, gene_curves
+
+    ends = [table["steps"].max() for table in curves.values()]
+    steps = np.linspace(max(table["steps"].min() for table in curves.values()), min(ends), CURVE)
 
     def on_steps(condition: str, name: str) -> np.ndarray:
+        """Interpolate a column of the curves, ``[CURVE, M]``."""
         table = curves[condition]
-        return np.stack(
-            [np.interp(steps, x, y) for x, y in zip(table["steps"].T, table[name].T, strict=True)],
-            axis=1,
-        )
+        columns = zip(table["steps"].T, table[name].T, strict=True)
+        return np.stack([np.interp(steps, x, y) for x, y in columns], axis=1)
 
     fitness = {
         c: {"after learning": on_steps(c, "return"), "before learning": on_steps(c, "before")}
         for c in curves
     }
-    genes: dict[str, dict[str, np.ndarray]] = {
-        gene.replace("_coef", " weight").replace("_", " "): {
-            c: on_steps(c, f"{gene}_gene") for c in curves if c != "darwin"
-        }
-        for gene in HYPER
+    labels = {gene: gene.replace("_coef", " weight").replace("_", " ") for gene in HYPER}
+    genes = {
+        label: {c: on_steps(c, f"{gene}_gene") for c in curves if c != "darwin"}
+        for gene, label in labels.items()
     }
-    first = next(iter(curves))
-    start: Mapping[str, float] = {
-        gene.replace("_coef", " weight").replace("_", " "): float(
-            getattr(evaluation.settings[first].algorithm, gene)
-        )
-        for gene in HYPER
-    }
+    first = evaluation.settings[next(iter(curves))].algorithm
+    start = {label: float(getattr(first, gene)) for gene, label in labels.items()}
+    logarithmic = [name for name in genes if name != "discount"]
     millions, label = steps / 1e6, "environment steps (millions)"
+    path, what = evaluation.folder / f"fitness{ending}.png", "mean fitness of the population"
+    best, limits = {"best possible": top}, (-0.1 * top, 1.05 * top)
+    drawn = evaluation.folder / f"genes{ending}.png"
     return [
-        fitness_by_generation(
-            millions, fitness, evaluation.folder / f"fitness{ending}.png", "mean fitness of the population",
-            {"best possible": top}, (-0.1 * top, 1.05 * top), label,
-        ),
-        gene_curves(
-            millions, genes, evaluation.folder / f"genes{ending}.png",
-            [name for name in genes if name != "discount"], start, xlabel=label,
-        ),
-    ]  # fmt: skip
+        fitness_by_generation(millions, fitness, path, what, best, limits, label),
+        gene_curves(millions, genes, drawn, logarithmic, start, xlabel=label),
+    ]

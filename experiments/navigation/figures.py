@@ -14,8 +14,14 @@ from prefrontal.analysis.figures.navigation import (
     paths_from_above,
 )
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.navigation.measures import Summary, common_tasks, played, summary, world
-from prefrontal.experiments.navigation.navigators import Kind, navigate
+from prefrontal.experiments.navigation.measures import (
+    Kind,
+    Summary,
+    common_tasks,
+    played,
+    summary,
+    world,
+)
 
 __all__ = ["modularity_figures"]
 
@@ -41,6 +47,8 @@ def modularity_figures(
         learning: A grid of trials ``[U]``, and the rewarded fraction at each point by condition, ``[U, M]``.
         count: Trials of each member at each gain.
     """
+    from prefrontal.experiments.navigation.navigators import navigate
+
     folder, gains = evaluation.folder, tuple(next(iter(sweeps.values())))
     shown = {
         condition: {f"{gain:g}x": played(evaluation, condition, gain, count) for gain in (1.0, 2.0)}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from prefrontal.analysis.choice import navigation as nav
-from prefrontal.envs.navigation import FireflyNavigation
 from prefrontal.experiments.evaluation import Evaluation, Record
 
-__all__ = ["Summary", "common_tasks", "played", "summary", "sweep", "world"]
+__all__ = ["Kind", "Summary", "common_tasks", "played", "summary", "sweep", "world"]
+
+#: Simulated navigators, see `prefrontal.experiments.navigation.navigators`.
+Kind = Literal["integrator", "efference copy", "Bayesian", "forgetful Bayesian"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,10 @@ def common_tasks(
         split: Which gains, if they are drawn.
         **task: Fields of the task.
     """
+    import torch
+
+    from prefrontal.envs.navigation import FireflyNavigation
+
     generator = torch.Generator().manual_seed(seed)
     drawn = FireflyNavigation(**task).sample(count, split, generator)
     tasks = {name: value.numpy() for name, value in drawn.items()}

@@ -1,31 +1,12 @@
-"""Meta-learning to navigate: the gain of the joystick is found out within the episode, with frozen weights.
+"""Meta-learning to navigate: the gain of the joystick is found out within the episode.
 
-A meta-reinforcement-learning version of the firefly task. Every episode has a gain of its own, between .5 and 4, and five
-targets, one after the other; it is dusk: what can be seen of one's own motion is so noisy (standard deviation: .7 of the largest
-speed, where it was .1) that adding it up alone misses most targets. One has to weigh it against one's own commands times the
-gain, and to find out the gain by comparing what is commanded with what is seen over several targets: errors fall from target
-to target. In daylight there would be nothing to learn within the episode: what is seen says it all, and errors are the same at
-every target.
-
-Conditions: `five-targets`, whose recurrent state runs on through the episode; and the control `one-target`, trained on as many
-targets of the same gains, each an episode of its own: memory serves within a target, and nothing can be carried over to the next.
-The agents of the first condition are also tested with their memory wiped whenever a target appears. As targets are drawn alike,
-errors of neither control can fall: that they do not is a check of the measure. Findings are about gains never trained, on the
-same targets for all. Beside the agents plays a simulated Bayesian navigator (`prefrontal.experiments.navigation.navigators`), with its memory of the
-gain and without: its radial error falls from 31 cm at the first target to 20 at the fifth, or stays at 29 to 31.
-
-What was found: over eight agents errors fall from 62 cm at the first target to 44 at the fifth, by 17.8 cm (95 % interval 11.0 to
-23.7), in every one of the eight (by 7 to 28 cm), most of it between the first target and the second. With the memory wiped they
-do not (-.6 cm). That they fall by more than the Bayesian's is no merit: agents begin worse. `one-target` agents are at 40 cm at
-every target, better on average than the others are at the fifth, where four of these eight are as good or better. For what is
-seen within one target tells much of the gain already, by its spread: after a single one it is decoded as well from the LSTM of
-`one-target` agents as from that of the others (R squared .92; after four targets .96). And long episodes make learning slower:
-rewarded in validation at the end are .75, and .62. With 4,500 episodes in place of 12,000 the errors of eight agents fell from 76
-to 67 cm only, and not in every agent.
-
-What it took: the λ-returns and random stops of `prefrontal.experiments.navigation.zhang2024_modularity` (without them errors stayed at 100 cm); a first
-phase by day and at gain 1, where rewards are found, and then dusk and all gains at once. With phase I at dusk, rewards were too
-rare to leave it. A2C with a discrete joystick and a critic that sees the task was at .1 rewarded after 1.8 million steps.
+A meta-reinforcement-learning version of the firefly task, with frozen weights. Every episode has a
+gain of its own, between .5 and 4, and five targets. What is seen of one's own motion is so noisy
+(standard deviation: .7 of the largest speed) that it must be weighed against one's own commands times
+the gain, which several targets tell. Conditions: `five-targets`, whose recurrent state runs on through
+the episode, also tested with the memory wiped whenever a target appears; and the control
+`one-target`, trained on as many targets, each an episode of its own. Errors of neither control can
+fall. Results: docs/findings/meta-navigation.md.
 """
 
 from __future__ import annotations
@@ -36,18 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.rollout.environments import EnvironmentSpec
-from prefrontal.agents.td3.learner import TD3Config
-from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.analysis.choice import navigation as nav
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.neural.decoding import decode_value
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.navigation.measures import common_tasks, world
-from prefrontal.experiments.navigation.navigators import Kind, navigate
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
+from prefrontal.experiments.navigation.measures import Kind, common_tasks, world
+from prefrontal.experiments.settings import EnvironmentSpec, Settings, TrainingConfig
 
 TARGETS = 5
 EPISODES = 1000  # of five targets, the same for all
@@ -65,6 +43,8 @@ def size_of_error(record: Record) -> np.ndarray:
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Radial error by target with the memory kept, wiped, and in agents that meet one target only; the gain decoded."""
+    from prefrontal.experiments.navigation.navigators import navigate
+
     conditions = evaluation.conditions
     fields = world(evaluation, "five-targets" if "five-targets" in conditions else conditions[0])
     if "five-targets" not in conditions:
@@ -83,22 +63,37 @@ def measure(evaluation: Evaluation) -> Outcome:
     for name, error in errors.items():
         keeps = name == "five targets"
         findings += [
-            *(Finding.of(f"radial error, target {n}, {name}", interval(error[:, n - 1]), unit="cm", better="lower")
-              for n in sorted({1, last})),
-        ]  # fmt: skip
+            *(
+                finding(
+                    f"radial error, target {n}, {name}", error[:, n - 1], unit="cm", better="lower"
+                )
+                for n in sorted({1, last})
+            )
+        ]
         if last > 1:
             findings.append(
-                Finding.of(f"fall of the radial error, target 1 to {last}, {name}", interval(error[:, 0] - error[:, -1]),
-                           unit="cm", bar=0.0 if keeps else SAME, better="higher" if keeps else "near", throughout=keeps,
-                           note="" if keeps else "control")
-            )  # fmt: skip
+                finding(
+                    f"fall of the radial error, target 1 to {last}, {name}",
+                    error[:, 0] - error[:, -1],
+                    unit="cm",
+                    bar=0.0 if keeps else SAME,
+                    better="higher" if keeps else "near",
+                    throughout=keeps,
+                    note="" if keeps else "control",
+                )
+            )
     kinds: tuple[Kind, ...] = ("Bayesian", "forgetful Bayesian")
     for kind in kinds:
         error = size_of_error(navigate(tasks, kind, evaluation.seed, **fields))
         findings += [
-            Finding(f"radial error, target {n}, {kind} navigator", float(error[0, n - 1]), unit="cm", better="lower")
+            Finding(
+                f"radial error, target {n}, {kind} navigator",
+                float(error[0, n - 1]),
+                unit="cm",
+                better="lower",
+            )
             for n in sorted({1, last})
-        ]  # fmt: skip
+        ]
         simulated[f"{kind} navigator"] = error
     findings += gain_findings(evaluation, tasks)
     if not evaluation.figures or not errors:
@@ -146,7 +141,7 @@ def gain_findings(evaluation: Evaluation, tasks: Mapping[str, np.ndarray]) -> li
         )
         found["as the only target ends, one target"] = decoded_gain(record, record["ended"] > 0)
     return [
-        Finding.of(f"gain decoded {when} (R squared)", interval(values), optimum=1.0)
+        finding(f"gain decoded {when} (R squared)", values, optimum=1.0)
         for when, values in found.items()
     ]
 
@@ -164,8 +159,8 @@ def _settings(targets: int) -> Settings:
     return Settings(
         EnvironmentSpec(
             "prefrontal/FireflyNavigation-v0",
-            inputs=("action",),
-            kwargs={"reward": "shaped", "targets": targets, **TASK},
+            ("action",),
+            {"reward": "shaped", "targets": targets, **TASK},
             stages=({"observation_noise": 0.0, "gain_law": "one"}, {}),
         ),
         TD3NetworkConfig(scale=0.5),
@@ -183,9 +178,7 @@ def _settings(targets: int) -> Settings:
             validation_trials=200 * parts,
         ),
         TrainingConfig(
-            members=8,
-            num_envs=32 * parts,
-            total_steps=EPISODES_TRAINED * TARGETS * STEPS,
+            members=8, num_envs=32 * parts, total_steps=EPISODES_TRAINED * TARGETS * STEPS
         ),
     )
 
@@ -194,11 +187,8 @@ EXPERIMENT = Experiment(
     name="meta-navigation",
     summary="navigators that find out the gain of their joystick within the episode",
     reference="ours; the task of Zhang, Pitkow & Angelaki 2024, Science Advances 10:eadk1256",
-    conditions={
-        "five-targets": _settings(TARGETS),
-        "one-target": _settings(1),
-    },
+    conditions={"five-targets": _settings(TARGETS), "one-target": _settings(1)},
     measure=measure,
-    shipped=(),
+    shipped="",
     most_episodes=EPISODES,
 )

@@ -1,20 +1,19 @@
 """Simulated navigators to compare agents with.
 
-All know the task and steer straight for where they believe the target is; they differ in how they know how far they have come.
-The *integrator* adds up the velocities that it sees, and steers by the gain it finds from them; it stops 45 cm short of where it
-believes the target to be, within the reward zone. The *efference copy* adds up its own commands as if the gain were 1: what an
-agent does that has learned nothing of the gain ("no generalisation"). The *Bayesian* knows how noisy everything is and holds the
-exact posterior over a grid of gains: what it sees tells the gain by its relation to the commands, and by its spread, where noise
-grows with the gain. For each gain it weighs what it sees against what it commanded, which gives it where it is. It is exact about
-the gain, but for the grid; of where it is, given the gain, it holds the expected pose without its spread; and it steers greedily.
-So it is a reference and no optimum. Its prior is logarithmically uniform on [.5, 4], or on the gains that the task names.
+All know the task and steer straight to where they believe the target is; they differ in how they know
+how far they have come. The *integrator* adds up the velocities that it sees, steers by the gain it
+finds from them, and stops 45 cm short of the believed target, within the reward zone. The *efference
+copy* adds up its own commands as if the gain were 1. The *Bayesian* holds the exact posterior over a
+grid of gains, by what it sees relative to its commands and by its spread, where noise grows with the
+gain. Given the gain it holds the expected pose without its spread, and it steers greedily: a
+reference, no optimum. Its prior is log-uniform on [.5, 4], or on the gains that the task names.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,10 +23,10 @@ from prefrontal.envs.gym import TaskVectorEnv
 from prefrontal.envs.navigation import FireflyNavigation
 from prefrontal.envs.navigation_laws import DT, GAINS, SPEEDS, UNIT
 from prefrontal.experiments.evaluation import Record
+from prefrontal.experiments.navigation.measures import Kind
 
-__all__ = ["Kind", "navigate"]
+__all__ = ["navigate"]
 
-Kind = Literal["integrator", "efference copy", "Bayesian", "forgetful Bayesian"]
 NEAR = 45.0 / UNIT  # one without a notion of its own error stops when it believes to be so near
 GRID = 41  # gains of the Bayesian's posterior
 CERTAIN = (

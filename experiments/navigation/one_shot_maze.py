@@ -1,27 +1,19 @@
-"""One-shot navigation (Wang et al. 2016, experiment 7): search for a hidden goal once, then go straight back to it.
+"""One-shot navigation: search for a hidden goal once, then go straight back to it.
 
-Conditions: `open` (5 x 5, start in the centre) and `walled` (7 x 7, passages), and feed-forward agents in both, as controls.
-Agents are trained and tested on all goals, as published.
-
-What was learned about learning this task:
-
-- Open: small batches, and a plain advantage; 3 M steps, 20 CPU seconds for two members.
-- Walled: in a larger maze of 61 cells the goal was found in .6 of the episodes after 4 M steps with the settings of `open`, .77
-  with normalised advantages, in .82 with a critic that sees the goal and 8 episodes an update besides, still rising (2 members).
-- A maze of 132 cells whose goals are as far as the published 100 and 30 steps was not learned in 12 M steps (.36 found), so the
-  walled maze is smaller than the published one, and the ratio is what is compared.
-- Controls have no clock (it would tell where a fixed search has come to). They still are told the last action and reward, which
-  at the start say by which move the goal was entered: a memory of one step, worth .8 of 6 steps in the open maze.
+Source: Wang et al. 2016, experiment 7. Conditions: `open` (5 x 5, start in the centre) and `walled`
+(7 x 7, passages), and feed-forward agents in both, as controls. Agents are trained and tested on all
+goals, as published. The walled maze is smaller than the published one, so the ratio of first to later
+steps is what is compared. Controls have no clock, which would tell where a fixed search has come to.
+Measurements: docs/findings/one-shot-maze.md.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.reference.search_optima import Search, best_search
 from prefrontal.analysis.choice.search import (
     first_and_later,
@@ -31,11 +23,13 @@ from prefrontal.analysis.choice.search import (
 )
 from prefrontal.analysis.figures.navigation import maze_paths, steps_by_goal
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
-from prefrontal.envs.maze import OneShotMaze
-from prefrontal.experiments.bandits.measures import curve_figure, worst_member
+from prefrontal.experiments import settings as cfg
+from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
+
+if TYPE_CHECKING:
+    from prefrontal.envs.maze import OneShotMaze  # imports torch
 
 PUBLISHED = (100.0, 30.0)  # steps to the first and to later goals, in a maze of other dimensions
 CONTROL = "-feedforward"
@@ -81,6 +75,8 @@ def ideal(task: OneShotMaze) -> tuple[Search, float]:
 
 
 def _task(evaluation: Evaluation, condition: str) -> OneShotMaze:
+    from prefrontal.envs.maze import OneShotMaze
+
     return OneShotMaze(**evaluation.populations[condition].environment.kwargs)
 
 
@@ -100,22 +96,48 @@ def _memory(condition: str, task: OneShotMaze, record: Record) -> list[Finding]:
     bars = {"first": 14.0, "later": 2.7, "found": 0.99} if condition == "open" else {}
     ratio = 2.5 if condition == "walled" else None
     return [
-        Finding.of(f"episodes with the goal found, {condition}", interval(share), optimum=1.0,
-                   bar=bars.get("found")),
-        Finding.of(f"steps to the first goal, {condition}", interval(mean), better="lower", optimum=best["first"],
-                   bar=bars.get("first"), note=note),
-        Finding.of(f"steps to the first goal, whole episodes if not found, {condition}", interval(counted),
-                   better="lower"),
-        Finding.of(f"steps to a later goal, {condition}", interval(back), better="lower", optimum=best["later"],
-                   bar=bars.get("later")),
-        worst_member(f"steps to a later goal, worst member, {condition}", back, "lower", optimum=best["later"]),
-        Finding.of(f"first over later steps, {condition}", interval(mean / back), bar=ratio,
-                   published=PUBLISHED[0] / PUBLISHED[1], optimum=best["ratio"]),
-        Finding.of(f"first over second, episodes with both, {condition}",
-                   interval(first_to_second(record["reward"]))),
+        finding(
+            f"episodes with the goal found, {condition}", share, optimum=1.0, bar=bars.get("found")
+        ),
+        finding(
+            f"steps to the first goal, {condition}",
+            mean,
+            better="lower",
+            optimum=best["first"],
+            bar=bars.get("first"),
+            note=note,
+        ),
+        finding(
+            f"steps to the first goal, whole episodes if not found, {condition}",
+            counted,
+            better="lower",
+        ),
+        finding(
+            f"steps to a later goal, {condition}",
+            back,
+            better="lower",
+            optimum=best["later"],
+            bar=bars.get("later"),
+        ),
+        worst_member(
+            f"steps to a later goal, worst member, {condition}",
+            back,
+            "lower",
+            optimum=best["later"],
+        ),
+        finding(
+            f"first over later steps, {condition}",
+            mean / back,
+            bar=ratio,
+            published=PUBLISHED[0] / PUBLISHED[1],
+            optimum=best["ratio"],
+        ),
+        finding(
+            f"first over second, episodes with both, {condition}", first_to_second(record["reward"])
+        ),
         *_repeated(condition, record),
-        Finding.of(f"goals an episode, {condition}", interval(found.mean(axis=1))),
-    ]  # fmt: skip
+        finding(f"goals an episode, {condition}", found.mean(axis=1)),
+    ]
 
 
 def _repeated(condition: str, record: Record) -> list[Finding]:
@@ -127,18 +149,24 @@ def _repeated(condition: str, record: Record) -> list[Finding]:
     sums = np.where(known, steps, 0.0).sum(axis=1)
     ratio = sums[:, 0] / sums[:, 1:].mean(axis=1)
     name = f"first over goals 2 to {GOALS}, episodes with all of them, {condition}"
-    return [Finding.of(name, interval(ratio))]
+    return [finding(name, ratio)]
 
 
 def _control(condition: str, record: Record) -> list[Finding]:
     """Findings about agents without a memory: no drop."""
     found = goals_found(record["reward"])
     return [
-        Finding.of(f"first over second, episodes with both, {condition}", interval(first_to_second(record["reward"])),
-                   bar=(0.9, 1.1), better="near", optimum=1.0, note="no memory, no drop"),
+        finding(
+            f"first over second, episodes with both, {condition}",
+            first_to_second(record["reward"]),
+            bar=(0.9, 1.1),
+            better="near",
+            optimum=1.0,
+            note="no memory, no drop",
+        ),
         *_repeated(condition, record),
-        Finding.of(f"goals an episode, {condition}", interval(found.mean(axis=1))),
-    ]  # fmt: skip
+        finding(f"goals an episode, {condition}", found.mean(axis=1)),
+    ]
 
 
 def _paths(evaluation: Evaluation, condition: str) -> Path:
@@ -148,38 +176,39 @@ def _paths(evaluation: Evaluation, condition: str) -> Path:
     found = np.flatnonzero(goals_found(record["reward"])[0] > 0)[:4]
     chosen = found if len(found) else np.arange(1)
     return maze_paths(
-        maze.rows, maze.cells, record["cell"][0, chosen], record["reached"][0, chosen],
-        record["task.goal"][0, chosen], evaluation.folder / f"paths_{condition}.png",
-    )  # fmt: skip
+        maze.rows,
+        maze.cells,
+        record["cell"][0, chosen],
+        record["reached"][0, chosen],
+        record["task.goal"][0, chosen],
+        evaluation.folder / f"paths_{condition}.png",
+    )
 
 
-_OPEN = Settings(
-    EnvironmentSpec(
+_OPEN = cfg.Settings(
+    cfg.EnvironmentSpec(
         "prefrontal/OneShotMaze-v0",
-        inputs=("action", "reward", "time"),
-        kwargs={"maze": "open", "max_steps": 60},
+        ("action", "reward", "time"),
+        {"maze": "open", "max_steps": 60},
         split="all",
     ),
-    NetworkConfig(),
-    A2CConfig(learning_rate=7e-3, discount=0.9, entropy_coef=0.05),
-    TrainingConfig(members=1, num_envs=16, total_steps=3_000_000),
+    cfg.NetworkConfig(),
+    cfg.A2CConfig(learning_rate=7e-3, discount=0.9, entropy_coef=0.05),
+    cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
 )
-_WALLED = replace(
-    _OPEN,
-    environment=replace(_OPEN.environment, kwargs={"maze": "walled", "max_steps": 100}),
-    algorithm=replace(_OPEN.algorithm, normalise_advantages=True, critic="privileged"),
-    training=TrainingConfig(members=1, num_envs=8, total_steps=2_500_000),
+_WALLED = _OPEN.with_options(
+    kwargs={"maze": "walled", "max_steps": 100},
+    normalise_advantages=True,
+    critic="privileged",
+    num_envs=8,
+    total_steps=2_500_000,
 )
-
-
-def _control_of(settings: Settings) -> Settings:
-    """Without memory, and without the clock, which could tell where a fixed search has come to."""
-    return replace(
-        settings,
-        environment=replace(settings.environment, inputs=("action", "reward")),
-        network=replace(settings.network, core="none"),
-        training=replace(settings.training, total_steps=600_000),
-    )
+#: Without memory, and without the clock, which could tell where a fixed search has come to.
+_NO_MEMORY: dict[str, Any] = {
+    "inputs": ("action", "reward"),
+    "core": "none",
+    "total_steps": 600_000,
+}
 
 
 EXPERIMENT = Experiment(
@@ -189,8 +218,8 @@ EXPERIMENT = Experiment(
     conditions={
         "open": _OPEN,
         "walled": _WALLED,
-        "open-feedforward": _control_of(_OPEN),
-        "walled-feedforward": _control_of(_WALLED),
+        "open-feedforward": _OPEN.with_options(**_NO_MEMORY),
+        "walled-feedforward": _WALLED.with_options(**_NO_MEMORY),
     },
     measure=measure,
 )

@@ -1,63 +1,12 @@
-"""Modular against holistic actor-critics that navigate by path integration (Zhang, Pitkow & Angelaki 2024).
+"""Modular against holistic actor-critics that navigate by path integration.
 
-Agents learn to steer to a firefly at one gain of their joystick and are then tested at others, never trained. Actor and critic
-of equal size differ in shape (`prefrontal.agents.td3.networks`): *holistic*, one LSTM does all; *modular*, an LSTM is left to infer the
-state and a feed-forward network acts on it, with the action to be judged entering after the LSTM.
-
-Conditions: the published four (`modular`, `holistic` and the two mixed pairs), and the control which the tutorial lacks,
-networks as deep as the modular ones and of the same size that are not modular: `early-action` (LSTM and feed-forward layers,
-but the critic's LSTM sees the action, A3 C3: it differs from `modular` in nothing but where the action enters) and
-`two-lstms` (A2 C2). The effect is measured with noise that grows with the gain, as published, and with noise that does not.
-
-What was found (8 agents of each kind): the critic carries the effect. The area at gain 2 is .920 for `modular`, .852 for
-`holistic-actor`, .777 for `early-action`, .713 for `two-lstms`, .700 for `holistic` and .692 for `holistic-critic`, with
-noise that grows or not. It is not depth as such: a second LSTM changes nothing (.013 of the area, 95 % interval -.012 to
-.038). Feed-forward layers behind the LSTM bring .077 (.011 to .142, `early-action` less `holistic`), and that the action
-enters the critic behind its LSTM brings .143 (.076 to .209, `modular` less `early-action`). So modularity in the strict
-sense, which leaves the critic's LSTM to infer the state, carries about two thirds, and layers of the right kind the rest.
-`early-action` agents have learned less at gain 1 already (.842 rewarded, .676 to .931); of what they have there they lose
-.128 of the area to gain 2, modular ones .025 and holistic ones .250: by this measure the two parts are about equal (.102,
-.045 to .159; .122, .062 to .182).
-
-Modular agents are not at home at all gains. At 3 and 4 they go 66 and 79 cm too far and are rewarded in .55 and .44 of the
-trials; below gain 1 nobody generalises: at .75 modular agents are rewarded in .26, holistic in .35, and at .5 none in more than
-.05, where one that integrates what it sees would be in .92. Up to gain 2 holistic agents end where a navigator would that counts
-its own commands. TD errors at gain 1 are larger than published; at new gains (.445 for modular agents, .52 to .59 for the others)
-their intervals overlap.
-
-What is as published: task, networks, initial weights, recurrent TD3 with its smoothing that respects stops, noise of
-exploration, reward, mirror images, phases, 10^4 trials after phase I. What is not, alike for all architectures:
-
-- Critics learn from λ-returns (λ .9), cut where the agent stopped and the target actor would not have, or the reverse, and
-  agents stop at random, at 2 to 4 % of the steps. Reward comes at the end of trials of up to 35 steps only, and stops are 1 %
-  of the space of actions: plain TD3 hands a reward back one step for each turn-over of its target networks, and hardly ever
-  sees what a stop is worth elsewhere than where its actor stops. It forgot to stop within a few hundred updates of phase II and
-  did not find back in a thousand trials and more (5 of 5 agents, for one of which stops had twenty times the area); behaviour
-  cloning beyond phase I put this off to when it was withdrawn. With both, all agents still lose their stops as phase II begins.
-  Modular ones reach .5 rewarded again after 2,600 to 3,800 trials (one of 8 after 7,200) and mostly keep it; holistic ones
-  after 4,200 to 8,000, and they lose and find it again until the end, when 6 of 8 are below .05: the agents that are kept, the
-  best ones in validation, are much better than the last ones. Four modular agents each without one of the two (`train.py
-  zhang2024-modularity --condition modular --members 4`, 1,000 targets): without λ-returns (`--trace 0`) .9 rewarded takes 8,200
-  trials (95 % interval 5,980 to 10,000; eight agents with both 4,975, 4,026 to 8,688) and the area at gain 2 is .838 (.733 to
-  .944); without random stops (`--stop-chance 0 0 0`) 4,850 (2,899 to 6,801) and .881 (.827 to .934). So λ-returns do more;
-  either is enough to find the stop again.
-- Two updates of the critics a trial, where there was one for every four steps, four to nine a trial; with larger steps (5e-4;
-  then 3e-4, falling to a tenth). It is not for want of updates that holistic agents do not generalise: with four a trial
-  (`--condition modular holistic --members 3 --updates-per-trial 4`, 1,000 targets) the area at gain 2 is .935 (.917 to .953)
-  for modular and .729 (.615 to .844) for holistic agents, .206 (.095 to .317) less, the radial error 28 and 164 cm, as
-  published; .9 rewarded is reached after 3,533 trials by all modular agents, and by one of the three holistic ones.
-- With the published phase I, 1 to 4 % of 100 trials were rewarded after 3,400: the actor moves on and its tanh saturates. So
-  half of the trials of phase I babble (noise drawn once and kept, a stop at random), trajectories are replayed in proportion
-  to their return, the actor is also drawn to what it did (behaviour cloning), and phase I ends by validation, .2 without
-  noise, after 760 to 2,720 trials. What goes into the tanh is kept near ±2 throughout.
-- Phases are switched, and the agent is kept, by validation at the gain of training alone (there, the gains of the test took
-  part in both); targets are seen for three steps, not four; the place that counts is where the last movement ends. No member
-  is left out (the published runs have seeds such as 5, 16, 17, 19, 20, 21, 23, 36 for one of the pairs).
-- An update draws trajectories of similar length, not of equal. Half of them are learned from as their mirror image, where both
-  were remembered; the memory holds 10^4 (10^5); learning starts after 400 trials (800); validation comes every 200 (500).
-
-Gains are set by the measure, so that `--split` changes nothing but the written record. The shipped agents were trained in several
-runs with these settings, members 0 to 3 and 4 to 7 of the last four conditions apart, and joined.
+Source: Zhang, Pitkow & Angelaki 2024. Agents learn to steer to a firefly at one gain of their
+joystick and are tested at others. Actor and critic of equal size differ in shape: *holistic*, one
+LSTM does all; *modular*, an LSTM infers the state and a feed-forward network acts on it, with the
+action to be judged entering after the LSTM. Conditions: the published four, and two controls as deep
+and as large that are not modular: `early-action` (A3 C3, differs from `modular` only in where the
+action enters) and `two-lstms` (A2 C2). Gains are set by the measure, so `--split` changes the written
+record only. Results, and what differs from the paper: docs/findings/zhang2024-modularity.md.
 """
 
 from __future__ import annotations
@@ -68,17 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.rollout.environments import EnvironmentSpec
-from prefrontal.agents.td3.learner import TD3Config
-from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.analysis.choice import navigation as nav
 from prefrontal.analysis.stats.contrasts import contrast
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
 from prefrontal.experiments.navigation.figures import modularity_figures
 from prefrontal.experiments.navigation.measures import Summary, played, sweep
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.settings import EnvironmentSpec, Settings, TrainingConfig
 
 GAINS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 TARGETS = 1000  # at each gain, the same for all
@@ -174,33 +121,82 @@ def of_condition(
 
     far = (-ZONE, ZONE) if modular else None
     return [
-        Finding.of(f"rewarded fraction, 1x, {condition}", interval(one.rewarded, within=FRACTION),
-                   published=published[0], bar=bar(0.95)),
-        Finding.of(f"rewards a second, 1x, {condition}", interval(one.rate), published=published[1],
-                   bar=bar(0.70, 0.60), better="lower" if holistic else "higher"),
-        Finding.of(f"radial error, 2x, {condition}", interval(two.radial), published=published[5], unit="cm",
-                   bar=far if modular else bar(None, 100.0), better="near" if modular else "higher",
-                   note="whole distance, above 0 too far; the zone is 65 cm"),
-        Finding.of(f"area of the boundary sweep, 2x, {condition}", interval(two.auc, within=FRACTION), published=published[6],
-                   bar=bar(0.90, 0.80), better="lower" if holistic else "higher"),
-        Finding.of(f"area, 2x, noise as at 1x, {condition}", interval(level.auc, within=FRACTION)),
-        Finding.of(f"radial error, 2x, noise as at 1x, {condition}", interval(level.radial), unit="cm"),
-        Finding.of(f"{LOST}, {condition}", interval(lost_area(by_gain)), better="lower"),
-        *(Finding.of(f"rewarded fraction, {gain:g}x, {condition}", interval(by_gain[gain].rewarded, within=FRACTION))
-          for gain in (0.5, 0.75, 2.0, 3.0, 4.0)),
-        *(Finding.of(f"radial error, {gain:g}x, {condition}", interval(by_gain[gain].radial), unit="cm") for gain in (3.0, 4.0)),
-        Finding.of(f"rewards a second, 1.5x and 2x, {condition}", interval(np.mean([s.rate for s in novel], axis=0)),
-                   published=published[3]),
-        Finding.of(f"area, pulses, {condition}", interval(pulses.auc, within=FRACTION), published=published[7]),
-        Finding.of(f"TD error, 1x, {condition}", interval(one.td_error), published=published[2], better="lower"),
-        Finding.of(f"TD error, 1.5x and 2x, {condition}", interval(np.mean([s.td_error for s in novel], axis=0)),
-                   published=published[4], better="lower"),
-        Finding.of(f"path over straight way, 1x, {condition}", interval(one.stretch), optimum=1.0, better="lower"),
-        Finding.of(f"place decoded, refitted, 1x to 2x, {condition}", interval(decoding[1].mean(axis=0)), unit="cm",
-                   published=published[8], better="lower"),
-        Finding.of(f"place decoded, decoder of 1x, 2x, {condition}", interval(decoding[0][-1]), unit="cm",
-                   better="lower"),
-    ]  # fmt: skip
+        finding(
+            f"rewarded fraction, 1x, {condition}",
+            one.rewarded,
+            within=FRACTION,
+            published=published[0],
+            bar=bar(0.95),
+        ),
+        finding(
+            f"rewards a second, 1x, {condition}",
+            one.rate,
+            published=published[1],
+            bar=bar(0.70, 0.60),
+            better="lower" if holistic else "higher",
+        ),
+        finding(
+            f"radial error, 2x, {condition}",
+            two.radial,
+            published=published[5],
+            unit="cm",
+            bar=far if modular else bar(None, 100.0),
+            better="near" if modular else "higher",
+            note="whole distance, above 0 too far; the zone is 65 cm",
+        ),
+        finding(
+            f"area of the boundary sweep, 2x, {condition}",
+            two.auc,
+            within=FRACTION,
+            published=published[6],
+            bar=bar(0.90, 0.80),
+            better="lower" if holistic else "higher",
+        ),
+        finding(f"area, 2x, noise as at 1x, {condition}", level.auc, within=FRACTION),
+        finding(f"radial error, 2x, noise as at 1x, {condition}", level.radial, unit="cm"),
+        finding(f"{LOST}, {condition}", lost_area(by_gain), better="lower"),
+        *(
+            finding(
+                f"rewarded fraction, {gain:g}x, {condition}",
+                by_gain[gain].rewarded,
+                within=FRACTION,
+            )
+            for gain in (0.5, 0.75, 2.0, 3.0, 4.0)
+        ),
+        *(
+            finding(f"radial error, {gain:g}x, {condition}", by_gain[gain].radial, unit="cm")
+            for gain in (3.0, 4.0)
+        ),
+        finding(
+            f"rewards a second, 1.5x and 2x, {condition}",
+            np.mean([s.rate for s in novel], axis=0),
+            published=published[3],
+        ),
+        finding(f"area, pulses, {condition}", pulses.auc, within=FRACTION, published=published[7]),
+        finding(f"TD error, 1x, {condition}", one.td_error, published=published[2], better="lower"),
+        finding(
+            f"TD error, 1.5x and 2x, {condition}",
+            np.mean([s.td_error for s in novel], axis=0),
+            published=published[4],
+            better="lower",
+        ),
+        finding(
+            f"path over straight way, 1x, {condition}", one.stretch, optimum=1.0, better="lower"
+        ),
+        finding(
+            f"place decoded, refitted, 1x to 2x, {condition}",
+            decoding[1].mean(axis=0),
+            unit="cm",
+            published=published[8],
+            better="lower",
+        ),
+        finding(
+            f"place decoded, decoder of 1x, 2x, {condition}",
+            decoding[0][-1],
+            unit="cm",
+            better="lower",
+        ),
+    ]
 
 
 def learning(
@@ -241,16 +237,31 @@ def learning_findings(grid: np.ndarray, curves: Mapping[str, np.ndarray]) -> lis
         last = np.where(np.isfinite(values), grid[:, None], 0).max(axis=0)
         reached[condition] = np.where(np.isfinite(first), first, last)
         findings += [
-            Finding.of(f"trials to {LEARNED:g} rewarded, {condition}",
-                       interval(reached[condition], within=(0.0, float(last.max()))), better="lower", note=note),
-            Finding.of(f"agents that reached {LEARNED:g} rewarded, {condition}",
-                       interval(np.isfinite(first), within=FRACTION), note="fraction"),
-        ]  # fmt: skip
+            finding(
+                f"trials to {LEARNED:g} rewarded, {condition}",
+                reached[condition],
+                within=(0.0, float(last.max())),
+                better="lower",
+                note=note,
+            ),
+            finding(
+                f"agents that reached {LEARNED:g} rewarded, {condition}",
+                np.isfinite(first),
+                within=FRACTION,
+                note="fraction",
+            ),
+        ]
     if {"modular", "holistic"} <= set(reached):
         sooner = contrast([reached["holistic"], reached["modular"]])
         findings.append(
-            Finding.of(f"trials to {LEARNED:g} rewarded, holistic less modular", sooner, bar=0.0, throughout=True, note=note)
-        )  # fmt: skip
+            Finding.of(
+                f"trials to {LEARNED:g} rewarded, holistic less modular",
+                sooner,
+                bar=0.0,
+                throughout=True,
+                note=note,
+            )
+        )
     return findings
 
 
@@ -270,22 +281,44 @@ def contrasts(sweeps: Sweeps, level: Mapping[str, Summary]) -> list[Finding]:
     lost = {condition: lost_area(by_gain) for condition, by_gain in sweeps.items()}
     asked: list[tuple[str, tuple[str, str], dict[str, Any]]] = [
         ("modular less holistic", ("modular", "holistic"), {"bar": 0.1, "published": 0.201}),
-        ("modular less holistic, noise as at 1x", ("modular", "holistic"), {"bar": 0.0, "throughout": True}),
-        ("effect of a modular critic", critic, {"bar": 0.0, "throughout": True, "published": 0.143}),
+        (
+            "modular less holistic, noise as at 1x",
+            ("modular", "holistic"),
+            {"bar": 0.0, "throughout": True},
+        ),
+        (
+            "effect of a modular critic",
+            critic,
+            {"bar": 0.0, "throughout": True, "published": 0.143},
+        ),
         ("effect of a modular actor", actor, {"published": 0.058}),
-        ("effect of the critic less that of the actor", ("holistic-actor", "holistic-critic"),
-         {"bar": 0.0, "throughout": True, "published": 0.085, "note": "the mixed pairs"}),
-        ("modular less equally deep, action entering early", ("modular", "early-action"), {"note": CARRIES}),
+        (
+            "effect of the critic less that of the actor",
+            ("holistic-actor", "holistic-critic"),
+            {"bar": 0.0, "throughout": True, "published": 0.085, "note": "the mixed pairs"},
+        ),
+        (
+            "modular less equally deep, action entering early",
+            ("modular", "early-action"),
+            {"note": CARRIES},
+        ),
         ("modular less two LSTMs", ("modular", "two-lstms"), {"note": CARRIES}),
-        ("equally deep, action entering early, less holistic", ("early-action", "holistic"), {"note": "layers behind the LSTM"}),
+        (
+            "equally deep, action entering early, less holistic",
+            ("early-action", "holistic"),
+            {"note": "layers behind the LSTM"},
+        ),
         ("two LSTMs less holistic", ("two-lstms", "holistic"), {"note": "a second LSTM"}),
-        *((f"{LOST}: {name}", pair, {"note": "whatever they have at 1x"}) for name, pair in (
-            ("equally deep, action entering early, less modular", ("early-action", "modular")),
-            ("two LSTMs less modular", ("two-lstms", "modular")),
-            ("holistic less equally deep, action entering early", ("holistic", "early-action")),
-            ("holistic less two LSTMs", ("holistic", "two-lstms")),
-        )),
-    ]  # fmt: skip
+        *(
+            (f"{LOST}: {name}", pair, {"note": "whatever they have at 1x"})
+            for name, pair in (
+                ("equally deep, action entering early, less modular", ("early-action", "modular")),
+                ("two LSTMs less modular", ("two-lstms", "modular")),
+                ("holistic less equally deep, action entering early", ("holistic", "early-action")),
+                ("holistic less two LSTMs", ("holistic", "two-lstms")),
+            )
+        ),
+    ]
     findings = []
     for name, (plus, minus), extra in asked:
         values = same if "noise as" in name else lost if name.startswith(LOST) else grown
@@ -301,8 +334,8 @@ def contrasts(sweeps: Sweeps, level: Mapping[str, Summary]) -> list[Finding]:
 _BASE = Settings(
     EnvironmentSpec(
         "prefrontal/FireflyNavigation-v0",
-        inputs=("action",),
-        kwargs={"reward": "shaped"},
+        ("action",),
+        {"reward": "shaped"},
         stages=({"observation_noise": 0.0}, {}),
     ),
     TD3NetworkConfig(),
@@ -316,7 +349,7 @@ EXPERIMENT = Experiment(
     reference="Zhang, Pitkow & Angelaki 2024, Science Advances 10:eadk1256",
     conditions={name: replace(_BASE, network=network) for name, network in CONDITIONS.items()},
     measure=measure,
-    shipped=(),
+    shipped="",
     whole_curves=True,
     most_episodes=TARGETS,
 )

@@ -1,37 +1,29 @@
 """Dopamine blocked and stimulated (Wang et al. 2018, simulation 6, after Stopper et al. 2014).
 
-A safe arm pays 1/4, a risky one 1 or nothing. Actor and critic have an LSTM each, and the actor is given the critic's reward
-prediction error in place of the reward (`actor_reward="rpe"`): what dopamine carries is not only what the weights learn from,
-but what the frozen network acts on. Blocking takes `AMOUNT` from that input after risky wins, stimulating adds it after risky
-losses. Risky choice falls and rises on the same tasks, while no weight changes (compared bit by bit).
-
-What was learned about learning this: the actor hears of outcomes only through a critic that is still learning, which costs time
-and spreads the members: three of four left the plateau near "always safe" by 400,000 steps, one at 800,000. Reward peaks at about
-94 % of that of one who knows the risk and falls by 2 % as the entropy bonus goes: with a discount of .6 the agent gives the risky
-arm up a little too soon.
+A safe arm pays 1/4, a risky one 1 or nothing. Actor and critic have an LSTM each, and the actor is
+given the critic's reward prediction error in place of the reward (`actor_reward="rpe"`): what dopamine
+carries is not only what the weights learn from, but what the frozen network acts on. Blocking takes
+`AMOUNT` from that input after risky wins, stimulating adds it after risky losses. Risky choice falls
+and rises on the same tasks, while no weight changes: docs/findings/wang2018-dopamine.md.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.rollout.rollout import Stimulation
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
-from prefrontal.envs.risky_choice import RISKY
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
 
 AMOUNT = 0.5  # half of the large reward
-BLOCK = Stimulation(win=-AMOUNT, action=RISKY)
-STIMULATE = Stimulation(loss=AMOUNT, action=RISKY)
-NONE = Stimulation()  # adds nothing, also where evaluate.py adds something
+RISKY = 1  # the action, as in prefrontal.envs.risky_choice
 
 
 def risky_choice(record: Record) -> np.ndarray:
@@ -41,13 +33,17 @@ def risky_choice(record: Record) -> np.ndarray:
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Risky choice with dopamine blocked, stimulated, and left alone, on the same tasks with the same noise."""
+    from prefrontal.agents.rollout.rollout import Stimulation
+
+    stimulations = {
+        "alone": Stimulation(),  # adds nothing, also where evaluate.py adds something
+        "block": Stimulation(win=-AMOUNT, action=RISKY),
+        "stimulate": Stimulation(loss=AMOUNT, action=RISKY),
+    }
     model = next(iter(evaluation.populations.values())).model
     before = model.parameters
-    records = {
-        name: evaluation.record(stimulation=stimulation)
-        for name, stimulation in (("alone", NONE), ("block", BLOCK), ("stimulate", STIMULATE))
-    }
-    changed = int((before.view(torch.int32) != model.parameters.view(torch.int32)).sum())
+    records = {name: evaluation.record(stimulation=one) for name, one in stimulations.items()}
+    changed = int((_bits(before) != _bits(model.parameters)).sum())
     alone = records["alone"]
     share = {name: risky_choice(record) for name, record in records.items()}
     p, small = alone["task.p"], float(alone["optimal_reward"].min())
@@ -55,25 +51,57 @@ def measure(evaluation: Evaluation) -> Outcome:
     better = np.where(worth[..., None], alone["action"] == RISKY, alone["action"] != RISKY)
     found = alone["reward"].mean(axis=(1, 2))
     findings = [
-        Finding.of("risky choice, blocked after risky wins, less left alone", interval(share["block"] - share["alone"]),
-                   bar=0.0, better="lower", throughout=True, note="published in words: lower"),
-        Finding.of("risky choice, stimulated after risky losses, less left alone",
-                   interval(share["stimulate"] - share["alone"]), bar=0.0, throughout=True,
-                   note="published in words: higher"),
-        Finding("weights that differ bitwise afterwards", float(changed), bar=(0.0, 0.0), better="near"),
-        Finding.of("risky choice, left alone", interval(share["alone"])),
-        Finding.of("better arm chosen, left alone", interval(better.mean(axis=(1, 2))), bar=0.6, throughout=True,
-                   note="chance .5; the agent has to find out which arm it is"),
-        Finding.of("reward a trial, left alone", interval(found), optimum=optimum, note="optimum: p known from the start"),
-    ]  # fmt: skip
+        finding(
+            "risky choice, blocked after risky wins, less left alone",
+            share["block"] - share["alone"],
+            bar=0.0,
+            better="lower",
+            throughout=True,
+            note="published in words: lower",
+        ),
+        finding(
+            "risky choice, stimulated after risky losses, less left alone",
+            share["stimulate"] - share["alone"],
+            bar=0.0,
+            throughout=True,
+            note="published in words: higher",
+        ),
+        Finding(
+            "weights that differ bitwise afterwards", float(changed), bar=(0.0, 0.0), better="near"
+        ),
+        finding("risky choice, left alone", share["alone"]),
+        finding(
+            "better arm chosen, left alone",
+            better.mean(axis=(1, 2)),
+            bar=0.6,
+            throughout=True,
+            note="chance .5; the agent has to find out which arm it is",
+        ),
+        finding(
+            "reward a trial, left alone",
+            found,
+            optimum=optimum,
+            note="optimum: p known from the start",
+        ),
+    ]
     if evaluation.stimulation is not None:
         asked = interval(risky_choice(evaluation.record()) - share["alone"])
         findings.append(
             Finding.of("risky choice, with --block and --stimulate, less left alone", asked)
         )
-    figures = curve_figure(evaluation, {"p known": optimum * alone["action"].shape[2], "always safe":
-                                        small * alone["action"].shape[2]})  # fmt: skip
+    figures = curve_figure(
+        evaluation,
+        {
+            "p known": optimum * alone["action"].shape[2],
+            "always safe": small * alone["action"].shape[2],
+        },
+    )
     return Outcome(findings, figures + _figure(evaluation, records))
+
+
+def _bits(weights: Any) -> np.ndarray:
+    """Return the bit patterns of weights, which tell apart what compares as equal (0 and -0)."""
+    return np.asarray(weights.cpu().numpy().view(np.int32))
 
 
 def _figure(evaluation: Evaluation, records: dict[str, Record]) -> list[Path]:
@@ -96,15 +124,13 @@ EXPERIMENT = Experiment(
     summary="blocking or stimulating the prediction error shifts risky choice, with frozen weights",
     reference="Wang et al. 2018, Nature Neuroscience 21:860, simulation 6",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
-                "prefrontal/RiskyChoice-v0",
-                inputs=("action", "reward", "time"),
-                kwargs={"trials": 100},
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
+                "prefrontal/RiskyChoice-v0", ("action", "reward", "time"), {"trials": 100}
             ),
-            NetworkConfig(layout="separate", actor_reward="rpe", rpe_discount=0.6),
-            A2CConfig(learning_rate=1e-2, discount=0.6),
-            TrainingConfig(members=1, num_envs=16, total_steps=1_500_000),
+            cfg.NetworkConfig(layout="separate", actor_reward="rpe", rpe_discount=0.6),
+            cfg.A2CConfig(learning_rate=1e-2, discount=0.6),
+            cfg.TrainingConfig(num_envs=16, total_steps=1_500_000),
         )
     },
     measure=measure,

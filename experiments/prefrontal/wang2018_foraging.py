@@ -1,28 +1,26 @@
-"""Foraging at baited targets and the matching law (Wang et al. 2018, simulation 1, after Tsutsui et al. 2016).
+"""Foraging at baited targets and the matching law.
 
-Measures on base probabilities never met in training: the slope of log choice ratios on log reward ratios (1 is the strict
-matching law), the weights of the last five rewards and choices, and which units code the previous action, the previous reward,
-their interaction and the value of the targets. One who knows the base probabilities and takes the better target now is played
-on the same tasks.
-
-What was learned about learning this: A2C with the default settings and a discount of .6 earns 98 % of that observer's reward
-after a million steps (12 s of one core for four members); the entropy falls to .3 nats and no further, for the better target is
-often better by little.
+Source: Wang et al. 2018, simulation 1, after Tsutsui et al. 2016. Measures on base probabilities never
+met in training: the slope of log choice ratios on log reward ratios (1 is the strict matching law),
+the weights of the last five rewards and choices, and which units code the previous action, the
+previous reward, their interaction and the value of the targets. A player that knows the base
+probabilities and takes the better target now is simulated on the same tasks. A2C with the default
+settings and a discount of .6 earns 98 % of its reward after a million steps; the entropy falls to
+.3 nats and no further, because the better target is often better by little.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.analysis.choice.choice import history_regression, matching_law
 from prefrontal.analysis.figures.probes import history_figure, matching_figure
 from prefrontal.analysis.neural.selectivity import history_variables, selectivity
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
 
 LAGS = 5  # trials back
 FITTED = 1250  # episodes a member for the regression: 10,000 with eight members
@@ -61,7 +59,7 @@ def best_choices(p: np.ndarray, trials: int, seed: int = 0) -> tuple[np.ndarray,
         chosen = action[..., n, None] == [0, 1]
         reward[..., n] = rng.random(p.shape[:-1]) >= (empty * chosen).sum(axis=-1)
         empty = np.where(chosen, 1.0, empty) * (1 - p)
-    return action, reward  # fmt: skip
+    return action, reward
 
 
 def measure(evaluation: Evaluation) -> Outcome:
@@ -73,19 +71,37 @@ def measure(evaluation: Evaluation) -> Outcome:
     weights = history_regression(action[:, :FITTED], reward[:, :FITTED], LAGS)
     optimum = float(observed[1].mean())
     findings = [
-        Finding.of("matching slope", interval(matching.sensitivity), bar=0.0, throughout=True,
-                   optimum=float(known.sensitivity.mean()),
-                   note="1: strict matching; optimum: one who knows the base probabilities"),
-        Finding.of("matching, r squared of a block", interval(matching.r_squared), published=(0.548, 0.740),
-                   note="published: two monkeys of Tsutsui et al. 2016"),
-        Finding.of("reward a trial", interval(reward.mean(axis=(1, 2))), optimum=optimum, bar=0.95 * optimum,
-                   note="bar: 95 % of one who knows the base probabilities"),
-        *(Finding.of(f"weight of a reward {k + 1} back", interval(weights.reward[:, k]), note="log odds")
-          for k in range(LAGS)),
-        *(Finding.of(f"weight of a choice {k + 1} back", interval(weights.choice[:, k]), note="log odds")
-          for k in range(LAGS)),
+        finding(
+            "matching slope",
+            matching.sensitivity,
+            bar=0.0,
+            throughout=True,
+            optimum=float(known.sensitivity.mean()),
+            note="1: strict matching; optimum: one who knows the base probabilities",
+        ),
+        finding(
+            "matching, r squared of a block",
+            matching.r_squared,
+            published=(0.548, 0.740),
+            note="published: two monkeys of Tsutsui et al. 2016",
+        ),
+        finding(
+            "reward a trial",
+            reward.mean(axis=(1, 2)),
+            optimum=optimum,
+            bar=0.95 * optimum,
+            note="bar: 95 % of one who knows the base probabilities",
+        ),
+        *(
+            finding(f"weight of a reward {k + 1} back", weights.reward[:, k], note="log odds")
+            for k in range(LAGS)
+        ),
+        *(
+            finding(f"weight of a choice {k + 1} back", weights.choice[:, k], note="log odds")
+            for k in range(LAGS)
+        ),
         *_units(evaluation),
-    ]  # fmt: skip
+    ]
     figures = curve_figure(evaluation, {"knows the base probabilities": optimum * action.shape[2]})
     if evaluation.figures:
         figures.append(history_figure(weights, evaluation.folder / "history.png"))
@@ -103,10 +119,16 @@ def _units(evaluation: Evaluation) -> list[Finding]:
     tested = selectivity(record["hidden"][:, :, 1:], variables)
     published = {"value of target 1 less target 0": 0.58}
     return [
-        Finding.of(f"units that code {name}", interval(tested.fraction[:, k]), published=published.get(name),
-                   note="published: prefrontal neurons, Tsutsui et al. 2016" if name in published else "fraction")
+        finding(
+            f"units that code {name}",
+            tested.fraction[:, k],
+            published=published.get(name),
+            note="published: prefrontal neurons, Tsutsui et al. 2016"
+            if name in published
+            else "fraction",
+        )
         for k, name in enumerate(tested.names)
-    ]  # fmt: skip
+    ]
 
 
 EXPERIMENT = Experiment(
@@ -114,15 +136,13 @@ EXPERIMENT = Experiment(
     summary="choices at two baited targets follow the matching law",
     reference="Wang et al. 2018, Nature Neuroscience 21:860, simulation 1",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
-                "prefrontal/Foraging-v0",
-                inputs=("action", "centred_reward", "time"),
-                kwargs={"trials": 100},
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
+                "prefrontal/Foraging-v0", ("action", "centred_reward", "time"), {"trials": 100}
             ),
-            NetworkConfig(),
-            A2CConfig(learning_rate=1e-2, discount=0.6),
-            TrainingConfig(members=1, num_envs=16, total_steps=1_500_000),
+            cfg.NetworkConfig(),
+            cfg.A2CConfig(learning_rate=1e-2, discount=0.6),
+            cfg.TrainingConfig(num_envs=16, total_steps=1_500_000),
         )
     },
     measure=measure,

@@ -1,31 +1,22 @@
-"""Harlow's learning set (Wang et al. 2018, simulation 5): after one choice between two new objects, the right one always.
+"""Harlow's learning set (Wang et al. 2018, simulation 5): two new objects, one choice, then all right.
 
-Conditions: `abstract` (objects are random vectors, one step a trial) and `one-dimensional` (the gaze moves along a ring from
-a fixation mark to the objects, as in public re-implementations). Findings are about objects never seen in training.
-
-What was learned about learning these tasks:
-
-- Abstract: features of unit variance and an input gain of 3; 32 episodes of 6 steps an update are enough (accuracy on trial 2 is
-  .95 after .5 M steps). What is missing at the end is the policy's own noise: greedy actions score .998.
-- One-dimensional: without detours six trials take 36 steps, trained agents take about 38, so episodes of 60 steps waste less than
-  the 250 of the re-implementations, and all trials are still finished. Normalised advantages and λ = .95 reach .97 in 1.2 M
-  steps and .99 in 3 M. Four passes with a critic that sees the task: .975 to 1.000 in 1.2 M, at three times the cost a step.
-  The objects are numbers in (0, 1), so that two may be all but equal: .992 greedy.
-- The study of 8 members, both conditions, training, evaluation and figures, takes 190 CPU seconds.
+Conditions: `abstract` (objects are random vectors, one step a trial) and `one-dimensional` (the gaze
+moves along a ring from a fixation mark to the objects, as in public re-implementations). Findings are
+about objects never seen in training. Without detours six trials on the ring take 36 steps, so
+episodes of 60 steps waste less than the 250 of the re-implementations. Measurements:
+docs/findings/wang2018-harlow.md.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.analysis.choice.choice import learning_set_curve
 from prefrontal.analysis.figures.behaviour import curves_by_trial
-from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
-from prefrontal.experiments.bandits.measures import curve_figure, worst_member
+from prefrontal.experiments import settings as cfg
+from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
 
 BARS = {"abstract": (0.98, 0.995), "one-dimensional": (0.94, 0.97)}  # of trial 2, and goals
 PUBLISHED = (0.53, 0.97, 0.98, 0.98, 0.99, 0.985)  # model, end of training; read off a figure, ±.01
@@ -54,31 +45,59 @@ def measure(evaluation: Evaluation) -> Outcome:
         seen = accuracy(evaluation.record(condition, split="train"))
         note = PUBLIC if condition == "one-dimensional" else ""
         findings += [
-            Finding.of(f"accuracy, trial 1, {condition}", interval(curve[:, 0]), published=PUBLISHED[0], optimum=0.5,
-                       bar=(0.47, 0.53), better="near"),
-            Finding.of(f"accuracy, trial 2, {condition}", interval(curve[:, 1]), published=PUBLISHED[1], optimum=1.0,
-                       bar=bar, goal=goal, note=note),
-            worst_member(f"accuracy, trial 2, worst member, {condition}", curve[:, 1], "higher", optimum=1.0, bar=bar,
-                         goal=goal),
-            Finding.of(f"accuracy, last trial, {condition}", interval(curve[:, -1]), published=PUBLISHED[-1], optimum=1.0),
-            Finding.of(f"accuracy, trial 2, greedy, {condition}", interval(greedy[:, 1]), optimum=1.0),
-            Finding.of(f"accuracy, trial 2, objects of training, {condition}", interval(seen[:, 1]), optimum=1.0),
-        ]  # fmt: skip
+            finding(
+                f"accuracy, trial 1, {condition}",
+                curve[:, 0],
+                published=PUBLISHED[0],
+                optimum=0.5,
+                bar=(0.47, 0.53),
+                better="near",
+            ),
+            finding(
+                f"accuracy, trial 2, {condition}",
+                curve[:, 1],
+                published=PUBLISHED[1],
+                optimum=1.0,
+                bar=bar,
+                goal=goal,
+                note=note,
+            ),
+            worst_member(
+                f"accuracy, trial 2, worst member, {condition}",
+                curve[:, 1],
+                "higher",
+                optimum=1.0,
+                bar=bar,
+                goal=goal,
+            ),
+            finding(
+                f"accuracy, last trial, {condition}",
+                curve[:, -1],
+                published=PUBLISHED[-1],
+                optimum=1.0,
+            ),
+            finding(f"accuracy, trial 2, greedy, {condition}", greedy[:, 1], optimum=1.0),
+            finding(
+                f"accuracy, trial 2, objects of training, {condition}", seen[:, 1], optimum=1.0
+            ),
+        ]
         if "decision" in record:
             trials = curve.shape[1]
             finished = record["decision"].sum(axis=2).mean(axis=1) / trials
             steps = record["active"].sum(axis=2).mean(axis=1) / trials
             findings += [
-                Finding.of(f"trials finished, {condition}", interval(finished), optimum=1.0, bar=0.99),
-                Finding.of(f"steps a trial, {condition}", interval(steps), better="lower"),
-            ]  # fmt: skip
+                finding(f"trials finished, {condition}", finished, optimum=1.0, bar=0.99),
+                finding(f"steps a trial, {condition}", steps, better="lower"),
+            ]
     figures = curve_figure(evaluation, {})
     if evaluation.figures:
         path = evaluation.folder / "accuracy_by_trial.png"
         lines = {"chance": 0.5, "published, trial 2": PUBLISHED[1]}
         figures.append(
-            curves_by_trial(curves, path, "fraction correct on objects never seen", lines, (0.4, 1.02))
-        )  # fmt: skip
+            curves_by_trial(
+                curves, path, "fraction correct on objects never seen", lines, (0.4, 1.02)
+            )
+        )
     return Outcome(findings, figures)
 
 
@@ -87,31 +106,31 @@ EXPERIMENT = Experiment(
     summary="Harlow's learning set: one-shot learning about objects never seen",
     reference="Wang et al. 2018, Nature Neuroscience 21:860-868, simulation 5",
     conditions={
-        "abstract": Settings(
-            EnvironmentSpec(
+        "abstract": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/Harlow-v0",
-                inputs=("action", "reward", "time"),
-                kwargs={"dimension": 8, "unit_variance": True, "trials": 6},
+                ("action", "reward", "time"),
+                {"dimension": 8, "unit_variance": True, "trials": 6},
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(learning_rate=1e-2, discount=0.8, entropy_coef=0.05),
-            TrainingConfig(members=1, num_envs=32, total_steps=1_500_000),
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(learning_rate=1e-2, discount=0.8, entropy_coef=0.05),
+            cfg.TrainingConfig(num_envs=32, total_steps=1_500_000),
         ),
-        "one-dimensional": Settings(
-            EnvironmentSpec(
+        "one-dimensional": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/HarlowOneDimensional-v0",
-                inputs=("action", "reward"),
-                kwargs={"trials": 6, "max_steps": 60},
+                ("action", "reward"),
+                {"trials": 6, "max_steps": 60},
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(
                 learning_rate=7e-3,
                 discount=0.9,
                 gae_lambda=0.95,
                 entropy_coef=0.05,
                 normalise_advantages=True,
             ),
-            TrainingConfig(members=1, num_envs=16, total_steps=3_000_000),
+            cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
         ),
     },
     measure=measure,

@@ -1,34 +1,27 @@
-"""Prediction errors that reflect inferred value (Wang et al. 2018, simulation 3, after Bromberg-Martin et al. 2010).
+"""Prediction errors that reflect inferred value (Wang et al. 2018, simulation 3).
 
-One of two targets pays; they change places without a signal. One trial with one target tells about both. The measure is the
-prediction error at the *sight* of a target, paying less not paying:
-
-- on the first trial after a reversal, which nobody can know of yet, it has the old, wrong sign;
-- on the next trial, if that shows the other target, not seen since the reversal, an agent that infers gives it the new sign;
-- a learner that keeps a value for each target (TD), on the same trials, still gives it the old one: it has to see it again.
-
-Conditions: `recurrent`, and `feedforward`, the same agent without recurrence, which can know nothing of earlier trials.
-
-What was learned about learning this: choices are easy (take the target that is shown), so that all is up to the value head: a
-larger `value_coef` (1) and a small discount. 400,000 steps are enough; the values pass through a stage at which only a target's
-own last outcome counts.
+After Bromberg-Martin et al. 2010. One of two targets pays; they change places without a signal, and
+one trial with one target tells about both. The measure is the prediction error at the *sight* of a
+target, paying less not paying. On the first trial after a reversal it has the old, wrong sign; on the
+next trial, if that shows the other target, an agent that infers gives it the new sign, and a learner
+with a value for each target (TD) still the old one. Conditions: `recurrent` and `feedforward`.
+Choices are easy, so all is up to the value head: a larger `value_coef` (1) and a small discount;
+400,000 steps are enough. The values pass through a stage at which only a target's own last outcome
+counts.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
-from prefrontal.envs.reversal import FIXATION, InferredValue
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
 
 TD_RATES = np.arange(0.1, 1.01, 0.1)  # learning rates among which the TD learner has the best one
 FOLLOWED = 5  # trials after a reversal that the figure shows
@@ -39,6 +32,8 @@ def cues(record: Record) -> dict[str, np.ndarray]:
 
     The error of a sight is that of the step before it, the fixation; `valid` are those without a penalty in the way.
     """
+    from prefrontal.envs.reversal import FIXATION
+
     fixation = record["stage"][0, 0] == FIXATION
     names = ("rpe", "pays", "target", "reversals", "since_reversal", "seen")
     found = {name: record[name][:, :, fixation] for name in names}
@@ -97,15 +92,20 @@ def measure(evaluation: Evaluation) -> Outcome:
             trials = cues(evaluation.record(condition))
             found = effect(trials["rpe"], trials["pays"], unseen(trials, 1))
             findings.append(
-                Finding.of(
-                    f"RPE to a target not seen since, after one telling trial, {condition} agent", interval(found),
-                    bar=(-0.05, 0.05), better="near", note="without recurrence: no flip",
+                finding(
+                    f"RPE to a target not seen since, after one telling trial, {condition} agent",
+                    found,
+                    bar=(-0.05, 0.05),
+                    better="near",
+                    note="without recurrence: no flip",
                 )
-            )  # fmt: skip
+            )
     return Outcome(findings, figures + curve_figure(evaluation, {}))
 
 
 def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
+    from prefrontal.envs.reversal import InferredValue
+
     record = evaluation.record("recurrent")
     trials, discount = cues(record), evaluation.discounts["recurrent"]
     task = InferredValue(**evaluation.populations["recurrent"].environment.kwargs)
@@ -124,19 +124,48 @@ def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
     before, after, known = effects["agent"]
     name = "RPE to a target not seen since"
     findings = [
-        Finding.of(f"{name} a reversal, before anything tells", interval(before), bar=0.0, better="lower",
-                   optimum=ideal[0], throughout=True, note="paying less not paying; old value"),
-        Finding.of(f"{name}, after one telling trial", interval(after), bar=0.0, optimum=ideal[1], throughout=True,
-                   note="flips at once; published in words"),
-        Finding.of(f"{name}, after one telling trial, over the ideal observer's", interval(after / effects["ideal"][1]),
-                   goal=0.9, optimum=1.0),
-        Finding.of(f"{name}, after one telling trial, TD learner", interval(effects["TD"][1]), bar=0.0, better="lower",
-                   throughout=True, note="one value a target: does not flip"),
-        Finding.of("RPE to a target seen since", interval(known), bar=0.0, optimum=ideal[2], throughout=True),
-        Finding.of("RPE to a target seen since, TD learner", interval(effects["TD"][2]), note="has learned it by now"),
-        Finding.of("reward a trial", interval(record["reward"].sum(axis=2).mean(axis=1) / task.trials), bar=0.47,
-                   optimum=0.5),
-    ]  # fmt: skip
+        finding(
+            f"{name} a reversal, before anything tells",
+            before,
+            bar=0.0,
+            better="lower",
+            optimum=ideal[0],
+            throughout=True,
+            note="paying less not paying; old value",
+        ),
+        finding(
+            f"{name}, after one telling trial",
+            after,
+            bar=0.0,
+            optimum=ideal[1],
+            throughout=True,
+            note="flips at once; published in words",
+        ),
+        finding(
+            f"{name}, after one telling trial, over the ideal observer's",
+            after / effects["ideal"][1],
+            goal=0.9,
+            optimum=1.0,
+        ),
+        finding(
+            f"{name}, after one telling trial, TD learner",
+            effects["TD"][1],
+            bar=0.0,
+            better="lower",
+            throughout=True,
+            note="one value a target: does not flip",
+        ),
+        finding("RPE to a target seen since", known, bar=0.0, optimum=ideal[2], throughout=True),
+        finding(
+            "RPE to a target seen since, TD learner", effects["TD"][2], note="has learned it by now"
+        ),
+        finding(
+            "reward a trial",
+            record["reward"].sum(axis=2).mean(axis=1) / task.trials,
+            bar=0.47,
+            optimum=0.5,
+        ),
+    ]
     if not evaluation.figures:
         return findings, []
     curves = {
@@ -147,9 +176,11 @@ def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
     }
     kept = {label: curve for label, curve in curves.items() if np.isfinite(curve).all()}
     path = curves_by_trial(
-        kept, evaluation.folder / "inferred_value.png", "RPE at the sight, paying less not paying",
+        kept,
+        evaluation.folder / "inferred_value.png",
+        "RPE at the sight, paying less not paying",
         xlabel="trial after a reversal, target not seen since",
-    )  # fmt: skip
+    )
     return findings, [path]
 
 
@@ -159,14 +190,14 @@ def _best_rate(target: np.ndarray, pays: np.ndarray) -> float:
     return float(TD_RATES[int(np.argmin(errors))])
 
 
-_RECURRENT = Settings(
-    EnvironmentSpec(
-        "prefrontal/InferredValue-v0", inputs=("action", "centred_reward", "time"), kwargs={"trials": 50}
+_RECURRENT = cfg.Settings(
+    cfg.EnvironmentSpec(
+        "prefrontal/InferredValue-v0", ("action", "centred_reward", "time"), {"trials": 50}
     ),
-    NetworkConfig(input_gain=3.0),
-    A2CConfig(learning_rate=1e-2, discount=0.6, value_coef=1.0),
-    TrainingConfig(members=1, num_envs=16, total_steps=1_000_000),
-)  # fmt: skip
+    cfg.NetworkConfig(input_gain=3.0),
+    cfg.A2CConfig(learning_rate=1e-2, discount=0.6, value_coef=1.0),
+    cfg.TrainingConfig(num_envs=16, total_steps=1_000_000),
+)
 
 EXPERIMENT = Experiment(
     name="wang2018-inferred-value",
@@ -174,11 +205,7 @@ EXPERIMENT = Experiment(
     reference="Wang et al. 2018, Nature Neuroscience 21:860, simulation 3",
     conditions={
         "recurrent": _RECURRENT,
-        "feedforward": replace(
-            _RECURRENT,
-            network=replace(_RECURRENT.network, core="none"),
-            training=replace(_RECURRENT.training, total_steps=400_000),
-        ),
+        "feedforward": _RECURRENT.with_options(core="none", total_steps=400_000),
     },
     measure=measure,
 )

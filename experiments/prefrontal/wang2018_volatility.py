@@ -1,33 +1,30 @@
-"""Learning faster in volatile times, with frozen weights (Wang et al. 2018, simulation 2, after Behrens et al. 2007).
+"""Learning faster in volatile times, with frozen weights (Wang et al. 2018, simulation 2).
 
-A reversing bandit (.8/.2) with stable and volatile blocks. The effective learning rate is that of the Rescorla-Wagner model
-which describes an agent's choices best, one rate for each kind of block; the first trials of a block, in which nobody can know
-of the change yet, are left out. On the same tasks: the ideal observer (a Bayes filter over the good arm and the order of the
-blocks), and two that do not adapt: a Bayes filter that knows but one volatility, and a Rescorla-Wagner learner.
-
-What was learned about learning this: A2C with the default settings, a discount of .6 and 8 episodes an update leaves chance
-after some 150,000 steps and earns 99 % of the ideal observer's reward after 1.2 million, but goes on learning when to learn:
-the difference between blocks is .45 of the ideal observer's then, and .65 after 2.4 million. Fitted rates of a learner
-simulated with one rate do not differ between blocks; those of a Bayes filter that does not adapt differ a little (.04 against
-.4 of the ideal observer), since no delta rule describes it exactly: hold the agent against that, too.
+After Behrens et al. 2007: a reversing bandit (.8/.2) with stable and volatile blocks. The effective
+learning rate is that of the Rescorla-Wagner model which describes an agent's choices best, one rate
+for each kind of block, without the first trials of a block. On the same tasks: the ideal observer (a
+Bayes filter over the good arm and the order of the blocks), and two that do not adapt, a Bayes filter
+that knows one volatility and a Rescorla-Wagner learner. Measurements:
+docs/findings/wang2018-volatility.md.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.analysis.choice.learning_rate import learning_rates
 from prefrontal.analysis.figures.learning import bars_with_members
 from prefrontal.analysis.neural.selectivity import history_variables, selectivity
-from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
-from prefrontal.envs.reversal import Volatility
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
+
+if TYPE_CHECKING:
+    from prefrontal.envs.reversal import Volatility  # imports torch
 
 FITTED = 1250  # episodes a member whose choices are fitted: 10,000 with eight members
 OBSERVED = 300  # episodes a member on which the observers are fitted
@@ -96,6 +93,8 @@ def block_rates(
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Learning rates in stable and in volatile blocks, of the agent and of observers on the same tasks."""
+    from prefrontal.envs.reversal import Volatility
+
     task = Volatility(**next(iter(evaluation.populations.values())).environment.kwargs)
     record = evaluation.record()
     pays = record["task.pays"].astype(np.int64)
@@ -117,22 +116,46 @@ def measure(evaluation: Evaluation) -> Outcome:
     steeper = {name: rate[:, 1] - rate[:, 0] for name, rate in rates.items()}
     ideal = rates["ideal observer"].mean(axis=0)
     findings = [
-        Finding.of("learning rate, volatile less stable blocks", interval(steeper["agent"]), bar=0.0, throughout=True,
-                   optimum=float(ideal[1] - ideal[0]), note="published in words: higher in volatile blocks"),
-        Finding.of("learning rate, stable blocks", interval(rates["agent"][:, 0]), optimum=float(ideal[0])),
-        Finding.of("learning rate, volatile blocks", interval(rates["agent"][:, 1]), optimum=float(ideal[1])),
-        Finding.of("slope: the agent's difference over the ideal observer's",
-                   interval(steeper["agent"] / steeper["ideal observer"].mean()), optimum=1.0, goal=(0.5, 1.5),
-                   better="near"),
-        Finding.of("volatile less stable, observer of one volatility", interval(steeper["one volatility"]),
-                   note="Bayes filter that does not adapt"),
-        Finding.of("volatile less stable, Rescorla-Wagner learner", interval(steeper["Rescorla-Wagner"]),
-                   note=f"simulated with one rate, {FIXED_RATE}"),
-        Finding.of("reward a trial", interval(reward), optimum=float(ideal_reward), bar=0.97 * ideal_reward,
-                   note="bar: 97 % of the ideal observer's on the same tasks"),
-        Finding.of("units that code volatility", interval(coding_units(evaluation, task.block)),
-                   note="fraction; beyond previous action, reward and their interaction"),
-    ]  # fmt: skip
+        finding(
+            "learning rate, volatile less stable blocks",
+            steeper["agent"],
+            bar=0.0,
+            throughout=True,
+            optimum=float(ideal[1] - ideal[0]),
+            note="published in words: higher in volatile blocks",
+        ),
+        finding("learning rate, stable blocks", rates["agent"][:, 0], optimum=float(ideal[0])),
+        finding("learning rate, volatile blocks", rates["agent"][:, 1], optimum=float(ideal[1])),
+        finding(
+            "slope: the agent's difference over the ideal observer's",
+            steeper["agent"] / steeper["ideal observer"].mean(),
+            optimum=1.0,
+            goal=(0.5, 1.5),
+            better="near",
+        ),
+        finding(
+            "volatile less stable, observer of one volatility",
+            steeper["one volatility"],
+            note="Bayes filter that does not adapt",
+        ),
+        finding(
+            "volatile less stable, Rescorla-Wagner learner",
+            steeper["Rescorla-Wagner"],
+            note=f"simulated with one rate, {FIXED_RATE}",
+        ),
+        finding(
+            "reward a trial",
+            reward,
+            optimum=float(ideal_reward),
+            bar=0.97 * ideal_reward,
+            note="bar: 97 % of the ideal observer's on the same tasks",
+        ),
+        finding(
+            "units that code volatility",
+            coding_units(evaluation, task.block),
+            note="fraction; beyond previous action, reward and their interaction",
+        ),
+    ]
     figures = curve_figure(evaluation, {"ideal observer": float(ideal_reward * task.trials)})
     return Outcome(findings, figures + _figure(evaluation, rates))
 
@@ -166,15 +189,15 @@ EXPERIMENT = Experiment(
     summary="the learning rate is higher in volatile than in stable times, with frozen weights",
     reference="Wang et al. 2018, Nature Neuroscience 21:860, simulation 2",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/Volatility-v0",
-                inputs=("action", "centred_reward", "time"),
-                kwargs={"block": 100, "trials": 200},
+                ("action", "centred_reward", "time"),
+                {"block": 100, "trials": 200},
             ),
-            NetworkConfig(),
-            A2CConfig(learning_rate=1e-2, discount=0.6),
-            TrainingConfig(members=1, num_envs=8, total_steps=2_400_000),
+            cfg.NetworkConfig(),
+            cfg.A2CConfig(learning_rate=1e-2, discount=0.6),
+            cfg.TrainingConfig(num_envs=8, total_steps=2_400_000),
         )
     },
     measure=measure,

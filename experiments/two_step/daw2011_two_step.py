@@ -1,18 +1,12 @@
 """The two-step task with a choice at both stages and drifting rewards (Daw et al. 2011).
 
-People repeat a first choice after a reward (model-free) and more so if the transition was common (model-based). The network is
-held against three observers that meet the same walks: a Bayesian one that filters the four probabilities, and the two ends
-of the hybrid model that the paper fits to people. Model-based control earns hardly more than model-free control here (Kool
-et al. 2016), so the reward says little about which of the two was learned; the stay regression and the hybrid fit do.
-
-The network is trained on blocks of 67 trials with walks between 0 and 1, and tested on the published 201 trials with walks
-between .25 and .75, which it has never met. What was learned about learning this task (2 members each):
-
-- On the published walks the stakes are small: after 1.5 M steps of 201 trials reward is .51 a trial (chance .50, Bayesian
-  observer .56), and with blocks of 67 trials and four passes over each batch .525 after 1 M steps.
-- With walks between 0 and 1 learning starts after .3 M steps, and the model-based index is above 0 after 1 M.
-- After 4 M steps (8 members, 300 CPU seconds with the evaluation) the agents earn more on the published walks than either
-  learner and .01 a trial less than the Bayesian observer; they are model-based, more so than people are.
+People repeat a first choice after a reward (model-free) and more so if the transition was common
+(model-based). The network is held against three observers that meet the same walks: a Bayesian one
+that filters the four probabilities, and the two ends of the hybrid model that the paper fits to
+people. Model-based control earns hardly more than model-free control here (Kool et al. 2016), so the
+stay regression and the hybrid fit tell more than the reward. Trained on blocks of 67 trials with walks
+between 0 and 1, where the stakes are larger; tested on the published 201 trials with walks between .25
+and .75, which are new to it. Measurements: docs/findings/daw2011-two-step.md.
 """
 
 from __future__ import annotations
@@ -22,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.analysis.choice.cognitive_models import fit
 from prefrontal.analysis.choice.hybrid_model import Hybrid, two_step_data
 from prefrontal.analysis.choice.observers import DawObserver, simulate_daw
@@ -33,10 +26,10 @@ from prefrontal.analysis.choice.two_step import (
     model_free_index,
 )
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
 from prefrontal.experiments.two_step.measures import (
     NAMES,
     index_findings,
@@ -69,7 +62,7 @@ def measure(evaluation: Evaluation) -> Outcome:
     trials = trials_of_record(record)
     stay = stay_by_member(trials)
     agent = earned(trials, record["task.p"])
-    findings = [Finding.of("reward per trial", interval(agent.mean(axis=1)), optimum=None)]
+    findings = [finding("reward per trial", agent.mean(axis=1), optimum=None)]
     seen = record["task.p"][:, :OBSERVED]
     indices = []
     for name, observer in OBSERVERS.items():
@@ -79,14 +72,14 @@ def measure(evaluation: Evaluation) -> Outcome:
         bar = 0.0 if observer == "model_free" else None
         findings += [
             Finding(f"reference: reward per trial, {name}", float(theirs.mean())),
-            Finding.of(f"reward per trial less that of the {name}, same walks", interval(gain), bar=bar),
-        ]  # fmt: skip
+            finding(f"reward per trial less that of the {name}, same walks", gain, bar=bar),
+        ]
         indices += [
             Finding(f"reference: model-based index, {name}", float(model_based_index(repeats))),
             Finding(f"reference: model-free index, {name}", float(model_free_index(repeats))),
         ]
     findings += [
-        Finding.of(f"stay probability {key} ({NAMES[key]})", interval(values))
+        finding(f"stay probability {key} ({NAMES[key]})", values)
         for key, values in zip(CONDITIONS, stay.T, strict=True)
     ]
     findings += index_findings(stay, None, "", reach=None) + indices
@@ -94,8 +87,9 @@ def measure(evaluation: Evaluation) -> Outcome:
     findings += _hybrid(trials, record)
     references = {"chance": 33.5}
     return Outcome(
-        findings, curve_figure(evaluation, references) + stay_figure(evaluation, {"agent": stay}, None)
-    )  # fmt: skip
+        findings,
+        curve_figure(evaluation, references) + stay_figure(evaluation, {"agent": stay}, None),
+    )
 
 
 def earned(trials: TwoStepTrials, p: Array) -> Array:
@@ -122,8 +116,12 @@ def on_walks(observer: DawObserver, p: Array, seed: int) -> TwoStepTrials:
 def _hybrid(trials: TwoStepTrials, record: Record) -> list[Finding]:
     """Parameters of the hybrid model, fitted to each member's choices."""
     assert trials.second_action is not None
-    some = TwoStepTrials(*(field[:, :FITTED] for field in (
-        trials.first_action, trials.common, trials.reward, trials.second_action)))  # fmt: skip
+    some = TwoStepTrials(
+        *(
+            field[:, :FITTED]
+            for field in (trials.first_action, trials.common, trials.reward, trials.second_action)
+        )
+    )
     fits = [
         fit(Hybrid(), two_step_data(some, member, options=2), starts=2)
         for member in range(len(record["action"]))
@@ -134,11 +132,17 @@ def _hybrid(trials: TwoStepTrials, record: Record) -> list[Finding]:
         "model-free": (1 - values["w"]) * values["beta1"] * values["alpha1"],
     }
     return [
-        Finding.of("hybrid model, model-based weight w", interval(values["w"]), published=HUMAN_W,
-                   note="published: quartiles of 17 people"),
-        *(Finding.of(f"hybrid model, {name} pull (weight x inverse temperature x rate)", interval(pull))
-          for name, pull in pulls.items()),
-    ]  # fmt: skip
+        finding(
+            "hybrid model, model-based weight w",
+            values["w"],
+            published=HUMAN_W,
+            note="published: quartiles of 17 people",
+        ),
+        *(
+            finding(f"hybrid model, {name} pull (weight x inverse temperature x rate)", pull)
+            for name, pull in pulls.items()
+        ),
+    ]
 
 
 EXPERIMENT = Experiment(
@@ -146,21 +150,21 @@ EXPERIMENT = Experiment(
     summary="two-step task with drifting rewards: model-based and model-free shares of control",
     reference="Daw et al. 2011, Neuron 69:1204-1215",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
                 "prefrontal/Daw2011TwoStep-v0",
-                inputs=("action", "centred_reward"),
-                kwargs={"trials": 67, "low": 0.0, "high": 1.0},
+                ("action", "centred_reward"),
+                {"trials": 67, "low": 0.0, "high": 1.0},
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(
                 learning_rate=1e-2,
                 discount=0.5,
                 entropy_coef=0.05,
                 normalise_advantages=True,
-                critic="privileged",
+                critic=cfg.CriticConfig("privileged"),
             ),
-            TrainingConfig(members=1, num_envs=8, total_steps=4_000_000),
+            cfg.TrainingConfig(num_envs=8, total_steps=4_000_000),
         )
     },
     measure=measure,

@@ -1,4 +1,4 @@
-"""What the two-step experiments share: stay probabilities by member against the ideal observer, and their figure."""
+"""What the two-step experiments share: stay probabilities against the ideal observer."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from prefrontal.analysis.figures.learning import bars_with_members
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
+from prefrontal.experiments.experiment import finding
 
 __all__ = [
     "NAMES",
@@ -84,10 +85,7 @@ def stay_findings(
     """
     findings = []
     for index, key in enumerate(CONDITIONS):
-        fields = {
-            "published": published[index] if published else None,
-            "optimum": ideal[index],
-        }
+        fields = {"published": published[index] if published else None, "optimum": ideal[index]}
         name = f"stay probability {key} ({NAMES[key]}){where}"
         values = interval(stay[:, index])
         if key in ("RC", "UU"):
@@ -100,10 +98,13 @@ def stay_findings(
         farthest = float(np.abs(stay[:, 1:3] - np.asarray(ideal)[1:3]).max())
         findings.append(
             Finding(
-                f"stay probability RU, UC, farthest member from the ideal observer{where}", farthest,
-                goal=within, optimum=0.0, better="lower",
+                f"stay probability RU, UC, farthest member from the ideal observer{where}",
+                farthest,
+                goal=within,
+                optimum=0.0,
+                better="lower",
             )
-        )  # fmt: skip
+        )
     return findings
 
 
@@ -128,22 +129,28 @@ def index_findings(
     ideal_based = float(model_based_index(ideal)) if ideal else None
     ideal_free = round(float(model_free_index(ideal)), 3) if ideal else None
     return [
-        Finding.of(
-            f"model-based index{where}", interval(model_based_index(stay)), published=published_based,
+        finding(
+            f"model-based index{where}",
+            model_based_index(stay),
+            published=published_based,
             optimum=ideal_based,
         ),
-        Finding.of(
-            f"model-free index{where}", interval(model_free_index(stay)), published=published_free,
-            optimum=ideal_free, bar=(-reach, reach) if reach else None, better="near",
+        finding(
+            f"model-free index{where}",
+            model_free_index(stay),
+            published=published_free,
+            optimum=ideal_free,
+            bar=(-reach, reach) if reach else None,
+            better="near",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def regression_findings(trials: TwoStepTrials, where: str) -> list[Finding]:
     """Stay regression (Daw et al. 2011): log odds of staying, mean of the members' coefficients."""
     coefficients = np.stack([fit.coefficients for fit in stay_regression(trials)])
     return [
-        Finding.of(f"stay regression, {name}{where}", interval(values), unit="log odds")
+        finding(f"stay regression, {name}{where}", values, unit="log odds")
         for name, values in zip(_DRIVES, coefficients.T, strict=True)
     ]
 
@@ -164,11 +171,14 @@ def stay_figure(
     }
     return [
         bars_with_members(
-            groups, evaluation.folder / f"{name}.png", "probability of staying",
+            groups,
+            evaluation.folder / f"{name}.png",
+            "probability of staying",
             published=dict(zip(CONDITIONS, published, strict=True)) if published else None,
-            ideal=dict(zip(CONDITIONS, ideal, strict=True)) if ideal else None, ylim=(0.0, 1.05),
+            ideal=dict(zip(CONDITIONS, ideal, strict=True)) if ideal else None,
+            ylim=(0.0, 1.05),
         )
-    ]  # fmt: skip
+    ]
 
 
 def stay_by_member(trials: TwoStepTrials, first_transition: bool = False) -> NDArray[np.float64]:

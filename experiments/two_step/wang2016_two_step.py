@@ -1,26 +1,23 @@
 """The two-step task without flips, ten trials an episode (Wang et al. 2016, experiment 5).
 
-The published stay probabilities (1, 0, 0, .96) are those of an ideal observer on the first pair of trials alone; over the
-whole episode it has 1, .506, .507, 1. Both are reported, and nothing is trained towards the zeros.
-
-Learning is easy here: .664 a trial after .6 M steps, the ideal observer's reward after 1 M; the study of 8 members takes 50 CPU
-seconds. What strays between members is RU and UC (.49 to .54), where the ideal observer itself is often indifferent.
+The published stay probabilities (1, 0, 0, .96) are those of an ideal observer on the first pair of
+trials alone; over the whole episode it has 1, .506, .507, 1. Both are reported, and nothing is trained
+towards the zeros. Learning is easy: .664 a trial after .6 M steps, the ideal observer's reward after
+1 M. Members differ in RU and UC (.49 to .54), where the ideal observer itself is often indifferent.
 """
 
 from __future__ import annotations
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.analysis.choice.two_step import (
     CONDITIONS,
     IDEAL_2016,
     IDEAL_2016_FIRST,
     reward_per_trial,
 )
-from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
-from prefrontal.experiments.bandits.measures import curve_figure, worst_member
+from prefrontal.experiments import settings as cfg
+from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
 from prefrontal.experiments.two_step.measures import (
     index_findings,
     regression_findings,
@@ -40,25 +37,32 @@ def measure(evaluation: Evaluation) -> Outcome:
     rewards = reward_per_trial(trials)
     stay, first = stay_by_member(trials), stay_by_member(trials, first_transition=True)
     findings = [
-        Finding.of("reward per trial", interval(rewards), optimum=IDEAL, bar=0.664, goal=0.668),
+        finding("reward per trial", rewards, optimum=IDEAL, bar=0.664, goal=0.668),
         worst_member("reward per trial, worst member", rewards, "higher", optimum=IDEAL),
         *stay_findings(stay, IDEAL_2016, "", (0.45, 0.60)),
         *index_findings(stay, IDEAL_2016, "", reach=None),
         *(
-            Finding.of(
-                f"stay probability {key}, first pair of trials", interval(values), published=published, optimum=ideal
+            finding(
+                f"stay probability {key}, first pair of trials",
+                values,
+                published=published,
+                optimum=ideal,
             )
             for key, values, published, ideal in zip(
                 CONDITIONS, first.T, PUBLISHED_FIRST, IDEAL_2016_FIRST, strict=True
             )
         ),
         *regression_findings(trials, ""),
-    ]  # fmt: skip
+    ]
     figures = curve_figure(evaluation, {"ideal observer": 10 * IDEAL, "chance": 5.0})
     figures += stay_figure(evaluation, {"whole episode": stay}, IDEAL_2016)
     figures += stay_figure(
-        evaluation, {"first pair of trials": first}, IDEAL_2016_FIRST, PUBLISHED_FIRST, "stay_probabilities_first"
-    )  # fmt: skip
+        evaluation,
+        {"first pair of trials": first},
+        IDEAL_2016_FIRST,
+        PUBLISHED_FIRST,
+        "stay_probabilities_first",
+    )
     return Outcome(findings, figures)
 
 
@@ -67,15 +71,13 @@ EXPERIMENT = Experiment(
     summary="two-step task without flips, 10 trials: model-based from the second trial on",
     reference="Wang et al. 2016, arXiv:1611.05763, experiment 5",
     conditions={
-        "default": Settings(
-            EnvironmentSpec(
-                "prefrontal/TwoStepWang2016-v0",
-                inputs=("centred_reward", "time"),
-                kwargs={"trials": 10},
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec(
+                "prefrontal/TwoStepWang2016-v0", ("centred_reward", "time"), {"trials": 10}
             ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(learning_rate=1.5e-2, discount=0.8, entropy_coef=0.05),
-            TrainingConfig(members=1, num_envs=32, total_steps=1_500_000),
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(learning_rate=1.5e-2, discount=0.8, entropy_coef=0.05),
+            cfg.TrainingConfig(num_envs=32, total_steps=1_500_000),
         )
     },
     measure=measure,

@@ -1,30 +1,24 @@
-"""The two-step task (Wang et al. 2018, simulation 4): model-free training yields a model-based learner.
+"""The two-step task: model-free training yields a model-based learner.
 
-Conditions: `default` (two steps a trial: the choice, then the forced second stage, which pays) and `compact` (one step a
-trial: first action, state and reward shown together; at most the 10,000 training episodes of the paper).
-
-What was learned about learning this task:
-
-- The copy of the first action in the observation, in place of the previous-action input, matters most. With two steps a trial
-  the previous action beside the reward is that of the forced step, which means nothing; with the copy instead, .70 a trial
-  is reached in .6 M steps and RU, UC of every member lie within .02 of the ideal observer's.
-- A choice has no effect on later trials, so in `compact` the right discount is 0: at .6 RU strays up to .04 from the ideal.
-  `default` needs one above 0, for a choice is paid a step later.
-- The study of 8 members, training, evaluation and figures, takes 130 CPU seconds.
+Source: Wang et al. 2018, simulation 4. Conditions: `default` (two steps a trial: the choice, then the
+forced second stage, which pays) and `compact` (one step a trial: first action, state and reward shown
+together; at most the 10,000 training episodes of the paper). The observation holds a copy of the first
+action in place of the previous-action input, which beside the reward would be that of the forced step.
+A choice has no effect on later trials, so in `compact` the right discount is 0; `default` needs one
+above 0, because a choice is paid a step later. Measurements: docs/findings/wang2018-two-step.md.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.analysis.choice.two_step import IDEAL_2018, PUBLISHED_2018, reward_per_trial
 from prefrontal.analysis.neural.dopamine import rpe_regression, two_step_signals
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
-from prefrontal.experiments.bandits.measures import curve_figure, worst_member
+from prefrontal.experiments import settings as cfg
+from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.settings import Experiment, Outcome, Settings, TrainingConfig
+from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
 from prefrontal.experiments.two_step.measures import (
     index_findings,
     regression_findings,
@@ -48,14 +42,26 @@ def measure(evaluation: Evaluation) -> Outcome:
         rewards = reward_per_trial(trials)
         stay = stays[condition] = stay_by_member(trials)
         findings += [
-            Finding.of(f"reward per trial{where}", interval(rewards), optimum=IDEAL, note=f"model-free learner {MODEL_FREE}"),
-            worst_member(f"reward per trial, worst member{where}", rewards, "higher", optimum=IDEAL, bar=0.70, goal=0.704),
+            finding(
+                f"reward per trial{where}",
+                rewards,
+                optimum=IDEAL,
+                note=f"model-free learner {MODEL_FREE}",
+            ),
+            worst_member(
+                f"reward per trial, worst member{where}",
+                rewards,
+                "higher",
+                optimum=IDEAL,
+                bar=0.70,
+                goal=0.704,
+            ),
             *stay_findings(stay, IDEAL_2018, where, (0.55, 0.75), PUBLISHED_2018, within=0.05),
             *index_findings(stay, IDEAL_2018, where, PUBLISHED_2018),
             *regression_findings(trials, where),
             *_dopamine(record),
             *_training(evaluation, condition, where),
-        ]  # fmt: skip
+        ]
     figures = curve_figure(evaluation, {"ideal observer": 100 * IDEAL, "chance": 50.0})
     return Outcome(findings, figures + stay_figure(evaluation, stays, IDEAL_2018, PUBLISHED_2018))
 
@@ -68,7 +74,7 @@ def _dopamine(record: Record) -> list[Finding]:
     chosen = ("model-based state error", "model-free state error")
     fit = rpe_regression(record["rpe"][..., 0::2], {name: signals[name] for name in chosen})
     return [
-        Finding.of(f"RPE at the second stage, weight of the {name}", interval(weights))
+        finding(f"RPE at the second stage, weight of the {name}", weights)
         for name, weights in zip(fit.names, fit.coefficients.T, strict=True)
     ]
 
@@ -86,9 +92,13 @@ def _training(evaluation: Evaluation, condition: str, where: str) -> list[Findin
     bar = PUBLISHED_EPISODES if condition == "compact" else None
     return [
         Finding(
-            f"training episodes of a member{where}", episodes, published=PUBLISHED_EPISODES, bar=bar, better="lower"
+            f"training episodes of a member{where}",
+            episodes,
+            published=PUBLISHED_EPISODES,
+            bar=bar,
+            better="lower",
         )
-    ]  # fmt: skip
+    ]
 
 
 _INPUTS = ("centred_reward", "time")
@@ -98,21 +108,17 @@ EXPERIMENT = Experiment(
     summary="two-step task: stay probabilities of an ideal model-based learner",
     reference="Wang et al. 2018, Nature Neuroscience 21:860-868, simulation 4",
     conditions={
-        "default": Settings(
-            EnvironmentSpec("prefrontal/TwoStep-v0", inputs=_INPUTS, kwargs={"trials": 100}),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(learning_rate=1.5e-2, discount=0.7, entropy_coef=0.05),
-            TrainingConfig(members=1, num_envs=16, total_steps=3_000_000),
+        "default": cfg.Settings(
+            cfg.EnvironmentSpec("prefrontal/TwoStep-v0", _INPUTS, {"trials": 100}),
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(learning_rate=1.5e-2, discount=0.7, entropy_coef=0.05),
+            cfg.TrainingConfig(num_envs=16, total_steps=3_000_000),
         ),
-        "compact": Settings(
-            EnvironmentSpec(
-                "prefrontal/TwoStep-v0",
-                inputs=_INPUTS,
-                kwargs={"trials": 100, "compact": True},
-            ),
-            NetworkConfig(input_gain=3.0),
-            A2CConfig(learning_rate=1.5e-2, discount=0.0, entropy_coef=0.05),
-            TrainingConfig(members=1, num_envs=16, total_steps=992_000),
+        "compact": cfg.Settings(
+            cfg.EnvironmentSpec("prefrontal/TwoStep-v0", _INPUTS, {"trials": 100, "compact": True}),
+            cfg.NetworkConfig(input_gain=3.0),
+            cfg.A2CConfig(learning_rate=1.5e-2, discount=0.0, entropy_coef=0.05),
+            cfg.TrainingConfig(num_envs=16, total_steps=992_000),
         ),
     },
     measure=measure,

@@ -1,24 +1,26 @@
-"""What several tests of the learners share: plain PyTorch references, and environments small enough to reason about."""
+"""What tests of the learners share: plain references, and environments to reason about."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
+from torch.func import functional_call
 
 from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.networks.actor_critic import BeliefNet, RecurrentNet
+from prefrontal.agents.common.plain import from_plain
+from prefrontal.agents.networks.vectorised import Net, Vectorised
 from prefrontal.agents.rollout.environments import make_envs
 
 BANDIT = "prefrontal/TwoArmedBandit-v0"
 
 
-def reference_heads(
-    net: RecurrentNet, flat: Tensor, x: Tensor, member: int
-) -> tuple[Tensor, list[Tensor]]:
-    """Read-outs ``[T, O, B]`` and hidden states of one member, step by step in ordinary differentiable PyTorch.
+def reference_heads(net: Any, flat: Tensor, x: Tensor, member: int) -> tuple[Tensor, list[Tensor]]:
+    """Read-outs ``[T, O, B]`` and hidden states of one member, step by step, unmapped.
 
     Args:
         net: For the shapes only.
@@ -26,58 +28,19 @@ def reference_heads(
         x: Inputs ``[T, P, I, B]``.
         member: Which member.
     """
-    core, inputs, size = net.core, net.core.input_size, net.config.hidden_size
-    weight, head, initial = (part[member] for part in net.split(flat))
-    w_x, w_h, bias = weight[:, :inputs], weight[:, inputs:-1], weight[:, -1:]
-    batch = x.shape[-1]
-    zero = torch.zeros(size, batch, dtype=flat.dtype)
-    h, c = zero, zero
-    if net.config.learned_initial_state:
-        h = initial[0].expand(size, batch)
-        c = initial[1].expand(size, batch) if core.states == 2 else zero
-    outputs, hidden = [], []
+    module = Net(net.input_size, net.output_size, net.config).to(flat.dtype)
+    values = {k: v[0] for k, v in Vectorised(module).views(flat[member : member + 1]).items()}
+    state, outputs, hidden = module.initial_state(x.shape[-1]), [], []
     for x_t in x[:, member]:
-        if net.config.core == "lstm":
-            i, f, g, o = (w_x @ x_t + w_h @ h + bias).chunk(4)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h = o.sigmoid() * c.tanh()
-        elif net.config.core == "gru":
-            from_x, from_h = (w_x @ x_t).chunk(4), (w_h @ h).chunk(4)
-            b = bias.chunk(4)
-            r, u = ((from_x[k] + from_h[k] + b[k]).sigmoid() for k in (0, 1))
-            n = (from_x[2] + b[2] + r * (from_h[3] + b[3])).tanh()
-            h = (1 - u) * n + u * h
-        elif net.config.core == "rnn":
-            h = (w_x @ x_t + w_h @ h + bias).tanh()
-        else:
-            h = w_x @ x_t + bias
-            h = h.relu() if net.config.core == "relu" else h.tanh()
-        hidden.append(h)
-        if isinstance(net, BeliefNet):
-            outputs.append(_perceptrons(net, head, h))
-        else:
-            outputs.append(head[:, :-1] @ h + head[:, -1:])
+        output, h, state = functional_call(module, values, (x_t.T, state))
+        outputs.append(output.T)
+        hidden.append(h.T)
     return torch.stack(outputs), hidden
 
 
-def _perceptrons(net: BeliefNet, flat: Tensor, belief: Tensor) -> Tensor:
-    """Logits and value ``[K + 1, B]``: the actor's perceptron, then the critic's, layer by layer."""
-    config, actions = net.config, net.output_size - 1
-    units, size = config.head_units, config.hidden_size
-    sizes = [2 * units * (size + 1)]
-    sizes += [2 * units * (units + 1)] * (config.head_layers - 1)
-    sizes += [actions * (units + 1), units + 1]
-    *layers, actor, critic = flat.split(sizes)
-    read = []
-    for side, last in enumerate((actor, critic)):
-        x = belief
-        for layer in layers:
-            weight = layer.view(2, units, -1)[side]
-            x = weight[:, :-1] @ x + weight[:, -1:]
-            x = x.relu() if config.head_activation == "relu" else x.tanh()
-        weight = last.view(-1, units + 1)
-        read.append(weight[:, :-1] @ x + weight[:, -1:])
-    return torch.cat(read)
+def a2c(**flat: object) -> A2CConfig:
+    """Settings of A2C by flat names, as old files and the command line have them."""
+    return from_plain(A2CConfig, flat)
 
 
 def learner(
@@ -92,12 +55,12 @@ def learner(
     **config: object,
 ) -> A2C:
     """A learner of a short two-armed bandit."""
-    algorithm = A2CConfig(**config)  # type: ignore[arg-type]
+    algorithm = a2c(**config)
     envs = make_envs(
         EnvironmentSpec(BANDIT, inputs, {"trials": trials}),
         members,
         batch,
-        privileged=algorithm.critic == "privileged",
+        privileged=algorithm.critic.baseline == "privileged",
     )
     network = network or NetworkConfig(hidden_size=8)
     return A2C(envs, network, algorithm, list(members), batch, total_steps, seed)
@@ -106,8 +69,8 @@ def learner(
 class Countdown(gymnasium.Env):
     """Episodes of a known length; the observation says how many steps are left.
 
-    The length is drawn from the seed, ``1 + seed % longest``. The reward is the action plus one. An episode of even
-    length ends by termination, one of odd length by truncation.
+    The length is drawn from the seed, ``1 + seed % longest``. The reward is the action plus one. An
+    episode of even length ends by termination, one of odd length by truncation.
     """
 
     def __init__(self, longest: int = 5, start: int = 0):
@@ -148,13 +111,13 @@ def register_countdown(longest: int = 5, start: int = 0) -> str:
 
 
 def run_train(folder: str, arguments: list[str]) -> None:
-    """`train.py` in a process of its own, with a checkpoint after every report; ends the process."""
+    """`train.py` in a process of its own, with a checkpoint after every report."""
     import os
     import sys
 
     import prefrontal.agents.training.loop
     import train
-    from prefrontal.experiments.runs import guarded
+    from prefrontal.experiments.options import guarded
 
     os.chdir(folder)
     prefrontal.agents.training.loop.CHECKPOINT_SECONDS = 0.0

@@ -26,21 +26,8 @@ SPEC = EnvironmentSpec(BANDIT, INPUTS, {"trials": 8})
 
 
 def made(members: int = 3, **network) -> Population:
-    """Fresh agents; their learned initial state, if they have one, is not zero."""
-    config = NetworkConfig(hidden_size=6, **network)
-    population = Population.create(SPEC, config, members, seed=2)
-    if config.learned_initial_state:
-        weights = population.model.parameters
-        for net, part in zip(
-            population.model.nets,
-            weights.split([n.parameters.shape[1] for n in population.model.nets], dim=1),
-            strict=True,
-        ):
-            net.split(part)[2].copy_(
-                torch.linspace(-2, 2, part.shape[0] * net.sizes[2]).view(-1, net.core.states, 6, 1)
-            )
-        population.model.set_parameters(weights)
-    return population
+    """Random agents."""
+    return Population.create(SPEC, NetworkConfig(hidden_size=6, **network), members, seed=2)
 
 
 def bandits(n: int, **kwargs) -> gymnasium.vector.VectorEnv:
@@ -64,7 +51,7 @@ def test_a_population_is_a_sequence_of_agents():
 
 @pytest.mark.parametrize("layout", ["shared", "separate"])
 def test_saved_agents_come_back_bit_by_bit(tmp_path, layout):
-    population = made(layout=layout, learned_initial_state=True)
+    population = made(layout=layout)
     population.save(tmp_path / "agents")
     loaded = load(tmp_path / "agents")
     assert torch.equal(loaded.model.parameters, population.model.parameters)
@@ -138,7 +125,7 @@ def _rewrite(folder: Path, change) -> None:
             lambda meta: meta["network"].update(hiden_size=4),
             "'hiden_size'.*did you mean 'hidden_size'",
         ),
-        (lambda meta: meta["network"].update(core="tree"), "'lstm'"),
+        (lambda meta: meta["network"].update(core="tree"), "must be one of lstm, gru"),
         (lambda meta: meta["network"].update(hidden_size=7), "weights have shape"),
         (lambda meta: meta.update(members=[0, 1]), "2 members cannot have 3 weights"),
         (
@@ -211,7 +198,7 @@ print(terminated.all(), action.shape)
 @pytest.mark.parametrize("core", ["lstm", "gru", "rnn", "none"])
 @pytest.mark.parametrize("layout", ["shared", "separate"])
 def test_passing_the_state_on_equals_a_rollout(core, layout):
-    population = made(core=core, layout=layout, learned_initial_state=True)
+    population = made(core=core, layout=layout)
     vector = make_envs(SPEC, [0] * 3, 5)
     vector.reset(seed=4)
     generators = [torch.Generator().manual_seed(m) for m in range(3)]
@@ -220,13 +207,13 @@ def test_passing_the_state_on_equals_a_rollout(core, layout):
     agent, state = population[1], None
     for t in range(8):
         observation = trajectory.tapes[0].x_t[t][1].T.numpy()
+        value = agent.value(observation, state)
         action, state = agent.predict(observation, state, deterministic=True)
         assert np.array_equal(action, trajectory.actions[t, 1].numpy())
-        np.testing.assert_allclose(agent.value(), values[t, 1].numpy(), rtol=1e-5, atol=1e-6)
-        hidden = [tape.h_t[t + 1][1].T.numpy() for tape in trajectory.tapes]
-        per_net = population.model.nets[0].core.states
-        for net, wanted in enumerate(hidden):
-            np.testing.assert_allclose(state[net * per_net], wanted, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(value, values[t, 1].numpy(), rtol=1e-5, atol=1e-6)
+        wanted = [part for net in population.model.state(trajectory.tapes, t + 1) for part in net]
+        for mine, theirs in zip(state, wanted, strict=True):
+            np.testing.assert_allclose(mine, theirs[1].numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_one_observation_equals_a_batch_of_one():
@@ -248,7 +235,7 @@ def test_one_observation_equals_a_batch_of_one():
 
 @pytest.mark.parametrize("layout", ["shared", "separate"])
 def test_only_rows_where_an_episode_starts_are_reset(layout):
-    agent = made(layout=layout, learned_initial_state=True)[1]
+    agent = made(layout=layout)[1]
     rng = np.random.default_rng(0)
     first, second = rng.random((2, 4, 5), dtype=np.float32)
     _, fresh = agent.predict(second)
@@ -281,16 +268,14 @@ def test_actions_are_drawn_from_the_policy_unless_told_otherwise():
     assert np.array_equal(drawn, repeated)
 
 
-def test_the_value_is_that_of_the_last_call():
+def test_the_value_is_that_of_the_observation_whatever_came_before():
     agent = made()[0]
     rows = np.random.default_rng(0).random((5, 5), dtype=np.float32)
-    with pytest.raises(ValueError, match="call predict first"):
-        agent.value()
-    agent.predict(rows[0])
-    agent.predict(rows)
-    many = agent.value()
-    agent.predict(rows[3])
-    assert agent.value() == pytest.approx(many[3:4], rel=1e-5)
+    many = agent.value(rows)
+    _, state = agent.predict(rows[0])
+    assert agent.value(rows[3]) == pytest.approx(many[3:4], rel=1e-5)
+    assert agent.value(rows[3], state) != pytest.approx(many[3:4], rel=1e-5)
+    assert agent.value(rows[3], state, np.array([True])) == pytest.approx(many[3:4], rel=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(4,), (6,), (2, 4), (2, 2, 5), ()])
@@ -370,7 +355,7 @@ def test_learning_is_that_of_a_training_run():
 
 
 def test_an_agent_can_learn_on_alone():
-    population = made(learned_initial_state=True)
+    population = made()
     agent = population[1]
     agent.learn(100, num_envs=2)
     assert not torch.equal(agent.model.parameters[0], population.model.parameters[1])

@@ -220,12 +220,12 @@ def test_privileged_is_finite_after_the_last_step_too(name):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: envs.TwoArmedBandit(trials=0), "trials must be at least 1; got 0"),
-        (lambda: envs.BernoulliBandit(arms=1), "arms must be at least 2; got 1"),
+        (lambda: envs.TwoArmedBandit(trials=0), "trials must be at least 1, not 0"),
+        (lambda: envs.BernoulliBandit(arms=1), "arms must be at least 2, not 1"),
         (lambda: envs.CorrelatedBandit(distribution="soft"), "distribution must be one of"),
         (
             lambda: envs.RestlessBandit(volatility="none"),
-            "volatility must be one of low, high, mixed",
+            "volatility must be one of 'mixed', 'low', 'high'",
         ),
         (lambda: envs.SwitchingBandit(switch_every=0), "switch_every must be at least 1"),
     ],

@@ -1,4 +1,4 @@
-"""The changing-reward task: chance and ceiling as published, changes by kind, facts by brute force, halves disjoint."""
+"""The changing-reward task: chance and ceiling as published, changes, facts, and halves."""
 
 import itertools
 
@@ -13,7 +13,7 @@ RED, YELLOW, GREEN, BLUE = range(4)
 
 
 def one_who_knows(task):
-    """Looks up what the colours pay in the first map of a mode (covariate shift: it never changes)."""
+    """Look up what the colours pay in the first map of a mode (covariate shift: no change)."""
     rgb = torch.tensor([colour for colour, _ in PALETTE.values()]) / 255.0
     pays = torch.tensor([reward for _, reward in PALETTE.values()])
 
@@ -244,6 +244,7 @@ def test_vector_environment_keeps_its_promises():
                 "prefrontal.envs:ChangingReward", trials=30, **kwargs
             ),
             steps=70,
+            episodes=40,
         )
 
 
@@ -276,10 +277,10 @@ def test_picture_shows_both_colours():
         ({"mode": "1;2"}, "mode must be 'any', or numbers"),
         ({"mode": "25", "change": "concept"}, "from 1 to 24"),
         ({"change": "mixed"}, "it needs mode 'any'"),
-        ({"change": "other"}, "change must be one of covariate, concept, gradual, mixed"),
-        ({"cue": "loud"}, "cue must be one of none, switch, mode"),
+        ({"change": "other"}, "change must be one of 'covariate', 'concept', 'gradual', 'mixed'"),
+        ({"cue": "loud"}, "cue must be one of 'none', 'switch', 'mode'"),
         ({"cue": "mode", "mode": "any"}, "cue 'mode' needs modes named by number"),
-        ({"jitter": 25}, "jitter must be less than block, 25; got 25"),
+        ({"jitter": 25}, "jitter must be below block, 25, not 25"),
         ({"scale": 0.0}, "scale must be positive"),
         ({"block": 0}, "block must be at least 1"),
     ],

@@ -7,10 +7,27 @@ from gymnasium.vector import AutoresetMode
 
 from prefrontal import envs
 
+#: Short episodes of tasks that do not count in trials; of all others, 12 trials.
+SHORT = {
+    "HarlowOneDimensional": {"max_steps": 40},
+    "FireflyNavigation": {"trial_steps": 20},
+    "OneShotMaze": {"max_steps": 12},
+}
+
 
 @pytest.mark.parametrize("name", envs.TASKS)
 def test_our_environments_pass(name):
-    envs.check_vector_env(f"prefrontal/{name}-v0", episodes=100)
+    task = envs.task_class(name)(**SHORT.get(name, {"trials": 12}))
+    envs.check_vector_env(
+        lambda n, **more: envs.TaskVectorEnv(task, n, **more),
+        single=lambda: envs.TaskEnv(task),
+        steps=2 * task.steps + 5,
+        episodes=40,
+    )
+
+
+def test_ours_are_checked_by_id():
+    envs.check_vector_env("prefrontal/InformativeArmBandit-v0", steps=20, episodes=40)
 
 
 def test_environments_of_others_pass():

@@ -100,9 +100,9 @@ def test_a_record_suits_the_probes(play, random_policy):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"low": 0.8}, "low < high"),
-        ({"transition": 1.5}, "transition must lie in"),
-        ({"drift": -1.0}, "drift must be at least"),
+        ({"low": 0.8}, "low must be below high"),
+        ({"transition": 1.5}, "transition must be between 0.5 and 1"),
+        ({"drift": -1.0}, "drift must not be negative"),
     ],
 )
 def test_bad_fields_are_errors(fields, message):

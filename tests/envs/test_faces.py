@@ -13,7 +13,6 @@ from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
 from prefrontal import envs
 from prefrontal.envs import TASKS
-from prefrontal.envs.arguments import check_type
 
 ID = "prefrontal/TwoArmedBandit-v0"
 
@@ -324,7 +323,7 @@ def test_privileged_belongs_to_the_next_choice():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"trial": 3}, "TwoArmedBandit has no argument trial; it has trials"),
+        ({"trial": 3}, "unknown key 'trial' of TwoArmedBandit; did you mean 'trials'"),
         ({"split": "test"}, "split must be one of train, held_out, all; got 'test'"),
         ({"autoreset": "next_step"}, "autoreset must be one of same_step, disabled"),
         ({"render_mode": "human"}, "render_mode must be None or 'ansi'; got 'human'"),
@@ -342,7 +341,7 @@ def test_every_field_of_every_task_is_checked_for_its_type(name):
     for field in dataclasses.fields(envs.task_class(name)):
         default = field.default
         given = wrong.get(type(default), 0.5)
-        with pytest.raises(ValueError, match=rf"^{field.name} must be .*; got {given!r}$"):
+        with pytest.raises(ValueError, match=rf"^{field.name} must be .*, got {given!r}"):
             gymnasium.make(f"prefrontal/{name}-v0", **{field.name: given})
         gymnasium.make(f"prefrontal/{name}-v0", **{field.name: default}).close()
 
@@ -350,17 +349,21 @@ def test_every_field_of_every_task_is_checked_for_its_type(name):
 @pytest.mark.parametrize(
     ("name", "kwargs", "message"),
     [
-        ("FireflyNavigation", {"targets": "3"}, "^targets must be an integer; got '3'$"),
-        ("FireflyNavigation", {"targets": True}, "^targets must be an integer; got True$"),
-        ("FireflyNavigation", {"targets": 2.0}, "^targets must be an integer; got 2.0$"),
+        ("FireflyNavigation", {"targets": "3"}, "^targets must be an integer, got '3'"),
+        ("FireflyNavigation", {"targets": True}, "^targets must be an integer, got True"),
+        ("FireflyNavigation", {"targets": 2.0}, "^targets must be an integer, got 2.0"),
         (
             "FireflyNavigation",
             {"gains": 1.5},
-            "^gains must be a tuple, each item a number; got 1.5$",
+            "^gains must be a list, each item a number, got 1.5",
         ),
-        ("FireflyNavigation", {"gains": ["1"]}, "each item a number; got .'1'.$"),
-        ("HarlowPairs", {"objects": 5}, "^objects must be one of digits, one_hot, vectors; got 5$"),
-        ("TwoStep", {"fixation": "no"}, "^fixation must be True or False; got 'no'$"),
+        ("FireflyNavigation", {"gains": ["1"]}, r"^gains\[0\] must be a number, got '1'"),
+        (
+            "HarlowPairs",
+            {"objects": 5},
+            "^objects must be one of 'digits', 'one_hot', 'vectors', got 5",
+        ),
+        ("TwoStep", {"fixation": "no"}, "^fixation must be true or false, got 'no'"),
     ],
 )
 def test_a_wrong_type_is_said_in_one_line(name, kwargs, message):
@@ -378,26 +381,8 @@ def test_numbers_of_numpy_and_lists_are_as_good():
 
 @pytest.mark.parametrize("num_envs", ["2", 2.0, None])
 def test_the_number_of_rows_is_an_integer(num_envs):
-    with pytest.raises(ValueError, match=f"num_envs must be an integer; got {num_envs!r}"):
+    with pytest.raises(ValueError, match=f"num_envs must be an integer, got {num_envs!r}"):
         envs.TaskVectorEnv("prefrontal.envs:TwoArmedBandit", num_envs)
-
-
-@pytest.mark.parametrize(
-    ("hint", "right", "wrong", "message"),
-    [
-        (int | None, (3, None), "3", "x must be an integer or None; got '3'"),
-        (tuple[int, str], ((1, "a"),), (1, 2), "x must be a tuple of 2: an integer, a string; got"),
-        (tuple[()], ((),), (1,), "x must be a tuple of 0"),
-        (float, (1, 0.5, np.float32(1)), True, "x must be a number; got True"),
-        (dict, ({}, 3, None), None, None),
-    ],
-)
-def test_types_of_fields_of_your_own(hint, right, wrong, message):
-    for value in right:
-        check_type("x", value, hint)
-    if message:
-        with pytest.raises(ValueError, match=message):
-            check_type("x", wrong, hint)
 
 
 def test_single_face_refuses_arguments_of_the_vector_face():

@@ -73,7 +73,7 @@ def test_pairs_by_hand():
 
 
 def test_bad_fields_are_errors():
-    with pytest.raises(ValueError, match="dimension must be at least 2; got 1"):
+    with pytest.raises(ValueError, match="dimension must be at least 2, not 1"):
         envs.Harlow(dimension=1)
     with pytest.raises(ValueError, match="trials must be at least 1"):
         envs.Harlow(trials=0)

@@ -1,6 +1,4 @@
-"""The maze: layouts, moves and rewards by hand, shortest paths, goals of the halves, the best searcher."""
-
-import itertools
+"""The maze: layouts, moves and rewards by hand, shortest paths, goals of the halves."""
 
 import gymnasium
 import numpy as np
@@ -8,20 +6,25 @@ import pytest
 import torch
 
 from prefrontal import envs
-from prefrontal.agents.reference.search_optima import best_search, latency
-from prefrontal.envs.mazes import LAYOUTS, find_maze
+from prefrontal.envs.maze import LAYOUTS, find_maze
 
 CROSS = "#.#/.S./#.#"  # cells 0 up, 1 left, 2 start, 3 right, 4 down
 UP, RIGHT, DOWN, LEFT = range(4)
 
 
 def test_moves_walls_and_the_way_back_by_hand():
-    # Left, bump at the border and twice at walls, back, up, bump, back, right (the goal: to the start).
+    # Left, bump at the border and twice at walls, back, up, bump, back, right (the goal: to the
+    # start).
     actions = [LEFT, LEFT, UP, DOWN, RIGHT, UP, UP, DOWN, RIGHT, RIGHT, DOWN]
     env = envs.TaskVectorEnv(
-        "prefrontal.envs:OneShotMaze", 1, split="all", inputs=(), autoreset="disabled", maze=CROSS,
+        "prefrontal.envs:OneShotMaze",
+        1,
+        split="all",
+        inputs=(),
+        autoreset="disabled",
+        maze=CROSS,
         max_steps=len(actions),
-    )  # fmt: skip
+    )
     obs, _ = env.reset(seed=0, options={"task": {"goal": [3], "first_cell": [2]}})
     cells, rewards, facts = [obs[0].argmax()], [], []
     for action in actions:
@@ -139,9 +142,12 @@ def test_random_starts_are_anywhere_but_at_the_goal(play, random_policy):
 
 def test_one_who_knows_the_goal_takes_the_shortest_path():
     env = envs.TaskVectorEnv(
-        envs.OneShotMaze(maze="walled", max_steps=200), 64, split="all", tensors=True,
+        envs.OneShotMaze(maze="walled", max_steps=200),
+        64,
+        split="all",
+        tensors=True,
         autoreset="disabled",
-    )  # fmt: skip
+    )
     _, info = env.reset(seed=0)
     maze, goal = find_maze("walled"), info["task"]["goal"]
     moves, distance = torch.from_numpy(maze.moves), torch.from_numpy(maze.distance)
@@ -188,44 +194,3 @@ def test_pictures_show_the_agent_and_the_goal():
     words = gymnasium.make("prefrontal/OneShotMaze-v0", render_mode="ansi")
     words.reset(seed=0, options={"task": {"goal": 5, "first_cell": 12}})
     assert "(goal: row 2, column 1 of open)" in words.render()
-
-
-class TestBestSearch:
-    def bounds(self, layout):
-        maze = find_maze(layout)
-        start = maze.distance[maze.start, maze.goals]
-        return best_search(maze.distance[np.ix_(maze.goals, maze.goals)], start)
-
-    def test_open_is_searched_without_a_wasted_step(self):
-        search = self.bounds("open")
-        assert search.exact
-        assert search.upper == 12.5  # (1 + ... + 24) / 24
-        assert sorted(search.order) == list(range(24))
-
-    def test_a_corridor_by_hand(self):
-        # Right 1, 2; then left 5, 6, 7 (shorter arm first): 21 / 5.
-        search = self.bounds("...S..")
-        assert search.exact
-        assert search.upper == pytest.approx(21 / 5)
-
-    def test_exact_agrees_with_all_orders(self):
-        generator = np.random.default_rng(0)
-        points = generator.integers(0, 9, (7, 2))
-        distance = np.abs(points[:, None] - points[None]).sum(2)
-        orders = np.array(list(itertools.permutations(range(1, 7))))
-        best = min(latency(distance[1:, 1:], distance[0, 1:], order - 1) for order in orders)
-        found = best_search(distance[1:, 1:], distance[0, 1:])
-        assert found.exact
-        assert found.upper == pytest.approx(best)
-        assert latency(distance[1:, 1:], distance[0, 1:], np.array(found.order)) == found.upper
-
-    def test_bounds_hold_the_truth_where_it_is_known(self, monkeypatch):
-        maze = find_maze("..#../.#.../..S.#")
-        start = maze.distance[maze.start, maze.goals]
-        between = maze.distance[np.ix_(maze.goals, maze.goals)]
-        exact = best_search(between, start)
-        assert exact.exact
-        monkeypatch.setattr("prefrontal.agents.reference.search_optima.EXACT", 0)
-        bounds = best_search(between, start)
-        assert bounds.lower <= exact.upper <= bounds.upper
-        assert bounds.upper == pytest.approx(exact.upper)

@@ -148,11 +148,11 @@ class TestVolatility:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: envs.InferredValue(trials=1), "trials must be at least 2; got 1"),
-        (lambda: envs.InferredValue(penalty=-1.0), "penalty must be at least"),
-        (lambda: envs.InferredValue(reversal=2.0), r"reversal must lie in \[0, 1\]; got 2.0"),
+        (lambda: envs.InferredValue(trials=1), "trials must be at least 2, not 1"),
+        (lambda: envs.InferredValue(penalty=-1.0), "penalty must not be negative"),
+        (lambda: envs.InferredValue(reversal=2.0), r"reversal must be between 0 and 1, not 2.0"),
         (lambda: envs.Volatility(block=0), "block must be at least 1"),
-        (lambda: envs.Volatility(reward=0.3), r"reward must lie in \[0.5, 1\]; got 0.3"),
+        (lambda: envs.Volatility(reward=0.3), r"reward must be between 0.5 and 1, not 0.3"),
     ],
 )
 def test_bad_fields_are_errors(make, message):

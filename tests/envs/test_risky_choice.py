@@ -55,8 +55,8 @@ def test_probabilities_by_hand():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"small": 1.0}, "small must lie between 0 and 1"),
-        ({"low": 0.6}, "low < high"),
+        ({"small": 1.0}, "small must be above 0 and below 1"),
+        ({"low": 0.6}, "low must be below high"),
         ({"trials": 0}, "trials must be at least 1"),
     ],
 )

@@ -258,8 +258,8 @@ def test_schedules_by_hand():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"transition": 0.3}, r"transition must lie in \[0.5, 1\]; got 0.3"),
-        ({"flip": -0.1}, r"flip must lie in \[0, 1\]"),
+        ({"transition": 0.3}, r"transition must be between 0.5 and 1, not 0.3"),
+        ({"flip": -0.1}, r"flip must be between 0 and 1"),
         ({"trials": 0}, "trials must be at least 1"),
         ({"fixation": True, "compact": True}, "choose one of them"),
     ],

@@ -3,8 +3,12 @@
 from dataclasses import replace
 
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.experiments import all_experiments, find_experiment
-from prefrontal.experiments.judging import of_other_tasks, unjudged
+from prefrontal.experiments.experiment import (
+    all_experiments,
+    find_experiment,
+    of_other_tasks,
+    unjudged,
+)
 
 
 def test_only_tasks_and_their_split_decide():

@@ -14,8 +14,9 @@ import reproduce
 import train
 from prefrontal.agents import load
 from prefrontal.agents.runs.folder import RunFolder
-from prefrontal.experiments import find_experiment, report
-from prefrontal.experiments.runs import read_curves
+from prefrontal.experiments import report
+from prefrontal.experiments.experiment import find_experiment
+from prefrontal.experiments.settings import read_curves
 
 WORDS = [
     "--total-steps",

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from prefrontal.agents import A2CConfig, NetworkConfig
+from prefrontal.agents import NetworkConfig
 from prefrontal.agents.a2c.ewc import Consolidation, squared_scores
-from tests.agents.helpers import learner, reference_heads
+from tests.agents.helpers import a2c, learner, reference_heads
 
 
 @pytest.mark.parametrize("core", ["lstm", "gru", "none", "relu"])
@@ -17,14 +17,7 @@ def test_squared_scores_are_those_of_every_episode(core):
     x = torch.stack(trajectory.tapes[0].x_t[: trajectory.steps]).double()
     for m in range(2):
         leaf = flat.clone().requires_grad_()
-        if core == "relu":  # one rectified layer: written out
-            weight, head, _ = net.split(leaf)
-            inputs = torch.cat([x[:, m], torch.ones(len(x), 1, 3).double()], 1)
-            columns = torch.cat([weight[m, :, : x.shape[2]], weight[m, :, -1:]], 1)
-            hidden = (columns @ inputs).relu()
-            heads = head[m, :, :-1] @ hidden + head[m, :, -1:]
-        else:
-            heads, _ = reference_heads(net, leaf, x, m)
+        heads, _ = reference_heads(net, leaf, x, m)
         chosen = heads[:, :-1].log_softmax(1)
         chosen = chosen.gather(1, trajectory.actions[:, m].unsqueeze(1)).squeeze(1)
         for b in range(3):
@@ -40,10 +33,10 @@ def test_information_of_a_policy_that_is_known():
     subject = learner(range(2), batch=32, trials=20, network=network, ewc_coef=1.0, ewc_episodes=2000)  # fmt: skip
     net = subject.model.nets[0]
     flat = torch.zeros_like(subject.model.parameters)
-    net.split(flat)[1][:, 0, -1] = torch.tensor(0.7 / 0.3).log()
+    net.plain.views(flat)["head.weight"][:, 0, -1] = torch.tensor(0.7 / 0.3).log()
     subject.model.set_parameters(flat)
     fisher = subject.consolidation.estimate(subject.rollout)
-    weight, head, _ = net.split(fisher)
+    weight, head = net.plain.views(fisher).values()
     torch.testing.assert_close(head[:, :2, -1], torch.full((2, 2), 0.21), rtol=0.1, atol=0)
     # hidden units are 0, and the read-outs of them too: nothing else matters
     assert weight.abs().max() == head[:, :, :-1].abs().max() == head[:, 2].abs().max() == 0
@@ -51,9 +44,9 @@ def test_information_of_a_policy_that_is_known():
 
 @pytest.mark.parametrize("online", [False, True])
 def test_penalty_by_hand(online):
-    config = A2CConfig(ewc_coef=2.0, ewc_online=online, ewc_decay=0.5)
+    config = a2c(ewc_coef=2.0, ewc_online=online, ewc_decay=0.5)
     model = learner(range(2)).model
-    subject = Consolidation(config, model)
+    subject = Consolidation(config.ewc, model)
     n = model.parameters.shape[1]
     g = torch.Generator().manual_seed(0)
     anchors, fishers = torch.randn(2, 2, n, generator=g), torch.rand(2, 2, n, generator=g)

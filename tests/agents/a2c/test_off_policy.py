@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.a2c import loss as a2c_loss
+from prefrontal.agents import A2C, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.a2c.learner import Learned
 from prefrontal.agents.common.errors import PrefrontalError
+from prefrontal.agents.common.returns import estimate, normalise, step_weights
 from prefrontal.agents.rollout.environments import make_envs
 from tests.agents.a2c.test_learner import curve, same
-from tests.agents.helpers import learner, reference_heads, register_countdown
+from tests.agents.helpers import a2c, learner, reference_heads, register_countdown
 
 NETWORKS = {"lstm": NetworkConfig(hidden_size=8), "none": NetworkConfig(core="none", hidden_size=8)}
 
@@ -22,23 +23,22 @@ def gradients(subject: A2C, discount: float, change: float = 0.0):
         trajectory = subject.rollout.collect()
         logits, values = model.heads(trajectory.tapes)
         replay.add(trajectory, logits.clone(), values.clone(), 0)
-        weight = a2c_loss.weights(trajectory)
-        estimate = a2c_loss.estimate(config, trajectory, values, d)
-        advantages = estimate.advantages
+        weight = step_weights(trajectory.mask, values)
+        returned = trajectory.to_the_end(values, d)
+        found = estimate(*returned, config.gae_lambda, config.n_step)
+        advantages = found.advantages
         if config.normalise_advantages:
-            advantages = a2c_loss.normalise(advantages, weight)
+            advantages = normalise(advantages, weight)
     parameters = model.parameters.requires_grad_()
-    loss, _ = subject._loss(
-        trajectory, parameters, advantages, estimate.targets, None, weight, entropy
-    )
-    (fresh,) = torch.autograd.grad(loss, parameters)
+    learned = Learned(trajectory, advantages, found.targets, None, weight)
+    loss, _ = subject._loss(learned, parameters, entropy)
+    (fresh,) = torch.autograd.grad(loss.sum(), parameters)
     g = torch.Generator().manual_seed(1)
     flat = model.parameters
     model.set_parameters(flat + change * torch.randn(flat.shape, generator=g))
-    with torch.no_grad():
-        drawn = replay.draw(subject.batch)
+    drawn = replay.draw(subject.batch)
     parameters = model.parameters.requires_grad_()
-    loss, parts = replay.loss(drawn, parameters, d, entropy, 0)
+    loss, parts = subject._replay_loss(drawn, parameters, d, entropy)
     (again,) = torch.autograd.grad(loss.sum(), parameters)
     return fresh, again, parts, drawn
 
@@ -59,7 +59,7 @@ def test_replay_on_policy_is_the_on_policy_update(network, correction, case):
 @pytest.mark.parametrize("seed", range(4))  # episodes that end, and others that are cut
 def test_replay_on_policy_with_episodes_of_unequal_length(seed):
     envs = make_envs(EnvironmentSpec(register_countdown(), ("action",)), range(3), 1)
-    config = A2CConfig(replay="uniform", replay_capacity=1)
+    config = a2c(replay="uniform", replay_capacity=1)
     subject = A2C(envs, NETWORKS["lstm"], config, range(3), 1, 1000, seed)
     fresh, again, _, _ = gradients(subject, 0.8)
     torch.testing.assert_close(again, fresh, rtol=1e-4, atol=1e-6)
@@ -129,17 +129,18 @@ def test_the_agent_at_the_end_of_a_stage_is_cloned_on_episodes_of_earlier_stages
     assert parts["cloning_kl"].max() == 0.0  # there is no earlier stage
     replay.end_stage()
     teacher = model.heads(drawn.trajectory.tapes)[0].log_softmax(2)
-    args = (torch.zeros(2), torch.zeros(2), 1)
+    args = (torch.zeros(2), torch.zeros(2))
+    subject.stages.index = 1
 
     def kl():
         drawn = replay.draw(8)
-        return drawn, replay.loss(drawn, model.parameters, *args)[1]["cloning_kl"]
+        return drawn, subject._replay_loss(drawn, model.parameters, *args)[1]["cloning_kl"]
 
     assert kl()[1].max() < 1e-6  # the agent is still what it was
     model.set_parameters(model.parameters * 1.5)
     drawn, found = kl()
     model.set_parameters(model.parameters / 1.5)
-    now = drawn.trajectory.tapes[0].extra["heads"][:, :, :-1].log_softmax(2).clone()
+    now = drawn.trajectory.tapes[0].heads[:, :, :-1].log_softmax(2).clone()
     model.unroll(drawn.trajectory.tapes)
     was = model.heads(drawn.trajectory.tapes)[0].log_softmax(2)
     assert was.shape[2] == teacher.shape[2]
@@ -180,7 +181,7 @@ def test_a_member_replays_the_same_whoever_is_beside_it(case):
 def test_a_member_replays_episodes_of_unequal_length_the_same_whoever_is_beside_it():
     def made(members):
         envs = make_envs(EnvironmentSpec(register_countdown(), ("action",)), members, 3)
-        config = A2CConfig(replay="prioritised", replay_capacity=8)
+        config = a2c(replay="prioritised", replay_capacity=8)
         return A2C(envs, NetworkConfig(hidden_size=8), config, members, 3, 10_000, 3)
 
     together = curve(made([0, 1, 2]), 6)
@@ -205,9 +206,9 @@ def test_what_cannot_be_combined_is_refused():
     with pytest.raises(PrefrontalError, match="replay cannot be combined with actor_reward"):
         learner(network=network, replay="uniform")
     with pytest.raises(ValueError, match='needs replay_steps "separate"'):
-        A2CConfig(replay="uniform", passes=2)
+        a2c(replay="uniform", passes=2)
     with pytest.raises(ValueError, match="c_bar must not exceed rho_bar"):
-        A2CConfig(c_bar=2.0)
+        a2c(c_bar=2.0)
 
 
 @pytest.mark.parametrize(
@@ -220,4 +221,4 @@ def test_what_cannot_be_combined_is_refused():
 )  # fmt: skip
 def test_options_of_replay_have_ranges(name, value):
     with pytest.raises(ValueError, match=name):
-        A2CConfig(**{name: value})
+        a2c(**{name: value})

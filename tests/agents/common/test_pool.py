@@ -46,40 +46,69 @@ def die(x: int) -> int:
 def processes():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["prefrontal.agents.common.pool"])
-    pool = Processes(2, context)
-    yield pool
-    pool.close()
+    pools = []
+
+    def make(function):
+        pools.append(Processes(function, 2, context))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
 
 
 def test_results_come_in_order(processes):
-    assert Serial().map(square, range(7)) == [x * x for x in range(7)]
+    assert Serial(square).map(range(7)) == [x * x for x in range(7)]
+    pool = processes(square)
     for _ in range(2):
-        assert processes.map(square, range(7)) == [x * x for x in range(7)]
-    assert processes.map(square, []) == []
+        assert pool.map(range(7)) == [x * x for x in range(7)]
+    assert pool.map([]) == []
 
 
 def test_errors_of_the_work_arrive(processes):
     with pytest.raises(PrefrontalError, match="cannot do 0"):
-        processes.map(fail, [0])
+        processes(fail).map([0])
 
 
 def test_killed_workers_are_replaced_and_their_work_done_again(processes, tmp_path):
-    before = processes.pids
+    pool = processes(partial(die_once, tmp_path))
+    before = pool.pids
     os.kill(before[0], signal.SIGKILL)  # while it waits for work
-    assert processes.map(partial(die_once, tmp_path), range(8)) == [x * x for x in range(8)]
+    assert pool.map(range(8)) == [x * x for x in range(8)]
     assert (tmp_path / "died").exists()
-    assert before[0] not in processes.pids
-    assert processes.map(square, [5]) == [25]
+    assert before[0] not in pool.pids
+    assert pool.map([5]) == [25]
+
+
+class Counted:
+    """Squares, and counts how often it was sent to another process."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        (self.folder / str(len(list(self.folder.iterdir())))).touch()
+
+    def __call__(self, x):
+        return x * x
+
+
+def test_workers_are_given_the_function_once(processes, tmp_path):
+    pool = processes(Counted(tmp_path))
+    assert pool.map(range(9)) == [x * x for x in range(9)]
+    assert pool.map(range(9)) == [x * x for x in range(9)]
+    assert len(list(tmp_path.iterdir())) <= 2  # there are two workers
 
 
 def test_work_that_kills_whoever_does_it_is_given_up(processes):
     with pytest.raises(TrainingError, match=rf"{DEATHS} worker processes died .*--resume"):
-        processes.map(die, [1])
+        processes(die).map([1])
 
 
 def test_the_pool_follows_the_options():
-    assert isinstance(make_pool(), Serial)
-    pool = make_pool(2)
+    assert isinstance(make_pool(square), Serial)
+    pool = make_pool(square, 2)
     assert isinstance(pool, Processes)
     pool.close()
 
@@ -87,7 +116,7 @@ def test_the_pool_follows_the_options():
 @pytest.mark.skipif(ray is not None, reason="Ray is installed")
 def test_ray_that_is_not_installed_is_said_in_one_line():
     with pytest.raises(ConfigError, match=r'--ray-address needs Ray: pip install "\.\[ray\]"'):
-        make_pool(2, "local")
+        make_pool(square, 2, "local")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
@@ -101,11 +130,10 @@ def test_a_cluster_that_is_not_there_is_said_at_once(address, monkeypatch):
 def test_a_cluster_of_two_nodes_survives_killed_workers(tmp_path):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     cluster.add_node(num_cpus=1)
-    pool = make_pool(2, cluster.address)
+    pool = make_pool(partial(die_once, tmp_path), 2, cluster.address)
     try:
         assert pool.workers == 2
-        assert pool.map(square, range(5)) == [x * x for x in range(5)]
-        assert pool.map(partial(die_once, tmp_path), range(6)) == [x * x for x in range(6)]
+        assert pool.map(range(6)) == [x * x for x in range(6)]
         assert (tmp_path / "died").exists()
     finally:
         pool.close()

@@ -11,11 +11,12 @@ from deap import tools
 from prefrontal import envs  # noqa: F401 (registers the ids)
 from prefrontal.agents import EnvironmentSpec, NetworkConfig
 from prefrontal.agents.base import Job
+from prefrontal.agents.evolution.config import EvolutionConfig
 from prefrontal.agents.evolution.genome import Genome, crossover
-from prefrontal.agents.evolution.learner import EvolutionConfig
+from prefrontal.agents.evolution.learner import make_learner
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 
-NET = LifetimeNet(5, 4, 6, 2)
+NET = LifetimeNet(5, 2, NetworkConfig(hidden_size=6), 4)
 
 
 def test_deap_takes_slices_of_arrays_for_copies_and_we_do_not():
@@ -46,7 +47,7 @@ def test_no_global_random_numbers_are_drawn_or_matter():
         random.seed(seed), torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (the generator that must not be used)
         before = random.getstate(), np.random.get_state()[2], torch.get_rng_state()  # noqa: NPY002
-        learner = config.learner(job, [0])
+        learner = make_learner(job, [0])
         for _ in range(3):
             learner.update()
         champions.append(learner.state()["champion"])

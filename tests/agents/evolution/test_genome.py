@@ -5,13 +5,21 @@ from __future__ import annotations
 import pytest
 import torch
 
-from prefrontal.agents.evolution.genome import Genome, crossover, mutate, newborn, stranger
-from prefrontal.agents.evolution.learner import EvolutionConfig
+from prefrontal.agents.evolution.config import EvolutionConfig
+from prefrontal.agents.evolution.genome import (
+    Bounds,
+    Genome,
+    crossover,
+    initial_genome,
+    mutate,
+    random_genome,
+)
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
+from prefrontal.agents.networks.config import NetworkConfig
 
-NET = LifetimeNet(5, 4, 6, 2)
+NET = LifetimeNet(5, 2, NetworkConfig(hidden_size=6), 4)
 HYPER, SCALES = torch.tensor([1e-3, 0.9, 0.4, 0.01]), torch.tensor([0.05, 0.2])
-BOUNDS = EvolutionConfig().bounds()
+BOUNDS = Bounds.of(EvolutionConfig())
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -30,7 +38,9 @@ def test_modules_cover_the_genome():
     for module in NET.modules.values():
         covered[module] += 1
     assert bool((covered == 1).all())
-    assert sum(part.numel() for part in NET.parts(torch.zeros(1, NET.size)).values()) == NET.size
+    assert (
+        sum(part.numel() for part in NET.plain.views(torch.zeros(1, NET.size)).values()) == NET.size
+    )
 
 
 def test_crossover_takes_whole_modules_of_either_parent():
@@ -62,7 +72,7 @@ def test_children_share_nothing_with_their_parents():
 
 def test_mutations_have_the_scales_of_the_child():
     mother, _ = parents()
-    fixed = EvolutionConfig(adaptation=0.0).bounds()
+    fixed = Bounds.of(EvolutionConfig(adaptation=0.0))
     children = [mutate(mother, fixed, generator(seed)) for seed in range(300)]
     weights = torch.stack([c.weights for c in children])
     assert abs(float(weights.std()) - 0.05) < 0.001
@@ -74,12 +84,15 @@ def test_mutations_have_the_scales_of_the_child():
 
 
 def test_nothing_leaves_its_bounds():
-    genome = newborn(NET, HYPER, torch.tensor([1.0, 2.0]), generator())
+    config = EvolutionConfig(weight_scale=1.0, hyper_scale=2.0)
+    genome = initial_genome(NET, config, generator())
+    assert genome.hyper.tolist() == pytest.approx([7.5e-4, 0.91, 0.4, 1e-3])
+    assert genome.scales.tolist() == [1.0, 2.0]
     for seed in range(60):
         genome = mutate(genome, BOUNDS, generator(seed))
         for value, ends in ((genome.hyper, BOUNDS.hyper), (genome.scales, BOUNDS.scales)):
             assert bool(((value >= ends[:, 0]) & (value <= ends[:, 1])).all())
-    strangers = torch.stack([stranger(NET, BOUNDS, SCALES, generator(s)).hyper for s in range(200)])
-    assert bool((strangers >= BOUNDS.hyper[:, 0]).all() and (strangers <= BOUNDS.hyper[:, 1]).all())
-    middle = strangers[:, 0].log().median().exp()  # uniform on a logarithmic scale: (1e-4 3e-2)^.5
+    drawn = torch.stack([random_genome(NET, config, generator(s)).hyper for s in range(200)])
+    assert bool((drawn >= BOUNDS.hyper[:, 0]).all() and (drawn <= BOUNDS.hyper[:, 1]).all())
+    middle = drawn[:, 0].log().median().exp()  # uniform on a logarithmic scale: (1e-4 3e-2)^.5
     assert float(middle) == pytest.approx(1.7e-3, rel=0.6)

@@ -8,15 +8,17 @@ import torch
 from prefrontal.agents import load
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import CheckpointError
+from prefrontal.agents.evolution.config import HintonNowlanConfig, NoNetworkConfig
 from prefrontal.agents.evolution.hinton_nowlan import (
     HISTORY,
-    HintonNowlanConfig,
     Lineages,
-    NoNetworkConfig,
     fitness,
+    make_learner,
+    make_population,
     next_generation,
+    updates,
 )
-from prefrontal.agents.rollout.environments import NO_ENVIRONMENT
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 
 SMALL = HintonNowlanConfig(individuals=60, genes=6, trials=20)
 
@@ -26,9 +28,9 @@ def job(config=SMALL, generations=6, members=3, seed=0):
     return Job(NO_ENVIRONMENT, NoNetworkConfig(), config, members, 1, lives, seed)
 
 
-def evolve(work, members, updates):
-    learner = work.learner(members)
-    for _ in range(updates):
+def evolve(work, members, generations):
+    learner = make_learner(work, members)
+    for _ in range(generations):
         learner.update()
     return learner
 
@@ -77,7 +79,7 @@ def test_crossover_at_every_point_but_the_ends():
 
 
 def test_initial_frequencies():
-    history = job(HintonNowlanConfig(), members=4).learner(range(4)).history
+    history = make_learner(job(HintonNowlanConfig(), members=4), range(4)).history
     assert history[:, 0, :3].mean(0).tolist() == pytest.approx([0.25, 0.25, 0.5], abs=0.005)
     # 1 - (.25² + .25² + .5²)
     assert history[:, 0, HISTORY.index("diversity")].mean().item() == pytest.approx(
@@ -94,7 +96,7 @@ def test_members_do_not_depend_on_their_neighbours():
 def test_resumes_exactly():
     work = job()
     whole, first = evolve(work, range(3), 6), evolve(work, range(3), 2)
-    second = work.learner(range(3))
+    second = make_learner(work, range(3))
     second.set_state(first.state())
     for _ in range(4):
         second.update()
@@ -104,7 +106,7 @@ def test_resumes_exactly():
 
 def test_generations_are_those_asked_for():
     work = job(generations=6)
-    assert work.algorithm.updates(work) == 6
+    assert updates(work) == 6
     learner = evolve(work, range(3), 6)
     assert (learner.steps == work.total_steps).all()
     assert learner.history.isfinite().all()
@@ -113,7 +115,7 @@ def test_generations_are_those_asked_for():
 
 def test_saves_and_loads(tmp_path):
     work = job()
-    lineages = work.algorithm.population(work, evolve(work, range(3), 6).state()["weights"])
+    lineages = make_population(work, evolve(work, range(3), 6).state()["weights"])
     lineages.save(tmp_path)
     again = load(tmp_path)
     assert isinstance(again, Lineages)

@@ -15,9 +15,9 @@ import prefrontal.agents.common.pool
 from prefrontal.agents import EnvironmentSpec, NetworkConfig, load
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.evolution.genome import Genome
-from prefrontal.agents.evolution.individual import Individual
-from prefrontal.agents.evolution.learner import Evolution, EvolutionConfig
+from prefrontal.agents.evolution.config import EvolutionConfig
+from prefrontal.agents.evolution.genome import Genome, Individual
+from prefrontal.agents.evolution.learner import Evolution, make_learner, updates
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.agents.training.loop import train
 
@@ -32,8 +32,7 @@ JOB = Job(SPEC, NetworkConfig(hidden_size=4), CONFIG, 2, 1, 3 * LIFE * (8 + 7 * 
 
 
 def evolution(members=(0, 1), **changes) -> Evolution:
-    config = replace(CONFIG, **changes)
-    return config.learner(replace(JOB, algorithm=config), members)
+    return make_learner(replace(JOB, algorithm=replace(CONFIG, **changes)), members)
 
 
 def assert_same(one, other):
@@ -59,7 +58,7 @@ def test_generations_count_their_environment_steps():
         metrics = learner.update()
         steps.append(learner.steps.tolist())
     assert steps == [[3 * LIFE * (8 + 7 * g)] * 2 for g in range(3)]
-    assert CONFIG.updates(JOB) == pytest.approx(5)
+    assert updates(JOB) == pytest.approx(5)
     assert {"return", "best", "before", "diversity", "heritability", "discount_gene"} <= set(
         metrics
     )
@@ -164,7 +163,7 @@ def test_selection_prefers_the_better():
 
 
 def test_any_number_of_workers_gives_the_same_even_if_one_is_killed(forking):
-    serial, spread = evolution(), CONFIG.learner(replace(JOB, workers=2), (0, 1))
+    serial, spread = evolution(), make_learner(replace(JOB, workers=2), (0, 1))
     try:
         for generation in range(3):
             if generation == 1:
@@ -179,7 +178,7 @@ def test_a_ray_cluster_gives_the_same():
     pytest.importorskip("ray")
     serial, spread = (
         evolution(),
-        CONFIG.learner(replace(JOB, workers=2, ray_address="local"), (0, 1)),
+        make_learner(replace(JOB, workers=2, ray_address="local"), (0, 1)),
     )
     try:
         for _ in range(2):
@@ -208,12 +207,13 @@ def test_a_run_leaves_champions_that_live_again(tmp_path):
     ("changes", "message"),
     [
         ({"num_envs": 4}, "leave --num-envs at 1"),
-        ({"network": NetworkConfig(core="gru")}, 'lifetimes need core "lstm"'),
+        ({"network": NetworkConfig(layout="separate")}, 'lifetimes need layout "shared"'),
+        ({"network": NetworkConfig(embedding_size=4)}, "leave --embedding-size at 0"),
     ],
 )
 def test_what_evolution_cannot_do_is_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
-        CONFIG.learner(replace(JOB, **changes), [0])
+        make_learner(replace(JOB, **changes), [0])
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,9 @@ def test_what_evolution_cannot_do_is_refused(changes, message):
     [
         ({"offspring": 7}, "offspring and remeasured must be at most individuals, 8, together"),
         ({"tasks": 1}, "tasks must be at least 2"),
-        ({"discount": 0.995}, "discount must lie in discount_range"),
-        ({"learning_rate_range": (0.0, 1.0)}, "learning_rate must lie in learning_rate_range"),
+        ({"discount": 0.995}, "discount must lie in discount_range, 0.0 to 0.99, not 0.995"),
+        ({"discount_range": (0.5, 1.0)}, "discount_range must be at least 0 and below 1"),
+        ({"learning_rate_range": (0.0, 1.0)}, "learning_rate_range must be positive"),
         ({"tournament": 9}, "tournament and truncation must be at most 8"),
         ({"caution": -1.0}, "caution must not be negative"),
     ],

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from prefrontal import envs  # noqa: F401 (registers the ids)
-from prefrontal.agents.evolution.lifetime_episodes import Numbers, draw_episodes
-from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
+from prefrontal.agents.evolution.config import LifetimeConfig
+from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.kernels.build import available
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 EPSILON, RATE = 3.0, 1.0
 HYPER = torch.tensor([[RATE, 0.83, 0.4, 0.05]])
@@ -28,11 +29,8 @@ def followed(lifetimes: Lifetimes, weights: Tensor, seed: int) -> tuple[Tensor, 
 
 def expected(lifetimes: Lifetimes, weights: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """The same in double precision, by automatic differentiation of the loss of the same episodes."""
-    numbers = Numbers([seed])
-    test = draw_episodes(lifetimes.test, numbers, 1, "all", None)
-    lasting = {name: test.params[name] for name in lifetimes._lasting()}
-    episodes = lifetimes.config.episodes
-    rows = draw_episodes(lifetimes.task, numbers, episodes, "all", lasting).rows(0, episodes)
+    life, _ = lifetimes._draw([seed], "all", True)
+    rows = life.rows(0, lifetimes.config.episodes)
     leaf = weights.double().requires_grad_()
     played = lifetimes._play(lifetimes.task, rows, leaf)
     loss = played.loss(*HYPER.double()[:, 1:].unbind(1))
@@ -52,7 +50,7 @@ def expected(lifetimes: Lifetimes, weights: Tensor, seed: int) -> tuple[Tensor, 
 def test_compiled_gradients_are_exact(environment, inputs, episodes, embedding, hidden):
     spec = EnvironmentSpec(f"prefrontal/{environment}-v0", inputs, {"trials": 7}, split="all")
     config = LifetimeConfig(1, episodes, embedding, decay=0.0, epsilon=EPSILON)
-    lifetimes = Lifetimes(spec, config, hidden)
+    lifetimes = Lifetimes(spec, config, NetworkConfig(hidden_size=hidden))
     for seed in range(3):
         weights = 1.5 * lifetimes.net.initial(1, torch.Generator().manual_seed(seed))
         gradient, correct = followed(lifetimes, weights, seed)

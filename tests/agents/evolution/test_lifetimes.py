@@ -10,11 +10,14 @@ import torch
 import prefrontal.agents.evolution.lifetimes
 from prefrontal import envs  # noqa: F401 (registers the ids)
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.evolution.config import LifetimeConfig
 from prefrontal.agents.evolution.lifetime_episodes import Numbers, draw_episodes
-from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
+from prefrontal.agents.evolution.lifetime_net import LifetimeNet
+from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.kernels.build import available
-from prefrontal.agents.networks.actor_critic import ActorCritic, NetworkConfig
-from prefrontal.agents.rollout.environments import EnvironmentSpec
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 COURSE = EnvironmentSpec(
     "prefrontal/HarlowPairs-v0",
@@ -23,6 +26,10 @@ COURSE = EnvironmentSpec(
     stages=({"trials": 6}, {"trials": 20}),
 )
 HYPER = torch.tensor([7.5e-4, 0.91, 0.4, 1e-3])
+
+
+def units(size: int) -> NetworkConfig:
+    return NetworkConfig(hidden_size=size)
 
 
 def genomes(lifetimes: Lifetimes, count: int, seed: int = 0) -> torch.Tensor:
@@ -56,7 +63,7 @@ CASES = [
 @pytest.mark.skipif(not available(), reason="no compiler")
 @pytest.mark.parametrize(("spec", "config", "hidden"), CASES)
 def test_compiled_lives_are_those_of_pytorch(spec, config, hidden, in_torch):
-    lifetimes = Lifetimes(spec, config, hidden)
+    lifetimes = Lifetimes(spec, config, units(hidden))
     weights = genomes(lifetimes, 6)
     hyper = HYPER * (1 + torch.arange(6)[:, None] / 6) * torch.tensor([10.0, 0.5, 1.0, 50.0])
     compiled = lifetimes.live(weights, hyper, range(6), keep_weights=True)
@@ -72,7 +79,7 @@ def test_compiled_lives_are_those_of_pytorch(spec, config, hidden, in_torch):
 def test_one_update_by_hand(in_torch):
     """The learned weights are those of PyTorch's RMSProp on the A2C loss of the episode that was played."""
     in_torch()
-    lifetimes = Lifetimes(COURSE, LifetimeConfig(updates=1), 5)
+    lifetimes = Lifetimes(COURSE, LifetimeConfig(updates=1), units(5))
     weights = genomes(lifetimes, 1)
     life = lifetimes.live(weights, HYPER[None], [3], keep_weights=True)
     net, leaf = lifetimes.net, weights.clone().requires_grad_()
@@ -81,13 +88,21 @@ def test_one_update_by_hand(in_torch):
     rows = draw_episodes(lifetimes.task, numbers, 1, "all", {"objects": test.params["objects"]})  # fmt: skip
     good, bad = test.params["objects"][0].tolist()
     side, uniform = rows.params["side"][0], rows.uniform[0, 0]
-    memory, log_probs, values, rewards, entropies = net.begin(1, 1, leaf), [], [], [], []
+    views = net.plain.views(leaf)
+    memory, log_probs, values, rewards, entropies = (
+        net.plain.initial_state(views, 1),
+        [],
+        [],
+        [],
+        [],
+    )
     reward, chosen = 0.0, torch.zeros(2)
     for t in range(6):
         shown = [bad, good] if side[t] else [good, bad]
         x = torch.cat([torch.tensor([*shown, reward], dtype=torch.float32), chosen])
-        logits, value, memory = net.step(leaf, x.view(1, 1, -1), memory)
-        p = logits.view(2).log_softmax(0)
+        outputs, _, memory = net.plain.step(views, x.view(1, 1, -1), memory)
+        logits, value = outputs.view(3).split([2, 1])
+        p = logits.log_softmax(0)
         action = int(uniform[t] >= p[0].exp())
         chosen = torch.eye(2)[action]
         reward = 1.0 if action == side[t] else -1.0
@@ -111,7 +126,7 @@ def test_one_update_by_hand(in_torch):
 
 
 def test_a_life_does_not_depend_on_its_companions(monkeypatch):
-    lifetimes = Lifetimes(COURSE, LifetimeConfig(), 20)
+    lifetimes = Lifetimes(COURSE, LifetimeConfig())
     weights = genomes(lifetimes, 5)
     hyper = HYPER.repeat(5, 1)
     together = lifetimes.live(weights, hyper, [7, 8, 9, 10, 11], keep_weights=True)
@@ -125,7 +140,7 @@ def test_a_life_does_not_depend_on_its_companions(monkeypatch):
 
 def test_who_does_not_learn_meets_the_same_test():
     """A learning rate of 0 is the same test as no learning, and leaves the weights alone."""
-    lifetimes = Lifetimes(COURSE, LifetimeConfig(), 20)
+    lifetimes = Lifetimes(COURSE, LifetimeConfig())
     weights, hyper = genomes(lifetimes, 4), HYPER.repeat(4, 1)
     hyper[:, 0] = 0
     frozen = lifetimes.live(weights, hyper, range(4), keep_weights=True)
@@ -137,7 +152,7 @@ def test_who_does_not_learn_meets_the_same_test():
 
 def test_random_agents_of_the_course_score_49():
     """Published: 49.72 of 200 over 50 agents; a mean over 100 has a standard error of 2."""
-    lifetimes = Lifetimes(COURSE, LifetimeConfig(), 20)
+    lifetimes = Lifetimes(COURSE, LifetimeConfig())
     assert (lifetimes.net.size, lifetimes.steps) == (3543, 170)
     weights = genomes(lifetimes, 100).repeat_interleave(10, 0)
     score = lifetimes.live(weights, HYPER.repeat(1000, 1), range(1000)).score
@@ -146,7 +161,7 @@ def test_random_agents_of_the_course_score_49():
 
 def test_tasks_that_actions_change_are_lived_too():
     spec = EnvironmentSpec("prefrontal/TwoStep-v0", kwargs={"trials": 4}, split="all")
-    lifetimes = Lifetimes(spec, LifetimeConfig(updates=3, episodes=2), 6)
+    lifetimes = Lifetimes(spec, LifetimeConfig(updates=3, episodes=2), units(6))
     assert not lifetimes.tabulated
     weights = genomes(lifetimes, 3)
     lives = lifetimes.live(weights, HYPER.repeat(3, 1), range(3), keep_weights=True)
@@ -156,21 +171,38 @@ def test_tasks_that_actions_change_are_lived_too():
     assert not torch.equal(lives.weights, weights)
 
 
+@pytest.mark.parametrize("core", ["lstm", "gru", "relu"])
 @pytest.mark.parametrize("embedding", [0, 9])
-def test_champions_are_exported_exactly(embedding):
+def test_champions_are_exported_exactly(embedding, core):
     """What the evolved network says, an ordinary actor-critic says."""
-    lifetimes = Lifetimes(COURSE, LifetimeConfig(embedding_size=embedding), 6)
+    network = NetworkConfig(core=core, hidden_size=6)
+    lifetimes = Lifetimes(COURSE, LifetimeConfig(embedding_size=embedding), network)
     net, weights = lifetimes.net, genomes(lifetimes, 2)
-    model = ActorCritic(net.inputs, 2, NetworkConfig(hidden_size=6), 2)
+    kept = 0 if core == "lstm" else embedding
+    model = ActorCritic(net.inputs, 2, replace(network, embedding_size=kept), 2)
     model.set_parameters(net.exported(weights))
-    tapes, memory = model.tapes(3, 1), net.begin(2, 1, weights)
+    views = net.plain.views(weights)
+    tapes, memory = model.tapes(3, 1), net.plain.initial_state(views, 1)
     model.begin(tapes)
     x = torch.randn(3, 2, 1, net.inputs, generator=torch.Generator().manual_seed(1))
     for t in range(3):
         tapes[0].x_t[t].copy_(x[t].transpose(1, 2))
-        logits, value, memory = net.step(weights, x[t], memory)
-        torch.testing.assert_close(model.step(tapes, t).squeeze(2), logits.squeeze(1))
-        torch.testing.assert_close(model.heads(tapes)[1][t], value)
+        outputs, _, memory = net.plain.step(views, x[t], memory)
+        torch.testing.assert_close(model.step(tapes, t).squeeze(2), outputs[:, 0, :2])
+        torch.testing.assert_close(model.heads(tapes)[1][t], outputs[..., 2])
+    if not embedding:
+        torch.testing.assert_close(net.exported(net.imported(model.parameters)), model.parameters)
+
+
+def test_modules_are_slices_of_the_genome_for_any_core():
+    for core in ("lstm", "gru", "none"):
+        for embedding in (0, 4):
+            net = LifetimeNet(5, 2, NetworkConfig(core=core, hidden_size=6), embedding)
+            covered = torch.zeros(net.size)
+            for module in net.modules.values():
+                covered[module] += 1
+            assert bool((covered == 1).all())
+            assert ("embedding" in net.modules) == bool(embedding)
 
 
 @pytest.mark.parametrize(

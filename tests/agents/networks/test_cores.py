@@ -1,186 +1,192 @@
-"""The hand-written forward and backward passes against ordinary PyTorch."""
+"""Plain cores against PyTorch's own layers and formulas, and what every core must do."""
 
 import pytest
 import torch
+from torch import nn
 
-from prefrontal.agents.networks.actor_critic import NetworkConfig, RecurrentNet
-from prefrontal.agents.networks.cores import CORES
-from tests.agents.helpers import reference_heads
+from prefrontal.agents.networks.config import CORES, NetworkConfig, register_core
+from prefrontal.agents.networks.cores import make_core
+from prefrontal.agents.networks.vectorised import Net, PlainNet, Vectorised
 
-STEPS, INPUTS, OUTPUTS = 7, 3, 4
-
-
-def made(core: str, *, learned: bool, members=2, hidden=5, dtype=torch.float64) -> RecurrentNet:
-    """A net with every parameter drawn, the initial state included."""
-    config = NetworkConfig(core=core, hidden_size=hidden, learned_initial_state=learned)
-    net = RecurrentNet(INPUTS, OUTPUTS, config, members, dtype)
-    for member in range(members):
-        net.initialise(member, torch.Generator().manual_seed(member))
-    if learned:
-        _, _, initial = net.split(net.parameters)
-        initial.copy_(torch.randn(initial.shape, generator=torch.Generator().manual_seed(9)))
-        net.refresh()
-    return net
+INPUTS, UNITS, BATCH, STEPS = 3, 5, 4, 7
 
 
-def recorded(net: RecurrentNet, batch: int, steps: int = STEPS):
-    """A tape of random inputs, unrolled, and the inputs ``[T, P, I, B]``."""
-    drawn = torch.Generator().manual_seed(5)
-    x = torch.randn(steps, net.members, INPUTS, batch, generator=drawn).to(net.dtype)
-    tape = net.tape(steps, batch)
-    for t in range(steps):
-        tape.x_t[t].copy_(x[t])
-    net.unroll(tape)
-    return tape, x
+class MinimalGated(nn.Module):
+    """A user's core: the minimal gated unit (Zhou et al. 2016), without `initialise`."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.gate = nn.Linear(input_size + hidden_size, hidden_size)
+        self.candidate = nn.Linear(input_size + hidden_size, hidden_size)
+
+    def initial_state(self, batch):
+        return (torch.zeros(batch, self.gate.out_features),)
+
+    def forward(self, x, state):
+        (h,) = state
+        f = torch.sigmoid(self.gate(torch.cat([x, h], 1)))
+        h = torch.lerp(h, torch.tanh(self.candidate(torch.cat([x, f * h], 1))), f)
+        return h, (h,)
 
 
-def loss_of(heads: torch.Tensor) -> torch.Tensor:
-    """Something curved that treats every step, read-out and episode differently."""
-    weights = torch.arange(heads.numel(), dtype=heads.dtype).cos().view(heads.shape)
-    return (weights * heads + 0.3 * heads.square()).sum()
+class Matrix(nn.Module):
+    """A state of two shapes, one a matrix, and a learned initial state."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.into = nn.Parameter(torch.randn(hidden_size, input_size) * 0.3)
+        self.first = nn.Parameter(torch.randn(hidden_size))
+
+    def initial_state(self, batch):
+        units = len(self.first)
+        return self.first.expand(batch, units), self.first.new_zeros(batch, units, units)
+
+    def forward(self, x, state):
+        h, fast = state
+        new = torch.tanh(x @ self.into.T + (fast @ h.unsqueeze(2)).squeeze(2) + 0.5 * h)
+        return new, (new, 0.9 * fast + 0.1 * new.unsqueeze(2) * h.unsqueeze(1))
 
 
-@pytest.mark.parametrize("learned", [False, True])
-@pytest.mark.parametrize("core", CORES)
-def test_forward_and_backward_agree_with_autograd(core, learned):
-    net = made(core, learned=learned)
-    tape, x = recorded(net, batch=3)
-    flat = net.parameters.clone().requires_grad_()
-    wanted = torch.stack([reference_heads(net, flat, x, m)[0] for m in range(2)], dim=1)
-    heads = net.attach(tape, net.parameters.clone().requires_grad_())
-    torch.testing.assert_close(heads, wanted, rtol=0, atol=1e-12)
-
-    (gradient,) = torch.autograd.grad(loss_of(wanted), flat)
-    parameters = net.parameters.clone().requires_grad_()
-    (ours,) = torch.autograd.grad(loss_of(net.attach(tape, parameters)), parameters)
-    if core == "none":
-        assert not net.split(ours)[0][:, :, INPUTS:-1].any()
-    assert gradient.abs().max() > 1
-    torch.testing.assert_close(ours, gradient, rtol=1e-10, atol=1e-10)
+register_core("test-mgu", MinimalGated)
+register_core("test-matrix", Matrix)
+ALL = list(CORES)
 
 
-@pytest.mark.parametrize("core", CORES)
-def test_a_second_backward_pass_is_the_same_as_the_first(core):
-    net = made(core, learned=True)
-    tape, _ = recorded(net, batch=3)
-    parameters = net.parameters.clone().requires_grad_()
-    first, second = (
-        torch.autograd.grad(loss_of(net.attach(tape, parameters)), parameters)[0] for _ in range(2)
-    )
-    assert torch.equal(first, second)
+def unrolled(core, x, state=None):
+    state = core.initial_state(x.shape[1]) if state is None else state
+    features = []
+    for x_t in x:
+        feature, state = core(x_t, state)
+        features.append(feature)
+    return torch.stack(features), state
 
 
-@pytest.mark.parametrize("core", CORES)
-def test_a_short_recording_on_a_long_tape(core):
-    """Episodes that end early leave the rest of the tape unused: nothing of it may reach the gradient."""
-    net = made(core, learned=True)
-    tape, x = recorded(net, batch=3)
-    tape.used = 4
-    for buffer in (
-        tape.z[5:],
-        tape.gates[4:],
-        *[v[4:] for k, v in tape.extra.items() if k == "heads"],
-    ):
-        buffer.fill_(float("nan"))
-    flat = net.parameters.clone().requires_grad_()
-    wanted = torch.stack([reference_heads(net, flat, x[:4], m)[0] for m in range(2)], dim=1)
-    (gradient,) = torch.autograd.grad(loss_of(wanted), flat)
-    parameters = net.parameters.clone().requires_grad_()
-    heads = net.attach(tape, parameters)
-    assert heads.shape[0] == 4
-    (ours,) = torch.autograd.grad(loss_of(heads), parameters)
-    torch.testing.assert_close(ours, gradient, rtol=1e-10, atol=1e-10)
+def drawn(name, seed=0, dtype=torch.float64):
+    torch.manual_seed(seed)
+    core = make_core(name, INPUTS, UNITS)
+    if hasattr(core, "initialise"):
+        core.initialise(torch.Generator().manual_seed(seed))
+    return core.to(dtype)
+
+
+def inputs(*size):
+    return torch.randn(*size, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
 
 
 def test_lstm_is_that_of_torch():
-    net = made("lstm", learned=False, members=1)
-    tape, x = recorded(net, batch=3)
-    weight = net.split(net.parameters)[0][0]
-    lstm = torch.nn.LSTM(INPUTS, 5, dtype=torch.float64)
-    lstm.weight_ih_l0.data.copy_(weight[:, :INPUTS])
-    lstm.weight_hh_l0.data.copy_(weight[:, INPUTS:-1])
-    lstm.bias_ih_l0.data.copy_(weight[:, -1])
-    lstm.bias_hh_l0.data.zero_()
-    wanted, (_, cell) = lstm(x[:, 0].transpose(1, 2))
-    torch.testing.assert_close(tape.hidden()[:, 0].transpose(1, 2), wanted, rtol=0, atol=1e-12)
-    hidden, last = net.core.get_state(tape, STEPS)
-    torch.testing.assert_close(hidden[0].T, wanted[-1], rtol=0, atol=1e-12)
-    torch.testing.assert_close(last[0].T, cell[0], rtol=0, atol=1e-12)
+    core, x = drawn("lstm"), inputs(STEPS, BATCH, INPUTS)
+    lstm = nn.LSTM(INPUTS, UNITS, dtype=torch.float64)
+    weight = core.weight.data
+    lstm.weight_ih_l0.data, lstm.weight_hh_l0.data = weight[:, :INPUTS], weight[:, INPUTS:-1]
+    lstm.bias_ih_l0.data, lstm.bias_hh_l0.data = weight[:, -1], torch.zeros(4 * UNITS).double()
+    wanted, (hidden, cell) = lstm(x)
+    features, state = unrolled(core, x)
+    torch.testing.assert_close(features, wanted, rtol=0, atol=1e-12)
+    torch.testing.assert_close(state, (hidden[0], cell[0]), rtol=0, atol=1e-12)
 
 
 def test_gru_is_that_of_torch():
-    net = made("gru", learned=False, members=1)
-    tape, x = recorded(net, batch=3)
-    r, u, a, b = net.split(net.parameters)[0][0].chunk(4)
-    gru = torch.nn.GRU(INPUTS, 5, dtype=torch.float64)
-    gru.weight_ih_l0.data.copy_(torch.cat([r, u, a])[:, :INPUTS])
-    gru.weight_hh_l0.data.copy_(torch.cat([r, u, b])[:, INPUTS:-1])
-    gru.bias_ih_l0.data.copy_(torch.cat([r, u, a])[:, -1])
-    gru.bias_hh_l0.data.copy_(torch.cat([torch.zeros(10), b[:, -1]]))
-    wanted, _ = gru(x[:, 0].transpose(1, 2))
-    torch.testing.assert_close(tape.hidden()[:, 0].transpose(1, 2), wanted, rtol=0, atol=1e-12)
+    core, x = drawn("gru"), inputs(STEPS, BATCH, INPUTS)
+    r, u, a, b = core.weight.data.chunk(4)
+    gru = nn.GRU(INPUTS, UNITS, dtype=torch.float64)
+    gru.weight_ih_l0.data = torch.cat([r, u, a])[:, :INPUTS]
+    gru.weight_hh_l0.data = torch.cat([r, u, b])[:, INPUTS:-1]
+    gru.bias_ih_l0.data = torch.cat([r, u, a])[:, -1]
+    gru.bias_hh_l0.data = torch.cat([torch.zeros(2 * UNITS).double(), b[:, -1]])
+    torch.testing.assert_close(unrolled(core, x)[0], gru(x)[0], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("core", ["gru", "none"])
-def test_weights_that_do_not_exist_have_no_effect(core):
-    net = made(core, learned=False)
-    tape, _ = recorded(net, batch=3)
-    before = tape.extra["heads"].clone()
-    missing = (1 - net.core.mask()).bool()
-    assert missing.any()
-    net.split(net.parameters)[0][:, missing] = 7.0
-    net.refresh()
-    net.unroll(tape)
-    torch.testing.assert_close(tape.extra["heads"], before, rtol=0, atol=0)
+def test_rnn_is_that_of_torch():
+    core, x = drawn("rnn"), inputs(STEPS, BATCH, INPUTS)
+    rnn, weight = nn.RNN(INPUTS, UNITS, dtype=torch.float64), core.weight.data
+    rnn.weight_ih_l0.data, rnn.weight_hh_l0.data = weight[:, :INPUTS], weight[:, INPUTS:-1]
+    rnn.bias_ih_l0.data, rnn.bias_hh_l0.data = weight[:, -1], torch.zeros(UNITS).double()
+    torch.testing.assert_close(unrolled(core, x)[0], rnn(x)[0], rtol=0, atol=1e-12)
 
 
-def test_no_memory_without_recurrence():
-    net = made("none", learned=False, members=1)
-    tape, _ = recorded(net, batch=3)
-    before = tape.extra["heads"].clone()
-    tape.x_t[2].add_(1.0)
-    net.unroll(tape)
-    changed = (tape.extra["heads"] != before).flatten(1).any(1)
-    assert changed.nonzero().flatten().tolist() == [2]
+@pytest.mark.parametrize(("name", "activation"), [("none", torch.tanh), ("relu", torch.relu)])
+def test_controls_have_no_memory(name, activation):
+    core, x = drawn(name), inputs(STEPS, BATCH, INPUTS)
+    assert core.initial_state(BATCH) == ()
+    wanted = activation(x @ core.weight[:, :-1].T + core.weight[:, -1])
+    torch.testing.assert_close(unrolled(core, x)[0], wanted)
 
 
-@pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize(
-    ("hidden", "batch"), [(5, 1), (5, 3), (7, 10), (48, 1), (48, 10), (48, 16)]
-)
-def test_a_population_rounds_like_its_members_alone(core, hidden, batch):
-    """Bit by bit, in sizes that fill no vector register: else learning curves would depend on who is beside whom."""
-    together = made(core, learned=True, members=3, hidden=hidden, dtype=torch.float32)
-    tape, x = recorded(together, batch, steps=4)
-    parameters = together.parameters.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(loss_of(together.attach(tape, parameters)), parameters)
-    weights = torch.arange(tape.extra["heads"].numel(), dtype=torch.float32).cos()
-    weights = weights.view(tape.extra["heads"].shape)
-    for member in range(3):
-        alone = made(core, learned=True, members=1, hidden=hidden, dtype=torch.float32)
-        alone.parameters.copy_(together.parameters[member])
-        alone.refresh()
-        own = alone.tape(4, batch)
-        for t in range(4):
-            own.x_t[t].copy_(x[t, member])
-        alone.unroll(own)
-        assert torch.equal(own.extra["heads"][:, 0], tape.extra["heads"][:, member])
-        leaf = alone.parameters.clone().requires_grad_()
-        heads = alone.attach(own, leaf)
-        loss = (weights[:, member : member + 1] * heads + 0.3 * heads.square()).sum()
-        assert torch.equal(torch.autograd.grad(loss, leaf)[0][0], gradient[member])
+@pytest.mark.parametrize("name", ALL)
+def test_gradients_are_those_of_finite_differences(name):
+    core, x = drawn(name), inputs(3, 2, INPUTS)
+    names = [key for key, _ in core.named_parameters()]
+
+    class Played(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.core = core
+
+        def forward(self, x):
+            state = tuple(part.double() for part in self.core.initial_state(2))
+            return unrolled(self.core, x, state)[0]
+
+    def features(*values):
+        named = {f"core.{name}": value for name, value in zip(names, values, strict=True)}
+        return torch.func.functional_call(Played(), named, (x,))
+
+    assert torch.autograd.gradcheck(
+        features, [p.detach().requires_grad_() for p in core.parameters()]
+    )
 
 
-@pytest.mark.parametrize("core", CORES)
-def test_a_sequence_cut_in_two_goes_on_from_its_state(core):
-    net = made(core, learned=True)
-    tape, x = recorded(net, batch=3)
-    halves = [net.tape(4, 3), net.tape(3, 3)]
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("embedding", [0, 4])
+def test_a_population_computes_what_its_members_compute(name, embedding):
+    """The mapped network, stepped and unrolled, against a loop over members and steps."""
+    config = NetworkConfig(core=name, hidden_size=UNITS, embedding_size=embedding)
+    net = PlainNet(INPUTS, 2, config, 3, torch.float64)
+    net.set_parameters(
+        torch.stack([net.initial(torch.Generator().manual_seed(m)) for m in range(3)]).double()
+    )
+    tape, x = net.tape(STEPS, BATCH), inputs(STEPS, 3, INPUTS, BATCH)
+    net.begin(tape)
     for t in range(STEPS):
-        halves[t // 4].x_t[t % 4].copy_(x[t])
-    net.unroll(halves[0])
-    net.begin(halves[1], tuple(s.clone() for s in net.core.get_state(halves[0], 4)))
-    for t in range(3):
-        net.step(halves[1], t)
-    joined = torch.cat([half.extra["heads"] for half in halves])
-    torch.testing.assert_close(joined, tape.extra["heads"], rtol=0, atol=1e-14)
+        tape.x_t[t].copy_(x[t])
+        net.step(tape, t)
+    weights = torch.arange(tape.heads.numel(), dtype=torch.float64).cos().view(tape.heads.shape)
+    parameters = net.parameters.clone().requires_grad_()
+    heads = net.attach(tape, parameters)
+    torch.testing.assert_close(heads, tape.heads, rtol=0, atol=1e-12)
+    (ours,) = torch.autograd.grad((weights * heads + 0.3 * heads.square()).sum(), parameters)
+    for member in range(3):
+        module = Net(INPUTS, 2, config).double()
+        values = Vectorised(module).views(net.parameters[member : member + 1])
+        for key, value in module.named_parameters():
+            value.data.copy_(values[key][0])
+        state, outputs, features = tuple(s.double() for s in module.initial_state(BATCH)), [], []
+        for t in range(STEPS):
+            output, feature, state = module(x[t, member].T, state)
+            outputs.append(output.T)
+            features.append(feature.T)
+        wanted = torch.stack(outputs)
+        torch.testing.assert_close(tape.heads[:, member], wanted, rtol=0, atol=1e-12)
+        torch.testing.assert_close(tape.hidden()[:, member], torch.stack(features))
+        loss = (weights[:, member] * wanted + 0.3 * wanted.square()).sum()
+        grads = torch.autograd.grad(loss, list(module.parameters()))
+        torch.testing.assert_close(ours[member], torch.cat([g.flatten() for g in grads]))
+        for mine, theirs in zip(net.state(tape, STEPS), state, strict=True):
+            torch.testing.assert_close(mine[member], theirs)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_initial_parameters_depend_on_the_generator_alone(name):
+    net = PlainNet(INPUTS, 2, NetworkConfig(core=name, hidden_size=UNITS), 1)
+    before = torch.random.get_rng_state()
+    one, same, other = (net.initial(torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert (one != other).any()
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert one.abs().max() < 3
+
+
+def test_a_name_means_one_core():
+    with pytest.raises(ValueError, match="a core named 'lstm' already"):
+        register_core("lstm", MinimalGated)
+    with pytest.raises(ValueError, match="core must be one of lstm, gru"):
+        NetworkConfig(core="nothing")

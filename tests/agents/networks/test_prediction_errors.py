@@ -1,4 +1,4 @@
-"""Actors that are given the critic's prediction errors in place of rewards (Wang et al. 2018, simulation 6)."""
+"""Actors that are given prediction errors for rewards (Wang et al. 2018, simulation 6)."""
 
 import numpy as np
 import pytest
@@ -91,8 +91,9 @@ def test_predict_acts_as_in_a_rollout_and_survives_saving(tmp_path):
     seen = inputs(trajectory, 1)[:, 1].transpose(1, 2).numpy()  # [T, B, I], with rewards
     values, state = model.heads(trajectory.tapes)[1], None
     for t, observation in enumerate(seen):
+        value = agent.value(observation, state, np.zeros(4, bool))
+        np.testing.assert_allclose(value, values[t, 1], atol=1e-6)
         _, state = agent.predict(observation, state, np.zeros(4, bool))
-        np.testing.assert_allclose(agent.value(), values[t, 1], atol=1e-6)
         np.testing.assert_allclose(state[0], trajectory.tapes[0].h_t[t + 1][1].T, atol=1e-6)
     first = agent.predict(seen[0])[1]
     again = agent.predict(seen[0], state, np.ones(4, bool))[1]

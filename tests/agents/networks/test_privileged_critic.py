@@ -32,7 +32,7 @@ def reference_value(critic, flat, hidden, privileged):
 def test_values_agree_with_a_plain_perceptron():
     critic = made()
     hidden, privileged = data()
-    value, _ = critic.forward(critic.features(hidden, privileged))
+    value = critic.values(critic.features(hidden, privileged))
     wanted = reference_value(critic, critic.parameters, hidden, privileged)
     torch.testing.assert_close(value.view(MEMBERS, STEPS, BATCH).transpose(0, 1), wanted)
 

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from prefrontal.agents import EnvironmentSpec, NetworkConfig, Population
+from prefrontal.agents import EnvironmentSpec, NetworkConfig, registry
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import PrefrontalError
-from prefrontal.agents.r2d2.config import QConfig
+from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.r2d2.learner import ExploringRollout, QLearner
+from prefrontal.agents.r2d2.population import QPopulation
 from prefrontal.agents.r2d2.targets import dueling, q_targets, rescale, unscale
 from prefrontal.agents.rollout.environments import make_envs, make_stages
 from tests.agents.a2c.test_learner import curve, same
@@ -21,7 +22,7 @@ def made(
     spec = EnvironmentSpec(BANDIT, ("action", "reward", "time"), {"trials": trials}, stages=stages)
     envs = make_stages(spec, members, batch)
     network = network or NetworkConfig(hidden_size=8)
-    return QLearner(envs, network, QConfig(**config), list(members), batch, total_steps, seed)
+    return QLearner(envs, network, R2D2Config(**config), list(members), batch, total_steps, seed)
 
 
 # --- values and targets -----------------------------------------------------------------------------------------------
@@ -91,13 +92,13 @@ def test_windows_are_pieces_of_episodes_and_burn_in_is_the_full_unroll(sequence,
     trajectory = subject.rollout.collect()
     subject.replay.add(trajectory)
     tape = trajectory.tapes[0]
-    x, heads = torch.stack(tape.x_t[:11]), tape.extra["heads"].clone()
+    x, heads = torch.stack(tape.x_t[:11]), tape.heads.clone()
     drawn = subject.replay.draw(12)
-    found = subject.unroll(subject.model, drawn)[0].extra["heads"]
+    found = subject.unroll(subject.model, drawn)[0].heads
     learned = torch.zeros(2, 11)
     for m in range(2):
         for b in range(12):
-            there = drawn.there[:, m, b].nonzero().flatten()
+            there = drawn.valid[:, m, b].nonzero().flatten()
             time = drawn.observations[:, m, -1, b]  # t / T tells the step
             steps = (time[there] * 11).round().long()
             assert steps.tolist() == list(range(int(steps[0]), int(steps[0]) + len(steps)))
@@ -120,13 +121,13 @@ def test_windows_are_pieces_of_episodes_and_burn_in_is_the_full_unroll(sequence,
 def test_windows_of_episodes_that_were_cut(sequence):
     """The state in which a time limit cut an episode is there, and no action of it is learned from."""
     envs = make_envs(EnvironmentSpec(register_countdown(), ()), [0], 8)
-    config = QConfig(sequence=sequence, replay="uniform", replay_batch=64)
+    config = R2D2Config(sequence=sequence, replay="uniform", replay_batch=64)
     subject = QLearner(envs, NetworkConfig(hidden_size=4), config, [0], 8, 1000, 0)
     subject.update()
     drawn = subject.replay.draw(64)
     left, length = drawn.observations[:, 0, 0], drawn.observations[:, 0, 1]
     for b in range(64):
-        learn, there = drawn.learn[:, 0, b], drawn.there[:, 0, b]
+        learn, there = drawn.learn[:, 0, b], drawn.valid[:, 0, b]
         assert (left[learn, b] > 0).all()
         for t in (there & ~learn).nonzero().flatten().tolist():
             inner = sequence is not None and t == sequence
@@ -191,24 +192,24 @@ def test_goes_on_exactly_from_its_state(case):
 
 
 def trained(
-    spec: EnvironmentSpec, network: NetworkConfig, config: QConfig, updates: int, batch: int
+    spec: EnvironmentSpec, network: NetworkConfig, config: R2D2Config, updates: int, batch: int
 ):
     """A population of two, trained, and the mean reward of a step when it acts greedily."""
     envs = make_envs(spec, [0], 1)
     job = Job(spec, network, config, 2, batch, int(updates * batch * envs.steps), 0)
-    assert config.updates(job) == updates
-    subject = config.learner(job, range(2))
+    assert registry.updates(job) == updates
+    subject = registry.make_learner(job, range(2))
     for _ in range(updates):
         subject.update()
-    agents = config.population(job, subject.state()["weights"])
-    assert isinstance(agents, Population)
+    agents = registry.make_population(job, subject.state()["weights"])
+    assert isinstance(agents, QPopulation)
     rewards = []
     for agent in agents:
         envs = make_envs(spec, [50], 100)
         envs.reset(seed=9)
         observation, state, total = envs.reset()[0], None, 0.0
         for _ in range(int(envs.steps)):
-            action, state = agent.predict(observation.numpy(), state, deterministic=True)
+            action, state = agent.predict(observation.numpy(), state)
             observation, reward, *_ = envs.step(torch.from_numpy(action))
             total += reward.mean().item()
         rewards.append(total / int(envs.steps))
@@ -219,14 +220,14 @@ def test_learns_to_learn():
     spec = EnvironmentSpec(
         "prefrontal/CorrelatedBandit-v0", ("action", "centred_reward", "time"), {"trials": 10}
     )
-    config = QConfig(learning_rate=1e-2, discount=0.6, optimiser_steps=2, replay_capacity=400)
+    config = R2D2Config(learning_rate=1e-2, discount=0.6, optimiser_steps=2, replay_capacity=400)
     network = NetworkConfig(hidden_size=16, input_gain=3.0)
     assert min(trained(spec, network, config, 120, 16)) > 0.62
 
 
 def test_learns_which_colour_pays_most():
     spec = EnvironmentSpec("prefrontal/ChangingReward-v0", (), {"trials": 20})
-    config = QConfig(
+    config = R2D2Config(
         learning_rate=1e-2, discount=0.0, n_step=1, optimiser_steps=2, replay="reservoir"
     )
     network = NetworkConfig(core="relu", hidden_size=32)
@@ -240,10 +241,8 @@ def test_what_is_refused():
     network = NetworkConfig(layout="separate", actor_reward="rpe")
     with pytest.raises(PrefrontalError, match="cannot be combined with actor_reward"):
         made(network=network)
-    with pytest.raises(PrefrontalError, match="learned initial state needs whole episodes"):
-        made(network=NetworkConfig(learned_initial_state=True), sequence=3)
     with pytest.raises(ValueError, match="burn_in needs a sequence"):
-        QConfig(sequence=5, burn_in=3)
+        R2D2Config(sequence=5, burn_in=3)
     subject = made([3, 7])
     weights = subject.model.parameters
     weights[1, 5] = float("nan")
@@ -262,4 +261,4 @@ def test_what_is_refused():
 )  # fmt: skip
 def test_hyper_parameters_have_ranges(name, value):
     with pytest.raises(ValueError, match=name):
-        QConfig(**{name: value})
+        R2D2Config(**{name: value})

@@ -11,10 +11,8 @@ from prefrontal.agents.reference.bandit_optima import (
     bayes_optimal_table,
     bayes_optimal_value,
     correlated_optimal_regret,
-    gittins_index,
     gittins_table,
     informative_arm_returns,
-    lai_robbins,
 )
 
 # GITTINS
@@ -55,12 +53,13 @@ def test_gittins_tables_to_four_decimals(gamma):
     ],
 )
 def test_gittins_first_indices(gamma, first, second):
-    assert gittins_index(1, 1, gamma) == pytest.approx(first, abs=6e-5)
-    assert gittins_index(2, 2, gamma) == pytest.approx(second, abs=6e-5)
+    table = gittins_table(gamma, 20)
+    assert table[0, 0] == pytest.approx(first, abs=6e-5)
+    assert table[1, 1] == pytest.approx(second, abs=6e-5)
 
 
 def test_gittins_published_row_of_nine_wins():
-    indices = [gittins_index(10, losses + 1, 0.9) for losses in range(1, 6)]
+    indices = gittins_table(0.9, 20)[9, 1:6]
     np.testing.assert_allclose(indices, [0.8695, 0.8103, 0.7573, 0.7101, 0.6677], atol=6e-5)
 
 
@@ -186,26 +185,6 @@ def test_correlated_regret_at_the_ends():
 # OTHERS
 
 
-@pytest.mark.parametrize(
-    ("p", "coefficient"),
-    [
-        ((0.9, 0.1), 0.45512),
-        ((0.75, 0.25), 0.91024),
-        ((0.6, 0.4), 2.46630),
-        ((0.9, 0.8), 2.25210),
-        ((0.55, 0.45), 4.98329),
-    ],
-)
-def test_lai_robbins(p, coefficient):
-    assert round(lai_robbins(p), 5) == coefficient
-    assert lai_robbins((*p, p[1])) == pytest.approx(2 * lai_robbins(p))
-
-
-def test_lai_robbins_of_equal_or_certain_arms_is_zero():
-    assert lai_robbins([0.3, 0.3]) == 0.0
-    assert lai_robbins([1.0, 0.3]) == 0.0
-
-
 def test_informative_arm():
     returns = informative_arm_returns(5)
     assert returns == pytest.approx(
@@ -216,16 +195,13 @@ def test_informative_arm():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: gittins_index(0, 1, 0.9), "at least 1"),
-        (lambda: gittins_index(1, 1, 1.0), "between 0 and 1"),
+        (lambda: gittins_table(1.0, 9), "between 0 and 1"),
         (lambda: gittins_table(0.9, -1), "trials must be at least 0"),
         (lambda: bayes_optimal_value(0), "trials must be at least 1"),
         (lambda: bayes_optimal_table(1000), "at most 250"),
         (lambda: correlated_optimal_regret("mild"), "uniform, easy, medium, hard"),
         (lambda: correlated_optimal_regret(0.3), r"\[.5, 1\]"),
         (lambda: informative_arm_returns(1), "at least 2"),
-        (lambda: lai_robbins([1.5, 0.2]), "probabilities"),
-        (lambda: lai_robbins([]), "probabilities"),
     ],
 )
 def test_errors_say_what_would_be_right(call, message):

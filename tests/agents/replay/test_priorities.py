@@ -1,26 +1,32 @@
-"""The sum tree against plain sums, importance weights and priorities of sequences against hand-computed values."""
+"""The sum tree against plain sums; weights and sequence priorities against values by hand."""
 
 import pytest
 import torch
 
-from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.replay import sum_tree as replay_tree
-from prefrontal.agents.replay.draws import BLOCK, Uniforms
-from prefrontal.agents.replay.priorities import importance_weights
-from prefrontal.agents.replay.sum_tree import FAN_OUT, SumTree
-from prefrontal.agents.replay.transitions import sequence_priority
+from prefrontal.agents.replay import priorities as module
+from prefrontal.agents.replay.priorities import (
+    FAN_OUT,
+    Priorities,
+    Prioritised,
+    SumTree,
+    sequence_priority,
+)
 
 
 @pytest.fixture(autouse=True, params=["compiled", "torch"])
 def _way(request, monkeypatch):
     """The compiled tree, where there is a compiler, and the one in PyTorch."""
     if request.param == "torch":
-        monkeypatch.setattr(replay_tree, "available", lambda: False)
+        monkeypatch.setattr(module, "available", lambda: False)
 
 
 def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
     g = torch.Generator().manual_seed(seed)
     return torch.rand(*shape, dtype=torch.float64, generator=g)
+
+
+def importance_weights(probability: torch.Tensor, size: int, beta: float) -> torch.Tensor:
+    return Prioritised(1, 1, Priorities(beta=beta)).weights(probability, size)
 
 
 def check_sums(tree: SumTree) -> None:
@@ -73,7 +79,7 @@ def test_a_leaf_without_weight_is_never_drawn():
 
 def test_both_ways_are_the_same_bit_by_bit(monkeypatch):
     trees = [SumTree(3, 2000)]
-    monkeypatch.setattr(replay_tree, "available", lambda: False)
+    monkeypatch.setattr(module, "available", lambda: False)
     trees.append(SumTree(3, 2000))
     g = torch.Generator().manual_seed(0)
     for _ in range(20):
@@ -138,20 +144,3 @@ def test_priority_of_a_sequence_by_hand():
     torch.testing.assert_close(sequence_priority(error, mask, eta=0.0), torch.tensor([2.0, 0.5]))
     nan = torch.where(mask.bool(), error, torch.nan)
     torch.testing.assert_close(sequence_priority(nan, mask), torch.tensor([2.9, 0.5]))
-
-
-def test_uniforms_are_the_stream_of_the_generator_however_they_are_taken():
-    generators = [generator(3, member, "replay") for member in range(2)]
-    wanted = torch.stack(
-        [
-            torch.rand(3 * BLOCK, dtype=torch.float64, generator=generator(3, member, "replay"))
-            for member in range(2)
-        ]
-    ).numpy()
-    draws, done = Uniforms(generators), 0
-    for n in (1, 5, BLOCK - 6, BLOCK + 3, 0, 7):
-        assert (draws.take(n) == wanted[:, done : done + n]).all()
-        done += n
-        again = Uniforms([generator(9, member, "replay") for member in range(2)])
-        again.set_state(draws.state())
-        assert (again.take(4) == wanted[:, done : done + 4]).all()

@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 from prefrontal.agents import EnvironmentSpec
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.rollout.environments import find_spec, is_native, make_envs
+from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
 from tests.agents.helpers import Countdown, register_countdown
 
@@ -91,7 +91,7 @@ def test_goes_on_exactly_from_its_random_state():
         ("CartPole-v1", ("reward_one_hot",), "'reward_one_hot' is not available"),
         ("Pendulum-v1", (), "need Discrete ones"),
         ("Blackjack-v1", (), "no time limit"),
-        ("tests/Dictionary-v0", (), "needs Box or Discrete"),
+        ("tests/Dictionary-v0", (), "need Box or Discrete"),
     ],
 )
 def test_refuses_what_it_cannot_play(env_id, inputs, message):
@@ -105,31 +105,3 @@ class Dictionary(Countdown):
     def __init__(self):
         super().__init__()
         self.observation_space = spaces.Dict({"left": spaces.Box(0, 1, (1,), np.float32)})
-
-
-def test_unknown_parameters_and_ids_name_what_is_wrong():
-    with pytest.raises(ConfigError, match=r"CartPole-v1.*'lenght'"):
-        make_envs(EnvironmentSpec("CartPole-v1", (), {"lenght": 3}), [0], 1)
-    with pytest.raises(ConfigError, match=r"prefrontal/TwoArmedBandit-v0.*trails"):
-        make_envs(EnvironmentSpec("prefrontal/TwoArmedBandit-v0", (), {"trails": 3}), [0], 1)
-    with pytest.raises(
-        ConfigError, match=r"no environment 'CartPol-v1'; did you mean 'CartPole-v[01]'"
-    ):
-        find_spec("CartPol-v1")
-    with pytest.raises(ConfigError, match="no environment 'nowhere:CartPole-v1'"):
-        find_spec("nowhere:CartPole-v1")
-
-
-def test_environments_that_cannot_be_made_are_refused_in_one_line():
-    def broken(**_):
-        raise gymnasium.error.DependencyNotInstalled("pip install a-physics-engine")
-
-    if "tests/Broken-v0" not in gymnasium.registry:
-        gymnasium.register("tests/Broken-v0", entry_point=broken, max_episode_steps=5)
-    with pytest.raises(ConfigError, match=r"tests/Broken-v0.*pip install a-physics-engine"):
-        make_envs(EnvironmentSpec("tests/Broken-v0"), [0], 1)
-
-
-def test_ours_are_native_and_others_are_not():
-    assert is_native("prefrontal/TwoArmedBandit-v0")
-    assert not is_native("CartPole-v1")  # has a vector class, which knows no members

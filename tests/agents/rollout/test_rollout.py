@@ -39,20 +39,11 @@ def made(
 
 
 def test_episodes_begin_in_the_initial_state_and_only_there():
-    rollout = made(network=NetworkConfig(hidden_size=6, learned_initial_state=True))
-    net = rollout.model.nets[0]
-    _, _, initial = net.split(net.parameters)
-    initial.copy_(torch.rand(initial.shape, generator=torch.Generator().manual_seed(0)) + 2)
-    net.refresh()
+    rollout = made()
     for _ in range(2):  # the second episode does not go on from the first
-        (tape,) = rollout.collect().tapes
-        for slot, state in enumerate(net.core.get_state(tape, 0)):
-            assert torch.equal(state, initial[:, slot].expand_as(state))
-        for t in range(1, 6):
-            # h lies in (-1, 1) once a step has been made; the initial state does not
-            assert tape.h_t[t].abs().max() < 1
-            cell = net.core.get_state(tape, t)[1]
-            assert not torch.equal(cell, net.core.get_state(tape, 0)[1])
+        tapes = rollout.collect().tapes
+        assert not any(part.any() for part in rollout.model.state(tapes, 0)[0])
+        assert all(part.any() for t in range(1, 6) for part in rollout.model.state(tapes, t)[0])
 
 
 def test_inputs_show_the_step_before():
@@ -99,8 +90,9 @@ def test_actions_are_drawn_from_the_softmax():
         kwargs={"arms": 5, "trials": 1},
     )
     net = rollout.model.nets[0]
-    net.split(net.parameters)[1].mul_(6)  # a policy far from uniform
-    net.refresh()
+    flat = rollout.model.parameters
+    net.plain.views(flat)["head.weight"].mul_(6)
+    rollout.model.set_parameters(flat)  # a policy far from uniform
     trajectory = rollout.collect()
     logits, _ = rollout.model.heads(trajectory.tapes)
     for member in range(2):

@@ -9,11 +9,11 @@ import torch
 
 from prefrontal import agents
 from prefrontal.agents.common.errors import CheckpointError
-from prefrontal.agents.networks.packed_lstm import Packing
+from prefrontal.agents.networks.packed import Packing
 from prefrontal.agents.rollout.environments import make_envs
-from prefrontal.agents.td3.learner import TD3Config
-from prefrontal.agents.td3.networks import TD3NetworkConfig
-from prefrontal.agents.td3.population import ContinuousPopulation
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
+from prefrontal.agents.td3.learner import make_learner
+from prefrontal.agents.td3.population import ContinuousPopulation, make_population
 from prefrontal.experiments.evaluation import Evaluation, write_record
 from prefrontal.experiments.settings import Settings
 from tests.agents.td3.reach import FIREFLY, QUICK, RECALL, job
@@ -113,7 +113,7 @@ def test_values_and_hidden_states_are_those_of_one_member_alone(population):
     )
     torch.testing.assert_close(values[5], out[0, :, 0], atol=1e-5, rtol=1e-5)
     actor = population[2].actor_stack
-    state = actor.begin(1, population.weights)
+    state = actor.begin(1, population[2].actors)
     for t in range(4):
         _, state = actor.step(population[2].actors, played.observation[None, 5:, t], state)
     torch.testing.assert_close(hidden[5, 3], state[1][0][0, 0], atol=1e-5, rtol=1e-5)
@@ -166,9 +166,9 @@ def test_record_on_given_tasks(population, tmp_path):
 
 def test_a_run_gives_its_population():
     given = job()
-    learner = QUICK.learner(given, [0])
+    learner = make_learner(given, [0])
     learner.update()
-    population = QUICK.population(given, learner.state()["weights"])
+    population = make_population(given, learner.state()["weights"])
     assert len(population) == 1
     action, _ = population[0].predict(np.array([0.3], np.float32))
     assert action.shape == (1,)
@@ -187,7 +187,7 @@ def test_what_is_not_a_number_is_forgotten_where_an_episode_starts(population):
 
 def test_learning_is_that_of_a_training_run():
     work = job(members=2, trials=80)
-    learner = work.learner([0, 1])
+    learner = make_learner(work, [0, 1])
     while bool((learner.steps < work.total_steps).any()):
         learner.update()
     population = ContinuousPopulation.create(RECALL, work.network, 2)

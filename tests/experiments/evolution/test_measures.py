@@ -8,17 +8,16 @@ import torch
 
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig, Population
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.evolution.individual import Individual, champion
-from prefrontal.agents.evolution.learner import EvolutionConfig
-from prefrontal.agents.evolution.lifetimes import LifetimeConfig, Lifetimes
-from prefrontal.agents.evolution.published import HIGHEST, LOWEST, PublishedConfig
+from prefrontal.agents.evolution.config import EvolutionConfig, LifetimeConfig, PublishedConfig
+from prefrontal.agents.evolution.genome import Individual, champion
+from prefrontal.agents.evolution.lifetimes import Lifetimes
+from prefrontal.agents.evolution.published import HIGHEST, LOWEST, make_learner
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.rollout import Rollout
 from prefrontal.experiments.evolution.course_baldwin_harlow import EXPERIMENT, SPEC, STEPS
 from prefrontal.experiments.evolution.measures import (
     frozen,
     generation_zero,
-    imported,
     live,
     starting_hyper,
     task_seeds,
@@ -31,7 +30,7 @@ def published(members=1, seed=0):
     config = PublishedConfig(truncation=6, **SMALL)
     settings = replace(EXPERIMENT.conditions["published"], algorithm=config)
     settings = replace(settings, training=replace(settings.training, members=members))
-    return settings.job(seed).learner(range(members))
+    return make_learner(settings.job(seed), range(members))
 
 
 def evolved(updates, **given):
@@ -148,7 +147,7 @@ def test_fresh_tasks_are_common_to_conditions_and_differ_between_members():
 
 
 def test_a_life_with_plasticity_off_is_played_with_the_weights_of_birth():
-    lifetimes = Lifetimes(SPEC, LifetimeConfig(updates=3), 6)
+    lifetimes = Lifetimes(SPEC, LifetimeConfig(updates=3), NetworkConfig(hidden_size=6))
     weights = lifetimes.net.initial(2, torch.Generator().manual_seed(1))
     hyper = starting_hyper(EvolutionConfig(), 2)
     assert hyper[0].tolist() == pytest.approx([7.5e-4, 0.91, 0.4, 1e-3])
@@ -168,25 +167,26 @@ def test_imported_is_the_inverse_of_exported():
     network = NetworkConfig(hidden_size=7)
     spec = EnvironmentSpec("prefrontal/HarlowPairs-v0", inputs=("reward", "action"), split="all")
     population = Population.create(spec, network, members=3, seed=2)
-    net = Lifetimes(SPEC, LifetimeConfig(embedding_size=0), 7).net
-    weights = imported(net, population.model.parameters)
+    net = Lifetimes(SPEC, LifetimeConfig(embedding_size=0), network).net
+    weights = net.imported(population.model.parameters)
     assert torch.allclose(net.exported(weights), population.model.parameters, atol=1e-7)
     envs = make_envs(spec, population.members, 4)
     envs.reset(seed=0)
     rollout = Rollout(envs, population.model, 4, [generator(0, m, "actions") for m in range(3)])
     trajectory = rollout.collect(False)
     logits, values = population.model.heads(trajectory.tapes)
-    memory = net.begin(3, 4, weights)
+    views = net.plain.views(weights)
+    memory = net.plain.initial_state(views, 4)
     for t in range(6):
         x = trajectory.tapes[0].x_t[t].transpose(1, 2)
-        ours, value, memory = net.step(weights, x, memory)
-        assert torch.allclose(ours.transpose(1, 2), logits[t], atol=1e-5)
-        assert torch.allclose(value, values[t].view(3, 4), atol=1e-5)
+        ours, _, memory = net.plain.step(views, x, memory)
+        assert torch.allclose(ours[..., :2].transpose(1, 2), logits[t], atol=1e-5)
+        assert torch.allclose(ours[..., 2], values[t].view(3, 4), atol=1e-5)
 
 
 def test_generation_zero_is_the_courses():
     """Course: 49.72; ours 48 to 50 (SD of one individual 20)."""
-    lifetimes = Lifetimes(SPEC, LifetimeConfig(), 20)
+    lifetimes = Lifetimes(SPEC, LifetimeConfig())
     means = generation_zero(lifetimes, starting_hyper(EvolutionConfig(), 1), 0, 3, 40, 10)
     assert means.shape == (3,)
     assert means.mean() == pytest.approx(49.5, abs=5)

@@ -1,19 +1,17 @@
 """One-shot navigation: measures of a perfect searcher and of a blind one, and on untrained agents."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from prefrontal.agents import A2CConfig, NetworkConfig, Population
-from prefrontal.envs import TASKS, task_class
+from prefrontal.agents import Population
+from prefrontal.agents.registry import make_learner
 from prefrontal.envs.maze import OneShotMaze
-from prefrontal.experiments import find_experiment
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.experiment import find_experiment
 from prefrontal.experiments.navigation.one_shot_maze import _control, _memory, ideal
-from prefrontal.experiments.options import FaceOptions, RunOptions
-from prefrontal.experiments.settings import TrainingConfig
 
 EXPERIMENT = find_experiment("one-shot-maze")
 
@@ -89,18 +87,10 @@ def test_the_measure_runs_and_draws_on_untrained_agents(tmp_path):
     assert all(path.is_file() for path in outcome.figures)
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_no_field_of_a_task_has_the_name_of_another_option(task):
-    """On the command line all options are flat."""
-    others = (NetworkConfig, A2CConfig, TrainingConfig, RunOptions, FaceOptions)
-    taken = {field.name for other in others for field in fields(other)}
-    assert not taken & {field.name for field in fields(task_class(task))}
-
-
 @pytest.mark.parametrize("condition", EXPERIMENT.conditions)
 def test_every_condition_can_be_learned_from(condition):
     settings = EXPERIMENT.conditions[condition]
     kwargs = settings.environment.kwargs | {"max_steps": 12}
     spec = replace(settings.environment, kwargs=kwargs)
-    metrics = replace(settings, environment=spec).job(seed=0).learner([0]).update()
+    metrics = make_learner(replace(settings, environment=spec).job(seed=0), [0]).update()
     assert torch.isfinite(metrics["gradient_norm"]).all()

@@ -9,9 +9,9 @@ import torch
 from prefrontal.agents import Population
 from prefrontal.envs.foraging import Foraging
 from prefrontal.envs.reversal import InferredValue, Volatility
-from prefrontal.experiments import find_experiment
 from prefrontal.experiments.bandits.wang2018_bandit_pca import plane_order
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.experiment import find_experiment
 from prefrontal.experiments.prefrontal.wang2018_dopamine import risky_choice
 from prefrontal.experiments.prefrontal.wang2018_foraging import baited, best_choices
 from prefrontal.experiments.prefrontal.wang2018_inferred_value import (

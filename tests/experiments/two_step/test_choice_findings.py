@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from prefrontal.agents import Population
+from prefrontal.agents.registry import make_learner
 from prefrontal.analysis.choice.observers import WANG_2016, simulate_daw, simulate_two_step
 from prefrontal.analysis.choice.two_step import CONDITIONS, IDEAL_2016, IDEAL_2018
 from prefrontal.envs.daw import Daw2011TwoStep
-from prefrontal.experiments import find_experiment
 from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.experiments.experiment import find_experiment
 from prefrontal.experiments.prefrontal.wang2018_harlow import accuracy
 from prefrontal.experiments.two_step.daw2011_two_step import earned, on_walks
 from prefrontal.experiments.two_step.measures import (
@@ -54,7 +55,7 @@ def test_every_environment_can_be_learned_from(name):
     for settings in find_experiment(name).conditions.values():
         spec = replace(settings.environment, kwargs=settings.environment.kwargs | SHORT[name])
         job = replace(settings, environment=spec).job(seed=0, device="cpu")
-        metrics = job.learner([0]).update()
+        metrics = make_learner(job, [0]).update()
         assert torch.isfinite(metrics["gradient_norm"]).all()
 
 

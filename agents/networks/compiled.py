@@ -1,0 +1,204 @@
+"""The compiled LSTM of a population, for float32 on CPUs, behind the same methods as `PlainNet`.
+
+With one update per rollout, the rollout *is* the forward pass of the loss: all that the backward
+pass needs is written to a preallocated tape while the agent acts, and back-propagation through time
+runs over it without a second forward pass and without an autograd graph. The layout is
+feature-major, ``[T, P, features, B]``: the input of step t is the column ``[x_t; h_{t-1}; 1]``, so
+that one matrix a member does it all.
+
+``tanh x = 2 σ(2x) - 1``: the inner factor 2 is folded into the rows of the candidate g.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prefrontal.agents.kernels.build import compiled
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.vectorised import Net, Tape, Vectorised
+
+__all__ = ["CompiledLSTM", "LSTMTape"]
+
+State = tuple[Tensor, ...]
+_BUFFERS = ("z", "gates", "cell", "squashed", "heads")
+
+
+class _Tape(ctypes.Structure):
+    """The struct ``Tape`` of ``lstm.cpp``."""
+
+    _fields_ = (
+        [(name, ctypes.c_int32) for name in ("T", "P", "B", "I", "H", "O")]
+        + [(name, ctypes.c_void_p) for name in ("weight", "head", *_BUFFERS, "scratch")]
+        + [(f"{name}_block", ctypes.c_int64) for name in _BUFFERS]
+    )
+
+
+@functools.cache
+def _library() -> Any:
+    library = compiled("lstm", struct=_Tape)
+    address, number = ctypes.c_void_p, ctypes.c_int
+    library.lstm_scratch.restype = ctypes.c_long
+    library.lstm_scratch.argtypes = [address]
+    library.lstm_forward.argtypes = [address, number]
+    library.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
+    library.lstm_choose.restype = None
+    library.lstm_backward.argtypes = [address] * 7
+    return library
+
+
+class LSTMTape(Tape):
+    """The activations of the unrolled LSTM.
+
+    Attributes:
+        z: Inputs ``[T + 1, P, I + H + 1, B]``; rows ``I : I + H`` of slot t hold ``h_{t-1}``, the
+            last row is one.
+        gates: Activated gates ``[T, P, 4H, B]``; where g should be there is ``(g + 1) / 2``.
+        cell: ``[T + 1, P, H, B]``, ``c_{t-1}`` in slot t.
+        squashed: ``tanh c_t``, ``[T, P, H, B]``.
+    """
+
+    def __init__(self, net: CompiledLSTM, steps: int, batch: int) -> None:
+        self.steps = self.used = steps
+        self.batch = batch
+        inputs, hidden, members = net.input_size, net.config.hidden_size, len(net.parameters)
+
+        def zeros(slots: int, size: int) -> Tensor:
+            return torch.zeros(slots, members, size, batch)
+
+        self.z = zeros(steps + 1, inputs + hidden + 1)
+        self.z[:, :, -1] = 1.0
+        self.gates, self.squashed = zeros(steps, 4 * hidden), zeros(steps, hidden)
+        self.cell, self.heads = zeros(steps + 1, hidden), zeros(steps, net.output_size)
+        # Views are made once: making one costs as much as a small product.
+        self.x_t = [z[:, :inputs] for z in self.z]
+        self.h_t = [z[:, inputs:-1] for z in self.z]
+        self.heads_t = list(self.heads)
+        buffers = [getattr(self, name) for name in _BUFFERS]
+        self.struct = _Tape(
+            steps,
+            members,
+            batch,
+            inputs,
+            hidden,
+            net.output_size,
+            *(each.data_ptr() for each in (net.weight, net.head, *buffers)),
+            None,
+            *(each.stride(1) for each in buffers),
+        )
+        self.address = ctypes.byref(self.struct)
+        self.scratch = torch.empty(_library().lstm_scratch(self.address) + 16)
+        start = self.scratch.data_ptr()
+        self.struct.scratch = start + (-start) % 64
+
+    def hidden(self) -> Tensor:
+        """See `Tape.hidden`."""
+        return self.z[1:, :, -1 - self.squashed.shape[2] : -1]
+
+
+class CompiledLSTM:
+    """Networks of P members with the core `lstm`; arguments as of `PlainNet`, parameters alike."""
+
+    def __init__(
+        self, input_size: int, output_size: int, config: NetworkConfig, members: int
+    ) -> None:
+        self.input_size, self.output_size, self.config = input_size, output_size, config
+        hidden = config.hidden_size
+        self.plain = Vectorised(Net(input_size, output_size, config))
+        self.parameters = torch.zeros(members, self.plain.size)
+        self._gain = torch.ones(4 * hidden, 1)
+        self._gain[2 * hidden : 3 * hidden] = 2.0
+        self.weight = torch.zeros(members, 4 * hidden, input_size + hidden + 1)
+        self.head = torch.zeros(members, output_size, hidden + 1)
+
+    def initial(self, generator: torch.Generator) -> Tensor:
+        """Draw one member's initial parameters ``[n]``."""
+        return self.plain.initial(generator)
+
+    def set_parameters(self, flat: Tensor) -> None:
+        """Overwrite all parameters with ``flat [P, n]``, in place: tapes know the addresses."""
+        self.parameters.copy_(flat)
+        weight, head = self.plain.views(self.parameters).values()
+        torch.mul(weight, self._gain, out=self.weight)
+        self.head.copy_(head)
+
+    def tape(self, steps: int, batch: int) -> LSTMTape:
+        """Return a tape for `steps` steps of `batch` episodes per member."""
+        return LSTMTape(self, steps, batch)
+
+    def initial_state(self, batch: int) -> State:
+        """Return zeros ``[P, B, H]``, twice."""
+        zero = torch.zeros(len(self.parameters), batch, self.config.hidden_size)
+        return zero, zero
+
+    def begin(self, tape: LSTMTape, state: State | None = None) -> None:
+        """Set the state before the first step: ``(h, c)``, ``[P, B, H]`` each, or zeros."""
+        for place, index in ((tape.h_t[0], 0), (tape.cell[0], 1)):
+            if state is None:
+                place.zero_()
+            else:
+                place.copy_(state[index].transpose(1, 2))
+
+    def state(self, tape: LSTMTape, t: int) -> State:
+        """Return the state before step `t` (so ``t = T`` is the last one), views ``[P, B, H]``."""
+        return tape.h_t[t].transpose(1, 2), tape.cell[t].transpose(1, 2)
+
+    def step(self, tape: LSTMTape, t: int) -> Tensor:
+        """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
+        _library().lstm_forward(tape.address, t)
+        return tape.heads_t[t]
+
+    def act(self, tape: LSTMTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
+        """Write the argmax of the first `choices` read-outs plus noise to `actions`.
+
+        Args:
+            tape: A tape on which step `t` was computed.
+            t: Which step.
+            choices: Actions K.
+            noise: ``[P, K, B]``, contiguous within a member.
+            actions: ``[P, B]`` of int64, overwritten.
+        """
+        _library().lstm_choose(
+            tape.address, t, choices, noise.data_ptr(), noise.stride(0), actions.data_ptr()
+        )
+
+    def attach(self, tape: LSTMTape, parameters: Tensor) -> Tensor:
+        """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
+        return _Recorded.apply(parameters, self, tape)
+
+    def backward(self, tape: LSTMTape, d_heads: Tensor) -> Tensor:
+        """Map the gradient of the read-outs ``[T, P, O, B]`` to that of the parameters."""
+        gradient = torch.empty_like(self.parameters)
+        d_weight, d_head = torch.empty_like(self.weight), torch.empty_like(self.head)
+        d_state = torch.empty(len(gradient), 2, self.config.hidden_size)
+        tape.struct.T = tape.used
+        _library().lstm_backward(
+            tape.address,
+            d_heads.contiguous().data_ptr(),
+            None,
+            d_weight.data_ptr(),
+            d_head.data_ptr(),
+            d_state.data_ptr(),
+            tape.struct.scratch,
+        )
+        core, head = self.plain.views(gradient).values()
+        torch.mul(d_weight, self._gain, out=core)
+        head.copy_(d_head)
+        return gradient
+
+
+class _Recorded(torch.autograd.Function):
+    """Read-outs on a tape as a function of the flat parameters."""
+
+    @staticmethod
+    def forward(ctx: Any, parameters: Tensor, net: CompiledLSTM, tape: LSTMTape) -> Tensor:
+        ctx.net, ctx.tape = net, tape
+        return tape.heads[: tape.used].detach()
+
+    @staticmethod
+    def backward(ctx: Any, *d_heads: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.net.backward(ctx.tape, d_heads[0]), None, None

@@ -1,0 +1,88 @@
+"""Shape of an actor-critic, and the table of cores: pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from prefrontal.checking import check, option
+
+__all__ = ["CORES", "NetworkConfig", "register_core"]
+
+#: Cores by name: where their class is, or the class itself. See `prefrontal.agents.networks.cores`
+#: for what a core is.
+CORES: dict[str, str | type[Any]] = {
+    "lstm": "prefrontal.agents.networks.lstm:LSTM",
+    "gru": "prefrontal.agents.networks.cores:GRU",
+    "rnn": "prefrontal.agents.networks.cores:RNN",
+    "none": "prefrontal.agents.networks.cores:Feedforward",
+    "relu": "prefrontal.agents.networks.cores:Rectified",
+}
+
+
+def register_core(name: str, core: type[Any]) -> None:
+    """Make a core known, so that ``NetworkConfig(core=name)`` means it.
+
+    Args:
+        name: Its name.
+        core: A class called with ``(input_size, hidden_size)``; what it must do is in
+            `prefrontal.agents.networks.cores`.
+
+    Raises:
+        ValueError: If another core has that name.
+    """
+    if CORES.setdefault(name, core) is not core:
+        raise ValueError(f"there is a core named {name!r} already")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape and initialisation of an actor-critic."""
+
+    kind: ClassVar[str] = "recurrent"
+    #: Settings that old files have and that no longer exist, with the value at which they did
+    #: nothing.
+    retired: ClassVar[dict[str, Any]] = {
+        "learned_initial_state": False,
+        "head_units": 48,
+        "head_layers": 1,
+        "head_activation": "relu",
+    }
+
+    core: str = option(
+        "lstm",
+        "Recurrent core: lstm, gru, rnn (vanilla), or as a control without memory a layer of tanh "
+        "units (none) or of rectified ones (relu).",
+    )
+    hidden_size: int = option(48, "Units per core; 48 in Wang et al. (2018).", least=1)
+    layout: Literal["shared", "separate"] = option(
+        "shared",
+        "Whether actor and critic are two linear heads on one shared core, or have separate cores "
+        "(Wang et al. 2018, simulation 6).",
+    )
+    input_gain: float = option(
+        1.0, "Factor on the initial input weights; 3 helps where inputs must be bound together."
+    )
+    forget_bias: float = option(1.0, "Added to the initial bias of the LSTM's forget gate.")
+    actor_reward: Literal["reward", "rpe"] = option(
+        "reward",
+        "What the actor is given as its previous reward: the reward, or the critic's prediction "
+        "error of it (rpe; Wang et al. 2018, simulation 6). The critic is always given the reward.",
+    )
+    rpe_discount: float = option(
+        0.8,
+        "Discount of the prediction error that the actor is given; as in the learning rule.",
+        least=0,
+        most=1,
+    )
+    embedding_size: int = option(
+        0, "Units of a linear layer between the inputs and the core; 0 leaves it out.", least=0
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
+        if self.core not in CORES:
+            raise ValueError(f"core must be one of {', '.join(CORES)}, not {self.core!r}")
+        if self.actor_reward == "rpe" and self.layout != "separate":
+            raise ValueError('actor_reward "rpe" needs a critic of its own: layout "separate"')

@@ -1,0 +1,300 @@
+"""Networks of a population in plain PyTorch: a module for one member, mapped by `torch.func`.
+
+An episode is played without a graph, one step at a time; for the gradient the recorded inputs are
+unrolled once more with one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.cores import make_core
+
+__all__ = ["Net", "PlainNet", "PlainTape", "Tape", "Vectorised"]
+
+State = tuple[Tensor, ...]
+
+
+class Affine(nn.Module):
+    """``W [x; 1]``, with ``weight [O, I + 1]``."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs + 1))
+
+    def initialise(self, generator: torch.Generator, gain: float = 1.0) -> None:
+        """Draw weights uniformly in ±1/√I, as `torch.nn.Linear`; all but the bias times `gain`."""
+        with torch.no_grad():
+            drawn = 2 * torch.rand(self.weight.shape, generator=generator) - 1
+            self.weight.copy_(drawn * (self.weight.shape[1] - 1) ** -0.5)
+            self.weight[:, :-1] *= gain
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[..., I]`` to ``[..., O]``."""
+        return F.linear(x, self.weight[:, :-1], self.weight[:, -1])
+
+
+class Net(nn.Module):
+    """One member's network: a linear embedding if there is one, a core, and a linear read-out.
+
+    Args:
+        input_size: Inputs I a step.
+        output_size: Read-outs O a step.
+        config: Shape and initialisation.
+    """
+
+    def __init__(self, input_size: int, output_size: int, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config, units = config, config.embedding_size
+        self.embedding = Affine(input_size, units) if units else None
+        self._core = config.core, units or input_size, config.hidden_size
+        self.core = make_core(*self._core)
+        self.head = Affine(config.hidden_size, output_size)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw initial parameters: embedding, core, read-out."""
+        gain = self.config.input_gain
+        if self.embedding is not None:
+            self.embedding.initialise(generator, gain)
+            gain = 1.0
+        if hasattr(self.core, "initialise"):
+            self.core.initialise(generator, gain, self.config.forget_bias)
+        else:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+                self.core.load_state_dict(make_core(*self._core).state_dict())
+        self.head.initialise(generator)
+
+    def initial_state(self, batch: int) -> State:
+        """Return the core's initial state, tensors ``[B, ...]``."""
+        return tuple(self.core.initial_state(batch))
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Map inputs ``[B, I]`` to read-outs ``[B, O]``, features ``[B, H]`` and the next state."""
+        if self.embedding is not None:
+            x = self.embedding(x)
+        features, state = self.core(x, state)
+        return self.head(features), features, tuple(state)
+
+
+class _Initial(nn.Module):
+    """The initial state of a network as a module, so that it may be made of parameters."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, batch: int) -> State:
+        return self.net.initial_state(batch)
+
+
+class _Unrolled(nn.Module):
+    """A network over whole sequences."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, xs: Tensor, state: State | None) -> tuple[Tensor, Tensor, State]:
+        """Map inputs ``[T, B, I]`` to read-outs ``[T, B, O]``, features and the last state."""
+        if state is None:
+            state = tuple(part.to(xs) for part in self.net.initial_state(xs.shape[1]))
+        if not state:  # nothing is carried over: all steps at once
+            outputs, features, _ = self.net(xs.flatten(0, 1), state)
+            return outputs.unflatten(0, xs.shape[:2]), features.unflatten(0, xs.shape[:2]), state
+        steps = []
+        for x in xs:
+            *out, state = self.net(x, state)
+            steps.append(out)
+        outputs, features = (torch.stack(parts) for parts in zip(*steps, strict=True))
+        return outputs, features, state
+
+
+class Vectorised:
+    """A module for one member, mapped over P members with parameters ``[P, n]``.
+
+    Args:
+        module: A module as `Net`: ``initial_state(batch)`` and ``forward(x, state) -> (outputs,
+            features, state)``.
+
+    Attributes:
+        size: Number n of parameters of one member, in the order of the module's
+            ``named_parameters()``.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.shapes = {name: part.shape for name, part in module.named_parameters()}
+        self.size = sum(math.prod(shape) for shape in self.shapes.values())
+        self._initial, self._unrolled = _Initial(module), _Unrolled(module)
+
+    def initial(self, generator: torch.Generator) -> Tensor:
+        """Draw one member's initial parameters ``[n]``."""
+        self.module.initialise(generator)
+        return torch.cat([part.detach().flatten() for part in self.module.parameters()])
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Return views of flat parameters ``[P, n]``, ``[P, *shape]`` by name."""
+        parts = flat.split([math.prod(shape) for shape in self.shapes.values()], dim=1)
+        named = zip(self.shapes.items(), parts, strict=True)
+        return {name: part.unflatten(1, shape) for (name, shape), part in named}
+
+    def initial_state(self, views: dict[str, Tensor], batch: int) -> State:
+        """Return the state at the start of an episode, tensors ``[P, B, ...]``."""
+        if not self.module.initial_state(batch):
+            return ()
+        like = next(iter(views.values()))
+        state = vmap(lambda p: functional_call(self._initial, _prefixed(p), (batch,)))(views)
+        return tuple(part.to(like.device, like.dtype).contiguous() for part in state)
+
+    def step(
+        self, views: dict[str, Tensor], x: Tensor, state: State
+    ) -> tuple[Tensor, Tensor, State]:
+        """Map inputs ``[P, B, I]`` to read-outs, features ``[P, B, ...]`` and the next state."""
+        return vmap(lambda p, x, s: functional_call(self.module, p, (x, s)))(views, x, state)
+
+    def unroll(self, views: dict[str, Tensor], xs: Tensor, state: State | None) -> Tensor:
+        """Map inputs ``[T, P, B, I]`` to read-outs ``[T, P, B, O]``, from a state or the initial one."""
+        call = self._unrolled
+        if state is None:
+            return vmap(
+                lambda p, xs: functional_call(call, _prefixed(p), (xs, None))[0], (0, 1), 1
+            )(views, xs)
+        return vmap(lambda p, xs, s: functional_call(call, _prefixed(p), (xs, s))[0], (0, 1, 0), 1)(
+            views, xs, state
+        )
+
+
+def _prefixed(views: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"net.{name}": value for name, value in views.items()}
+
+
+class Tape:
+    """What P members with B episodes each have seen and said, step by step.
+
+    Attributes:
+        steps: Steps T that it has room for.
+        used: How many of them hold a recording (fewer where episodes ended early).
+        batch: Episodes B per member.
+        x_t: Inputs of each step, views ``[P, I, B]`` to write to.
+        heads: Read-outs ``[T, P, O, B]``; `heads_t` are its steps.
+        before: Value before the first step, ``[P, B]``, of a critic whose prediction errors an
+            actor is given.
+    """
+
+    steps: int
+    used: int
+    batch: int
+    x_t: list[Tensor]
+    heads: Tensor
+    heads_t: list[Tensor]
+    before: Tensor
+
+    def hidden(self) -> Tensor:
+        """Return the features after each step, a view ``[T, P, H, B]``."""
+        raise NotImplementedError
+
+
+class PlainTape(Tape):
+    """A tape of `PlainNet`: all that is recorded lies batch-first, ``[T, P, B, ...]``."""
+
+    def __init__(self, net: PlainNet, steps: int, batch: int) -> None:
+        self.steps = self.used = steps
+        self.batch = batch
+
+        def empty(size: int) -> Tensor:
+            return net.parameters.new_zeros(steps, len(net.parameters), batch, size)
+
+        self.x, self.features = empty(net.input_size), empty(net.config.hidden_size)
+        self.outputs = empty(net.output_size)
+        self.x_t = [x.transpose(1, 2) for x in self.x]
+        self.heads = self.outputs.transpose(2, 3)
+        self.heads_t = list(self.heads)
+        self.states: list[State] = [()] * (steps + 1)
+        self.start: State | None = None  # None: the initial state, through which gradients flow
+
+    def hidden(self) -> Tensor:
+        """See `Tape.hidden`."""
+        return self.features.transpose(2, 3)
+
+
+class PlainNet:
+    """Networks of P members in plain PyTorch, with any core.
+
+    Args:
+        input_size: Inputs I a step.
+        output_size: Read-outs O a step.
+        config: Shape and initialisation.
+        members: Number of members P.
+        dtype: Number type.
+        device: Where parameters live.
+
+    Attributes:
+        parameters: ``[P, n]``: embedding, core, read-out.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        config: NetworkConfig,
+        members: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.input_size, self.output_size, self.config = input_size, output_size, config
+        self.plain = Vectorised(Net(input_size, output_size, config))
+        size = self.plain.size
+        self.parameters = torch.zeros(members, size, dtype=dtype, device=device)
+        self._views = self.plain.views(self.parameters)
+
+    def initial(self, generator: torch.Generator) -> Tensor:
+        """Draw one member's initial parameters ``[n]``."""
+        return self.plain.initial(generator)
+
+    def set_parameters(self, flat: Tensor) -> None:
+        """Overwrite all parameters with ``flat [P, n]``."""
+        self.parameters.copy_(flat)
+
+    def tape(self, steps: int, batch: int) -> PlainTape:
+        """Return a tape for `steps` steps of `batch` episodes per member."""
+        return PlainTape(self, steps, batch)
+
+    def begin(self, tape: PlainTape, state: State | None = None) -> None:
+        """Set the state before the first step: tensors ``[P, B, ...]``, or the initial one."""
+        tape.start = state
+        tape.states[0] = self.initial_state(tape.batch) if state is None else state
+
+    @torch.no_grad()
+    def initial_state(self, batch: int) -> State:
+        """Return the state at the start of an episode, tensors ``[P, B, ...]``."""
+        return self.plain.initial_state(self._views, batch)
+
+    def state(self, tape: PlainTape, t: int) -> State:
+        """Return the state before step `t` (``t = T`` is the last one), ``[P, B, ...]``."""
+        return tape.states[t]
+
+    @torch.no_grad()
+    def step(self, tape: PlainTape, t: int) -> Tensor:
+        """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
+        outputs, features, tape.states[t + 1] = self.plain.step(
+            self._views, tape.x[t], tape.states[t]
+        )
+        tape.outputs[t], tape.features[t] = outputs, features
+        return tape.heads_t[t]
+
+    def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
+        """Write the argmax of the first `choices` read-outs plus noise to `actions` ``[P, B]``."""
+        torch.argmax(tape.heads_t[t][:, :choices] + noise, 1, out=actions)
+
+    def attach(self, tape: PlainTape, parameters: Tensor) -> Tensor:
+        """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
+        views = self.plain.views(parameters)
+        return self.plain.unroll(views, tape.x[: tape.used], tape.start).transpose(2, 3)

@@ -1,0 +1,236 @@
+"""What can be trained and loaded, by name: one table joins settings, learners and trained agents.
+
+A new learner is a folder and a row of `ALGORITHMS` (and of `TRAINED`, if its agents are of a new
+kind). Modules are imported when they are needed; importing this one imports no PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean
+
+if TYPE_CHECKING:  # these import torch
+    from torch import Tensor
+
+    from prefrontal.agents.base import Job, Learner, Trained
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "ALGORITHMS",
+    "TRAINED",
+    "Entry",
+    "check",
+    "entry_of",
+    "load",
+    "load_trained",
+    "make_learner",
+    "make_population",
+    "meta",
+    "updates",
+]
+
+_ROOT = "prefrontal.agents"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where the parts of an algorithm are, below `prefrontal.agents`.
+
+    Attributes:
+        config: Settings of the algorithm, ``module:class``.
+        network: Settings of its networks, ``module:class``.
+        learner: Module with ``make_learner(job, members)`` and ``check(job)``.
+        population: Module with ``make_population(job, weights)`` and ``meta(job)``.
+        updates: Module with ``updates(job)``.
+        spreads_itself: Whether one learner spreads its own work over the worker processes.
+        every_update: Whether every update is reported and saved.
+    """
+
+    config: str
+    network: str
+    learner: str
+    population: str
+    updates: str = "base"
+    spreads_itself: bool = False
+    every_update: bool = False
+
+
+_ACTOR_CRITIC = "networks.config:NetworkConfig"
+
+#: Algorithms by the `kind` of their settings.
+ALGORITHMS = {
+    "a2c": Entry("a2c.config:A2CConfig", _ACTOR_CRITIC, "a2c.learner", "population"),
+    "q": Entry("r2d2.config:R2D2Config", _ACTOR_CRITIC, "r2d2.learner", "r2d2.population"),
+    "course-replay": Entry(
+        "a2c.config:CourseReplayConfig", _ACTOR_CRITIC, "a2c.course", "population"
+    ),
+    "td3": Entry(
+        "td3.config:TD3Config", "td3.config:TD3NetworkConfig", "td3.learner", "td3.population"
+    ),
+    "evolution": Entry(
+        "evolution.config:EvolutionConfig",
+        _ACTOR_CRITIC,
+        "evolution.learner",
+        "evolution.population",
+        updates="evolution.learner",
+        spreads_itself=True,
+        every_update=True,
+    ),
+    "published-evolution": Entry(
+        "evolution.config:PublishedConfig",
+        _ACTOR_CRITIC,
+        "evolution.published",
+        "evolution.population",
+        updates="evolution.learner",
+        spreads_itself=True,
+    ),
+    "hinton-nowlan": Entry(
+        "evolution.config:HintonNowlanConfig",
+        "evolution.config:NoNetworkConfig",
+        "evolution.hinton_nowlan",
+        "evolution.hinton_nowlan",
+        updates="evolution.hinton_nowlan",
+    ),
+}
+
+#: Trained agents by the `kind` of their checkpoint: a class with
+#: ``from_checkpoint(arrays, meta, folder)``.
+TRAINED = {
+    "recurrent-a2c": "population:Population",
+    "recurrent-q": "r2d2.population:QPopulation",
+    "evolved": "evolution.population:Evolved",
+    "hinton-nowlan": "evolution.hinton_nowlan:Lineages",
+    "recurrent-td3": "td3.population:ContinuousPopulation",
+}
+
+
+def _get(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(f"{_ROOT}.{module}"), name)
+
+
+def entry_of(algorithm: Any) -> Entry:
+    """Return where the parts of an algorithm are, from its settings."""
+    return ALGORITHMS[algorithm.kind]
+
+
+def make_learner(job: Job, members: Sequence[int]) -> Learner:
+    """Make a learner for some members of a job."""
+    learner: Learner = _get(entry_of(job.algorithm).learner, "make_learner")(job, members)
+    return learner
+
+
+def make_population(job: Job, weights: Tensor) -> Trained:
+    """Make the agents of a job with these weights ``[P, n]``."""
+    made: Trained = _get(entry_of(job.algorithm).population, "make_population")(job, weights)
+    return made
+
+
+def meta(job: Job) -> dict[str, Any]:
+    """Return what loading the agents of a job needs besides the weights."""
+    told: dict[str, Any] = _get(entry_of(job.algorithm).population, "meta")(job)
+    return told
+
+
+def updates(job: Job) -> float:
+    """Return how many updates a run makes, about: it decides when a run reports, nothing else."""
+    return float(_get(entry_of(job.algorithm).updates, "updates")(job))
+
+
+def check(job: Job) -> str:
+    """Check that a job can be trained, without building a learner.
+
+    Returns:
+        What there is to say of it (the memory that replay takes); empty if nothing.
+
+    Raises:
+        ConfigError: Settings do not fit each other, the environment or the memory.
+    """
+    entry = entry_of(job.algorithm)
+    network = _get(*entry.network.split(":"))
+    if not isinstance(job.network, network):
+        raise ConfigError(
+            f"the algorithm {job.algorithm.kind} needs a network of the kind {network.kind}, not "
+            f"{job.network.kind}"
+        )
+    said: str = _get(entry.learner, "check")(job)
+    return said
+
+
+def load(path: Path | str, condition: str | None = None) -> Any:
+    """Load the agents of a run folder (`train.py`), a shipped population, or `Population.save`.
+
+    Args:
+        path: The folder.
+        condition: Which condition; needed if the run has several.
+
+    Returns:
+        A `Population`, or what else the algorithm trains.
+
+    Raises:
+        CheckpointError: There are no agents, or they cannot be read; never unpickles anything.
+    """
+    from prefrontal.agents.runs.checkpoint import has_checkpoint, load_checkpoint
+    from prefrontal.agents.runs.folder import runs_below
+
+    folder = Path(path) if condition is None else Path(path) / condition
+    if has_checkpoint(folder / "checkpoint"):
+        return load_trained(*load_checkpoint(folder / "checkpoint"), folder)
+    nothing = f"there are no trained agents in {folder}"
+    # A run has a configuration; a folder without one may hold runs.
+    if not (folder / "config.toml").is_file() and (below := runs_below(folder)):
+        raise CheckpointError(f"{nothing}{below}")
+    conditions = sorted(p.parent.name for p in folder.glob("*/checkpoint") if has_checkpoint(p))
+    if len(conditions) == 1 and condition is None:
+        return load(folder, conditions[0])
+    if conditions and condition is None:
+        raise CheckpointError(
+            f"{folder} has several conditions; name one of {', '.join(conditions)}"
+        )
+    beside = [p.name for p in folder.parent.glob("*") if p != folder]
+    hint = did_you_mean(folder.name, beside)
+    raise CheckpointError(f"{nothing}{hint if 'mean' in hint else ''}")
+
+
+def load_trained(arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path) -> Trained:
+    """Make the agents in what a checkpoint holds.
+
+    Args:
+        arrays: Its tensors, `weights` among them.
+        meta: Its description, `kind` among it.
+        folder: Where it lies.
+
+    Raises:
+        CheckpointError: It holds no agents, or such as this version does not know.
+    """
+    kind = str(meta.get("kind"))
+    if kind == "recurrent-a2c" and _algorithm_in(folder) == "q":
+        kind = "recurrent-q"  # early versions did not tell them apart in the checkpoint
+    if kind not in TRAINED or "weights" not in arrays:
+        raise CheckpointError(
+            f"the checkpoint in {folder} does not hold agents of {', '.join(TRAINED)}"
+        )
+    if not bool(arrays["weights"].isfinite().all()):
+        raise CheckpointError(f"the weights in {folder} are not all numbers: training went wrong")
+    trained: Trained = _get(*TRAINED[kind].split(":")).from_checkpoint(arrays, meta, folder)
+    return trained
+
+
+def _algorithm_in(folder: Path) -> str | None:
+    """Return the kind of algorithm that a run's configuration gives for a folder of it."""
+    for run, condition in ((folder, "default"), (folder.parent, folder.name)):
+        try:
+            config = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
+            return str(config["conditions"][condition]["algorithm"].get("kind"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return None

@@ -1,0 +1,98 @@
+"""Which environment, what of it an agent is shown, and what an agent must know of it: pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+__all__ = ["NO_ENVIRONMENT", "EnvironmentFacts", "EnvironmentSpec"]
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """Which environment, and what of it an agent is shown.
+
+    Attributes:
+        id: Gymnasium id; ``module:id`` imports the module first.
+        inputs: What follows the observation: `action` (one-hot if discrete), `reward` or
+            `centred_reward` or `reward_one_hot`, `time`.
+        kwargs: Parameters of the environment, by name.
+        split: Which tasks are trained on: `train`, `held_out` or `all` (ignored where an
+            environment has no splits).
+        stages: Parameters that replace those in `kwargs` in equal shares of a run, in this order:
+            rewards that change, a curriculum. Trained agents are evaluated on the last stage.
+            Empty: the same parameters from start to end.
+    """
+
+    id: str
+    inputs: tuple[str, ...] = ("action", "reward", "time")
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    split: str = "train"
+    stages: tuple[dict[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Restore what a file cannot hold (tuples), and read the ids of earlier versions."""
+        object.__setattr__(self, "id", self.id.removeprefix("envs:"))
+        object.__setattr__(self, "kwargs", _with_tuples(self.kwargs))
+        object.__setattr__(self, "stages", tuple(map(_with_tuples, self.stages)))
+
+    def stage(self, index: int) -> EnvironmentSpec:
+        """Return the specification of one stage (negative: from the last), or itself."""
+        if not self.stages:
+            return self
+        return replace(self, kwargs=self.kwargs | self.stages[index], stages=())
+
+
+@dataclass(frozen=True)
+class EnvironmentFacts:
+    """What an agent must know of the environments of a run, read once from the vector environments.
+
+    Attributes:
+        input_size: Numbers I of an observation, with its inputs.
+        num_actions: Discrete actions K; 0 if actions are continuous.
+        action_size: Numbers A of a continuous action; 0 if actions are discrete.
+        privileged_size: Numbers of what only a critic may see; 0 if there are none.
+        steps: Steps T of the longest episode, of each stage.
+        variable_length: Whether an episode may end before that.
+    """
+
+    input_size: int
+    num_actions: int
+    action_size: int
+    privileged_size: int
+    steps: tuple[int, ...]
+    variable_length: bool
+
+    @property
+    def discrete(self) -> bool:
+        """Whether actions are discrete."""
+        return self.num_actions > 0
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest episode of all stages."""
+        return max(self.steps)
+
+    @property
+    def equal(self) -> bool:
+        """Whether all episodes of all stages have the same length."""
+        return not self.variable_length and len(set(self.steps)) == 1
+
+    def updates(self, batch: int, total_steps: int) -> float:
+        """Return the updates of a run with `batch` episodes in each, about.
+
+        Every stage has an equal share of `total_steps`.
+        """
+        share = total_steps / len(self.steps) / batch
+        return sum(share / steps for steps in self.steps)
+
+
+def _with_tuples(value: Any) -> Any:
+    """Turn lists into tuples, at any depth."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(item) for name, item in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+#: For an algorithm that needs no environment.
+NO_ENVIRONMENT = EnvironmentSpec("none", inputs=())

@@ -1,0 +1,61 @@
+"""What the documentation shows does what it says."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from prefrontal.agents import EnvironmentSpec, NetworkConfig, Population, load
+from prefrontal.agents.networks.config import CORES
+from tests.agents.helpers import BANDIT, learner
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def core() -> str:
+    """The core of `docs/architecture.md`, made known as there."""
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "architecture.md").read_text(), re.DOTALL)
+    body = [line for line in code.splitlines() if line.strip()]
+    assert len(body) <= 30
+    exec(compile(code, "docs/architecture.md", "exec"), {"__name__": "docs"})
+    assert "my-gru" in CORES
+    return "my-gru"
+
+
+def test_the_core_of_the_documentation_learns_with_a2c_and_replay(core):
+    for settings in ({}, {"replay": "uniform", "replay_capacity": 8, "critic": "privileged"}):
+        network = NetworkConfig(core=core, hidden_size=12)
+        subject = learner(range(2), network=network, batch=8, learning_rate=1e-2, **settings)
+        before = subject.model.parameters
+        for _ in range(3):
+            metrics = subject.update()
+        assert all(bool(value.isfinite().all()) for value in metrics.values())
+        assert (subject.model.parameters - before).abs().amax(1).min() > 1e-3
+
+
+def test_the_core_of_the_documentation_is_saved_and_predicts(core, tmp_path):
+    spec = EnvironmentSpec(BANDIT, ("action", "reward", "time"), {"trials": 6})
+    population = Population.create(spec, NetworkConfig(core=core, hidden_size=5), members=2)
+    population.save(tmp_path)
+    agent = load(tmp_path)[1]
+    size = agent.model.input_size
+    observation, state = np.ones((3, size), np.float32), None
+    for _ in range(3):
+        _, state = agent.predict(observation, state)
+    assert [part.shape for part in state] == [(3, 5)]
+    assert torch.equal(agent.model.parameters[0], population.model.parameters[1])
+
+
+def test_the_python_of_the_readme_runs(monkeypatch):
+    """From the root of a checkout, where `pretrained` is."""
+    monkeypatch.chdir(DOCS.parent)
+    blocks = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        found: dict = {}
+        exec(compile(block, "README.md", "exec"), found)
+        assert len(found["population"]) == 8
+        assert found["terminated"].all()

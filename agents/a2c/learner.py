@@ -174,7 +174,8 @@ class A2C(RecurrentLearner):
                 loss = loss + more
             norm, penalty = self._step(loss, parameters, rate)
             metrics = metrics or parts | {"gradient_norm": norm}
-        for number in due if self.replay is not None and not mixed else ():
+        for number in [] if mixed else due:
+            assert self.replay is not None
             drawn = self.replay.draw(number)
             parameters = model.parameters.requires_grad_()
             loss, replayed = self._replay_loss(drawn, parameters, discount, entropy_coef)
@@ -329,21 +330,13 @@ class A2C(RecurrentLearner):
 
 
 class Learned(NamedTuple):
-    """New episodes and what is learned from them.
-
-    Attributes:
-        trajectory: The episodes.
-        advantages: ``[T, P, B]``.
-        targets: Of the values, ``[T, P, B]``.
-        old: Log-probabilities of the actions by the policy that acted, ``[T, P, B]``.
-        weight: Of each step, see `step_weights`.
-    """
+    """New episodes and what is learned from them, ``[T, P, B]`` each."""
 
     trajectory: Trajectory
     advantages: Tensor
-    targets: Tensor
-    old: Tensor
-    weight: Tensor
+    targets: Tensor  # of the values
+    old: Tensor  # log-probabilities of the actions by the policy that acted
+    weight: Tensor  # of each step, see `step_weights`
 
 
 # LOSS
@@ -357,7 +350,7 @@ def actor_critic_loss(
     weight: Tensor,
     entropy_coef: Tensor,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return -gain + value_coef · error² - entropy_coef · H: mean over steps ``[P]``, and its parts.
+    """Return -gain + value_coef · error² - entropy_coef · H, the mean over steps, and its parts.
 
     Args:
         config: The coefficients.

@@ -44,7 +44,7 @@ class QPopulation(Population):
     def __getitem__(self, index: int) -> QAgent:
         return self._member(index, QAgent)
 
-    def learn(
+    def learn(  # type: ignore[override]  # other settings than those of an actor-critic
         self, total_steps: int, config: R2D2Config | None = None, num_envs: int = 16
     ) -> dict[str, np.ndarray]:
         """Train all members on with recurrent Q-learning; see `Population.learn`."""

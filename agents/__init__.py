@@ -37,7 +37,7 @@ _PLACES = {
     "load": "registry",
 }
 
-__all__ = sorted(_PLACES)  # noqa: PLE0605
+__all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> Any:

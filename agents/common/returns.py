@@ -1,7 +1,7 @@
 """Returns, advantages, prediction errors and means, as pure functions (notation of rlax).
 
-Every function takes tensors with a leading time axis, ``[T, ...]`` (in training ``[T, P, B]``: steps,
-members, episodes). Row i belongs to step t = i + 1 of an episode with states s_0 ... s_T:
+Every function takes tensors with a leading time axis, ``[T, ...]`` (in training ``[T, P, B]``:
+steps, members, episodes). Row i belongs to step t = i + 1 of an episode with states s_0 ... s_T:
 
 | name         | row i (t = i + 1) | meaning                                               |
 |--------------|-------------------|-------------------------------------------------------|

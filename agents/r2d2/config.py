@@ -12,7 +12,7 @@ __all__ = ["R2D2Config"]
 
 @dataclass(frozen=True)
 class R2D2Config:
-    """Settings of R2D2 (Kapturowski et al. 2019). "Annealed": linear in steps over the whole run."""
+    """Settings of R2D2 (Kapturowski et al. 2019). "Annealed": linear in steps over the run."""
 
     kind: ClassVar[str] = "q"
 
@@ -56,8 +56,8 @@ class R2D2Config:
     )
     exploration_spread: float = option(
         0.0,
-        "Spread α of exploration over a member's B environments: environment i has the exponent 1 "
-        "+ α i / (B - 1) on the probability of a random action (Horgan et al. 2018: 7); 0: none.",
+        "Spread a of exploration over a member's B environments: environment i has the exponent 1 "
+        "+ a i / (B - 1) on the probability of a random action (Horgan et al. 2018: 7); 0: none.",
         least=0,
     )
     sequence: int | None = option(

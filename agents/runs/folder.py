@@ -22,6 +22,7 @@ from typing import Any
 import tomli_w
 from torch import Tensor
 
+from prefrontal.agents.common.errors import RunFolderError
 from prefrontal.agents.runs.checkpoint import (
     has_checkpoint,
     library_versions,
@@ -29,7 +30,6 @@ from prefrontal.agents.runs.checkpoint import (
     save_checkpoint,
     write_atomically,
 )
-from prefrontal.agents.common.errors import RunFolderError
 from prefrontal.agents.runs.metrics import MetricsFile, writing
 
 if sys.version_info >= (3, 11):

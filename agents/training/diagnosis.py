@@ -20,7 +20,8 @@ def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[s
 
     - Undecided: entropy near ln K at the end, and a return not above that of the start (of the
       lowest member): never left the plateau at chance.
-    - Collapsed: entropy near 0 and a return not above that of the start: one action is always taken.
+    - Collapsed: entropy near 0 and a return not above that of the start: one action is always
+      taken.
     - Half a rule: the return rose and then stood still well below the best member's, with little
       entropy left: the member follows a rule that is right on some tasks only. One member alone
       cannot be told from one that has learned all.
@@ -42,7 +43,7 @@ def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[s
             f"entropy and returns must both be [U, M] and not empty, got {h.shape}, {g.shape}"
         )
     head, tail = max(1, round(HEAD * len(h))), max(1, round(TAIL * len(h)))
-    # Members start alike: the lowest start is chance, also for those that left it by the first report
+    # Members start alike: the lowest start is chance, also for those that left it early
     gain = g[-tail:].mean(axis=0) - g[:head].mean(axis=0).min()
     left = h[-tail:].mean(axis=0) / math.log(max(num_actions, 2))
     scale = max(float(np.abs(g).max()), 1e-12)

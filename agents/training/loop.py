@@ -1,8 +1,8 @@
 """Training runs: members spread over worker processes; the parent alone writes to the run folder.
 
 Members are independent, so a run is the same (up to rounding) for any number of workers. Each
-worker trains a block of members, and after every report hands its metrics and its complete state to the
-parent, which joins the blocks, writes `metrics.csv`, TensorBoard events and checkpoints, and can
+worker trains a block of members, and after every report hands its metrics and its complete state
+to the parent, which joins the blocks, writes `metrics.csv`, TensorBoard events and checkpoints, and can
 resume with another number of workers.
 """
 
@@ -99,7 +99,7 @@ def train(
 
 
 class _Snapshots:
-    """Copies of the weights, evenly spaced over the run, in half precision (enough for measures)."""
+    """Copies of the weights, evenly spaced over the run, in half precision."""
 
     def __init__(
         self, count: int, total_steps: int, state: dict[str, Tensor] | None, meta: dict[str, Any]
@@ -207,8 +207,8 @@ class _Worker:
             kind, value = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
             raise TrainingError(
-                "a worker process died (killed, or out of memory); run again with --resume to go on "
-                "from the last checkpoint"
+                "a worker process died (killed, or out of memory); run again with --resume to go "
+                "on from the last checkpoint"
             ) from error
         if kind == "error":
             raise TrainingError(value)

@@ -322,21 +322,13 @@ class A2C(RecurrentLearner):
 
 
 class Learned(NamedTuple):
-    """New episodes and what is learned from them.
-
-    Attributes:
-        trajectory: The episodes.
-        advantages: ``[T, P, B]``.
-        targets: Of the values, ``[T, P, B]``.
-        old: Log-probabilities of the actions by the policy that acted, ``[T, P, B]``.
-        weight: Of each step, see `step_weights`.
-    """
+    """New episodes and what is learned from them, ``[T, P, B]`` each."""
 
     trajectory: Trajectory
     advantages: Tensor
-    targets: Tensor
-    old: Tensor
-    weight: Tensor
+    targets: Tensor  # of the values
+    old: Tensor  # log-probabilities of the actions by the policy that acted
+    weight: Tensor  # of each step, see `step_weights`
 
 
 # LOSS
@@ -350,7 +342,7 @@ def actor_critic_loss(
     weight: Tensor,
     entropy_coef: Tensor,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return -gain + value_coef · error² - entropy_coef · H: mean over steps ``[P]``, and its parts.
+    """Return -gain + value_coef · error² - entropy_coef · H, the mean over steps, and its parts.
 
     Args:
         config: The coefficients.

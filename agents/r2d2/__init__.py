@@ -1,4 +1,4 @@
-"""Recurrent Q-learning from replayed sequences (R2D2, Kapturowski et al. 2019).
+"""Recurrent Q-learning with replayed sequences (R2D2): settings, learner, buffer, targets, agents.
 
-Its settings, the learner, its replay and targets, and agents that act greedily.
+Its agents act greedily and learn on as Q-learners (`population`).
 """

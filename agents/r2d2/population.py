@@ -1,4 +1,4 @@
-"""Agents that were trained by recurrent Q-learning: they act greedily, or ε-greedily if asked to."""
+"""Agents trained by recurrent Q-learning: they act greedily, or ε-greedily if asked to."""
 
 from __future__ import annotations
 

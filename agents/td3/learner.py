@@ -38,6 +38,8 @@ def check(job: Job) -> str:
         raise ConfigError(f"recurrent TD3 computes on the CPU, not on {job.device}")
     if job.facts.discrete:
         raise ConfigError(f"environment {job.environment.id!r} has no continuous actions")
+    actor, critic = job.network.stacks(job.facts.input_size, job.facts.action_size, 1)
+    torch.empty(actor.size + critic.size)  # raises where there is not that much memory
     return ""
 
 

@@ -1,4 +1,5 @@
-"""The loop that trains a job in a run folder, over worker processes.
+"""Training runs: the loop over members in processes, and the diagnosis of learning curves.
 
-Beside it: what learning curves tell of failures.
+What can be trained is in `prefrontal.agents.registry`; what a run leaves behind in
+`prefrontal.agents.runs`.
 """

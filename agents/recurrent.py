@@ -91,10 +91,6 @@ class RecurrentLearner:
         """Close the environments."""
         self.stages.close()
 
-    def update(self) -> dict[str, Tensor]:
-        """Learn a little; see `prefrontal.agents.base.Learner`."""
-        raise NotImplementedError
-
     def begin_with(self, weights: Tensor) -> None:
         """Begin to learn from these weights ``[P, n]``."""
         self.model.set_parameters(weights)

@@ -242,8 +242,8 @@ class Member:
         for index in torch.randperm(count, generator=chance).tolist():
             rows = order[index * size : (index + 1) * size]
             packing = Packing(tuple(lengths[rows].tolist()))
-            x_rows, a_rows, r_rows = (packing.pack(value[rows]) for value in (x, a, r))
-            yield Batch(x_rows, a_rows, r_rows, packing)
+            observation, action, reward = (packing.pack(value[rows]) for value in (x, a, r))
+            yield Batch(observation, action, reward, packing)
 
     def _validate(self) -> None:
         """Play the validation trials, keep the best agent, and decide on phase III.

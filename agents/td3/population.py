@@ -100,7 +100,8 @@ class ContinuousPopulation:
         if weights.shape[1:] not in ((actor + critic,), (actor + 2 * critic,)):
             raise CheckpointError(
                 f"weights have shape {list(weights.shape)}, but this network needs "
-                f"{[len(weights), actor + critic]} or, with a second critic, {actor + 2 * critic}"
+                f"{[len(self.members), actor + critic]} or, with a second critic, "
+                f"{actor + 2 * critic}"
             )
         self.weights = weights.detach().clone().to(torch.float32)
 

@@ -156,9 +156,8 @@ def architecture_table(
     size = 1.9 + 1.15 * len(names), 0.9 + 0.5 * len(rows)
     canvas = style.drawing(path, panel=size)
     with canvas as (_, (axes,)):
-        style.draw_table(
-            axes, shade, rows, names, cmap=style.gradient(*MERIT), vmin=0, vmax=1, aspect="auto"
-        )
+        look: Any = {"cmap": style.gradient(*MERIT), "vmin": 0, "vmax": 1, "aspect": "auto"}
+        style.draw_table(axes, shade, rows, names, **look)
         for (i, j), value in np.ndenumerate(means):
             ends = span(found[i][j].low, found[i][j].high)
             middle: Any = {"ha": "center", "va": "center"}

@@ -14,8 +14,21 @@ def record_of(paths, targets, stopped=True, trials=None, limit=35):
     ``paths`` and ``targets``: for each episode a list of trials.
     """
     episodes, steps = len(paths), limit * len(paths[0])
-    names = ("trial", "clock", "active", "stopped", "ended", "rewarded", "distance", "x", "y",
-             "end_x", "end_y", "target_x", "target_y")  # fmt: skip
+    names = (
+        "trial",
+        "clock",
+        "active",
+        "stopped",
+        "ended",
+        "rewarded",
+        "distance",
+        "x",
+        "y",
+        "end_x",
+        "end_y",
+        "target_x",
+        "target_y",
+    )
     record = {name: np.zeros((1, episodes, steps)) for name in names}
     record["trial"] = np.full((1, episodes, steps), len(paths[0]) - 1)
     for e, (ways, places) in enumerate(zip(paths, targets, strict=True)):

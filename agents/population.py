@@ -172,7 +172,7 @@ class Population:
     # LEARN
 
     def learn(
-        self, total_steps: int, config: A2CConfig | None = None, num_envs: int = 16
+        self, total_steps: int, config: Algorithm | None = None, num_envs: int = 16
     ) -> dict[str, np.ndarray]:
         """Train all members on with recurrent A2C (a new optimiser; schedules span the call).
 

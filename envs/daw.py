@@ -164,8 +164,8 @@ class Daw2011TwoStep(Task):
         second = first ^ (1 - common)
         values = now[torch.arange(len(now), device=now.device), second]  # [n, 2]
         if stage == 0:
-            best_there = now.amax(dim=2)
-            values = self.transition * best_there + (1 - self.transition) * best_there.flip(1)
+            best_second = now.amax(dim=2)
+            values = self.transition * best_second + (1 - self.transition) * best_second.flip(1)
         best, optimal = values.max(dim=1)
         return {
             "trial": torch.full_like(action, trial),

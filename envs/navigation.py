@@ -183,7 +183,7 @@ class FireflyNavigation(Task):
 
     @property
     def observation_low(self) -> tuple[float, ...]:  # type: ignore[override]
-        """The same to the other side."""
+        """Bounds to the other side."""
         return tuple(-high for high in self.observation_high)
 
     @property

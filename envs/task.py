@@ -195,7 +195,7 @@ class Task(ABC):
 
     @abstractmethod
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
-        """What an analysis wants to know of a step, evaluated when it is chosen, before ``step``.
+        """Return what an analysis wants to know of a step, evaluated before ``step``.
 
         Returns:
             Tensors ``[n]``: ``trial`` (int64), and where actions are discrete ``optimal_action``
@@ -205,7 +205,7 @@ class Task(ABC):
 
     @abstractmethod
     def privileged(self, params: Params, state: State) -> Tensor:
-        """What only an asymmetric critic may see in training, ``[n, K]`` float32.
+        """Return what only an asymmetric critic may see in training, ``[n, K]`` float32.
 
         It must accept the state after the last step too (no action is chosen there).
         """

@@ -1,8 +1,8 @@
 """Compiled code for CPUs: how the C++ sources beside this file become libraries.
 
 A source is compiled once per machine with the system's compiler and kept in the user's cache
-folder. Where there is no compiler, or ``PREFRONTAL_KERNEL=torch`` is set, PyTorch computes the same,
-about three times slower and rounded differently in the last bits; a missing compiler gives a
+folder. Where there is no compiler, or ``PREFRONTAL_KERNEL=torch`` is set, PyTorch computes the
+same, about three times slower and rounded differently in the last bits; a missing compiler gives a
 warning.
 """
 

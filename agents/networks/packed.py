@@ -1,8 +1,8 @@
 """LSTMs over packed sequences of unequal lengths.
 
-Rows of a packed tensor ``[N, R, F]`` are ordered by step, and within a step by sequence, the longest
-sequence first: step t holds the sequences that are longer than t, which are the first ``sizes[t]``
-ones. Nothing is padded, and no mask is needed.
+Rows of a packed tensor ``[N, R, F]`` are ordered by step, and within a step by sequence, the
+longest sequence first: step t holds the sequences that are longer than t, which are the first
+``sizes[t]`` ones. Nothing is padded, and no mask is needed.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Packing:
     lengths: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Checks the order."""
+        """Check the order."""
         if list(self.lengths) != sorted(self.lengths, reverse=True) or min(self.lengths) < 1:
             raise ValueError("lengths must be in descending order and at least 1")
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
-        """How many sequences are running at each step."""
+        """Number of sequences at each step."""
         return tuple(sum(n > t for n in self.lengths) for t in range(self.lengths[0]))
 
     @cached_property
@@ -52,7 +52,7 @@ class Packing:
 
     @cached_property
     def addresses(self) -> tuple[Any, Any]:
-        """`sizes` and `starts` as arrays of C."""
+        """`sizes` and `starts` as arrays for compiled code."""
         sizes, starts = ((ctypes.c_int32 * len(x))(*x) for x in (self.sizes, self.starts))
         return sizes, starts
 
@@ -79,11 +79,11 @@ class Packing:
         return starts[late - 1] + self.sequence[len(self.lengths) :]
 
     def pack(self, padded: Tensor) -> Tensor:
-        """From ``[B, T, ...]`` to rows ``[R, ...]``."""
+        """Turn ``[B, T, ...]`` into rows ``[R, ...]``."""
         return padded[self.sequence, self.step]
 
     def unpack(self, rows: Tensor, steps: int) -> Tensor:
-        """From rows ``[R, ...]`` to ``[B, T, ...]``, zero where a sequence has ended."""
+        """Turn rows ``[R, ...]`` into ``[B, T, ...]``, zero where a sequence has ended."""
         padded = rows.new_zeros(len(self.lengths), steps, *rows.shape[1:])
         padded[self.sequence, self.step] = rows
         return padded

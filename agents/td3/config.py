@@ -36,7 +36,7 @@ class TD3NetworkConfig:
 
 @dataclass(frozen=True)
 class TD3Config:
-    """Hyper-parameters of recurrent TD3. A trial is one trajectory: an episode up to its last event.
+    """Settings of recurrent TD3. A trial is one trajectory: an episode up to its last event.
 
     Training has three phases. I: large exploration noise, and the first of the environment's
     `stages`, until the agent finds rewards at all; then memory and counters are cleared. II:

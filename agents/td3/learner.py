@@ -12,6 +12,7 @@ from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.member import Member
+from prefrontal.agents.td3.networks import stacks
 
 __all__ = ["TD3", "check", "make_learner"]
 
@@ -38,6 +39,8 @@ def check(job: Job) -> str:
         raise ConfigError(f"recurrent TD3 computes on the CPU, not on {job.device}")
     if job.facts.discrete:
         raise ConfigError(f"environment {job.environment.id!r} has no continuous actions")
+    actor, critic = stacks(job.network, job.facts.input_size, job.facts.action_size)
+    torch.empty(actor.size + critic.size)  # raises where there is not that much memory
     return ""
 
 

@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from prefrontal.agents.base import Job
+from prefrontal.agents.base import Job, section
 from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.networks.packed import Packing
@@ -25,6 +25,10 @@ from prefrontal.agents.td3.update import Batch, Networks, initial_weights
 __all__ = ["Member", "Progress"]
 
 LAST = 0.1  # of the step size of phase III is left at the end
+METRICS = (
+    *("rewarded", "episode_steps", "critic_loss", "td_error"),
+    *("validation", "validation_steps", "phase", "trials"),
+)
 VALIDATION = 0x5EED  # added to the seed of the run: validation has targets of its own
 
 
@@ -64,10 +68,8 @@ class Progress:
 
     def metrics(self) -> dict[str, float]:
         """Return what is reported of a round."""
-        values = dict(zip((f.name for f in fields(self)), map(float, astuple(self)), strict=True))
-        names = list(values)[list(values).index("rewarded") :]
-        reported = {"return": values["episode_return"]} | {name: values[name] for name in names}
-        return reported | {"phase": values["phase"], "trials": values["trials"]}
+        reported = {name: float(getattr(self, name)) for name in METRICS}
+        return {"return": self.episode_return, **reported}
 
     def row(self) -> Tensor:
         """Return the fields as a tensor ``[13]`` of float64."""
@@ -142,20 +144,10 @@ class Member:
         """Return an empty memory, no larger than a run needs."""
         config, trials = self.config, -(-self.total_steps // self.episode_steps)
         capacity = min(config.memory, max(trials, config.learning_starts) + self.batch)
-        fields = [
-            Field("observation", (self.inputs,)),
-            Field("action", (self.actions,)),
-            Field("reward"),
-        ]
-        return TrajectoryBuffer(
-            1,
-            capacity,
-            self.episode_steps,
-            fields,
-            [self.replay],
-            "prioritised",
-            priorities=Priorities(alpha=1.0),
-        )
+        shapes = {"observation": (self.inputs,), "action": (self.actions,), "reward": ()}
+        stored = [Field(name, shape) for name, shape in shapes.items()]
+        sizes, drawn = (1, capacity, self.episode_steps), Priorities(alpha=1.0)
+        return TrajectoryBuffer(*sizes, stored, [self.replay], "prioritised", priorities=drawn)
 
     def round(self) -> dict[str, float]:
         """Play `num_envs` trials and learn from memory; nothing once the run is over.
@@ -204,12 +196,8 @@ class Member:
         returns = (played.reward * played.mask).sum(1)
         paid = returns.clamp(min=0) + config.return_floor
         priority = paid if now.phase == 1 else torch.ones_like(paid)
-        data = {"observation": played.observation, "action": played.action, "reward": played.reward}
-        self.memory.add(
-            {name: value[None] for name, value in data.items()},
-            played.lengths[None],
-            priority=priority[None],
-        )
+        data = {name: getattr(played, name)[None] for name in ("observation", "action", "reward")}
+        self.memory.add(data, played.lengths[None], priority=priority[None])
         now.trials += rows
         now.episode_return = returns.mean().item()
         now.rewarded = played.rewarded / max(played.trials, 1.0)
@@ -219,15 +207,9 @@ class Member:
         """Go on to phase II: memory and counters are cleared."""
         self.memory = self._memory()
         # The validation of phase I is not reported as one of phase II.
-        self.progress = replace(
-            self.progress,
-            phase=2,
-            trials=0,
-            credit=0.0,
-            best_rate=-1.0,
-            validated=0,
-            validation=0.0,
-        )
+        cleared = ("trials", "credit", "best_rate", "validated", "validation")
+        begin = {name: getattr(Progress(), name) for name in cleared}
+        self.progress = replace(self.progress, phase=2, **begin)
 
     def _learn(self) -> None:
         """Make the updates that the trials of this round allow."""
@@ -260,10 +242,14 @@ class Member:
         for index in torch.randperm(count, generator=chance).tolist():
             rows = order[index * size : (index + 1) * size]
             packing = Packing(tuple(lengths[rows].tolist()))
-            yield Batch(*(packing.pack(value[rows]) for value in (x, a, r)), packing)
+            observation, action, reward = (packing.pack(value[rows]) for value in (x, a, r))
+            yield Batch(observation, action, reward, packing)
 
     def _validate(self) -> None:
-        """Play the validation trials, keep the agent with the most rewards a step, and decide on phase III."""
+        """Play the validation trials, keep the best agent, and decide on phase III.
+
+        The best agent is the one with the most rewards a step.
+        """
         now, fractions, rates, steps = self.progress, [], [], []
         for envs in self.validation:
             envs.reset(seed=self.validation_seed)
@@ -315,14 +301,10 @@ class Member:
         self.progress = Progress.of(state["counters"][0])
         self.best = state["best"].clone()
         set_generator_states(self.generators, state["generators"].view(len(self.generators), -1))
-
-        def section(prefix: str) -> dict[str, Tensor]:
-            return {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-
-        self.nets.set_state(section("nets."))
-        self.memory.set_state(section("memory."))
+        self.nets.set_state(section(state, "nets"))
+        self.memory.set_state(section(state, "memory"))
         for index, envs in enumerate(self.envs):
-            envs.set_random_state(section(f"envs{index}."))
+            envs.set_random_state(section(state, f"envs{index}"))
 
     def close(self) -> None:
         """Close the environments."""

@@ -77,7 +77,7 @@ CRITICS: dict[str, Shape] = {
 
 
 def stacks(network: TD3NetworkConfig, inputs: int, actions: int) -> tuple[Stack, Stack]:
-    """Return the actor and the critic of these settings, for I inputs and A numbers in an action."""
+    """Return actor and critic for I inputs and A numbers in an action."""
     actor, critic = ACTORS[network.actor], CRITICS[network.critic]
     return (
         Stack(actor.scaled(network.scale), inputs, 0, actions),

@@ -45,7 +45,7 @@ class Episodes:
 
     @property
     def rewarded(self) -> float:
-        """Number of `rewarded` trials; episodes with a reward where the environment says nothing."""
+        """Number of `rewarded` trials (of episodes with a reward where there is no such fact)."""
         if "rewarded" in self.facts:
             return self.facts["rewarded"].sum().item()
         return float((self.reward.sum(1) > 0).sum().item())

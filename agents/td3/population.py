@@ -100,7 +100,8 @@ class ContinuousPopulation:
         if weights.shape[1:] not in ((actor + critic,), (actor + 2 * critic,)):
             raise CheckpointError(
                 f"weights have shape {list(weights.shape)}, but this network needs "
-                f"{[len(weights), actor + critic]} or, with a second critic, {actor + 2 * critic}"
+                f"{[len(self.members), actor + critic]} or, with a second critic, "
+                f"{actor + 2 * critic}"
             )
         self.weights = weights.detach().clone().to(torch.float32)
 
@@ -127,7 +128,7 @@ class ContinuousPopulation:
         members: int = 1,
         seed: int = 0,
     ) -> ContinuousPopulation:
-        """Return agents with random weights for an environment (a Gymnasium id, or its settings)."""
+        """Return agents with random weights for an environment (its id or its settings)."""
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
         network = network or TD3NetworkConfig()
         facts = probe(spec, discrete=False)
@@ -244,7 +245,7 @@ class ContinuousPopulation:
     def learn(
         self, total_steps: int, config: TD3Config | None = None, num_envs: int = 8
     ) -> dict[str, np.ndarray]:
-        """Train all members on their environment with recurrent TD3, and keep the best in validation.
+        """Train all members on their environment, and keep what did best in validation.
 
         Memory, optimisers and phases begin anew; so does the second critic of agents that came
         without one. Random agents learn what `train.py` gives, bit for bit (with one thread).

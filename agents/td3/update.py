@@ -1,4 +1,4 @@
-"""One agent's networks, and the update of TD3 on whole trajectories: targets → critics → actor → target networks."""
+"""One agent's networks, and an update of TD3: targets → critics → actor → target networks."""
 
 from __future__ import annotations
 
@@ -36,21 +36,22 @@ class Batch:
 
 
 def smooth(action: Tensor, noise: Tensor, threshold: float) -> Tensor:
-    """Actions ``[..., A]`` with noise added that never turns a stop into something else, or the reverse.
+    """Return actions ``[..., A]`` with noise that never turns a stop into another action.
 
-    Fujimoto et al. (2018) smooth the target over neighbouring actions. Where all components below `threshold` mean "stop",
-    what lies on the other side of it is no neighbour: stops stay within it, and components at or above it stay so.
+    Fujimoto et al. (2018) smooth the target over neighbouring actions. Where all components below
+    `threshold` mean "stop", actions beyond it are no neighbours: a stop remains one, and components
+    at or above the threshold remain so.
 
     Args:
         action: Within -1 ... 1.
         noise: Of the same shape.
-        threshold: Size that at least one component of an action that does not stop has; 0 if there is no such thing.
+        threshold: Smallest size of the largest component of an action that is no stop; 0 if there
+            are no stops.
     """
     noisy = (action + noise).clamp(-1, 1)
     if threshold == 0:
         return noisy
-    size = action.abs()
-    large = size >= threshold
+    large = action.abs() >= threshold
     below = torch.nextafter(torch.tensor(threshold), torch.tensor(0.0)).item()
     stop = ~large.any(-1, keepdim=True)
     outside = action.sign() * (action.sign() * noisy).clamp(min=threshold)
@@ -58,7 +59,10 @@ def smooth(action: Tensor, noise: Tensor, threshold: float) -> Tensor:
 
 
 def critic_targets(batch: Batch, after: Tensor, discount: float, trace: Tensor) -> Tensor:
-    """``y_t = r_t + γ ((1 - λ_{t+1}) Q_{t+1} + λ_{t+1} y_{t+1})``, and ``y = r`` at the last step of a trajectory, ``[R]``.
+    """Return λ-returns ``[R]`` (Watkins 1989).
+
+    ``y_t = r_t + γ ((1 - λ_{t+1}) Q_{t+1} + λ_{t+1} y_{t+1})``, and ``y = r`` at the last step of a
+    trajectory.
 
     Args:
         batch: Trajectories.
@@ -76,22 +80,18 @@ def critic_targets(batch: Batch, after: Tensor, discount: float, trace: Tensor) 
 
 
 def kept(action: Tensor, other: Tensor, threshold: float) -> Tensor:
-    """Whether two actions ``[R, A]`` are of one kind, both a stop or neither; where not, traces are cut (Watkins 1989)."""
+    """Return where both of two actions ``[R, A]`` are stops or neither is; else traces are cut."""
     return (action.abs().amax(1) < threshold) == (other.abs().amax(1) < threshold)
 
 
 def initial_weights(
     network: TD3NetworkConfig, inputs: int, actions: int, members: Iterable[int], seed: int
 ) -> Tensor:
-    """Actor, first and second critic of each member before training, ``[P, n]``."""
+    """Draw actor, first and second critic of each member, ``[P, n]``."""
     actor, critic = stacks(network, inputs, actions)
-    rows = []
-    for member in members:
-        stream = generator(seed, member, "weights")
-        rows.append(
-            torch.cat([actor.initial(stream).flatten(), critic.initial(stream, 2).flatten()])
-        )
-    return torch.stack(rows)
+    streams = [generator(seed, member, "weights") for member in members]
+    drawn = [(actor.initial(stream), critic.initial(stream, 2)) for stream in streams]
+    return torch.stack([torch.cat([part.flatten() for part in parts]) for parts in drawn])
 
 
 class Networks:
@@ -133,7 +133,7 @@ class Networks:
             batch: What to learn from.
             learning_rate: Step size.
             chance: Of the noise on the target's actions.
-            imitation: How much the actor is drawn to the actions of the batch, see `actor_loss`.
+            imitation: How much the actor is drawn to the actions of the batch, see `_actor_loss`.
 
         Returns:
             Mean squared and mean absolute TD error of the critics, before the update.
@@ -207,7 +207,11 @@ class Networks:
         own.grad = None
 
     def take(self, weights: Tensor) -> None:
-        """Replaces the networks, and their targets, by as many of `weights` as there are, in the order of `weights()`."""
+        """Replace networks and targets by given ones.
+
+        Args:
+            weights: Flat, in the order of `weights()`; they may end after the first critic.
+        """
         flat = self.weights()[0]
         flat[: len(weights)] = weights
         self.actor.copy_(flat[None, : self.actor_stack.size])
@@ -216,28 +220,27 @@ class Networks:
         self.target_critics.copy_(self.critics)
 
     def weights(self) -> Tensor:
-        """What trained agents are: actor, first and second critic in one row, ``[1, n]``."""
+        """Return actor, first and second critic in one row, ``[1, n]``."""
         return torch.cat([self.actor.flatten(), self.critics.flatten()])[None]
 
+    def _tensors(self) -> dict[str, Tensor]:
+        """Return all that learning changes, by name."""
+        names = ("actor", "critics", "target_actor", "target_critics")
+        moments = {name: adam.state[getattr(self, name)] for name, adam in self.adam.items()}
+        return {name: getattr(self, name) for name in names} | {
+            f"{name}.{key}": value for name, kept in moments.items() for key, value in kept.items()
+        }
+
     def state(self) -> dict[str, Tensor]:
-        """Everything, as rows ``[1, n]``."""
-        state = {"updates": torch.tensor([[self.updates]])}
-        for name in ("actor", "critics", "target_actor", "target_critics"):
-            state[name] = getattr(self, name).reshape(1, -1)
-        for name, adam in self.adam.items():
-            moments = adam.state[getattr(self, name)]
-            state |= {f"{name}.{key}": value.reshape(1, -1) for key, value in moments.items()}
-        return state
+        """Return everything, as rows ``[1, n]``."""
+        rows = {name: value.reshape(1, -1) for name, value in self._tensors().items()}
+        return {"updates": torch.tensor([[self.updates]]), **rows}
 
     def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state` returned."""
+        """Restore what `state` returned."""
         self.updates = int(state["updates"])
-        for name in ("actor", "critics", "target_actor", "target_critics"):
-            own = getattr(self, name)
+        for name, own in self._tensors().items():
             own.copy_(state[name].view_as(own))
-        for name, adam in self.adam.items():
-            for key, value in adam.state[getattr(self, name)].items():
-                value.copy_(state[f"{name}.{key}"].view_as(value))
 
 
 def _adam(parameters: Tensor, epsilon: float) -> torch.optim.Adam:

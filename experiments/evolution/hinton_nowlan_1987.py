@@ -83,7 +83,6 @@ def _figures(evaluation: Evaluation, histories: dict[str, dict[str, Any]]) -> li
     expected = {(g, "undecided"): ends for g, ends in UNDECIDED.items()}
     path = evaluation.folder / "allele_frequencies.png"
     figures = [allele_frequencies(groups, path, expected)]
-    algorithms: dict[str, Any] = {c: one.algorithm for c, one in evaluation.settings.items()}
     curves = {
         c: {"after learning": h["mean_fitness"], "at birth": h["innate_fitness"]}
         for c, h in histories.items()

@@ -140,7 +140,7 @@ def test_random_starts_are_anywhere_but_at_the_goal(play, random_policy):
     assert (record["reward"][0] == reached).all()
 
 
-def test_one_who_knows_the_goal_takes_the_shortest_path():
+def test_the_optimal_policy_takes_the_shortest_path():
     env = envs.TaskVectorEnv(
         envs.OneShotMaze(maze="walled", max_steps=200),
         64,

@@ -1,4 +1,4 @@
-"""A continuous task that is learned in seconds: remember a number shown once, and say it three steps later."""
+"""A continuous task learned in seconds: remember a number, and say it three steps later."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prefrontal.envs.task import Task, check_parameters
 
 @dataclasses.dataclass(frozen=True)
 class Recall(Task):
-    """Three steps; the target is seen at the first; at the last the reward is ``1 - (a - target)^2 / 4``."""
+    """Three steps: the target is seen at the first, ``1 - (a - target)^2 / 4`` paid at the last."""
 
     parameters = ("target",)
     mirror = ((-1.0,), (-1.0,))

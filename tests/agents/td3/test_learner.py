@@ -1,4 +1,4 @@
-"""Recurrent TD3: its rules by hand, its phases, exact resumption, independence of members, and that it learns."""
+"""Recurrent TD3: rules by hand, phases, exact resumption, independence of members, learning."""
 
 from dataclasses import replace
 
@@ -185,7 +185,7 @@ def test_networks_that_are_taken_are_their_own_targets():
 
 
 def test_exploration_leaves_stops_alone_and_counts_them():
-    """An actor that always says 0: the first action is the noise, and then every one is a stop that ends the trial."""
+    """The actor always says 0: the first action is the noise, the next one a stop."""
     envs = make_envs(FIREFLY, [0], 6, facts=True, discrete=False)
     envs.reset(seed=0)
     stack, _ = stacks(SMALL, 6, 2)

@@ -91,8 +91,11 @@ def test_one_lstm_is_that_of_pytorch():
     theirs = torch.nn.LSTM(6, 7)
     with torch.no_grad():
         for name, value in {
-            "weight_ih_l0": into[0].T, "weight_hh_l0": recurrent[0].T, "bias_ih_l0": bias[0, 0], "bias_hh_l0": more[0, 0],
-        }.items():  # fmt: skip
+            "weight_ih_l0": into[0].T,
+            "weight_hh_l0": recurrent[0].T,
+            "bias_ih_l0": bias[0, 0],
+            "bias_hh_l0": more[0, 0],
+        }.items():
             getattr(theirs, name).copy_(value)
         x = torch.randn(9, 3, 6)
         hidden, _ = theirs(x)
@@ -114,7 +117,7 @@ def test_steps_one_by_one_are_the_whole_sequence():
 
 
 def test_padding_changes_nothing():
-    """A sequence among longer and shorter ones gives what it gives alone; gradients of a batch are their sum."""
+    """A sequence among others gives what it gives alone; gradients add up."""
     stack, packing = stack_of("critic1"), Packing(LENGTHS)
     flat = (0.3 * torch.randn(2, stack.size, dtype=torch.float64)).requires_grad_()
     x, a = (

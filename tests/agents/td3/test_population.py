@@ -1,4 +1,4 @@
-"""Agents with continuous actions as users meet them: predict, save, load, index; and what is recorded of them."""
+"""Agents with continuous actions as users meet them: predict, save, load, index, records."""
 
 from dataclasses import replace
 

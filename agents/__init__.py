@@ -1,10 +1,11 @@
 """Learners and trained agents; they know no particular task.
 
 Rooms, each importing only those before it: `common` (errors, options, seeds, returns, optimisers),
-`kernels` (compiled accelerators), `networks`, `rollout` (agents meet environments), `replay`, `runs`
-(run folders), `a2c`, `r2d2`, `td3`, `evolution` (learners), `reference` (optimal and heuristic
-policies), `registry` (what can be trained, and loaded, by name) and `training` (the loop). The names
-below are imported when they are first used, so that this package is imported without PyTorch.
+`kernels` (compiled accelerators), `networks`, `rollout` (agents meet environments), `replay`,
+`runs` (run folders), `a2c`, `r2d2`, `td3`, `evolution` (learners), `reference` (optimal and
+heuristic policies), `registry` (what can be trained, and loaded, by name) and `training` (the
+loop). The names below are imported when they are first used, so that this package is imported
+without PyTorch.
 """
 
 import importlib

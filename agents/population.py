@@ -22,13 +22,13 @@ from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.recurrent import RecurrentLearner
-from prefrontal.agents.rollout.environments import probe, register_ids, reward_row
+from prefrontal.agents.rollout.environments import import_environment, probe, reward_row
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import save_checkpoint
 
-__all__ = ["KIND", "Agent", "Population", "import_environment", "make_population", "meta"]
+__all__ = ["KIND", "Agent", "Population", "make_population", "meta"]
 
 KIND = "recurrent-a2c"
 
@@ -172,7 +172,7 @@ class Population:
     # LEARN
 
     def learn(
-        self, total_steps: int, config: A2CConfig | None = None, num_envs: int = 16
+        self, total_steps: int, config: Algorithm | None = None, num_envs: int = 16
     ) -> dict[str, np.ndarray]:
         """Train all members on with recurrent A2C (a new optimiser; schedules span the call).
 
@@ -379,18 +379,3 @@ class Agent(Population):
         )
         if self.model.reward_row is not None:
             tapes[1].before.copy_(next(given).T)
-
-
-def import_environment(spec: EnvironmentSpec, folder: Path) -> None:
-    """Register the ids of the package that an environment is from, so that it can be made.
-
-    Raises:
-        CheckpointError: The package cannot be imported.
-    """
-    try:
-        register_ids(spec.id)
-    except ImportError as error:
-        raise CheckpointError(
-            f"the agents in {folder} were trained on {spec.id!r}, and "
-            f"{spec.id.rpartition(':')[0]!r} cannot be imported: {error}"
-        ) from error

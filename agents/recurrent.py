@@ -95,6 +95,10 @@ class RecurrentLearner:
         """Begin to learn from these weights ``[P, n]``."""
         self.model.set_parameters(weights)
 
+    def update(self) -> dict[str, Tensor]:
+        """Learn a little; return metrics ``[P]`` float64, `return` among them."""
+        raise NotImplementedError
+
     def move(self, stage: int) -> None:
         """Make a stage the present one; what plays in its environments is made anew."""
         self.stages.move(stage)

@@ -75,11 +75,7 @@ ALGORITHMS = {
         "a2c.config:CourseReplayConfig", _ACTOR_CRITIC, "a2c.course", "population"
     ),
     "td3": Entry(
-        "td3.learner:TD3Config",
-        "td3.networks:TD3NetworkConfig",
-        "td3.learner",
-        "td3.population",
-        updates="td3.learner",
+        "td3.config:TD3Config", "td3.config:TD3NetworkConfig", "td3.learner", "td3.population"
     ),
     "evolution": Entry(
         "evolution.config:EvolutionConfig",

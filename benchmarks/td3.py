@@ -20,7 +20,7 @@ from benchmarks.measure import Side, measure, quartiles
 MODULE = "td3_updates"
 SIDES = [
     Side("ours, modular", MODULE),
-    Side("ours, holistic", MODULE, options={"preset": "holistic"}),
+    Side("ours, holistic", MODULE, options={"holistic": True}),
     Side("ours, modular, P8", MODULE, members=8),
     Side("Stable-Baselines3 TD3, MLP", MODULE, function="play_sb3"),
     Side("PyTorch, nn.LSTM, modular", MODULE, function="play_autograd"),

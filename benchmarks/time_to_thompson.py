@@ -84,8 +84,8 @@ Look = Callable[[int], np.ndarray]
 def ours(config: Config) -> tuple[Iterator[int], Look, int]:
     """Return training (environment steps per member and update), evaluation and total steps."""
     from prefrontal import envs  # noqa: F401 (registers the ids)
+    from prefrontal.agents.a2c.learner import make_learner
     from prefrontal.agents.common.seeding import generator
-    from prefrontal.agents.registry import make_learner
     from prefrontal.agents.rollout.environments import make_envs
     from prefrontal.agents.rollout.rollout import Rollout
     from prefrontal.experiments.experiment import find_experiment
@@ -99,7 +99,7 @@ def ours(config: Config) -> tuple[Iterator[int], Look, int]:
     def train() -> Iterator[int]:
         while True:
             learner.update()
-            yield int(learner.envs.steps) * job.num_envs
+            yield job.facts.steps[0] * job.num_envs
 
     def look(seed: int) -> np.ndarray:
         batch = min(BATCH, config.episodes)

@@ -16,7 +16,8 @@ def resolve_task(task: Task | type[Task] | str, fields: Mapping[str, Any]) -> Ta
     """Make a task from an instance, a class, or ``"module:Class"``, and its fields.
 
     Raises:
-        ValueError: Unknown fields, a field of the wrong type, or fields for a task that is already made.
+        ValueError: Unknown fields, a field of the wrong type, or fields for a task that is already
+        made.
     """
     if isinstance(task, Task):
         if fields:

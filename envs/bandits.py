@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
@@ -35,7 +35,7 @@ class Bandit(Task):
     noise = 1  # does the chosen arm pay?
     num_actions = 2
     reward_range = (0.0, 1.0)
-    reward_values = (0.0, 1.0)
+    reward_values: ClassVar[tuple[float, ...] | None] = (0.0, 1.0)
 
     trials: int = option(100, "Pulls of an episode.", least=1)
 
@@ -223,7 +223,7 @@ class BernoulliBandit(StationaryBandit):
     arms: int = option(5, "Number of arms.", least=2)
 
     @property
-    def num_actions(self) -> int:
+    def num_actions(self) -> int:  # type: ignore[override]
         """One action an arm."""
         return self.arms
 

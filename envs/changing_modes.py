@@ -1,4 +1,4 @@
-"""Modes of the changing-reward task: which colours are shown, what they pay, and when that changes."""
+"""Modes of the changing-reward task: colours shown, what they pay, and when that changes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import itertools
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.task import check_split
 
-#: Colours with red, green and blue (0 to 255) and the reward that goes with them unless it changes. The first
-#: four are the course's ("position in the rainbow"); there are three colours of every reward.
+#: Colours with red, green and blue (0 to 255) and the reward that goes with them unless it changes.
+#: The first four are the course's ("position in the rainbow"); there are three colours of every
+#: reward.
 PALETTE: dict[str, tuple[tuple[int, int, int], int]] = {
     "red": ((255, 0, 0), 1),
     "yellow": ((255, 255, 0), 2),
@@ -28,7 +29,8 @@ COLOURS = tuple(PALETTE)
 BEST = 4  # the largest reward
 FOUR = 4  # colours of a reward map
 
-#: Colours shown in each mode of a covariate shift; modes 1 and 2 are the course's. Three rewards in each.
+#: Colours shown in each mode of a covariate shift; modes 1 and 2 are the course's. Three rewards in
+#: each.
 SETS = (
     ("red", "yellow", "green"),
     ("red", "green", "blue"),
@@ -41,13 +43,14 @@ SETS = (
     ("black", "green", "lime"),
     ("black", "orange", "magenta"),
 )
-#: Rewards of four colours in each mode of a concept shift; in mode 1 they are the course's, in mode 24 reversed.
+#: Rewards of four colours in each mode of a concept shift; in mode 1 they are the course's, in mode
+#: 24 reversed.
 MAPS = tuple(itertools.permutations(range(1, FOUR + 1)))
 
 
 @functools.cache
 def mode_rewards(change: str) -> Tensor:
-    """What every colour pays in every mode, ``[modes, colours]`` float32; 0 where it is not shown."""
+    """Return what every colour pays in every mode, ``[modes, colours]``; 0: not shown."""
     if change == "covariate":
         table = torch.zeros(len(SETS), len(COLOURS))
         for row, names in enumerate(SETS):
@@ -61,10 +64,12 @@ def mode_rewards(change: str) -> Tensor:
 
 @functools.cache
 def colour_sets(split: str) -> Tensor:
-    """Sets of four colours that episodes of a split are made of, ``[S, 4]`` int64, disjoint between the halves.
+    """Return the sets of four colours of the episodes of a split, ``[S, 4]`` int64.
 
-    Sets with an even number of colours from odd places in the palette are `train` (255 sets), the others
-    `held_out` (240). Every colour, and every pair of colours, occurs in both.
+    The sets of both halves are disjoint.
+
+    Sets with an even number of colours from odd places in the palette are `train` (255 sets), the
+    others `held_out` (240). Every colour, and every pair of colours, occurs in both.
     """
     check_split(split)
     sets = torch.tensor(list(itertools.combinations(range(len(COLOURS)), FOUR)))
@@ -74,18 +79,18 @@ def colour_sets(split: str) -> Tensor:
 
 @functools.cache
 def rank_pairs() -> Tensor:
-    """Pairs of ranks i < j, ``[66, 2]``; the first K (K - 1) / 2 are those of K colours."""
+    """Return pairs of ranks i < j, ``[66, 2]``; the first K (K - 1) / 2 are those of K colours."""
     count = len(COLOURS)
     return torch.tensor([(i, j) for j in range(count) for i in range(j)])
 
 
 def shown_pairs(rewards: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
-    """Left and right colour of trials, ``[...]`` int64 each.
+    """Return the left and the right colour of trials, ``[...]`` int64 each.
 
     Args:
         rewards: What every colour pays ``[..., colours]``; those that pay nothing are not shown.
-        draw: Uniform numbers in [0, 1) ``[...]``: the half says on which side the earlier colour of the palette is,
-            the place within the half which pair of the shown colours it is.
+        draw: Uniform numbers in [0, 1) ``[...]``: the half says on which side the earlier colour of
+            the palette is, the place within the half which pair of the shown colours it is.
     """
     shown = rewards > 0
     place = shown.cumsum(dim=-1)
@@ -100,9 +105,12 @@ def shown_pairs(rewards: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def block_lengths(uniform: Tensor, block: int, jitter: int, split: str) -> Tensor:
-    """Trials of every block, ``[n, B]`` int64: ``block - jitter`` to ``block + jitter - 1``, all equally probable.
+    """Return the trials of every block, ``[n, B]`` int64.
 
-    Held out are lengths of the first block, the first switch of an episode: even in `train`, odd in `held_out`.
+    They are ``block - jitter`` to ``block + jitter - 1``, all equally probable.
+
+    Held out are lengths of the first block, the first switch of an episode: even in `train`, odd in
+    `held_out`.
 
     Args:
         uniform: Uniform numbers ``[n, B]``.
@@ -120,11 +128,11 @@ def block_lengths(uniform: Tensor, block: int, jitter: int, split: str) -> Tenso
 
 
 def drawn_rewards(uniform: Tensor, kind: Tensor, blocks: int, split: str) -> Tensor:
-    """Reward maps of episodes whose changes are drawn.
+    """Draw the reward maps of episodes whose changes are drawn.
 
-    An episode has four colours and a map of the rewards 1 to 4 on them. Covariate shift: the map stays, and a
-    block leaves out one colour, another one than the block before. Concept shift and drift: all four are shown,
-    and every block has another map than the block before.
+    An episode has four colours and a map of the rewards 1 to 4 on them. Covariate shift: the map
+    stays, and a block leaves out one colour, another one than the block before. Concept shift and
+    drift: all four are shown, and every block has another map than the block before.
 
     Args:
         uniform: ``[n, 2 * blocks + 2]`` uniform numbers.
@@ -133,7 +141,8 @@ def drawn_rewards(uniform: Tensor, kind: Tensor, blocks: int, split: str) -> Ten
         split: Of the sets of colours.
 
     Returns:
-        What every colour pays in each block and in the one after, ``[n, B + 1, colours]``; 0 where it is not shown.
+        What every colour pays in each block and in the one after, ``[n, B + 1, colours]``; 0 where
+        it is not shown.
     """
     device = uniform.device
     sets = colour_sets(split).to(device)
@@ -150,11 +159,11 @@ def drawn_rewards(uniform: Tensor, kind: Tensor, blocks: int, split: str) -> Ten
 
 
 def _chain(uniform: Tensor, count: int) -> Tensor:
-    """Whole numbers below `count`, ``[n, k]``, each equally probable among those that differ from the one before."""
+    """Return numbers below `count`, ``[n, k]``, none of them equal to the one before."""
     first, more = _index(uniform[:, :1], count), 1 + _index(uniform[:, 1:], count - 1)
     return torch.cat([first, more], dim=1).cumsum(dim=1) % count
 
 
 def _index(uniform: Tensor, count: int) -> Tensor:
-    """Whole numbers below `count`, equally probable, of uniform numbers in [0, 1)."""
+    """Return whole numbers below `count`, equally probable, of uniform numbers in [0, 1)."""
     return (uniform * count).long().clamp_(max=count - 1)

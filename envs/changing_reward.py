@@ -33,56 +33,61 @@ class ChangingReward(Task):
     """Two colours a trial, one pays more; the colours on offer, or what they pay, change.
 
     ## Description
-    Two colours are shown, one on either side, and the agent chooses a side. A colour pays by itself,
-    wherever it is shown. Then something changes, within an episode or between stages of training:
-    *which colours are shown* (covariate shift: a learner that goes on learning may forget pairs that
-    it no longer meets, although nothing about them has changed), or *what they pay* (concept
-    shift: what was learned is wrong now), at once or as a gradual drift.
+    Two colours are shown, one on either side, and the agent chooses a side. A colour pays by
+    itself, wherever it is shown. Then something changes, within an episode or between stages of
+    training: *which colours are shown* (covariate shift: a learner that goes on learning may forget
+    pairs that it no longer meets, although nothing about them has changed), or *what they pay*
+    (concept shift: what was learned is wrong now), at once or as a gradual drift.
 
     ## Action Space
     `Discrete(2)`: 0 the colour on the left, 1 the one on the right.
 
     ## Observation Space
-    Red, green and blue of the left colour, then of the right one, divided by 255; then the cue: nothing, one
-    number that is 1 on the first trial of a block (but not of the episode), or the number of the mode,
-    one-hot; then the chosen `inputs`.
+    Red, green and blue of the left colour, then of the right one, divided by 255; then the cue:
+    nothing, one number that is 1 on the first trial of a block (but not of the episode), or the
+    number of the mode, one-hot; then the chosen `inputs`.
 
     ## Starting State
-    The first mode of the sequence. On every trial an ordered pair of different colours of the mode, all equally
-    probable and independent.
+    The first mode of the sequence. On every trial an ordered pair of different colours of the mode,
+    all equally probable and independent.
 
     ## Reward
     What the chosen colour pays, 1 to 4, times `scale`.
 
     ## Information
-    `task`: `mode` [trials], `rewards` [trials, 12], what each colour of the palette pays (0: not shown), `draw`
-    [trials], a number that chooses the pair. Each step: `trial`; `mode`; `switches` of mode so far and
-    `since_switch`, trials since the last one (since the start if none); `left`, `right`, `better` and `chosen`
-    colour; `pair`, the code 12 i + j of the two colours, i < j; `correct`, whether no better one was left;
-    `order_changed`, whether the order of this pair was another one before, or it was not on offer, in this episode, and
-    `order_age`, trials since it is what it is; `optimal_action`, `expected_reward`, `optimal_reward` for one who knows
-    the rewards. `reset(options={"task": {"mode": ...}})` sets the modes alone, one a row or one a trial; pairs are then
-    those that would have come, if the number of colours is the same.
+    `task`: `mode` [trials], `rewards` [trials, 12], what each colour of the palette pays (0: not
+    shown), `draw` [trials], a number that chooses the pair. Each step: `trial`; `mode`; `switches`
+    of mode so far and `since_switch`, trials since the last one (since the start if none); `left`,
+    `right`, `better` and `chosen` colour; `pair`, the code 12 i + j of the two colours, i < j;
+    `correct`, whether no better one was left; `order_changed`, whether the order of this pair was
+    another one before, or it was not on offer, in this episode, and `order_age`, trials since it is
+    what it is; `optimal_action`, `expected_reward`, `optimal_reward` for one who knows the rewards.
+    `reset(options={"task": {"mode": ...}})` sets the modes alone, one a row or one a trial; pairs
+    are then those that would have come, if the number of colours is the same.
 
     ## Task Distribution
-    With mode `any`, an episode has four of twelve colours with the rewards 1 to 4. Sets of four are cut into two disjoint
-    halves, so that a reward map of one half (which colours pay what) never occurs in the other. With `jitter`, the first
-    switch falls on an even trial in `train`, on an odd one in `held_out`. In any case, the colour that comes earlier in the
-    palette is on the right an even number of times in an episode of `train`, an odd number in `held_out`: no
-    sequence of trials occurs in both, and any `trials` - 1 trials have the same distribution. `all`: everything.
-    Modes named by number are the same in both halves: they are for agents that learn in stages.
+    With mode `any`, an episode has four of twelve colours with the rewards 1 to 4. Sets of four are
+    cut into two disjoint halves, so that a reward map of one half (which colours pay what) never
+    occurs in the other. With `jitter`, the first switch falls on an even trial in `train`, on an
+    odd one in `held_out`. In any case, the colour that comes earlier in the palette is on the right
+    an even number of times in an episode of `train`, an odd number in `held_out`: no sequence of
+    trials occurs in both, and any `trials` - 1 trials have the same distribution. `all`:
+    everything. Modes named by number are the same in both halves: they are for agents that learn in
+    stages.
 
     ## Paper Correspondence
-    The NeuroAI course of Neuromatch, W2D4 tutorial 5: modes 1 {red, yellow, green} and 2 {red, green, blue} of
-    `covariate`, rewards 1 to 4 by the place in the rainbow, colours, observation / 255, all six ordered pairs equally
-    probable, as published; there a switch is a new call of `reset`. The course's agent is given rewards / 4, as input and in
-    its returns: `scale=.25`. More colours, modes 3 to 10, concept shift, drift, cues, blocks and the split are ours.
-    Reward of a random agent and of one that knows the rewards: 2 and 8/3 a trial in mode 1, 8/3 and 11/3 in mode 2.
+    The NeuroAI course of Neuromatch, W2D4 tutorial 5: modes 1 {red, yellow, green} and 2 {red,
+    green, blue} of `covariate`, rewards 1 to 4 by the place in the rainbow, colours, observation /
+    255, all six ordered pairs equally probable, as published; there a switch is a new call of
+    `reset`. The course's agent is given rewards / 4, as input and in its returns: `scale=.25`. More
+    colours, modes 3 to 10, concept shift, drift, cues, blocks and the split are ours. Reward of a
+    random agent and of one that knows the rewards: 2 and 8/3 a trial in mode 1, 8/3 and 11/3 in
+    mode 2.
 
     ## References
-    Neuromatch Academy 2024, NeuroAI course, W2D4 tutorial 5 "Replay". Lopez-Paz D, Ranzato M 2017, Gradient episodic memory
-    for continual learning, NeurIPS 30. Moreno-Torres JG et al. 2012, A unifying view on dataset shift in
-    classification, Pattern Recognition 45:521-530.
+    Neuromatch Academy 2024, NeuroAI course, W2D4 tutorial 5 "Replay". Lopez-Paz D, Ranzato M 2017,
+    Gradient episodic memory for continual learning, NeurIPS 30. Moreno-Torres JG et al. 2012, A
+    unifying view on dataset shift in classification, Pattern Recognition 45:521-530.
     """
 
     parameters = ("mode", "rewards", "draw")
@@ -105,8 +110,8 @@ class ChangingReward(Task):
     jitter: int = option(0, "Trials by which a block may be shorter or longer.", least=0)
     cue: Literal["none", "switch", "mode"] = option(
         "none",
-        "What the agent is told of the mode: `none`, `switch` (that a block begins), `mode` (which mode "
-        "it is).",
+        "What the agent is told of the mode: `none`, `switch` (that a block begins), `mode` "
+        "(which mode it is).",
     )
     scale: float = option(1.0, "Factor on rewards.", above=0)
     trials: int = option(100, "Choices of an episode.", least=1)
@@ -127,7 +132,8 @@ class ChangingReward(Task):
         names = self.mode.split(",")
         if not all(name.strip().isdigit() and 1 <= int(name) <= count for name in names):
             raise ValueError(
-                f"mode must be 'any', or numbers from 1 to {count} with commas between; got {self.mode!r}"
+                f"mode must be 'any', or numbers from 1 to {count} with commas between; "
+                f"got {self.mode!r}"
             )
 
     @property
@@ -179,7 +185,7 @@ class ChangingReward(Task):
 
     @property
     def draws(self) -> int:
-        """A pair for every trial, lengths of blocks; kind, colours, maps and what is left out, if they are drawn."""
+        """A pair for every trial, and lengths of blocks; if drawn, kind, colours and maps."""
         return self.trials + self.blocks + (2 * self.blocks + 3 if self.mode == DRAWN else 0)
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
@@ -231,11 +237,14 @@ class ChangingReward(Task):
         return {"mode": mode, "rewards": rewards, "draw": drawn["draw"]}
 
     def validate(self, params: Mapping[str, Any]) -> Params:
-        """Accept ``mode`` and ``draw`` [num_envs, trials] and ``rewards`` [num_envs, trials, 12]."""
+        """Accept ``mode``, ``draw`` [num_envs, trials] and ``rewards`` [num_envs, trials, 12]."""
         checked = check_parameters(
-            params, integers=("mode",), mode=((self.trials,), 1, 1e6),
-            rewards=((self.trials, len(COLOURS)), 0.0, BEST), draw=((self.trials,), 0.0, 1.0),
-        )  # fmt: skip
+            params,
+            integers=("mode",),
+            mode=((self.trials,), 1, 1e6),
+            rewards=((self.trials, len(COLOURS)), 0.0, BEST),
+            draw=((self.trials,), 0.0, 1.0),
+        )
         if bool(((checked["rewards"] > 0).sum(dim=2) < 2).any()):
             raise ValueError(
                 "task parameter 'rewards' must be positive for two colours on every trial"
@@ -304,7 +313,7 @@ class ChangingReward(Task):
         }
 
     def privileged(self, params: Params, state: State) -> Tensor:
-        """Return what the left and the right colour pay, over the most that any pays, and t / T, ``[n, 3]``."""
+        """Return what both colours pay, over the most that any pays, and t / T, ``[n, 3]``."""
         t = state["t"]
         last = min(t, self.trials - 1)
         left, right = (pay[last] / self.reward_range[1] for pay in state["pays"])
@@ -325,7 +334,7 @@ class ChangingReward(Task):
 
 
 def _halved(draw: Tensor, split: str) -> Tensor:
-    """Change sides on the last trial where needed, so that an even (train) or odd number of draws is 1/2 or more."""
+    """Change sides on the last trial so that an even (train) or odd number of draws is >= 1/2."""
     if split == "all":
         return draw
     wrong = (draw >= 0.5).sum(dim=1) % 2 != int(split == "held_out")
@@ -334,7 +343,9 @@ def _halved(draw: Tensor, split: str) -> Tensor:
 
 
 def _order_changes(rewards: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether the order of two colours was another one before, or they were not both on offer, and for how long not.
+    """Say whether the order of two colours was another before, and how long it has been this one.
+
+    Colours that are not both on offer have another order.
 
     Args:
         rewards: Of all colours up to this trial, ``[n, t + 1, colours]``.
@@ -342,7 +353,8 @@ def _order_changes(rewards: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor
         right: The other ``[n]``.
 
     Returns:
-        ``[n]`` int64 each: 0 or 1; and trials since the last change (since the start if there is none).
+        ``[n]`` int64 each: 0 or 1; and trials since the last change (since the start if there is
+        none).
     """
     first, second = (
         rewards.gather(2, side[:, None, None].expand(-1, rewards.shape[1], 1))[..., 0]

@@ -177,7 +177,7 @@ def _check_autoreset(
     if mode is AutoresetMode.SAME_STEP:
         mask = np.asarray(info.get("_final_obs", np.zeros(len(done), dtype=bool)))
         assert (mask == done).all(), (
-            f"step {step}: SAME_STEP needs info['final_obs'] and info['_final_obs'] in rows that end"
+            f"step {step}: SAME_STEP needs info['final_obs'] and info['_final_obs'] in ended rows"
         )
         for row in np.flatnonzero(done):
             assert info["final_obs"][row] in env.single_observation_space, (
@@ -231,7 +231,7 @@ def _row(env: VectorEnv[Any, Any, Any], observation: Any) -> Any:
 def _check_members(
     make: Callable[..., VectorEnv[Any, Any, Any]], num_envs: int, steps: int, seed: int
 ) -> None:
-    """A member alone must see what it sees beside another one."""
+    """Check that a member alone sees what it sees beside another one."""
     alone, both = make(num_envs, members=[5]), make(2 * num_envs, members=[3, 5])
     actions = _actions(both, steps, seed)
     mode = both.metadata["autoreset_mode"]
@@ -265,7 +265,7 @@ def _check_distributions(
 def _vector_episodes(
     env: VectorEnv[Any, Any, Any], episodes: int, seed: int
 ) -> list[tuple[float, int]]:
-    """Returns and lengths of random episodes, the same number from each row (no length bias)."""
+    """Return (return, length) of random episodes, the same number from each row (no length bias)."""
     each = -(-episodes // env.num_envs)
     results: list[list[tuple[float, int]]] = [[] for _ in range(env.num_envs)]
     total, length = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=int)
@@ -290,7 +290,7 @@ def _vector_episodes(
 def _single_episodes(
     env: gymnasium.Env[Any, Any], episodes: int, seed: int
 ) -> list[tuple[float, int]]:
-    """Returns and lengths of random episodes of the single environment."""
+    """Return (return, length) of random episodes of the single environment."""
     results = []
     env.action_space.seed(seed)
     for episode in range(episodes):

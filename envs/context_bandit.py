@@ -50,9 +50,9 @@ class ContextBandit(PairChoice):
 
     ## Paper Correspondence
     The "rainbow" contextual bandit of A. Juliani's Meta-RL notebooks (2017), an abstraction of
-    Harlow's task, which users report recurrent PPO does not learn (sb3-contrib, issue 211): colours,
-    sides, rewards and 100 steps as there. The mapping to [-1, 1] and the split are ours. Optimal
-    return 99.5 (half a reward on trial 1, one on each of the others), random 50.
+    Harlow's task, which users report recurrent PPO does not learn (sb3-contrib, issue 211):
+    colours, sides, rewards and 100 steps as there. The mapping to [-1, 1] and the split are ours.
+    Optimal return 99.5 (half a reward on trial 1, one on each of the others), random 50.
 
     ## References
     Juliani A 2017, https://github.com/awjuliani/Meta-RL. Stable-Baselines3 Contrib, issue 211,

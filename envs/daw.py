@@ -42,8 +42,8 @@ class Daw2011TwoStep(Task):
     `task`: `p` [trials, 2, 2], the reward probability by trial, second-stage state and action;
     `common` [trials], whether the transition of each trial is common. Each step: `trial`; `stage`
     (0 and 1); `first_action` of the trial; `common` and `second_state` of the trial, known at both
-    stages; `optimal_action`, `expected_reward` of the choice (at the first stage: if the
-    second one is the best there), `optimal_reward`. The regret of a trial is the sum over its steps.
+    stages; `optimal_action`, `expected_reward` of the choice (at the first stage: if the second one
+    is the best there), `optimal_reward`. The regret of a trial is the sum over its steps.
 
     ## Task Distribution
     The cube of the four first probabilities is cut into 8 cells a side and coloured like a
@@ -164,8 +164,8 @@ class Daw2011TwoStep(Task):
         second = first ^ (1 - common)
         values = now[torch.arange(len(now), device=now.device), second]  # [n, 2]
         if stage == 0:
-            best_there = now.amax(dim=2)
-            values = self.transition * best_there + (1 - self.transition) * best_there.flip(1)
+            best_second = now.amax(dim=2)
+            values = self.transition * best_second + (1 - self.transition) * best_second.flip(1)
         best, optimal = values.max(dim=1)
         return {
             "trial": torch.full_like(action, trial),

@@ -31,10 +31,9 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
     in them do not depend on who is beside it.
 
     Args:
-        task: A task, a task class, or ``"module:Class"``.
-        num_envs: Rows, n. Each of M members owns a block of n / M rows.
-        split: Which tasks: ``"train"``, ``"held_out"`` or ``"all"``.
-        inputs: What follows the base observation, see `prefrontal.envs.inputs.Inputs`; ``()`` for nothing.
+        task: A task, a task class, or ``"module:Class"``. num_envs: Rows, n. Each of M members owns
+        a block of n / M rows. split: Which tasks: ``"train"``, ``"held_out"`` or ``"all"``. inputs:
+        What follows the base observation, see `prefrontal.envs.inputs.Inputs`; ``()`` for nothing.
         tensors: Return and take torch tensors on ``device`` instead of NumPy arrays. The
             observation is then a view ``[n, I]`` of a feature-major buffer that the next step
             overwrites, and terminated and truncated are shared tensors: copy what you keep.
@@ -59,8 +58,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         num_actions: Discrete actions (0 if continuous).
         privileged_size: K.
         reward_range: Smallest and largest reward of a step.
-        mirror: Signs of the input ``[I]`` and of the action ``[A]`` under the reflection that leaves
-            the task as it is; None if it has no such symmetry.
+        mirror: Signs of the input ``[I]`` and of the action ``[A]`` under the reflection that
+            leaves the task as it is; None if it has no such symmetry.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (the name and form are Gymnasium's)
@@ -320,7 +319,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         return torch.from_numpy(array.astype(np.int64)).to(self.device)
 
     def render(self) -> tuple[Any, ...] | None:
-        """Return one line of text a row (``"ansi"``), one picture a row (``"rgb_array"``), or None."""
+        """Return a line of text (``"ansi"``) or a picture (``"rgb_array"``) a row, or None."""
         if self.render_mode is None:
             return None
         if not self._params:

@@ -64,7 +64,7 @@ class PairChoice(Task):
         return {**state, "t": t + 1}, view, reward
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
-        """Return trial, the side of the good stimulus, whether it was chosen, and what that pays."""
+        """Return trial, side of the good stimulus, whether it was chosen, and what that pays."""
         t = state["t"]
         side = state["side"][t]
         lose, win = self.reward_range
@@ -106,14 +106,14 @@ class Harlow(PairChoice):
     +1 for the good object, -1 for the bad one.
 
     ## Information
-    `task`: `objects` [2], indices of the good and of the bad object; `side` [trials], where the good
-    one is (0 left, 1 right). Each step: `trial`; `correct`, whether the good object was
+    `task`: `objects` [2], indices of the good and of the bad object; `side` [trials], where the
+    good one is (0 left, 1 right). Each step: `trial`; `correct`, whether the good object was
     chosen; `optimal_action`, `expected_reward`, `optimal_reward` for one who knows the object.
 
     ## Task Distribution
     2,000 random vectors, uniform on the unit sphere, the same in every run. Objects 0 to 999 are
-    `train`, 1000 to 1999 `held_out`: an agent tested there has never seen either object. `all`: both
-    objects of a pair from all 2,000.
+    `train`, 1000 to 1999 `held_out`: an agent tested there has never seen either object. `all`:
+    both objects of a pair from all 2,000.
 
     ## Paper Correspondence
     Wang et al. 2018, simulation 5: 6 trials, +1 and -1, 1,000 objects in training and 1,000 others

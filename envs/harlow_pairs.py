@@ -1,4 +1,4 @@
-"""Harlow's experiment of the NeuroAI course: one of two digits is rewarded, for as long as the task lasts."""
+"""Harlow's experiment of the NeuroAI course: one of two digits is rewarded."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class HarlowPairs(PairChoice):
     objects are ours.
 
     ## References
-    Neuromatch Academy, NeuroAI course, W2D4, Biological meta reinforcement learning. Harlow HF 1949,
-    The formation of learning sets, Psychological Review 56:51-65.
+    Neuromatch Academy, NeuroAI course, W2D4, Biological meta reinforcement learning. Harlow HF
+    1949, The formation of learning sets, Psychological Review 56:51-65.
     """
 
     parameters = ("objects", "side")

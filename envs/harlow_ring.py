@@ -53,10 +53,10 @@ class HarlowOneDimensional(Task):
     more: all cells are empty, and no action makes a difference.
 
     ## Information
-    `task`: `objects` [2], indices of the good and of the bad object; `side` [trials], where the good
-    one is (0 left, 1 right); `start`, the first place of the gaze, in cells to the right of the
-    mark. Each step: `trial` (of the last trial after its choice); `stage` (-1 towards the mark, 0
-    among objects); `active`, 0 after the last choice; `decision`, whether this step chooses an
+    `task`: `objects` [2], indices of the good and of the bad object; `side` [trials], where the
+    good one is (0 left, 1 right); `start`, the first place of the gaze, in cells to the right of
+    the mark. Each step: `trial` (of the last trial after its choice); `stage` (-1 towards the mark,
+    0 among objects); `active`, 0 after the last choice; `decision`, whether this step chooses an
     object; `correct`, whether that is the good one; `optimal_action`, the shortest way to the mark
     or to the good object (if not `active`, the action taken); `expected_reward` of the step and
     `optimal_reward`, that of the optimal action. What is lost by detours shows in the number of
@@ -69,8 +69,8 @@ class HarlowOneDimensional(Task):
     ## Paper Correspondence
     Wang et al. 2018, simulation 5, reduced to one dimension as in a public re-implementation
     (BKHMSI/Meta-RL-Harlow): ring, field of view, offset, rewards, 6 trials, at most 250 steps and
-    1,000 objects are as there; accuracy on trial 2 published for networks and monkeys 97 %, of
-    that re-implementation 94 to 95 %. Different here: two objects are never equal, and the mark has a
+    1,000 objects are as there; accuracy on trial 2 published for networks and monkeys 97 %, of that
+    re-implementation 94 to 95 %. Different here: two objects are never equal, and the mark has a
     code that no object has (there the two could be equal, and one object looked like the mark);
     objects are held out; the episode has a fixed length. `no_op` is as in the paper. Optimal return
     6.2 (six marks, 0 for the first choice, 1 for each of the others).
@@ -158,7 +158,7 @@ class HarlowOneDimensional(Task):
         return state, self._see(state, place)
 
     def _see(self, state: State, place: Tensor) -> Tensor:
-        """Return what is seen, ``[n, 9]``: in every cell of the picture the code of what is there."""
+        """Return what is seen, ``[n, 9]``: in every cell the code of what is there."""
         picture = state["picture"].take(state["picture_at"] + place)
         things = state["pictures"].index_select(1, picture)  # thing j of row i: at j n + i of codes
         return state["codes"].take(things.add_(state["rows"])).T
@@ -197,7 +197,7 @@ class HarlowOneDimensional(Task):
         }
 
     def privileged(self, params: Params, state: State) -> Tensor:
-        """Return trial / trials, stage, gaze / 8, side of the good object, active, t / T, [n, 6]."""
+        """Return trial / trials, stage, gaze / 8, side of the good object, active, t / T."""
         graph, place = state["graph"], state["place"]
         trial = graph["trial"][place]
         side = 2 * params["side"].gather(1, trial[:, None])[:, 0] - 1
@@ -211,7 +211,7 @@ class HarlowOneDimensional(Task):
 
 @functools.lru_cache
 def _graph(trials: int, actions: int) -> dict[str, np.ndarray]:
-    """Tables of all places an episode can be in: (trial, stage, gaze), and one for "over".
+    """Return tables of all places an episode can be in: (trial, stage, gaze), and one for "over".
 
     ``next`` [places, A] is the place an action leads to; ``chosen`` [places, A] the side of the
     object it chooses (-1: none); ``mark_reward`` [places, A] what it earns at the mark; ``picture``
@@ -255,7 +255,7 @@ def _graph(trials: int, actions: int) -> dict[str, np.ndarray]:
 
 @functools.lru_cache
 def _pictures() -> np.ndarray:
-    """What is seen in each cell from every gaze, ``[9, 6 x 17]``.
+    """Return what is seen in each cell from every gaze, ``[9, 6 x 17]``.
 
     Things are 0 nothing, 1 the mark, 2 the good and 3 the bad object. Kinds of pictures: the mark
     (twice, whatever the side), objects with the good one left, right, and nothing (twice).

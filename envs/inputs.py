@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Task
+from prefrontal.envs.task import Mirror, Task
 
 Bounds = tuple[Sequence[float], Sequence[float]]
 
@@ -16,7 +16,7 @@ INPUTS = ("action", "reward", "centred_reward", "reward_one_hot", "time")
 
 
 class Inputs:
-    """Writes the input of an agent, feature-major ``[I, n]``, into one buffer.
+    """Writer of the input of an agent, feature-major ``[I, n]``, into one buffer.
 
     The base observation comes first, then the inputs in the order in which they were asked for:
     ``action`` (one-hot previous action, or the previous action itself where it is continuous),
@@ -68,8 +68,8 @@ class Inputs:
         self._offset = torch.full((num_envs,), self._shift, device=device)
         self._shown: Tensor | None = None
 
-    def _mirror(self, task: Task, size: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-        """Signs of the whole input, and of the action, under the reflection of the task."""
+    def _mirror(self, task: Task, size: int) -> Mirror | None:
+        """Return the signs of the whole input, and of the action, under the reflection of the task."""
         if task.mirror is None:
             return None
         observation, action = task.mirror
@@ -122,7 +122,7 @@ def _checked(task: Task, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _bounds(task: Task, name: str) -> Bounds:
-    """Lowest and highest values of one input, one per feature."""
+    """Return the lowest and highest values of one input, one per feature."""
     if name == "action":
         space = task.action_space
         if isinstance(space, spaces.Box):

@@ -1,4 +1,4 @@
-"""One-shot navigation: find a hidden goal once, then go straight back to it (a water maze on a grid)."""
+"""One-shot navigation: find a hidden goal once, then go straight back (a water maze on a grid)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
         ".#...#.",
         "...#...",
     ),
-}  # fmt: skip
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,8 +50,8 @@ class Maze:
     Attributes:
         rows: Its text.
         cells: Row and column of each cell, ``[C, 2]``.
-        moves: Cell reached from each cell by each action (up, right, down, left), ``[C, 4]``; itself
-            where a wall is.
+        moves: Cell reached from each cell by each action (up, right, down, left), ``[C, 4]``;
+            itself where a wall is.
         start: The start, a cell.
         goals: Cells that may be goals, ``[G]``.
         distance: Steps of the shortest path from each cell to each other, ``[C, C]``.
@@ -80,9 +80,9 @@ def find_maze(layout: str) -> Maze:
     """Read a maze.
 
     Args:
-        layout: A name in `LAYOUTS`, or rows of text separated by ``/`` or line breaks: ``#`` a wall,
-            ``.`` a free cell, ``S`` the start (exactly one), ``G`` a cell that may be a goal (if there
-            is none, every free cell may be).
+        layout: A name in `LAYOUTS`, or rows of text separated by ``/`` or line breaks: ``#`` a
+            wall, ``.`` a free cell, ``S`` the start (exactly one), ``G`` a cell that may be a goal
+            (if there is none, every free cell may be).
 
     Raises:
         ValueError: The text is no maze, or a cell cannot be reached from the start.
@@ -118,14 +118,14 @@ def find_maze(layout: str) -> Maze:
 
 
 def _neighbours(number: np.ndarray, cells: np.ndarray, step: tuple[int, int]) -> np.ndarray:
-    """The cell one step away from each cell, itself if that is a wall or outside."""
+    """Return the cell one step away from each cell, itself if that is a wall or outside."""
     padded = np.pad(number, 1, constant_values=-1)
-    there = padded[tuple((cells + 1 + np.array(step)).T)]
-    return np.where(there >= 0, there, np.arange(len(cells)))
+    reached = padded[tuple((cells + 1 + np.array(step)).T)]
+    return np.where(reached >= 0, reached, np.arange(len(cells)))
 
 
 def _distances(moves: np.ndarray, source: int) -> np.ndarray:
-    """Breadth-first distances from one cell, ``[C]``; -1 where there is no path."""
+    """Return breadth-first distances from one cell, ``[C]``; -1 where there is no path."""
     found = np.full(len(moves), -1)
     found[source] = 0
     queue = deque([source])
@@ -143,21 +143,22 @@ class OneShotMaze(Task):
     """A maze with a hidden goal: search for it once, then go straight back to it, again and again.
 
     ## Description
-    The goal is a cell of the maze that looks like any other, the same for the whole episode. When the
-    agent enters it, it is paid and put back to the start, from where it can find the goal again. So
-    the first goal takes a search, and the later ones a path as long as the distance, if the agent
-    remembers where it was paid.
+    The goal is a cell of the maze that looks like any other, the same for the whole episode. When
+    the agent enters it, it is paid and put back to the start, from where it can find the goal
+    again. So the first goal takes a search, and the later ones a path as long as the distance, if
+    the agent remembers where it was paid.
 
     ## Action Space
     `Discrete(4)`: 0 up, 1 right, 2 down, 3 left. A step against a wall or the border stays.
 
     ## Observation Space
-    One feature a cell that can be entered, row by row: 1 for the cell of the agent, 0 for the others;
-    then the chosen `inputs`. At the goal the agent sees the start already: only the reward tells.
+    One feature a cell that can be entered, row by row: 1 for the cell of the agent, 0 for the
+    others; then the chosen `inputs`. At the goal the agent sees the start already: only the reward
+    tells.
 
     ## Starting State
-    At the start cell, and there again after every goal; with `random_start` at a cell other than the
-    goal, each as likely as the others, drawn anew after every goal.
+    At the start cell, and there again after every goal; with `random_start` at a cell other than
+    the goal, each as likely as the others, drawn anew after every goal.
 
     ## Reward
     1 for entering the goal, else 0.
@@ -166,11 +167,12 @@ class OneShotMaze(Task):
     Terminates after `max_steps` steps. Never truncates.
 
     ## Information
-    `task`: `goal`, the number of its cell; `first_cell`, that of the cell the episode starts at. Each
-    step: `trial`, goals found before; `searching`, whether that is none; `cell`, where the agent is;
-    `distance`, steps of the shortest path from there to the goal; `reached`, whether the action enters
-    the goal; `optimal_action`, the first action in their order that shortens the path;
-    `closer`, whether the chosen action does; `expected_reward` and `optimal_reward` of this step.
+    `task`: `goal`, the number of its cell; `first_cell`, that of the cell the episode starts at.
+    Each step: `trial`, goals found before; `searching`, whether that is none; `cell`, where the
+    agent is; `distance`, steps of the shortest path from there to the goal; `reached`, whether the
+    action enters the goal; `optimal_action`, the first action in their order that shortens the
+    path; `closer`, whether the chosen action does; `expected_reward` and `optimal_reward` of this
+    step.
 
     ## Task Distribution
     Goals are cells, each as likely as the others. Those with (row + 2 column) divisible by 5 are
@@ -181,9 +183,9 @@ class OneShotMaze(Task):
     Wang et al. 2016, experiment 7: a fixed maze whose goal moves from episode to episode, reward at
     the goal and return to the start, the same observations in every episode. There the maze is seen
     from within (Mirowski et al. 2017), published are about 100 steps to the first goal and 30 to
-    later ones, and none of the maze's dimensions: layouts and one-hot positions are ours. One searching
-    `open` in the best way needs 12.5 steps on average, and 2.5 to each later goal; `prefrontal.agents.reference.search_optima`
-    computes both for any maze.
+    later ones, and none of the maze's dimensions: layouts and one-hot positions are ours. One
+    searching `open` in the best way needs 12.5 steps on average, and 2.5 to each later goal;
+    `prefrontal.agents.reference.search_optima` computes both for any maze.
 
     ## References
     Wang JX et al. 2016, Learning to reinforcement learn, arXiv:1611.05763. Mirowski P et al. 2017,
@@ -200,8 +202,8 @@ class OneShotMaze(Task):
 
     maze: str = option(
         "open",
-        "Layout: `open` (5 x 5 without walls, start in the centre), `walled` (7 x 7, passages of 37 "
-        "cells, start in the centre), or rows of text separated by `/`: `#` wall, `.` free, `S` "
+        "Layout: `open` (5 x 5 without walls, start in the centre), `walled` (7 x 7, passages of "
+        "37 cells, start in the centre), or rows of text separated by `/`: `#` wall, `.` free, `S` "
         "start, `G` cells that may be goals (if there is none, all but the start).",
     )
     max_steps: int = option(60, "Steps of an episode.", least=1)
@@ -237,7 +239,7 @@ class OneShotMaze(Task):
         return int(self.random_start)
 
     def goals(self, split: str) -> np.ndarray:
-        """Cells that may be the goal in a split.
+        """Return the cells that may be the goal in a split.
 
         Raises:
             ValueError: The maze is so small that there are none.
@@ -264,7 +266,8 @@ class OneShotMaze(Task):
         """Accept ``{"goal": [num_envs], "first_cell": [num_envs]}``, two different cells.
 
         Raises:
-            ValueError: See `check_parameters`; or an episode would start at its goal, or go on there.
+            ValueError: See `check_parameters`; or an episode would start at its goal, or go on
+            there.
         """
         cells = ((), 0, self.plan.size - 1)
         names = ("goal", "first_cell")
@@ -297,10 +300,10 @@ class OneShotMaze(Task):
     ) -> tuple[State, Tensor, Tensor]:
         """Move; pay at the goal, and put the agent back."""
         goal = params["goal"]
-        there = state["moves"].take(4 * state["position"] + action)
-        reached = there == goal
+        entered = state["moves"].take(4 * state["position"] + action)
+        reached = entered == goal
         start = _elsewhere(noise[0], goal, self.plan.size) if self.random_start else state["start"]
-        position = torch.where(reached, start, there)
+        position = torch.where(reached, start, entered)
         after = {
             **state,
             "t": state["t"] + 1,
@@ -313,8 +316,8 @@ class OneShotMaze(Task):
         """Return trial, place, distance, and which actions shorten the path."""
         maze, position, goal = self.plan, state["position"], params["goal"]
         table = torch.from_numpy(maze.distance).to(goal.device)
-        there = state["moves"].view(-1, 4)[position]  # [n, 4]
-        distance, after = table[position, goal], table[there, goal[:, None]]
+        near = state["moves"].view(-1, 4)[position]  # [n, 4]
+        distance, after = table[position, goal], table[near, goal[:, None]]
         chosen = after.gather(1, action[:, None]).squeeze(1)
         reached = (chosen == 0).float()
         return {
@@ -365,6 +368,6 @@ class OneShotMaze(Task):
 
 
 def _elsewhere(uniform: Tensor, goal: Tensor, cells: int) -> Tensor:
-    """A cell other than the goal, each as likely as the others."""
+    """Draw a cell other than the goal, each as likely as the others."""
     cell = (uniform * (cells - 1)).long().clamp_(max=cells - 2)
     return cell + (cell >= goal)

@@ -1,4 +1,4 @@
-"""The firefly task: steer to a place that was seen for .3 s, from self-motion alone, and stop there."""
+"""The firefly task: steer to a place that was seen for .3 s, from self-motion alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prefrontal.checking import option
 from prefrontal.envs import navigation_laws as laws
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.navigation_laws import STILL, UNIT, ZONE, draw_path
-from prefrontal.envs.task import Params, State, Task, check_parameters
+from prefrontal.envs.task import Mirror, Params, State, Task, check_parameters
 
 MAX_GAIN, MAX_TARGET = 8.0, 800.0  # of tasks set by hand; targets in cm, to any side
 MAX_PULSE = ((-800.0, 800.0), (-360.0, 360.0))
@@ -126,8 +126,8 @@ class FireflyNavigation(Task):
     )
     perturbation: Literal["none", "small", "large"] = option(
         "none",
-        "Pulses added to velocities: `none`, or Gaussian pulses of 1 s that begin at step 0 to 10, `small` (peaks within "
-        "200 cm/s, 120 degrees/s) or `large` (-200 to 800, 180).",
+        "Pulses added to velocities: `none`, or Gaussian pulses of 1 s that begin at step 0 to "
+        "10, `small` (peaks within 200 cm/s, 120 degrees/s) or `large` (-200 to 800, 180).",
     )
     visible_steps: int = option(3, "Steps for which a target is seen.", least=1)
     end_position: Literal["after", "before"] = option(
@@ -164,7 +164,7 @@ class FireflyNavigation(Task):
         return spaces.Box(-1.0, 1.0, (2,), np.float32)
 
     @property
-    def mirror(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:  # type: ignore[override]
+    def mirror(self) -> Mirror | None:  # type: ignore[override]
         """Signs of observation and action under a reflection of the sideways axis."""
         return None if self.num_actions else ((1.0, -1.0, -1.0, 1.0), (1.0, -1.0))
 
@@ -183,7 +183,7 @@ class FireflyNavigation(Task):
 
     @property
     def observation_low(self) -> tuple[float, ...]:  # type: ignore[override]
-        """The same to the other side."""
+        """Bounds to the other side."""
         return tuple(-high for high in self.observation_high)
 
     @property
@@ -209,7 +209,8 @@ class FireflyNavigation(Task):
         """Accept ``{"target": [num_envs, targets, 2]}``, and a gain and pulses if not 1 and 0."""
         if "target" not in params or set(params) - set(self.parameters):
             raise ValueError(
-                f"task parameters must be 'target' and, if wanted, 'gain' and 'pulse'; got {sorted(params)}"
+                "task parameters must be 'target' and, if wanted, 'gain' and 'pulse'; "
+                f"got {sorted(params)}"
             )
         n, k = len(params["target"]), self.targets
         given = {"gain": np.ones(n), "pulse": np.zeros((n, k, 3)), **params}
@@ -298,7 +299,7 @@ class FireflyNavigation(Task):
         return new, torch.cat([seen * active, new["target"] * visible]).T, reward
 
     def _movement(self, state: State, action: Tensor) -> tuple[Tensor, ...]:
-        """Command ``[2, n]``; still and stopped? trial over? pose after the movement, and the one that counts."""
+        """Return command ``[2, n]``; still, stopped, trial over; pose moved to, and that counts."""
         command = (state["commands"][action] if self.num_actions else action).T
         still = command.abs().amax(dim=0) < STILL
         stopped = still & state["started"] & state["active"]

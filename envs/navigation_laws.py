@@ -21,7 +21,8 @@ STILL = 0.1  # both components of the action below this: stop
 SHAPE = 1.5  # the standard deviation of the shaped reward is ZONE / SHAPE
 FLOOR, SCALE = 0.001, 10.0  # of the shaped reward
 
-#: What a discrete joystick can do: nothing (stop), or forward slowly or fast and turning more or less.
+#: What a discrete joystick can do: nothing (stop), or forward slowly or fast and turning more or
+#: less.
 COMMANDS = (
     (0.0, 0.0),
     *((v, w) for v in (0.35, 1.0) for w in (-1.0, -0.35, -0.12, 0.0, 0.12, 0.35, 1.0)),
@@ -61,7 +62,8 @@ def gains_from_uniform(uniform: Tensor, split: str, law: str, gains: tuple[float
         split: ``"train"``, ``"held_out"`` or ``"all"``.
         law: ``"one"``: 1 in training; logarithmically uniform on [.5, 4] but a quarter of an octave
             and more from 1 when held out; either with equal probability in ``"all"``. ``"many"``:
-            logarithmically uniform on [.5, 4], cut into 8 bands in the manner of `prefrontal.envs.splits`.
+            logarithmically uniform on [.5, 4], cut into 8 bands in the manner of
+            `prefrontal.envs.splits`.
         gains: If any, one of these with equal probability, whatever the split and the law.
     """
     check_split(split)
@@ -88,19 +90,19 @@ def pulses_from_uniform(uniform: Tensor, kind: str) -> Tensor:
 
 
 def pulse_shape(since: Tensor) -> Tensor:
-    """Return the height of a pulse, ``since`` steps after it began (0 outside 0 .. 10; peak at 5)."""
+    """Return the height of a pulse, ``since`` steps after it began (0 .. 10, peak at 5)."""
     shape = (-0.5 * ((since - PULSE_STEPS / 2) / PULSE_WIDTH).square()).exp()
     return shape * ((since >= 0) & (since <= PULSE_STEPS))
 
 
 def moved(pose: Tensor, velocity: Tensor) -> Tensor:
-    """Move poses ``[3, n]`` (x, y, heading) by velocities ``[2, n]`` for one step, the heading last."""
+    """Move poses ``[3, n]`` (x, y, heading) by velocities ``[2, n]``, the heading last."""
     (x, y, heading), (v, w) = pose, velocity
     return torch.stack([x + v * heading.cos() * DT, y + v * heading.sin() * DT, heading + w * DT])
 
 
 def new_origin(origin: Tensor, pose: Tensor) -> Tensor:
-    """Put a frame where the agent is: from that of the trial so far ``[3, n]`` and the pose in it."""
+    """Put a frame ``[3, n]`` where the agent is, from that of the trial and the pose in it."""
     x, y, turn = origin
     cos, sin = turn.cos(), turn.sin()
     place = (x + cos * pose[0] - sin * pose[1], y + sin * pose[0] + cos * pose[1])
@@ -162,8 +164,10 @@ def draw_path(params: Params, state: State, row: int) -> np.ndarray:
 
     poses, origins, trials = (
         np.stack([tensor[..., row].numpy(force=True) for tensor in tensors])
-        for tensors in zip(*state["path"], [state[n] for n in ("pose", "origin", "trial")], strict=True)
-    )  # fmt: skip
+        for tensors in zip(
+            *state["path"], [state[n] for n in ("pose", "origin", "trial")], strict=True
+        )
+    )
     points = np.concatenate([world(o, p[None, :2]) for o, p in zip(origins, poses, strict=True)])
     last = len(state["targets"]) - 1  # trials count on when all is over
     frames = origins[np.flatnonzero(np.diff(trials.clip(max=last), prepend=-1))]

@@ -48,24 +48,24 @@ class InferredValue(Task):
     Terminates after `trials` trials, 2 x `trials` steps. Never truncates.
 
     ## Information
-    `task`: `target` [trials], the target of each trial (0 left, 1 right); `paying` [trials], the one
-    that pays. Each step: `trial`; `stage` (-1 fixation, 0 target); `target` and `paying` of the
-    trial, known at both stages; `pays`, whether they agree; `reversals` so far;
-    `since_reversal`, trials since the last one (since the start if none); `seen` and `other_seen`, on
-    how many earlier trials since then this target and the other one were shown (after a
-    reversal, `seen` 0 and `other_seen` 1 or more: a value that can only be inferred);
-    `optimal_action`, `expected_reward`, `optimal_reward` for one who knows what pays.
+    `task`: `target` [trials], the target of each trial (0 left, 1 right); `paying` [trials], the
+    one that pays. Each step: `trial`; `stage` (-1 fixation, 0 target); `target` and `paying` of the
+    trial, known at both stages; `pays`, whether they agree; `reversals` so far; `since_reversal`,
+    trials since the last one (since the start if none); `seen` and `other_seen`, on how many
+    earlier trials since then this target and the other one were shown (after a reversal, `seen` 0
+    and `other_seen` 1 or more: a value that can only be inferred); `optimal_action`,
+    `expected_reward`, `optimal_reward` for one who knows what pays.
 
     ## Task Distribution
     Targets are left or right with equal probability. Episodes with an even number of trials on the
-    right are `train`, those with an odd number `held_out`: no sequence of targets occurs in both, and
-    any `trials` - 1 trials have the same distribution. `all`: every sequence.
+    right are `train`, those with an odd number `held_out`: no sequence of targets occurs in both,
+    and any `trials` - 1 trials have the same distribution. `all`: every sequence.
 
     ## Paper Correspondence
-    Wang et al. 2018, simulation 3, after Bromberg-Martin et al. 2010: one target a trial, one of two
-    pays, reversals without a signal, fixation before, invalid actions cost 1, as published. The
-    probability of a reversal, the number of trials and the split are ours. For one who knows
-    the task, a target pays with probability 1 - `reversal` or `reversal` after the first trial.
+    Wang et al. 2018, simulation 3, after Bromberg-Martin et al. 2010: one target a trial, one of
+    two pays, reversals without a signal, fixation before, invalid actions cost 1, as published. The
+    probability of a reversal, the number of trials and the split are ours. For one who knows the
+    task, a target pays with probability 1 - `reversal` or `reversal` after the first trial.
 
     ## References
     Wang JX et al. 2018, Prefrontal cortex as a meta-reinforcement learning system, Nature
@@ -192,10 +192,10 @@ class Volatility(Bandit):
     """A reversal bandit with stable and volatile times: learn slowly in the one, fast in the other.
 
     ## Description
-    One of two arms is good and pays with probability `reward`, the other one with 1 - `reward`. They
-    change places without a signal, seldom in stable times and often in volatile times, which
-    alternate in blocks. When the world changes often, recent outcomes should count for more:
-    an agent that notices the volatility adapts its learning rate, though its weights are frozen.
+    One of two arms is good and pays with probability `reward`, the other one with 1 - `reward`.
+    They change places without a signal, seldom in stable times and often in volatile times, which
+    alternate in blocks. When the world changes often, recent outcomes should count for more: an
+    agent that notices the volatility adapts its learning rate, though its weights are frozen.
 
     ## Starting State
     The first block is stable or volatile, and either arm is good first, with equal probability.
@@ -205,9 +205,9 @@ class Volatility(Bandit):
     reward, or its absence, says the same of both arms.
 
     ## Information
-    `task`: `good` [trials], the good arm; `pays` [trials], the arm that pays; `volatile` [trials]. Each
-    step: `trial`; `volatile`; `reversals` so far; `since_reversal`, trials since the last one (since
-    the start if none); `optimal_action` (the good arm), `expected_reward`, `optimal_reward`.
+    `task`: `good` [trials], the good arm; `pays` [trials], the arm that pays; `volatile` [trials].
+    Each step: `trial`; `volatile`; `reversals` so far; `since_reversal`, trials since the last one
+    (since the start if none); `optimal_action` (the good arm), `expected_reward`, `optimal_reward`.
 
     ## Task Distribution
     Held out are schedules: an episode is `train` if the number of trials on which the bad arm pays

@@ -41,8 +41,8 @@ class RiskyChoice(Bandit):
 
     ## Task Distribution
     The range of p is cut into 8 bands: bands 0, 3, 5, 6 are `train`, bands 1, 2, 4, 7 `held_out`,
-    with the same mean (.25 by default, where both arms are worth the same) and variance, and in both
-    halves risk pays in half of the episodes. `all`: the whole range.
+    with the same mean (.25 by default, where both arms are worth the same) and variance, and in
+    both halves risk pays in half of the episodes. `all`: the whole range.
 
     ## Paper Correspondence
     Wang et al. 2018, simulation 6, after Stopper et al. 2014: rats chose between one pellet for
@@ -98,7 +98,7 @@ class RiskyChoice(Bandit):
         return {**state, "t": state["t"] + 1}, state["cue"], reward
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
-        """Return trial, choice, better arm, and the expected rewards of the chosen and the better."""
+        """Return trial, choice, better arm, and expected rewards of the chosen and the better."""
         p = params["p"]
         return {
             "trial": torch.full_like(action, state["t"]),

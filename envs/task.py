@@ -17,6 +17,7 @@ from prefrontal.envs.lazy import Tensor, torch
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
+Mirror = tuple[tuple[float, ...], tuple[float, ...]]
 
 SPLITS = ("train", "held_out", "all")
 #: Sections of a docstring, in this order.
@@ -70,18 +71,18 @@ class Task(ABC):
     parameters: ClassVar[tuple[str, ...]]
     #: Rewards the task can pay, if there are few of them (for ``inputs=("reward_one_hot",)``).
     reward_values: ClassVar[tuple[float, ...] | None] = None
-    #: Parameters that stay while one life of learning on a task lasts; the others are drawn anew for every
-    #: episode of it. None: all stay.
+    #: Parameters that stay while one life of learning on a task lasts; the others are drawn anew
+    #: for every episode of it. None: all stay.
     lasting: ClassVar[tuple[str, ...] | None] = None
-    #: Whether actions have no influence on observations and later rewards (a contextual bandit), so that
-    #: whole episodes can be tabulated before they are played.
+    #: Whether actions have no influence on observations and later rewards (a contextual bandit), so
+    #: that whole episodes can be tabulated before they are played.
     open_loop: ClassVar[bool] = False
     #: Bounds of the base observation, one per feature, D of them. A constant 1 is a "go cue".
     observation_low: ClassVar[tuple[float, ...]] = (0.0,)
     observation_high: ClassVar[tuple[float, ...]] = (1.0,)
     #: Signs of the base observation and of the (continuous) action under a reflection that leaves
     #: the task as it is; None if there is no such symmetry.
-    mirror: ClassVar[tuple[tuple[float, ...], tuple[float, ...]] | None] = None
+    mirror: ClassVar[Mirror | None] = None
     #: Ways of rendering. A task that can draw itself adds ``"rgb_array"`` and defines ``image``.
     render_modes: ClassVar[tuple[str, ...]] = ("ansi",)
 
@@ -194,7 +195,7 @@ class Task(ABC):
 
     @abstractmethod
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
-        """What an analysis wants to know of a step, evaluated when it is chosen, before ``step``.
+        """Return what an analysis wants to know of a step, evaluated before ``step``.
 
         Returns:
             Tensors ``[n]``: ``trial`` (int64), and where actions are discrete ``optimal_action``
@@ -204,7 +205,7 @@ class Task(ABC):
 
     @abstractmethod
     def privileged(self, params: Params, state: State) -> Tensor:
-        """What only an asymmetric critic may see in training, ``[n, K]`` float32.
+        """Return what only an asymmetric critic may see in training, ``[n, K]`` float32.
 
         It must accept the state after the last step too (no action is chosen there).
         """

@@ -77,11 +77,11 @@ class TwoStep(Task):
     (`fixation=True`; what follows an invalid choice is our decision). Two re-implementations have
     no fixation step, and one of them feeds the network only with the first-stage action, the state
     and the reward (`compact`). The efference copy is ours: without it, the previous-action input
-    beside the reward would hold the meaningless action of the forced step. With the copy,
-    networks learn with that input or without it, `inputs=("centred_reward",)`, a little sooner
-    without. The split is ours. Reward per trial: random .500; model-free about .635; ideal Bayes observer
-    .7058; best action always .74. Ideal stay probabilities 1, .664, .664, 1 (rewarded common and
-    rare, unrewarded common and rare); published .99, .635, .62, .99.
+    beside the reward would hold the meaningless action of the forced step. With the copy, networks
+    learn with that input or without it, `inputs=("centred_reward",)`, a little sooner without. The
+    split is ours. Reward per trial: random .500; model-free about .635; ideal Bayes observer .7058;
+    best action always .74. Ideal stay probabilities 1, .664, .664, 1 (rewarded common and rare,
+    unrewarded common and rare); published .99, .635, .62, .99.
 
     ## References
     Wang JX et al. 2018, Prefrontal cortex as a meta-reinforcement learning system, Nature

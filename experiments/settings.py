@@ -36,8 +36,7 @@ from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.registry import load, load_trained
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.agents.td3.learner import TD3Config
-from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.checking import check, option
 
 if TYPE_CHECKING:  # these import torch

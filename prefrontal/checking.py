@@ -111,10 +111,12 @@ def grouped(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     Files of earlier versions have ``replay = "uniform"`` and ``replay_capacity = 100`` where there
     now is a table ``replay`` with the keys ``keep`` and ``capacity``. The flat names are those in
     the metadata of the fields of a group; other keys stay where they are. Settings that no longer
-    exist, in the class attribute `retired`, are left out where they have the value that did nothing.
+    exist, in the class attribute `retired`, are left out where they have the value that did
+    nothing; the class attribute `renamed` gives the present names of former ones.
     """
-    retired = getattr(cls, "retired", {})
-    moved = {k: v for k, v in values.items() if k not in retired or v != retired[k]}
+    retired, renamed = getattr(cls, "retired", {}), getattr(cls, "renamed", {})
+    kept = {k: v for k, v in values.items() if k not in retired or v != retired[k]}
+    moved = {renamed.get(k, k): v for k, v in kept.items()}
     for group, (_, hint) in fields(cls).items():
         if not dataclasses.is_dataclass(hint):
             continue
@@ -198,10 +200,10 @@ def build(cls: type[T], values: Mapping[str, Any], section: str = "") -> T:
 def checked(value: Any, hint: Any, name: str) -> Any:
     """Return a value as a type asks for it.
 
-    Understands nested dataclasses, bool, int, float, str, Path, None, Literal, unions, tuple[X, ...],
-    tuple[X, Y], list[X], dict[str, X] and any class; anything is right for other types. Scalars of
-    NumPy become Python's, an integer becomes a float where a float is asked for, a list a tuple,
-    a text a path, a table a dataclass, and "none" None; nothing else is converted.
+    Understands nested dataclasses, bool, int, float, str, Path, None, Literal, unions, tuple[X,
+    ...], tuple[X, Y], list[X], dict[str, X] and any class; anything is right for other types.
+    Scalars of NumPy become Python's, an integer becomes a float where a float is asked for, a list
+    a tuple, a text a path, a table a dataclass, and "none" None; nothing else is converted.
 
     Raises:
         ValueError: The value is of another type; the message starts with `name`.
@@ -253,7 +255,7 @@ def _open(hint: Any) -> bool:
 
 
 def _one_of(hint: Any, value: Any, name: str) -> Any:
-    """Take the first member of a union that accepts the value as it is, then one that converts it."""
+    """Take the first member of a union that accepts the value, then one that converts it."""
     kinds = alternatives(hint)
     if kinds and isinstance(value, Mapping):
         kind = value.get(KIND, next(iter(kinds)))
@@ -273,7 +275,7 @@ def _one_of(hint: Any, value: Any, name: str) -> Any:
 
 
 def alternatives(hint: Any) -> dict[str, Any]:
-    """Return the dataclasses of a union that are told apart by their `kind`; empty if it has none."""
+    """Return the dataclasses of a union that differ in their `kind`; empty if it has none."""
     if get_origin(hint) not in (Union, types.UnionType):
         return {}
     return {member.kind: member for member in get_args(hint) if hasattr(member, KIND)}

@@ -163,7 +163,7 @@ class EWCConfig:
 
 @dataclass(frozen=True)
 class A2CConfig:
-    """Settings of recurrent A2C. "Annealed" means linear in environment steps over the whole run."""
+    """Settings of recurrent A2C. "Annealed": linear in environment steps over the whole run."""
 
     kind: ClassVar[str] = "a2c"
 

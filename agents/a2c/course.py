@@ -124,8 +124,8 @@ class CourseReplay(RecurrentLearner):
         parameters = self.model.parameters.requires_grad_()
         logits, values = self.model.heads(trajectory.tapes, parameters)
         flat = logits.permute(1, 2, 0, 3).flatten(2)  # [P, K, T * B]
-        told = (by_member(x) for x in (values, trajectory.actions, returns))
-        loss = published_loss(flat, *told, self.config)
+        values, actions, returns = (by_member(x) for x in (values, trajectory.actions, returns))
+        loss = published_loss(flat, values, actions, returns, self.config)
         (gradient,) = torch.autograd.grad(loss.sum(), parameters)
         self._apply(gradient)
         # REPLAY

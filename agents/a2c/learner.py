@@ -20,7 +20,6 @@ from prefrontal.agents.a2c.ewc import Consolidation
 from prefrontal.agents.a2c.off_policy import (
     METRICS,
     Replay,
-    Replayed,
     corrected,
     episode_buffer,
 )
@@ -168,16 +167,14 @@ class A2C(RecurrentLearner):
                 model.unroll(trajectory.tapes)
             parameters = model.parameters.requires_grad_()
             loss, parts = self._loss(learned, parameters, entropy_coef)
-            if mixed and due and self.replay is not None:
-                drawn = self.replay.draw(due[0])
-                more, replayed = self._replay_loss(drawn, parameters, discount, entropy_coef)
+            if mixed and due:
+                more, replayed = self._replay_loss(due[0], parameters, discount, entropy_coef)
                 loss = loss + more
             norm, penalty = self._step(loss, parameters, rate)
             metrics = metrics or parts | {"gradient_norm": norm}
-        for number in due if self.replay is not None and not mixed else ():
-            drawn = self.replay.draw(number)
+        for number in [] if mixed else due:
             parameters = model.parameters.requires_grad_()
-            loss, replayed = self._replay_loss(drawn, parameters, discount, entropy_coef)
+            loss, replayed = self._replay_loss(number, parameters, discount, entropy_coef)
             _, penalty = self._step(loss, parameters, rate)
 
         # REPORT
@@ -215,17 +212,18 @@ class A2C(RecurrentLearner):
         return actor_critic_loss(self.config, gain, every, error, learned.weight, entropy_coef)
 
     def _replay_loss(
-        self, drawn: Replayed, parameters: Tensor, discount: Tensor, entropy_coef: Tensor
+        self, number: int, parameters: Tensor, discount: Tensor, entropy_coef: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of replayed episodes ``[P]``, and metrics.
+        """Draw kept episodes; return their loss ``[P]`` and metrics.
 
         Args:
-            drawn: The episodes.
-            parameters: ``[P, n]``, those that the tapes were unrolled with.
+            number: How many episodes.
+            parameters: ``[P, n]``, those of the model.
             discount: Discount γ, ``[P]``.
             entropy_coef: Weight of the entropy bonus, ``[P]``.
         """
         assert self.replay is not None
+        drawn = self.replay.draw(number)
         config, trajectory, weight = self.config.replay, drawn.trajectory, drawn.weight
         logits, all_values = self.model.heads(trajectory.tapes, parameters)
         every, chosen = log_probs(logits, trajectory.actions)
@@ -298,10 +296,8 @@ class A2C(RecurrentLearner):
     # STAGES AND STATE
 
     def _rollout(self) -> Rollout:
-        privileged = self.critic is not None
-        return Rollout(
-            self.stages.now, self.model, self.batch, self.generators, privileged=privileged
-        )
+        play = self.stages.now, self.model, self.batch, self.generators
+        return Rollout(*play, privileged=self.critic is not None)
 
     def _enter_stage(self) -> None:
         """Go on to the next stage if it is time."""
@@ -322,28 +318,17 @@ class A2C(RecurrentLearner):
     def parts(self) -> Mapping[str, Any]:
         """Return what has a state of its own, by name."""
         more = {"critic": self.critic, "replay": self.replay, "consolidation": self.consolidation}
-        return {
-            **super().parts(),
-            **{name: part for name, part in more.items() if part is not None},
-        }
+        return dict(super().parts()) | {k: part for k, part in more.items() if part is not None}
 
 
 class Learned(NamedTuple):
-    """New episodes and what is learned from them.
-
-    Attributes:
-        trajectory: The episodes.
-        advantages: ``[T, P, B]``.
-        targets: Of the values, ``[T, P, B]``.
-        old: Log-probabilities of the actions by the policy that acted, ``[T, P, B]``.
-        weight: Of each step, see `step_weights`.
-    """
+    """New episodes and what is learned from them, ``[T, P, B]`` each."""
 
     trajectory: Trajectory
     advantages: Tensor
-    targets: Tensor
-    old: Tensor
-    weight: Tensor
+    targets: Tensor  # of the values
+    old: Tensor  # log-probabilities of the actions by the policy that acted
+    weight: Tensor  # of each step, see `step_weights`
 
 
 # LOSS
@@ -357,7 +342,7 @@ def actor_critic_loss(
     weight: Tensor,
     entropy_coef: Tensor,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return -gain + value_coef · error² - entropy_coef · H: mean over steps ``[P]``, and its parts.
+    """Return -gain + value_coef · error² - entropy_coef · H, the mean over steps, and its parts.
 
     Args:
         config: The coefficients.

@@ -1,4 +1,4 @@
-"""Replay for actor-critics: the agent of today learns again from kept episodes, from their start on.
+"""Replay for actor-critics: the agent of today learns again from whole episodes that were kept.
 
 Observations, actions, rewards, and the policy and values of the agent that acted are kept. The loss
 of an on-policy learner is biased for actions that another policy took; V-trace corrects it

@@ -1,7 +1,7 @@
 """Returns, advantages, prediction errors and means, as pure functions (notation of rlax).
 
-Every function takes tensors with a leading time axis, `[T, ...]` (in training `[T, P, B]`: steps,
-members, episodes). Row i belongs to step t = i + 1 of an episode with states s_0 ... s_T:
+Every function takes tensors with a leading time axis, ``[T, ...]`` (in training ``[T, P, B]``:
+steps, members, episodes). Row i belongs to step t = i + 1 of an episode with states s_0 ... s_T:
 
 | name         | row i (t = i + 1) | meaning                                               |
 |--------------|-------------------|-------------------------------------------------------|
@@ -12,7 +12,7 @@ members, episodes). Row i belongs to step t = i + 1 of an episode with states s_
 | `rho_tm1`    | rho_{t-1}         | pi / mu of the action chosen in s_{t-1}               |
 
 `discount_t` and `lambda_` are a number or a tensor with as many axes as `r_t` that broadcasts to
-it: `[1, P, 1]` gives each member its own. The value of s_T, `bootstrap_value`, is 0 by default
+it: ``[1, P, 1]`` gives each member its own. The value of s_T, `bootstrap_value`, is 0 by default
 because the horizon is part of our tasks. Where episodes in a batch end at different steps, the
 steps after an end carry reward 0 and discount 0: returns are 0 there and nothing after an end
 reaches the steps before it (advantages there are -v_{t-1}: mask them).
@@ -36,8 +36,8 @@ class Estimate(NamedTuple):
     """What a learner needs of one trajectory.
 
     Attributes:
-        advantages: Weights of the policy gradient at t - 1 in [0, T-1], shape `[T, ...]`.
-        targets: Regression targets of v_{t-1}, shape `[T, ...]`.
+        advantages: Weights of the policy gradient at t - 1 in [0, T-1], shape ``[T, ...]``.
+        targets: Regression targets of v_{t-1}, shape ``[T, ...]``.
     """
 
     advantages: Tensor
@@ -48,11 +48,11 @@ def next_values(v_tm1: Tensor, bootstrap_value: Tensor | float = 0.0) -> Tensor:
     """Shift v_{t-1}, t in [1, T], one step on to v_t, t in [1, T].
 
     Args:
-        v_tm1: Values of s_0 ... s_{T-1}, shape `[T, ...]`.
-        bootstrap_value: Value of s_T, a number or shape `[...]`.
+        v_tm1: Values of s_0 ... s_{T-1}, shape ``[T, ...]``.
+        bootstrap_value: Value of s_T, a number or shape ``[...]``.
 
     Returns:
-        Values of s_1 ... s_T, shape `[T, ...]`.
+        Values of s_1 ... s_T, shape ``[T, ...]``.
     """
     last = _like_step(bootstrap_value, v_tm1, "bootstrap_value")
     return torch.cat([v_tm1[1:], last.unsqueeze(0)])
@@ -70,12 +70,12 @@ def monte_carlo(
     Source: Sutton & Barto (2018), equation 3.9.
 
     Args:
-        r_t: Rewards, t in [1, T], shape `[T, ...]`.
-        discount_t: Discounts d_t, t in [1, T], broadcastable to `[T, ...]`.
-        bootstrap_value: Value of s_T, a number or shape `[...]`.
+        r_t: Rewards, t in [1, T], shape ``[T, ...]``.
+        discount_t: Discounts d_t, t in [1, T], broadcastable to ``[T, ...]``.
+        bootstrap_value: Value of s_T, a number or shape ``[...]``.
 
     Returns:
-        G_{t-1}, t in [1, T], shape `[T, ...]`.
+        G_{t-1}, t in [1, T], shape ``[T, ...]``.
     """
     discount_t = _like(discount_t, r_t, "discount_t")
     return _accumulate(r_t, discount_t, _like_step(bootstrap_value, r_t, "bootstrap_value"))
@@ -91,13 +91,13 @@ def n_step(r_t: Tensor, discount_t: Tensor | float, v_t: Tensor, n: int) -> Tens
     Source: Sutton & Barto (2018), equation 7.1.
 
     Args:
-        r_t: Rewards, t in [1, T], shape `[T, ...]`.
-        discount_t: Discounts d_t, t in [1, T], broadcastable to `[T, ...]`.
-        v_t: Values of s_1 ... s_T, shape `[T, ...]`; the last row is the bootstrap value.
+        r_t: Rewards, t in [1, T], shape ``[T, ...]``.
+        discount_t: Discounts d_t, t in [1, T], broadcastable to ``[T, ...]``.
+        v_t: Values of s_1 ... s_T, shape ``[T, ...]``; the last row is the bootstrap value.
         n: Number of rewards, at least 1. From T on this is the Monte Carlo return.
 
     Returns:
-        G_{t-1}, t in [1, T], shape `[T, ...]`.
+        G_{t-1}, t in [1, T], shape ``[T, ...]``.
 
     Raises:
         ValueError: If n is below 1 or shapes do not agree.
@@ -130,13 +130,13 @@ def rpe(r_t: Tensor, discount_t: Tensor | float, v_tm1: Tensor, v_t: Tensor) -> 
     delta_t = r_t + gamma V(s_{t+1}) - V(s_t), with r_t the reward for the action chosen in s_t).
 
     Args:
-        r_t: Rewards, t in [1, T], shape `[T, ...]`.
-        discount_t: Discounts d_t, t in [1, T], broadcastable to `[T, ...]`.
-        v_tm1: Values of s_0 ... s_{T-1}, shape `[T, ...]`.
-        v_t: Values of s_1 ... s_T, shape `[T, ...]`.
+        r_t: Rewards, t in [1, T], shape ``[T, ...]``.
+        discount_t: Discounts d_t, t in [1, T], broadcastable to ``[T, ...]``.
+        v_tm1: Values of s_0 ... s_{T-1}, shape ``[T, ...]``.
+        v_t: Values of s_1 ... s_T, shape ``[T, ...]``.
 
     Returns:
-        delta_t, t in [1, T], shape `[T, ...]`, in units of reward.
+        delta_t, t in [1, T], shape ``[T, ...]``, in units of reward.
     """
     _same(v_tm1, r_t, "v_tm1")
     _same(v_t, r_t, "v_t")
@@ -162,14 +162,14 @@ def gae(
     Source: Schulman et al. (2016), equation 16.
 
     Args:
-        r_t: Rewards, t in [1, T], shape `[T, ...]`.
-        discount_t: Discounts d_t, t in [1, T], broadcastable to `[T, ...]`.
-        v_tm1: Values of s_0 ... s_{T-1}, shape `[T, ...]`.
-        lambda_: Mixing of n-step advantages in [0, 1], a number or broadcastable to `[T, ...]`.
-        bootstrap_value: Value of s_T, a number or shape `[...]`.
+        r_t: Rewards, t in [1, T], shape ``[T, ...]``.
+        discount_t: Discounts d_t, t in [1, T], broadcastable to ``[T, ...]``.
+        v_tm1: Values of s_0 ... s_{T-1}, shape ``[T, ...]``.
+        lambda_: Mixing of n-step advantages in [0, 1], a number or broadcastable to ``[T, ...]``.
+        bootstrap_value: Value of s_T, a number or shape ``[...]``.
 
     Returns:
-        Advantages A_{t-1} and lambda-return targets, t in [1, T], each `[T, ...]`.
+        Advantages A_{t-1} and lambda-return targets, t in [1, T], each ``[T, ...]``.
     """
     discount_t = _like(discount_t, r_t, "discount_t")
     delta_t = rpe(r_t, discount_t, v_tm1, next_values(v_tm1, bootstrap_value))
@@ -218,18 +218,18 @@ def vtrace(
     Source: Espeholt et al. (2018), equation 1, Remarks 1 and 2 and section 4.2.
 
     Args:
-        r_t: Rewards, t in [1, T], shape `[T, ...]`.
-        discount_t: Discounts d_t, t in [1, T], broadcastable to `[T, ...]`.
-        v_tm1: Values of s_0 ... s_{T-1}, shape `[T, ...]`.
-        rho_tm1: Ratios pi(a_{t-1} | s_{t-1}) / mu(a_{t-1} | s_{t-1}), shape `[T, ...]`.
-        bootstrap_value: Value of s_T, a number or shape `[...]`.
+        r_t: Rewards, t in [1, T], shape ``[T, ...]``.
+        discount_t: Discounts d_t, t in [1, T], broadcastable to ``[T, ...]``.
+        v_tm1: Values of s_0 ... s_{T-1}, shape ``[T, ...]``.
+        rho_tm1: Ratios pi(a_{t-1} | s_{t-1}) / mu(a_{t-1} | s_{t-1}), shape ``[T, ...]``.
+        bootstrap_value: Value of s_T, a number or shape ``[...]``.
         rho_bar: Cap of the ratio in delta_t; decides which policy's value is the fixed point.
         c_bar: Cap of the ratio in the trace; decides how far a correction reaches back.
         lambda_: Factor of the trace in [0, 1].
         n: Number of temporal differences in a target, at least 1; none takes all to the end.
 
     Returns:
-        Advantages and targets, t in [1, T], each `[T, ...]`.
+        Advantages and targets, t in [1, T], each ``[T, ...]``.
 
     Raises:
         ValueError: If c_bar exceeds rho_bar, n is below 1, or shapes do not agree.
@@ -314,7 +314,7 @@ def count_steps(mask: Tensor | None, actions: Tensor) -> Tensor:
 
 
 def _accumulate_next(x_t: Tensor, decay_t: Tensor, n: int) -> Tensor:
-    """x_t + decay_t (x_{t+1} + ... (x_{t+n-1})) for every t, what is past the end being 0; shape `[T, ...]`."""
+    """Return x_t + decay_t (x_{t+1} + ... (x_{t+n-1})) for every t, with 0 past the end."""
     steps = x_t.shape[0]
     padding = x_t.new_zeros(n, *x_t.shape[1:])
     xs, decays = torch.cat([x_t, padding]), torch.cat([decay_t.expand_as(x_t), padding])
@@ -325,7 +325,7 @@ def _accumulate_next(x_t: Tensor, decay_t: Tensor, n: int) -> Tensor:
 
 
 def _accumulate(x_t: Tensor, decay_t: Tensor, last: Tensor) -> Tensor:
-    """y_{t-1} = x_t + decay_t y_t for t = T, ..., 1 from y_T = `last`; shape `[T, ...]`."""
+    """Return y_{t-1} = x_t + decay_t y_t for t = T, ..., 1 from y_T = `last`; ``[T, ...]``."""
     decays = decay_t.expand(x_t.shape[0], *decay_t.shape[1:]).unbind(0)
     rows = []
     y = last
@@ -348,7 +348,7 @@ def _same(tensor: Tensor, r_t: Tensor, name: str) -> None:
 
 
 def _like(value: Tensor | float, r_t: Tensor, name: str) -> Tensor:
-    """A number or tensor as a tensor with the axes of r_t, each of its length or 1."""
+    """Return a number or tensor with the axes of r_t, each of its length or 1."""
     if r_t.ndim == 0 or r_t.shape[0] == 0:
         raise ValueError(f"r_t must be [T, ...] with T at least 1, got {list(r_t.shape)}")
     if not r_t.is_floating_point():
@@ -368,7 +368,7 @@ def _like(value: Tensor | float, r_t: Tensor, name: str) -> Tensor:
 
 
 def _like_step(value: Tensor | float, r_t: Tensor, name: str) -> Tensor:
-    """A number or tensor as one row of r_t, shape `[...]`."""
+    """Return a number or tensor as one row of r_t, shape ``[...]``."""
     shape = r_t.shape[1:]
     tensor = torch.as_tensor(value, dtype=r_t.dtype, device=r_t.device)
     if tensor.ndim and tensor.shape != shape:

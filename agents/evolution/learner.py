@@ -53,10 +53,8 @@ def check(job: Job) -> str:
     """Check that a job can be trained; there is nothing to say of it.
 
     Raises:
-        ConfigError: The environment or the network is none that lifetimes have.
+        ConfigError: See `lifetimes_of`.
     """
-    if job.num_envs != 1:
-        raise ConfigError("evolution plays `tasks` lives side by side: leave --num-envs at 1")
     lifetimes_of(job)
     return ""
 
@@ -73,8 +71,11 @@ def lifetimes_of(job: Job) -> Lifetimes:
     """Return the lives of a job.
 
     Raises:
-        ConfigError: If the networks are none that lifetimes have.
+        ConfigError: If the environment or the network is none that lifetimes have, or
+            ``num_envs`` is not 1.
     """
+    if job.num_envs != 1:
+        raise ConfigError("evolution plays `tasks` lives side by side: leave --num-envs at 1")
     network = job.network
     if (network.layout, network.actor_reward) != ("shared", "reward"):
         raise ConfigError('lifetimes need layout "shared" and actor_reward "reward"')
@@ -95,13 +96,10 @@ class Evolution:
         steps: Environment steps so far ``[P]``.
 
     Raises:
-        ConfigError: If the environment or the network is none that lifetimes can have, or
-            ``num_envs`` is not 1.
+        ConfigError: See `lifetimes_of`.
     """
 
     def __init__(self, job: Job, members: Sequence[int]) -> None:
-        if job.num_envs != 1:
-            raise ConfigError("evolution plays `tasks` lives side by side: leave --num-envs at 1")
         self.job, self.members = job, list(members)
         self.config = config = cast(EvolutionConfig, job.algorithm)
         self.lifetimes = lifetimes_of(job)

@@ -289,7 +289,7 @@ class _Life(ctypes.Structure):
 
 
 def _library() -> Any:
-    library: Any = compiled("lifetime")
+    library: Any = compiled("lifetime", struct=_Life)
     library.lifetimes_size.restype = ctypes.c_long
     library.lifetimes_size.argtypes = [ctypes.c_void_p]
     library.lifetimes_live.restype = None

@@ -1,8 +1,9 @@
 """Compiled code for CPUs: how the C++ sources beside this file become libraries.
 
-The C++ source beside this file is compiled once per machine with the system's compiler and kept in the user's cache folder.
-Where there is no compiler, or ``PREFRONTAL_KERNEL=torch`` is set, networks compute the same with PyTorch, about three times
-slower and rounded differently in the last bits; the first is said in a warning.
+A source is compiled once per machine with the system's compiler and kept in the user's cache
+folder. Where there is no compiler, or ``PREFRONTAL_KERNEL=torch`` is set, PyTorch computes the
+same, about three times slower and rounded differently in the last bits; a missing compiler gives a
+warning.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Literal
 
 from prefrontal.agents.common.errors import PrefrontalError
 
@@ -37,52 +39,69 @@ class KernelError(PrefrontalError):
 
 
 @functools.cache
-def compiled(name: str) -> ctypes.CDLL:
-    """The library of one C++ source beside this file, compiled if this machine has not done so yet.
+def compiled(
+    name: str,
+    real: Literal["float", "double"] = "float",
+    struct: type[ctypes.Structure] | None = None,
+) -> ctypes.CDLL:
+    """Return the library of one C++ source beside this file, compiled once per machine.
 
     Args:
         name: File name without its ending.
+        real: Numbers it computes with; a source without `real` ignores this.
+        struct: What its functions are given; its size must be what ``struct_size()`` returns.
 
     Raises:
-        KernelError: If there is no compiler, or it failed.
+        KernelError: There is no compiler, it failed, or the struct has another size.
     """
-    source = Path(__file__).with_name(f"{name}.cpp")
-    header = source.with_name("vectors.h")
+    folder = Path(__file__).parent
+    source, headers = folder / f"{name}.cpp", sorted(folder.glob("*.h"))
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         raise KernelError("there is no C++ compiler: install g++, or set CXX")
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = (
-        next((x for x in cpuinfo.read_text().splitlines() if x.startswith("flags")), "")
-        if cpuinfo.exists()
-        else ""
-    )
-    key = hashlib.sha256(
-        source.read_bytes()
-        + header.read_bytes()
-        + repr((FLAGS, compiler, platform.machine(), platform.processor(), flags)).encode()
-    ).hexdigest()[:16]
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prefrontal"
-    path = folder / f"{name.split('_')[0]}-{key}.so"
+    options = (*FLAGS, f"-DREAL={real}")
+    key = hashlib.sha256(repr((options, compiler, _machine())).encode())
+    for file in (source, *headers):
+        key.update(file.read_bytes())
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prefrontal"
+    path = cache / f"{name}-{real}-{key.hexdigest()[:16]}.so"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder
-        ) as build:  # moved when whole: several processes may build at once
-            made = Path(build) / "made.so"
-            command = [compiler, *FLAGS, "-shared", "-fPIC", "-o", str(made), str(source)]
+        cache.mkdir(parents=True, exist_ok=True)
+        # Moved when whole: several processes may build at once.
+        with tempfile.TemporaryDirectory(dir=cache) as build:
+            made = Path(build) / path.name
+            command = [compiler, *options, "-shared", "-fPIC", "-o", str(made), str(source)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise KernelError(
-                    f"{compiler} could not compile {source.name}: {done.stderr.strip()[:500]}"
-                )
+                message = done.stderr.strip()[:500]
+                raise KernelError(f"{compiler} could not compile {source.name}: {message}")
             os.replace(made, path)
-    return ctypes.CDLL(str(path))
+    library = ctypes.CDLL(str(path))
+    if struct is not None and library.struct_size() != ctypes.sizeof(struct):
+        raise KernelError(
+            f"{struct.__name__} has {ctypes.sizeof(struct)} bytes here and {library.struct_size()} "
+            f"in {source.name}"
+        )
+    return library
+
+
+def _machine() -> tuple[str, ...]:
+    """Return what compiled code is for, as it may use every instruction that there is here."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return platform.machine(), platform.processor(), flags
 
 
 @functools.cache
 def available() -> bool:
-    """Whether networks may use the compiled LSTM: it compiles here, and ``PREFRONTAL_KERNEL`` does not forbid it."""
+    """Return whether compiled code may be used.
+
+    It compiles here, and ``PREFRONTAL_KERNEL`` does not forbid it.
+
+    Raises:
+        KernelError: ``PREFRONTAL_KERNEL`` has an unknown value.
+    """
     choice = os.environ.get("PREFRONTAL_KERNEL", "compiled")
     if choice not in ("compiled", "torch"):
         raise KernelError(f"PREFRONTAL_KERNEL must be compiled or torch, not {choice!r}")

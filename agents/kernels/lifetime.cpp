@@ -218,6 +218,8 @@ void live(const Life &s, long lives, const float *born, const float *hyper, cons
 
 extern "C" {
 
+int struct_size() { return sizeof(Life); }
+
 // Weights of one network.
 long lifetimes_size(const Life *s) { return Network<0, 0>(*s).n; }
 

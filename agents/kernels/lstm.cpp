@@ -1,75 +1,32 @@
-// The LSTM's forward step and its back-propagation through time, for all members of a population, in float32.
+// The LSTM: one step and its derivative; unrolled with all it needs, for populations that act; and over packed sequences.
 //
-// Layout is that of agents/cores.py, feature-major with the batch last: z [T+1, P, F, B] with F = I + H + 1,
-// gates [T, P, 4H, B], cell [T+1, P, H, B], squashed [T, P, H, B], heads [T, P, O, B]. Columns (episodes) are
-// worked on 16 or 32 at a time, so that a column's gates stay in the cache from the product to the activation.
-// Every member's sums run in an order that does not depend on the other members.
+// Numbers are `real`, float or double (vectors.h). Every row's sums run in one order, whatever the other rows are.
 
 #include <cstdint>
 #include <cstring>
 
+#include "lstm.h"
 #include "vectors.h"
 
 namespace {
 
 constexpr int CHUNK = 8;   // steps whose weight gradient is one product
 
-#if defined(__AVX512F__)
-constexpr int ACC = 24;    // accumulators that fit the registers
-#else
-constexpr int ACC = 4;
-#endif
-
 struct Shape { int32_t T, P, B, I, H, O; };
 
-// out[r][c] (+)= sum_k a(r, k) b[k][c]: R rows, C whole vectors of columns; a(r, k) = a[r * ar + k * ak]
-template <int R, int C, bool ADD>
-inline __attribute__((always_inline)) void tile(
-    const float* __restrict a, long ar, long ak, const float* __restrict b, long bk, int K, float* __restrict out,
-    long orow) {
-    vec acc[R][C];
-#pragma GCC unroll 24
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) acc[r][c] = ADD ? (vec)*(const uvec*)(out + r * orow + c * W) : vec{};
-    for (int k = 0; k < K; ++k) {
-        vec x[C];
-#pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) x[c] = *(const uvec*)(b + k * bk + c * W);
-#pragma GCC unroll 24
-        for (int r = 0; r < R; ++r) {
-            const float w = a[r * ar + k * ak];
-#pragma GCC unroll 4
-            for (int c = 0; c < C; ++c) acc[r][c] += w * x[c];
-        }
-    }
-#pragma GCC unroll 24
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) *(uvec*)(out + r * orow + c * W) = acc[r][c];
-}
-
-template <int C, bool ADD>
-void product(int rows, const float* a, long ar, long ak, const float* b, long bk, int K, float* out, long orow) {
-    constexpr int R = ACC / C;
-    int r = 0;
-    for (; r + R <= rows; r += R) tile<R, C, ADD>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
-    for (; r < rows; ++r) tile<1, C, ADD>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
-}
-
 // Rows of n columns to rows of W, the rest zero; and back.
-inline void widen(float* to, const float* from, long rows, long B, int n) {
+inline void widen(real* to, const real* from, long rows, long B, int n) {
     for (long r = 0; r < rows; ++r) *(uvec*)(to + r * W) = load(from + r * B, n);
 }
-inline void narrow(float* to, const float* from, long rows, long B, int n) {
+inline void narrow(real* to, const real* from, long rows, long B, int n) {
     for (long r = 0; r < rows; ++r) store(to + r * B, *(const uvec*)(from + r * W), n);
 }
 
 struct Tape {
     Shape s;
-    const float* weight;   // [P, 4H, F]; rows of g doubled
-    const float* head;     // [P, O, H + 1]
-    float *z, *gates, *cell, *squashed, *heads, *scratch;
+    const real* weight;   // [P, 4H, F]; rows of g doubled
+    const real* head;     // [P, O, H + 1]
+    real *z, *gates, *cell, *squashed, *heads, *scratch;
     int64_t z_block, gates_block, cell_block, squashed_block, heads_block;   // numbers from member to member
 };
 
@@ -79,19 +36,19 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
     const Shape& s = k.s;
     const long B = s.B, H = s.H, F = s.I + s.H + 1, at = (long)t * s.P + p, next = at + s.P;
     const bool part = n < C * W;
-    const float* z = k.z + at * k.z_block + b;
-    float* gates = k.gates + at * k.gates_block + b;
-    const float* cell = k.cell + at * k.cell_block + b;
-    float* cell1 = k.cell + next * k.cell_block + b;
-    float* squashed = k.squashed + at * k.squashed_block + b;
-    float* out = k.z + next * k.z_block + s.I * B + b;   // [h; 1] of the next step
-    float* heads = k.heads + at * k.heads_block + b;
-    const float* weight = k.weight + (long)p * 4 * H * F;
-    const float* head = k.head + (long)p * s.O * (H + 1);
-    float* pre = gates;
+    const real* z = k.z + at * k.z_block + b;
+    real* gates = k.gates + at * k.gates_block + b;
+    const real* cell = k.cell + at * k.cell_block + b;
+    real* cell1 = k.cell + next * k.cell_block + b;
+    real* squashed = k.squashed + at * k.squashed_block + b;
+    real* out = k.z + next * k.z_block + s.I * B + b;   // [h; 1] of the next step
+    real* heads = k.heads + at * k.heads_block + b;
+    const real* weight = k.weight + (long)p * 4 * H * F;
+    const real* head = k.head + (long)p * s.O * (H + 1);
+    real* pre = gates;
     long row = B;
     if (part) {
-        float* wide = k.scratch + 4 * H * W;
+        real* wide = k.scratch + 4 * H * W;
         widen(wide, z, F, B, n);
         pre = k.scratch;
         row = W;
@@ -103,17 +60,17 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
         for (int c = 0; c < C; ++c) {
             const long q = j * B + c * W, h = H * B, l = j * row + c * W, g4 = H * row;
             const int m = part ? n : W;
-            vec i = sigmoid(*(uvec*)(pre + l)), f = sigmoid(*(uvec*)(pre + g4 + l));
-            vec g = sigmoid(*(uvec*)(pre + 2 * g4 + l)), o = sigmoid(*(uvec*)(pre + 3 * g4 + l));
-            vec x = f * load(cell + q, m) + i * (2.0f * g - 1.0f);
-            vec y = squash(x);
-            store(gates + q, i, m); store(gates + h + q, f, m);
-            store(gates + 2 * h + q, g, m); store(gates + 3 * h + q, o, m);
-            store(cell1 + q, x, m); store(squashed + q, y, m); store(out + q, o * y, m);
+            const vec x = sigmoid(*(uvec*)(pre + 2 * g4 + l));   // tanh z = 2 sigmoid(2 z) - 1
+            const Gates<vec> a = {sigmoid(*(uvec*)(pre + l)), sigmoid(*(uvec*)(pre + g4 + l)), 2 * x - 1,
+                                  sigmoid(*(uvec*)(pre + 3 * g4 + l))};
+            const Cell<vec> now = lstm_step(a, load(cell + q, m), squash);
+            store(gates + q, a.i, m); store(gates + h + q, a.f, m);
+            store(gates + 2 * h + q, x, m); store(gates + 3 * h + q, a.o, m);
+            store(cell1 + q, now.c, m); store(squashed + q, now.y, m); store(out + q, now.h, m);
         }
     if (part) {
         widen(k.scratch, out, H + 1, B, n);
-        float* wide = k.scratch + (H + 1) * W;
+        real* wide = k.scratch + (H + 1) * W;
         product<1, false>(s.O, head, H + 1, 1, k.scratch, W, H + 1, wide, W);
         narrow(heads, wide, s.O, B, n);
     } else {
@@ -123,32 +80,32 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
 
 // One block of columns of one member, all steps backwards; sums into dw [4H, FP], dv [O, FP]
 template <int C>
-void backward_block(const Tape& k, const float* d_heads, const float* d_hidden, int p, int b, int n, float* scratch,
-                    float* dw, float* dv, float* d_state) {
+void backward_block(const Tape& k, const real* d_heads, const real* d_hidden, int p, int b, int n, real* scratch,
+                    real* dw, real* dv, real* d_state) {
     const Shape& s = k.s;
     const long B = s.B, H = s.H, F = s.I + s.H + 1, N = C * W, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
-    float* dh = scratch;                       // [H, N]
-    float* dc = dh + H * N;                    // [H, N]
-    float* delta = dc + H * N;                 // [4H, CHUNK, N]
-    float* zt = delta + 4 * H * CHUNK * N;     // [CHUNK, N, FP]
-    float* ot = zt + CHUNK * N * FP;           // [CHUNK, N, FP] one step later: holds h_t
-    float* dl = ot + CHUNK * N * FP;           // [O, CHUNK, N]
-    const float* weight = k.weight + (long)p * 4 * H * F;
-    const float* head = k.head + (long)p * s.O * (H + 1);
+    real* dh = scratch;                       // [H, N]
+    real* dc = dh + H * N;                    // [H, N]
+    real* delta = dc + H * N;                 // [4H, CHUNK, N]
+    real* zt = delta + 4 * H * CHUNK * N;     // [CHUNK, N, FP]
+    real* ot = zt + CHUNK * N * FP;           // [CHUNK, N, FP] one step later: holds h_t
+    real* dl = ot + CHUNK * N * FP;           // [O, CHUNK, N]
+    const real* weight = k.weight + (long)p * 4 * H * F;
+    const real* head = k.head + (long)p * s.O * (H + 1);
     const int columns = n, m = n < W ? n : W;   // C > 1 only for whole vectors
-    memset(dh, 0, 2 * H * N * sizeof(float));
-    memset(zt, 0, 2 * CHUNK * N * FP * sizeof(float));
+    memset(dh, 0, 2 * H * N * sizeof(real));
+    memset(zt, 0, 2 * CHUNK * N * FP * sizeof(real));
     for (int end = s.T; end > 0; end -= CHUNK) {
         const int begin = end > CHUNK ? end - CHUNK : 0, steps = end - begin;
         const long row = CHUNK * N;
         for (int t = end - 1; t >= begin; --t) {
             const long at = (long)t * s.P + p, u = t - begin;
-            const float* g = k.gates + at * k.gates_block + b;
-            const float* c0 = k.cell + at * k.cell_block + b;
-            const float* sq = k.squashed + at * k.squashed_block + b;
-            const float* d = d_heads + at * s.O * B + b;
-            const float* other = d_hidden ? d_hidden + at * H * B + b : nullptr;
-            float* dt = delta + u * N;
+            const real* g = k.gates + at * k.gates_block + b;
+            const real* c0 = k.cell + at * k.cell_block + b;
+            const real* sq = k.squashed + at * k.squashed_block + b;
+            const real* d = d_heads + at * s.O * B + b;
+            const real* other = d_hidden ? d_hidden + at * H * B + b : nullptr;
+            real* dt = delta + u * N;
             for (int o = 0; o < s.O; ++o)
                 for (int c = 0; c < C; ++c) store(dl + o * row + u * N + c * W, load(d + o * B + c * W, m), W);
             for (long j = 0; j < H; ++j)
@@ -165,18 +122,17 @@ void backward_block(const Tape& k, const float* d_heads, const float* d_hidden, 
                     }
                     if (other) e += load(other + q, m);
                     for (int o = 0; o < s.O; ++o) e += head[o * (H + 1) + j] * *(vec*)(dl + o * row + u * N + c * W);
-                    vec i = load(g + q, m), f = load(g + h + q, m), x = load(g + 2 * h + q, m), o = load(g + 3 * h + q, m);
-                    vec y = load(sq + q, m);
-                    vec v = *(vec*)(dc + l) + e * o * (1.0f - y * y);
-                    *(vec*)(dt + j * row + c * W) = v * (2.0f * x - 1.0f) * (i - i * i);
-                    *(vec*)(dt + (H + j) * row + c * W) = v * load(c0 + q, m) * (f - f * f);
-                    *(vec*)(dt + (2 * H + j) * row + c * W) = v * 2.0f * i * (x - x * x);
-                    *(vec*)(dt + (3 * H + j) * row + c * W) = e * y * (o - o * o);
-                    *(vec*)(dc + l) = v * f;
+                    const Gates<vec> a = {load(g + q, m), load(g + h + q, m), 2 * load(g + 2 * h + q, m) - 1,
+                                          load(g + 3 * h + q, m)};
+                    const Gates<vec> back = lstm_step_back(a, load(c0 + q, m), load(sq + q, m), e, *(vec*)(dc + l));
+                    *(vec*)(dt + j * row + c * W) = back.i;
+                    *(vec*)(dt + (H + j) * row + c * W) = back.f;
+                    *(vec*)(dt + (2 * H + j) * row + c * W) = (real).5 * back.g;   // its weights are doubled
+                    *(vec*)(dt + (3 * H + j) * row + c * W) = back.o;
                 }
             product<C, false>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
-            const float* z = k.z + at * k.z_block + b;
-            const float* z1 = z + s.P * k.z_block;
+            const real* z = k.z + at * k.z_block + b;
+            const real* z1 = z + s.P * k.z_block;
             for (int f = 0; f < F; ++f)
                 for (int c = 0; c < columns; ++c) zt[(u * N + c) * FP + f] = z[f * B + c];
             if (!s.O) continue;
@@ -184,7 +140,7 @@ void backward_block(const Tape& k, const float* d_heads, const float* d_hidden, 
                 for (int f = 0; f < F; ++f)
                     for (int c = 0; c < columns; ++c) ot[(u * N + c) * FP + f] = z1[f * B + c];
             else
-                memcpy(ot + u * N * FP, zt + (u + 1) * N * FP, N * FP * sizeof(float));
+                memcpy(ot + u * N * FP, zt + (u + 1) * N * FP, N * FP * sizeof(real));
         }
         for (long f = 0; f < FP; f += 2 * W) {   // FP is made even by the caller
             product<2, true>(4 * H, delta, row, 1, zt + f, FP, steps * N, dw + f, FP);
@@ -202,6 +158,14 @@ void backward_block(const Tape& k, const float* d_heads, const float* d_hidden, 
 
 extern "C" {
 
+// --- with all members of a population side by side, step by step ---
+//
+// Feature-major with the batch last: z [T+1, P, F, B] with F = I + H + 1, gates [T, P, 4H, B] (of g: sigmoid(2 z)), cell
+// [T+1, P, H, B], squashed [T, P, H, B], heads [T, P, O, B]. Columns (episodes) are worked on one or two vectors at a
+// time, so that a column's gates stay in the cache from the product to the activation.
+
+int struct_size() { return sizeof(Tape); }
+
 void lstm_forward(const Tape* tape, int t) {
     const Shape& s = tape->s;
     for (int p = 0; p < s.P; ++p)
@@ -215,18 +179,18 @@ void lstm_forward(const Tape* tape, int t) {
 
 // actions [P, B]: argmax over the first `choices` read-outs plus noise [P, choices, B], `noise_block` numbers from member
 // to member. Written for all columns at once, so that the compiler makes vectors of it.
-void lstm_choose(const Tape* tape, int t, int choices, const float* noise, long noise_block, int64_t* actions) {
+void lstm_choose(const Tape* tape, int t, int choices, const real* noise, long noise_block, int64_t* actions) {
     const Shape& s = tape->s;
     const int B = s.B;
     for (int p = 0; p < s.P; ++p) {
-        const float* h = tape->heads + ((long)t * s.P + p) * tape->heads_block;
-        const float* u = noise + p * noise_block;
+        const real* h = tape->heads + ((long)t * s.P + p) * tape->heads_block;
+        const real* u = noise + p * noise_block;
         int64_t* a = actions + (long)p * B;
         for (int b = 0; b < B; ++b) {
-            float best = h[b] + u[b];
+            real best = h[b] + u[b];
             int64_t arm = 0;
             for (int k = 1; k < choices; ++k) {
-                const float x = h[(long)k * B + b] + u[(long)k * B + b];
+                const real x = h[(long)k * B + b] + u[(long)k * B + b];
                 arm = x > best ? k : arm;
                 best = x > best ? x : best;
             }
@@ -237,33 +201,110 @@ void lstm_choose(const Tape* tape, int t, int choices, const float* noise, long 
 
 // d_heads [T, P, O, B]; d_hidden [T, P, H, B], gradients of the hidden states through other read-outs, or null.
 // d_weight [P, 4H, F], d_head [P, O, H + 1] and d_state [P, 2, H] are overwritten.
-// scratch: aligned to 64 bytes, lstm_scratch() floats.
+// scratch: aligned to 64 bytes, lstm_scratch() reals.
 long lstm_scratch(const Tape* tape) {
     const Shape& s = tape->s;
     const long F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W), N = 2 * W;
     return 2L * s.H * N + 4L * s.H * CHUNK * N + 2L * CHUNK * N * FP + (long)s.O * CHUNK * N + (4L * s.H + s.O) * FP;
 }
 
-void lstm_backward(const Tape* tape, const float* d_heads, const float* d_hidden, float* d_weight, float* d_head,
-                   float* d_state, float* scratch) {
+void lstm_backward(const Tape* tape, const real* d_heads, const real* d_hidden, real* d_weight, real* d_head,
+                   real* d_state, real* scratch) {
     const Shape& s = tape->s;
     const long H = s.H, F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
-    float* dw = scratch;
-    float* dv = dw + 4 * H * FP;
-    float* rest = dv + s.O * FP;
+    real* dw = scratch;
+    real* dv = dw + 4 * H * FP;
+    real* rest = dv + s.O * FP;
     for (int p = 0; p < s.P; ++p) {
-        memset(dw, 0, (4 * H + s.O) * FP * sizeof(float));
-        float* state = d_state + p * 2 * H;
-        memset(state, 0, 2 * H * sizeof(float));
+        memset(dw, 0, (4 * H + s.O) * FP * sizeof(real));
+        real* state = d_state + p * 2 * H;
+        memset(state, 0, 2 * H * sizeof(real));
         for (int b = 0; b < s.B;) {
             const int left = s.B - b;
             const int n = left < W ? left : W;
             if (left >= 2 * W) { backward_block<2>(*tape, d_heads, d_hidden, p, b, 2 * W, rest, dw, dv, state); b += 2 * W; }
             else { backward_block<1>(*tape, d_heads, d_hidden, p, b, n, rest, dw, dv, state); b += W; }
         }
-        for (long r = 0; r < 4 * H; ++r) memcpy(d_weight + ((long)p * 4 * H + r) * F, dw + r * FP, F * sizeof(float));
+        for (long r = 0; r < 4 * H; ++r) memcpy(d_weight + ((long)p * 4 * H + r) * F, dw + r * FP, F * sizeof(real));
         for (long o = 0; o < s.O; ++o)
-            memcpy(d_head + ((long)p * s.O + o) * (H + 1), dv + o * FP + s.I, (H + 1) * sizeof(float));
+            memcpy(d_head + ((long)p * s.O + o) * (H + 1), dv + o * FP + s.I, (H + 1) * sizeof(real));
+    }
+}
+
+// --- over packed sequences of unequal lengths, N networks of one shape ---
+//
+// Batch-major: before and gates [N, R, 4H], hidden, cell, squashed [N, R, H], weight [N, H, 4H]; rows starts[t] ...
+// starts[t] + sizes[t] belong to step t, the longest sequences first. The first state is zero.
+
+// Numbers of scratch that a call needs, for B sequences.
+long packed_scratch(int H, int B) {
+    return H * whole(4 * H) + 4L * H * whole(H) + B * (whole(4 * H) + 2 * whole(H));
+}
+
+void packed_forward(int N, int T, int H, const int32_t* sizes, const int32_t* starts, const real* before,
+                    const real* weight, real* gates, real* hidden, real* cell, real* squashed, real* scratch) {
+    const int G = 4 * H;
+    const long R = starts[T], GP = whole(G);
+    real* panels = scratch;
+    real* pre = panels + H * GP;
+    for (int n = 0; n < N; ++n) {
+        if (T > 1) pack(weight + (long)n * H * G, G, 1, H, G, panels);
+        memset(pre, 0, sizes[0] * GP * sizeof(real));
+        for (int t = 0; t < T; ++t) {
+            const long at = n * R + starts[t], last = n * R + starts[t ? t - 1 : 0];
+            if (t) by_panels(sizes[t], hidden + last * H, panels, H, G, pre, GP);
+            for (int b = 0; b < sizes[t]; ++b) {
+                const real* x = before + (at + b) * G;
+                const real* q = pre + b * GP;
+                real* g = gates + (at + b) * G;
+                for (int j = 0; j < H; j += W) {
+                    const int m = H - j;
+                    const long k = (at + b) * H + j;
+                    const auto reached = [&](int gate) { return load(x + gate * H + j, m) + load(q + gate * H + j, m); };
+                    const Gates<vec> a = {sigmoid(reached(0)), sigmoid(reached(1)), squash(reached(2)), sigmoid(reached(3))};
+                    const Cell<vec> now = lstm_step(a, t ? load(cell + (last + b) * H + j, m) : vec{}, squash);
+                    store(g + j, a.i, m); store(g + H + j, a.f, m); store(g + 2 * H + j, a.g, m); store(g + 3 * H + j, a.o, m);
+                    store(cell + k, now.c, m); store(squashed + k, now.y, m); store(hidden + k, now.h, m);
+                }
+            }
+        }
+    }
+}
+
+// delta [N, R, 4H], the gradient of `before`, is written; d_hidden [N, R, H].
+void packed_backward(int N, int T, int H, const int32_t* sizes, const int32_t* starts, const real* gates,
+                     const real* weight, const real* cell, const real* squashed, const real* d_hidden, real* delta,
+                     real* scratch) {
+    const int G = 4 * H, B = sizes[0];
+    const long R = starts[T], HP = whole(H);
+    real* panels = scratch;
+    real* dh = panels + G * HP;    // [B, HP]: from the step after
+    real* dc = dh + B * HP;        // [B, HP]
+    for (int n = 0; n < N; ++n) {
+        if (T > 1) pack(weight + (long)n * H * G, 1, G, G, H, panels);
+        memset(dc, 0, B * HP * sizeof(real));
+        for (int t = T - 1; t >= 0; --t) {
+            const int later = t + 1 < T ? sizes[t + 1] : 0;
+            const long at = n * R + starts[t], last = n * R + starts[t ? t - 1 : 0];
+            if (later) by_panels(later, delta + (n * R + starts[t + 1]) * G, panels, G, H, dh, HP);
+            for (int b = 0; b < sizes[t]; ++b) {
+                const real* g = gates + (at + b) * G;
+                real* d = delta + (at + b) * G;
+                for (int j = 0; j < H; j += W) {
+                    const int m = H - j;
+                    const long k = (at + b) * H + j;
+                    vec e = load(d_hidden + k, m);
+                    if (b < later) e += *(const uvec*)(dh + b * HP + j);
+                    const Gates<vec> a = {load(g + j, m), load(g + H + j, m), load(g + 2 * H + j, m), load(g + 3 * H + j, m)};
+                    vec held = *(const uvec*)(dc + b * HP + j);
+                    const vec c0 = t ? load(cell + (last + b) * H + j, m) : vec{};
+                    const Gates<vec> back = lstm_step_back(a, c0, load(squashed + k, m), e, held);
+                    *(uvec*)(dc + b * HP + j) = held;
+                    store(d + j, back.i, m); store(d + H + j, back.f, m);
+                    store(d + 2 * H + j, back.g, m); store(d + 3 * H + j, back.o, m);
+                }
+            }
+        }
     }
 }
 }

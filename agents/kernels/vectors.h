@@ -1,57 +1,167 @@
-// Vectors of 16 floats, as the compiler gives them: loads and stores of part of one, and the activations of an LSTM.
+// Vectors as wide as the registers here: parts of them, sigmoid and tanh, and products of matrices.
+//
+// The numbers are `real`: float, or double if the source is compiled with -DREAL=double.
 #pragma once
+
+#include <cmath>
+#include <cstring>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
+#ifndef REAL
+#define REAL float
+#endif
+
 namespace {
 
-constexpr int W = 16;   // floats in a vector
-typedef float vec __attribute__((vector_size(W * 4)));
-typedef float uvec __attribute__((vector_size(W * 4), aligned(4), may_alias));
-typedef int ivec __attribute__((vector_size(W * 4)));
-
-// The first n floats, the others zero; all of them from n = W on.
-inline vec load(const float* p, int n) {
-    if (n >= W) return *(const uvec*)p;
+// Bytes of a register, and how many of them a product sums up in. Wider vectors than that would live in memory.
 #if defined(__AVX512F__)
-    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+constexpr int BYTES = 64, ACC = 24;
+#elif defined(__AVX__)
+constexpr int BYTES = 32, ACC = 12;
 #else
+constexpr int BYTES = 16, ACC = 12;
+#endif
+
+typedef REAL real;
+constexpr int W = BYTES / sizeof(real);   // numbers in a vector
+typedef real vec __attribute__((vector_size(BYTES)));
+typedef real uvec __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
+
+#if defined(__AVX512F__)
+inline __m512 first(const float* p, int n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
+inline __m512d first(const double* p, int n) { return _mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p); }
+inline void keep(float* p, __m512 v, int n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v); }
+inline void keep(double* p, __m512d v, int n) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), v); }
+#else
+inline vec first(const real* p, int n) {
     vec v = {};
     for (int i = 0; i < n; ++i) v[i] = p[i];
     return v;
-#endif
 }
-inline void store(float* p, vec v, int n) {
-    if (n >= W) { *(uvec*)p = v; return; }
-#if defined(__AVX512F__)
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
-#else
+inline void keep(real* p, vec v, int n) {
     for (int i = 0; i < n; ++i) p[i] = v[i];
+}
 #endif
-}
-inline vec splat(float x) { return x - vec{}; }
 
-// 1 / (1 + exp(-x)), relative error below 3e-7
-inline vec sigmoid(vec x) {
-    x = x < -87.0f ? splat(-87.0f) : x;
-    x = x > 87.0f ? splat(87.0f) : x;
-    vec n = x * -1.44269504f;
-    const vec magic = splat(12582912.0f);       // rounds to the nearest integer
-    vec r = n + magic;
-    ivec e = (ivec)r << 23;                     // low bits of r hold the integer
-    n = n - (r - magic);                        // in [-.5, .5]
-    vec p = splat(1.53533619e-4f);              // 2^n
-    p = p * n + 1.33988744e-3f;
-    p = p * n + 9.61843703e-3f;
-    p = p * n + 5.55033216e-2f;
-    p = p * n + 2.40226493e-1f;
-    p = p * n + 6.93147182e-1f;
-    p = p * n + 1.0f;
-    p = (vec)((ivec)p + e);
-    return 1.0f / (1.0f + p);
+// The first n numbers, the others zero; all of them from n = W on.
+inline vec load(const real* p, int n) { return n >= W ? (vec)*(const uvec*)p : (vec)first(p, n); }
+inline void store(real* p, vec v, int n) {
+    if (n >= W) *(uvec*)p = v;
+    else keep(p, v, n);
 }
-inline vec squash(vec x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }   // tanh
+
+// n rounded up to whole vectors
+inline long whole(long n) { return (n + W - 1) / W * W; }
+
+inline vec splat(real x) { return x - vec{}; }
+
+// 1 / (1 + exp(-x)): relative error below 3e-7 for float, that of std::exp for double
+inline vec sigmoid(vec x) {
+    if constexpr (sizeof(real) == 8) {
+        for (int i = 0; i < W; ++i) x[i] = 1 / (1 + std::exp(-x[i]));
+        return x;
+    } else {
+        typedef int ivec __attribute__((vector_size(BYTES)));
+        x = x < -87.0f ? splat(-87.0f) : x;
+        x = x > 87.0f ? splat(87.0f) : x;
+        vec n = x * -1.44269504f;
+        const vec magic = splat(12582912.0f);       // rounds to the nearest integer
+        vec r = n + magic;
+        ivec e = (ivec)r << 23;                     // low bits of r hold the integer
+        n = n - (r - magic);                        // in [-.5, .5]
+        vec p = splat(1.53533619e-4f);              // 2^n
+        p = p * n + 1.33988744e-3f;
+        p = p * n + 9.61843703e-3f;
+        p = p * n + 5.55033216e-2f;
+        p = p * n + 2.40226493e-1f;
+        p = p * n + 6.93147182e-1f;
+        p = p * n + 1.0f;
+        p = (vec)((ivec)p + e);
+        return 1.0f / (1.0f + p);
+    }
+}
+inline vec squash(vec x) { return 2 * sigmoid(2 * x) - 1; }   // tanh
+
+// out[r][c] (+)= sum_k a(r, k) b[k][c]: R rows, C vectors of columns; a(r, k) = a[r * ar + k * ak]
+template <int R, int C, bool ADD>
+inline __attribute__((always_inline)) void tile(
+    const real* __restrict a, long ar, long ak, const real* __restrict b, long bk, int K, real* __restrict out,
+    long orow) {
+    vec acc[R][C];
+#pragma GCC unroll 24
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) acc[r][c] = ADD ? (vec)*(const uvec*)(out + r * orow + c * W) : vec{};
+    for (int k = 0; k < K; ++k) {
+        vec x[C];
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) x[c] = *(const uvec*)(b + k * bk + c * W);
+#pragma GCC unroll 24
+        for (int r = 0; r < R; ++r) {
+            const real w = a[r * ar + k * ak];
+#pragma GCC unroll 4
+            for (int c = 0; c < C; ++c) acc[r][c] += w * x[c];
+        }
+    }
+#pragma GCC unroll 24
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) *(uvec*)(out + r * orow + c * W) = acc[r][c];
+}
+
+// The same for any number of rows: R at a time, then half of R, and so on.
+template <int R, int C, bool ADD>
+void rows_of(int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow) {
+    int r = 0;
+    for (; r + R <= rows; r += R) tile<R, C, ADD>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
+    if constexpr (R > 1)
+        if (r < rows) rows_of<R / 2, C, ADD>(rows - r, a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
+}
+template <int C, bool ADD>
+void product(int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow) {
+    rows_of<ACC / C, C, ADD>(rows, a, ar, ak, b, bk, K, out, orow);
+}
+
+constexpr int PANEL = 3 * W;   // columns of a panel
+
+// Vectors of columns in the panel that starts at column c of `columns` in all.
+inline int vectors(int c, int columns) {
+    const int left = (columns - c + W - 1) / W;
+    return left < PANEL / W ? left : PANEL / W;
+}
+
+// Panels of b [K, columns], b(k, c) = b[k * bk + c * bc]: a product reads them from front to back. Columns beyond the
+// last are zero.
+void pack(const real* b, long bk, long bc, int K, int columns, real* panels) {
+    for (int c = 0; c < columns; c += PANEL) {
+        const int width = vectors(c, columns) * W, used = columns - c < width ? columns - c : width;
+        real* to = panels + (long)c * K;
+        if (bc == 1) {
+            for (int k = 0; k < K; ++k) {
+                memcpy(to + (long)k * width, b + k * bk + c, used * sizeof(real));
+                if (used < width) memset(to + (long)k * width + used, 0, (width - used) * sizeof(real));
+            }
+        } else {
+            if (used < width) memset(to, 0, (long)K * width * sizeof(real));
+            for (int k0 = 0; k0 < K; k0 += W)
+                for (int i = 0; i < used; ++i)
+                    for (int k = k0; k < k0 + W && k < K; ++k) to[(long)k * width + i] = b[k * bk + (c + i) * bc];
+        }
+    }
+}
+
+// out [rows, whole(columns)] = a [rows, K] times the panels
+void by_panels(int rows, const real* a, const real* panels, int K, int columns, real* out, long orow) {
+    for (int c = 0; c < columns; c += PANEL) {
+        const int n = vectors(c, columns);
+        const real* b = panels + (long)c * K;
+        if (n == 3) product<3, false>(rows, a, K, 1, b, 3 * W, K, out + c, orow);
+        else if (n == 2) product<2, false>(rows, a, K, 1, b, 2 * W, K, out + c, orow);
+        else product<1, false>(rows, a, K, 1, b, W, K, out + c, orow);
+    }
+}
 
 }  // namespace

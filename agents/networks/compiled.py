@@ -40,7 +40,7 @@ class _Tape(ctypes.Structure):
 
 @functools.cache
 def _library() -> Any:
-    library = compiled("lstm")
+    library = compiled("lstm", struct=_Tape)
     address, number = ctypes.c_void_p, ctypes.c_int
     library.lstm_scratch.restype = ctypes.c_long
     library.lstm_scratch.argtypes = [address]

@@ -12,7 +12,7 @@ __all__ = ["R2D2Config"]
 
 @dataclass(frozen=True)
 class R2D2Config:
-    """Settings of R2D2 (Kapturowski et al. 2019). "Annealed": linear in steps over the whole run."""
+    """Settings of R2D2 (Kapturowski et al. 2019). "Annealed": linear in steps over the run."""
 
     kind: ClassVar[str] = "q"
 

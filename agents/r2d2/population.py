@@ -1,4 +1,4 @@
-"""Agents that were trained by recurrent Q-learning: they act greedily, or ε-greedily if asked to."""
+"""Agents trained by recurrent Q-learning: they act greedily, or ε-greedily if asked to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job
+from prefrontal.agents.base import Algorithm, Job
 from prefrontal.agents.population import Agent, Population
 from prefrontal.agents.population import meta as actor_critic_meta
 from prefrontal.agents.r2d2.config import R2D2Config
@@ -45,7 +45,7 @@ class QPopulation(Population):
         return self._member(index, QAgent)
 
     def learn(
-        self, total_steps: int, config: R2D2Config | None = None, num_envs: int = 16
+        self, total_steps: int, config: Algorithm | None = None, num_envs: int = 16
     ) -> dict[str, np.ndarray]:
         """Train all members on with recurrent Q-learning; see `Population.learn`."""
         return self._learn(make_learner, config or R2D2Config(), total_steps, num_envs)

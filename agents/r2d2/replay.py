@@ -116,7 +116,7 @@ class QReplay:
         self.buffer = episode_buffer(config, facts, size, generators, model.dtype, model.device)
 
     def add(self, trajectory: Trajectory) -> None:
-        """Keep new episodes, with the state after the last step where one was cut by a time limit."""
+        """Keep new episodes, with the state after the last step of those that were cut."""
         steps, members, batch = trajectory.actions.shape
         tapes = trajectory.tapes
         slots = min(tapes[0].used, steps + 1)

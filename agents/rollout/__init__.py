@@ -1,1 +1,7 @@
-"""."""
+"""Agents meet environments: specifications, vector environments, and the episodes played in them.
+
+`spec` says which environment and what of it an agent is shown (data, no PyTorch); `environments`
+makes it, of any Gymnasium id, for all members at once and for every stage of a run; `episodes`
+wraps environments that are not ours. `rollout` plays whole episodes and records them, `predicting`
+acts one step at a time, as Stable-Baselines3's `predict` does.
+"""

@@ -1,14 +1,15 @@
 """How agents meet environments: by Gymnasium id, as vector environments of tensors.
 
-A vector class that declares ``tensor_face = True`` takes ``tensors`` and ``members`` (all of ours do;
-any user's may) and is used as it is. Any other Gymnasium id is wrapped by `EpisodeVectorEnv`, which
-adds the meta-reinforcement-learning inputs, tensors, and whole episodes of unequal length.
+A vector class that declares ``tensor_face = True`` takes ``tensors`` and ``members`` (all of ours
+do; any user's may) and is used as it is. Any other Gymnasium id is wrapped by `EpisodeVectorEnv`,
+which adds the meta-reinforcement-learning inputs, tensors, and whole episodes of unequal length.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium
@@ -16,7 +17,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from torch import Tensor
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
 
@@ -24,6 +25,7 @@ __all__ = [
     "Stages",
     "facts_of",
     "find_spec",
+    "import_environment",
     "is_native",
     "make_envs",
     "make_stages",
@@ -47,6 +49,21 @@ def register_ids(env_id: str) -> None:
         module = _NAMESPACES.get(name.partition("/")[0], "")
     if module:
         importlib.import_module(module)
+
+
+def import_environment(spec: EnvironmentSpec, folder: Path) -> None:
+    """Import the module that registers the environment of the agents in a folder.
+
+    Raises:
+        CheckpointError: It cannot be imported.
+    """
+    try:
+        register_ids(spec.id)
+    except ImportError as error:
+        raise CheckpointError(
+            f"the agents in {folder} were trained on {spec.id!r}, and "
+            f"{spec.id.rpartition(':')[0]!r} cannot be imported: {error}"
+        ) from error
 
 
 def find_spec(env_id: str) -> EnvSpec:
@@ -140,7 +157,7 @@ def make_envs(
 def make_stages(
     spec: EnvironmentSpec, members: Sequence[int], batch: int, **options: Any
 ) -> list[Any]:
-    """Make the environments of every stage in order, one if there are no stages; see `make_envs`."""
+    """Make the environments of every stage in order, or one; see `make_envs`."""
     count = max(1, len(spec.stages))
     return [make_envs(spec.stage(index), members, batch, **options) for index in range(count)]
 

@@ -1,9 +1,9 @@
-"""Any Gymnasium environment as a vector of whole episodes, with the meta-reinforcement-learning inputs appended."""
+"""Any Gymnasium environment as a vector of whole episodes, with inputs for meta-learning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -21,9 +21,9 @@ _INPUTS = ("action", "reward", "time")
 class EpisodeVectorEnv:
     """Episodes of any environment with a flat Box (or Discrete) observation and discrete actions.
 
-    Each row is an environment of its own, seeded from (seed, member, row). A row whose episode has ended keeps
-    returning its last observation, reward 0 and ended flags until `reset`, so a batch of unequal episodes can be
-    masked.
+    Each row is an environment of its own, seeded from (seed, member, row). A row whose episode has
+    ended keeps returning its last observation, reward 0 and ended flags until `reset`, so a batch
+    of unequal episodes can be masked.
 
     Args:
         env_id: Gymnasium id.
@@ -61,17 +61,19 @@ class EpisodeVectorEnv:
         env, limit = self.envs[0], self.envs[0].spec and self.envs[0].spec.max_episode_steps
         if not limit:
             raise ConfigError(f"{env_id} has no time limit; register it with max_episode_steps")
-        if not isinstance(env.action_space, spaces.Discrete):
-            raise ConfigError(
-                f"{env_id} has actions {env.action_space}; environments that are not ours need Discrete ones"
-            )
-        if not isinstance(env.observation_space, spaces.Box | spaces.Discrete):
-            raise ConfigError(
-                f"{env_id} has observations {env.observation_space}; this agent needs Box or Discrete"
-            )
+        for what, space, kinds in (
+            ("actions", env.action_space, (spaces.Discrete,)),
+            ("observations", env.observation_space, (spaces.Box, spaces.Discrete)),
+        ):
+            if not isinstance(space, kinds):
+                allowed = " or ".join(kind.__name__ for kind in kinds)
+                raise ConfigError(
+                    f"{env_id} has {what} {space}; environments that are not ours need {allowed} ones"
+                )
         self.steps = int(limit)
-        self.single_action_space = env.action_space
-        self.num_actions, self._first_action = int(env.action_space.n), int(env.action_space.start)
+        self.single_action_space = cast(spaces.Discrete, env.action_space)
+        self.num_actions = int(self.single_action_space.n)
+        self._first_action = int(self.single_action_space.start)
         self._base_space: Any = env.observation_space
         size = spaces.flatdim(env.observation_space)
         widths = {"action": self.num_actions, "reward": 1, "time": 1}
@@ -83,7 +85,7 @@ class EpisodeVectorEnv:
         self._seeds: list[np.random.Generator] = []
 
     def reset(self, *, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
-        """Starts an episode in every row; `seed` determines all episodes from here on."""
+        """Start an episode in every row; `seed` determines all episodes from here on."""
         if seed is not None:
             self._seeds = [
                 np.random.default_rng(np.random.SeedSequence([int(seed), m, r]))
@@ -101,7 +103,7 @@ class EpisodeVectorEnv:
         return self._tensor(self._rows), {}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
-        """One step of every row that is still running."""
+        """Step every row that is still running."""
         chosen = actions.cpu().numpy()
         rewards = np.zeros(self.num_envs, np.float32)
         self._t += 1
@@ -114,9 +116,8 @@ class EpisodeVectorEnv:
             )
             rewards[row], self._ended[row], self._cut[row] = reward, ended, cut and not ended
         if "action" in self.input_slices:
-            self._rows[:, self.input_slices["action"]] = np.eye(self.num_actions, dtype=np.float32)[
-                chosen
-            ]
+            one_hot = np.eye(self.num_actions, dtype=np.float32)
+            self._rows[:, self.input_slices["action"]] = one_hot[chosen]
         if "reward" in self.input_slices:
             self._rows[:, self.input_slices["reward"]] = rewards[:, None]
         if "time" in self.input_slices:
@@ -125,17 +126,17 @@ class EpisodeVectorEnv:
         return self._tensor(self._rows), self._tensor(rewards), *flags, {}
 
     def random_state(self) -> dict[str, Tensor]:
-        """States of the rows' seed generators, ``[P, batch, words]`` of int64."""
+        """Return the states of the rows' seed generators, ``[P, B, words]`` int64."""
         words = [_pack(rng) for rng in self._seeds]
         return {"seeds": torch.tensor(words).unflatten(0, (len(self.members), self.batch))}
 
     def set_random_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `random_state` returned."""
+        """Restore what `random_state` returned."""
         for rng, words in zip(self._seeds, state["seeds"].flatten(0, 1).tolist(), strict=True):
             _unpack(rng, words)
 
     def close(self) -> None:
-        """Closes every row."""
+        """Close every row."""
         for env in self.envs:
             env.close()
 
@@ -144,7 +145,7 @@ class EpisodeVectorEnv:
 
 
 def _pack(rng: np.random.Generator) -> list[int]:
-    """The state of a PCG64 generator as 32-bit words (it has two 128-bit numbers and a buffered draw)."""
+    """Return the state of a PCG64 generator as 32-bit words: two numbers and a buffered draw."""
     state: Any = rng.bit_generator.state
     numbers = [state["state"]["state"], state["state"]["inc"]]
     words = [(number >> (32 * k)) & 0xFFFFFFFF for number in numbers for k in range(4)]

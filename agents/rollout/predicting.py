@@ -1,4 +1,4 @@
-"""What `predict` is given, checked: observations, and the recurrent state of the step before."""
+"""Checks of what `predict` is given: observations, and the recurrent state of the last step."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["observed", "resumed"]
 
 
 def observed(observation: np.ndarray, size: int, environment: EnvironmentSpec) -> np.ndarray:
-    """Observations as rows ``[n, I]``, one for a single one ``[I]``.
+    """Return observations as rows ``[n, I]``, one row for a single one ``[I]``.
 
     Raises:
-        ValueError: If they have the wrong size, or are not finite.
+        ValueError: They have the wrong size, or are not finite.
     """
     array = np.asarray(observation, dtype=np.float32)
     rows = np.atleast_2d(array)
@@ -37,16 +37,16 @@ def resumed(
     initial: Sequence[Tensor],
     n: int,
 ) -> list[Tensor]:
-    """The state to go on from, ``[n, H]`` each: the one given, or the initial one where an episode starts.
+    """Return the state to go on from: that given, or the initial one where an episode starts.
 
     Args:
-        state: What the step before left, ``[n, H]`` each.
+        state: What the last step left, ``[n, ...]`` each.
         episode_start: ``[n]`` of bool; None for nowhere.
         initial: The state at the start of an episode, ``[n, ...]`` each.
         n: How many rows.
 
     Raises:
-        ValueError: If shapes differ, or what is gone on from is not finite.
+        ValueError: Shapes differ, or the state is not finite.
     """
     start = np.zeros(n, bool) if episode_start is None else np.atleast_1d(episode_start)
     given = [torch.from_numpy(np.array(part, dtype=np.float32)) for part in state]
@@ -54,7 +54,8 @@ def resumed(
     if shapes[0] != shapes[1] or start.shape != (n,):
         raise ValueError(
             f"{n} observations need an episode_start of {n} rows and a state of shapes "
-            f"{', '.join(map(str, shapes[1]))}; got {len(start)} rows and {', '.join(map(str, shapes[0]))}"
+            f"{', '.join(map(str, shapes[1]))}; got {len(start)} rows and "
+            f"{', '.join(map(str, shapes[0]))}"
         )
     begins = torch.from_numpy(start.astype(bool))
     state_now = [

@@ -37,7 +37,7 @@ class EnvironmentSpec:
         object.__setattr__(self, "stages", tuple(map(_with_tuples, self.stages)))
 
     def stage(self, index: int) -> EnvironmentSpec:
-        """Return the specification of one stage (negative: from the last); itself without stages."""
+        """Return the specification of one stage (negative: from the last), or itself."""
         if not self.stages:
             return self
         return replace(self, kwargs=self.kwargs | self.stages[index], stages=())

@@ -22,6 +22,7 @@ from typing import Any
 import tomli_w
 from torch import Tensor
 
+from prefrontal.agents.common.errors import RunFolderError
 from prefrontal.agents.runs.checkpoint import (
     has_checkpoint,
     library_versions,
@@ -29,7 +30,6 @@ from prefrontal.agents.runs.checkpoint import (
     save_checkpoint,
     write_atomically,
 )
-from prefrontal.agents.common.errors import RunFolderError
 from prefrontal.agents.runs.metrics import MetricsFile, writing
 
 if sys.version_info >= (3, 11):
@@ -68,7 +68,7 @@ class RunFolder:
 
         Args:
             path: The folder.
-            config: The resolved configuration as plain values (`prefrontal.agents.common.plain.to_plain`).
+            config: The resolved configuration as plain values (`to_plain`).
             command: How to repeat the run; by default the command line of this process.
 
         Raises:
@@ -258,7 +258,7 @@ def git_revision() -> str:
 
 
 def runs_below(folder: Path) -> str:
-    """The end of an error message about a folder that is no run but holds some, at most two levels below.
+    """Return the end of a message about a folder that holds runs, at most two levels below.
 
     Returns:
         " itself; name one below it: 'x', 'x/y' (or 3 others)", or "" if there is none.
@@ -271,7 +271,8 @@ def runs_below(folder: Path) -> str:
         return ""
     more = len(found) - EXAMPLES
     others = f" (or {more} other{'s' * (more > 1)})" if more > 0 else ""
-    return f" itself; name one below it: {', '.join(repr(str(run)) for run in found[:EXAMPLES])}{others}"
+    named = ", ".join(repr(str(run)) for run in found[:EXAMPLES])
+    return f" itself; name one below it: {named}{others}"
 
 
 def _conditions(run: Path) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefrontal.agents.runs.checkpoint import write_all, write_atomically
 from prefrontal.agents.common.errors import PrefrontalError, RunFolderError
+from prefrontal.agents.runs.checkpoint import write_all, write_atomically
 
 
 class MetricsFile:

@@ -1,33 +1,85 @@
-"""One member of a TD3 run: plays trials, remembers them, learns from memory, passes through the phases of training."""
+"""One member of a TD3 run: plays trials, remembers them, learns, passes through the phases."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import astuple, dataclass, fields, replace
+from typing import Any
 
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from prefrontal.agents.base import Job, section
 from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.networks.packed_lstm import Packing
+from prefrontal.agents.networks.packed import Packing
 from prefrontal.agents.replay.priorities import Priorities
 from prefrontal.agents.replay.store import Field
 from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 from prefrontal.agents.rollout.environments import make_envs
-from prefrontal.agents.td3.play import play
+from prefrontal.agents.td3.config import TD3Config
+from prefrontal.agents.td3.play import Exploration, play
 from prefrontal.agents.td3.update import Batch, Networks, initial_weights
 
-if TYPE_CHECKING:
-    from prefrontal.agents.base import Job
-    from prefrontal.agents.td3.learner import TD3Config
-
-__all__ = ["Member"]
+__all__ = ["Member", "Progress"]
 
 LAST = 0.1  # of the step size of phase III is left at the end
+METRICS = (
+    *("rewarded", "episode_steps", "critic_loss", "td_error"),
+    *("validation", "validation_steps", "phase", "trials"),
+)
 VALIDATION = 0x5EED  # added to the seed of the run: validation has targets of its own
+
+
+@dataclass
+class Progress:
+    """How far a member is. The fields are the columns of the tensor `counters` of a checkpoint.
+
+    Attributes:
+        phase: 1, 2 or 3.
+        trials: Trials played in phase I, or since.
+        credit: Updates that are due, a fraction of one.
+        best_rate: Rewards a step of the best agent in validation; -1 before the first one.
+        validated: Number of validations that were due.
+        final_phase_start: Trials at which phase III began.
+        episode_return: Mean return of the last round (`return` among the metrics).
+        rewarded: Rewarded fraction of the trials of the last round.
+        episode_steps: Mean steps of the trials of the last round.
+        critic_loss: Mean squared TD error of the last round.
+        td_error: Mean absolute TD error of the last round.
+        validation: Rewarded fraction in the last validation.
+        validation_steps: Mean steps of the trials of the last validation.
+    """
+
+    phase: int = 1
+    trials: int = 0
+    credit: float = 0.0
+    best_rate: float = -1.0
+    validated: int = 0
+    final_phase_start: int = 0
+    episode_return: float = 0.0
+    rewarded: float = 0.0
+    episode_steps: float = 0.0
+    critic_loss: float = 0.0
+    td_error: float = 0.0
+    validation: float = 0.0
+    validation_steps: float = 0.0
+
+    def metrics(self) -> dict[str, float]:
+        """Return what is reported of a round."""
+        reported = {name: float(getattr(self, name)) for name in METRICS}
+        return {"return": self.episode_return, **reported}
+
+    def row(self) -> Tensor:
+        """Return the fields as a tensor ``[13]`` of float64."""
+        return torch.tensor(astuple(self), dtype=torch.float64)
+
+    @classmethod
+    def of(cls, row: Tensor) -> Progress:
+        """Return what `row` was made of."""
+        values = zip(fields(cls), row.tolist(), strict=True)
+        return cls(*(int(value) if field.type == "int" else value for field, value in values))
 
 
 class Member:
@@ -37,6 +89,9 @@ class Member:
         job: What to learn.
         config: Hyper-parameters.
         member: Identity.
+
+    Raises:
+        ConfigError: If the environment does not have actions within -1 ... 1.
     """
 
     def __init__(self, job: Job, config: TD3Config, member: int) -> None:
@@ -44,14 +99,9 @@ class Member:
         spec = job.environment
 
         def make(environment: Any, who: int, rows: int) -> Any:
-            return make_envs(
-                environment, [who], rows, facts=True, device=job.device, discrete=False
-            )
+            return make_envs(environment, [who], rows, facts=True, discrete=False)
 
-        self.envs = [
-            make(spec.stage(0), member, self.batch),
-            make(spec.stage(-1), member, self.batch),
-        ]
+        self.envs = [make(spec.stage(index), member, self.batch) for index in (0, -1)]
         space = self.envs[-1].single_action_space
         if not isinstance(space, spaces.Box) or len(space.shape) != 1 or abs(space.low).max() != 1:
             raise ConfigError(f"recurrent TD3 needs actions within -1 ... 1, not {space}")
@@ -73,122 +123,113 @@ class Member:
         mirror = getattr(self.envs[-1], "mirror", None) if config.mirror else None
         self.mirror = None if mirror is None else tuple(torch.tensor(signs) for signs in mirror)
         self.memory = self._memory()
-        self.phase, self.trials, self.credit = 1, 0, 0.0
-        self.mastered = 0  # trials at which phase III began
-        self.best, self.best_rate, self.validated = self.nets.weights(), -1.0, 0
-        self.metrics = dict.fromkeys(
-            (
-                "return",
-                "rewarded",
-                "episode_steps",
-                "critic_loss",
-                "td_error",
-                "validation",
-                "validation_steps",
-            ),
-            0.0,
-        )
+        self.progress = Progress()
+        self.best = self.nets.weights()
 
     def begin_with(self, weights: Tensor) -> None:
-        """Takes the weights of an agent ``[n]`` to learn on from: actor, first critic and, if it is there, the second."""
+        """Take the weights of an agent ``[n]`` to learn on from.
+
+        Args:
+            weights: Actor, first critic and, if it is there, the second.
+        """
         self.nets.take(weights)
         self.best = self.nets.weights()
 
     @property
     def steps(self) -> int:
         """Environment steps of the trials after phase I, each counted as a whole episode."""
-        return 0 if self.phase == 1 else self.trials * self.episode_steps
+        return 0 if self.progress.phase == 1 else self.progress.trials * self.episode_steps
 
     def _memory(self) -> TrajectoryBuffer:
-        """An empty memory, no larger than a run needs."""
-        trials = -(-self.total_steps // self.episode_steps)
-        fields = [
-            Field("observation", (self.inputs,)),
-            Field("action", (self.actions,)),
-            Field("reward"),
-        ]
-        capacity = min(self.config.memory, max(trials, self.config.learning_starts) + self.batch)
-        return TrajectoryBuffer(
-            1, capacity, self.episode_steps, fields, [self.replay], "prioritised", priorities=Priorities(alpha=1.0)
-        )  # fmt: skip
+        """Return an empty memory, no larger than a run needs."""
+        config, trials = self.config, -(-self.total_steps // self.episode_steps)
+        capacity = min(config.memory, max(trials, config.learning_starts) + self.batch)
+        shapes = {"observation": (self.inputs,), "action": (self.actions,), "reward": ()}
+        stored = [Field(name, shape) for name, shape in shapes.items()]
+        sizes, drawn = (1, capacity, self.episode_steps), Priorities(alpha=1.0)
+        return TrajectoryBuffer(*sizes, stored, [self.replay], "prioritised", priorities=drawn)
 
     def round(self) -> dict[str, float]:
-        """Plays `num_envs` trials and learns from memory; nothing once the run is over. Returns metrics."""
+        """Play `num_envs` trials and learn from memory; nothing once the run is over.
+
+        Returns:
+            Metrics.
+        """
+        config, now = self.config, self.progress
         if self.steps < self.total_steps:
             self._play()
-            if len(self.memory) >= self.config.learning_starts:
+            if now.phase == 1 and self._due(config.first_phase_every, config.first_phase_trials):
+                self._validate()
+                found = now.validation > config.first_phase_reward
+                if found or now.trials >= config.first_phase_trials:
+                    self._end_first_phase()
+            if len(self.memory) >= config.learning_starts:
                 self._learn()
-            if self.phase > 1:
-                due = self.trials // self.config.validation_every
-                if due > self.validated or self.steps >= self.total_steps:
-                    self.validated = due
-                    self._validate()
-        return {**self.metrics, "phase": float(self.phase), "trials": float(self.trials)}
+            last_trial = self.total_steps / self.episode_steps
+            if self.progress.phase > 1 and self._due(config.validation_every, last_trial):
+                self._validate()
+        return self.progress.metrics()
+
+    def _due(self, every: int, last_trial: float) -> bool:
+        """Whether it is time for a validation, after so many trials each and at the end."""
+        now = self.progress
+        due = now.trials // every
+        if due == now.validated and now.trials < last_trial:
+            return False
+        now.validated = due
+        return True
 
     def _play(self) -> None:
-        """Plays trials with exploration, and remembers them."""
-        config = self.config
-        deviation = config.exploration[self.phase - 1]
-        noise = torch.randn(
-            self.episode_steps, self.batch, self.actions, generator=self.generators[0]
-        )
-        babbling = round(self.batch * config.babble) if self.phase == 1 else 0
-        noise[:, :babbling] = noise[:1, :babbling]  # drawn once and kept
-        chance = torch.full((self.batch,), config.stop_chance[self.phase - 1])
-        chance[:babbling] = 1 / config.babble_steps
-        halt = torch.rand(self.episode_steps, self.batch, generator=self.generators[0]) < chance
-        played = play(
-            self.envs[min(self.phase, 2) - 1], self.nets.actor_stack, self.nets.actor,
-            noise * deviation, config.stop_threshold, halt, babbling,
-        )  # fmt: skip
-        data = {"observation": played.observation, "action": played.action, "reward": played.reward}
+        """Play trials with exploration, and remember them."""
+        config, now, chance = self.config, self.progress, self.generators[0]
+        steps, rows = self.episode_steps, self.batch
+        noise = torch.randn(steps, rows, self.actions, generator=chance)
+        random_rows = round(rows * config.random_trials) if now.phase == 1 else 0
+        noise[:, :random_rows] = noise[:1, :random_rows]  # drawn once and kept
+        rate = torch.full((rows,), config.stop_chance[now.phase - 1])
+        rate[:random_rows] = 1 / config.random_trial_steps
+        stops = torch.rand(steps, rows, generator=chance) < rate
+        noise *= config.exploration[now.phase - 1]
+        exploration = Exploration(noise, config.stop_threshold, stops, random_rows)
+        envs = self.envs[0 if now.phase == 1 else 1]
+        played = play(envs, self.nets.actor_stack, self.nets.actor, exploration)
         returns = (played.reward * played.mask).sum(1)
         paid = returns.clamp(min=0) + config.return_floor
-        priority = paid if self.phase == 1 else torch.ones_like(paid)
-        self.memory.add(
-            {name: value[None] for name, value in data.items()}, played.lengths[None], priority=priority[None]
-        )  # fmt: skip
-        self.trials += self.batch
-        self.metrics |= {
-            "return": returns.mean().item(),
-            "rewarded": played.rewarded / max(played.trials, 1.0),
-            "episode_steps": played.lengths.double().mean().item(),
-        }
-        if self.phase == 1:
-            due = self.trials // config.first_phase_every
-            if due > self.validated or self.trials >= config.first_phase_trials:
-                self.validated = due
-                self._consider()
+        priority = paid if now.phase == 1 else torch.ones_like(paid)
+        data = {name: getattr(played, name)[None] for name in ("observation", "action", "reward")}
+        self.memory.add(data, played.lengths[None], priority=priority[None])
+        now.trials += rows
+        now.episode_return = returns.mean().item()
+        now.rewarded = played.rewarded / max(played.trials, 1.0)
+        now.episode_steps = played.lengths.double().mean().item()
 
-    def _consider(self) -> None:
-        """Ends phase I once the agent finds rewards by itself: memory and counters are cleared."""
-        self._validate()
-        found = self.metrics["validation"] > self.config.first_phase_reward
-        if found or self.trials >= self.config.first_phase_trials:
-            self.memory, self.best_rate = self._memory(), -1.0
-            self.phase, self.trials, self.credit, self.validated = 2, 0, 0.0, 0
-            self.metrics["validation"] = 0.0  # until the first one of phase II
+    def _end_first_phase(self) -> None:
+        """Go on to phase II: memory and counters are cleared."""
+        self.memory = self._memory()
+        # The validation of phase I is not reported as one of phase II.
+        cleared = ("trials", "credit", "best_rate", "validated", "validation")
+        begin = {name: getattr(Progress(), name) for name in cleared}
+        self.progress = replace(self.progress, phase=2, **begin)
 
     def _learn(self) -> None:
-        """The updates that the trials of this round allow."""
-        config = self.config
-        self.credit += self.batch * config.updates_per_trial
-        count = int(self.credit)
-        self.credit -= count
+        """Make the updates that the trials of this round allow."""
+        config, now = self.config, self.progress
+        now.credit += self.batch * config.updates_per_trial
+        count = int(now.credit)
+        now.credit -= count
         if not count:
             return
-        imitation = config.imitation if self.phase == 1 else 0.0
+        imitation = config.imitation if now.phase == 1 else 0.0
         losses = [
             self.nets.learn(batch, self._learning_rate(), self.generators[1], imitation)
             for batch in self._batches(count)
         ]
-        squared, size = torch.tensor(losses, dtype=torch.float64).mean(0).tolist()
-        if not squared < float("inf"):
+        now.critic_loss, now.td_error = torch.tensor(losses, dtype=torch.float64).mean(0).tolist()
+        if not now.critic_loss < float("inf"):
             raise TrainingError("the critics' loss is not a number; lower the learning rate")
-        self.metrics |= {"critic_loss": squared, "td_error": size}
 
     def _batches(self, count: int) -> Iterator[Batch]:
-        """Draws trajectories for `count` updates; sorts them by length, so that those of a batch are of similar length."""
+        """Draw trajectories for `count` updates; those of a batch are of similar length."""
         size = self.config.batch
         sample = self.memory.sample(count * size)
         x, a, r = (sample.data[name][0] for name in ("observation", "action", "reward"))
@@ -201,62 +242,52 @@ class Member:
         for index in torch.randperm(count, generator=chance).tolist():
             rows = order[index * size : (index + 1) * size]
             packing = Packing(tuple(lengths[rows].tolist()))
-            yield Batch(
-                packing.pack(x[rows]), packing.pack(a[rows]), packing.pack(r[rows]), packing
-            )
+            observation, action, reward = (packing.pack(value[rows]) for value in (x, a, r))
+            yield Batch(observation, action, reward, packing)
 
     def _validate(self) -> None:
-        """Plays the validation trials; keeps the agent with the most rewards a step, and decides on phase III."""
-        fractions, rates, steps = [], [], []
+        """Play the validation trials, keep the best agent, and decide on phase III.
+
+        The best agent is the one with the most rewards a step.
+        """
+        now, fractions, rates, steps = self.progress, [], [], []
         for envs in self.validation:
             envs.reset(seed=self.validation_seed)
             played = play(envs, self.nets.actor_stack, self.nets.actor)
             fractions.append(played.rewarded / max(played.trials, 1.0))
             rates.append(played.rewarded / played.mask.sum().item())
             steps.append(played.lengths.double().mean().item())
-        self.metrics |= {
-            "validation": sum(fractions) / len(fractions),
-            "validation_steps": sum(steps) / len(steps),
-        }
-        if sum(rates) > self.best_rate:
-            self.best, self.best_rate = self.nets.weights(), sum(rates)
-        if self.phase == 2 and max(fractions) > self.config.final_phase_reward:
-            self.phase, self.mastered = 3, self.trials
+        now.validation = sum(fractions) / len(fractions)
+        now.validation_steps = sum(steps) / len(steps)
+        if sum(rates) > now.best_rate:
+            self.best, now.best_rate = self.nets.weights(), sum(rates)
+        if now.phase == 2 and max(fractions) > self.config.final_phase_reward:
+            now.phase, now.final_phase_start = 3, now.trials
 
     def _learning_rate(self) -> float:
-        """Step size: constant in phases I and II, then falling linearly."""
-        if self.phase < 3:
-            return self.config.learning_rate
-        left = self.total_steps / self.episode_steps - self.mastered
-        return self.config.learning_rate_final * (
-            1 - (1 - LAST) * (self.trials - self.mastered) / left
-        )
+        """Return the step size: constant in phases I and II, then falling linearly."""
+        now, config = self.progress, self.config
+        if now.phase < 3:
+            return config.learning_rate
+        begun = now.final_phase_start
+        share = (now.trials - begun) / (self.total_steps / self.episode_steps - begun)
+        return config.learning_rate_final * (1 - (1 - LAST) * share)
 
     # --- to go on later ---
 
     def state(self) -> dict[str, Tensor]:
-        """Everything, ``[1, ...]`` each."""
-        counters = [
-            self.phase,
-            self.trials,
-            self.credit,
-            self.best_rate,
-            self.validated,
-            self.mastered,
-            *self.metrics.values(),
-        ]
+        """Return everything, ``[1, ...]`` each."""
         state = {
-            "weights": self.best if self.best_rate >= 0 else self.nets.weights(),
+            "weights": self.best if self.progress.best_rate >= 0 else self.nets.weights(),
             "best": self.best,
             "steps": torch.tensor([float(self.steps)], dtype=torch.float64),
-            "counters": torch.tensor([counters], dtype=torch.float64),
+            "counters": self.progress.row()[None],
             "generators": generator_states(self.generators).flatten()[None],
         }
         state |= {f"nets.{name}": value for name, value in self.nets.state().items()}
         for name, value in self.memory.state().items():
-            if name == "weights" or name.startswith(
-                "data."
-            ):  # members may remember different numbers of trials
+            # Members may remember different numbers of trials.
+            if name == "weights" or name.startswith("data."):
                 full = value.new_zeros(1, self.memory.capacity, *value.shape[2:])
                 full[:, : value.shape[1]] = value
                 value = full
@@ -266,25 +297,16 @@ class Member:
         return {name: value.detach().clone() for name, value in state.items()}
 
     def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state` returned."""
-        phase, trials, self.credit, self.best_rate, validated, mastered, *metrics = state[
-            "counters"
-        ][0].tolist()
-        self.phase, self.trials = int(phase), int(trials)
-        self.validated, self.mastered = int(validated), int(mastered)
-        self.metrics = dict(zip(self.metrics, metrics, strict=True))
+        """Restore what `state` returned."""
+        self.progress = Progress.of(state["counters"][0])
         self.best = state["best"].clone()
         set_generator_states(self.generators, state["generators"].view(len(self.generators), -1))
-
-        def section(prefix: str) -> dict[str, Tensor]:
-            return {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-
-        self.nets.set_state(section("nets."))
-        self.memory.set_state(section("memory."))
+        self.nets.set_state(section(state, "nets"))
+        self.memory.set_state(section(state, "memory"))
         for index, envs in enumerate(self.envs):
-            envs.set_random_state(section(f"envs{index}."))
+            envs.set_random_state(section(state, f"envs{index}"))
 
     def close(self) -> None:
-        """Closes the environments."""
+        """Close the environments."""
         for envs in (*self.envs, *self.validation):
             envs.close()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from prefrontal.agents.td3.networks import Stack
 
-__all__ = ["Episodes", "play"]
+__all__ = ["Episodes", "Exploration", "play"]
 
 
 @dataclass(frozen=True)
@@ -40,38 +40,69 @@ class Episodes:
 
     @property
     def trials(self) -> float:
-        """How many trials were played: one an episode, unless the environment says when one `ended`."""
+        """Number of trials: one an episode, unless the environment says when one `ended`."""
         return self.facts["ended"].sum().item() if "ended" in self.facts else float(len(self.mask))
 
     @property
     def rewarded(self) -> float:
-        """How many trials were `rewarded` (where the environment does not say: episodes that paid something)."""
+        """Number of `rewarded` trials (of episodes with a reward where there is no such fact)."""
         if "rewarded" in self.facts:
             return self.facts["rewarded"].sum().item()
         return float((self.reward.sum(1) > 0).sum().item())
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """How actions differ from the actor's.
+
+    Once an action of a trial had a component of at least `threshold`, one without is a stop.
+
+    Attributes:
+        noise: Added to actions that are not a stop, ``[T, E, A]``.
+        threshold: Size from which on an action is not a stop.
+        stops: Where the agent stops at random, once the trial is under way, ``[T, E]`` of bool.
+        random_rows: How many rows, the first ones, follow their noise and `stops` alone: the
+            actor's own stops do not count.
+    """
+
+    noise: Tensor
+    threshold: float
+    stops: Tensor
+    random_rows: int = 0
+
+    def explore(self, t: int, action: Tensor, started: Tensor) -> Tensor:
+        """Return what is done at step `t` instead of the actor's actions ``[E, A]``.
+
+        Args:
+            t: Which step.
+            action: What the actors say.
+            started: Whether the trial of a row is under way, ``[E]`` of bool; updated.
+        """
+        noisy = (action + self.noise[t]).clamp_(-1, 1)
+        stop = (action.abs().amax(1) < self.threshold) & started
+        stop[: self.random_rows] = False
+        action = torch.where(stop.unsqueeze(1), action, noisy)
+        action *= ~(self.stops[t] & started).unsqueeze(1)
+        started |= action.abs().amax(1) >= self.threshold
+        return action
 
 
 def play(
     envs: Any,
     stack: Stack,
     flat: Tensor,
-    noise: Tensor | None = None,
-    threshold: float = 0.0,
-    halt: Tensor | None = None,
-    babbling: int = 0,
+    exploration: Exploration | None = None,
+    *,
     keep: bool = False,
     forget: bool = False,
 ) -> Episodes:
-    """Plays one episode in every row, all networks with the same number of rows.
+    """Play one episode in every row, all networks with the same number of rows.
 
     Args:
         envs: Vector environment with facts, of E rows, blocked by network.
         stack: The actors.
         flat: Their parameters ``[N, n]``.
-        noise: Exploration ``[T, E, A]``, added to actions that are not a stop; none for none.
-        threshold: Actions with all components below it are a stop, once a larger one was taken in the trial.
-        halt: Where the agent stops whatever its actor says, once the trial is under way, ``[T, E]`` of bool; none for nowhere.
-        babbling: How many rows, the first ones, follow their noise and `halt` even where the actor would stop.
+        exploration: How actions differ from the actors'; None for not at all.
         keep: Whether all facts are wanted, or only those that count trials.
         forget: Whether the recurrent state begins anew after every trial, as a control.
     """
@@ -83,19 +114,13 @@ def play(
     actions = seen.new_zeros(rows, steps, stack.outputs)
     rewards, mask = seen.new_zeros(rows, steps), seen.new_ones(rows, steps)
     facts: dict[str, Tensor] = {}
-    started = torch.zeros(rows, dtype=torch.bool)  # whether a small action stops
+    started = torch.zeros(rows, dtype=torch.bool)
     for t in range(steps):
         x[:, t] = seen
         out, state = stack.step(flat, seen.reshape(n, -1, stack.inputs), state)
         action = out.tanh_().reshape(rows, -1)
-        if noise is not None:
-            noisy = (action + noise[t]).clamp_(-1, 1)
-            stop = (action.abs().amax(1) < threshold) & started
-            stop[:babbling] = False
-            action = torch.where(stop.unsqueeze(1), action, noisy)
-            if halt is not None:
-                action *= ~(halt[t] & started).unsqueeze(1)
-            started |= action.abs().amax(1) >= threshold
+        if exploration is not None:
+            action = exploration.explore(t, action, started)
         actions[:, t] = action
         seen, rewards[:, t], _, _, step = envs.step(action)
         for name, value in step.items():

@@ -1,4 +1,4 @@
-"""Deterministic recurrent actors with twin critics, as recurrent TD3 trains them and as users meet them."""
+"""Trained agents of recurrent TD3 as users meet them: load, index, predict, learn, save."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from prefrontal.agents.base import Job, Record, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import rpe
-from prefrontal.agents.networks.packed_lstm import Packing
-from prefrontal.agents.population import import_environment
-from prefrontal.agents.rollout.environments import make_envs
+from prefrontal.agents.networks.packed import Packing
+from prefrontal.agents.rollout.environments import import_environment, probe
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import save_checkpoint
-from prefrontal.agents.td3.learner import TD3, TD3Config
-from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
+from prefrontal.agents.td3.learner import TD3
+from prefrontal.agents.td3.networks import stacks
 from prefrontal.agents.td3.play import Episodes, play
+from prefrontal.agents.td3.update import initial_weights
 
 __all__ = ["KIND", "ContinuousAgent", "ContinuousPopulation", "make_population", "meta"]
 
@@ -44,7 +45,8 @@ class Description:
 
 def make_population(job: Job, weights: Tensor) -> ContinuousPopulation:
     """Make the agents of a job with these weights ``[P, n]``."""
-    return ContinuousPopulation.of(job, weights)
+    sizes = job.facts.input_size, job.facts.action_size
+    return ContinuousPopulation(weights, job.network, job.environment, *sizes, job.seed)
 
 
 def meta(job: Job) -> dict[str, Any]:
@@ -59,18 +61,23 @@ def _meta(network: TD3NetworkConfig, *told: Any) -> dict[str, Any]:
 
 
 class ContinuousPopulation:
-    """P independent agents of one shape, each an actor and two critics.
+    """P independent agents of one shape, each a deterministic actor and two critics.
 
     Args:
-        weights: Parameters ``[P, n]``: actor and first critic of each in one row, and the second critic, which only learning
-            needs, or not.
+        weights: Parameters ``[P, n]``: of each member the actor, the first critic and, which only
+            learning needs, perhaps the second critic.
         network: Shape of the networks.
         environment: What they were trained on.
         input_size: Inputs I a step.
         action_size: Numbers A in an action, each within -1 ... 1.
         seed: Seed they were trained with.
         members: Identities of the members (default 0 ... P - 1).
+
+    Raises:
+        CheckpointError: If numbers of weights and of members, or of parameters, do not fit.
     """
+
+    discrete = False
 
     def __init__(
         self,
@@ -84,23 +91,19 @@ class ContinuousPopulation:
     ) -> None:
         self.network, self.environment, self.seed = network, environment, seed
         self.input_size, self.action_size = input_size, action_size
+        self._told = (network, environment, input_size, action_size, seed)
         self.members = list(members) if members is not None else list(range(len(weights)))
-        members_given = len(weights)
-        self.actor_stack, _ = network.stacks(input_size, action_size, members_given)
-        self.critic_stack = network.critic_stack(input_size, action_size, members_given)
+        self.actor_stack, self.critic_stack = stacks(network, input_size, action_size)
         actor, critic = self.actor_stack.size, self.critic_stack.size
-        if len(self.members) != members_given:
-            raise CheckpointError(
-                f"{len(self.members)} members cannot have {members_given} weights"
-            )
+        if len(self.members) != len(weights):
+            raise CheckpointError(f"{len(self.members)} members cannot have {len(weights)} weights")
         if weights.shape[1:] not in ((actor + critic,), (actor + 2 * critic,)):
             raise CheckpointError(
                 f"weights have shape {list(weights.shape)}, but this network needs "
-                f"{[len(self.members), actor + critic]} or, with a second critic, {actor + 2 * critic}"
+                f"{[len(self.members), actor + critic]} or, with a second critic, "
+                f"{actor + 2 * critic}"
             )
         self.weights = weights.detach().clone().to(torch.float32)
-
-    discrete = False
 
     @property
     def actors(self) -> Tensor:
@@ -114,13 +117,8 @@ class ContinuousPopulation:
         return self.weights[:, start : start + self.critic_stack.size].contiguous()
 
     def compact(self) -> Tensor:
-        """Weights to ship, a third of the size: actors and first critics in half precision (three digits)."""
+        """Return weights to ship: actors and first critics in half precision (three digits)."""
         return torch.cat([self.actors, self.critics], 1).to(torch.float16)
-
-    @classmethod
-    def of(cls, job: Job, weights: Tensor) -> ContinuousPopulation:
-        """The agents of a job with these weights."""
-        return cls._for(job.environment, job.network, weights, job.seed)
 
     @classmethod
     def create(
@@ -130,26 +128,21 @@ class ContinuousPopulation:
         members: int = 1,
         seed: int = 0,
     ) -> ContinuousPopulation:
-        """Agents with fresh weights for an environment (a Gymnasium id, or a specification)."""
-        from prefrontal.agents.td3.update import initial_weights
-
+        """Return agents with random weights for an environment (its id or its settings)."""
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
         network = network or TD3NetworkConfig()
-        size, actions = _sizes(spec)
-        weights = initial_weights(network, size, actions, range(members), seed)
-        return cls(weights, network, spec, size, actions, seed)
-
-    @classmethod
-    def _for(
-        cls, spec: EnvironmentSpec, network: TD3NetworkConfig, weights: Tensor, seed: int
-    ) -> ContinuousPopulation:
-        return cls(weights, network, spec, *_sizes(spec), seed)
+        facts = probe(spec, discrete=False)
+        if facts.discrete:
+            raise ConfigError(f"environment {spec.id!r} has no continuous actions")
+        sizes = facts.input_size, facts.action_size
+        weights = initial_weights(network, *sizes, range(members), seed)
+        return cls(weights, network, spec, *sizes, seed)
 
     @classmethod
     def from_checkpoint(
         cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
     ) -> ContinuousPopulation:
-        """The agents in what a checkpoint holds; see `prefrontal.agents.population.load_trained`."""
+        """Return the agents that a checkpoint holds; see `prefrontal.agents.load`."""
         names = [field.name for field in fields(Description)]
         known = {name: meta[name] for name in names if name in meta}
         known["network"] = {k: v for k, v in known.get("network", {}).items() if k != "kind"}
@@ -164,19 +157,17 @@ class ContinuousPopulation:
         if not -len(self) <= index < len(self):
             raise IndexError(f"there are {len(self)} members, no number {index}")
         index %= len(self)
-        return ContinuousAgent(
-            self.weights[index : index + 1], self.network, self.environment, self.input_size,
-            self.action_size, self.seed, [self.members[index]],
-        )  # fmt: skip
+        weights = self.weights[index : index + 1]
+        return ContinuousAgent(weights, *self._told, [self.members[index]])
 
     def __iter__(self) -> Iterator[ContinuousAgent]:
         return (self[index] for index in range(len(self)))
 
     def play(self, envs: Any, forget: bool = False) -> Episodes:
-        """Plays an episode in every row of a vector environment of tensors (with facts, rows blocked by member).
+        """Play an episode in every row of a vector environment of tensors.
 
         Args:
-            envs: The environment.
+            envs: The environment, with facts, rows blocked by member.
             forget: Whether the recurrent state begins anew after every trial, as a control.
         """
         return play(envs, self.actor_stack, self.actors, keep=True, forget=forget)
@@ -224,37 +215,44 @@ class ContinuousPopulation:
         return {name: x.cpu().unflatten(0, size).numpy().copy() for name, x in tensors.items()}
 
     def values(self, episodes: Episodes) -> Tensor:
-        """Values of the actions taken, ``[E, T]``: of the first critic, after all that it had seen until then."""
-        rows, steps = episodes.mask.shape
-        packing = Packing((steps,) * (rows // len(self)))
-        x, a = (self._packed(v, packing) for v in (episodes.observation, episodes.action))
-        out, _ = self.critic_stack.forward(self.critics, x, a, packing)
-        return torch.cat([packing.unpack(one[:, 0], steps) for one in out])
+        """Return the first critic's values of the actions taken, ``[E, T]``.
+
+        Each is that of the critic after all it had seen until then.
+        """
+        packing, x, action = self._packed(episodes)
+        out, _ = self.critic_stack.forward(self.critics, x, action, packing)
+        return _unpacked(out, packing).squeeze(2)
 
     def hidden(self, episodes: Episodes) -> Tensor:
-        """States of the actor's last LSTM, ``[E, T, H]``: what it believes where there is a network behind it to act."""
-        stack, e = self.actor_stack, episodes
-        rows, steps = e.mask.shape
-        packing = Packing((steps,) * (rows // len(self)))
-        x = self._packed(e.observation, packing)
-        _, tape = stack.forward(self.actors, x, None, packing)
-        hidden = tape.stages[len(stack.shape.lstm) - 1][1].hidden
-        return torch.cat([packing.unpack(one, steps) for one in hidden])
+        """Return the states of the actor's last LSTM, ``[E, T, H]``.
 
-    def _packed(self, value: Tensor, packing: Packing) -> Tensor:
-        """From ``[E, T, F]`` to rows of each member, ``[P, R, F]``."""
-        return torch.stack([packing.pack(one) for one in value.unflatten(0, (len(self), -1))])
+        They are what a modular agent believes: a network behind the LSTM acts on them.
+        """
+        packing, x, _ = self._packed(episodes)
+        _, hidden = self.actor_stack.forward(self.actors, x, None, packing)
+        return _unpacked(hidden, packing)
+
+    def _packed(self, episodes: Episodes) -> tuple[Packing, Tensor, Tensor]:
+        """Return observations and actions of each member as rows ``[P, R, ...]``."""
+        rows, steps = episodes.mask.shape
+        packing = Packing((steps,) * (rows // len(self)))
+        x, action = (
+            torch.stack([packing.pack(one) for one in value.unflatten(0, (len(self), -1))])
+            for value in (episodes.observation, episodes.action)
+        )
+        return packing, x, action
 
     def learn(
         self, total_steps: int, config: TD3Config | None = None, num_envs: int = 8
     ) -> dict[str, np.ndarray]:
-        """Trains all members on their environment with recurrent TD3, and keeps what does best in validation after phase I.
+        """Train all members on their environment, and keep what did best in validation.
 
-        Memory, optimisers and phases begin anew; so does the second critic of agents that came without one. Fresh agents learn
-        what `train.py` gives, bit by bit (with one thread).
+        Memory, optimisers and phases begin anew; so does the second critic of agents that came
+        without one. Random agents learn what `train.py` gives, bit for bit (with one thread).
 
         Args:
-            total_steps: Environment steps per member after phase I, each trial counted as a whole episode.
+            total_steps: Environment steps per member after phase I, each trial counted as a whole
+                episode.
             config: Hyper-parameters.
             num_envs: Trials per member and round.
 
@@ -265,9 +263,8 @@ class ContinuousPopulation:
             ValueError: If `total_steps` is below 1.
         """
         config = config or TD3Config()
-        job = Job(
-            self.environment, self.network, config, len(self), num_envs, total_steps, self.seed
-        )
+        told = self.environment, self.network, config, len(self), num_envs, total_steps, self.seed
+        job = Job(*told)
         learner = TD3(job, config, self.members)
         for member, weights in zip(learner.members, self.weights, strict=True):
             member.begin_with(weights)
@@ -276,12 +273,11 @@ class ContinuousPopulation:
         return metrics
 
     def meta(self) -> dict[str, Any]:
-        """What `prefrontal.agents.load` needs besides the weights."""
-        sizes = self.input_size, self.action_size
-        return _meta(self.network, self.environment, *sizes, self.seed, tuple(self.members))
+        """Return what `prefrontal.agents.load` needs besides the weights."""
+        return _meta(*self._told, tuple(self.members))
 
     def save(self, path: Path | str) -> None:
-        """Writes the weights (safetensors) and their description (JSON) to ``path/checkpoint``; see `prefrontal.agents.load`."""
+        """Write weights (safetensors) and description (JSON) to ``path/checkpoint``."""
         save_checkpoint(Path(path) / "checkpoint", {"weights": self.weights}, self.meta())
 
 
@@ -295,13 +291,13 @@ class ContinuousAgent(ContinuousPopulation):
         episode_start: np.ndarray | None = None,
         deterministic: bool = True,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """Actions for one observation or a batch, and the recurrent state to pass back with the next one.
+        """Return actions, and the recurrent state to pass back with the next observations.
 
         Args:
-            observation: ``[I]`` or ``[n, I]``, with the inputs the agent was trained with.
+            observation: One ``[I]`` or a batch ``[n, I]``, with the inputs of training.
             state: What the call before returned; None at the start of an episode.
             episode_start: ``[n]`` of bool; rows where an episode starts get the initial state.
-            deterministic: These agents have no randomness of their own; both values give the same.
+            deterministic: Ignored: these agents have no randomness of their own.
 
         Returns:
             Actions (``[A]`` for one observation, else ``[n, A]``) and the state, arrays ``[n, H]``.
@@ -310,24 +306,18 @@ class ContinuousAgent(ContinuousPopulation):
             ValueError: If the observation or the state has the wrong size or is not finite.
         """
         rows = observed(observation, self.input_size, self.environment)
-        stack = self.actor_stack
-        before = stack.begin(len(rows), self.weights)
+        before = self.actor_stack.begin(len(rows), self.weights)
         if state is not None:
             initial = [part[0] for pair in before for part in pair]
             parts = [part[None] for part in resumed(state, episode_start, initial, len(rows))]
             before = list(zip(parts[::2], parts[1::2], strict=True))
-        out, after = stack.step(self.actors, torch.from_numpy(rows)[None], before)
+        out, after = self.actor_stack.step(self.actors, torch.from_numpy(rows)[None], before)
         action = out[0].tanh().numpy()
-        return (action[0] if np.ndim(observation) == 1 else action), tuple(
-            part[0].numpy().copy() for pair in after for part in pair
-        )
+        if np.ndim(observation) == 1:
+            action = action[0]
+        return action, tuple(part[0].numpy().copy() for pair in after for part in pair)
 
 
-def _sizes(spec: EnvironmentSpec) -> tuple[int, int]:
-    """Inputs and numbers in an action of an environment."""
-    envs = make_envs(spec, [0], 1, discrete=False)
-    inputs, shape = envs.single_observation_space.shape[0], envs.single_action_space.shape
-    envs.close()
-    if len(shape) != 1:
-        raise ConfigError(f"environment {spec.id!r} has no continuous actions")
-    return inputs, shape[0]
+def _unpacked(rows: Tensor, packing: Packing) -> Tensor:
+    """Turn rows of each member ``[P, R, F]`` into ``[E, T, F]``."""
+    return torch.cat([packing.unpack(one, len(packing.sizes)) for one in rows])

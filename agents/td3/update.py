@@ -1,20 +1,17 @@
-"""One agent's networks, and the update of TD3 on whole trajectories: targets → critics → actor → target networks."""
+"""One agent's networks, and an update of TD3: targets → critics → actor → target networks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.networks.packed_lstm import Packing
-from prefrontal.agents.td3.networks import TD3NetworkConfig
-
-if TYPE_CHECKING:
-    from prefrontal.agents.td3.learner import TD3Config
+from prefrontal.agents.networks.packed import Packing
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
+from prefrontal.agents.td3.networks import stacks
 
 __all__ = ["Batch", "Networks", "critic_targets", "initial_weights", "smooth"]
 
@@ -39,21 +36,22 @@ class Batch:
 
 
 def smooth(action: Tensor, noise: Tensor, threshold: float) -> Tensor:
-    """Actions ``[..., A]`` with noise added that never turns a stop into something else, or the reverse.
+    """Return actions ``[..., A]`` with noise that never turns a stop into another action.
 
-    Fujimoto et al. (2018) smooth the target over neighbouring actions. Where all components below `threshold` mean "stop",
-    what lies on the other side of it is no neighbour: stops stay within it, and components at or above it stay so.
+    Fujimoto et al. (2018) smooth the target over neighbouring actions. Where all components below
+    `threshold` mean "stop", actions beyond it are no neighbours: a stop remains one, and components
+    at or above the threshold remain so.
 
     Args:
         action: Within -1 ... 1.
         noise: Of the same shape.
-        threshold: Size that at least one component of an action that does not stop has; 0 if there is no such thing.
+        threshold: Smallest size of the largest component of an action that is no stop; 0 if there
+            are no stops.
     """
     noisy = (action + noise).clamp(-1, 1)
     if threshold == 0:
         return noisy
-    size = action.abs()
-    large = size >= threshold
+    large = action.abs() >= threshold
     below = torch.nextafter(torch.tensor(threshold), torch.tensor(0.0)).item()
     stop = ~large.any(-1, keepdim=True)
     outside = action.sign() * (action.sign() * noisy).clamp(min=threshold)
@@ -61,7 +59,10 @@ def smooth(action: Tensor, noise: Tensor, threshold: float) -> Tensor:
 
 
 def critic_targets(batch: Batch, after: Tensor, discount: float, trace: Tensor) -> Tensor:
-    """``y_t = r_t + γ ((1 - λ_{t+1}) Q_{t+1} + λ_{t+1} y_{t+1})``, and ``y = r`` at the last step of a trajectory, ``[R]``.
+    """Return λ-returns ``[R]`` (Watkins 1989).
+
+    ``y_t = r_t + γ ((1 - λ_{t+1}) Q_{t+1} + λ_{t+1} y_{t+1})``, and ``y = r`` at the last step of a
+    trajectory.
 
     Args:
         batch: Trajectories.
@@ -79,22 +80,18 @@ def critic_targets(batch: Batch, after: Tensor, discount: float, trace: Tensor) 
 
 
 def kept(action: Tensor, other: Tensor, threshold: float) -> Tensor:
-    """Whether two actions ``[R, A]`` are of one kind, both a stop or neither; where not, traces are cut (Watkins 1989)."""
+    """Return where both of two actions ``[R, A]`` are stops or neither is; else traces are cut."""
     return (action.abs().amax(1) < threshold) == (other.abs().amax(1) < threshold)
 
 
 def initial_weights(
     network: TD3NetworkConfig, inputs: int, actions: int, members: Iterable[int], seed: int
 ) -> Tensor:
-    """Actor, first and second critic of each member before training, ``[P, n]``."""
-    actor, critic = network.stacks(inputs, actions)
-    rows = []
-    for member in members:
-        stream = generator(seed, member, "weights")
-        rows.append(
-            torch.cat([actor.initial(stream).flatten(), critic.initial(stream, 2).flatten()])
-        )
-    return torch.stack(rows)
+    """Draw actor, first and second critic of each member, ``[P, n]``."""
+    actor, critic = stacks(network, inputs, actions)
+    streams = [generator(seed, member, "weights") for member in members]
+    drawn = [(actor.initial(stream), critic.initial(stream, 2)) for stream in streams]
+    return torch.stack([torch.cat([part.flatten() for part in parts]) for parts in drawn])
 
 
 class Networks:
@@ -117,101 +114,104 @@ class Networks:
         weights: Tensor,
     ) -> None:
         self.config = config
-        self.actor_stack, self.critic_stack = network.stacks(inputs, actions)
+        self.actor_stack, self.critic_stack = stacks(network, inputs, actions)
         self.actor = weights[:, : self.actor_stack.size].clone()
         self.critics = weights[:, self.actor_stack.size :].reshape(2, -1).clone()
         self.target_actor, self.target_critics = self.actor.clone(), self.critics.clone()
         self.adam = {
-            name: torch.optim.Adam([getattr(self, name)], lr=1.0, eps=config.epsilon, fused=True)
-            for name in ("actor", "critics")
+            "actor": _adam(self.actor, config.epsilon),
+            "critics": _adam(self.critics, config.epsilon),
         }
-        for adam in self.adam.values():
-            _prepare(adam)
         self.updates = 0
 
     def learn(
         self, batch: Batch, learning_rate: float, chance: torch.Generator, imitation: float = 0.0
     ) -> tuple[float, float]:
-        """One update of the critics, and every `actor_delay`-th time of the actor and the target networks.
+        """Update the critics, and every `actor_delay`-th time the actor and the target networks.
 
         Args:
             batch: What to learn from.
             learning_rate: Step size.
             chance: Of the noise on the target's actions.
-            imitation: How much the actor is drawn to the actions of the batch, see `_improve`.
+            imitation: How much the actor is drawn to the actions of the batch, see `_actor_loss`.
 
         Returns:
             Mean squared and mean absolute TD error of the critics, before the update.
         """
-        config, packing = self.config, batch.packing
-        x, rows = batch.observation[None], packing.rows
-        pair = x.expand(2, -1, -1)
-
-        # TARGETS
-        proposal, _ = self.actor_stack.forward(self.target_actor, x, None, packing)
-        noise = torch.randn(proposal.shape[1:], generator=chance) * config.target_noise
-        noise.clamp_(-config.target_clip, config.target_clip)
-        following = smooth(proposal[0].tanh_(), noise, config.stop_threshold)
-        first = len(packing.lengths)
-        following[:first] = batch.action[
-            :first
-        ]  # the target critics are warmed up with what was done
-        after, _ = self.critic_stack.forward(
-            self.target_critics, pair, following.expand(2, -1, -1), packing
-        )
-        trace = config.trace * kept(batch.action, following, config.stop_threshold)
-        target = critic_targets(batch, after[:, :, 0].amin(0), config.discount, trace)
+        config = self.config
+        target = self._targets(batch, chance)
 
         # CRITICS
-        action = batch.action.expand(2, -1, -1)
-        value, tape = self.critic_stack.forward(self.critics, pair, action, packing)
-        error = value[:, :, 0] - target
-        losses = error.square().mean().item(), error.abs().mean().item()
-        gradient, _ = self.critic_stack.backward(
-            self.critics, tape, (error * (2 / rows)).unsqueeze(2)
-        )
-        self._step("critics", gradient, learning_rate)
+        critics = self.critics.detach().requires_grad_()
+        error = self._values(critics, batch, batch.action) - target
+        squared = error.square().mean()
+        losses = squared.item(), error.detach().abs().mean().item()
+        self._step("critics", 2 * squared, critics, learning_rate)  # the sum of the critics' means
 
         # ACTOR
         self.updates += 1
         if self.updates % config.actor_delay == 0:
-            self._improve(batch, learning_rate, imitation)
+            actor = self.actor.detach().requires_grad_()
+            self._step("actor", self._actor_loss(actor, batch, imitation), actor, learning_rate)
             self.target_actor.lerp_(self.actor, config.target_rate)
             self.target_critics.lerp_(self.critics, config.target_rate)
         return losses
 
-    def _improve(self, batch: Batch, learning_rate: float, imitation: float) -> None:
-        """One step of the actor up the first critic's value of its actions.
+    def _values(self, critics: Tensor, batch: Batch, action: Tensor) -> Tensor:
+        """Return the values ``[N, R]`` that critics ``[N, n]`` give to actions ``[R, A]``."""
+        x, a = (value.expand(len(critics), -1, -1) for value in (batch.observation, action))
+        return self.critic_stack.forward(critics, x, a, batch.packing)[0].squeeze(2)
 
-        With imitation β the loss is ``-mean Q + β mean |Q| mean (a - a_batch)^2`` (Fujimoto & Gu 2021, with β for 1/α). Beyond
-        `LINEAR` what goes into the tanh costs its square, times `saturation`: a gradient that has vanished never comes back.
+    def _targets(self, batch: Batch, chance: torch.Generator) -> Tensor:
+        """Return what the critics are to say, ``[R]``."""
+        config, packing = self.config, batch.packing
+        x = batch.observation[None]
+        proposal = self.actor_stack.forward(self.target_actor, x, None, packing)[0][0].tanh()
+        noise = torch.randn(proposal.shape, generator=chance) * config.target_noise
+        noise.clamp_(-config.target_clip, config.target_clip)
+        following = smooth(proposal, noise, config.stop_threshold)
+        # At the first step the target critics are given what was done.
+        first = len(packing.lengths)
+        following[:first] = batch.action[:first]
+        after = self._values(self.target_critics, batch, following).amin(0)
+        trace = config.trace * kept(batch.action, following, config.stop_threshold)
+        return critic_targets(batch, after, config.discount, trace)
+
+    def _actor_loss(self, actor: Tensor, batch: Batch, imitation: float) -> Tensor:
+        """Return the loss of an actor ``[1, n]``: minus the first critic's value of its actions.
+
+        With imitation β it is ``-mean Q + β mean |Q| mean (a - a_batch)^2`` (Fujimoto & Gu 2021,
+        with β for 1/α). Beyond `LINEAR` what enters the tanh costs its square, times `saturation`:
+        a gradient that has vanished never comes back.
         """
-        first, x, packing = self.critics[:1], batch.observation[None], batch.packing
-        out, tape = self.actor_stack.forward(self.actor, x, None, packing)
+        x = batch.observation[None]
+        out = self.actor_stack.forward(actor, x, None, batch.packing)[0][0]
         action = out.tanh()
-        value, critic_tape = self.critic_stack.forward(first, x, action, packing)
-        up = x.new_full((1, packing.rows, 1), -1 / packing.rows)
-        _, d_action = self.critic_stack.backward(first, critic_tape, up, weights=False, action=True)
-        assert d_action is not None
+        value = self._values(self.critics[:1], batch, action)
+        loss = -value.mean()
         if imitation:
-            weight = 2 * imitation * value.abs().mean() / action.numel()
-            d_action = d_action + weight * (action - batch.action)
-        d_out = d_action * (1 - action * action)
+            distance = (action - batch.action).square().mean()
+            loss = loss + imitation * value.detach().abs().mean() * distance
         if self.config.saturation:
             excess = out - out.clamp(-LINEAR, LINEAR)
-            d_out += (2 * self.config.saturation / packing.rows) * excess
-        gradient, _ = self.actor_stack.backward(self.actor, tape, d_out)
-        self._step("actor", gradient, learning_rate)
+            loss = loss + self.config.saturation * excess.square().sum(1).mean()
+        return loss
 
-    def _step(self, name: str, gradient: Tensor | None, learning_rate: float) -> None:
-        adam, parameters = self.adam[name], getattr(self, name)
-        adam.param_groups[0]["lr"] = learning_rate
-        parameters.grad = gradient
+    def _step(self, name: str, loss: Tensor, parameters: Tensor, learning_rate: float) -> None:
+        """Take one step of Adam down the gradient of a loss."""
+        adam = self.adam[name]
+        group = adam.param_groups[0]
+        group["lr"], own = learning_rate, group["params"][0]
+        (own.grad,) = torch.autograd.grad(loss, parameters)
         adam.step()
-        parameters.grad = None
+        own.grad = None
 
     def take(self, weights: Tensor) -> None:
-        """Replaces the networks, and their targets, by as many of `weights` as there are, in the order of `weights()`."""
+        """Replace networks and targets by given ones.
+
+        Args:
+            weights: Flat, in the order of `weights()`; they may end after the first critic.
+        """
         flat = self.weights()[0]
         flat[: len(weights)] = weights
         self.actor.copy_(flat[None, : self.actor_stack.size])
@@ -220,35 +220,35 @@ class Networks:
         self.target_critics.copy_(self.critics)
 
     def weights(self) -> Tensor:
-        """What trained agents are: actor, first and second critic in one row, ``[1, n]``."""
+        """Return actor, first and second critic in one row, ``[1, n]``."""
         return torch.cat([self.actor.flatten(), self.critics.flatten()])[None]
 
+    def _tensors(self) -> dict[str, Tensor]:
+        """Return all that learning changes, by name."""
+        names = ("actor", "critics", "target_actor", "target_critics")
+        moments = {name: adam.state[getattr(self, name)] for name, adam in self.adam.items()}
+        return {name: getattr(self, name) for name in names} | {
+            f"{name}.{key}": value for name, kept in moments.items() for key, value in kept.items()
+        }
+
     def state(self) -> dict[str, Tensor]:
-        """Everything, as rows ``[1, n]``."""
-        state = {"updates": torch.tensor([[self.updates]])}
-        for name in ("actor", "critics", "target_actor", "target_critics"):
-            state[name] = getattr(self, name).reshape(1, -1)
-        for name, adam in self.adam.items():
-            moments = adam.state[adam.param_groups[0]["params"][0]]
-            state |= {f"{name}.{key}": value.reshape(1, -1) for key, value in moments.items()}
-        return state
+        """Return everything, as rows ``[1, n]``."""
+        rows = {name: value.reshape(1, -1) for name, value in self._tensors().items()}
+        return {"updates": torch.tensor([[self.updates]]), **rows}
 
     def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state` returned."""
+        """Restore what `state` returned."""
         self.updates = int(state["updates"])
-        for name in ("actor", "critics", "target_actor", "target_critics"):
-            own = getattr(self, name)
+        for name, own in self._tensors().items():
             own.copy_(state[name].view_as(own))
-        for name, adam in self.adam.items():
-            for key, value in adam.state[adam.param_groups[0]["params"][0]].items():
-                value.copy_(state[f"{name}.{key}"].view_as(value))
 
 
-def _prepare(adam: torch.optim.Adam) -> None:
-    """Makes the moments, which PyTorch otherwise does at the first step."""
-    parameter = adam.param_groups[0]["params"][0]
-    adam.state[parameter] = {
+def _adam(parameters: Tensor, epsilon: float) -> torch.optim.Adam:
+    """Return Adam with its moments, which PyTorch otherwise makes at the first step."""
+    adam = torch.optim.Adam([parameters], lr=1.0, eps=epsilon, fused=True)
+    adam.state[parameters] = {
         "step": torch.zeros((), dtype=torch.float32),
-        "exp_avg": torch.zeros_like(parameter),
-        "exp_avg_sq": torch.zeros_like(parameter),
+        "exp_avg": torch.zeros_like(parameters),
+        "exp_avg_sq": torch.zeros_like(parameters),
     }
+    return adam

@@ -1,8 +1,9 @@
-"""Training runs: members spread over worker processes, metrics and checkpoints written by the parent alone.
+"""Training runs: members spread over worker processes; the parent alone writes to the run folder.
 
-Members are independent, so a run is the same whatever the number of workers: each worker trains a block of members and
-hands its metrics and its complete state to the parent after every report. The parent joins the blocks, writes
-`metrics.csv`, TensorBoard events and checkpoints, and can therefore resume with another number of workers.
+Members are independent, so a run is the same (up to rounding) for any number of workers. Each
+worker trains a block of members, and after every report hands its metrics and its complete state
+to the parent, which joins the blocks, writes `metrics.csv`, TensorBoard events and checkpoints, and can
+resume with another number of workers.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def train(
         report: Called after every report.
 
     Raises:
-        TrainingError: If a loss is not a number or a worker dies; the last checkpoint is kept.
+        TrainingError: A loss is not a number or a worker dies; the last checkpoint is kept.
     """
     state, meta = run.load() if run.has_checkpoint else (None, {})
     update = int(meta.get("update", 0))
@@ -98,10 +99,7 @@ def train(
 
 
 class _Snapshots:
-    """Copies of the weights, evenly spaced over the run, for measures of how something was learned.
-
-    In half precision, which is enough for a measure: many of them are shipped.
-    """
+    """Copies of the weights, evenly spaced over the run, in half precision."""
 
     def __init__(
         self, count: int, total_steps: int, state: dict[str, Tensor] | None, meta: dict[str, Any]
@@ -112,21 +110,21 @@ class _Snapshots:
         self.weights: list[Tensor] = [] if kept is None else list(kept.unbind(1))
 
     def take(self, steps: float, weights: Tensor) -> None:
-        """Keeps a copy if one is due."""
+        """Keep a copy if one is due."""
         if self._due(steps) > self._due(self.steps[-1] if self.steps else 0):
             self.steps.append(int(steps))
             self.weights.append(weights.to(torch.float16))
 
     def _due(self, steps: float) -> int:
-        """How many copies are to be there after so many steps."""
+        """Return how many copies are due after so many steps."""
         return int(min(steps, self.total_steps) * self.count // self.total_steps)
 
     def arrays(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps: ``snapshots [P, S, n]``."""
+        """Return what a checkpoint keeps: ``snapshots [P, S, n]``."""
         return {"snapshots": torch.stack(self.weights, 1)} if self.weights else {}
 
     def meta(self) -> dict[str, Any]:
-        """Environment steps at which they were taken."""
+        """Return the environment steps at which they were taken."""
         return {"snapshot_steps": self.steps} if self.steps else {}
 
 
@@ -146,7 +144,7 @@ class _Log:
             self.writer.close()
 
     def write(self, update: int, steps: Tensor, metrics: dict[str, Tensor]) -> None:
-        """Appends one report."""
+        """Append one report."""
         if self.file is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -169,7 +167,7 @@ class _Log:
                     self.writer.add_scalar(f"members/{name}_{member}", one, int(steps.min()))
 
 
-# --- members in processes ---------------------------------------------------------------------------------------------
+# MEMBERS IN PROCESSES
 
 
 class _Local:
@@ -180,11 +178,11 @@ class _Local:
         self.learner = make_learner(job, members)
 
     def send(self, message: tuple[str, Any]) -> None:
-        """Does at once what a worker is asked to."""
+        """Do at once what a worker is asked to."""
         self._reply = _answer(self.learner, *message)
 
     def receive(self) -> Any:
-        """What the last `send` gave."""
+        """Return what the last `send` gave."""
         return self._reply
 
 
@@ -199,18 +197,18 @@ class _Worker:
         theirs.close()
 
     def send(self, message: tuple[str, Any]) -> None:
-        """Asks the worker for something."""
+        """Ask the worker for something."""
         with contextlib.suppress(ConnectionError):  # `receive` reports a dead worker
             self.pipe.send(message)
 
     def receive(self) -> Any:
-        """The worker's answer."""
+        """Return the worker's answer."""
         try:
             kind, value = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
             raise TrainingError(
-                "a worker process died (killed, or out of memory); run again with --resume to go on "
-                "from the last checkpoint"
+                "a worker process died (killed, or out of memory); run again with --resume to go "
+                "on from the last checkpoint"
             ) from error
         if kind == "error":
             raise TrainingError(value)
@@ -218,7 +216,7 @@ class _Worker:
 
 
 def _work(pipe: Any, job: Job, members: list[int]) -> None:
-    """Main function of a worker process."""
+    """Run a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
     torch.set_num_threads(1)
     try:
@@ -239,14 +237,13 @@ def _answer(learner: Learner, request: str, argument: Any) -> Any:
         learner.set_state(argument)
         return None
     rows = [learner.update() for _ in range(argument)]
-    # Row by row: `mean` would round differently for every number of members.
     means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
     return means, learner.state()
 
 
 @contextlib.contextmanager
 def _shards(job: Job, workers: int) -> Iterator[list[Any]]:
-    """The members in `workers` blocks: in this process if there is one block, else in one process each."""
+    """Yield the members in `workers` blocks: one in this process, several in a process each."""
     bounds = [round(index * job.members / workers) for index in range(workers + 1)]
     blocks = [range(low, high) for low, high in itertools.pairwise(bounds)]
     if workers == 1:
@@ -267,7 +264,7 @@ def _shards(job: Job, workers: int) -> Iterator[list[Any]]:
 
 
 def _advance(shards: list[Any], updates: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Lets every shard make some updates; joins their metrics and states."""
+    """Let every shard make some updates; join their metrics and states."""
     for shard in shards:
         shard.send(("update", updates))
     answers = [shard.receive() for shard in shards]
@@ -277,7 +274,7 @@ def _advance(shards: list[Any], updates: int) -> tuple[dict[str, Tensor], dict[s
 
 
 def _broadcast(shards: list[Any], job: Job, state: dict[str, Tensor]) -> None:
-    """Gives every shard its members' part of a joined state."""
+    """Give every shard its members' part of a joined state."""
     for shard in shards:
         shard.send(("state", {name: value[shard.members] for name, value in state.items()}))
     for shard in shards:

@@ -95,8 +95,8 @@ def matching_law(action: ArrayLike, reward: ArrayLike, skip: int = 0) -> Matchin
     """Regress log choice ratios on log ratios of earned rewards; every episode is a block.
 
     Args:
-        action: Choices ``[M, E, T]``, 0 or 1 (for blocks within episodes, reshape to ``[M, blocks,
-            T']``).
+        action: Choices ``[M, E, T]``, 0 or 1 (for blocks within episodes give each block as an
+            episode).
         reward: Rewards ``[M, E, T]``.
         skip: How many trials at the start of each block to leave out, while behaviour adapts.
 

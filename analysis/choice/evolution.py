@@ -183,7 +183,7 @@ def retest(fresh: ArrayLike, recorded: ArrayLike, tasks: int) -> Retest:
 
 @dataclass(frozen=True)
 class Plasticity:
-    """Where an ability to learn lives.
+    """How much of an ability to learn is in the weights, and how much in the activations.
 
     Attributes:
         weights: What learning in the weights is worth before anything is in the activations:

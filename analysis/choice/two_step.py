@@ -55,9 +55,7 @@ class TwoStepTrials:
     @property
     def second_state(self) -> NDArray:
         """Return the second state, named by the first action that commonly leads there."""
-        return np.where(
-            np.asarray(self.common, dtype=bool), self.first_action, 1 - self.first_action
-        )
+        return np.where(self.common, self.first_action, 1 - np.asarray(self.first_action))
 
 
 def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
@@ -79,12 +77,9 @@ def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
         raise ValueError(f"the record lacks {', '.join(missing)}: is it of a two-step task?")
     trial, stage = np.asarray(record["trial"]), np.asarray(record["stage"])[0, 0]
     count = int(trial.max()) + 1
-    if (
-        trial.shape[-1] % count
-        or not (trial == np.repeat(np.arange(count), trial.shape[-1] // count)).all()
-    ):
-        raise ValueError("every trial must have the same number of steps")
     members, episodes, steps = trial.shape
+    if steps % count or (trial != np.arange(steps) * count // steps).any():
+        raise ValueError("every trial must have the same number of steps")
     shape = (members, episodes, count, steps // count)
     within = stage[: steps // count]
     if not {0, 1} <= set(within.tolist()):

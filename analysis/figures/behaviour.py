@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -51,15 +52,9 @@ def choice_raster(
     height = min(8.0, max(2.6, 1.3 + 0.075 * episodes))
     canvas = style.drawing(path, 2, (3.2, height), width_ratios=[7, 1], sharey=True)
     with canvas as (figure, (axes, side)):
-        axes.imshow(
-            code,
-            cmap=ListedColormap(list(RASTER.values())),
-            vmin=-0.5,
-            vmax=3.5,
-            aspect="auto",
-            interpolation="nearest",
-            extent=(0.5, trials + 0.5, episodes - 0.5, -0.5),
-        )
+        tones: Any = {"cmap": ListedColormap(list(RASTER.values())), "vmin": -0.5, "vmax": 3.5}
+        extent = (0.5, trials + 0.5, episodes - 0.5, -0.5)
+        axes.imshow(code, aspect="auto", interpolation="nearest", extent=extent, **tones)
         axes.set(xlabel="trial", ylabel="episode, sorted by p(right) - p(left)", yticks=[])
         side.hlines(rows, *probabilities[order].T, color=style.FAINT, linewidth=1.2)
         for column in (0, 1):
@@ -140,11 +135,13 @@ def hidden_state_pca(
         for episode in shown:
             tone = colour.to_rgba(parameter[episode])
             paths.plot(*points[episode].T, color=tone, linewidth=0.8, alpha=0.75)
-            paths.scatter(*points[episode, -1], s=16, color=tone, linewidths=0, zorder=3)
-        start = points[:, 0].mean(axis=0)
-        paths.scatter(*start, s=30, color=style.INK, zorder=4)
-        paths.annotate("start", start, (5, 5), textcoords="offset points")
-        ends.scatter(*last[order].T, c=colour.to_rgba(parameter[order]), s=12, linewidths=0)
+            x, y = points[episode, -1]
+            paths.scatter(x, y, s=16, color=tone, linewidths=0, zorder=3)
+        x, y = points[:, 0].mean(axis=0)
+        paths.scatter(x, y, s=30, color=style.INK, zorder=4)
+        paths.annotate("start", (x, y), (5, 5), textcoords="offset points")
+        x, y = last[order].T
+        ends.scatter(x, y, c=colour.to_rgba(parameter[order]), s=12, linewidths=0)
         for axes, name, found in (
             (paths, "through the episode", components),
             (ends, "at the end of the episode", last_components),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -107,7 +108,7 @@ def stage_matrix(matrices: Mapping[str, ArrayLike], path: Path) -> Path:
         matrices: Condition to accuracy R[stage, mode] ``[M, N, N]``.
         path: Where to write; returned.
     """
-    labels = {"xlabel": "tested on mode", "ylabel": "after training on mode"}
+    labels: Any = {"xlabel": "tested on mode", "ylabel": "after training on mode"}
     canvas = style.drawing(path, len(matrices), (2.5, 2.9), (0.9, 0.0), **labels, sharey=True)
     with canvas as (figure, panels):
         for axes, (name, values) in zip(panels, matrices.items(), strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -131,14 +132,8 @@ def allele_frequencies(
             generation = style.draw_curves(axes, alleles, tones=tones, first=0)
             axes.set(title=condition, xlim=(0, generation[-1]))
         for (at, allele), ends in (bars or {}).items():
-            panels[0].plot(
-                [at, at],
-                ends,
-                color=ALLELES.get(allele, style.INK),
-                linewidth=5.0,
-                alpha=0.45,
-                solid_capstyle="butt",
-            )
+            look: Any = {"linewidth": 5.0, "alpha": 0.45, "solid_capstyle": "butt"}
+            panels[0].plot([at, at], ends, color=ALLELES.get(allele, style.INK), **look)
         panels[0].set_ylim(0, 1)
         style.legend_below(figure, 3)
     return path

@@ -1,19 +1,16 @@
-"""Figures of learning and of findings: curves, regret, bars, and all findings side by side."""
+"""Figures of learning and of results: curves, regret against policies, bars of members."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from prefrontal.analysis.figures import style
 from prefrontal.analysis.stats.intervals import curve_interval
-
-if TYPE_CHECKING:
-    pass
 
 
 def learning_curve(
@@ -121,7 +118,7 @@ def bars_with_members(
         for i, (category, members) in enumerate(groups.items()):
             for j, (name, tone) in enumerate(tones.items()):
                 x = i - 0.4 + width * (j + 0.5)
-                dots = {"s": 12, "alpha": 0.9, "zorder": 3}
+                dots: Any = {"s": 12, "alpha": 0.9, "zorder": 3}
                 mean = style.dots_and_interval(axes, x, members[name], width / 4, tone, **dots)
                 label = name if len(conditions) > 1 else None
                 axes.bar(x, mean, width * 0.9, color=tone, alpha=0.35, label=label)
@@ -129,9 +126,9 @@ def bars_with_members(
                 ends, y = [i - 0.42, i + 0.42], [ideal[category]] * 2
                 axes.plot(ends, y, color=style.INK, linewidth=1.2, ls="--", label="ideal observer")
             if published and category in published:
-                look = {"marker": "D", "s": 34, "facecolor": "white", "edgecolor": style.INK}
-                y = published[category]
-                axes.scatter(i, y, linewidths=1.1, zorder=5, label="published", **look)
+                look: Any = {"marker": "D", "s": 34, "facecolor": "white", "edgecolor": style.INK}
+                number = published[category]
+                axes.scatter(i, number, linewidths=1.1, zorder=5, label="published", **look)
         axes.set_xticks(range(len(groups)), list(groups))
         axes.tick_params(axis="x", length=0)
         if ylim is not None:

@@ -27,9 +27,8 @@ def matching_figure(matching: Matching, path: Path) -> Path:
     )
     with canvas as (_, (axes,)):
         axes.plot(limits, limits, color=style.INK, lw=0.9, ls=style.DASHED, label="strict matching")
-        axes.scatter(
-            x, y, s=7, color=style.PALETTE[0], alpha=min(1.0, 60 / x.size + 0.15), linewidths=0
-        )
+        alpha = min(1.0, 60 / x.size + 0.15)
+        axes.scatter(x, y, s=7, color=style.PALETTE[0], alpha=alpha, linewidths=0)
         for ratios, slope, bias in zip(x, matching.sensitivity, matching.bias, strict=True):
             ends = np.array([np.nanmin(ratios), np.nanmax(ratios)])
             axes.plot(ends, slope * ends + bias, color=style.PALETTE[1], linewidth=1.2, alpha=0.8)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#4D4D4D")
 INK, GREY, FAINT = "#222222", "#8A8A8A", "#DDDDDD"
 DASHED: Any = (0, (4, 3))
-SHARED = {"sharex": True, "sharey": True}
+SHARED: Any = {"sharex": True, "sharey": True}
 
 STYLE: Any = {  # rc keys; Any, for their literal type differs between Matplotlib releases
     "font.size": 9.0,
@@ -156,10 +156,10 @@ def draw_curves(
         Positions of the longest curve ``[U]``.
     """
     tones = colours(list(curves)) if tones is None else tones
-    longest = np.zeros(0)
+    longest: NDArray[np.float64] = np.zeros(0)
     for name, values in curves.items():
         table = np.asarray(values, dtype=np.float64)
-        at = np.arange(first, first + len(table)) if x is None else np.asarray(x, np.float64)
+        at = np.asarray(range(first, first + len(table)) if x is None else x, dtype=np.float64)
         mean_and_members(axes, at, table, tones[name], name)
         longest = max(longest, at, key=len)
     return longest

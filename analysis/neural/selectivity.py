@@ -26,8 +26,7 @@ class Selectivity:
     Attributes:
         names: Names of the variables, as given.
         p_values: Joint test of all columns of a variable, beyond the other variables ``[M, H, K]``.
-        selective: Which pass after correction for all units and variables of a member ``[M, H,
-            K]``.
+        selective: Which pass after correction for all tests of a member ``[M, H, K]``.
         coefficients: Change of activity per standard deviation of each variable ``[M, H, K]``; for
             variables of several columns the norm over them.
         r_squared: Fraction of a unit's variance that all variables explain together ``[M, H]``.

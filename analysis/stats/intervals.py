@@ -4,28 +4,11 @@ A member is an independent agent: own weights, own seed. It is the unit of repli
 one member are not replicates of its training, so average over them first: an interval over episodes
 says how well *one* agent was measured, not how well the method works.
 
-Which interval, and why. Measured coverage of a nominal 95 % interval of the mean (600 to 1000
-simulated data sets in each cell, so +-.01; the tests repeat a part of it):
-
-======================  ==  ==========  ====  ===========  ========
-members drawn from       n  percentile   BCa  Student's t  **used**
-======================  ==  ==========  ====  ===========  ========
-normal                   8         .88   .87          .95       .95
-exponential (skewed)     8         .85   .86          .90       .93
-Beta(8, .6) (ceiling)    8         .82   .85          .88       .94
-Student's t, 3 d.f.      8         .90   .86          .98       .93
-one member in five fails 8         .83   .83          .83       .82
-normal                  16         .91   .91          .95       .94
-exponential (skewed)    16         .90   .91          .93       .95
-Beta(8, .6) (ceiling)   16         .88   .89          .90       .94
-======================  ==  ==========  ====  ===========  ========
-
-So with eight members or more the mean gets the bootstrap-t interval (studentised, its ends kept
-within the observed range); with fewer, where it falls to .87 for four, Student's t (.94 to .96 for
-normal members, .86 to .88 for skewed ones). The interquartile mean gets the percentile bootstrap
-(.91 to .94 for eight members, .93 to .95 for sixteen), as in rliable. If one member in five fails,
-eight members hold no failure at all in one set of six: no interval can know, so show the members as
-well.
+With eight members or more the mean gets the bootstrap-t interval (studentised, its ends kept within
+the observed range), with fewer Student's t, and the interquartile mean the percentile bootstrap, as
+in rliable. docs/intervals.md has the measured coverage of these and of the others. If one member in
+five fails, eight members hold no failure at all in one set of six: no interval can know, so show
+the members as well.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def play(
         seed=0,
     )
     learner = make_learner(job, range(members))
-    steps = int(learner.envs.steps) * num_envs * members
+    steps = job.facts.steps[0] * num_envs * members
     while True:
         learner.update()
         yield steps

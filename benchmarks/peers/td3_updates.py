@@ -15,22 +15,22 @@ UNITS = 440  # of both layers of the feed-forward networks: 198,002 parameters i
 ROUND = 4  # updates between looks at the clock
 
 
-def play(members: int, num_envs: int, preset: str = "modular") -> Iterator[int]:
+def play(members: int, num_envs: int, holistic: bool = False) -> Iterator[int]:
     """Ours; yields updates, of all members together.
 
     Args:
         members: Agents, each with networks of its own.
         num_envs: Trajectories in an update.
-        preset: Which networks.
+        holistic: Whether an LSTM does everything (``actor1``, ``critic1``).
     """
     import torch
 
-    from prefrontal.agents.networks.packed_lstm import Packing
-    from prefrontal.agents.td3.learner import TD3Config
-    from prefrontal.agents.td3.networks import PRESETS
+    from prefrontal.agents.networks.packed import Packing
+    from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
     from prefrontal.agents.td3.update import Batch, Networks, initial_weights
 
-    network, chance = PRESETS[preset], torch.Generator().manual_seed(0)
+    network = TD3NetworkConfig("actor1", "critic1") if holistic else TD3NetworkConfig()
+    chance = torch.Generator().manual_seed(0)
     agents = [
         Networks(network, INPUTS, ACTIONS, TD3Config(), weights[None])
         for weights in initial_weights(network, INPUTS, ACTIONS, range(members), 0)

@@ -1,1 +1,5 @@
-"""."""
+"""Findings on bandits.
+
+Independent, correlated, informative and restless arms, contexts, RL², and what the settings of
+learning are good for.
+"""

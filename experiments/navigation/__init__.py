@@ -1,1 +1,5 @@
-"""."""
+"""Findings on moving about.
+
+Steering to a target whose joystick gain changes, and goals in a maze that are found once and
+remembered.
+"""

@@ -21,7 +21,7 @@ from prefrontal.analysis.choice.search import (
     goals_found,
     steps_per_goal,
 )
-from prefrontal.analysis.figures.maze import maze_paths, steps_by_goal
+from prefrontal.analysis.figures.navigation import maze_paths, steps_by_goal
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.td3.learner import TD3Config
-from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.analysis.choice import navigation as nav
 from prefrontal.analysis.stats.contrasts import contrast
 from prefrontal.analysis.stats.findings import Finding

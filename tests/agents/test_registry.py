@@ -1,4 +1,4 @@
-"""The table of algorithms: complete, lazy, one protocol; checks build no learner; nothing is built twice."""
+"""The table of algorithms: complete, lazy, one protocol; nothing is built twice."""
 
 import importlib
 import inspect
@@ -65,7 +65,8 @@ def test_settings_and_the_registry_are_imported_without_torch():
         "prefrontal.agents.common.errors", "prefrontal.agents.common.plain",
         "prefrontal.agents.networks.config",
     ]  # fmt: skip
-    code = f"import sys, {', '.join(modules)}; print([m for m in ('torch', 'gymnasium') if m in sys.modules])"
+    heavy = "[m for m in ('torch', 'gymnasium') if m in sys.modules]"
+    code = f"import sys, {', '.join(modules)}; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -78,22 +79,32 @@ def test_the_names_of_the_package_are_found_late():
         _ = package.nothing
 
 
-# --- checks -----------------------------------------------------------------------------------------------------------
+# CHECKS
+
+
+PREDICTING = NetworkConfig(layout="separate", actor_reward="rpe")
+
+
+def elsewhere(env_id, algorithm=None):
+    return job(algorithm, environment=EnvironmentSpec(env_id, ("action",)))
+
+
+def replaying(**options):
+    return job(A2CConfig(replay=ReplayConfig("uniform", **options)))
 
 
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (job(A2CConfig(replay=ReplayConfig("uniform", from_stage=1))), "replay_from_stage must be at most 0"),
-        (job(A2CConfig(discount=0.5), network=NetworkConfig(layout="separate", actor_reward="rpe")), "needs a constant discount"),
-        (job(A2CConfig(replay=ReplayConfig("uniform", capacity=10**13))), "memory|GB|GiB"),
-        (job(R2D2Config(), network=NetworkConfig(layout="separate", actor_reward="rpe")), "cannot be combined"),
-        (job(environment=EnvironmentSpec("CartPole-v1", ("action",)), algorithm=A2CConfig(critic=CriticConfig("privileged"))),
-         'critic="privileged" needs'),
-        (job(environment=EnvironmentSpec("prefrontal/Nothing-v0")), "there is no environment"),
-        (job(environment=EnvironmentSpec("Pendulum-v1", ("action",))), "Discrete"),
+        (replaying(from_stage=1), "replay_from_stage must be at most 0"),
+        (replaying(capacity=10**13), "memory|GB|GiB"),
+        (job(A2CConfig(discount=0.5), network=PREDICTING), "needs a constant discount"),
+        (job(R2D2Config(), network=PREDICTING), "cannot be combined"),
+        (elsewhere("CartPole-v1", A2CConfig(critic=CriticConfig("privileged"))), "show its task"),
+        (elsewhere("prefrontal/Nothing-v0"), "there is no environment"),
+        (elsewhere("Pendulum-v1"), "Discrete"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_trained_is_said(made, message, monkeypatch):
     monkeypatch.setattr(A2C, "__init__", None)
     monkeypatch.setattr(QLearner, "__init__", None)
@@ -113,11 +124,11 @@ def test_a_network_of_another_kind_is_refused():
     [
         (A2CConfig(), ""),
         (CourseReplayConfig(), ""),
-        (A2CConfig(replay=ReplayConfig("reservoir", 20)), "a member keeps reservoir replay of 1 x 20"),
+        (A2CConfig(replay=ReplayConfig("reservoir", 20)), "a member keeps reservoir replay of 1 x"),
         (R2D2Config(), "a member keeps prioritised replay of 1 x 2,000"),
         (R2D2Config(sequence=2), "a member keeps prioritised replay of 1 x 2,000"),
     ],
-)  # fmt: skip
+)
 def test_the_memory_of_replay_is_that_of_the_learner(algorithm, said):
     told = registry.check(job(algorithm))
     assert told.startswith(said)
@@ -126,7 +137,7 @@ def test_the_memory_of_replay_is_that_of_the_learner(algorithm, said):
     assert told == (f"a member keeps {replay.buffer}" if replay is not None else "")
 
 
-# --- nothing is built to be asked -------------------------------------------------------------------------------------
+# NOTHING IS BUILT TO BE ASKED
 
 
 @pytest.mark.parametrize(
@@ -134,7 +145,7 @@ def test_the_memory_of_replay_is_that_of_the_learner(algorithm, said):
 )
 @pytest.mark.parametrize("spec", [BANDIT, STAGED])
 def test_a_run_builds_each_thing_once(tmp_path, monkeypatch, spec, algorithm, learner, networks):
-    """One probe and one training environment a stage, one learner and its networks, whatever is saved."""
+    """One probe and one training environment a stage, one learner and its networks."""
     built = {"environments": 0, "networks": 0, "learners": 0}
 
     def counted(owner, name, what):
@@ -166,7 +177,7 @@ def test_the_description_of_a_job_is_that_of_its_agents(algorithm):
     assert registry.meta(one) == agents.meta()
 
 
-# --- Q-agents of early versions ---------------------------------------------------------------------------------------
+# Q-AGENTS OF EARLY VERSIONS
 
 
 @pytest.mark.parametrize("condition", ["default", "replay"])

@@ -1,4 +1,4 @@
-"""The changing-reward task: chance and ceiling as published, changes by kind, facts by brute force, halves disjoint."""
+"""The changing-reward task: chance and ceiling as published, changes, facts, and halves."""
 
 import itertools
 
@@ -12,8 +12,8 @@ from prefrontal.envs.changing_modes import COLOURS, MAPS, PALETTE, SETS, colour_
 RED, YELLOW, GREEN, BLUE = range(4)
 
 
-def one_who_knows(task):
-    """Looks up what the colours pay in the first map of a mode (covariate shift: it never changes)."""
+def optimal_policy(task):
+    """Look up what the colours pay in the first map of a mode (covariate shift: no change)."""
     rgb = torch.tensor([colour for colour, _ in PALETTE.values()]) / 255.0
     pays = torch.tensor([reward for _, reward in PALETTE.values()])
 
@@ -34,7 +34,7 @@ def test_chance_and_ceiling_of_the_published_modes(play, random_policy, mode, ch
     guessed = fields(play(task, random_policy(2), 2000, "train"))
     assert guessed["reward"].mean() == pytest.approx(chance, abs=0.01)  # standard error .002
     assert guessed["correct"].mean() == pytest.approx(0.5, abs=0.005)
-    known = fields(play(task, one_who_knows(task), 2000, "held_out"))
+    known = fields(play(task, optimal_policy(task), 2000, "held_out"))
     assert known["reward"].mean() == pytest.approx(ceiling, abs=0.01)
     assert (known["correct"] == 1).all()
     assert known["optimal_reward"].mean() == pytest.approx(ceiling, abs=0.01)

@@ -54,11 +54,11 @@ def test_facts_agree_with_what_is_shown_and_paid(play, random_policy):
         state == np.where(record["common"] == 1, record["first_action"], 1 - record["first_action"])
     ).all()
     p = record["task.p"]
-    there = np.take_along_axis(p, state[:, second, None, None], 2)[:, :, 0]  # [n, T, 2]
-    chosen = np.take_along_axis(there, record["action"][:, second, None], 2)[..., 0]
+    reached = np.take_along_axis(p, state[:, second, None, None], 2)[:, :, 0]  # [n, T, 2]
+    chosen = np.take_along_axis(reached, record["action"][:, second, None], 2)[..., 0]
     close = np.testing.assert_allclose
     close(record["expected_reward"][:, second], chosen)
-    close(record["optimal_reward"][:, second], there.max(-1))
+    close(record["optimal_reward"][:, second], reached.max(-1))
     best = p.max(-1)
     values = 0.7 * best + 0.3 * best[..., ::-1]
     assert (record["optimal_action"][:, first] == values.argmax(-1)).all()

@@ -1,4 +1,4 @@
-"""Harlow's experiment of the course: pictures show which objects there are, where, and which is rewarded."""
+"""Harlow's experiment of the course: pictures show objects, sides and rewards."""
 
 import gymnasium
 import numpy as np

@@ -13,12 +13,18 @@ UP, RIGHT, DOWN, LEFT = range(4)
 
 
 def test_moves_walls_and_the_way_back_by_hand():
-    # Left, bump at the border and twice at walls, back, up, bump, back, right (the goal: to the start).
+    # Left, bump at the border and twice at walls, back, up, bump, back, right (the goal: to the
+    # start).
     actions = [LEFT, LEFT, UP, DOWN, RIGHT, UP, UP, DOWN, RIGHT, RIGHT, DOWN]
     env = envs.TaskVectorEnv(
-        "prefrontal.envs:OneShotMaze", 1, split="all", inputs=(), autoreset="disabled", maze=CROSS,
+        "prefrontal.envs:OneShotMaze",
+        1,
+        split="all",
+        inputs=(),
+        autoreset="disabled",
+        maze=CROSS,
         max_steps=len(actions),
-    )  # fmt: skip
+    )
     obs, _ = env.reset(seed=0, options={"task": {"goal": [3], "first_cell": [2]}})
     cells, rewards, facts = [obs[0].argmax()], [], []
     for action in actions:
@@ -134,11 +140,14 @@ def test_random_starts_are_anywhere_but_at_the_goal(play, random_policy):
     assert (record["reward"][0] == reached).all()
 
 
-def test_one_who_knows_the_goal_takes_the_shortest_path():
+def test_the_optimal_policy_takes_the_shortest_path():
     env = envs.TaskVectorEnv(
-        envs.OneShotMaze(maze="walled", max_steps=200), 64, split="all", tensors=True,
+        envs.OneShotMaze(maze="walled", max_steps=200),
+        64,
+        split="all",
+        tensors=True,
         autoreset="disabled",
-    )  # fmt: skip
+    )
     _, info = env.reset(seed=0)
     maze, goal = find_maze("walled"), info["task"]["goal"]
     moves, distance = torch.from_numpy(maze.moves), torch.from_numpy(maze.distance)

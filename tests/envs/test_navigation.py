@@ -1,4 +1,4 @@
-"""Firefly navigation: dynamics by hand, 35 steps, stop rule, rewards, noise, pulses, splits, several targets."""
+"""Firefly navigation: dynamics by hand, stop rule, rewards, noise, pulses, splits, targets."""
 
 import itertools
 import math
@@ -309,8 +309,13 @@ class TestSeveralTargets:
 
     def test_several_targets_pass_the_checker(self):
         make_vec = lambda n, **kwargs: gymnasium.make_vec(  # noqa: E731
-            "prefrontal/FireflyNavigation-v0", n, targets=3, perturbation="large", trial_steps=9, **kwargs
-        )  # fmt: skip
+            "prefrontal/FireflyNavigation-v0",
+            n,
+            targets=3,
+            perturbation="large",
+            trial_steps=9,
+            **kwargs,
+        )
         envs.check_vector_env(make_vec, steps=60)
 
 
@@ -330,8 +335,12 @@ def test_picture_shows_the_path_from_above():
 
 def test_picture_shows_a_new_target_even_where_nothing_moved():
     env = gymnasium.make(
-        "prefrontal/FireflyNavigation-v0", render_mode="rgb_array", targets=3, trial_steps=5, process_noise=0.0
-    )  # fmt: skip
+        "prefrontal/FireflyNavigation-v0",
+        render_mode="rgb_array",
+        targets=3,
+        trial_steps=5,
+        process_noise=0.0,
+    )
     places = [[0.0, 300.0], [300.0, 0.0], [-300.0, 0.0]]
     env.reset(seed=0, options={"task": {"target": places}})
     seen = []

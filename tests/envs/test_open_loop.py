@@ -1,4 +1,4 @@
-"""Tasks that say that actions have no influence on what comes next: nothing that is shown or paid later depends on them."""
+"""Tasks that are open-loop: nothing that is shown or paid later depends on actions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def test_actions_change_nothing_but_their_own_reward(name):
             every = [torch.full((n,), a) for a in range(task.num_actions)]
             paid.append(torch.stack([task.step(params, state, a, noise)[2] for a in every]))
         assert torch.equal(*paid), f"reward {t}"
-        best = [task.facts(params, state, a)["optimal_action"] for (state, _), a in zip(ones, actions, strict=True)]  # fmt: skip
+        best = [
+            task.facts(params, state, a)["optimal_action"]
+            for (state, _), a in zip(ones, actions, strict=True)
+        ]
         assert torch.equal(*best), f"best action {t}"
         ones = [
             task.step(params, state, a, noise)[:2]

@@ -19,7 +19,7 @@ FLAT = {"replay": "keep", "critic": "baseline", "correction": "correction"} | {
 
 @pytest.mark.parametrize("path", PRETRAINED, ids=lambda path: path.parent.name)
 def test_every_shipped_configuration_is_read(path):
-    """Each flat key of a file that was written before there were groups has its value in a group."""
+    """Each flat key of a file from before there were groups has its value in a group."""
     run = RunFolder.read(path.parent)
     _, _, settings = settings_of(run)
     for name, stored in run.config()["conditions"].items():
@@ -41,18 +41,31 @@ def test_every_shipped_configuration_is_read(path):
 
 def test_old_keys_by_hand():
     old = {
-        "replay": "reservoir", "replay_capacity": 2500, "replay_from_stage": 1, "correction": "clipped",
-        "policy_cloning": 0.3, "cloning_target": "stage_end", "critic": "privileged",
-        "critic_units": 32, "ewc_coef": 2.0, "ewc_online": True, "discount": 0.5,
-    }  # fmt: skip
+        "replay": "reservoir",
+        "replay_capacity": 2500,
+        "replay_from_stage": 1,
+        "correction": "clipped",
+        "policy_cloning": 0.3,
+        "cloning_target": "stage_end",
+        "critic": "privileged",
+        "critic_units": 32,
+        "ewc_coef": 2.0,
+        "ewc_online": True,
+        "discount": 0.5,
+    }
     assert from_plain(A2CConfig, old) == A2CConfig(
         discount=0.5,
         critic=CriticConfig("privileged", 32),
         replay=ReplayConfig(
-            "reservoir", 2500, from_stage=1, correction="clipped", policy_cloning=0.3, cloning_target="stage_end"
+            "reservoir",
+            2500,
+            from_stage=1,
+            correction="clipped",
+            policy_cloning=0.3,
+            cloning_target="stage_end",
         ),
         ewc=EWCConfig(2.0, online=True),
-    )  # fmt: skip
+    )
 
 
 def test_options_keep_their_flat_names_on_the_command_line():
@@ -72,8 +85,10 @@ def test_options_keep_their_flat_names_on_the_command_line():
     ]
     config = parse(A2CConfig, words, "program")
     assert config == A2CConfig(
-        replay=ReplayConfig("uniform", 9, rho_bar=2.0), ewc=EWCConfig(1.0), critic=CriticConfig("privileged")
-    )  # fmt: skip
+        replay=ReplayConfig("uniform", 9, rho_bar=2.0),
+        ewc=EWCConfig(1.0),
+        critic=CriticConfig("privileged"),
+    )
 
 
 def test_every_option_has_a_help_text(capsys):

@@ -1,4 +1,4 @@
-"""Q-agents act greedily: what a trained one earns, beside draws from its advantages; ε-greedy; learning on."""
+"""Q-agents act greedily, explore if asked to, and learn on as Q-learners."""
 
 from dataclasses import replace
 

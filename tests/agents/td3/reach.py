@@ -1,4 +1,4 @@
-"""A continuous task that is learned in seconds: remember a number shown once, and say it three steps later."""
+"""A continuous task learned in seconds: remember a number, and say it three steps later."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from gymnasium import spaces
 
 from prefrontal.agents.base import Job
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.agents.td3.learner import TD3Config
-from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.envs import register
 from prefrontal.envs.task import Task, check_parameters
 
 
 @dataclasses.dataclass(frozen=True)
 class Recall(Task):
-    """Three steps; the target is seen at the first; at the last the reward is ``1 - (a - target)^2 / 4``."""
+    """Three steps: the target is seen at the first, ``1 - (a - target)^2 / 4`` paid at the last."""
 
     parameters = ("target",)
     mirror = ((-1.0,), (-1.0,))
@@ -69,11 +68,23 @@ FIREFLY = EnvironmentSpec(
     "prefrontal/FireflyNavigation-v0", ("action",), stages=({"observation_noise": 0.0}, {})
 )
 QUICK = TD3Config(
-    learning_rate=1e-2, learning_rate_final=3e-3, target_rate=0.02, stop_threshold=0.0, imitation=0.0,
-    updates_per_trial=1.0, trace=0.9, return_floor=1.0, learning_starts=40, memory=800, babble=0.0, stop_chance=(0.0, 0.0, 0.0),
-    exploration=(0.3, 0.3, 0.2), first_phase_every=40, validation_every=40,
+    learning_rate=1e-2,
+    learning_rate_final=3e-3,
+    target_rate=0.02,
+    stop_threshold=0.0,
+    imitation=0.0,
+    updates_per_trial=1.0,
+    trace=0.9,
+    return_floor=1.0,
+    learning_starts=40,
+    memory=800,
+    random_trials=0.0,
+    stop_chance=(0.0, 0.0, 0.0),
+    exploration=(0.3, 0.3, 0.2),
+    first_phase_every=40,
+    validation_every=40,
     validation_trials=64,
-)  # fmt: skip
+)
 
 
 def job(

@@ -1,19 +1,21 @@
-"""Recurrent TD3: its rules by hand, its phases, exact resumption, independence of members, and that it learns."""
+"""Recurrent TD3: rules by hand, phases, exact resumption, independence of members, learning."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
+from prefrontal.agents.base import updates
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.packed_lstm import Packing
+from prefrontal.agents.networks.packed import Packing
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.agents.td3.learner import TD3Config, make_learner, updates
-from prefrontal.agents.td3.member import Member
-from prefrontal.agents.td3.networks import TD3NetworkConfig
-from prefrontal.agents.td3.play import play
+from prefrontal.agents.td3.config import TD3NetworkConfig
+from prefrontal.agents.td3.learner import make_learner
+from prefrontal.agents.td3.member import Member, Progress
+from prefrontal.agents.td3.networks import stacks
+from prefrontal.agents.td3.play import Exploration, play
 from prefrontal.agents.td3.update import (
     LINEAR,
     Batch,
@@ -183,12 +185,13 @@ def test_networks_that_are_taken_are_their_own_targets():
 
 
 def test_exploration_leaves_stops_alone_and_counts_them():
-    """An actor that always says 0: the first action is the noise, and then every one is a stop that ends the trial."""
+    """The actor always says 0: the first action is the noise, the next one a stop."""
     envs = make_envs(FIREFLY, [0], 6, facts=True, discrete=False)
     envs.reset(seed=0)
-    stack, _ = SMALL.stacks(6, 2)
+    stack, _ = stacks(SMALL, 6, 2)
     noise = torch.full((35, 6, 2), 0.5)
-    played = play(envs, stack, torch.zeros(1, stack.size), noise, 0.1)
+    exploration = Exploration(noise, 0.1, torch.zeros(35, 6, dtype=torch.bool))
+    played = play(envs, stack, torch.zeros(1, stack.size), exploration)
     assert played.lengths.tolist() == [2] * 6
     assert played.action[:, 0].eq(0.5).all()
     assert not played.action[:, 1].any()
@@ -199,7 +202,7 @@ def test_exploration_leaves_stops_alone_and_counts_them():
 
 def test_who_forgets_begins_every_trial_as_the_first():
     spec = replace(FIREFLY, kwargs={**FIREFLY.kwargs, "targets": 2, "trial_steps": 4})
-    stack, _ = SMALL.stacks(6, 2)
+    stack, _ = stacks(SMALL, 6, 2)
     flat = 0.3 * torch.randn(1, stack.size, generator=torch.Generator().manual_seed(0))
     for forget in (True, False):
         envs = make_envs(spec, [0], 3, facts=True, discrete=False)
@@ -214,14 +217,15 @@ def test_who_forgets_begins_every_trial_as_the_first():
         assert bool(same.all()) if forget else not bool(same.any())
 
 
-def test_babbling_rows_follow_their_noise():
+def test_random_rows_follow_their_noise():
     envs = make_envs(FIREFLY, [0], 4, facts=True, discrete=False)
     envs.reset(seed=0)
-    stack, _ = SMALL.stacks(6, 2)
-    halt = torch.zeros(35, 4, dtype=torch.bool)
-    halt[7, 0] = halt[0] = True  # before the first movement nothing stops
+    stack, _ = stacks(SMALL, 6, 2)
+    stops = torch.zeros(35, 4, dtype=torch.bool)
+    stops[7, 0] = stops[0] = True  # before the first movement nothing stops
     noise = torch.full((35, 4, 2), 0.3)
-    played = play(envs, stack, torch.zeros(1, stack.size), noise, 0.1, halt, babbling=2)
+    exploration = Exploration(noise, 0.1, stops, random_rows=2)
+    played = play(envs, stack, torch.zeros(1, stack.size), exploration)
     assert played.lengths.tolist() == [8, 35, 2, 2]
     assert played.action[0, :7].eq(torch.tensor(0.3)).all()
     assert not played.action[0, 7].any()
@@ -235,9 +239,9 @@ def test_phases_follow_validation(monkeypatch):
     member = Member(job(), replace(QUICK, first_phase_every=16, validation_every=16), 0)
 
     def validate(self):
-        self.metrics["validation"] = next(found)
-        if self.phase == 2 and self.metrics["validation"] > self.config.final_phase_reward:
-            self.phase = 3
+        self.progress.validation = next(found)
+        if self.progress.phase == 2 and self.progress.validation > self.config.final_phase_reward:
+            self.progress.phase = 3
 
     monkeypatch.setattr(Member, "_validate", validate)
     seen = []
@@ -252,9 +256,9 @@ def test_phases_follow_validation(monkeypatch):
 def test_step_size_falls_in_phase_three():
     member = Member(job(trials=400), replace(QUICK, learning_rate=0.5, learning_rate_final=0.2), 0)
     assert member._learning_rate() == 0.5
-    member.phase, member.mastered = 3, 200
+    member.progress.phase, member.progress.final_phase_start = 3, 200
     for trials, rate in ((200, 0.2), (300, 0.11), (400, 0.02)):
-        member.trials = trials
+        member.progress.trials = trials
         assert member._learning_rate() == pytest.approx(rate)
 
 
@@ -265,7 +269,7 @@ def test_imitation_is_for_phase_one(monkeypatch):
         member.nets, "learn", lambda batch, rate, chance, weight: asked.append(weight) or (0.0, 0.0)
     )
     for phase in (1, 2, 3):
-        member.phase = phase
+        member.progress.phase = phase
         member._play()
         member._learn()
     assert sorted(set(asked[: len(asked) // 3])) == [0.7]
@@ -283,7 +287,7 @@ def test_priorities_are_returns_and_a_floor_in_phase_one(monkeypatch):
     member._play()
     reward, priority = added.pop()
     torch.testing.assert_close(priority[0], reward[0].sum(1) + 0.5)
-    member.phase = 2
+    member.progress.phase = 2
     member._play()
     assert added.pop()[1].eq(1.0).all()
 
@@ -298,7 +302,9 @@ def test_agents_stop_at_random_as_often_as_asked():
     assert lengths.min() == 2  # before the first movement nothing stops
     assert not actions[torch.arange(50), lengths - 1].any()
     assert actions[torch.arange(50), lengths - 2].abs().amax(1).ge(0.1).all()
-    seldom = replace(config, babble=1.0, babble_steps=5.0, return_floor=1e6, exploration=(0.8,) * 3)
+    seldom = replace(
+        config, random_trials=1.0, random_trial_steps=5.0, return_floor=1e6, exploration=(0.8,) * 3
+    )
     member = Member(job(environment=FIREFLY), seldom, 0)
     for _ in range(40):
         member._play()
@@ -333,7 +339,7 @@ def test_mirror_images_are_drawn_with_their_signs():
 
 
 def run(members, rounds, config=QUICK):
-    learner = make_learner(replace(job(config, members=8), algorithm=config), members)
+    learner = make_learner(job(config, members=8), members)
     rows = [learner.update() for _ in range(rounds)]
     learner.close()
     return learner, rows
@@ -351,7 +357,7 @@ def test_a_member_learns_the_same_whoever_is_beside_it():
 def test_resuming_is_exact():
     whole, rows = run([0, 1], 20)
     part, _ = run([0, 1], 9)
-    again = make_learner(replace(job(members=8), algorithm=QUICK), [0, 1])
+    again = make_learner(job(members=8), [0, 1])
     again.set_state({name: value.clone() for name, value in part.state().items()})
     more = [again.update() for _ in range(11)]
     for name, value in whole.state().items():
@@ -360,9 +366,45 @@ def test_resuming_is_exact():
         assert torch.equal(value, more[-1][name]), name
 
 
+def test_counters_of_a_checkpoint_are_read_in_their_order():
+    """Checkpoints hold a row of numbers without names: the order of the fields must not change."""
+    row = torch.tensor(
+        [3, 400, 0.5, 0.25, 2, 200, 0.75, 0.5, 12, 0.1, 0.2, 0.9, 11], dtype=torch.float64
+    )
+    progress = Progress.of(row)
+    assert progress == Progress(
+        phase=3,
+        trials=400,
+        credit=0.5,
+        best_rate=0.25,
+        validated=2,
+        final_phase_start=200,
+        episode_return=0.75,
+        rewarded=0.5,
+        episode_steps=12.0,
+        critic_loss=0.1,
+        td_error=0.2,
+        validation=0.9,
+        validation_steps=11.0,
+    )
+    assert isinstance(progress.trials, int)
+    assert torch.equal(progress.row(), row)
+    assert list(progress.metrics().items()) == [
+        ("return", 0.75),
+        ("rewarded", 0.5),
+        ("episode_steps", 12.0),
+        ("critic_loss", 0.1),
+        ("td_error", 0.2),
+        ("validation", 0.9),
+        ("validation_steps", 11.0),
+        ("phase", 3.0),
+        ("trials", 400.0),
+    ]
+
+
 def test_members_in_different_phases_have_states_of_one_shape():
     config = replace(QUICK, first_phase_reward=1.0, first_phase_trials=24)
-    learner = make_learner(replace(job(config), algorithm=config), [0, 1])
+    learner = make_learner(job(config), [0, 1])
     learner.members[0].round()
     for _ in range(5):
         learner.update()
@@ -373,7 +415,7 @@ def test_members_in_different_phases_have_states_of_one_shape():
 
 def test_a_finished_member_rests():
     config = replace(QUICK, first_phase_reward=0.0, first_phase_trials=0)
-    learner = make_learner(replace(job(config, trials=16), algorithm=config), [0])
+    learner = make_learner(job(config, trials=16), [0])
     for _ in range(4):
         learner.update()
     assert learner.steps.tolist() == [48.0]
@@ -387,9 +429,9 @@ def test_the_best_validated_agent_is_kept():
     member = Member(job(config), config, 0)
     for _ in range(12):
         member.round()
-    assert member.best_rate > 0
+    assert member.progress.best_rate > 0
     best = member.best.clone()
-    member.best_rate = 1e9
+    member.progress.best_rate = 1e9
     member.nets.actor += 1.0
     member._validate()
     assert torch.equal(member.state()["weights"], best)
@@ -397,28 +439,19 @@ def test_the_best_validated_agent_is_kept():
 
 def test_it_learns_to_recall():
     """A rewarded fraction above .9 where chance is .28: what was seen must be kept and said."""
-    learner = make_learner(replace(job(trials=800, seed=2), algorithm=QUICK), [0])
+    learner = make_learner(job(trials=800, seed=2), [0])
     while learner.steps.item() < 2400:
         row = learner.update()
     assert row["phase"].item() == 3
-    assert learner.members[0].best_rate * 3 > 0.9  # rewards a step, of three
+    assert learner.members[0].progress.best_rate * 3 > 0.9  # rewards a step, of three
 
 
 def test_what_cannot_be_is_said():
     with pytest.raises(ConfigError, match="kind td3"):
-        make_learner(replace(replace(job(), network=NetworkConfig()), algorithm=TD3Config()), [0])
+        make_learner(replace(job(), network=NetworkConfig()), [0])
     bandit = EnvironmentSpec("prefrontal/TwoArmedBandit-v0")
     with pytest.raises(ConfigError, match="actions"):
-        make_learner(replace(job(environment=bandit), algorithm=TD3Config()), [0])
-    for name, value in {
-        "batch": 0,
-        "discount": 2.0,
-        "target_noise": -1.0,
-        "exploration": (0.1, -1.0, 0.0),
-        "memory": 10,
-    }.items():
-        with pytest.raises(ValueError, match=name):
-            TD3Config(**{name: value})
+        make_learner(job(environment=bandit), [0])
 
 
 def test_a_whole_run_counts_its_rounds():

@@ -1,4 +1,4 @@
-"""Agents with continuous actions as users meet them: predict, save, load, index; and what is recorded of them."""
+"""Agents with continuous actions as users meet them: predict, save, load, index, records."""
 
 from dataclasses import replace
 
@@ -9,10 +9,10 @@ import torch
 
 from prefrontal import agents
 from prefrontal.agents.common.errors import CheckpointError
-from prefrontal.agents.networks.packed_lstm import Packing
+from prefrontal.agents.networks.packed import Packing
 from prefrontal.agents.rollout.environments import make_envs
-from prefrontal.agents.td3.learner import TD3Config, make_learner
-from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
+from prefrontal.agents.td3.learner import make_learner
 from prefrontal.agents.td3.population import ContinuousPopulation, make_population
 from prefrontal.experiments.evaluation import Evaluation, write_record
 from prefrontal.experiments.settings import Settings
@@ -113,7 +113,7 @@ def test_values_and_hidden_states_are_those_of_one_member_alone(population):
     )
     torch.testing.assert_close(values[5], out[0, :, 0], atol=1e-5, rtol=1e-5)
     actor = population[2].actor_stack
-    state = actor.begin(1, population.weights)
+    state = actor.begin(1, population[2].actors)
     for t in range(4):
         _, state = actor.step(population[2].actors, played.observation[None, 5:, t], state)
     torch.testing.assert_close(hidden[5, 3], state[1][0][0, 0], atol=1e-5, rtol=1e-5)
@@ -166,7 +166,7 @@ def test_record_on_given_tasks(population, tmp_path):
 
 def test_a_run_gives_its_population():
     given = job()
-    learner = make_learner(replace(given, algorithm=QUICK), [0])
+    learner = make_learner(given, [0])
     learner.update()
     population = make_population(given, learner.state()["weights"])
     assert len(population) == 1

@@ -27,10 +27,8 @@ def test_diversity_is_the_root_mean_square_distance_of_pairs():
     genes = np.random.default_rng(0).normal(size=(3, 7, 5))
     for population, found in zip(genes, diversity(genes), strict=True):
         pairs = [
-            ((a - b) ** 2).mean()
-            for i, a in enumerate(population)
-            for b in population[i + 1 :]
-        ]  # fmt: skip
+            ((a - b) ** 2).mean() for i, a in enumerate(population) for b in population[i + 1 :]
+        ]
         assert found == pytest.approx(np.sqrt(np.mean(pairs)))
     assert diversity(np.ones((4, 2))) == 0
     with pytest.raises(ValueError, match="individuals"):
@@ -96,7 +94,7 @@ def test_share_of_members_is_exact():
 
 
 def test_retest_shows_the_winners_curse():
-    """50 equal individuals of true value 150, 10 noisy tasks each: the best looks much better than it is."""
+    """Of 50 equal individuals of value 150, 10 noisy tasks each, the best looks far too good."""
     rng = np.random.default_rng(3)
     records, fresh = [], []
     for _ in range(20):

@@ -58,9 +58,13 @@ def test_tidy_table(tmp_path):
     rows = _read(to_tidy_csv(RECORD, tmp_path / "a.tsv"))
     assert list(rows[0]) == ["member", "episode", "step", "action", "reward", "task.gain"]
     assert rows[3] == {
-        "member": "0", "episode": "1", "step": "1", "action": "1", "reward": "1.0",
+        "member": "0",
+        "episode": "1",
+        "step": "1",
+        "action": "1",
+        "reward": "1.0",
         "task.gain": "2.5",
-    }  # fmt: skip
+    }
     with pytest.raises(ValueError, match="hidden: not an array"):
         to_tidy_csv(RECORD, tmp_path / "b.tsv", ("hidden",))
 

@@ -9,13 +9,26 @@ from prefrontal.analysis.choice import navigation as nav
 
 
 def record_of(paths, targets, stopped=True, trials=None, limit=35):
-    """A record of one member [1, E, T] from paths (positions at each step, and the end) in one frame a trial.
+    """Return a record of one member ``[1, E, T]`` from paths (positions at each step, and the end).
 
     ``paths`` and ``targets``: for each episode a list of trials.
     """
     episodes, steps = len(paths), limit * len(paths[0])
-    names = ("trial", "clock", "active", "stopped", "ended", "rewarded", "distance", "x", "y",
-             "end_x", "end_y", "target_x", "target_y")  # fmt: skip
+    names = (
+        "trial",
+        "clock",
+        "active",
+        "stopped",
+        "ended",
+        "rewarded",
+        "distance",
+        "x",
+        "y",
+        "end_x",
+        "end_y",
+        "target_x",
+        "target_y",
+    )
     record = {name: np.zeros((1, episodes, steps)) for name in names}
     record["trial"] = np.full((1, episodes, steps), len(paths[0]) - 1)
     for e, (ways, places) in enumerate(zip(paths, targets, strict=True)):
@@ -24,8 +37,9 @@ def record_of(paths, targets, stopped=True, trials=None, limit=35):
             for k in range(len(way) - 1):
                 last = k == len(way) - 2
                 distance = math.dist(way[k + 1], place)
-                values = (n, k, 1, last and stopped, last, last and stopped and distance < 65, distance,
-                          *way[k], *way[k + 1], *place)  # fmt: skip
+                rewarded = last and stopped and distance < 65
+                flags = (n, k, 1, last and stopped, last, rewarded, distance)
+                values = (*flags, *way[k], *way[k + 1], *place)
                 for name, value in zip(names, values, strict=True):
                     record[name][0, e, t] = value
                 t += 1
@@ -201,7 +215,7 @@ class TestDecoding:
     def test_noise_gives_the_error_of_least_squares(self):
         code = np.eye(2, 6) * 0.1
         error = nav.decode_place(self.simulated(noise=1.0, code=code))
-        # Two units carry a coordinate each with noise of 10 cm: a little shrunk, mean of a Rayleigh law
+        # Two units carry a coordinate each, noise 10 cm: a little shrunk, mean of a Rayleigh law
         assert error == pytest.approx(10 * math.sqrt(math.pi / 2) * np.ones(2), rel=0.06)
 
     def test_activity_that_says_nothing_leaves_the_spread_of_places(self):

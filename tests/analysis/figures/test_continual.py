@@ -1,4 +1,4 @@
-"""Figures of continual learning are written, with every number of members and gaps where nothing was met."""
+"""Figures of continual learning are written, with few and many members, and with gaps."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Figures of navigation are written, with one member and with several."""
+"""Figures of navigation are written: one member or several, goals found or never found."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,10 @@ import pytest
 from prefrontal.analysis.figures.navigation import (
     architecture_table,
     learning_by_trials,
+    maze_paths,
     measures_against_gain,
     paths_from_above,
+    steps_by_goal,
 )
 
 COLUMNS = ("active", "x", "y", "end_x", "end_y", "target_x", "target_y", "rewarded")
@@ -37,3 +39,13 @@ def test_figures_are_written(tmp_path, members):
     ]
     for path in paths:
         assert path.stat().st_size > 2000
+
+
+def test_figures_of_the_maze_are_written(tmp_path):
+    curves = {"a": np.array([[9.0, 3, 3], [8.0, 2, 3]]), "b": np.array([[9.0, 9, 9]])}
+    assert steps_by_goal(curves, tmp_path / "steps.png", {"a": 2.5}).stat().st_size > 2000
+    cells = np.array([[0, 0], [0, 1], [1, 1]])
+    visited = np.array([[0, 1, 0, 1], [0, 0, 0, 0]])
+    reached = np.array([[0, 1, 0, 1], [0, 0, 0, 0]])
+    path = maze_paths(("S.", "#."), cells, visited, reached, np.array([2, 2]), tmp_path / "p.png")
+    assert path.stat().st_size > 2000

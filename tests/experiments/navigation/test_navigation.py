@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from prefrontal.agents.td3.networks import TD3NetworkConfig
+from prefrontal.agents.td3.config import TD3NetworkConfig
 from prefrontal.agents.td3.population import ContinuousPopulation
 from prefrontal.envs.navigation import FireflyNavigation
 from prefrontal.envs.navigation_laws import SPEEDS

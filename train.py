@@ -28,6 +28,7 @@ from prefrontal.experiments.settings import (
 )
 
 if TYPE_CHECKING:  # these import torch
+    from prefrontal.agents.base import Job
     from prefrontal.agents.runs.folder import RunFolder
     from prefrontal.agents.training.loop import Progress
 
@@ -156,8 +157,8 @@ def _check(settings: Mapping[str, Settings], options: RunOptions) -> None:
     """
     import torch
 
-    from prefrontal.agents import registry
     from prefrontal.agents.common.pool import check_ray
+    from prefrontal.agents.registry import check
 
     if options.ray_address is not None:
         check_ray(options.ray_address)
@@ -167,7 +168,7 @@ def _check(settings: Mapping[str, Settings], options: RunOptions) -> None:
         reason = str(error).partition("\n")[0].partition(" at start of")[0]
         raise ConfigError(f"device {options.device!r} cannot be used here: {reason}") from error
     for condition, one in settings.items():
-        if said := registry.check(one.job(options.seed or 0, options.device)):
+        if said := check(one.job(options.seed or 0, options.device)):
             print(f"{condition}: {said}")
 
 
@@ -198,18 +199,16 @@ def _train_condition(
         folder = condition_folder(run, condition)
         job = settings.job(options.seed or 0, options.device, workers, options.ray_address)
         train(job, folder, workers, report)
-    _diagnose(folder, condition, settings)
+    _diagnose(folder, condition, job)
 
 
-def _diagnose(folder: RunFolder, condition: str, settings: Settings) -> None:
+def _diagnose(folder: RunFolder, condition: str, job: Job) -> None:
     """Say what the learning curves of policies show of failures."""
-    from prefrontal.agents.rollout.environments import probe
     from prefrontal.agents.training.diagnosis import diagnose
 
     curves = read_curves(folder.path / "metrics.csv")
     if "entropy" in curves:
-        actions = probe(settings.environment).num_actions
-        for sign in diagnose(curves["entropy"], curves["return"], actions):
+        for sign in diagnose(curves["entropy"], curves["return"], job.facts.num_actions):
             print(sign if condition == "default" else f"{condition}: {sign}")
 
 

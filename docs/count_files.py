@@ -38,11 +38,11 @@ def entered(run: Callable[[], object]) -> dict[str, set[str]]:
     def watch(frame: FrameType, event: str, argument: object) -> None:
         nonlocal importing
         code = frame.f_code
-        if code.co_name == "_find_and_load" and "importlib" in code.co_filename:
+        if code.co_name in ("_find_and_load", "_handle_fromlist") and "importlib" in code.co_filename:
             importing += {"call": 1, "return": -1}.get(event, 0)
         elif event == "call" and not importing and not code.co_name.startswith("<"):
             path = Path(code.co_filename).resolve()
-            if path.is_relative_to(ROOT) and ".venv" not in path.parts and path != Path(__file__):
+            if path.is_relative_to(ROOT) and path.is_file() and ".venv" not in path.parts and path != Path(__file__):
                 found.setdefault(str(path.relative_to(ROOT)), set()).add(code.co_name)
 
     sys.setprofile(watch)
@@ -57,11 +57,12 @@ def update() -> dict[str, set[str]]:
     """Return what one A2C update of one agent enters; making the agent is not watched."""
     from dataclasses import replace
 
+    from prefrontal.agents.registry import make_learner
     from prefrontal.experiments.experiment import find_experiment
 
     settings = find_experiment(DEFAULT).conditions["default"]
     one = replace(settings, training=replace(settings.training, members=1))
-    learner = one.job(seed=0).learner([0])
+    learner = make_learner(one.job(seed=0), [0])
     learner.update()  # the first one may build or fill things that later ones only use
     found = entered(learner.update)
     learner.close()

@@ -34,6 +34,7 @@ from prefrontal.agents.evolution.config import (
 )
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.r2d2.config import R2D2Config
+from prefrontal.agents.registry import load, load_trained
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.checking import check, option
@@ -289,8 +290,6 @@ def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, An
     Raises:
         ConfigError: If ``config.toml`` describes other agents than the checkpoint holds.
     """
-    from prefrontal.agents.registry import load
-
     populations = {name: load(run.path, None if name == "default" else name) for name in conditions}
     for name, population in populations.items():
         given, stored = to_plain(conditions[name]), population.meta()
@@ -306,8 +305,6 @@ def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, An
 
 def load_snapshots(run: RunFolder, conditions: Iterable[str]) -> dict[str, list[tuple[int, Any]]]:
     """Return the snapshots of every condition: environment steps, and the agents then."""
-    from prefrontal.agents.registry import load_trained
-
     found = {}
     for name in conditions:
         folder = condition_folder(run, name)

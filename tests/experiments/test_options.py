@@ -91,10 +91,10 @@ def test_words_become_values(words, name, value):
 
 
 def test_groups_keep_flat_names_and_are_checked():
-    assert parse(Nested, ["--group_size", "7"], "test").group == Group(7)
-    assert parse(Nested, [], "test") == Nested()
+    assert parse_known(Nested(), ["--group_size", "7"], "test")[0].group == Group(7)
+    assert parse_known(Nested(), [], "test")[0] == Nested()
     with pytest.raises(ConfigError, match="group_size must be at least 1, not 0"):
-        parse(Nested, ["--group-size", "0"], "test")
+        parse_known(Nested(), ["--group-size", "0"], "test")
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ Look = Callable[[int], np.ndarray]
 def ours(config: Config) -> tuple[Iterator[int], Look, int]:
     """Return training (environment steps per member and update), evaluation and total steps."""
     from prefrontal import envs  # noqa: F401 (registers the ids)
+    from prefrontal.agents.a2c.learner import A2C
     from prefrontal.agents.common.seeding import generator
     from prefrontal.agents.rollout.environments import make_envs
     from prefrontal.agents.rollout.rollout import Rollout
@@ -94,6 +95,7 @@ def ours(config: Config) -> tuple[Iterator[int], Look, int]:
     job = replace(settings, training=training).job(config.seed, "cpu")
     members = range(config.members)
     learner = settings.algorithm.learner(job, members)
+    assert isinstance(learner, A2C)
 
     def train() -> Iterator[int]:
         while True:

@@ -265,7 +265,7 @@ def _check_distributions(
 def _vector_episodes(
     env: VectorEnv[Any, Any, Any], episodes: int, seed: int
 ) -> list[tuple[float, int]]:
-    """Return (return, length) of random episodes, the same number from each row (no length bias)."""
+    """Return (return, length) of random episodes, as many from each row (no length bias)."""
     each = -(-episodes // env.num_envs)
     results: list[list[tuple[float, int]]] = [[] for _ in range(env.num_envs)]
     total, length = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=int)

@@ -9,7 +9,7 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial, chequerboard, normal
-from prefrontal.envs.task import Params, State, Task, check_parameters
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,9 +139,7 @@ class Daw2011TwoStep(Task):
         }
         return state, state["choose"].index_select(1, none).T
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Make the first choice, or the second one, which pays."""
         t = state["t"]
         trial, stage = divmod(t, 2)

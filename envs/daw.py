@@ -107,12 +107,8 @@ class Daw2011TwoStep(Task):
 
     def validate(self, params: Mapping[str, Any]) -> Params:
         """Accept ``{"p": [num_envs, trials, 2, 2], "common": [num_envs, trials]}``."""
-        return check_parameters(
-            params,
-            integers=("common",),
-            p=((self.trials, 2, 2), 0.0, 1.0),
-            common=((self.trials,), 0.0, 1.0),
-        )
+        p, common = ((self.trials, 2, 2), 0.0, 1.0), ((self.trials,), 0.0, 1.0)
+        return check_parameters(params, integers=("common",), p=p, common=common)
 
     def reset(self, params: Params) -> tuple[State, Tensor]:
         """Return the state, and the observation of the first choice."""

@@ -34,7 +34,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         task: A task, a task class, or ``"module:Class"``.
         num_envs: Rows, n. Each of M members owns a block of n / M rows.
         split: Which tasks: ``"train"``, ``"held_out"`` or ``"all"``.
-        inputs: What follows the base observation, see `prefrontal.envs.inputs.Inputs`.
+        inputs: What follows the base observation, see `Inputs`; ``()`` for nothing.
         tensors: Return and take torch tensors on ``device`` instead of NumPy arrays. The
             observation is then a view ``[n, I]`` of a feature-major buffer that the next step
             overwrites, and terminated and truncated are shared tensors: copy what you keep.

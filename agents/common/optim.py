@@ -58,18 +58,11 @@ class Optimiser:
         like: Parameters, for shape, number type and device.
         rule: `adam` (Kingma & Ba 2015) or `rmsprop` (not centred, no momentum).
         epsilon: Added to the root of the second moment.
-        decay: Decay of the second moment; default `BETA_2` for Adam, `ALPHA` for RMSProp.
     """
 
-    def __init__(
-        self,
-        like: Tensor,
-        rule: Literal["adam", "rmsprop"],
-        epsilon: float,
-        decay: float | None = None,
-    ) -> None:
+    def __init__(self, like: Tensor, rule: Literal["adam", "rmsprop"], epsilon: float) -> None:
         self.rule, self.epsilon = rule, epsilon
-        self.decay = decay if decay is not None else (BETA_2 if rule == "adam" else ALPHA)
+        self.decay = BETA_2 if rule == "adam" else ALPHA
         self.count = 0
         self.first = torch.zeros_like(like)
         self.second = torch.zeros_like(like)

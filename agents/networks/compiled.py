@@ -137,7 +137,7 @@ class CompiledLSTM:
 
     def begin(self, tape: LSTMTape, state: State | None = None) -> None:
         """Set the state before the first step: ``(h, c)``, ``[P, B, H]`` each, or zeros."""
-        for place, index in ((tape.h_t[0], 0), (tape.cell[0], 1)):
+        for index, place in enumerate((tape.h_t[0], tape.cell[0])):
             if state is None:
                 place.zero_()
             else:
@@ -153,15 +153,7 @@ class CompiledLSTM:
         return tape.heads_t[t]
 
     def act(self, tape: LSTMTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
-        """Write the argmax of the first `choices` read-outs plus noise to `actions`.
-
-        Args:
-            tape: A tape on which step `t` was computed.
-            t: Which step.
-            choices: Actions K.
-            noise: ``[P, K, B]``, contiguous within a member.
-            actions: ``[P, B]`` of int64, overwritten.
-        """
+        """See `PlainNet.act`; noise is contiguous within a member, and actions are int64."""
         _library().lstm_choose(
             tape.address, t, choices, noise.data_ptr(), noise.stride(0), actions.data_ptr()
         )

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import TrainingError
 
-__all__ = ["Optimiser", "anneal", "check_finite", "clip_by_norm"]
-
 BETA_1, BETA_2 = 0.9, 0.999  # decay of Adam's first and second moment (Kingma & Ba 2015)
 ALPHA = 0.99  # decay of RMSProp's second moment
 
@@ -27,11 +25,7 @@ def anneal(start: float, end: float, progress: Tensor) -> Tensor:
 
 
 def clip_by_norm(gradient: Tensor, max_norm: float) -> Tensor:
-    """Scale each row of ``[P, n]`` in place to norm `max_norm` at most.
-
-    Returns:
-        The norms before, ``[P]``.
-    """
+    """Scale rows of ``[P, n]`` in place to norm `max_norm` at most; return the norms before."""
     norm = torch.linalg.vector_norm(gradient, dim=1)
     gradient.mul_((max_norm / (norm + 1e-6)).clamp_(max=1.0).unsqueeze(1))
     return norm

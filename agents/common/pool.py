@@ -21,20 +21,15 @@ import torch
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, TrainingError
 
-__all__ = ["Processes", "RayCluster", "Serial", "check_ray", "make_pool"]
-
 DEATHS = 5  # of workers over one piece of work, before it is given up
 
 Work = Callable[[Any], Any]
 
 
 def make_pool(function: Work, workers: int = 1, ray_address: str | None = None) -> Serial:
-    """Make a pool: on Ray if there is an address, else of processes, or of this one alone.
+    """Make a pool: on Ray if there is an address (see `check_ray`), else of `workers` processes.
 
-    Args:
-        function: What is applied to each item; it must be possible to pickle it.
-        workers: Processes; 1 for this process alone.
-        ray_address: See `check_ray`.
+    The function must be one that can be pickled. One worker is this process alone.
     """
     if ray_address is not None:
         return RayCluster(function, ray_address, workers)
@@ -92,10 +87,7 @@ class Serial:
 class Processes(Serial):
     """Worker processes on this machine. One that dies is replaced, and its work done again.
 
-    Args:
-        function: What they apply.
-        workers: How many.
-        context: How they are started.
+    The context says how they are started; by default by "spawn".
     """
 
     def __init__(self, function: Work, workers: int, context: Any = None) -> None:

@@ -182,9 +182,7 @@ def vtrace(
 def log_probs(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
     """Return log-probabilities of all actions ``[T, P, K, B]``, and of those taken ``[T, P, B]``.
 
-    Args:
-        logits: ``[T, P, K, B]``, or more steps, of which the first T are used.
-        actions: ``[T, P, B]``.
+    Logits may have more steps than actions; the first T are used.
     """
     every = logits[: actions.shape[0]].log_softmax(2)
     return every, every.gather(2, actions.unsqueeze(2)).squeeze(2)
@@ -193,9 +191,8 @@ def log_probs(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
 def step_weights(mask: Tensor | None, like: Tensor) -> Tensor:
     """Return weights ``[T, P, B]`` of sum 1 per member over the steps that count.
 
-    Args:
-        mask: ``[T, P, B]``, 1 for steps that count; None if all do, which gives the number 1.
-        like: For number type and device.
+    The mask ``[T, P, B]`` is 1 for those. Without one all count, and the weight is the number 1, of
+    the type and on the device of `like`.
     """
     if mask is None:
         return torch.ones((), dtype=like.dtype, device=like.device)
@@ -224,12 +221,7 @@ def by_member(x: Tensor) -> Tensor:
 
 
 def count_steps(mask: Tensor | None, actions: Tensor) -> Tensor:
-    """Return the environment steps of each member, ``[P]`` float64.
-
-    Args:
-        mask: ``[T, P, B]``, 1 for steps that count; None if all do.
-        actions: ``[T, P, B]``.
-    """
+    """Return the environment steps of each member, ``[P]`` float64; mask as of `step_weights`."""
     steps, members, batch = actions.shape
     if mask is None:
         return torch.full((members,), float(steps * batch), dtype=torch.float64)

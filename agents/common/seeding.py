@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-__all__ = ["STREAMS", "generator", "generator_states", "set_generator_states"]
-
 STREAMS = {"weights": 0, "actions": 1, "critic": 2, "evaluation": 3, "replay": 4, "evolution": 5}
 
 

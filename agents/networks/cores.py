@@ -25,8 +25,6 @@ from torch import Tensor, nn
 
 from prefrontal.agents.networks.config import CORES
 
-__all__ = ["GRU", "RNN", "Feedforward", "OneMatrix", "Rectified", "make_core"]
-
 State = tuple[Tensor, ...]
 
 
@@ -109,7 +107,7 @@ class Feedforward(OneMatrix):
     """No memory: one layer of tanh units over the present input, as a control."""
 
     memory = False
-    activation = staticmethod(torch.tanh)
+    activation: Any = staticmethod(torch.tanh)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Compute the layer from inputs ``[B, I]``."""

@@ -10,20 +10,13 @@ from torch import Tensor
 
 from prefrontal.agents.networks.cores import OneMatrix, State
 
-__all__ = ["LSTM", "lstm_cell"]
-
 
 def lstm_cell(pre: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute one step of an LSTM (Hochreiter & Schmidhuber 1997, with forget gates).
+    """Return ``h_t`` and ``c_t`` of an LSTM (Hochreiter & Schmidhuber 1997, with forget gates).
 
-    ``i, f, o = σ(·)``, ``g = tanh(·)``, ``c_t = f c_{t-1} + i g``, ``h_t = o tanh(c_t)``.
-
-    Args:
-        pre: What reaches the gates, in the order i, f, g, o, ``[..., 4H]``.
-        cell: ``c_{t-1}``, ``[..., H]``.
-
-    Returns:
-        ``h_t`` and ``c_t``, ``[..., H]`` each.
+    ``i, f, o = σ(·)``, ``g = tanh(·)``, ``c_t = f c_{t-1} + i g``, ``h_t = o tanh(c_t)``; `pre` is
+    what reaches the gates, in the order i, f, g, o, ``[..., 4H]``, and `cell` is ``c_{t-1}``
+    ``[..., H]``.
     """
     i, f, g, o = pre.chunk(4, dim=-1)
     cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)

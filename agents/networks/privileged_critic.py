@@ -14,8 +14,6 @@ from torch import Tensor
 
 from prefrontal.agents.common.optim import Optimiser, clip_by_norm
 
-__all__ = ["AsymmetricCritic"]
-
 
 class AsymmetricCritic:
     """A two-layer perceptron per member: (hidden state, privileged features) → value.

@@ -18,8 +18,6 @@ from torch.func import functional_call, vmap
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.cores import make_core
 
-__all__ = ["Net", "PlainNet", "PlainTape", "Tape", "Vectorised"]
-
 State = tuple[Tensor, ...]
 
 
@@ -274,10 +272,8 @@ class PlainNet:
     @torch.no_grad()
     def step(self, tape: PlainTape, t: int) -> Tensor:
         """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
-        outputs, features, tape.states[t + 1] = self.plain.step(
-            self._views, tape.x[t], tape.states[t]
-        )
-        tape.outputs[t], tape.features[t] = outputs, features
+        found = self.plain.step(self._views, tape.x[t], tape.states[t])
+        tape.outputs[t], tape.features[t], tape.states[t + 1] = found
         return tape.heads_t[t]
 
     def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:

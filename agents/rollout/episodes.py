@@ -13,8 +13,6 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 
-__all__ = ["EpisodeVectorEnv"]
-
 _INPUTS = ("action", "reward", "time")
 
 
@@ -120,9 +118,8 @@ class EpisodeVectorEnv:
         for name, where in self.input_slices.items():
             if name in inputs:
                 self._rows[:, where] = inputs[name]
-        arrays = self._rows, rewards, self._ended, self._cut
-        observation, reward, ended, cut = (self._tensor(array) for array in arrays)
-        return observation, reward, ended, cut, {}
+        flags = self._tensor(self._ended), self._tensor(self._cut)
+        return self._tensor(self._rows), self._tensor(rewards), *flags, {}
 
     def random_state(self) -> dict[str, Tensor]:
         """Return the states of the rows' seed generators, ``[P, B, words]`` int64."""
@@ -139,7 +136,7 @@ class EpisodeVectorEnv:
         for env in self.envs:
             env.close()
 
-    def _observe(self, row: int, observation: Any) -> None:
+    def _observe(self, row: Any, observation: Any) -> None:
         flat = np.asarray(spaces.flatten(self._base_space, observation))
         self._rows[row, self.input_slices["observation"]] = flat
 

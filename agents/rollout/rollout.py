@@ -17,8 +17,6 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Tape
 
-__all__ = ["Rollout", "Stimulation", "Trajectory"]
-
 _NOT_FACTS = ("task", "privileged")
 
 
@@ -56,14 +54,9 @@ class Trajectory:
     def to_the_end(self, values: Tensor, discount: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return rewards, discounts and values such that nothing after an episode's end counts.
 
-        The last reward of an episode that was cut includes the discounted value at the cut.
-
-        Args:
-            values: Of the states, ``[T, P, B]`` (one step more, if episodes can be cut).
-            discount: Discount γ of each member, ``[P]``.
-
-        Returns:
-            ``[T, P, B]`` each; discounts broadcast to that.
+        The last reward of an episode that was cut includes the discounted value at the cut. Values
+        are ``[T, P, B]`` (one step more, if episodes can be cut), the discount γ of each member
+        ``[P]``. All that is returned is ``[T, P, B]``, or for discounts broadcasts to that.
         """
         rewards, discount_t = self.rewards, discount.view(1, -1, 1)
         if self.mask is not None and self.truncated is not None:

@@ -14,15 +14,6 @@ from typing import ClassVar, Literal
 
 from prefrontal.checking import check, option
 
-__all__ = [
-    "HYPER",
-    "EvolutionConfig",
-    "HintonNowlanConfig",
-    "LifetimeConfig",
-    "NoNetworkConfig",
-    "PublishedConfig",
-]
-
 #: Hyper-parameters of an individual, in the order of the columns.
 HYPER = ("learning_rate", "discount", "value_coef", "entropy_coef")
 

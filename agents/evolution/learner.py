@@ -39,8 +39,6 @@ from prefrontal.agents.evolution.genome import (
 )
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 
-__all__ = ["Evolution", "check", "lifetimes_of", "make_learner", "updates"]
-
 _PART = 16  # individuals that a worker is given at once
 
 

@@ -18,8 +18,6 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-__all__ = ["Episodes", "Numbers", "Rows", "draw_episodes", "tabulate", "task_of"]
-
 
 class Numbers:
     """Uniform numbers of L lives, each from a stream of its own."""

@@ -19,8 +19,6 @@ from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.lstm import lstm_cell
 from prefrontal.agents.networks.vectorised import Net, Vectorised
 
-__all__ = ["CourseNet", "LifetimeNet"]
-
 State = tuple[Tensor, ...]
 
 

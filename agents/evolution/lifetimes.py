@@ -39,8 +39,6 @@ from prefrontal.agents.kernels.build import available, compiled
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-__all__ = ["Lifetimes", "Lives"]
-
 _CHUNK = 512  # lives that are tabulated at once
 _INPUTS = ("action", "reward", "centred_reward", "time")
 _COURSE = NetworkConfig(hidden_size=20)

@@ -17,8 +17,6 @@ from prefrontal.agents.population import Population
 from prefrontal.agents.population import meta as actor_critic_meta
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-__all__ = ["Evolved", "make_population", "meta"]
-
 
 def make_population(job: Job, weights: Tensor) -> Evolved:
     """Make the champions of a job; their genes are in the learner's state.

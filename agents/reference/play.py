@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from prefrontal.agents.reference.counting import Floats, Policy, State
 from prefrontal.agents.reference.memory import RescorlaWagner
 
-__all__ = ["ReferenceAgent", "best_fixed_alpha", "simulate"]
-
 
 def simulate(
     policy: Policy,

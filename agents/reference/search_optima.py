@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Search", "best_search"]
-
 EXACT = 13  # places; the exact solution takes 2^G G^2 operations
 
 

@@ -37,8 +37,6 @@ from prefrontal.agents.replay.store import (
     row_fields,
 )
 
-__all__ = ["Buffer", "Kind", "TransitionBuffer", "Uniforms", "reservoir"]
-
 Kind = Literal["uniform", "prioritised", "reservoir"]
 
 BLOCK = 1024  # random numbers of a stream that are drawn at a time

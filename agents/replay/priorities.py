@@ -18,15 +18,6 @@ from torch import Tensor
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.kernels.build import available, compiled
 
-__all__ = [
-    "FAN_OUT",
-    "Priorities",
-    "Prioritised",
-    "SumTree",
-    "priority_bytes",
-    "sequence_priority",
-]
-
 FAN_OUT = 32  # as in kernels/replay.cpp
 
 

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
 
-__all__ = ["LENGTHS", "Field", "Placed", "Sample", "Store", "Values", "check_memory", "row_fields"]
-
 Values: TypeAlias = Tensor | NDArray[Any]
 S = TypeVar("S", bound="Sample")
 

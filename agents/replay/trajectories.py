@@ -14,8 +14,6 @@ from prefrontal.agents.replay.buffer import Buffer, Kind
 from prefrontal.agents.replay.priorities import Priorities
 from prefrontal.agents.replay.store import LENGTHS, Field, Sample, check_names
 
-__all__ = ["TrajectoryBuffer", "TrajectorySample"]
-
 
 @dataclass(frozen=True)
 class TrajectorySample(Sample):

@@ -7,8 +7,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["diagnose"]
-
 HEAD, TAIL = 0.02, 0.1  # shares of the curve averaged at its start and end
 RISEN = 0.05  # rise of the return that counts, in units of the largest |return| of any member
 UNDECIDED, DECIDED = 0.95, 0.1  # entropy, in units of ln K

@@ -79,11 +79,12 @@ def wins_of(reward: ArrayLike) -> NDArray[np.bool_]:
         ValueError: If a reward is neither 0 nor 1.
     """
     values = np.asarray(reward)
-    won = values == 1
-    if not (won | (values == 0)).all():
-        odd = values[~(won | (values == 0))].flat[0]
-        raise ValueError(f"this policy is for Bernoulli arms: rewards must be 0 or 1, not {odd}")
-    return won
+    odd = values[(values != 0) & (values != 1)]
+    if odd.size:
+        raise ValueError(
+            f"this policy is for Bernoulli arms: rewards must be 0 or 1, not {odd.flat[0]}"
+        )
+    return values == 1
 
 
 # POLICIES THAT COUNT WINS AND LOSSES OF EACH ARM
@@ -226,16 +227,9 @@ class UCB(CountPolicy):
 
 @dataclass(frozen=True)
 class BayesUCB(CountPolicy):
-    """Highest quantile of the Beta(wins + 1, losses + 1) posterior (Kaufmann et al. 2012).
-
-    Args:
-        quantile: The quantile.
-        ties_left: Ties go to the first arm, not to a random one; with this it is the agent of the
-            Neuromatch NeuroAI course (W1D2, tutorial 3).
-    """
+    """Highest `quantile` of the Beta(wins + 1, losses + 1) posterior (Kaufmann et al. 2012)."""
 
     quantile: float = 0.95
-    ties_left: bool = False
 
     @property
     def name(self) -> str:
@@ -245,11 +239,6 @@ class BayesUCB(CountPolicy):
     def index(self, state: State, rng: Generator) -> Floats:
         """Return the quantile, from a table."""
         return _look_up(_quantiles(self.quantile, state["trials"]), state)
-
-    def act(self, state: State, rng: Generator) -> Ints:
-        """Pull the arm of highest quantile."""
-        index = self.index(state, rng)
-        return index.argmax(axis=1) if self.ties_left else argmax_random(index, rng)
 
 
 @dataclass(frozen=True)
@@ -285,26 +274,6 @@ class BayesOptimal(CountPolicy):
         return np.stack([sign, -sign], axis=1).astype(np.float64)
 
 
-@dataclass(frozen=True)
-class CorrelatedOptimal(CountPolicy):
-    """Optimal for two arms whose probabilities sum to one, whatever their distribution.
-
-    A loss on one arm is a win on the other, so the arm favoured by most trials is best; that holds
-    for every prior that is symmetric in the arms.
-    """
-
-    name = "optimal for correlated arms"
-
-    def begin(self, n: int, arms: int, trials: int) -> State:
-        """Start, for two arms only."""
-        require_two_arms(arms, self.name)
-        return super().begin(n, arms, trials)
-
-    def index(self, state: State, rng: Generator) -> Floats:
-        """Return an arm's wins plus the other arm's losses."""
-        return (state["wins"] + state["losses"][:, ::-1]).astype(np.float64)
-
-
 @lru_cache(maxsize=8)
 def _quantiles(quantile: float, trials: int) -> Floats:
     """Return the quantile of Beta(wins + 1, losses + 1), ``[trials + 1, trials + 1]``."""
@@ -318,8 +287,7 @@ def _quantiles(quantile: float, trials: int) -> Floats:
 
 def _posterior_mean(state: State) -> Floats:
     """Return the mean of Beta(wins + 1, losses + 1), ``[n, arms]``."""
-    mean: Floats = (state["wins"] + 1.0) / (state["wins"] + state["losses"] + 2.0)
-    return mean
+    return np.asarray((state["wins"] + 1.0) / (state["wins"] + state["losses"] + 2.0))
 
 
 def _look_up(table: Floats, state: State) -> Floats:
@@ -331,5 +299,4 @@ def _look_up(table: Floats, state: State) -> Floats:
     wins, losses = state["wins"], state["losses"]
     if (wins + losses).max(initial=0) > state["trials"]:
         raise ValueError(f"an episode was begun with {state['trials']} trials but has more")
-    values: Floats = table[wins, losses]
-    return values
+    return np.asarray(table[wins, losses])

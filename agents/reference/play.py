@@ -19,7 +19,6 @@ def simulate(
     trials: int,
     rng: Generator,
     noise: ArrayLike | None = None,
-    sure: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """Play a policy on given arms.
 
@@ -29,7 +28,6 @@ def simulate(
         trials: Pulls an episode, T.
         rng: Source of the policy's randomness and, without `noise`, of the rewards.
         noise: Uniforms ``[n, T]``, for common random numbers: an arm pays 1 where noise < p.
-        sure: The arms pay p itself instead of 1 with probability p.
 
     Returns:
         "action" ``[n, T]`` int, "reward" ``[n, T]``, and "regret" ``[n, T]``, the expected loss of
@@ -54,7 +52,7 @@ def simulate(
         now, best_now = (arms, best) if arms.ndim == 2 else (arms[:, t], best[:, t])
         action = policy.act(state, rng)
         expected = now[rows, action]
-        reward = expected if sure else (uniform[:, t] < expected).astype(np.float64)
+        reward = (uniform[:, t] < expected).astype(np.float64)
         state = policy.update(state, action, reward)
         actions[t], rewards[t], regrets[t] = action, reward, best_now - expected
     return {"action": actions.T, "reward": rewards.T, "regret": regrets.T}
@@ -78,13 +76,8 @@ def best_fixed_alpha(
 
     Returns:
         The best agent, and the mean regret of an episode ``[len(alphas), len(betas)]``.
-
-    Raises:
-        ValueError: If `p` is not ``[n, T, k]``.
     """
     arms = np.asarray(p, np.float64)
-    if arms.ndim != 3:
-        raise ValueError(f"p must be [n, T, k], not {list(arms.shape)}")
     noise, seed = rng.random(arms.shape[:2]), int(rng.integers(2**63))
     regret = np.zeros((len(alphas), len(betas)))
     for i, alpha in enumerate(alphas):
@@ -146,11 +139,8 @@ class ReferenceAgent:
             width = input_slices[name].stop - input_slices[name].start
             if width != widths[name]:
                 raise ValueError(f"input {name!r} must have width {widths[name]}, not {width}")
-        self.policy = policy
-        self.num_arms = num_arms
-        self.trials = trials
-        self.reward_range = reward_range
-        self.reward_input = reward_input
+        self.policy, self.num_arms, self.trials = policy, num_arms, trials
+        self.reward_range, self.reward_input = reward_range, reward_input
         self.reward_values = None if reward_values is None else np.asarray(reward_values, float)
         self._action_slice = input_slices["action"]
         self._reward_slice = input_slices[reward_input]
@@ -169,10 +159,8 @@ class ReferenceAgent:
             observation: One observation ``[I]`` or a batch ``[n, I]``.
             state: What the last call returned; None: all episodes begin.
             episode_start: True where an episode begins, ``[n]``; the state of those rows is reset.
-                A row whose previous-action input is all zeros is at its first step, so it is reset
-                as well.
-            deterministic: Accepted for the interface; the randomness of a reference policy is part
-                of what it is.
+                So is a row without a previous action (all zeros): it is at its first step.
+            deterministic: Without effect: a policy's randomness is part of what it is.
 
         Returns:
             The action, an integer or ``[n]``, and the new state.
@@ -184,7 +172,9 @@ class ReferenceAgent:
         batch = np.atleast_2d(obs)
         n = batch.shape[0]
         previous = batch[:, self._action_slice]
-        starts = _rows(False if episode_start is None else episode_start, n)
+        starts = np.asarray(False if episode_start is None else episode_start, bool)
+        if starts.shape not in ((), (n,)):
+            raise ValueError(f"episode_start must be [{n}], not {list(starts.shape)}")
         starts = starts | (previous == 0.0).all(axis=1)
         fresh = self.policy.begin(n, self.num_arms, self.trials)
         if state is None:
@@ -208,16 +198,6 @@ class ReferenceAgent:
             low, high = self.reward_range
             return low + (high - low) * (code[:, 0] + 1.0) / 2.0
         return code[:, 0]
-
-
-def _rows(flags: ArrayLike, n: int) -> NDArray[np.bool_]:
-    """Return `episode_start` as booleans ``[n]``; a single flag holds for all rows."""
-    starts = np.asarray(flags, bool)
-    if starts.ndim == 0:
-        starts = np.full(n, starts)
-    if starts.shape != (n,):
-        raise ValueError(f"episode_start must be [{n}], not {list(starts.shape)}")
-    return starts
 
 
 def _reset_rows(state: State, fresh: State, rows: NDArray[np.bool_]) -> State:

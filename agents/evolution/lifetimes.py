@@ -121,9 +121,6 @@ class Lifetimes:
             split: Split in place of the environment's.
             learning: Whether they learn before the test, which is the same if they do not.
             keep_weights: Whether the weights after learning are wanted.
-
-        Returns:
-            What became of them.
         """
         split = split or self.spec.split
         weights, hyper = weights.float().contiguous(), hyper.float().contiguous()

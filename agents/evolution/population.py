@@ -19,12 +19,7 @@ from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 
 def make_population(job: Job, weights: Tensor) -> Evolved:
-    """Make the champions of a job; their genes are in the learner's state.
-
-    Args:
-        job: What evolved.
-        weights: Parameters of their actor-critics, as the learner's state has them, ``[P, m]``.
-    """
+    """Make the champions of a job from the weights ``[P, m]`` in the learner's state."""
     made = Evolved.of(exported(job), weights)
     made.lifetime = cast(EvolutionConfig, job.algorithm).lifetime
     return made

@@ -55,10 +55,8 @@ def live(
     if weights.ndim == 2:
         weights = weights[:, None].expand(-1, tasks, -1)
     seeds = [s for member in range(members) for s in task_seeds(seed, member, tasks)]
-    lives = lifetimes.live(
-        weights.flatten(0, 1), hyper.repeat_interleave(tasks, 0), seeds, split=split
-    )
-    shape = (members, tasks)
+    shape, hyper = (members, tasks), hyper.repeat_interleave(tasks, 0)
+    lives = lifetimes.live(weights.flatten(0, 1), hyper, seeds, split=split)
     return lives.score.view(shape).double().numpy(), lives.correct.view(*shape, -1).numpy()
 
 
@@ -100,12 +98,7 @@ def generation_zero(
 class Lived:
     """What M members achieve on K fresh tasks with plasticity on (they learn) and off.
 
-    Args:
-        name: Condition.
-        lifetimes: Lives in which environment.
-        weights: Initial weights, as for `live`.
-        hyper: Hyper-parameters ``[M, 4]``.
-        seed: Seed of the tasks.
+    The arguments are those of `live`, and the condition's name.
 
     Attributes:
         score: Reward of the test after a life of learning ``[M, K]``.

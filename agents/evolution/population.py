@@ -64,10 +64,8 @@ class Evolved(Population):
         """Return the champions in what a checkpoint holds; see `prefrontal.agents.load`."""
         if "champion" not in arrays:
             raise CheckpointError(f"the checkpoint in {folder} lacks the genes of its champions")
-        made = super().from_checkpoint(arrays, meta, folder)
-        made.genomes, made.hyper = arrays["champion"].split(
-            [arrays["champion"].shape[1] - len(HYPER), len(HYPER)], dim=1
-        )
+        made, champions = super().from_checkpoint(arrays, meta, folder), arrays["champion"]
+        made.genomes, made.hyper = champions[:, : -len(HYPER)], champions[:, -len(HYPER) :]
         made.lifetime = from_plain(LifetimeConfig, meta.get("lifetime", {}), str(folder))
         return made
 

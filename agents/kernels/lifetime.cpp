@@ -1,6 +1,7 @@
-// Whole lifetimes of small recurrent actor-critics, one after the other: act, back-propagate through time, step, until the
-// test. A network, its gradient and its optimiser stay in the cache for a whole life. `agents.lifetimes` computes the same
-// with PyTorch, and says what it is; observations and rewards are tabulated beforehand.
+// Whole lifetimes of small recurrent actor-critics, one after the other: act, back-propagate through
+// time, step, until the test. A network, its gradient and its optimiser stay in the cache for a whole
+// life. `agents.evolution.lifetimes` computes the same with PyTorch, and says what it is;
+// observations and rewards are tabulated beforehand.
 //
 // Weights are stored input by output, so that the inner loops run along contiguous outputs:
 //   embedding [I, E], bias [E] (none if E = 0) | LSTM: input [X, 4H], state [H, 4H], two biases [4H] (gates i, f, g, o)

@@ -145,7 +145,7 @@ class Greedy(CountPolicy):
 
     def index(self, state: State, rng: Generator) -> Floats:
         """Return the posterior mean, (wins + 1) / (pulls + 2)."""
-        return _posterior_mean(state)
+        return np.asarray((state["wins"] + 1.0) / (state["wins"] + state["losses"] + 2.0))
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,7 @@ class EpsilonGreedy(CountPolicy):
         """Name and setting."""
         return f"epsilon-greedy {self.epsilon:g}"
 
-    def index(self, state: State, rng: Generator) -> Floats:
-        """Return the posterior mean, (wins + 1) / (pulls + 2)."""
-        return _posterior_mean(state)
+    index = Greedy.index
 
     def act(self, state: State, rng: Generator) -> Ints:
         """Explore with probability epsilon."""
@@ -283,11 +281,6 @@ def _quantiles(quantile: float, trials: int) -> Floats:
     table: Floats = betaincinv(counts[:, None], counts, quantile)
     table.flags.writeable = False
     return table
-
-
-def _posterior_mean(state: State) -> Floats:
-    """Return the mean of Beta(wins + 1, losses + 1), ``[n, arms]``."""
-    return np.asarray((state["wins"] + 1.0) / (state["wins"] + state["losses"] + 2.0))
 
 
 def _look_up(table: Floats, state: State) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -106,8 +106,7 @@ class ReferenceAgent:
         trials: Pulls an episode.
         seed: Seed of the policy's randomness.
         reward_range: Least and largest reward, to undo "centred_reward".
-        reward_input: "reward", "centred_reward" or "reward_one_hot".
-        reward_values: Rewards in the order of their one-hot code; for "reward_one_hot" only.
+        reward_input: "reward" or "centred_reward".
 
     Raises:
         ValueError: If an input is missing or has the wrong width.
@@ -121,27 +120,19 @@ class ReferenceAgent:
         trials: int,
         seed: int = 0,
         reward_range: tuple[float, float] = (0.0, 1.0),
-        reward_input: str = "reward",
-        reward_values: Sequence[float] | None = None,
+        reward_input: Literal["reward", "centred_reward"] = "reward",
     ) -> None:
-        widths = {"action": num_arms, "reward": 1, "centred_reward": 1}
-        if reward_values is not None:
-            widths["reward_one_hot"] = len(reward_values)
-        if reward_input not in widths or reward_input == "action":
-            raise ValueError(
-                "reward_input must be reward, centred_reward or (with reward_values) "
-                f"reward_one_hot, not {reward_input!r}"
-            )
-        for name in ("action", reward_input):
+        if reward_input not in ("reward", "centred_reward"):
+            raise ValueError(f"reward_input must be reward or centred_reward, not {reward_input!r}")
+        for name, wanted in (("action", num_arms), (reward_input, 1)):
             if name not in input_slices:
                 present = ", ".join(input_slices)
                 raise ValueError(f"a reference agent needs the input {name!r}; there are {present}")
             width = input_slices[name].stop - input_slices[name].start
-            if width != widths[name]:
-                raise ValueError(f"input {name!r} must have width {widths[name]}, not {width}")
+            if width != wanted:
+                raise ValueError(f"input {name!r} must have width {wanted}, not {width}")
         self.policy, self.num_arms, self.trials = policy, num_arms, trials
         self.reward_range, self.reward_input = reward_range, reward_input
-        self.reward_values = None if reward_values is None else np.asarray(reward_values, float)
         self._action_slice = input_slices["action"]
         self._reward_slice = input_slices[reward_input]
         self._rng = np.random.default_rng(seed)
@@ -184,20 +175,15 @@ class ReferenceAgent:
             if old != n:
                 raise ValueError(f"state has {old} rows, but there are {n} observations")
             # Rows that start are updated with arm 0 and no reward, then reset.
-            reward = np.where(starts, 0.0, self._decode(batch[:, self._reward_slice]))
+            reward = batch[:, self._reward_slice][:, 0]
+            if self.reward_input == "centred_reward":
+                low, high = self.reward_range
+                reward = low + (high - low) * (reward + 1.0) / 2.0
+            reward = np.where(starts, 0.0, reward)
             action = np.where(starts, 0, previous.argmax(axis=1))
             state = _reset_rows(self.policy.update(state, action, reward), fresh, starts)
         choice = self.policy.act(state, self._rng)
         return (choice[0] if obs.ndim == 1 else choice), state
-
-    def _decode(self, code: Floats) -> Floats:
-        """Return the previous reward in the units of the task, ``[n, width]`` -> ``[n]``."""
-        if self.reward_values is not None and self.reward_input == "reward_one_hot":
-            return self.reward_values[code.argmax(axis=1)]
-        if self.reward_input == "centred_reward":
-            low, high = self.reward_range
-            return low + (high - low) * (code[:, 0] + 1.0) / 2.0
-        return code[:, 0]
 
 
 def _reset_rows(state: State, fresh: State, rows: NDArray[np.bool_]) -> State:

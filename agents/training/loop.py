@@ -36,17 +36,11 @@ CHECKPOINT_SHARE = 0.02  # of the time is spent on writing them at most
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run reports while it goes on.
+    """What a run reports while it goes on."""
 
-    Attributes:
-        steps: Environment steps of the slowest member.
-        total_steps: Steps each member will make.
-        metrics: Means over the updates since the last report, ``[P]`` each.
-    """
-
-    steps: int
-    total_steps: int
-    metrics: dict[str, Tensor]
+    steps: int  # of the environment, of the slowest member
+    total_steps: int  # that each member will make
+    metrics: dict[str, Tensor]  # means over the updates since the last report, [P] each
 
 
 def train(

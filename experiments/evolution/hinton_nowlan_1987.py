@@ -40,13 +40,10 @@ def measure(evaluation: Evaluation) -> Outcome:
         if name == "learning":
             findings += _alleles(history, generations)
         bar = 0.0 if name == "no-learning" else None
-        what, note = (
-            "populations that ever had a perfect genotype",
-            f"{generations - 1} generations",
-        )
-        found = share_of_members((history["perfect"] > 0).any(axis=0))
-        note = f"within {note}"
-        findings.append(Finding.of(f"{what}, {name}", found, note=note, better="lower", bar=bar))
+        what = f"populations that ever had a perfect genotype, {name}"
+        found, note = (history["perfect"] > 0).any(axis=0), f"within {generations - 1} generations"
+        share = share_of_members(found)
+        findings.append(Finding.of(what, share, note=note, better="lower", bar=bar))
     return Outcome(findings, _figures(evaluation, histories) if evaluation.figures else [])
 
 

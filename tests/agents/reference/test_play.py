@@ -32,7 +32,6 @@ SLICES = {
     "action": slice(1, 3),
     "reward": slice(3, 4),
     "centred_reward": slice(4, 5),
-    "reward_one_hot": slice(5, 7),
 }
 
 
@@ -44,7 +43,7 @@ def observe(action, reward):
     return np.stack([*columns, *np.eye(2)[reward.astype(int)].T], axis=1).astype(np.float32)
 
 
-@pytest.mark.parametrize("reward_input", ["reward", "centred_reward", "reward_one_hot"])
+@pytest.mark.parametrize("reward_input", ["reward", "centred_reward"])
 @pytest.mark.parametrize(
     "policy",
     [
@@ -60,9 +59,7 @@ def test_agent_plays_as_its_policy(policy, reward_input):
     """Two episodes one after another, in lock-step, equal `simulate` number for number."""
     n, trials = 30, 12
     p, noise = RNG.random((2, n, 2)), RNG.random((2, n, trials))
-    agent = ReferenceAgent(
-        policy, SLICES, 2, trials, 5, reward_input=reward_input, reward_values=(0.0, 1.0)
-    )
+    agent = ReferenceAgent(policy, SLICES, 2, trials, 5, reward_input=reward_input)
     rng, state, action, reward = np.random.default_rng(5), None, None, np.zeros(n)
     for episode in range(2):
         played = simulate(policy, p[episode], trials, rng, noise[episode])
@@ -140,7 +137,6 @@ def agent(**settings):
         (lambda: simulate(Greedy(), np.zeros((3, 4, 2)), 5, RNG), r"\[n, 5, k\]"),
         (lambda: simulate(Greedy(), np.zeros((3, 2)), 5, RNG, np.zeros(3)), r"\[3, 5\]"),
         (lambda: agent(reward_input="time"), "not 'time'"),
-        (lambda: agent(reward_input="reward_one_hot"), "with reward_values"),
         (lambda: agent(input_slices={"reward": slice(0, 1)}), "needs the input 'action'"),
         (lambda: agent(num_arms=3), "width 3, not 2"),
         (lambda: agent().predict(np.ones((2, 7)), episode_start=np.ones(3)), r"must be \[2\]"),

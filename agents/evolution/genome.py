@@ -39,17 +39,11 @@ class Genome:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Where genes may go.
+    """Where genes may go: the lowest and highest value of each, and how far scales mutate."""
 
-    Attributes:
-        hyper: Lowest and highest value of each hyper-parameter ``[4, 2]``.
-        scales: Lowest and highest value of each mutation scale ``[2, 2]``.
-        rate: Standard deviation of the logarithm by which mutation scales mutate; 0 keeps them.
-    """
-
-    hyper: Tensor
-    scales: Tensor
-    rate: float
+    hyper: Tensor  # [4, 2]
+    scales: Tensor  # [2, 2]
+    rate: float  # see `EvolutionConfig.adaptation`
 
     @classmethod
     def of(cls, config: EvolutionConfig) -> Bounds:

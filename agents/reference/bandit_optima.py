@@ -110,9 +110,7 @@ class BayesOptimalTable:
     def prefer(self, wins: Ints, losses: Ints) -> NDArray[np.int8]:
         """Return +1 where arm 0 is better, -1 where arm 1 is, 0 where they are equally good.
 
-        Args:
-            wins: Rewarded pulls of each arm, ``[n, 2]``.
-            losses: Unrewarded pulls of each arm, ``[n, 2]``.
+        The wins and losses of both arms are ``[n, 2]``.
 
         Raises:
             ValueError: If the horizon is already used up in some row.
@@ -244,9 +242,6 @@ def informative_arm_returns(trials: int = 5) -> dict[str, float]:
 
     Of arms 0..9 one hidden target pays 5 and nine pay 1; arm 10 pays .1 (target + 1), all for sure
     (Wang et al. 2016, experiment 3).
-
-    Args:
-        trials: Number of pulls, at least 2.
 
     Returns:
         "optimal" (informative arm once, then the target), "search" (arms 0..9 without replacement

@@ -63,21 +63,13 @@ def argmax_random(values: Floats, rng: Generator) -> Ints:
 
 
 def require_two_arms(arms: int, name: str) -> None:
-    """Check that there are two arms.
-
-    Raises:
-        ValueError: If there are not.
-    """
+    """Raise a `ValueError` unless there are two arms."""
     if arms != 2:
         raise ValueError(f"{name} plays 2 arms, not {arms}")
 
 
 def wins_of(reward: ArrayLike) -> NDArray[np.bool_]:
-    """Return rewards of Bernoulli arms as booleans.
-
-    Raises:
-        ValueError: If a reward is neither 0 nor 1.
-    """
+    """Return rewards of Bernoulli arms as booleans; raise a `ValueError` if one is not 0 or 1."""
     values = np.asarray(reward)
     odd = values[(values != 0) & (values != 1)]
     if odd.size:
@@ -113,11 +105,7 @@ class CountPolicy(abc.ABC):
         return argmax_random(self.index(state, rng), rng)
 
     def update(self, state: State, action: Ints, reward: Floats) -> State:
-        """Count the reward.
-
-        Raises:
-            ValueError: If a reward is neither 0 nor 1.
-        """
+        """Count the reward, see `wins_of`."""
         won = wins_of(reward)
         rows = np.arange(won.size)
         wins, losses = state["wins"].copy(), state["losses"].copy()
@@ -284,11 +272,7 @@ def _quantiles(quantile: float, trials: int) -> Floats:
 
 
 def _look_up(table: Floats, state: State) -> Floats:
-    """Return the entries of a table at (wins, losses), ``[n, arms]``.
-
-    Raises:
-        ValueError: If an episode has more pulls than it was begun with.
-    """
+    """Return the entries ``[n, arms]`` of a table at (wins, losses), if it has so many trials."""
     wins, losses = state["wins"], state["losses"]
     if (wins + losses).max(initial=0) > state["trials"]:
         raise ValueError(f"an episode was begun with {state['trials']} trials but has more")

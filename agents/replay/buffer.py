@@ -47,13 +47,8 @@ class Uniforms:
 
     A call costs the same for one member as for many. Numbers have 53 bits: with 24 the rows of a
     large buffer would be drawn unevenly. A stream is what ``torch.rand(..., dtype=torch.float64)``
-    draws from its generator, in whatever pieces it is taken.
-
-    Args:
-        generators: One a member, on the CPU. They are read ahead: nobody else may draw from them.
-
-    Raises:
-        ConfigError: If two are the same.
+    draws from its generator (one a member, on the CPU), in whatever pieces it is taken. Generators
+    are read ahead: nobody else may draw from them.
     """
 
     def __init__(self, generators: Sequence[torch.Generator]) -> None:

@@ -46,11 +46,8 @@ class RunFolder:
     """The folder of one run. Use `create`, `resume` or `read`, and `with` to release it.
 
     A folder that was created or resumed is locked against other processes until it is closed (where
-    the file system has locks); reading needs no lock and works while a run goes on.
-
-    Attributes:
-        path: The folder.
-        checkpoint: The folder of the checkpoint in it.
+    the file system has locks); reading needs no lock and works while a run goes on. `path` is the
+    folder, and `checkpoint` that of the checkpoint in it.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -191,9 +188,8 @@ class RunFolder:
             raise RunFolderError(
                 f"run folder {self.path} is not empty; resume the run in it or choose another"
             )
-        versions = {**library_versions(), "git": git_revision()}
-        text = json.dumps(versions, indent=1) + "\n"
-        write_atomically(self.path / "versions.json", text.encode())
+        versions = json.dumps(library_versions() | {"git": git_revision()}, indent=1)
+        write_atomically(self.path / "versions.json", f"{versions}\n".encode())
         self._log_command(command)
         # Last, because a folder with a configuration is a run that can be resumed.
         write_atomically(self.path / "config.toml", tomli_w.dumps(dict(config)).encode())

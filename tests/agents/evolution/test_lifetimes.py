@@ -85,7 +85,7 @@ def test_one_update_by_hand(in_torch):
     net, leaf = lifetimes.net, weights.clone().requires_grad_()
     numbers = Numbers([3])
     test = draw_episodes(lifetimes.test, numbers, 1, "all", None)
-    rows = draw_episodes(lifetimes.task, numbers, 1, "all", {"objects": test.params["objects"]})  # fmt: skip
+    rows = draw_episodes(lifetimes.task, numbers, 1, "all", {"objects": test.params["objects"]})
     good, bad = test.params["objects"][0].tolist()
     side, uniform = rows.params["side"][0], rows.uniform[0, 0]
     views = net.plain.views(leaf)

@@ -151,9 +151,22 @@ def test_a_checkpoint_of_another_population_is_refused(tmp_path):
 # --- train.py, killed -------------------------------------------------------------------------------------------------
 
 COMMAND = [
-    "wang2016-bandit", "--members", "3", "--num-envs", "3", "--trials", "5", "--hidden-size", "7",
-    "--total-steps", "1500", "--seed", "4", "--critic-units", "5",
-]  # fmt: skip
+    "wang2016-bandit",
+    "--members",
+    "3",
+    "--num-envs",
+    "3",
+    "--trials",
+    "5",
+    "--hidden-size",
+    "7",
+    "--total-steps",
+    "1500",
+    "--seed",
+    "4",
+    "--critic-units",
+    "5",
+]
 
 
 def rows_of(run: Path) -> int:

@@ -114,7 +114,7 @@ def load_checkpoint(folder: Path | str) -> tuple[dict[str, Tensor], dict[str, An
 
 
 def has_checkpoint(folder: Path | str) -> bool:
-    """Whether a save in the folder was ever completed (it may since have been damaged)."""
+    """Return whether a save in the folder was ever completed (it may since have been damaged)."""
     return (Path(folder) / _HEADER).exists()
 
 

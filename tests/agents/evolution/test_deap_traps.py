@@ -1,4 +1,4 @@
-"""What DEAP's own operators do to arrays and to random numbers, and that evolution here does neither."""
+"""What DEAP's own operators do to arrays and random numbers, and that ours do neither."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NET = LifetimeNet(5, 2, NetworkConfig(hidden_size=6), 4)
 
 
 def test_deap_takes_slices_of_arrays_for_copies_and_we_do_not():
-    """Its two-point crossover swaps slices; of arrays they are views, and a piece of one parent is lost."""
+    """Its two-point crossover swaps slices, views of arrays: a piece of one parent is lost."""
     first, second = np.zeros(10), np.ones(10)
     random.seed(1)
     tools.cxTwoPoint(first, second)

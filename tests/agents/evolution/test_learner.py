@@ -1,4 +1,4 @@
-"""Evolution: reproducible, resumable, the same on any number of workers; nobody stays for a lucky score."""
+"""Evolution: reproducible, resumable, the same on any number of workers."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_compiled_lives_are_those_of_pytorch(spec, config, hidden, in_torch):
 
 
 def test_one_update_by_hand(in_torch):
-    """The learned weights are those of PyTorch's RMSProp on the A2C loss of the episode that was played."""
+    """The learned weights are those of PyTorch's RMSProp on the A2C loss of the episode."""
     in_torch()
     lifetimes = Lifetimes(COURSE, LifetimeConfig(updates=1), units(5))
     weights = genomes(lifetimes, 1)

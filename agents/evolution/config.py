@@ -14,15 +14,6 @@ from typing import ClassVar, Literal
 
 from prefrontal.checking import check, option
 
-__all__ = [
-    "HYPER",
-    "EvolutionConfig",
-    "HintonNowlanConfig",
-    "LifetimeConfig",
-    "NoNetworkConfig",
-    "PublishedConfig",
-]
-
 #: Hyper-parameters of an individual, in the order of the columns.
 HYPER = ("learning_rate", "discount", "value_coef", "entropy_coef")
 
@@ -118,10 +109,8 @@ class EvolutionConfig:
         """Check the ranges, and what goes with what."""
         check(self)
         if self.offspring + self.remeasured > self.individuals:
-            raise ValueError(
-                "offspring and remeasured must be at most individuals, "
-                f"{self.individuals}, together"
-            )
+            most = f"{self.individuals}, together"
+            raise ValueError(f"offspring and remeasured must be at most individuals, {most}")
         if max(self.tournament, self.truncation) > self.individuals:
             raise ValueError(f"tournament and truncation must be at most {self.individuals}")
         for name in HYPER:

@@ -10,7 +10,7 @@ steps should go. A child shares no storage with its parents.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -39,17 +39,11 @@ class Genome:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Where genes may go.
+    """Where genes may go: the lowest and highest value of each, and how far scales mutate."""
 
-    Attributes:
-        hyper: Lowest and highest value of each hyper-parameter ``[4, 2]``.
-        scales: Lowest and highest value of each mutation scale ``[2, 2]``.
-        rate: Standard deviation of the logarithm by which mutation scales mutate; 0 keeps them.
-    """
-
-    hyper: Tensor
-    scales: Tensor
-    rate: float
+    hyper: Tensor  # [4, 2]
+    scales: Tensor  # [2, 2]
+    rate: float  # see `EvolutionConfig.adaptation`
 
     @classmethod
     def of(cls, config: EvolutionConfig) -> Bounds:
@@ -61,7 +55,8 @@ class Bounds:
 def initial_genome(net: LifetimeNet, config: EvolutionConfig, g: torch.Generator) -> Genome:
     """Return random weights with the hyper-parameters that evolution starts from."""
     hyper = torch.tensor([getattr(config, name) for name in HYPER])
-    return Genome(net.initial(1, g)[0], hyper, _initial_scales(config))
+    scales = torch.tensor([config.weight_scale, config.hyper_scale])
+    return Genome(net.initial(1, g)[0], hyper, scales)
 
 
 def random_genome(net: LifetimeNet, config: EvolutionConfig, g: torch.Generator) -> Genome:
@@ -69,7 +64,7 @@ def random_genome(net: LifetimeNet, config: EvolutionConfig, g: torch.Generator)
     ends = Bounds.of(config).hyper
     low, high = (_unfold(end) for end in ends.T)
     hyper = _fold(low + (high - low) * torch.rand(len(HYPER), generator=g))
-    return Genome(net.initial(1, g)[0], _bounded(hyper, ends), _initial_scales(config))
+    return replace(initial_genome(net, config, g), hyper=_bounded(hyper, ends))
 
 
 def crossover(
@@ -95,10 +90,6 @@ def mutate(genome: Genome, bounds: Bounds, generator: torch.Generator) -> Genome
     weights = genome.weights + scales[0] * torch.randn(len(genome.weights), generator=generator)
     hyper = _fold(_unfold(genome.hyper) + scales[1] * noise[2:])
     return Genome(weights, _bounded(hyper, bounds.hyper), scales)
-
-
-def _initial_scales(config: EvolutionConfig) -> Tensor:
-    return torch.tensor([config.weight_scale, config.hyper_scale])
 
 
 def _unfold(hyper: Tensor) -> Tensor:

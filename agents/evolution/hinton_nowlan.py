@@ -78,11 +78,7 @@ def updates(job: Job) -> int:
 class HintonNowlan:
     """P populations of the simulation; an update is a generation.
 
-    Args:
-        config: Constants.
-        members: Identities of the populations; each draws from generators of its own.
-        generations: Generations to be recorded after generation 0.
-        seed: Seed of the run.
+    Each draws from generators of its own. `generations` are recorded after generation 0.
 
     Attributes:
         steps: Lives lived so far, ``[P]``.
@@ -106,11 +102,7 @@ class HintonNowlan:
         self._live()
 
     def update(self) -> dict[str, Tensor]:
-        """Breed the next generation and let it live.
-
-        Returns:
-            Its row of the history ``[P]``, and mean fitness as `return`.
-        """
+        """Breed the next generation and let it live; return its row of `HISTORY` and `return`."""
         self.genomes = next_generation(self.genomes, self.fitness, self._uniform(3))
         self.generation += 1
         return self._live()
@@ -175,9 +167,6 @@ def fitness(genomes: Tensor, uniform: Tensor, trials: int, advantage: float) -> 
         uniform: One number in [0, 1) an organism ``[...]``, which determines its learning time.
         trials: Trials of a life.
         advantage: See `HintonNowlanConfig`.
-
-    Returns:
-        Fitness ``[...]`` float64.
     """
     undecided = (genomes == UNDECIDED).sum(-1).double()
     # For u = 0 the quotient is 0 (or -0): log(1 - 1) is minus infinity.
@@ -212,13 +201,9 @@ def next_generation(genomes: Tensor, fitness: Tensor, uniform: Tensor) -> Tensor
 
 
 class Lineages:
-    """What is kept of evolved populations: how every generation was. Indexed by member.
+    """What is kept of evolved populations, indexed by member: histories ``[P, generations * 8]``.
 
-    Args:
-        weights: Their histories, ``[P, generations * 8]``.
-        config: The constants they evolved with.
-        seed: Seed of the run.
-        members: Identities of the populations (default 0 ... P - 1).
+    The identities `members` of the populations are 0 ... P - 1 unless given.
     """
 
     environment = NO_ENVIRONMENT
@@ -231,18 +216,15 @@ class Lineages:
         seed: int = 0,
         members: Sequence[int] | None = None,
     ) -> None:
-        if weights.ndim != 2 or weights.shape[1] % len(HISTORY):
+        shape, count = list(weights.shape), len(HISTORY)
+        if weights.ndim != 2 or shape[1] % count:
             raise CheckpointError(
-                f"a history has {len(HISTORY)} numbers a generation, "
-                f"and weights have shape {list(weights.shape)}"
+                f"a history has {count} numbers a generation, and weights have shape {shape}"
             )
-        self.config, self.seed = config, seed
-        self.members = list(members) if members is not None else list(range(len(weights)))
-        if len(self.members) != len(weights):
-            raise CheckpointError(
-                f"{len(self.members)} members cannot have {len(weights)} histories"
-            )
-        self.weights = weights.double()
+        self.config, self.seed, self.weights = config, seed, weights.double()
+        self.members = list(range(shape[0])) if members is None else list(members)
+        if len(self.members) != shape[0]:
+            raise CheckpointError(f"{len(self.members)} members cannot have {shape[0]} histories")
 
     def __len__(self) -> int:
         return len(self.members)
@@ -250,20 +232,14 @@ class Lineages:
     def __getitem__(self, index: int) -> Lineages:
         if not -len(self) <= index < len(self):
             raise IndexError(f"there are {len(self)} members, no number {index}")
-        index %= len(self)
-        return Lineages(
-            self.weights[index : index + 1], self.config, self.seed, [self.members[index]]
-        )
+        row, member = self.weights[index][None], self.members[index]
+        return Lineages(row, self.config, self.seed, [member])
 
     def __iter__(self) -> Iterator[Lineages]:
         return (self[index] for index in range(len(self)))
 
     def record(self, *_: Any, **__: Any) -> list[Record]:
-        """Raise an error: there is nothing to play.
-
-        Raises:
-            ConfigError: Always.
-        """
+        """Raise a `ConfigError`: there is nothing to play."""
         raise ConfigError("populations without networks play no episodes")
 
     @property
@@ -277,8 +253,8 @@ class Lineages:
         cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
     ) -> Lineages:
         """Return what a checkpoint holds; see `prefrontal.agents.load`."""
-        constants = meta.get("algorithm", {})
-        config = from_plain(HintonNowlanConfig, constants, f"{folder / 'checkpoint'}")
+        where, constants = f"{folder / 'checkpoint'}", meta.get("algorithm", {})
+        config = from_plain(HintonNowlanConfig, constants, where)
         return cls(arrays["weights"], config, int(meta.get("seed", 0)), meta.get("members"))
 
     def meta(self) -> dict[str, Any]:

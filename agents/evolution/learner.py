@@ -39,22 +39,11 @@ from prefrontal.agents.evolution.genome import (
 )
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 
-__all__ = ["Evolution", "check", "lifetimes_of", "make_learner", "updates"]
-
 _PART = 16  # individuals that a worker is given at once
 
 
-def make_learner(job: Job, members: Sequence[int]) -> Evolution:
-    """Make a learner for some members of a job."""
-    return Evolution(job, members)
-
-
 def check(job: Job) -> str:
-    """Check that a job can be trained; there is nothing to say of it.
-
-    Raises:
-        ConfigError: See `lifetimes_of`.
-    """
+    """Check that a job can be trained, see `lifetimes_of`; there is nothing to say of it."""
     lifetimes_of(job)
     return ""
 
@@ -87,10 +76,6 @@ def lifetimes_of(job: Job) -> Lifetimes:
 class Evolution:
     """P evolutionary runs side by side; see the module.
 
-    Args:
-        job: What to evolve, and on what.
-        members: Identities of the runs.
-
     Attributes:
         populations: Individuals of each run.
         steps: Environment steps so far ``[P]``.
@@ -118,11 +103,9 @@ class Evolution:
 
     def update(self) -> dict[str, Tensor]:
         """Evolve one generation of every run; return metrics ``[P]``."""
-        config = self.config
-        plans = [self._plan(p, g) for p, g in zip(self.populations, self.generators, strict=True)]
-        seeds = [
-            torch.randint(2**62, (config.tasks,), generator=g).tolist() for g in self.generators
-        ]
+        config, streams = self.config, self.generators
+        plans = [self._plan(p, g) for p, g in zip(self.populations, streams, strict=True)]
+        seeds = [torch.randint(2**62, (config.tasks,), generator=g).tolist() for g in streams]
         learning = config.inheritance != "darwin"
         after = self._measure(plans, seeds, learning)
         before = self._measure(plans, seeds, False) if learning else after
@@ -139,9 +122,8 @@ class Evolution:
             rows.append(self._metrics(self.populations[member], living, float(born)))
         each = self.lifetimes.steps if learning else int(self.lifetimes.test.steps)
         self.steps += config.tasks * each * torch.tensor([len(living) for living, _ in plans])
-        return {
-            name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]
-        }
+        table = torch.tensor([list(row.values()) for row in rows], dtype=torch.float64)
+        return dict(zip(rows[0], table.unbind(1), strict=True))
 
     def state(self) -> dict[str, Tensor]:
         """Return all that is needed to go on exactly, and the champions."""
@@ -263,15 +245,17 @@ class Evolution:
         return row
 
 
+#: Makes a learner for some members of a job, see `prefrontal.agents.registry`.
+make_learner = Evolution
+
+
 def _slope(pairs: list[tuple[float, float]]) -> float:
     """Return the regression slope of children on their parents' mean; NaN where not defined."""
     if len(pairs) < 3:
         return float("nan")
     parents, children = np.array(pairs).T
-    variance = parents.var()
-    if not variance:
-        return float("nan")
-    return float(((parents - parents.mean()) * (children - children.mean())).mean() / variance)
+    covariance = ((parents - parents.mean()) * (children - children.mean())).mean()
+    return float(covariance / parents.var()) if parents.var() else float("nan")
 
 
 def _live(lifetimes: Lifetimes, part: list[Any]) -> list[Any]:

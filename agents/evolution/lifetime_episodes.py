@@ -18,8 +18,6 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-__all__ = ["Episodes", "Numbers", "Rows", "draw_episodes", "tabulate", "task_of"]
-
 
 class Numbers:
     """Uniform numbers of L lives, each from a stream of its own."""
@@ -34,18 +32,11 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some episodes of every life, in rows.
+    """B episodes of each of L lives, in rows; fields as in `Episodes`."""
 
-    Attributes:
-        params: Task parameters ``[L B, ...]``.
-        noise: Noise of steps ``[T, K, L B]``.
-        uniform: Uniform numbers for actions ``[T, L B]``.
-        batch: Episodes B of a life.
-    """
-
-    params: dict[str, Tensor]
-    noise: Tensor
-    uniform: Tensor
+    params: dict[str, Tensor]  # [L B, ...]
+    noise: Tensor  # [T, K, L B]
+    uniform: Tensor  # [T, L B]
     batch: int
 
 
@@ -124,11 +115,7 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
 
 
 def task_of(spec: EnvironmentSpec) -> Any:
-    """Return the task of an environment.
-
-    Raises:
-        ConfigError: If it has none, or none that is made of uniform numbers.
-    """
+    """Return the task of an environment; raise if it has none that is made of uniform numbers."""
     envs = make_envs(replace(spec, split="all"), [0], 1)
     task = getattr(envs, "task", None)
     envs.close()

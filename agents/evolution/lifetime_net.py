@@ -19,8 +19,6 @@ from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.lstm import lstm_cell
 from prefrontal.agents.networks.vectorised import Net, Vectorised
 
-__all__ = ["CourseNet", "LifetimeNet"]
-
 State = tuple[Tensor, ...]
 
 
@@ -33,12 +31,8 @@ class CourseNet(nn.Module):
         gates = 4 * hidden
         if embedding:
             self.embedding = _parameters(weight=(inputs, embedding), bias=(embedding,))
-        self.core = _parameters(
-            input=(embedding or inputs, gates),
-            state=(hidden, gates),
-            input_bias=(gates,),
-            state_bias=(gates,),
-        )
+        matrices = {"input": (embedding or inputs, gates), "state": (hidden, gates)}
+        self.core = _parameters(**matrices, input_bias=(gates,), state_bias=(gates,))
         self.critic = _parameters(weight=(hidden, 1), bias=(1,))
         self.actor = _parameters(weight=(hidden, actions), bias=(actions,))
 
@@ -124,11 +118,9 @@ class LifetimeNet:
             bias = bias + torch.bmm(w["embedding.bias"][:, None], matrix).squeeze(1)
             matrix = torch.bmm(w["embedding.weight"], matrix)
         core = torch.cat([matrix, w["core.state"], bias[:, None]], 1)
-        heads = [
-            torch.cat([w[f"{name}.weight"], w[f"{name}.bias"][:, None]], 1)
-            for name in ("actor", "critic")
-        ]
-        rows = [part.transpose(1, 2).flatten(1) for part in (core, *heads)]
+        actor = torch.cat([w["actor.weight"], w["actor.bias"][:, None]], 1)
+        critic = torch.cat([w["critic.weight"], w["critic.bias"][:, None]], 1)
+        rows = [part.transpose(1, 2).flatten(1) for part in (core, actor, critic)]
         return torch.cat(rows, 1).float()
 
     def imported(self, parameters: Tensor) -> Tensor:

@@ -39,8 +39,6 @@ from prefrontal.agents.kernels.build import available, compiled
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-__all__ = ["Lifetimes", "Lives"]
-
 _CHUNK = 512  # lives that are tabulated at once
 _INPUTS = ("action", "reward", "centred_reward", "time")
 _COURSE = NetworkConfig(hidden_size=20)
@@ -123,9 +121,6 @@ class Lifetimes:
             split: Split in place of the environment's.
             learning: Whether they learn before the test, which is the same if they do not.
             keep_weights: Whether the weights after learning are wanted.
-
-        Returns:
-            What became of them.
         """
         split = split or self.spec.split
         weights, hyper = weights.float().contiguous(), hyper.float().contiguous()

@@ -17,16 +17,9 @@ from prefrontal.agents.population import Population
 from prefrontal.agents.population import meta as actor_critic_meta
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-__all__ = ["Evolved", "make_population", "meta"]
-
 
 def make_population(job: Job, weights: Tensor) -> Evolved:
-    """Make the champions of a job; their genes are in the learner's state.
-
-    Args:
-        job: What evolved.
-        weights: Parameters of their actor-critics, as the learner's state has them, ``[P, m]``.
-    """
+    """Make the champions of a job from the weights ``[P, m]`` in the learner's state."""
     made = Evolved.of(exported(job), weights)
     made.lifetime = cast(EvolutionConfig, job.algorithm).lifetime
     return made
@@ -71,10 +64,8 @@ class Evolved(Population):
         """Return the champions in what a checkpoint holds; see `prefrontal.agents.load`."""
         if "champion" not in arrays:
             raise CheckpointError(f"the checkpoint in {folder} lacks the genes of its champions")
-        made = super().from_checkpoint(arrays, meta, folder)
-        made.genomes, made.hyper = arrays["champion"].split(
-            [arrays["champion"].shape[1] - len(HYPER), len(HYPER)], dim=1
-        )
+        made, champions = super().from_checkpoint(arrays, meta, folder), arrays["champion"]
+        made.genomes, made.hyper = champions[:, : -len(HYPER)], champions[:, -len(HYPER) :]
         made.lifetime = from_plain(LifetimeConfig, meta.get("lifetime", {}), str(folder))
         return made
 

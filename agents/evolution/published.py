@@ -35,11 +35,6 @@ HYPER_NOISE = (5e-5, 0.01, 0.05, 1e-3)
 LOWEST, HIGHEST = (1e-4, 0.6, 0.1, 1e-4), (1e-2, 0.99, 0.7, 0.05)
 
 
-def make_learner(job: Job, members: Sequence[int]) -> PublishedEvolution:
-    """Make a learner for some members of a job."""
-    return PublishedEvolution(job, members)
-
-
 class PublishedEvolution(Evolution):
     """Evolution as published.
 
@@ -132,3 +127,7 @@ class PublishedEvolution(Evolution):
         hyper = hyper + torch.tensor(HYPER_NOISE) * torch.randn(len(LOWEST), generator=g)
         hyper[2:] = hyper[1].clamp(LOWEST[1], HIGHEST[1])
         return torch.clamp(hyper, torch.tensor(LOWEST), torch.tensor(HIGHEST))
+
+
+#: Makes a learner for some members of a job, see `prefrontal.agents.registry`.
+make_learner = PublishedEvolution

@@ -56,10 +56,6 @@ def gittins_table(gamma: float, trials: int) -> Floats:
     is solved backwards from a depth where learning no longer pays, V = max(0, p - l) / (1 - gamma);
     the index is the l at which D crosses zero.
 
-    Args:
-        gamma: Discount per trial, between 0 and 1.
-        trials: Largest number of pulls (wins + losses).
-
     Returns:
         Read-only ``[trials + 1, trials + 1]``, indexed by (wins, losses); NaN where their sum
         exceeds `trials`.
@@ -79,18 +75,15 @@ def gittins_table(gamma: float, trials: int) -> Floats:
     value = np.maximum(p - _RATES, 0.0) / (1.0 - gamma)  # [wins, rate]
     for n in range(depth, -1, -1):
         p = np.arange(1, n + 2)[:, None] / (n + 2.0)
-        advantage = value[1 : n + 2] - value[: n + 1]
-        advantage *= p
-        advantage += value[: n + 1]
-        advantage *= gamma
-        advantage += p - _RATES
+        lost, won = value[: n + 1], value[1 : n + 2]
+        advantage = (p * (won - lost) + lost) * gamma + (p - _RATES)
         if n <= trials:
             wins = np.arange(n + 1)
             left = (advantage > 0.0).sum(axis=1) - 1  # last rate at which pulling is better
             high, low = advantage[wins, left], advantage[wins, left + 1]
             step = _RATES[left + 1] - _RATES[left]
             table[wins, n - wins] = _RATES[left] + step * high / (high - low)
-        value = np.maximum(advantage, 0.0, out=advantage)
+        value = np.maximum(advantage, 0.0)
     table.flags.writeable = False
     return table
 
@@ -117,9 +110,7 @@ class BayesOptimalTable:
     def prefer(self, wins: Ints, losses: Ints) -> NDArray[np.int8]:
         """Return +1 where arm 0 is better, -1 where arm 1 is, 0 where they are equally good.
 
-        Args:
-            wins: Rewarded pulls of each arm, ``[n, 2]``.
-            losses: Unrewarded pulls of each arm, ``[n, 2]``.
+        The wins and losses of both arms are ``[n, 2]``.
 
         Raises:
             ValueError: If the horizon is already used up in some row.
@@ -228,15 +219,14 @@ def correlated_optimal_regret(distribution: str | float, trials: int = 100) -> f
     if distribution == "uniform":
         nodes, weights = np.polynomial.legendre.leggauss(trials // 2 + 2)
         p, weights = 0.75 + 0.25 * nodes, 0.5 * weights  # mean over p ~ U[.5, 1]
-    elif isinstance(distribution, str):
-        if distribution not in CORRELATED_DISTRIBUTIONS:
-            allowed = ", ".join(["uniform", *CORRELATED_DISTRIBUTIONS])
-            raise ValueError(f"distribution must be one of {allowed}, not {distribution!r}")
-        p, weights = np.array([CORRELATED_DISTRIBUTIONS[distribution]]), np.ones(1)
-    elif 0.5 <= distribution <= 1.0:
-        p, weights = np.array([float(distribution)]), np.ones(1)
     else:
-        raise ValueError(f"the better arm's probability must be in [.5, 1], not {distribution}")
+        better = CORRELATED_DISTRIBUTIONS.get(str(distribution), distribution)
+        if isinstance(better, str):
+            allowed = ", ".join(["uniform", *CORRELATED_DISTRIBUTIONS])
+            raise ValueError(f"distribution must be one of {allowed}, not {better!r}")
+        if not 0.5 <= better <= 1.0:
+            raise ValueError(f"the better arm's probability must be in [.5, 1], not {better}")
+        p, weights = np.array([float(better)]), np.ones(1)
     t = np.arange(trials)[:, None]
     half = t // 2
     tie = np.where(t % 2 == 0, 0.5 * binom.pmf(half, t, p), 0.0)
@@ -252,9 +242,6 @@ def informative_arm_returns(trials: int = 5) -> dict[str, float]:
 
     Of arms 0..9 one hidden target pays 5 and nine pay 1; arm 10 pays .1 (target + 1), all for sure
     (Wang et al. 2016, experiment 3).
-
-    Args:
-        trials: Number of pulls, at least 2.
 
     Returns:
         "optimal" (informative arm once, then the target), "search" (arms 0..9 without replacement

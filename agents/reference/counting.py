@@ -63,27 +63,20 @@ def argmax_random(values: Floats, rng: Generator) -> Ints:
 
 
 def require_two_arms(arms: int, name: str) -> None:
-    """Check that there are two arms.
-
-    Raises:
-        ValueError: If there are not.
-    """
+    """Raise a `ValueError` unless there are two arms."""
     if arms != 2:
         raise ValueError(f"{name} plays 2 arms, not {arms}")
 
 
 def wins_of(reward: ArrayLike) -> NDArray[np.bool_]:
-    """Return rewards of Bernoulli arms as booleans.
-
-    Raises:
-        ValueError: If a reward is neither 0 nor 1.
-    """
+    """Return rewards of Bernoulli arms as booleans; raise a `ValueError` if one is not 0 or 1."""
     values = np.asarray(reward)
-    won = values == 1
-    if not (won | (values == 0)).all():
-        odd = values[~(won | (values == 0))].flat[0]
-        raise ValueError(f"this policy is for Bernoulli arms: rewards must be 0 or 1, not {odd}")
-    return won
+    odd = values[(values != 0) & (values != 1)]
+    if odd.size:
+        raise ValueError(
+            f"this policy is for Bernoulli arms: rewards must be 0 or 1, not {odd.flat[0]}"
+        )
+    return values == 1
 
 
 # POLICIES THAT COUNT WINS AND LOSSES OF EACH ARM
@@ -112,11 +105,7 @@ class CountPolicy(abc.ABC):
         return argmax_random(self.index(state, rng), rng)
 
     def update(self, state: State, action: Ints, reward: Floats) -> State:
-        """Count the reward.
-
-        Raises:
-            ValueError: If a reward is neither 0 nor 1.
-        """
+        """Count the reward, see `wins_of`."""
         won = wins_of(reward)
         rows = np.arange(won.size)
         wins, losses = state["wins"].copy(), state["losses"].copy()
@@ -144,7 +133,7 @@ class Greedy(CountPolicy):
 
     def index(self, state: State, rng: Generator) -> Floats:
         """Return the posterior mean, (wins + 1) / (pulls + 2)."""
-        return _posterior_mean(state)
+        return np.asarray((state["wins"] + 1.0) / (state["wins"] + state["losses"] + 2.0))
 
 
 @dataclass(frozen=True)
@@ -158,9 +147,7 @@ class EpsilonGreedy(CountPolicy):
         """Name and setting."""
         return f"epsilon-greedy {self.epsilon:g}"
 
-    def index(self, state: State, rng: Generator) -> Floats:
-        """Return the posterior mean, (wins + 1) / (pulls + 2)."""
-        return _posterior_mean(state)
+    index = Greedy.index
 
     def act(self, state: State, rng: Generator) -> Ints:
         """Explore with probability epsilon."""
@@ -226,16 +213,9 @@ class UCB(CountPolicy):
 
 @dataclass(frozen=True)
 class BayesUCB(CountPolicy):
-    """Highest quantile of the Beta(wins + 1, losses + 1) posterior (Kaufmann et al. 2012).
-
-    Args:
-        quantile: The quantile.
-        ties_left: Ties go to the first arm, not to a random one; with this it is the agent of the
-            Neuromatch NeuroAI course (W1D2, tutorial 3).
-    """
+    """Highest `quantile` of the Beta(wins + 1, losses + 1) posterior (Kaufmann et al. 2012)."""
 
     quantile: float = 0.95
-    ties_left: bool = False
 
     @property
     def name(self) -> str:
@@ -245,11 +225,6 @@ class BayesUCB(CountPolicy):
     def index(self, state: State, rng: Generator) -> Floats:
         """Return the quantile, from a table."""
         return _look_up(_quantiles(self.quantile, state["trials"]), state)
-
-    def act(self, state: State, rng: Generator) -> Ints:
-        """Pull the arm of highest quantile."""
-        index = self.index(state, rng)
-        return index.argmax(axis=1) if self.ties_left else argmax_random(index, rng)
 
 
 @dataclass(frozen=True)
@@ -285,26 +260,6 @@ class BayesOptimal(CountPolicy):
         return np.stack([sign, -sign], axis=1).astype(np.float64)
 
 
-@dataclass(frozen=True)
-class CorrelatedOptimal(CountPolicy):
-    """Optimal for two arms whose probabilities sum to one, whatever their distribution.
-
-    A loss on one arm is a win on the other, so the arm favoured by most trials is best; that holds
-    for every prior that is symmetric in the arms.
-    """
-
-    name = "optimal for correlated arms"
-
-    def begin(self, n: int, arms: int, trials: int) -> State:
-        """Start, for two arms only."""
-        require_two_arms(arms, self.name)
-        return super().begin(n, arms, trials)
-
-    def index(self, state: State, rng: Generator) -> Floats:
-        """Return an arm's wins plus the other arm's losses."""
-        return (state["wins"] + state["losses"][:, ::-1]).astype(np.float64)
-
-
 @lru_cache(maxsize=8)
 def _quantiles(quantile: float, trials: int) -> Floats:
     """Return the quantile of Beta(wins + 1, losses + 1), ``[trials + 1, trials + 1]``."""
@@ -316,20 +271,9 @@ def _quantiles(quantile: float, trials: int) -> Floats:
     return table
 
 
-def _posterior_mean(state: State) -> Floats:
-    """Return the mean of Beta(wins + 1, losses + 1), ``[n, arms]``."""
-    mean: Floats = (state["wins"] + 1.0) / (state["wins"] + state["losses"] + 2.0)
-    return mean
-
-
 def _look_up(table: Floats, state: State) -> Floats:
-    """Return the entries of a table at (wins, losses), ``[n, arms]``.
-
-    Raises:
-        ValueError: If an episode has more pulls than it was begun with.
-    """
+    """Return the entries ``[n, arms]`` of a table at (wins, losses), if it has so many trials."""
     wins, losses = state["wins"], state["losses"]
     if (wins + losses).max(initial=0) > state["trials"]:
         raise ValueError(f"an episode was begun with {state['trials']} trials but has more")
-    values: Floats = table[wins, losses]
-    return values
+    return np.asarray(table[wins, losses])

@@ -45,18 +45,16 @@ class WinStayLoseShift:
 
 @dataclass(frozen=True)
 class RescorlaWagner:
-    """Delta rule with a fixed learning rate, Q += alpha (r - Q), and a softmax choice.
+    """Delta rule with a fixed learning rate, Q += alpha (r - Q) from Q = 1/2, and a softmax choice.
 
     Args:
         alpha: Learning rate, in [0, 1].
         beta: Inverse temperature per unit of reward; infinite: greedy, ties at random.
-        initial: First value of every arm.
         coupled: Two arms that sum to one: the other arm learns from 1 - r.
     """
 
     alpha: float = 0.5
     beta: float = float("inf")
-    initial: float = 0.5
     coupled: bool = False
 
     @property
@@ -66,10 +64,10 @@ class RescorlaWagner:
         return f"Rescorla-Wagner{coupled} alpha {self.alpha:g} beta {self.beta:g}"
 
     def begin(self, n: int, arms: int, trials: int) -> State:
-        """Start at the initial values."""
+        """Start from one half for every arm."""
         if self.coupled:
             require_two_arms(arms, self.name)
-        return {"q": np.full((n, arms), self.initial), "arms": arms, "trials": trials}
+        return {"q": np.full((n, arms), 0.5), "arms": arms, "trials": trials}
 
     def act(self, state: State, rng: Generator) -> Ints:
         """Sample the softmax (Gumbel-max), or take the best arm if beta is infinite."""
@@ -143,43 +141,11 @@ class RestlessBayes:
         return {**state, "belief": drifted}
 
 
-@dataclass(frozen=True)
-class InformativeArm:
-    """Optimal on the eleven-armed task: the informative arm 10 once, then the target it names.
-
-    Of arms 0..9 one hidden target pays 5 and nine pay 1; arm 10 pays .1 (target + 1), all for sure
-    (Wang et al. 2016, experiment 3).
-    """
-
-    name = "informative arm"
-
-    def begin(self, n: int, arms: int, trials: int) -> State:
-        """Start without a known target (-1)."""
-        if arms != 11:
-            raise ValueError(f"{self.name} plays 11 arms, not {arms}")
-        return {"target": np.full(n, -1), "arms": arms, "trials": trials}
-
-    def act(self, state: State, rng: Generator) -> Ints:
-        """Pull arm 10, or the target once it is known."""
-        return np.where(state["target"] < 0, 10, state["target"])
-
-    def update(self, state: State, action: Ints, reward: Floats) -> State:
-        """Read the target from the reward of arm 10."""
-        asked = np.asarray(action) == 10
-        named = np.rint(10.0 * np.asarray(reward)).astype(np.int64) - 1
-        if (asked & ((named < 0) | (named > 9))).any():
-            raise ValueError("the informative arm must pay .1, .2, ... or 1.0")
-        return {**state, "target": np.where(asked, named, state["target"])}
-
-
 @lru_cache(maxsize=8)
 def _walk(sds: tuple[float, ...], bins: int) -> tuple[Floats, Floats]:
-    """Return grid points and transition probabilities of a walk reflected in [0, 1].
+    """Return grid points ``[B]`` and transitions ``[sds, B, B]`` of a walk reflected in [0, 1].
 
     From a grid point the Gaussian step reaches bin j itself or any of its mirror images.
-
-    Returns:
-        Grid points ``[bins]`` and transition probabilities ``[sds, bins, bins]``.
 
     Raises:
         ValueError: If a step size is not positive or there is only one bin.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from prefrontal.agents.reference.counting import Floats, Policy, State
 from prefrontal.agents.reference.memory import RescorlaWagner
 
-__all__ = ["ReferenceAgent", "best_fixed_alpha", "simulate"]
-
 
 def simulate(
     policy: Policy,
@@ -21,7 +19,6 @@ def simulate(
     trials: int,
     rng: Generator,
     noise: ArrayLike | None = None,
-    sure: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """Play a policy on given arms.
 
@@ -31,7 +28,6 @@ def simulate(
         trials: Pulls an episode, T.
         rng: Source of the policy's randomness and, without `noise`, of the rewards.
         noise: Uniforms ``[n, T]``, for common random numbers: an arm pays 1 where noise < p.
-        sure: The arms pay p itself instead of 1 with probability p.
 
     Returns:
         "action" ``[n, T]`` int, "reward" ``[n, T]``, and "regret" ``[n, T]``, the expected loss of
@@ -56,7 +52,7 @@ def simulate(
         now, best_now = (arms, best) if arms.ndim == 2 else (arms[:, t], best[:, t])
         action = policy.act(state, rng)
         expected = now[rows, action]
-        reward = expected if sure else (uniform[:, t] < expected).astype(np.float64)
+        reward = (uniform[:, t] < expected).astype(np.float64)
         state = policy.update(state, action, reward)
         actions[t], rewards[t], regrets[t] = action, reward, best_now - expected
     return {"action": actions.T, "reward": rewards.T, "regret": regrets.T}
@@ -80,13 +76,8 @@ def best_fixed_alpha(
 
     Returns:
         The best agent, and the mean regret of an episode ``[len(alphas), len(betas)]``.
-
-    Raises:
-        ValueError: If `p` is not ``[n, T, k]``.
     """
     arms = np.asarray(p, np.float64)
-    if arms.ndim != 3:
-        raise ValueError(f"p must be [n, T, k], not {list(arms.shape)}")
     noise, seed = rng.random(arms.shape[:2]), int(rng.integers(2**63))
     regret = np.zeros((len(alphas), len(betas)))
     for i, alpha in enumerate(alphas):
@@ -115,8 +106,7 @@ class ReferenceAgent:
         trials: Pulls an episode.
         seed: Seed of the policy's randomness.
         reward_range: Least and largest reward, to undo "centred_reward".
-        reward_input: "reward", "centred_reward" or "reward_one_hot".
-        reward_values: Rewards in the order of their one-hot code; for "reward_one_hot" only.
+        reward_input: "reward" or "centred_reward".
 
     Raises:
         ValueError: If an input is missing or has the wrong width.
@@ -130,30 +120,19 @@ class ReferenceAgent:
         trials: int,
         seed: int = 0,
         reward_range: tuple[float, float] = (0.0, 1.0),
-        reward_input: str = "reward",
-        reward_values: Sequence[float] | None = None,
+        reward_input: Literal["reward", "centred_reward"] = "reward",
     ) -> None:
-        widths = {"action": num_arms, "reward": 1, "centred_reward": 1}
-        if reward_values is not None:
-            widths["reward_one_hot"] = len(reward_values)
-        if reward_input not in widths or reward_input == "action":
-            raise ValueError(
-                "reward_input must be reward, centred_reward or (with reward_values) "
-                f"reward_one_hot, not {reward_input!r}"
-            )
-        for name in ("action", reward_input):
+        if reward_input not in ("reward", "centred_reward"):
+            raise ValueError(f"reward_input must be reward or centred_reward, not {reward_input!r}")
+        for name, wanted in (("action", num_arms), (reward_input, 1)):
             if name not in input_slices:
                 present = ", ".join(input_slices)
                 raise ValueError(f"a reference agent needs the input {name!r}; there are {present}")
             width = input_slices[name].stop - input_slices[name].start
-            if width != widths[name]:
-                raise ValueError(f"input {name!r} must have width {widths[name]}, not {width}")
-        self.policy = policy
-        self.num_arms = num_arms
-        self.trials = trials
-        self.reward_range = reward_range
-        self.reward_input = reward_input
-        self.reward_values = None if reward_values is None else np.asarray(reward_values, float)
+            if width != wanted:
+                raise ValueError(f"input {name!r} must have width {wanted}, not {width}")
+        self.policy, self.num_arms, self.trials = policy, num_arms, trials
+        self.reward_range, self.reward_input = reward_range, reward_input
         self._action_slice = input_slices["action"]
         self._reward_slice = input_slices[reward_input]
         self._rng = np.random.default_rng(seed)
@@ -171,10 +150,8 @@ class ReferenceAgent:
             observation: One observation ``[I]`` or a batch ``[n, I]``.
             state: What the last call returned; None: all episodes begin.
             episode_start: True where an episode begins, ``[n]``; the state of those rows is reset.
-                A row whose previous-action input is all zeros is at its first step, so it is reset
-                as well.
-            deterministic: Accepted for the interface; the randomness of a reference policy is part
-                of what it is.
+                So is a row without a previous action (all zeros): it is at its first step.
+            deterministic: Without effect: a policy's randomness is part of what it is.
 
         Returns:
             The action, an integer or ``[n]``, and the new state.
@@ -186,7 +163,9 @@ class ReferenceAgent:
         batch = np.atleast_2d(obs)
         n = batch.shape[0]
         previous = batch[:, self._action_slice]
-        starts = _rows(False if episode_start is None else episode_start, n)
+        starts = np.asarray(False if episode_start is None else episode_start, bool)
+        if starts.shape not in ((), (n,)):
+            raise ValueError(f"episode_start must be [{n}], not {list(starts.shape)}")
         starts = starts | (previous == 0.0).all(axis=1)
         fresh = self.policy.begin(n, self.num_arms, self.trials)
         if state is None:
@@ -196,30 +175,15 @@ class ReferenceAgent:
             if old != n:
                 raise ValueError(f"state has {old} rows, but there are {n} observations")
             # Rows that start are updated with arm 0 and no reward, then reset.
-            reward = np.where(starts, 0.0, self._decode(batch[:, self._reward_slice]))
+            reward = batch[:, self._reward_slice][:, 0]
+            if self.reward_input == "centred_reward":
+                low, high = self.reward_range
+                reward = low + (high - low) * (reward + 1.0) / 2.0
+            reward = np.where(starts, 0.0, reward)
             action = np.where(starts, 0, previous.argmax(axis=1))
             state = _reset_rows(self.policy.update(state, action, reward), fresh, starts)
         choice = self.policy.act(state, self._rng)
         return (choice[0] if obs.ndim == 1 else choice), state
-
-    def _decode(self, code: Floats) -> Floats:
-        """Return the previous reward in the units of the task, ``[n, width]`` -> ``[n]``."""
-        if self.reward_values is not None and self.reward_input == "reward_one_hot":
-            return self.reward_values[code.argmax(axis=1)]
-        if self.reward_input == "centred_reward":
-            low, high = self.reward_range
-            return low + (high - low) * (code[:, 0] + 1.0) / 2.0
-        return code[:, 0]
-
-
-def _rows(flags: ArrayLike, n: int) -> NDArray[np.bool_]:
-    """Return `episode_start` as booleans ``[n]``; a single flag holds for all rows."""
-    starts = np.asarray(flags, bool)
-    if starts.ndim == 0:
-        starts = np.full(n, starts)
-    if starts.shape != (n,):
-        raise ValueError(f"episode_start must be [{n}], not {list(starts.shape)}")
-    return starts
 
 
 def _reset_rows(state: State, fresh: State, rows: NDArray[np.bool_]) -> State:

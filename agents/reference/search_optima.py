@@ -11,24 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Search", "best_search"]
-
 EXACT = 13  # places; the exact solution takes 2^G G^2 operations
 
 
 @dataclass(frozen=True)
 class Search:
-    """Expected steps of the best search.
+    """Expected steps of the best search found, and a bound of all."""
 
-    Attributes:
-        lower: Lower bound of the expected steps of any search.
-        upper: Expected steps of `order`; equal to `lower` where `order` is proven best.
-        order: The places in the order of the best search found.
-    """
-
-    lower: float
-    upper: float
-    order: tuple[int, ...]
+    lower: float  # bound of the expected steps of any search
+    upper: float  # expected steps of `order`; equal to `lower` where it is proven best
+    order: tuple[int, ...]  # of places
 
     @property
     def exact(self) -> bool:

@@ -33,11 +33,9 @@ from prefrontal.agents.replay.store import (
     Sample,
     Store,
     Values,
-    check_memory,
+    memory_limit,
     row_fields,
 )
-
-__all__ = ["Buffer", "Kind", "TransitionBuffer", "Uniforms", "reservoir"]
 
 Kind = Literal["uniform", "prioritised", "reservoir"]
 
@@ -49,13 +47,8 @@ class Uniforms:
 
     A call costs the same for one member as for many. Numbers have 53 bits: with 24 the rows of a
     large buffer would be drawn unevenly. A stream is what ``torch.rand(..., dtype=torch.float64)``
-    draws from its generator, in whatever pieces it is taken.
-
-    Args:
-        generators: One a member, on the CPU. They are read ahead: nobody else may draw from them.
-
-    Raises:
-        ConfigError: If two are the same.
+    draws from its generator (one a member, on the CPU), in whatever pieces it is taken. Generators
+    are read ahead: nobody else may draw from them.
     """
 
     def __init__(self, generators: Sequence[torch.Generator]) -> None:
@@ -108,12 +101,8 @@ def reservoir(seen: int, capacity: int, u: NDArray[np.float64]) -> Placed:
     """Return the slots of new rows, so that all rows ever added are equally likely to be kept.
 
     Row t (from 0) of a stream goes to slot t while there is room; then to slot j, drawn from
-    0 … t, if there is such a slot, else it is dropped (Vitter 1985, algorithm R).
-
-    Args:
-        seen: Rows that each member has added before.
-        capacity: Slots of each member.
-        u: Uniform random numbers in [0, 1), one for each new row, ``[P, n]``.
+    0 … t, if there is such a slot, else it is dropped (Vitter 1985, algorithm R). Each new row has
+    a uniform number u in [0, 1), ``[P, n]``; `seen` rows were added before.
     """
     t = seen + np.arange(u.shape[1])
     slots = np.where(t < capacity, t, (u * (t + 1)).astype(np.int64))
@@ -139,8 +128,7 @@ class Buffer:
         members: Members P.
         capacity: Rows of each.
         fields: What is stored.
-        generators: One per member, of its own (`prefrontal.agents.common.seeding.generator`,
-            stream "replay").
+        generators: One per member, of its own (`agents.common.seeding`, stream "replay").
         kind: See above.
         steps: Steps of the longest trajectory; None for single steps.
         priorities: Settings of "prioritised"; None for the defaults.
@@ -176,21 +164,25 @@ class Buffer:
         self.nbytes = members * capacity * sum(field.nbytes for field in columns)
         if kind == "prioritised":
             self.nbytes += priority_bytes(members, capacity)
-        check_memory(self.nbytes, str(self))
+        limit = memory_limit()
+        if self.nbytes > limit:
+            raise ConfigError(
+                f"{self} needs {self.nbytes / 1e9:,.3g} GB, more than the total memory "
+                f"of {limit / 1e9:,.3g} GB: give it a smaller capacity"
+            )
         self._store = Store(members, capacity, columns)
         self._draws = Uniforms(generators)
         self._seen = 0  # rows that every member has ever added
         self._priorities: Prioritised | None = None
         if kind == "prioritised":
-            settings = priorities or Priorities()
-            self._priorities = Prioritised(members, capacity, settings)
+            self._priorities = Prioritised(members, capacity, priorities or Priorities())
 
     def __len__(self) -> int:
-        """Rows that every member has."""
+        """Return the number of rows of every member."""
         return min(self._seen, self.capacity)
 
     def __str__(self) -> str:
-        """Kind, size and memory in one line."""
+        """Return kind, size and memory in one line."""
         rows = "transitions" if self.steps is None else f"trajectories of {self.steps:,} steps"
         size = f"{self.members} x {self.capacity:,} {rows}"
         return f"{self.kind} replay of {size} ({self.nbytes / 1e6:,.3g} MB)"
@@ -251,8 +243,7 @@ class Buffer:
         """Give rows new priorities (absolute TD errors); of equal rows the larger one counts.
 
         Args:
-            index: Rows ``[P, n]``, as sampled. What was added since may have taken their place, so
-                update before you add.
+            index: Rows ``[P, n]``, as sampled; update before you add, which may replace them.
             priority: ``[P, n]``, at least 0.
 
         Raises:
@@ -289,11 +280,7 @@ class Buffer:
         return views
 
     def set_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what `state` returned.
-
-        Raises:
-            ConfigError: If it is the state of another kind of buffer.
-        """
+        """Restore what `state` returned; raise a `ConfigError` if another buffer did."""
         wrong = "the saved replay buffer does not fit this one: "
         now = self._views()
         for name in sorted(state.keys() ^ now.keys()):
@@ -301,8 +288,8 @@ class Buffer:
         for name, value in now.items():
             saved, per_row = state[name], name == "weights" or name.startswith("data.")
             k = 2 if per_row else 1  # the number of rows may differ
-            fits = saved.shape[k:] == value.shape[k:] and saved.dtype == value.dtype
-            fits = fits and len(saved) == self.members
+            given, wanted = (saved.shape[k:], saved.dtype), (value.shape[k:], value.dtype)
+            fits = given == wanted and len(saved) == self.members
             if not fits or (per_row and saved.shape[1] > self.capacity):
                 raise ConfigError(f"{wrong}{name} differs")
         if bool((state["seen"] != state["seen"][0]).any()):
@@ -336,7 +323,6 @@ class TransitionBuffer(Buffer):
             ConfigError: If there are none.
         """
         index, weight = self._draw(n)
-        store = self._store
-        places = store.places(index)
-        data = {name: store.gather(name, places) for name in store.data}
+        places = self._store.places(index)
+        data = {name: self._store.gather(name, places) for name in self._store.data}
         return Sample(data, index, weight).to(self.device)

@@ -18,15 +18,6 @@ from torch import Tensor
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.kernels.build import available, compiled
 
-__all__ = [
-    "FAN_OUT",
-    "Priorities",
-    "Prioritised",
-    "SumTree",
-    "priority_bytes",
-    "sequence_priority",
-]
-
 FAN_OUT = 32  # as in kernels/replay.cpp
 
 
@@ -49,10 +40,9 @@ class Priorities:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not 0 <= self.alpha <= 1:
-            raise ConfigError(f"alpha must be between 0 and 1, not {self.alpha}")
-        if not 0 <= self.beta <= 1:
-            raise ConfigError(f"beta must be between 0 and 1, not {self.beta}")
+        for name in ("alpha", "beta"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
         if not self.epsilon > 0:
             raise ConfigError(f"epsilon must be positive, not {self.epsilon}")
 
@@ -84,11 +74,6 @@ class Prioritised:
 
     The n rows of a sample come one from each of n equal parts of the total priority, as in the
     paper: the expected counts are those of independent draws, with less variance.
-
-    Args:
-        members: Members P.
-        capacity: Rows of each.
-        settings: See `Priorities`.
     """
 
     def __init__(self, members: int, capacity: int, settings: Priorities) -> None:
@@ -97,21 +82,14 @@ class Prioritised:
         self.largest = torch.ones(members, dtype=torch.float64)
 
     def checked(self, priority: Tensor) -> Tensor:
-        """Return priorities in double precision.
-
-        Raises:
-            ConfigError: If one is negative or not finite.
-        """
+        """Return priorities in double precision; raise if one is negative or not finite."""
         priority = priority.detach().to("cpu", torch.float64)
         if not bool(((priority >= 0) & (priority < torch.inf)).all()):
             raise ConfigError("priorities must be finite numbers that are not negative")
         return priority
 
     def set(self, member: Tensor, row: Tensor, priority: Tensor | None) -> None:
-        """Give rows new priorities, ``[m]`` each.
-
-        None is the largest priority that a row's member has been given so far (1 at first).
-        """
+        """Give rows new priorities ``[m]``; None: the largest of the member so far (1 at first)."""
         if priority is None:
             priority = self.largest[member]
         else:
@@ -120,10 +98,7 @@ class Prioritised:
         self.tree.set(member, row, weight)
 
     def draw(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return rows and the probabilities P(i) of drawing them, from numbers u in [0, 1).
-
-        All are ``[P, n]``.
-        """
+        """Return rows and probabilities P(i) for numbers u in [0, 1), all ``[P, n]``."""
         n = u.shape[1]
         index = self.tree.find((u + torch.arange(n)) / n)
         return index, self.tree.leaves.gather(1, index) / self.tree.total().unsqueeze(1)
@@ -131,14 +106,8 @@ class Prioritised:
     def weights(self, probability: Tensor, size: Tensor | int) -> Tensor:
         """Return importance weights w_i = (N · P(i))^-beta / max_j w_j, j in the member's batch.
 
-        Schaul et al. (2016), algorithm 1, line 10.
-
-        Args:
-            probability: P(i) of each sample, ``[P, n]``.
-            size: Number of rows N, or ``[P, 1]``.
-
-        Returns:
-            Weights ``[P, n]`` in single precision, at most 1.
+        They are ``[P, n]`` in single precision, at most 1, as are the probabilities P(i); the
+        number of rows N is one or ``[P, 1]`` (Schaul et al. 2016, algorithm 1, line 10).
         """
         weight = (probability * size).pow(-self.settings.beta)
         return (weight / weight.amax(1, keepdim=True)).float()
@@ -171,10 +140,6 @@ class SumTree:
 
     A node is the sum of its children as `cumsum` rounds it, computed anew whenever one of them
     changes: nothing drifts, and a leaf of weight 0 is never drawn.
-
-    Args:
-        members: Number of trees.
-        capacity: Leaves of each.
     """
 
     def __init__(self, members: int, capacity: int) -> None:
@@ -241,7 +206,6 @@ class SumTree:
 
 @functools.cache
 def _library() -> Any:
-    """Return the compiled kernel."""
     lib = compiled("replay")
     size, pointer = ctypes.c_int64, ctypes.c_void_p
     lib.tree_find.argtypes = [pointer, pointer, size, size, size, pointer, pointer]

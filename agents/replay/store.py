@@ -15,8 +15,6 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
 
-__all__ = ["LENGTHS", "Field", "Placed", "Sample", "Store", "Values", "check_memory", "row_fields"]
-
 Values: TypeAlias = Tensor | NDArray[Any]
 S = TypeVar("S", bound="Sample")
 
@@ -73,11 +71,7 @@ class Field:
 
 
 def row_fields(fields: Sequence[Field], steps: int | None = None) -> list[Field]:
-    """Return the fields of a whole row, each with the shape that one row takes.
-
-    Args:
-        fields: Fields of a step.
-        steps: Steps of the longest trajectory; None if a row is a single step.
+    """Return the fields of a row of `steps` steps (None: a single one), with the shapes of a row.
 
     Raises:
         ConfigError: If there is no field, or two have the same name.
@@ -86,36 +80,13 @@ def row_fields(fields: Sequence[Field], steps: int | None = None) -> list[Field]
         raise ConfigError("a replay buffer needs at least one field")
     rows = list(fields)
     if steps is not None:
-        rows = [
-            replace(f, shape=(f.slots(steps), *f.shape) if f.every else f.shape) for f in fields
-        ]
+        rows = [replace(f, shape=(f.slots(steps), *f.shape)) if f.every else f for f in fields]
         rows.append(Field(LENGTHS, dtype=torch.int64))
     names = [field.name for field in rows]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"a replay buffer cannot have two fields {name!r}")
     return rows
-
-
-# MEMORY LIMIT
-
-
-def check_memory(needed: int, what: str) -> None:
-    """Refuse what cannot fit into memory.
-
-    Args:
-        needed: Bytes.
-        what: What needs them, for the message.
-
-    Raises:
-        ConfigError: If the machine, or the container this process runs in, has less memory.
-    """
-    limit = memory_limit()
-    if needed > limit:
-        raise ConfigError(
-            f"{what} needs {needed / 1e9:,.3g} GB, more than the total memory "
-            f"of {limit / 1e9:,.3g} GB: give it a smaller capacity"
-        )
 
 
 def memory_limit(container: Path = Path("/sys/fs/cgroup/memory.max")) -> float:
@@ -164,12 +135,8 @@ class Placed(NamedTuple):
 class Store:
     """Tensors ``[P, capacity, ...]`` on the CPU, allocated once; the caller says what goes where.
 
-    NumPy moves the rows, in the same memory: it copies small ones several times faster than PyTorch.
-
-    Args:
-        members: Members P.
-        capacity: Rows of each.
-        columns: Fields of a row, see `row_fields`.
+    NumPy moves the rows, in the same memory: it copies small ones several times faster than
+    PyTorch. `columns` are the fields of a row, see `row_fields`.
     """
 
     def __init__(self, members: int, capacity: int, columns: Sequence[Field]) -> None:
@@ -252,11 +219,7 @@ class Store:
 
 
 def check_names(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Check that exactly the wanted fields are given.
-
-    Raises:
-        ConfigError: If not.
-    """
+    """Raise a `ConfigError` unless exactly the wanted fields are given."""
     if given.keys() != wanted.keys():
         found, names = ", ".join(given) or "nothing", ", ".join(n for n in wanted if n != LENGTHS)
         raise ConfigError(f"a replay buffer of {names} cannot add {found}")

@@ -14,8 +14,6 @@ from prefrontal.agents.replay.buffer import Buffer, Kind
 from prefrontal.agents.replay.priorities import Priorities
 from prefrontal.agents.replay.store import LENGTHS, Field, Sample, check_names
 
-__all__ = ["TrajectoryBuffer", "TrajectorySample"]
-
 
 @dataclass(frozen=True)
 class TrajectorySample(Sample):
@@ -40,18 +38,8 @@ class TrajectorySample(Sample):
 class TrajectoryBuffer(Buffer):
     """Whole trajectories of P members, each of up to `steps` steps.
 
-    Args:
-        members: Members P.
-        capacity: Trajectories of each.
-        steps: Steps of the longest trajectory.
-        fields: What is stored of every step, of every k-th step or once (`Field.every`).
-        generators: One per member, as for `Buffer`.
-        kind: Kind of replay, see `Buffer`.
-        priorities: Settings of prioritised replay; None for the defaults.
-        device: Where samples are needed.
-
-    Raises:
-        ConfigError: If an argument is not possible, or there is not that much memory.
+    The arguments are those of `Buffer`; fields are stored of every step, of every k-th step or
+    once (`Field.every`).
     """
 
     def __init__(
@@ -88,11 +76,12 @@ class TrajectoryBuffer(Buffer):
         """
         check_names(data, self.fields)
         for name, field in self.fields.items():
-            if data[name].dim() != 2 + bool(field.every) + len(field.shape):
-                wanted = ", ".join(["members", "n", "steps"][: 2 + bool(field.every)])
-                sizes = "".join(f", {size}" for size in field.shape)
-                given = str(tuple(data[name].shape))
-                raise ConfigError(f"field {name!r} must have shape ({wanted}{sizes}), not {given}")
+            axes = ["members", "n", "steps"][: 2 + bool(field.every)] + [
+                str(k) for k in field.shape
+            ]
+            if data[name].dim() != len(axes):
+                wanted, given = ", ".join(axes), tuple(data[name].shape)
+                raise ConfigError(f"field {name!r} must have shape ({wanted}), not {given}")
         lengths = lengths.to("cpu", torch.int64)
         if bool((lengths < 1).any()) or bool((lengths > self.longest).any()):
             raise ConfigError(f"lengths of trajectories must be from 1 to {self.longest}")
@@ -116,9 +105,7 @@ class TrajectoryBuffer(Buffer):
     def sample(self, n: int, cut: bool = True) -> TrajectorySample:
         """Draw n trajectories of every member.
 
-        Args:
-            n: How many.
-            cut: Whether T is the length of the longest one drawn (of all members), not `steps`.
+        If `cut`, T is the length of the longest one drawn (of all members), else `steps`.
 
         Raises:
             ConfigError: If there are none.
@@ -218,10 +205,7 @@ class TrajectoryBuffer(Buffer):
     def _entries(
         self, field: Field, places: Any, start: Tensor, mask: Tensor
     ) -> tuple[Tensor | None, Any]:
-        """Return which entries of slices exist (None if all), and where they are stored.
-
-        Places count the entries of one field in all trajectories of all members.
-        """
+        """Return which entries of slices exist (None if all), and where among all of the field."""
         every = torch.arange(field.slots(mask.shape[2])) * field.every
         kept = mask[:, :, every]
         entry = torch.where(kept, (start.unsqueeze(2) + every) // field.every, 0)

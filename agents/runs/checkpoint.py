@@ -39,7 +39,6 @@ VERSION = 1
 _HEADER = "checkpoint.json"
 _ARRAYS = re.compile(r"arrays-[0-9a-f]{16}\.safetensors")
 _TEMPORARY = re.compile(r"\.(arrays|checkpoint).*\.tmp")
-_MAX_HEADER_BYTES = 64 * 2**20
 _KINDS = {  # first bytes of files that are often mistaken for a checkpoint
     b"PK": "a zip archive (as torch.save and Stable-Baselines3 write)",
     b"\x80": "a pickle",
@@ -87,48 +86,41 @@ def save_checkpoint(folder: Path | str, arrays: Mapping[str, Tensor], meta: dict
 
 
 def load_checkpoint(folder: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a checkpoint back. Nothing in it is ever executed or unpickled.
-
-    Args:
-        folder: Folder that `save_checkpoint` wrote.
-
-    Returns:
-        The tensors, on the CPU, and `meta`.
+    """Return the tensors, on the CPU, and `meta`. Nothing is ever executed or unpickled.
 
     Raises:
         CheckpointError: If the checkpoint is missing, truncated, damaged, from another program or
             from another version of the format.
     """
-    folder = Path(folder)
-    previous: dict[str, Any] | None = None
-    while True:
-        try:
+    folder, previous = Path(folder), None
+    try:
+        while True:
             header = _read_header(folder)
+            expected = header["arrays"]
             try:
-                return _read_arrays(folder, header["arrays"]), header["meta"]
+                return _read_arrays(folder, expected), header["meta"]
             except FileNotFoundError as error:
                 # A writer that saved in between has removed the old arrays: look again.
-                if header["arrays"] == previous:
-                    name = header["arrays"]["file"]
+                if expected == previous:
                     raise CheckpointError(
-                        f"the checkpoint in {folder} is incomplete: {name} is missing; copy the "
-                        "whole folder"
+                        f"the checkpoint in {folder} is incomplete: {expected['file']} is missing; "
+                        "copy the whole folder"
                     ) from error
-                previous = header["arrays"]
-        except OSError as error:
-            raise CheckpointError(
-                f"cannot read the checkpoint in {folder}: {error.strerror or error}"
-            ) from error
+                previous = expected
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot read the checkpoint in {folder}: {error.strerror or error}"
+        ) from error
 
 
 def has_checkpoint(folder: Path | str) -> bool:
-    """Whether a save in the folder was ever completed (it may since have been damaged)."""
+    """Return whether a save in the folder was ever completed (it may since have been damaged)."""
     return (Path(folder) / _HEADER).exists()
 
 
 @functools.cache
 def library_versions() -> dict[str, str]:
-    """Versions of what decides the numbers: Python, our libraries and the platform."""
+    """Return the versions of what decides the numbers: Python, libraries and the platform."""
     versions = {"python": platform.python_version()}
     for name in ("torch", "numpy", "gymnasium", "prefrontal"):
         try:
@@ -141,10 +133,6 @@ def library_versions() -> dict[str, str]:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a crash at any moment leaves the old or the new one, never a part.
-
-    Args:
-        path: File to create or replace.
-        content: All of its bytes.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written; `path` is as it was.
@@ -217,9 +205,8 @@ def _require_json(value: Any, where: str) -> None:
 
 
 def _read_header(folder: Path) -> dict[str, Any]:
-    """`checkpoint.json`, checked field by field."""
-    path = folder / _HEADER
-    foreign = f"{path} is no checkpoint of prefrontal"
+    """Return `checkpoint.json`, checked field by field."""
+    path, foreign = folder / _HEADER, f"{folder / _HEADER} is no checkpoint of prefrontal"
     if folder.is_file():
         raise CheckpointError(
             f"{folder} is {_kind(folder)}, not a checkpoint; give a folder that contains {_HEADER}"
@@ -228,8 +215,6 @@ def _read_header(folder: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"no checkpoint in {folder}; give a folder that contains {_HEADER}, or train first"
         )
-    if path.stat().st_size > _MAX_HEADER_BYTES:
-        raise CheckpointError(f"{foreign}: it is larger than {_MAX_HEADER_BYTES} bytes")
     try:
         header = json.loads(path.read_bytes().decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -258,7 +243,7 @@ def _read_header(folder: Path) -> dict[str, Any]:
 
 
 def _read_arrays(folder: Path, expected: dict[str, Any]) -> dict[str, Tensor]:
-    """The tensors, once size and checksum of their file are right."""
+    """Return the tensors, once size and checksum of their file are right."""
     path = folder / expected["file"]
     mend = "restore the folder from a copy or start a new run"
     found = path.stat()  # once: a writer may remove the file at any moment
@@ -277,7 +262,7 @@ def _read_arrays(folder: Path, expected: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def _kind(path: Path) -> str:
-    """What a file that should have been ours looks like."""
+    """Return what a file that should have been ours looks like."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         start = file.read(16)
         for magic, kind in _KINDS.items():

@@ -16,7 +16,6 @@ import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import tomli_w
@@ -47,16 +46,12 @@ class RunFolder:
     """The folder of one run. Use `create`, `resume` or `read`, and `with` to release it.
 
     A folder that was created or resumed is locked against other processes until it is closed (where
-    the file system has locks); reading needs no lock and works while a run goes on.
-
-    Attributes:
-        path: The folder.
-        checkpoint: The folder of the checkpoint in it.
+    the file system has locks); reading needs no lock and works while a run goes on. `path` is the
+    folder, and `checkpoint` that of the checkpoint in it.
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self.checkpoint = self.path / "checkpoint"
+        self.path, self.checkpoint = Path(path), Path(path) / "checkpoint"
         self._unlock: weakref.finalize | None = None
         self._metrics: MetricsFile | None = None
 
@@ -67,7 +62,7 @@ class RunFolder:
         """Begin a run in a new or empty folder.
 
         Args:
-            path: The folder.
+            path: Folder to create.
             config: The resolved configuration as plain values (`to_plain`).
             command: How to repeat the run; by default the command line of this process.
 
@@ -91,11 +86,8 @@ class RunFolder:
     def resume(cls, path: Path | str, command: str | None = None) -> "RunFolder":
         """Go on with a run, whether or not it got as far as its first checkpoint.
 
-        Warns where the libraries are not those the run was begun with.
-
-        Args:
-            path: The folder.
-            command: Appended to `command.txt`; by default the command line of this process.
+        `command` is for `command.txt`, as in `create`. Warn where the libraries are not those the
+        run was begun with.
 
         Raises:
             RunFolderError: If the folder holds no run, is in use or cannot be written.
@@ -118,9 +110,6 @@ class RunFolder:
     def read(cls, path: Path | str) -> "RunFolder":
         """Open a run to look at it.
 
-        Args:
-            path: The folder.
-
         Raises:
             RunFolderError: If the folder holds no run.
         """
@@ -132,7 +121,7 @@ class RunFolder:
         return run
 
     def config(self) -> dict[str, Any]:
-        """The configuration as plain values, for `prefrontal.agents.common.plain.from_plain`."""
+        """Return the configuration as plain values, for `agents.common.plain.from_plain`."""
         path = self.path / "config.toml"
         try:
             return tomllib.loads(path.read_bytes().decode("utf-8"))
@@ -140,7 +129,7 @@ class RunFolder:
             raise RunFolderError(f"cannot read {path}: {error}") from error
 
     def versions(self) -> dict[str, str]:
-        """The versions the run was begun with."""
+        """Return the versions the run was begun with."""
         path = self.path / "versions.json"
         try:
             versions = json.loads(path.read_bytes().decode("utf-8"))
@@ -151,11 +140,7 @@ class RunFolder:
         return versions
 
     def condition(self, name: str) -> "RunFolder":
-        """The sub-folder of one condition, with its own metrics and checkpoint.
-
-        Args:
-            name: Letters, digits, "-", "_" and ".", starting with a letter or digit.
-        """
+        """Return the sub-folder of one condition, with its own metrics and checkpoint."""
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) or name == "checkpoint":
             raise ValueError(f"a condition is named by letters, digits, '-', '_', got {name!r}")
         with writing(self.path):
@@ -194,12 +179,7 @@ class RunFolder:
     def __enter__(self) -> "RunFolder":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _begin(self, config: Mapping[str, Any], command: str | None) -> None:
@@ -208,9 +188,8 @@ class RunFolder:
             raise RunFolderError(
                 f"run folder {self.path} is not empty; resume the run in it or choose another"
             )
-        versions = {**library_versions(), "git": git_revision()}
-        text = json.dumps(versions, indent=1) + "\n"
-        write_atomically(self.path / "versions.json", text.encode())
+        versions = json.dumps(library_versions() | {"git": git_revision()}, indent=1)
+        write_atomically(self.path / "versions.json", f"{versions}\n".encode())
         self._log_command(command)
         # Last, because a folder with a configuration is a run that can be resumed.
         write_atomically(self.path / "config.toml", tomli_w.dumps(dict(config)).encode())
@@ -242,7 +221,7 @@ class RunFolder:
 
 
 def git_revision() -> str:
-    """The commit of this source code, "-dirty" if files differ from it, or "unknown"."""
+    """Return the commit of this source code, "-dirty" if files differ from it, or "unknown"."""
     source = Path(__file__).resolve()
     # Installed code may lie inside a repository of the user's: ask only where it is tracked.
     tracked = ["git", "ls-files", "--error-unmatch", source.name]
@@ -258,22 +237,16 @@ def git_revision() -> str:
 
 
 def runs_below(folder: Path) -> str:
-    """Return the end of a message about a folder that holds runs, at most two levels below.
+    """Return the end of a message that names the runs at most two levels below, or "" if none."""
 
-    Returns:
-        " itself; name one below it: 'x', 'x/y' (or 3 others)", or "" if there is none.
-    """
-    found = sorted(
-        path.parent for deep in ("*", "*/*") for path in folder.glob(f"{deep}/config.toml")
-    )
-    found = [run for run in found if has_checkpoint(run / "checkpoint") or _conditions(run)]
+    def saved(run: Path) -> bool:
+        return any(map(has_checkpoint, (run / "checkpoint", *run.glob("*/checkpoint"))))
+
+    configs = [*folder.glob("*/config.toml"), *folder.glob("*/*/config.toml")]
+    found = sorted(path.parent for path in configs if saved(path.parent))
     if not found:
         return ""
     more = len(found) - EXAMPLES
     others = f" (or {more} other{'s' * (more > 1)})" if more > 0 else ""
     named = ", ".join(repr(str(run)) for run in found[:EXAMPLES])
     return f" itself; name one below it: {named}{others}"
-
-
-def _conditions(run: Path) -> bool:
-    return any(has_checkpoint(folder) for folder in run.glob("*/checkpoint"))

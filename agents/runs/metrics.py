@@ -19,25 +19,22 @@ class MetricsFile:
 
     Floats are written so that they read back exactly, None as an empty cell. A row is in the file
     when `append` returns: a killed process loses at most the row it was writing.
+
+    Args:
+        path: The file; created with its header if it does not exist.
+        columns: Column names; the first must be "update".
+        last_update: The checkpoint's update. Rows after it and a half-written last line are
+            dropped, so that the resumed file equals that of a run never interrupted. None: all
+            rows are dropped (there is no checkpoint).
+
+    Raises:
+        RunFolderError: If the file has other columns or is damaged, or cannot be written.
     """
 
     def __init__(
         self, path: Path | str, columns: Sequence[str], last_update: int | None = None
     ) -> None:
-        """Open the file; on resume, drop what the checkpoint does not know.
-
-        Args:
-            path: The file; created with its header if it does not exist.
-            columns: Column names; the first must be "update".
-            last_update: The checkpoint's update. Rows after it and a half-written last line are
-                dropped, so that the resumed file equals that of a run never interrupted. None: all
-                rows are dropped (there is no checkpoint).
-
-        Raises:
-            RunFolderError: If the file has other columns or is damaged, or cannot be written.
-        """
-        self.path = Path(path)
-        self.columns = tuple(columns)
+        self.path, self.columns = Path(path), tuple(columns)
         if not self.columns or self.columns[0] != "update":
             raise ValueError(f"the first column must be 'update', got {list(columns)}")
         with writing(self.path):
@@ -48,10 +45,7 @@ class MetricsFile:
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write one row.
-
-        Args:
-            row: A value for each column: a number (also of NumPy or a tensor of one), text or None.
+        """Write a row of numbers (also of NumPy or a tensor of one), texts or None.
 
         Raises:
             RunFolderError: If the disk is full; the file keeps its complete rows.
@@ -79,7 +73,7 @@ class MetricsFile:
         self._file.close()
 
     def _rows_until(self, last_update: int) -> bytes:
-        """The complete rows up to an update, byte by byte as they were."""
+        """Return the complete rows up to an update, byte by byte as they were."""
         if not self.path.exists():
             warnings.warn(
                 f"{self.path} is missing: it starts again after update {last_update}", stacklevel=4
@@ -129,13 +123,11 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _cell(value: Any) -> str:
-    """A value as text that reads back exactly."""
+    """Return a value as text that reads back exactly."""
     if value is None or isinstance(value, str):
         return value or ""
     if hasattr(value, "item"):  # a NumPy scalar or a tensor of one element
         value = value.item()
-    if isinstance(value, bool):
-        return str(int(value))
     if isinstance(value, int | float):
-        return repr(value)
+        return repr(int(value) if isinstance(value, bool) else value)
     raise TypeError(f"a cell must be a number, text or None, got {value!r}")

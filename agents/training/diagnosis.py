@@ -7,12 +7,18 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["diagnose"]
-
 HEAD, TAIL = 0.02, 0.1  # shares of the curve averaged at its start and end
 RISEN = 0.05  # rise of the return that counts, in units of the largest |return| of any member
 UNDECIDED, DECIDED = 0.95, 0.1  # entropy, in units of ln K
 BEHIND = 0.75  # share of the best member's gain below which a member has learned half a rule
+ADVICE = (
+    "never left the plateau at chance (entropy is still that of a coin): try more updates of fewer "
+    "episodes (--num-envs 16, more --total-steps), a smaller --discount, --input-gain 3",
+    "settled on one way of acting before it learned anything (no entropy left, return as at the "
+    "start): try a larger --entropy-coef (x 3) or a smaller --learning-rate (/ 2)",
+    "learned half a rule (return stands still well below the best member's, hardly any entropy "
+    "left): try --input-gain 3, a larger --entropy-coef, or --critic privileged --passes 4",
+)
 
 
 def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[str]:
@@ -55,27 +61,8 @@ def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[s
     undecided = ~risen & (left > UNDECIDED)
     collapsed = ~risen & (left < DECIDED)
     half_rule = risen & stands & (left < 0.5) & (gain < BEHIND * gain.max())
-    found = (
-        (
-            undecided,
-            "never left the plateau at chance (entropy is still that of a coin)",
-            "try more updates of fewer episodes (--num-envs 16, more --total-steps), a smaller "
-            "--discount, --input-gain 3",
-        ),
-        (
-            collapsed,
-            "settled on one way of acting before it learned anything (no entropy left, return as "
-            "at the start)",
-            "try a larger --entropy-coef (x 3) or a smaller --learning-rate (/ 2)",
-        ),
-        (
-            half_rule,
-            "learned half a rule (return stands still well below the best member's, hardly any "
-            "entropy left)",
-            "try --input-gain 3, a larger --entropy-coef, or --critic privileged --passes 4",
-        ),
-    )
-    return [f"{_members(which)} {what}: {cure}" for which, what, cure in found if which.any()]
+    found = zip((undecided, collapsed, half_rule), ADVICE, strict=True)
+    return [f"{_members(which)} {advice}" for which, advice in found if which.any()]
 
 
 def _members(which: np.ndarray) -> str:

@@ -2,8 +2,8 @@
 
 Members are independent, so a run is the same (up to rounding) for any number of workers. Each
 worker trains a block of members, and after every report hands its metrics and its complete state
-to the parent, which joins the blocks, writes `metrics.csv`, TensorBoard events and checkpoints, and can
-resume with another number of workers.
+to the parent, which joins the blocks, writes `metrics.csv`, TensorBoard events and checkpoints, and
+can resume with another number of workers.
 """
 
 from __future__ import annotations
@@ -36,17 +36,11 @@ CHECKPOINT_SHARE = 0.02  # of the time is spent on writing them at most
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run reports while it goes on.
+    """What a run reports while it goes on."""
 
-    Attributes:
-        steps: Environment steps of the slowest member.
-        total_steps: Steps each member will make.
-        metrics: Means over the updates since the last report, ``[P]`` each.
-    """
-
-    steps: int
-    total_steps: int
-    metrics: dict[str, Tensor]
+    steps: int  # of the environment, of the slowest member
+    total_steps: int  # that each member will make
+    metrics: dict[str, Tensor]  # means over the updates since the last report, [P] each
 
 
 def train(
@@ -58,7 +52,7 @@ def train(
         job: What to train.
         run: Where to write.
         workers: Processes to spread the members over.
-        report: Called after every report.
+        report: Called about 200 times a run.
 
     Raises:
         TrainingError: A loss is not a number or a worker dies; the last checkpoint is kept.
@@ -72,30 +66,32 @@ def train(
     # About 200 reports a run; fixed by the job, so that a resumed run reports alike
     every = 1 if entry.every_update else max(1, math.ceil(updates(job) / 200))
     finished = state is not None and bool((state["steps"] >= job.total_steps).all())
-    if not finished:
-        with contextlib.ExitStack() as stack:
-            # An algorithm that spreads its own work over `job.workers` has one learner, here
-            blocks = 1 if entry.spreads_itself else workers
-            shards = stack.enter_context(_shards(job, min(blocks, job.members)))
-            if state is not None:
-                _broadcast(shards, job, state)
-            log = stack.enter_context(_Log(run, update if state is not None else None))
-            saved, pause = time.monotonic(), CHECKPOINT_SECONDS
-            while not finished:
-                metrics, state = _advance(shards, every)
-                update += every
-                finished = bool((state["steps"] >= job.total_steps).all())
-                steps = state["steps"].min().item()
-                log.write(update, state["steps"], metrics)
-                snapshots.take(steps, state["weights"])
-                if finished or entry.every_update or time.monotonic() - saved > pause:
-                    begun = time.monotonic()
-                    meta = described | {"update": update} | snapshots.meta()
-                    run.save(state | snapshots.arrays(), meta)
-                    saved = time.monotonic()
-                    pause = max(CHECKPOINT_SECONDS, (saved - begun) / CHECKPOINT_SHARE)
-                if report is not None:
-                    report(Progress(int(steps), job.total_steps, metrics))
+    if finished:
+        return
+    with contextlib.ExitStack() as stack:
+        # An algorithm that spreads its own work over `job.workers` has one learner, here
+        blocks = 1 if entry.spreads_itself else workers
+        shards = stack.enter_context(_shards(job, min(blocks, job.members)))
+        if state is not None:
+            _broadcast(shards, job, state)
+        log = _Log(run, update if state is not None else None)
+        stack.callback(log.close)
+        saved, pause = time.monotonic(), CHECKPOINT_SECONDS
+        while not finished:
+            metrics, state = _advance(shards, every)
+            update += every
+            finished = bool((state["steps"] >= job.total_steps).all())
+            steps = state["steps"].min().item()
+            log.write(update, state["steps"], metrics)
+            snapshots.take(steps, state["weights"])
+            if finished or entry.every_update or time.monotonic() - saved > pause:
+                begun = time.monotonic()
+                meta = described | {"update": update} | snapshots.meta()
+                run.save(state | snapshots.arrays(), meta)
+                saved = time.monotonic()
+                pause = max(CHECKPOINT_SECONDS, (saved - begun) / CHECKPOINT_SHARE)
+            if report is not None:
+                report(Progress(int(steps), job.total_steps, metrics))
 
 
 class _Snapshots:
@@ -136,10 +132,8 @@ class _Log:
         self.writer: Any = None
         self.file: MetricsFile | None = None
 
-    def __enter__(self) -> _Log:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End the events."""
         if self.writer is not None:
             self.writer.close()
 
@@ -153,12 +147,9 @@ class _Log:
             self.writer = SummaryWriter(
                 str(self.run.path), purge_step=int(steps.min()) if self.last_update else None
             )
-        for member in range(len(steps)):
+        for member, done in enumerate(steps.tolist()):
             values = {name: value[member].item() for name, value in metrics.items()}
-            self.file.append(
-                {"update": update, "member": member, "steps": int(steps[member]), **values}
-            )
-        assert self.writer is not None
+            self.file.append({"update": update, "member": member, "steps": int(done), **values})
         for name, value in metrics.items():
             group = "rollout" if name == "return" else "train"
             self.writer.add_scalar(f"{group}/{name}", value.mean().item(), int(steps.min()))

@@ -20,10 +20,8 @@ INHERITED: tuple[Any, ...] = ("baldwin", "darwin", "hyper-parameters")
 def conditions(spec: EnvironmentSpec, steps: int, **given: Any) -> dict[str, Settings]:
     """Return settings of Baldwin, Darwin and hyper-parameters alone, at equal environment steps.
 
-    Args:
-        spec: Environment: first stage for learning, last for the test.
-        steps: Environment steps of each run.
-        **given: Settings of evolution that all have.
+    Lives learn on the first stage of `spec` and are tested on the last. `given` are settings of
+    evolution that all have.
     """
     network, training = NetworkConfig(hidden_size=20), TrainingConfig(1, 1, steps)
     common = EvolutionConfig(weight_scale=0.15, hyper_scale=0.4, **given)

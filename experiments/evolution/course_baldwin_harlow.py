@@ -100,10 +100,8 @@ def _figures(evaluation: Evaluation, scores: Scores, trials: dict[str, Lived]) -
     steps = {c: evaluation.settings[c].training.total_steps for c in scores if c != "plain-rl"}
     figures = evolution_figures(evaluation, [c for c in steps if steps[c] >= STEPS], TOP)
     figures += evolution_figures(evaluation, [c for c in steps if steps[c] < STEPS], TOP, "_short")
-    shown: dict[str, Any] = {
-        c: trials[c].curves for c in ("baldwin", "published", "plain-rl") if c in trials
-    }
-    if shown:
+    compared = ("baldwin", "published", "plain-rl")
+    if shown := {c: trials[c].curves for c in compared if c in trials}:
         path = evaluation.folder / "plasticity.png"
         figures.append(plasticity_curves(shown, path, break_after=25 * TRIALS))
     groups = {name: {"re-tested": values} for name, values in scores.items()}
@@ -116,15 +114,10 @@ def _generation_zero(evaluation: Evaluation) -> Finding:
     algorithm = expect(evaluation.settings["baldwin"].algorithm, EvolutionConfig)
     lifetimes, hyper = evaluation.populations["baldwin"].lifetimes(), starting_hyper(algorithm, 1)
     size = FOUNDERS, algorithm.individuals, TASKS
-    return Finding.of(
-        "generation 0, mean fitness",
-        interval(generation_zero(lifetimes, hyper, evaluation.seed, *size)),
-        published=49.72,
-        optimum=TOP,
-        bar=GENERATION_ZERO,
-        better="near",
-        note=f"{FOUNDERS} populations of {algorithm.individuals}",
-    )
+    mean = interval(generation_zero(lifetimes, hyper, evaluation.seed, *size))
+    judged: dict[str, Any] = {"optimum": TOP, "bar": GENERATION_ZERO, "better": "near"}
+    note = f"{FOUNDERS} populations of {algorithm.individuals}"
+    return Finding.of("generation 0, mean fitness", mean, published=49.72, note=note, **judged)
 
 
 def _evolved(
@@ -140,13 +133,10 @@ def _evolved(
     if curves and condition in ("baldwin", "published", "lamarck"):
         share = innate_share(curves["before"][-10:].mean(0), curves["return"][-10:].mean(0))
         slope = interval(np.nanmean(curves["heritability"], axis=0))
-        name, note = "share of fitness that is inborn, end of evolution", "one life measured; "
-        findings += [
-            Finding.of(f"{name}, {condition}", interval(share)),
-            Finding.of(
-                f"heritability of fitness, {condition}", slope, note=note + "all generations"
-            ),
-        ]
+        name = f"share of fitness that is inborn, end of evolution, {condition}"
+        findings.append(Finding.of(name, interval(share)))
+        name, note = f"heritability of fitness, {condition}", "one life measured; all generations"
+        findings.append(Finding.of(name, slope, note=note))
     if condition in ("baldwin", "published", "vectors"):
         trials[condition] = one.lived
         findings += one.lived.where()
@@ -167,13 +157,12 @@ def _network(
     trials[condition] = lived = Lived(condition, lifetimes, weights, hyper, evaluation.seed)
     scores[condition] = TASKS * lived.born.mean(axis=1)
     plastic = interval(TASKS * lived.score.mean(axis=1))
+    name, note = (
+        f"fresh tasks, no gradient steps, {condition}",
+        "optimum of a learner in activations",
+    )
     return [
-        Finding.of(
-            f"fresh tasks, no gradient steps, {condition}",
-            interval(scores[condition]),
-            optimum=190.0,
-            note="optimum of a learner in activations",
-        ),
+        Finding.of(name, interval(scores[condition]), optimum=190.0, note=note),
         Finding.of(f"fresh tasks, the course's gradient steps, {condition}", plastic, optimum=TOP),
         *lived.where(),
     ]

@@ -39,16 +39,11 @@ def measure(evaluation: Evaluation) -> Outcome:
         generations = len(history["right"])
         if name == "learning":
             findings += _alleles(history, generations)
-        bar = {"bar": 0.0} if name == "no-learning" else {}
-        findings.append(
-            Finding.of(
-                f"populations that ever had a perfect genotype, {name}",
-                share_of_members((history["perfect"] > 0).any(axis=0)),
-                note=f"within {generations - 1} generations",
-                better="lower",
-                **bar,
-            )
-        )
+        bar = 0.0 if name == "no-learning" else None
+        what = f"populations that ever had a perfect genotype, {name}"
+        found, note = (history["perfect"] > 0).any(axis=0), f"within {generations - 1} generations"
+        share = share_of_members(found)
+        findings.append(Finding.of(what, share, note=note, better="lower", bar=bar))
     return Outcome(findings, _figures(evaluation, histories) if evaluation.figures else [])
 
 
@@ -97,10 +92,8 @@ def _figures(evaluation: Evaluation, histories: dict[str, dict[str, Any]]) -> li
 
 def _settings(**constants: float) -> Settings:
     algorithm = HintonNowlanConfig(**constants)  # type: ignore[arg-type]
-    lives = algorithm.individuals * (GENERATIONS + 1)
-    return Settings(
-        NO_ENVIRONMENT, NoNetworkConfig(), algorithm, TrainingConfig(40, 1, total_steps=lives)
-    )
+    training = TrainingConfig(40, 1, total_steps=algorithm.individuals * (GENERATIONS + 1))
+    return Settings(NO_ENVIRONMENT, NoNetworkConfig(), algorithm, training)
 
 
 EXPERIMENT = Experiment(

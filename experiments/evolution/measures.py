@@ -55,10 +55,8 @@ def live(
     if weights.ndim == 2:
         weights = weights[:, None].expand(-1, tasks, -1)
     seeds = [s for member in range(members) for s in task_seeds(seed, member, tasks)]
-    lives = lifetimes.live(
-        weights.flatten(0, 1), hyper.repeat_interleave(tasks, 0), seeds, split=split
-    )
-    shape = (members, tasks)
+    shape, hyper = (members, tasks), hyper.repeat_interleave(tasks, 0)
+    lives = lifetimes.live(weights.flatten(0, 1), hyper, seeds, split=split)
     return lives.score.view(shape).double().numpy(), lives.correct.view(*shape, -1).numpy()
 
 
@@ -100,12 +98,7 @@ def generation_zero(
 class Lived:
     """What M members achieve on K fresh tasks with plasticity on (they learn) and off.
 
-    Args:
-        name: Condition.
-        lifetimes: Lives in which environment.
-        weights: Initial weights, as for `live`.
-        hyper: Hyper-parameters ``[M, 4]``.
-        seed: Seed of the tasks.
+    The arguments are those of `live`, and the condition's name.
 
     Attributes:
         score: Reward of the test after a life of learning ``[M, K]``.
@@ -163,11 +156,9 @@ class Champions:
         self.again = retest(score, known, self.tasks)
 
     def findings(self, birth_optimum: float, **fields: Any) -> list[Finding]:
-        """Return fitness on fresh tasks, at birth, and the winner's curse.
+        """Return fitness on fresh tasks (with `fields`), at birth, and the winner's curse.
 
-        Args:
-            birth_optimum: Best fitness that there can be without learning.
-            **fields: Optimum, bar, published value or note of the first finding.
+        `birth_optimum` is the best fitness that there can be without learning.
         """
         name, born = self.lived.name, interval(self.tasks * self.lived.born.mean(axis=1))
         found = [
@@ -185,19 +176,16 @@ def evolution_figures(
 ) -> list[Path]:
     """Draw fitness before and after learning, and genes, over the environment steps of evolution.
 
-    Args:
-        evaluation: Holds the curves.
-        conditions: Conditions of about the same number of steps.
-        top: Largest fitness there can be.
-        ending: End of the files' names.
+    The conditions have about the same number of steps; `top` is the largest fitness there can be,
+    `ending` ends the files' names.
     """
     curves = {c: evaluation.curves[c] for c in conditions if evaluation.curves.get(c)}
     if not curves or not evaluation.figures:
         return []
     from prefrontal.analysis.figures.evolution import fitness_by_generation, gene_curves
 
-    ends = [table["steps"].max() for table in curves.values()]
-    steps = np.linspace(max(table["steps"].min() for table in curves.values()), min(ends), CURVE)
+    taken = [table["steps"] for table in curves.values()]
+    steps = np.linspace(max(t.min() for t in taken), min(t.max() for t in taken), CURVE)
 
     def on_steps(condition: str, name: str) -> np.ndarray:
         """Interpolate a column of the curves, ``[CURVE, M]``."""

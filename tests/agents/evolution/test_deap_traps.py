@@ -1,4 +1,4 @@
-"""What DEAP's own operators do to arrays and to random numbers, and that evolution here does neither."""
+"""What DEAP's own operators do to arrays and random numbers, and that ours do neither."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NET = LifetimeNet(5, 2, NetworkConfig(hidden_size=6), 4)
 
 
 def test_deap_takes_slices_of_arrays_for_copies_and_we_do_not():
-    """Its two-point crossover swaps slices; of arrays they are views, and a piece of one parent is lost."""
+    """Its two-point crossover swaps slices, views of arrays: a piece of one parent is lost."""
     first, second = np.zeros(10), np.ones(10)
     random.seed(1)
     tools.cxTwoPoint(first, second)
@@ -29,7 +29,9 @@ def test_deap_takes_slices_of_arrays_for_copies_and_we_do_not():
         Genome(torch.full((NET.size,), v), torch.full((4,), v), torch.ones(2)) for v in (0.0, 1.0)
     )
     g = torch.Generator()
-    one, other = (crossover(*pair, NET, g.manual_seed(7)) for pair in ((mother, father), (father, mother)))  # fmt: skip
+    one, other = (
+        crossover(*pair, NET, g.manual_seed(7)) for pair in ((mother, father), (father, mother))
+    )
     assert bool((one.weights + other.weights == 1).all())  # nothing is lost
     assert 0 < one.weights.mean() < 1
     assert not mother.weights.any()
@@ -39,8 +41,15 @@ def test_deap_takes_slices_of_arrays_for_copies_and_we_do_not():
 def test_no_global_random_numbers_are_drawn_or_matter():
     spec = EnvironmentSpec("prefrontal/HarlowPairs-v0", ("reward", "action"), {"trials": 3})
     config = EvolutionConfig(
-        individuals=6, offspring=4, remeasured=1, tasks=2, tournament=2, truncation=3, learning_updates=1, embedding_units=0
-    )  # fmt: skip
+        individuals=6,
+        offspring=4,
+        remeasured=1,
+        tasks=2,
+        tournament=2,
+        truncation=3,
+        learning_updates=1,
+        embedding_units=0,
+    )
     job = Job(spec, NetworkConfig(hidden_size=3), config, 1, 1, 10**6, seed=2)
     champions = []
     for seed in range(2):

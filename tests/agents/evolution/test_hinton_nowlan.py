@@ -1,4 +1,4 @@
-"""Hinton & Nowlan's simulation: the law of learning, selection and crossover, exact resumption, independent members."""
+"""Hinton & Nowlan's simulation: learning, selection, crossover, resumption, members."""
 
 import math
 
@@ -38,7 +38,8 @@ def evolve(work, members, generations):
 def test_fitness_by_hand():
     genomes = torch.tensor([[1, 1, 1], [1, 0, 2], [1, 1, 2], [1, 2, 2], [2, 2, 2]])
     uniform = torch.tensor([0.9, 0.9, 0.49, 0.9999, 0.2])
-    # p = .5, .25, .125; failures = floor(log(1 - x) / log(1 - p)) = 0, 32, 1; the successful trial is used up
+    # p = .5, .25, .125; failures = floor(log(1 - x) / log(1 - p)) = 0, 32, 1;
+    # the successful trial is used up
     expected = [20.0, 1.0, 1 + 19 * 0.9, 1.0, 1 + 19 * 0.8]
     assert fitness(genomes, uniform, 10, 19.0).tolist() == pytest.approx(expected)
 
@@ -152,7 +153,7 @@ def test_refuses_what_cannot_be():
 
 
 def test_learning_finds_the_needle_and_evolution_alone_does_not():
-    """The published result, with 8 populations: the oracle is 40 of an independent implementation."""
+    """The published result, with 8 populations against 40 of another implementation."""
     work = job(HintonNowlanConfig(), generations=20, members=8)
     history = evolve(work, range(8), 20).history[:, 20]
     assert history[:, HISTORY.index("wrong")].mean() < 0.01

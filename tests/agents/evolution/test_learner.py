@@ -1,4 +1,4 @@
-"""Evolution: reproducible, resumable, the same on any number of workers; nobody stays for a lucky score."""
+"""Evolution: reproducible, resumable, the same on any number of workers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,21 @@ from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.agents.training.loop import train
 
 CONFIG = EvolutionConfig(
-    individuals=8, offspring=5, remeasured=2, tasks=3, tournament=2, truncation=4, learning_updates=2, embedding_units=3
-)  # fmt: skip
+    individuals=8,
+    offspring=5,
+    remeasured=2,
+    tasks=3,
+    tournament=2,
+    truncation=4,
+    learning_updates=2,
+    embedding_units=3,
+)
 SPEC = EnvironmentSpec(
-    "prefrontal/HarlowPairs-v0", ("reward", "action"), split="all", stages=({"trials": 3}, {"trials": 5})
-)  # fmt: skip
+    "prefrontal/HarlowPairs-v0",
+    ("reward", "action"),
+    split="all",
+    stages=({"trials": 3}, {"trials": 5}),
+)
 LIFE = 2 * 3 + 5
 JOB = Job(SPEC, NetworkConfig(hidden_size=4), CONFIG, 2, 1, 3 * LIFE * (8 + 7 * 4), seed=5)
 
@@ -38,8 +48,10 @@ def evolution(members=(0, 1), **changes) -> Evolution:
 def assert_same(one, other):
     assert one.keys() == other.keys()
     for name, value in one.items():
-        assert torch.equal(value.nan_to_num() if value.is_floating_point() else value,
-                           other[name].nan_to_num() if value.is_floating_point() else other[name]), name  # fmt: skip
+        assert torch.equal(
+            value.nan_to_num() if value.is_floating_point() else value,
+            other[name].nan_to_num() if value.is_floating_point() else other[name],
+        ), name
 
 
 @pytest.fixture

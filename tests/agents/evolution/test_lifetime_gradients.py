@@ -1,4 +1,4 @@
-"""The gradient that compiled lives follow, against automatic differentiation in double precision."""
+"""The gradient that compiled lives follow, against automatic differentiation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ HYPER = torch.tensor([[RATE, 0.83, 0.4, 0.05]])
 
 
 def followed(lifetimes: Lifetimes, weights: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Gradient of the one update of a life, found from its step, and what was done right, ``[n]`` and ``[S]``.
+    """Gradient ``[n]`` of the one update of a life, from its step, and right choices ``[S]``.
 
-    With decay 0 RMSProp goes ``d = rate g / (|g| + epsilon)``, so that ``g = epsilon d / (rate - |d|)``.
+    With decay 0 RMSProp goes ``d = rate g / (|g| + epsilon)``, so that
+    ``g = epsilon d / (rate - |d|)``.
     """
     life = lifetimes.live(weights, HYPER, [seed], keep_weights=True)
     step = (weights - life.weights)[0].double()
@@ -28,7 +29,7 @@ def followed(lifetimes: Lifetimes, weights: Tensor, seed: int) -> tuple[Tensor, 
 
 
 def expected(lifetimes: Lifetimes, weights: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """The same in double precision, by automatic differentiation of the loss of the same episodes."""
+    """The same in double precision, by automatic differentiation of the same episodes."""
     life, _ = lifetimes._draw([seed], "all", True)
     rows = life.rows(0, lifetimes.config.episodes)
     leaf = weights.double().requires_grad_()

@@ -77,7 +77,7 @@ def test_compiled_lives_are_those_of_pytorch(spec, config, hidden, in_torch):
 
 
 def test_one_update_by_hand(in_torch):
-    """The learned weights are those of PyTorch's RMSProp on the A2C loss of the episode that was played."""
+    """The learned weights are those of PyTorch's RMSProp on the A2C loss of the episode."""
     in_torch()
     lifetimes = Lifetimes(COURSE, LifetimeConfig(updates=1), units(5))
     weights = genomes(lifetimes, 1)
@@ -85,7 +85,7 @@ def test_one_update_by_hand(in_torch):
     net, leaf = lifetimes.net, weights.clone().requires_grad_()
     numbers = Numbers([3])
     test = draw_episodes(lifetimes.test, numbers, 1, "all", None)
-    rows = draw_episodes(lifetimes.task, numbers, 1, "all", {"objects": test.params["objects"]})  # fmt: skip
+    rows = draw_episodes(lifetimes.task, numbers, 1, "all", {"objects": test.params["objects"]})
     good, bad = test.params["objects"][0].tolist()
     side, uniform = rows.params["side"][0], rows.uniform[0, 0]
     views = net.plain.views(leaf)

@@ -1,17 +1,14 @@
 """Counting policies against published regrets, exact regrets, and their own definitions."""
 
 from functools import lru_cache
-from itertools import product
 
 import numpy as np
 import pytest
 
-from prefrontal.agents.reference.bandit_optima import correlated_optimal_regret
 from prefrontal.agents.reference.counting import (
     UCB,
     BayesOptimal,
     BayesUCB,
-    CorrelatedOptimal,
     EpsilonGreedy,
     Gittins,
     Greedy,
@@ -61,7 +58,6 @@ TABLE = [  # policy, regret on each of DISTRIBUTIONS (None: not tabulated)
     (Gittins(0.95), (1.85, 1.55, 0.68, 1.27, 3.20)),
     (Gittins(0.99), (1.78, 1.58, 0.80, 1.40, 2.96)),
     (BayesOptimal(), (1.748, 1.55, 0.80, 1.353, 2.95)),
-    (CorrelatedOptimal(), (2.82, 1.2215, 0.625, 1.0, 2.31208)),
 ]
 
 
@@ -82,7 +78,6 @@ def test_regret_table(policy, expected):
         (Greedy(), {"independent": 17.6}),
         (Thompson(), {"independent": 16.6}),
         (BayesOptimal(), {"independent": 13.3}),
-        (CorrelatedOptimal(), dict(uniform=7.5, easy=0.781, medium=2.0, hard=11.56)),
     ],
     ids=lambda x: getattr(x, "name", ""),
 )
@@ -91,16 +86,6 @@ def test_suboptimal_pulls(policy, pulls):
     for distribution, value in pulls.items():
         row = measured[DISTRIBUTIONS.index(distribution)]
         assert abs(row.mean() - value) < 3 * np.hypot(row.std() / EPISODES**0.5, 0.05)
-
-
-def test_bayes_ucb_regrets_of_the_neuromatch_course():
-    """Means of 300 runs there, printed to one decimal."""
-    rng = np.random.default_rng(2)
-    course = {(0.4, 0.6): 3.1, (0.05, 0.95): 1.0, (0.51, 0.49): 0.9, (0.25, 0.75): 1.5}
-    for arms, value in course.items():
-        played = simulate(BayesUCB(ties_left=True), np.tile(arms, (3000, 1)), 100, rng)
-        regret = played["regret"].sum(axis=1)
-        assert abs(regret.mean() - value) < 3 * regret.std() / 300**0.5 + 0.05
 
 
 @pytest.mark.parametrize(
@@ -175,32 +160,10 @@ def test_ties_are_broken_evenly(arms):
     np.testing.assert_allclose(counts, best / best.sum(), atol=0.02)
 
 
-def test_correlated_optimal_earns_the_exact_regret():
-    """Every history of 6 trials, enumerated, on arms .7 and .3 either way round."""
-    policy, trials = CorrelatedOptimal(), 6
-
-    def expected(p, state, left):
-        if not left:
-            return 0.0
-        index = policy.index(state, RNG)[0]
-        arms = np.flatnonzero(index == index.max())
-        total = 0.0
-        for arm, won in product(arms, (0.0, 1.0)):
-            later = policy.update(state, np.array([arm]), np.array([won]))
-            chance = p[arm] if won else 1 - p[arm]
-            total += chance * (max(p) - p[arm] + expected(p, later, left - 1)) / len(arms)
-        return total
-
-    for p in ((0.7, 0.3), (0.3, 0.7)):
-        regret = expected(p, policy.begin(1, 2, trials), trials)
-        assert regret == pytest.approx(correlated_optimal_regret(0.7, trials), abs=1e-12)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: BayesOptimal().begin(1, 3, 5), "2 arms, not 3"),
-        (lambda: CorrelatedOptimal().begin(1, 3, 5), "2 arms, not 3"),
         (
             lambda: Greedy().update(Greedy().begin(1, 2, 5), np.array([0]), np.array([0.5])),
             "rewards must be 0 or 1, not 0.5",

@@ -5,7 +5,6 @@ import pytest
 
 from prefrontal.agents.reference.counting import Thompson
 from prefrontal.agents.reference.memory import (
-    InformativeArm,
     RescorlaWagner,
     RestlessBayes,
     WinStayLoseShift,
@@ -124,24 +123,6 @@ def test_volatility_is_inferred():
     assert believed[1] > 0.65
 
 
-# THE ELEVEN-ARMED TASK
-
-
-def informative_arms():
-    """All ten tasks: what each arm pays [10, 11]."""
-    pays = np.ones((10, 11))
-    pays[np.arange(10), np.arange(10)] = 5.0
-    pays[:, 10] = 0.1 * np.arange(1, 11)
-    return pays
-
-
-def test_the_informative_arm_is_asked_once():
-    played = simulate(InformativeArm(), informative_arms(), 5, RNG, sure=True)
-    np.testing.assert_allclose(played["reward"].sum(axis=1).mean(), 20.55)
-    np.testing.assert_array_equal(played["action"][:, 0], 10)
-    np.testing.assert_array_equal(played["action"][:, 1], np.arange(10))
-
-
 # ERRORS
 
 
@@ -152,13 +133,6 @@ def test_the_informative_arm_is_asked_once():
         (
             lambda: RestlessBayes(sds=(0.0,)).act({"belief": np.ones((1, 1, 9))}, RNG),
             "positive sds",
-        ),
-        (lambda: InformativeArm().begin(1, 3, 5), "11 arms, not 3"),
-        (
-            lambda: InformativeArm().update(
-                InformativeArm().begin(1, 11, 5), np.array([10]), np.array([5.0])
-            ),
-            "must pay .1",
         ),
     ],
 )

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from prefrontal.agents.runs import metrics as metricsfile
-from prefrontal.agents.runs import folder as runfolder
 from prefrontal.agents.common.errors import RunFolderError
-from prefrontal.agents.runs.metrics import MetricsFile
+from prefrontal.agents.runs import folder as runfolder
+from prefrontal.agents.runs import metrics as metricsfile
 from prefrontal.agents.runs.folder import RunFolder, git_revision
+from prefrontal.agents.runs.metrics import MetricsFile
 
 COLUMNS = ["update", "loss", "note"]
 CONFIG = {"seed": 3, "learner": {"rate": 0.1}}

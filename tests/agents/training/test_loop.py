@@ -148,12 +148,25 @@ def test_a_checkpoint_of_another_population_is_refused(tmp_path):
         finished(tmp_path / "run", replace(SHORT, members=2))
 
 
-# --- train.py, killed -------------------------------------------------------------------------------------------------
+# TRAIN.PY, KILLED
 
 COMMAND = [
-    "wang2016-bandit", "--members", "3", "--num-envs", "3", "--trials", "5", "--hidden-size", "7",
-    "--total-steps", "1500", "--seed", "4", "--critic-units", "5",
-]  # fmt: skip
+    "wang2016-bandit",
+    "--members",
+    "3",
+    "--num-envs",
+    "3",
+    "--trials",
+    "5",
+    "--hidden-size",
+    "7",
+    "--total-steps",
+    "1500",
+    "--seed",
+    "4",
+    "--critic-units",
+    "5",
+]
 
 
 def rows_of(run: Path) -> int:
@@ -162,7 +175,7 @@ def rows_of(run: Path) -> int:
 
 
 def test_train_can_be_killed_at_any_moment(tmp_path, forking):
-    """Real SIGKILLs, wherever they fall: the resumed run ends with the same bits as one that was left alone."""
+    """Real SIGKILLs at any moment: the resumed run ends with the bits of an uninterrupted one."""
     moments = random.Random(7)
     run, straight = tmp_path / "killed", tmp_path / "straight"
 
@@ -197,7 +210,7 @@ def test_train_can_be_killed_at_any_moment(tmp_path, forking):
 
 
 def test_snapshots_are_kept_through_an_interruption(tmp_path, monkeypatch):
-    """Four copies, evenly spaced, the last of which is what was trained; the same after a resume."""
+    """Four copies, evenly spaced, the last is what was trained; the same after a resume."""
     monkeypatch.setattr(prefrontal.agents.training.loop, "CHECKPOINT_SECONDS", 0.0)
     job = replace(SHORT, snapshots=4)
     whole = finished(tmp_path / "whole", job)

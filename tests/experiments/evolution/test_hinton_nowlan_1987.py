@@ -1,4 +1,4 @@
-"""The experiment of Hinton & Nowlan through the command lines: one small run, its findings and figures."""
+"""The experiment of Hinton & Nowlan from the command line: findings and figures."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Evolution in the course's experiment: its published defects one by one, and what is measured of champions."""
+"""The published defects of the course's algorithm, and what is measured of champions."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def test_defect_1_value_and_entropy_weights_follow_the_discount():
 
 
 def test_defect_2_a_shared_module_is_one_storage():
-    """Whoever shares a module has the same weights in it, generation after generation, and some do share."""
+    """Whoever shares a module always has the same weights in it, and some do share."""
     learner = evolved(5)
     people, shared = learner.populations[0], learner.shared[0]
     ties = 0
@@ -125,7 +125,7 @@ def test_published_resumes_exactly():
 
 
 def test_the_champion_is_not_the_luckiest():
-    """Ten perfect scores have no spread of their own; everyone's says that the mean of forty is worth more."""
+    """Ten perfect scores have no spread; by everyone's the mean of forty is worth more."""
 
     def individual(scores):
         return Individual(None, (len(scores), sum(scores), sum(x * x for x in scores)))

@@ -104,7 +104,8 @@ def make_envs(
         ConfigError: Unknown environment, unknown or wrong parameter, or actions of another kind.
     """
     spec = spec.stage(-1)
-    name, native, envs = spec.id.rpartition(":")[2], is_native(spec.id), None
+    name, native = spec.id.rpartition(":")[2], is_native(spec.id)
+    envs: Any
     try:
         if native:
             envs = gymnasium.make_vec(

@@ -38,11 +38,19 @@ def entered(run: Callable[[], object]) -> dict[str, set[str]]:
     def watch(frame: FrameType, event: str, argument: object) -> None:
         nonlocal importing
         code = frame.f_code
-        if code.co_name in ("_find_and_load", "_handle_fromlist") and "importlib" in code.co_filename:
+        if (
+            code.co_name in ("_find_and_load", "_handle_fromlist")
+            and "importlib" in code.co_filename
+        ):
             importing += {"call": 1, "return": -1}.get(event, 0)
         elif event == "call" and not importing and not code.co_name.startswith("<"):
             path = Path(code.co_filename).resolve()
-            if path.is_relative_to(ROOT) and path.is_file() and ".venv" not in path.parts and path != Path(__file__):
+            if (
+                path.is_relative_to(ROOT)
+                and path.is_file()
+                and ".venv" not in path.parts
+                and path != Path(__file__)
+            ):
                 found.setdefault(str(path.relative_to(ROOT)), set()).add(code.co_name)
 
     sys.setprofile(watch)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import bands, chequerboard
-from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters, check_split
 
 #: Bands of the gap |p1 - p2| in the split of `CorrelatedBandit`: regret peaks at small gaps, so few
 #: bands would make one half easier.
@@ -65,9 +65,7 @@ class StationaryBandit(Bandit):
         cue = torch.ones(n, 1, device=p.device)
         return {"t": 0, "offset": offset, "cue": cue}, cue
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Pay 1 where the uniform number lies below the probability of the chosen arm."""
         reward = params["p"].take(state["offset"] + action).gt_(noise[0])
         cue = state["cue"]

@@ -22,7 +22,7 @@ from prefrontal.envs.changing_modes import (
 )
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial, switches_before
-from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters, check_split
 
 KINDS = ("covariate", "concept", "gradual")
 DRAWN = "any"  # the mode that says that changes are drawn anew for every episode
@@ -203,17 +203,15 @@ class ChangingReward(Task):
         # REWARDS [n, B + 1, colours], the last of them what the last block drifts to
         order = torch.arange(self.blocks + 1, device=device)
         sequence = self.sequence
+        if self.change == "mixed":
+            kind = (rest[:, 0] * len(KINDS)).long()
+        else:
+            kind = torch.full((n,), KINDS.index(self.change), device=device)
         if sequence:
             numbers = torch.tensor(sequence, device=device)[order % len(sequence)]
             table = mode_rewards(self.change).to(device)[numbers - 1].expand(n, -1, -1)
-            kind = torch.full((n,), KINDS.index(self.change), device=device)
         else:
             numbers = order + 1
-            kind = (
-                (rest[:, 0] * len(KINDS)).long()
-                if self.change == "mixed"
-                else torch.full((n,), KINDS.index(self.change), device=device)
-            )
             table = drawn_rewards(rest[:, 1:], kind, self.blocks, split)
         rows = torch.arange(n, device=device)[:, None]
         rewards = table[rows, block]
@@ -274,9 +272,7 @@ class ChangingReward(Task):
         sides = by_trial(left), by_trial(right)
         return {"t": 0, "views": views, "pays": pays, "sides": sides}, views[0].T
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Pay for the choice, and show the next pair (after the last trial the same once more)."""
         t = state["t"]
         left, right = state["pays"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from copy import deepcopy
@@ -12,13 +13,16 @@ import numpy as np
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+Vector = VectorEnv[Any, Any, Any]
+MakeVector = Callable[..., Vector]
+MakeSingle = Callable[[], gymnasium.Env[Any, Any]]
 Step = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
 
 def check_vector_env(
-    make: str | Callable[..., VectorEnv[Any, Any, Any]],
+    make: str | MakeVector,
     *,
-    single: Callable[[], gymnasium.Env[Any, Any]] | None = None,
+    single: MakeSingle | None = None,
     num_envs: int = 4,
     steps: int = 250,
     episodes: int = 200,
@@ -53,12 +57,7 @@ def check_vector_env(
         )
     make_vector, has_members = _maker(make)
     if isinstance(make, str) and single is None:
-        env_id = make
-
-        def make_single() -> gymnasium.Env[Any, Any]:
-            return gymnasium.make(env_id)
-
-        single = make_single
+        single = functools.partial(gymnasium.make, make)
     env = make_vector(num_envs)
     if getattr(env.unwrapped, "tensors", False):
         raise ValueError("check_vector_env needs NumPy arrays: make it with tensors=False")
@@ -75,24 +74,18 @@ def check_vector_env(
         _check_distributions(make_vector, single, num_envs, episodes, seed)
 
 
-def _maker(
-    make: str | Callable[..., VectorEnv[Any, Any, Any]],
-) -> tuple[Callable[..., VectorEnv[Any, Any, Any]], bool]:
+def _maker(make: str | MakeVector) -> tuple[MakeVector, bool]:
     """Return a function that makes the environment, and whether it takes ``members``."""
     if isinstance(make, str):
-        env_id = make
-
-        def make_by_id(num_envs: int, **kwargs: Any) -> VectorEnv[Any, Any, Any]:
-            return gymnasium.make_vec(env_id, num_envs=num_envs, **kwargs)
-
-        env = make_by_id(2)
-        return make_by_id, "members" in inspect.signature(type(env.unwrapped)).parameters
+        make_by_id = functools.partial(gymnasium.make_vec, make)
+        env_class = type(make_by_id(2).unwrapped)
+        return make_by_id, "members" in inspect.signature(env_class).parameters
     if not callable(make):
         raise ValueError(f"make must be an id or a function of num_envs; got {make!r}")
     return make, "members" in inspect.signature(make).parameters
 
 
-def _check_spaces(env: VectorEnv[Any, Any, Any], num_envs: int) -> AutoresetMode:
+def _check_spaces(env: Vector, num_envs: int) -> AutoresetMode:
     """Check the declarations; return the autoreset mode."""
     assert env.num_envs == num_envs, f"num_envs is {env.num_envs}, but {num_envs} were asked for"
     batch = gymnasium.vector.utils.batch_space
@@ -108,17 +101,13 @@ def _check_spaces(env: VectorEnv[Any, Any, Any], num_envs: int) -> AutoresetMode
     return mode
 
 
-def _actions(env: VectorEnv[Any, Any, Any], steps: int, seed: int) -> list[Any]:
+def _actions(env: Vector, steps: int, seed: int) -> list[Any]:
     env.action_space.seed(seed)
     return [env.action_space.sample() for _ in range(steps)]
 
 
 def _run(
-    env: VectorEnv[Any, Any, Any],
-    actions: list[Any],
-    seed: int,
-    mode: AutoresetMode,
-    check: bool = False,
+    env: Vector, actions: list[Any], seed: int, mode: AutoresetMode, check: bool = False
 ) -> list[Step]:
     """Reset with a seed and take the actions; copies of all that was returned."""
     obs, info = env.reset(seed=seed)
@@ -149,7 +138,7 @@ def _run(
     return record
 
 
-def _check_step(env: VectorEnv[Any, Any, Any], returned: Any, step: int) -> None:
+def _check_step(env: Vector, returned: Any, step: int) -> None:
     """Check types, shapes and spaces of one step."""
     assert isinstance(returned, tuple) and len(returned) == 5, (  # noqa: PT018
         f"step {step}: must return (observation, reward, terminated, truncated, info)"
@@ -169,7 +158,7 @@ def _check_step(env: VectorEnv[Any, Any, Any], returned: Any, step: int) -> None
 
 
 def _check_autoreset(
-    env: VectorEnv[Any, Any, Any], returned: Step, ended: np.ndarray, mode: AutoresetMode, step: int
+    env: Vector, returned: Step, ended: np.ndarray, mode: AutoresetMode, step: int
 ) -> None:
     """Check that ends of episodes look as the mode says. ``ended``: rows that ended just before."""
     _, reward, terminated, truncated, info = returned
@@ -198,11 +187,7 @@ def _check_same(first: list[Step], second: list[Step], what: str) -> None:
 
 
 def _check_rows_independent(
-    env: VectorEnv[Any, Any, Any],
-    actions: list[Any],
-    first: list[Step],
-    seed: int,
-    mode: AutoresetMode,
+    env: Vector, actions: list[Any], first: list[Step], seed: int, mode: AutoresetMode
 ) -> None:
     """Change the actions of all rows but 0: row 0 must not notice."""
     single = env.single_action_space
@@ -224,13 +209,11 @@ def _check_rows_independent(
             return
 
 
-def _row(env: VectorEnv[Any, Any, Any], observation: Any) -> Any:
+def _row(env: Vector, observation: Any) -> Any:
     return next(iter(gymnasium.vector.utils.iterate(env.observation_space, observation)))
 
 
-def _check_members(
-    make: Callable[..., VectorEnv[Any, Any, Any]], num_envs: int, steps: int, seed: int
-) -> None:
+def _check_members(make: MakeVector, num_envs: int, steps: int, seed: int) -> None:
     """Check that a member alone sees what it sees beside another one."""
     alone, both = make(num_envs, members=[5]), make(2 * num_envs, members=[3, 5])
     actions = _actions(both, steps, seed)
@@ -243,11 +226,7 @@ def _check_members(
 
 
 def _check_distributions(
-    make: Callable[..., VectorEnv[Any, Any, Any]],
-    single: Callable[[], gymnasium.Env[Any, Any]],
-    num_envs: int,
-    episodes: int,
-    seed: int,
+    make: MakeVector, single: MakeSingle, num_envs: int, episodes: int, seed: int
 ) -> None:
     """Compare mean return and length of random episodes; 5 standard errors are allowed."""
     faces = {
@@ -262,10 +241,8 @@ def _check_distributions(
         )
 
 
-def _vector_episodes(
-    env: VectorEnv[Any, Any, Any], episodes: int, seed: int
-) -> list[tuple[float, int]]:
-    """Return (return, length) of random episodes, the same number from each row (no length bias)."""
+def _vector_episodes(env: Vector, episodes: int, seed: int) -> list[tuple[float, int]]:
+    """Return (return, length) of random episodes, as many from each row (no length bias)."""
     each = -(-episodes // env.num_envs)
     results: list[list[tuple[float, int]]] = [[] for _ in range(env.num_envs)]
     total, length = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=int)

@@ -24,9 +24,6 @@ class ContextBandit(PairChoice):
     other never does, for the whole episode; where it is shown changes from step to step. So what
     has to be bound to the reward is the colour, not the action. One trial tells all.
 
-    ## Action Space
-    `Discrete(2)`: 0 the colour on the left, 1 the one on the right.
-
     ## Observation Space
     Red, green and blue of the left colour, then of the right one, each mapped from [0, 1] to
     [-1, 1]; then the chosen `inputs`.

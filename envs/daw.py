@@ -9,7 +9,7 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial, chequerboard, normal
-from prefrontal.envs.task import Params, State, Task, check_parameters
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,12 +107,8 @@ class Daw2011TwoStep(Task):
 
     def validate(self, params: Mapping[str, Any]) -> Params:
         """Accept ``{"p": [num_envs, trials, 2, 2], "common": [num_envs, trials]}``."""
-        return check_parameters(
-            params,
-            integers=("common",),
-            p=((self.trials, 2, 2), 0.0, 1.0),
-            common=((self.trials,), 0.0, 1.0),
-        )
+        p, common = ((self.trials, 2, 2), 0.0, 1.0), ((self.trials,), 0.0, 1.0)
+        return check_parameters(params, integers=("common",), p=p, common=common)
 
     def reset(self, params: Params) -> tuple[State, Tensor]:
         """Return the state, and the observation of the first choice."""
@@ -139,9 +135,7 @@ class Daw2011TwoStep(Task):
         }
         return state, state["choose"].index_select(1, none).T
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Make the first choice, or the second one, which pays."""
         t = state["t"]
         trial, stage = divmod(t, 2)

@@ -9,7 +9,7 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Params, State, check_parameters, check_split
+from prefrontal.envs.task import Params, State, StepResult, check_parameters, check_split
 
 TOTAL = 0.5  # sum of the two base probabilities
 #: Edges of the base probability of target 0; each range, and their union, is symmetric about 1/4.
@@ -99,9 +99,7 @@ class Foraging(Bandit):
         }
         return state, cue
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Pay where the uniform number reaches the probability that the target is empty."""
         empty, refuse, cue = state["empty"], state["refuse"], state["cue"]
         # Target a of row i lies at a n + i. Baited: u >= 1 - P(baited), which has that probability.

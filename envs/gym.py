@@ -31,9 +31,10 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
     in them do not depend on who is beside it.
 
     Args:
-        task: A task, a task class, or ``"module:Class"``. num_envs: Rows, n. Each of M members owns
-        a block of n / M rows. split: Which tasks: ``"train"``, ``"held_out"`` or ``"all"``. inputs:
-        What follows the base observation, see `prefrontal.envs.inputs.Inputs`; ``()`` for nothing.
+        task: A task, a task class, or ``"module:Class"``.
+        num_envs: Rows, n. Each of M members owns a block of n / M rows.
+        split: Which tasks: ``"train"``, ``"held_out"`` or ``"all"``.
+        inputs: What follows the base observation, see `Inputs`; ``()`` for nothing.
         tensors: Return and take torch tensors on ``device`` instead of NumPy arrays. The
             observation is then a view ``[n, I]`` of a feature-major buffer that the next step
             overwrites, and terminated and truncated are shared tensors: copy what you keep.
@@ -259,13 +260,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             over = self._over
         if self.tensors:
             return obs, reward, over, self._running, info
-        return (
-            obs,
-            reward.numpy(force=True).astype(np.float64),
-            _copy(over),
-            _copy(self._running),
-            info,
-        )
+        rewards = reward.numpy(force=True).astype(np.float64)
+        return obs, rewards, _copy(over), _copy(self._running), info
 
     def _end(self, facts: dict[str, Tensor]) -> tuple[Any, dict[str, Any]]:
         """Return the last observation and info of an episode, or start the next one."""

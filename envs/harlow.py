@@ -13,7 +13,7 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial
-from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters, check_split
 
 OBJECTS = 1000  # in each split
 LEFT, RIGHT = 0, 1
@@ -24,6 +24,9 @@ class PairChoice(Task):
     """Shared dynamics of choices between a good and a bad stimulus whose sides are shuffled.
 
     The task parameter ``side`` ``[n, trials]`` says where the good one is: 0 left, 1 right.
+
+    ## Action Space
+    `Discrete(2)`: 0 the stimulus on the left, 1 the one on the right.
     """
 
     noise = 0  # rewards are certain
@@ -54,9 +57,7 @@ class PairChoice(Task):
         pays = torch.tensor([win, lose], device=side.device)  # by action XOR side
         return {"t": 0, "views": views, "side": by_trial(side), "pays": pays}, views[0].T
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Pay for the choice, and show the next pair (after the last trial the same once more)."""
         t = state["t"]
         reward = state["pays"].take(action ^ state["side"][t])
@@ -91,9 +92,6 @@ class Harlow(PairChoice):
     Two objects that the agent has not met together are shown, one on either side. One is good, the
     other bad, for the whole episode; the sides are shuffled on every trial. The first choice is a
     guess, but its outcome tells all: an agent that has learned to learn is right from trial 2 on.
-
-    ## Action Space
-    `Discrete(2)`: 0 the object on the left, 1 the one on the right.
 
     ## Observation Space
     The left object, then the right one, `dimension` features each; then the chosen `inputs`.

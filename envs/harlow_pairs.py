@@ -28,11 +28,7 @@ NUMERALS = (
     "75757",
     "75717",
 )
-HEIGHT, CARD, EDGE = (
-    64,
-    40,
-    4,
-)  # of a picture, of the card of an object, and of its frame, in pixels
+HEIGHT, CARD, EDGE = 64, 40, 4  # pixels: of a picture, an object's card, and its frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +39,6 @@ class HarlowPairs(PairChoice):
     A task is an ordered pair of objects: the first is rewarded, the second punished. Sides are
     shuffled on every trial. The pair is small enough to be learned by changing weights, over many
     episodes of the same task (`lasting`), and simple enough to be learned within one.
-
-    ## Action Space
-    `Discrete(2)`: 0 the object on the left, 1 the one on the right.
 
     ## Observation Space
     The left object, then the right one, then the chosen `inputs`. An object is its number

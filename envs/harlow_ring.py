@@ -12,7 +12,7 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs.harlow import LEFT, OBJECTS, RIGHT, check_pairs, draw_pair
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Params, State, Task
+from prefrontal.envs.task import Params, State, StepResult, Task
 
 RING = 17  # cells
 REACH = 4  # cells seen on either side of the gaze
@@ -163,9 +163,7 @@ class HarlowOneDimensional(Task):
         things = state["pictures"].index_select(1, picture)  # thing j of row i: at j n + i of codes
         return state["codes"].take(things.add_(state["rows"])).T
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Move the gaze; see the class."""
         move = torch.add(action, state["place"], alpha=self.num_actions)
         place = state["next"].take(move)

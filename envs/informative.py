@@ -9,7 +9,7 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Params, State, check_parameters, check_split
+from prefrontal.envs.task import Params, State, StepResult, check_parameters, check_split
 
 ORDINARY = 10  # arms that may be the target; the informative arm has this index
 TARGET_REWARD = 5.0
@@ -108,9 +108,7 @@ class InformativeArmBandit(Bandit):
         }
         return state, cue
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Pay what the chosen arm pays for this target."""
         reward = state["payoff"].take(state["offset"] + action)
         past = (*state["past"], action.clone())

@@ -69,7 +69,7 @@ class Inputs:
         self._shown: Tensor | None = None
 
     def _mirror(self, task: Task, size: int) -> Mirror | None:
-        """Return the signs of the whole input, and of the action, under the reflection of the task."""
+        """Return the signs of the whole input, and of the action, under the task's reflection."""
         if task.mirror is None:
             return None
         observation, action = task.mirror

@@ -12,7 +12,7 @@ import numpy as np
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters, check_split
 
 PIXELS = 24  # side of a cell in a picture
 COLOURS = {"wall": (60, 60, 70), "free": (245, 245, 240), "start": (200, 210, 230)}
@@ -295,9 +295,7 @@ class OneShotMaze(Task):
         }
         return state, state["views"].index_select(0, position)
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Move; pay at the goal, and put the agent back."""
         goal = params["goal"]
         entered = state["moves"].take(4 * state["position"] + action)

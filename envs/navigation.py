@@ -14,7 +14,7 @@ from prefrontal.checking import option
 from prefrontal.envs import navigation_laws as laws
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.navigation_laws import STILL, UNIT, ZONE, draw_path
-from prefrontal.envs.task import Mirror, Params, State, Task, check_parameters
+from prefrontal.envs.task import Mirror, Params, State, StepResult, Task, check_parameters
 
 MAX_GAIN, MAX_TARGET = 8.0, 800.0  # of tasks set by hand; targets in cm, to any side
 MAX_PULSE = ((-800.0, 800.0), (-360.0, 360.0))
@@ -261,9 +261,7 @@ class FireflyNavigation(Task):
         }
         return state, torch.cat([state["velocity"], targets[0]]).T
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Move by the velocity of the step before, pay those who stop, take the new velocity."""
         command, still, stopped, over, moved, end = self._movement(state, action)
         missed = (end[:2] - state["target"]).square().sum(0)

@@ -13,7 +13,7 @@ from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import bands
-from prefrontal.envs.task import Params, State, check_parameters, check_split
+from prefrontal.envs.task import Params, State, StepResult, check_parameters, check_split
 
 #: Standard deviation of one step of the drift: lowest and highest of an episode.
 DRIFT = {"low": (0.01, 0.05), "high": (0.1, 0.3)}
@@ -41,9 +41,7 @@ class ChangingBandit(Bandit):
         rows = torch.arange(n, device=path.device)
         return {"t": 0, "path": path.unbind(0), "rows": rows, "cue": cue}, cue
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Pay 1 where the uniform number lies below the current probability of the chosen arm."""
         t, rows = state["t"], state["rows"]
         # An entry of the path is [2, n]: arm a of row i lies at a n + i.

@@ -10,7 +10,7 @@ from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial, first_state, switches_before, switching
-from prefrontal.envs.task import Params, State, Task, check_parameters, check_split
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters, check_split
 
 FIXATION, TARGET = -1, 0  # stages of a trial of InferredValue
 CENTRE = 2  # the action asked for at fixation
@@ -142,9 +142,7 @@ class InferredValue(Task):
         }
         return state, fixation
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Look at the centre, or choose the target."""
         trial, stage = divmod(state["t"], 2)
         new = {**state, "t": state["t"] + 1}
@@ -272,9 +270,7 @@ class Volatility(Bandit):
         cue = torch.ones(len(pays), 1, device=pays.device)
         return {"t": 0, "pays": by_trial(pays), "cue": cue}, cue
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Pay where the chosen arm is the one that pays."""
         t, cue = state["t"], state["cue"]
         return {**state, "t": t + 1}, cue, (action == state["pays"][t]).float()

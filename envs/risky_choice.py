@@ -10,7 +10,7 @@ from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import bands
-from prefrontal.envs.task import Params, State, check_parameters
+from prefrontal.envs.task import Params, State, StepResult, check_parameters
 
 SAFE, RISKY = 0, 1
 
@@ -90,9 +90,7 @@ class RiskyChoice(Bandit):
         pays = torch.tensor([self.small, 0.0, self.small, 1.0], device=cue.device)
         return {"t": 0, "cue": cue, "pays": pays}, cue
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Pay the small reward, or the large one with its probability."""
         reward = state["pays"].take(torch.add(action, noise[0] < params["p"], alpha=2))
         return {**state, "t": state["t"] + 1}, state["cue"], reward

@@ -56,16 +56,9 @@ class TaskEnv(gymnasium.Env[np.ndarray, Any]):
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Take one step; see `TaskVectorEnv.step`."""
-        observation, reward, terminated, truncated, info = self._vector.step(
-            np.asarray(action)[None]
-        )
-        return (
-            observation[0],
-            float(reward[0]),
-            bool(terminated[0]),
-            bool(truncated[0]),
-            _first_row(info),
-        )
+        *arrays, info = self._vector.step(np.asarray(action)[None])
+        observation, reward, terminated, truncated = (array[0] for array in arrays)
+        return observation, float(reward), bool(terminated), bool(truncated), _first_row(info)
 
     def render(self) -> Any:
         """Return one line of text (``"ansi"``), one picture (``"rgb_array"``), or None."""

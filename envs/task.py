@@ -17,6 +17,7 @@ from prefrontal.envs.lazy import Tensor, torch
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
+StepResult = tuple[State, Tensor, Tensor]  # state, observation [n, D], reward [n]
 Mirror = tuple[tuple[float, ...], tuple[float, ...]]
 
 SPLITS = ("train", "held_out", "all")
@@ -178,9 +179,7 @@ class Task(ABC):
         """Start an episode: the state (with ``state["t"] == 0``) and the observation ``[n, D]``."""
 
     @abstractmethod
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Advance every episode by one step.
 
         Args:

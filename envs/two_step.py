@@ -9,7 +9,7 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial, first_state, switching
-from prefrontal.envs.task import Params, State, Task, check_parameters
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
 FIXATION, FIRST, SECOND = -1, 0, 1  # stages of a trial
 CENTRE = 2  # the action asked for at fixation
@@ -183,9 +183,7 @@ class TwoStep(Task):
         start = state["fixate" if self.fixation else "choose"]
         return state, start.index_select(1, state["first"]).T
 
-    def step(
-        self, params: Params, state: State, action: Tensor, noise: Tensor
-    ) -> tuple[State, Tensor, Tensor]:
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Make a choice, or pay for it; see the class."""
         t = state["t"]
         trial, index = divmod(t, len(self.stages))
@@ -267,27 +265,6 @@ class TwoStepWang2016(TwoStep):
 
     ## Description
     As `TwoStep`, but the good state is the same for the whole episode, and an episode is short.
-
-    ## Action Space
-    `Discrete(2)`: the first-stage choice. With `fixation` `Discrete(3)`, where 2 is the centre.
-
-    ## Observation Space
-    As `TwoStep`: fixation cue; choice cue; second-stage state, one-hot (2); last first-stage
-    action, one-hot (2); then the chosen `inputs`.
-
-    ## Starting State
-    Either state is good, with equal probability.
-
-    ## Reward
-    At the second stage 1 with probability `reward` in the good state and 1 - `reward` in the other,
-    else 0. With `fixation`, invalid actions cost 1.
-
-    ## Episode End
-    Terminates after `trials` trials: 2 x `trials` steps (`compact` 1 x, `fixation` 3 x). Never
-    truncates.
-
-    ## Information
-    As `TwoStep`.
 
     ## Task Distribution
     As `TwoStep`: half of all schedules are held out. With 10 trials the two states are good first

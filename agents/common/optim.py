@@ -15,8 +15,6 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import TrainingError
 
-__all__ = ["Optimiser", "anneal", "check_finite", "clip_by_norm"]
-
 BETA_1, BETA_2 = 0.9, 0.999  # decay of Adam's first and second moment (Kingma & Ba 2015)
 ALPHA = 0.99  # decay of RMSProp's second moment
 
@@ -27,11 +25,7 @@ def anneal(start: float, end: float, progress: Tensor) -> Tensor:
 
 
 def clip_by_norm(gradient: Tensor, max_norm: float) -> Tensor:
-    """Scale each row of ``[P, n]`` in place to norm `max_norm` at most.
-
-    Returns:
-        The norms before, ``[P]``.
-    """
+    """Scale rows of ``[P, n]`` in place to norm `max_norm` at most; return the norms before."""
     norm = torch.linalg.vector_norm(gradient, dim=1)
     gradient.mul_((max_norm / (norm + 1e-6)).clamp_(max=1.0).unsqueeze(1))
     return norm
@@ -58,18 +52,11 @@ class Optimiser:
         like: Parameters, for shape, number type and device.
         rule: `adam` (Kingma & Ba 2015) or `rmsprop` (not centred, no momentum).
         epsilon: Added to the root of the second moment.
-        decay: Decay of the second moment; default `BETA_2` for Adam, `ALPHA` for RMSProp.
     """
 
-    def __init__(
-        self,
-        like: Tensor,
-        rule: Literal["adam", "rmsprop"],
-        epsilon: float,
-        decay: float | None = None,
-    ) -> None:
+    def __init__(self, like: Tensor, rule: Literal["adam", "rmsprop"], epsilon: float) -> None:
         self.rule, self.epsilon = rule, epsilon
-        self.decay = decay if decay is not None else (BETA_2 if rule == "adam" else ALPHA)
+        self.decay = BETA_2 if rule == "adam" else ALPHA
         self.count = 0
         self.first = torch.zeros_like(like)
         self.second = torch.zeros_like(like)

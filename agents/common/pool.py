@@ -15,44 +15,21 @@ import multiprocessing.connection
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, TrainingError
-
-__all__ = ["Pool", "Processes", "RayCluster", "Serial", "check_ray", "make_pool"]
 
 DEATHS = 5  # of workers over one piece of work, before it is given up
 
 Work = Callable[[Any], Any]
 
 
-class Pool(Protocol):
-    """Something that applies its function to many pieces of work.
+def make_pool(function: Work, workers: int = 1, ray_address: str | None = None) -> Serial:
+    """Make a pool: on Ray if there is an address (see `check_ray`), else of `workers` processes.
 
-    Attributes:
-        workers: Pieces that are worked on at once.
-    """
-
-    workers: int
-
-    def map(self, items: Sequence[Any]) -> list[Any]:
-        """Return the results in the order of the items."""
-        ...
-
-    def close(self) -> None:
-        """End the workers."""
-        ...
-
-
-def make_pool(function: Work, workers: int = 1, ray_address: str | None = None) -> Pool:
-    """Make a pool: on Ray if there is an address, else of processes, or of this one alone.
-
-    Args:
-        function: What is applied to each item; it must be possible to pickle it.
-        workers: Processes; 1 for this process alone.
-        ray_address: See `check_ray`.
+    The function must be one that can be pickled. One worker is this process alone.
     """
     if ray_address is not None:
         return RayCluster(function, ray_address, workers)
@@ -77,44 +54,50 @@ def check_ray(address: str) -> None:
         with socket.create_connection((host, int(port)), timeout=5):
             pass
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"there is no Ray cluster at {address!r}: {error}; start one with `ray start --head`, "
-            "or give --ray-address local"
-        ) from error
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, reason: Any) -> ConfigError:
+    return ConfigError(
+        f"there is no Ray cluster at {address!r}: {reason}; start one with `ray start --head`, "
+        "or give --ray-address local"
+    )
 
 
 class Serial:
-    """Everything in this process, one after the other."""
+    """A pool that does everything in this process, one after the other.
+
+    Attributes:
+        workers: Pieces of work that are done at once.
+    """
 
     workers = 1
 
     def __init__(self, function: Work) -> None:
-        self._function = function
+        self._function: Any = function
 
     def map(self, items: Sequence[Any]) -> list[Any]:
-        """See `Pool.map`."""
+        """Return the results in the order of the items."""
         return [self._function(item) for item in items]
 
     def close(self) -> None:
-        """Do nothing: there is nothing to end."""
+        """End the workers."""
 
 
-class Processes:
+class Processes(Serial):
     """Worker processes on this machine. One that dies is replaced, and its work done again.
 
-    Args:
-        function: What they apply.
-        workers: How many.
-        context: How they are started.
+    The context says how they are started; by default by "spawn".
     """
 
     def __init__(self, function: Work, workers: int, context: Any = None) -> None:
-        self.workers, self._function = workers, function
+        super().__init__(function)
+        self.workers = workers
         self._context = context or multiprocessing.get_context("spawn")
         self._crew = [self._hire() for _ in range(workers)]
 
     def map(self, items: Sequence[Any]) -> list[Any]:
-        """See `Pool.map`.
+        """Return the results in the order of the items.
 
         Raises:
             TrainingError: If workers die again and again over the same piece of work.
@@ -151,13 +134,8 @@ class Processes:
                 results[piece] = value
         return results
 
-    @property
-    def pids(self) -> list[int]:
-        """Process ids of the workers."""
-        return [process.pid for process, _ in self._crew]
-
     def close(self) -> None:
-        """End the workers."""
+        """See `Serial.close`."""
         for process, pipe in self._crew:
             pipe.close()
             process.terminate()
@@ -186,7 +164,7 @@ def _serve(pipe: Any, function: Work) -> None:
             pipe.send(answer)
 
 
-class RayCluster:
+class RayCluster(Serial):
     """Workers of a Ray cluster; what a dying worker or machine leaves, Ray does again elsewhere.
 
     Args:
@@ -204,24 +182,18 @@ class RayCluster:
 
         self._ray, self._ours = ray, not ray.is_initialized()
         if self._ours:
-            given: dict[str, Any] = (
-                {"num_cpus": workers, "include_dashboard": False}
-                if address == "local"
-                else {"address": address}
-            )
+            given: dict[str, Any] = {"address": address}
+            if address == "local":
+                given = {"num_cpus": workers, "include_dashboard": False}
             try:
                 ray.init(**given, log_to_driver=False, configure_logging=False)
             except (ConnectionError, RuntimeError, ValueError) as error:
-                reason = str(error).partition("\n")[0]
-                raise ConfigError(
-                    f"there is no Ray cluster at {address!r}: {reason}; start one with "
-                    "`ray start --head`, or give --ray-address local"
-                ) from error
+                raise _no_cluster(address, str(error).partition("\n")[0]) from error
         self.workers = max(1, int(ray.cluster_resources().get("CPU", workers)))
-        self._function = ray.put(function)  # once a machine
+        super().__init__(ray.put(function))  # once a machine
 
     def map(self, items: Sequence[Any]) -> list[Any]:
-        """See `Pool.map`."""
+        """See `Serial.map`."""
         remote = self._ray.remote(max_retries=-1)(_single).remote
         results: list[Any] = self._ray.get([remote(self._function, item) for item in items])
         return results

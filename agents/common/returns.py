@@ -1,7 +1,8 @@
 """Returns, advantages, prediction errors and means, as pure functions (notation of rlax).
 
-Every function takes tensors with a leading time axis, ``[T, ...]`` (in training ``[T, P, B]``:
-steps, members, episodes). Row i belongs to step t = i + 1 of an episode with states s_0 ... s_T:
+Every function takes and returns tensors with a leading time axis, ``[T, ...]`` (in training
+``[T, P, B]``: steps, members, episodes). Row i belongs to step t = i + 1 of an episode with states
+s_0 ... s_T. The arguments, where a function says no more of them:
 
 | name         | row i (t = i + 1) | meaning                                               |
 |--------------|-------------------|-------------------------------------------------------|
@@ -11,11 +12,12 @@ steps, members, episodes). Row i belongs to step t = i + 1 of an episode with st
 | `v_t`        | v_t               | value of the state that followed (`next_values`)      |
 | `rho_tm1`    | rho_{t-1}         | pi / mu of the action chosen in s_{t-1}               |
 
-`discount_t` and `lambda_` are a number or a tensor with as many axes as `r_t` that broadcasts to
-it: ``[1, P, 1]`` gives each member its own. The value of s_T, `bootstrap_value`, is 0 by default
-because the horizon is part of our tasks. Where episodes in a batch end at different steps, the
-steps after an end carry reward 0 and discount 0: returns are 0 there and nothing after an end
-reaches the steps before it (advantages there are -v_{t-1}: mask them).
+`discount_t` is a number or a tensor with as many axes as `r_t` that broadcasts to it: ``[1, P, 1]``
+gives each member its own. Tensors that do not fit `r_t` raise a ValueError, other number types a
+TypeError. The value of s_T is 0, because the horizon is part of our tasks. Where episodes in a
+batch end at different steps, the steps after an end carry reward 0 and discount 0: returns are 0
+there and nothing after an end reaches the steps before it (advantages there are -v_{t-1}: mask
+them).
 
 Nothing is detached here. Gradients flow through whatever is given, so the caller detaches the
 values that go into a target or an advantage.
@@ -44,83 +46,48 @@ class Estimate(NamedTuple):
     targets: Tensor
 
 
-def next_values(v_tm1: Tensor, bootstrap_value: Tensor | float = 0.0) -> Tensor:
-    """Shift v_{t-1}, t in [1, T], one step on to v_t, t in [1, T].
-
-    Args:
-        v_tm1: Values of s_0 ... s_{T-1}, shape ``[T, ...]``.
-        bootstrap_value: Value of s_T, a number or shape ``[...]``.
-
-    Returns:
-        Values of s_1 ... s_T, shape ``[T, ...]``.
-    """
-    last = _like_step(bootstrap_value, v_tm1, "bootstrap_value")
-    return torch.cat([v_tm1[1:], last.unsqueeze(0)])
+def next_values(v_tm1: Tensor) -> Tensor:
+    """Return v_t, t in [1, T]: the values v_{t-1} shifted by one step, with v_T = 0."""
+    return torch.cat([v_tm1[1:], torch.zeros_like(v_tm1[:1])])
 
 
-def monte_carlo(
-    r_t: Tensor, discount_t: Tensor | float, bootstrap_value: Tensor | float = 0.0
-) -> Tensor:
-    """Discounted sum of the rewards to the end of the episode.
+def monte_carlo(r_t: Tensor, discount_t: Tensor | float) -> Tensor:
+    """Return the discounted sum of the rewards to the end of the episode.
 
-    For t = T, ..., 1, from G_T = `bootstrap_value`:
+    For t = T, ..., 1, from G_T = 0:
 
         G_{t-1} = r_t + d_t G_t
 
     Source: Sutton & Barto (2018), equation 3.9.
-
-    Args:
-        r_t: Rewards, t in [1, T], shape ``[T, ...]``.
-        discount_t: Discounts d_t, t in [1, T], broadcastable to ``[T, ...]``.
-        bootstrap_value: Value of s_T, a number or shape ``[...]``.
-
-    Returns:
-        G_{t-1}, t in [1, T], shape ``[T, ...]``.
     """
-    discount_t = _like(discount_t, r_t, "discount_t")
-    return _accumulate(r_t, discount_t, _like_step(bootstrap_value, r_t, "bootstrap_value"))
+    return _accumulate(r_t, _discounts(discount_t, r_t), torch.zeros_like(r_t[0]))
 
 
 def n_step(r_t: Tensor, discount_t: Tensor | float, v_t: Tensor, n: int) -> Tensor:
-    """Discounted sum of the next n rewards, then the value of the state reached.
+    """Return the discounted sum of the next n rewards, then the value of the state reached.
 
     For t in [1, T], with k = min(t + n - 1, T), the return is cut at the last state:
 
         G_{t-1} = r_t + d_t (r_{t+1} + d_{t+1} (... + d_{k-1} (r_k + d_k v_k)))
 
-    Source: Sutton & Barto (2018), equation 7.1.
-
-    Args:
-        r_t: Rewards, t in [1, T], shape ``[T, ...]``.
-        discount_t: Discounts d_t, t in [1, T], broadcastable to ``[T, ...]``.
-        v_t: Values of s_1 ... s_T, shape ``[T, ...]``; the last row is the bootstrap value.
-        n: Number of rewards, at least 1. From T on this is the Monte Carlo return.
-
-    Returns:
-        G_{t-1}, t in [1, T], shape ``[T, ...]``.
+    From n = T on this is the Monte Carlo return, with the last of `v_t` (which need not be 0) at
+    its end. Source: Sutton & Barto (2018), equation 7.1.
 
     Raises:
         ValueError: If n is below 1 or shapes do not agree.
     """
-    _same(v_t, r_t, "v_t")
+    _check_alike(v_t, r_t, "v_t")
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
-    discount_t = _like(discount_t, r_t, "discount_t")
-    steps = r_t.shape[0]
-    if n >= steps:
+    discount_t = _discounts(discount_t, r_t)
+    if n >= len(r_t):
         return _accumulate(r_t, discount_t, v_t[-1])
-    # Past the end: reward 0 and discount 1 carry the value of s_T back unchanged.
-    padding = r_t.new_zeros(n - 1, *r_t.shape[1:])
-    rewards = torch.cat([r_t, padding])
-    discounts = torch.cat([discount_t.expand_as(r_t), torch.ones_like(padding)])
-    returns = torch.cat([v_t[n - 1 :], v_t[-1:].expand_as(padding)])
-    for i in reversed(range(n)):
-        returns = torch.addcmul(rewards[i : i + steps], discounts[i : i + steps], returns)
-    return returns
+    reached = torch.cat([v_t[n - 1 :], v_t[-1:].expand(n - 1, *v_t.shape[1:])])
+    return _accumulate_next(r_t, discount_t, n, reached)
 
 
 def rpe(r_t: Tensor, discount_t: Tensor | float, v_tm1: Tensor, v_t: Tensor) -> Tensor:
-    """Reward prediction error, the dopamine signal.
+    """Return the reward prediction error, the dopamine signal, in units of reward.
 
     For t in [1, T]:
 
@@ -128,31 +95,16 @@ def rpe(r_t: Tensor, discount_t: Tensor | float, v_tm1: Tensor, v_t: Tensor) -> 
 
     Source: Montague, Dayan & Sejnowski (1996); Wang et al. (2018), Methods (there written
     delta_t = r_t + gamma V(s_{t+1}) - V(s_t), with r_t the reward for the action chosen in s_t).
-
-    Args:
-        r_t: Rewards, t in [1, T], shape ``[T, ...]``.
-        discount_t: Discounts d_t, t in [1, T], broadcastable to ``[T, ...]``.
-        v_tm1: Values of s_0 ... s_{T-1}, shape ``[T, ...]``.
-        v_t: Values of s_1 ... s_T, shape ``[T, ...]``.
-
-    Returns:
-        delta_t, t in [1, T], shape ``[T, ...]``, in units of reward.
     """
-    _same(v_tm1, r_t, "v_tm1")
-    _same(v_t, r_t, "v_t")
-    return torch.addcmul(r_t, _like(discount_t, r_t, "discount_t"), v_t) - v_tm1
+    _check_alike(v_tm1, r_t, "v_tm1")
+    _check_alike(v_t, r_t, "v_t")
+    return torch.addcmul(r_t, _discounts(discount_t, r_t), v_t) - v_tm1
 
 
-def gae(
-    r_t: Tensor,
-    discount_t: Tensor | float,
-    v_tm1: Tensor,
-    lambda_: Tensor | float = 1.0,
-    bootstrap_value: Tensor | float = 0.0,
-) -> Estimate:
-    """Generalised advantage estimation.
+def gae(r_t: Tensor, discount_t: Tensor | float, v_tm1: Tensor, lambda_: float = 1.0) -> Estimate:
+    """Return generalised advantage estimates and lambda-return targets.
 
-    For t = T, ..., 1, from A_T = 0 and v_T = `bootstrap_value`:
+    For t = T, ..., 1, from A_T = v_T = 0 and with `lambda_` in [0, 1]:
 
         delta_t = r_t + d_t v_t - v_{t-1}
         A_{t-1} = delta_t + d_t lambda A_t
@@ -160,31 +112,17 @@ def gae(
 
     lambda = 1 gives the Monte Carlo return less the value, lambda = 0 the prediction error.
     Source: Schulman et al. (2016), equation 16.
-
-    Args:
-        r_t: Rewards, t in [1, T], shape ``[T, ...]``.
-        discount_t: Discounts d_t, t in [1, T], broadcastable to ``[T, ...]``.
-        v_tm1: Values of s_0 ... s_{T-1}, shape ``[T, ...]``.
-        lambda_: Mixing of n-step advantages in [0, 1], a number or broadcastable to ``[T, ...]``.
-        bootstrap_value: Value of s_T, a number or shape ``[...]``.
-
-    Returns:
-        Advantages A_{t-1} and lambda-return targets, t in [1, T], each ``[T, ...]``.
     """
-    discount_t = _like(discount_t, r_t, "discount_t")
-    delta_t = rpe(r_t, discount_t, v_tm1, next_values(v_tm1, bootstrap_value))
-    decay_t = discount_t * _like(lambda_, r_t, "lambda_")
-    advantages = _accumulate(delta_t, decay_t, torch.zeros_like(r_t[0]))
+    discount_t = _discounts(discount_t, r_t)
+    delta_t = rpe(r_t, discount_t, v_tm1, next_values(v_tm1))
+    advantages = _accumulate(delta_t, discount_t * lambda_, torch.zeros_like(r_t[0]))
     return Estimate(advantages, advantages + v_tm1)
 
 
 def estimate(
     r_t: Tensor, discount_t: Tensor, v_tm1: Tensor, lambda_: float = 1.0, n: int | None = None
 ) -> Estimate:
-    """Return advantages and targets: `gae`, or with n those of `n_step` returns, ``[T, ...]``.
-
-    Arguments as of `gae`; the value of s_T is 0.
-    """
+    """Return advantages and targets: `gae`, or with n those of `n_step` returns."""
     if n is None:
         return gae(r_t, discount_t, v_tm1, lambda_)
     targets = n_step(r_t, discount_t, next_values(v_tm1), n)
@@ -196,16 +134,15 @@ def vtrace(
     discount_t: Tensor | float,
     v_tm1: Tensor,
     rho_tm1: Tensor,
-    bootstrap_value: Tensor | float = 0.0,
     *,
     rho_bar: float = 1.0,
     c_bar: float = 1.0,
     lambda_: float = 1.0,
     n: int | None = None,
 ) -> Estimate:
-    """Off-policy corrected value targets and advantages.
+    """Return off-policy corrected value targets and advantages.
 
-    For t = T, ..., 1, from x_{T} = 0 and v_T = `bootstrap_value`:
+    For t = T, ..., 1, from x_T = v_T = 0:
 
         delta_t = min(rho_bar, rho_{t-1}) (r_t + d_t v_t - v_{t-1})
         x_{t-1} = delta_t + d_t lambda min(c_bar, rho_{t-1}) x_t
@@ -214,43 +151,29 @@ def vtrace(
 
     With every ratio 1 (on policy) and c_bar >= 1 this is `gae`: for lambda = 1 the targets are the
     n-step returns to the end. With n, the sum in x_{t-1} stops after n terms, the x_t in A_{t-1}
-    after n - 1, and on policy the targets are those of `n_step`.
+    after n - 1, and on policy the targets are those of `n_step`. rho_bar decides which policy's
+    value is the fixed point, c_bar how far a correction reaches back.
     Source: Espeholt et al. (2018), equation 1, Remarks 1 and 2 and section 4.2.
-
-    Args:
-        r_t: Rewards, t in [1, T], shape ``[T, ...]``.
-        discount_t: Discounts d_t, t in [1, T], broadcastable to ``[T, ...]``.
-        v_tm1: Values of s_0 ... s_{T-1}, shape ``[T, ...]``.
-        rho_tm1: Ratios pi(a_{t-1} | s_{t-1}) / mu(a_{t-1} | s_{t-1}), shape ``[T, ...]``.
-        bootstrap_value: Value of s_T, a number or shape ``[...]``.
-        rho_bar: Cap of the ratio in delta_t; decides which policy's value is the fixed point.
-        c_bar: Cap of the ratio in the trace; decides how far a correction reaches back.
-        lambda_: Factor of the trace in [0, 1].
-        n: Number of temporal differences in a target, at least 1; none takes all to the end.
-
-    Returns:
-        Advantages and targets, t in [1, T], each ``[T, ...]``.
 
     Raises:
         ValueError: If c_bar exceeds rho_bar, n is below 1, or shapes do not agree.
     """
     if c_bar > rho_bar:
         raise ValueError(f"c_bar must not exceed rho_bar, got c_bar={c_bar}, rho_bar={rho_bar}")
-    _same(rho_tm1, r_t, "rho_tm1")
-    discount_t = _like(discount_t, r_t, "discount_t")
+    if n is not None and n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    _check_alike(rho_tm1, r_t, "rho_tm1")
+    discount_t = _discounts(discount_t, r_t)
     rho = rho_tm1.clamp(max=rho_bar)
-    v_t = next_values(v_tm1, bootstrap_value)
+    v_t = next_values(v_tm1)
     delta_t = rho * rpe(r_t, discount_t, v_tm1, v_t)
     decay_t = discount_t * rho_tm1.clamp(max=c_bar) * lambda_
-    last = torch.zeros_like(r_t[0])
-    if n is None or n >= r_t.shape[0]:
-        corrections = _accumulate(delta_t, decay_t, last)  # target - v, at t - 1
-        reaching = corrections
+    none = torch.zeros_like(r_t)
+    if n is None or n >= len(r_t):
+        corrections = reaching = _accumulate(delta_t, decay_t, none[0])  # target - v, at t - 1
     else:
-        if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}")
-        corrections = _accumulate_next(delta_t, decay_t, n)
-        reaching = _accumulate_next(delta_t, decay_t, n - 1)
+        corrections = _accumulate_next(delta_t, decay_t, n, none)
+        reaching = _accumulate_next(delta_t, decay_t, n - 1, none)
     following = v_t + lambda_ * next_values(reaching)
     advantages = rho * rpe(r_t, discount_t, v_tm1, following)
     return Estimate(advantages, v_tm1 + corrections)
@@ -259,9 +182,7 @@ def vtrace(
 def log_probs(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
     """Return log-probabilities of all actions ``[T, P, K, B]``, and of those taken ``[T, P, B]``.
 
-    Args:
-        logits: ``[T, P, K, B]``, or more steps, of which the first T are used.
-        actions: ``[T, P, B]``.
+    Logits may have more steps than actions; the first T are used.
     """
     every = logits[: actions.shape[0]].log_softmax(2)
     return every, every.gather(2, actions.unsqueeze(2)).squeeze(2)
@@ -270,9 +191,8 @@ def log_probs(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
 def step_weights(mask: Tensor | None, like: Tensor) -> Tensor:
     """Return weights ``[T, P, B]`` of sum 1 per member over the steps that count.
 
-    Args:
-        mask: ``[T, P, B]``, 1 for steps that count; None if all do, which gives the number 1.
-        like: For number type and device.
+    The mask ``[T, P, B]`` is 1 for those. Without one all count, and the weight is the number 1, of
+    the type and on the device of `like`.
     """
     if mask is None:
         return torch.ones((), dtype=like.dtype, device=like.device)
@@ -301,32 +221,30 @@ def by_member(x: Tensor) -> Tensor:
 
 
 def count_steps(mask: Tensor | None, actions: Tensor) -> Tensor:
-    """Return the environment steps of each member, ``[P]`` float64.
-
-    Args:
-        mask: ``[T, P, B]``, 1 for steps that count; None if all do.
-        actions: ``[T, P, B]``.
-    """
+    """Return the environment steps of each member, ``[P]`` float64; mask as of `step_weights`."""
     steps, members, batch = actions.shape
     if mask is None:
         return torch.full((members,), float(steps * batch), dtype=torch.float64)
     return mask.sum((0, 2)).to("cpu", torch.float64)
 
 
-def _accumulate_next(x_t: Tensor, decay_t: Tensor, n: int) -> Tensor:
-    """Return x_t + decay_t (x_{t+1} + ... (x_{t+n-1})) for every t, with 0 past the end."""
-    steps = x_t.shape[0]
+def _accumulate_next(x_t: Tensor, decay_t: Tensor, n: int, reached: Tensor) -> Tensor:
+    """Return x_t + decay_t (x_{t+1} + ... decay_{t+n-1} reached_t) for every t.
+
+    Past the end x is 0 and the decay 1, which carry `reached` back unchanged.
+    """
+    steps = len(x_t)
     padding = x_t.new_zeros(n, *x_t.shape[1:])
-    xs, decays = torch.cat([x_t, padding]), torch.cat([decay_t.expand_as(x_t), padding])
-    total = torch.zeros_like(x_t)
+    xs = torch.cat([x_t, padding])
+    decays = torch.cat([decay_t.expand_as(x_t), torch.ones_like(padding)])
     for i in reversed(range(n)):
-        total = torch.addcmul(xs[i : i + steps], decays[i : i + steps], total)
-    return total
+        reached = torch.addcmul(xs[i : i + steps], decays[i : i + steps], reached)
+    return reached
 
 
 def _accumulate(x_t: Tensor, decay_t: Tensor, last: Tensor) -> Tensor:
     """Return y_{t-1} = x_t + decay_t y_t for t = T, ..., 1 from y_T = `last`; ``[T, ...]``."""
-    decays = decay_t.expand(x_t.shape[0], *decay_t.shape[1:]).unbind(0)
+    decays = decay_t.expand(len(x_t), *decay_t.shape[1:]).unbind(0)
     rows = []
     y = last
     # One fused operation a step: differentiable, and small beside the agent's own step.
@@ -337,7 +255,7 @@ def _accumulate(x_t: Tensor, decay_t: Tensor, last: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def _same(tensor: Tensor, r_t: Tensor, name: str) -> None:
+def _check_alike(tensor: Tensor, r_t: Tensor, name: str) -> None:
     """Refuse a tensor whose shape would broadcast silently against the rewards."""
     if tensor.shape != r_t.shape:
         raise ValueError(
@@ -347,32 +265,17 @@ def _same(tensor: Tensor, r_t: Tensor, name: str) -> None:
         raise TypeError(f"{name} must have the dtype of r_t, {r_t.dtype}, got {tensor.dtype}")
 
 
-def _like(value: Tensor | float, r_t: Tensor, name: str) -> Tensor:
-    """Return a number or tensor with the axes of r_t, each of its length or 1."""
-    if r_t.ndim == 0 or r_t.shape[0] == 0:
+def _discounts(value: Tensor | float, r_t: Tensor) -> Tensor:
+    """Return a number, or a tensor with the axes of r_t, each of its length or 1."""
+    if r_t.ndim == 0 or len(r_t) == 0:
         raise ValueError(f"r_t must be [T, ...] with T at least 1, got {list(r_t.shape)}")
     if not r_t.is_floating_point():
         raise TypeError(f"r_t must be a floating-point tensor, got {r_t.dtype}")
     tensor = torch.as_tensor(value, dtype=r_t.dtype, device=r_t.device)
-    if tensor.ndim == 0:
-        tensor = tensor.reshape([1] * r_t.ndim)
-    fits = tensor.ndim == r_t.ndim and all(
-        size in (1, full) for size, full in zip(tensor.shape, r_t.shape, strict=True)
-    )
-    if not fits:
+    unlike = any(size not in (1, full) for size, full in zip(tensor.shape, r_t.shape, strict=False))
+    if tensor.ndim and (tensor.ndim != r_t.ndim or unlike):
         raise ValueError(
-            f"{name} must be a number or broadcast axis by axis to r_t, {list(r_t.shape)}, "
+            f"discount_t must be a number or broadcast axis by axis to r_t, {list(r_t.shape)}, "
             f"got {list(tensor.shape)}"
         )
     return tensor
-
-
-def _like_step(value: Tensor | float, r_t: Tensor, name: str) -> Tensor:
-    """Return a number or tensor as one row of r_t, shape ``[...]``."""
-    shape = r_t.shape[1:]
-    tensor = torch.as_tensor(value, dtype=r_t.dtype, device=r_t.device)
-    if tensor.ndim and tensor.shape != shape:
-        raise ValueError(
-            f"{name} must be a number or have shape {list(shape)}, got {list(tensor.shape)}"
-        )
-    return tensor.expand(shape)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-__all__ = ["STREAMS", "generator", "generator_states", "set_generator_states"]
-
 STREAMS = {"weights": 0, "actions": 1, "critic": 2, "evaluation": 3, "replay": 4, "evolution": 5}
 
 
 def generator(seed: int, member: int, stream: str) -> torch.Generator:
-    """Return the generator of one member for one purpose, determined by (seed, member, stream) alone."""
+    """Return one member's generator for one purpose; (seed, member, stream) alone determine it."""
     words = np.random.SeedSequence([seed, member, STREAMS[stream]]).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 

@@ -22,8 +22,6 @@ from typing import Literal
 
 from prefrontal.agents.common.errors import PrefrontalError
 
-__all__ = ["KernelError", "available", "compiled"]
-
 FLAGS = (
     "-O3",
     "-march=native",

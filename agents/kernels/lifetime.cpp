@@ -1,6 +1,6 @@
-// Whole lifetimes of small recurrent actor-critics, one after the other: act, back-propagate through time, step, until the
-// test. A network, its gradient and its optimiser stay in the cache for a whole life. `agents.lifetimes` computes the same
-// with PyTorch, and says what it is; observations and rewards are tabulated beforehand.
+// Whole lifetimes of small recurrent actor-critics, one after the other: act, back-propagate through time, step, until
+// the test. A network, its gradient and its optimiser stay in the cache for a whole life. agents/evolution/lifetimes.py
+// computes the same with PyTorch, and says what it is; observations and rewards are tabulated beforehand.
 //
 // Weights are stored input by output, so that the inner loops run along contiguous outputs:
 //   embedding [I, E], bias [E] (none if E = 0) | LSTM: input [X, 4H], state [H, 4H], two biases [4H] (gates i, f, g, o)
@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <cstring>
 #include <vector>
+
+#include "lstm.h"
 
 extern "C" {
 struct Life {
@@ -78,9 +80,11 @@ struct Network {
     for (int j = 2 * H; j < 3 * H; j++) z[j] = squash(z[j]);
     for (int j = 3 * H; j < G; j++) z[j] = sigmoid(z[j]);
     float *after = r + ax(), *t = r + tx(), *out = r + ox();
-    for (int j = 0; j < H; j++) after[j] = z[H + j] * c[j] + z[j] * z[2 * H + j];
-    for (int j = 0; j < H; j++) t[j] = squash(after[j]);
-    for (int j = 0; j < H; j++) out[j] = z[3 * H + j] * t[j];
+    for (int j = 0; j < H; j++) {
+      const Gates<float> a = {z[j], z[H + j], z[2 * H + j], z[3 * H + j]};
+      const Cell<float> now = lstm_step(a, c[j], [](float x) { return squash(x); });
+      after[j] = now.c, t[j] = now.y, out[j] = now.h;
+    }
     float v = w[bc];
     for (int j = 0; j < H; j++) v += w[Wc + j] * out[j];
     r[vx()] = v;
@@ -149,13 +153,9 @@ struct Network {
         }
       }
       for (int j = 0; j < H; j++) {
-        const float i = z[j], f = z[H + j], q = z[2 * H + j], o = z[3 * H + j];
-        const float d = dc[j] + dh[j] * o * (1 - tanh_c[j] * tanh_c[j]);
-        dz[j] = d * q * i * (1 - i);
-        dz[H + j] = d * c[j] * f * (1 - f);
-        dz[2 * H + j] = d * i * (1 - q * q);
-        dz[3 * H + j] = dh[j] * tanh_c[j] * o * (1 - o);
-        dc[j] = d * f;
+        const Gates<float> a = {z[j], z[H + j], z[2 * H + j], z[3 * H + j]};
+        const Gates<float> back = lstm_step_back(a, c[j], tanh_c[j], dh[j], dc[j]);
+        dz[j] = back.i, dz[H + j] = back.f, dz[2 * H + j] = back.g, dz[3 * H + j] = back.o;
       }
       for (int j = 0; j < G; j++) g[bi + j] += dz[j];
       for (int k = 0; k < X; k++) {

@@ -1,4 +1,5 @@
-// Walks through the sum trees of agents/replay/priorities.py, with the sums in the same order: the results are the same bit by bit.
+// Walks through the sum trees of agents/replay/priorities.py, with the sums in the same order: the results are the same
+// bit for bit.
 //
 // Level k of member p is a row of widths[k] doubles; the children of node j are numbers FAN * j ... FAN * j + FAN - 1 of the
 // level below, and a node is their sum from left to right.

@@ -21,24 +21,7 @@ from prefrontal.agents.networks.compiled import CompiledLSTM
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import PlainNet, Tape
 
-__all__ = ["ActorCritic", "make_net"]
-
 State = list[tuple[Tensor, ...]]
-
-
-def make_net(
-    input_size: int,
-    output_size: int,
-    config: NetworkConfig,
-    members: int,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
-) -> Any:
-    """Return networks of P members; arguments as of `PlainNet`."""
-    fast = config.core == "lstm" and not config.embedding_size
-    if fast and dtype == torch.float32 and str(device) == "cpu" and available():
-        return CompiledLSTM(input_size, output_size, config, members)
-    return PlainNet(input_size, output_size, config, members, dtype, device)
 
 
 class ActorCritic:
@@ -75,8 +58,15 @@ class ActorCritic:
         self.members, self.dtype, self.device = members, dtype, device
         self.reward_row = reward_row
         outputs = [num_actions, 1] if config.layout == "separate" else [num_actions + 1]
-        self.nets = [make_net(input_size, o, config, members, dtype, device) for o in outputs]
+        self.nets = [self._net(size) for size in outputs]
         self._sizes = [net.parameters.shape[1] for net in self.nets]
+
+    def _net(self, outputs: int) -> Any:
+        sizes, config = (self.input_size, outputs, self.config, self.members), self.config
+        fast = config.core == "lstm" and not config.embedding_size
+        if fast and self.dtype == torch.float32 and str(self.device) == "cpu" and available():
+            return CompiledLSTM(*sizes)
+        return PlainNet(*sizes, self.dtype, self.device)
 
     def like(self, members: int | None = None) -> ActorCritic:
         """Return networks of the same shape without weights, of as many members or of `members`."""
@@ -143,15 +133,9 @@ class ActorCritic:
     # STEPS
 
     def step(self, tapes: list[Tape], t: int, stimulation: Tensor | None = None) -> Tensor:
-        """Compute one step of every net from the inputs on its tape.
+        """Compute step `t` of every net from the inputs on its tape; return logits ``[P, K, B]``.
 
-        Args:
-            tapes: The tapes, with the inputs of step t.
-            t: Which step.
-            stimulation: Added to the prediction error that the actor is given, ``[P, B]``.
-
-        Returns:
-            The logits ``[P, K, B]``.
+        `stimulation` ``[P, B]`` is added to the prediction error that the actor is given.
         """
         if len(self.nets) == 2:
             self.nets[1].step(tapes[1], t)

@@ -22,8 +22,6 @@ from prefrontal.agents.kernels.build import compiled
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Net, Tape, Vectorised
 
-__all__ = ["CompiledLSTM", "LSTMTape"]
-
 State = tuple[Tensor, ...]
 _BUFFERS = ("z", "gates", "cell", "squashed", "heads")
 
@@ -78,18 +76,10 @@ class LSTMTape(Tape):
         self.x_t = [z[:, :inputs] for z in self.z]
         self.h_t = [z[:, inputs:-1] for z in self.z]
         self.heads_t = list(self.heads)
+        sizes = steps, members, batch, inputs, hidden, net.output_size
         buffers = [getattr(self, name) for name in _BUFFERS]
-        self.struct = _Tape(
-            steps,
-            members,
-            batch,
-            inputs,
-            hidden,
-            net.output_size,
-            *(each.data_ptr() for each in (net.weight, net.head, *buffers)),
-            None,
-            *(each.stride(1) for each in buffers),
-        )
+        addresses = [each.data_ptr() for each in (net.weight, net.head, *buffers)]
+        self.struct = _Tape(*sizes, *addresses, None, *(each.stride(1) for each in buffers))
         self.address = ctypes.byref(self.struct)
         self.scratch = torch.empty(_library().lstm_scratch(self.address) + 16)
         start = self.scratch.data_ptr()
@@ -137,7 +127,7 @@ class CompiledLSTM:
 
     def begin(self, tape: LSTMTape, state: State | None = None) -> None:
         """Set the state before the first step: ``(h, c)``, ``[P, B, H]`` each, or zeros."""
-        for place, index in ((tape.h_t[0], 0), (tape.cell[0], 1)):
+        for index, place in enumerate((tape.h_t[0], tape.cell[0])):
             if state is None:
                 place.zero_()
             else:
@@ -153,15 +143,7 @@ class CompiledLSTM:
         return tape.heads_t[t]
 
     def act(self, tape: LSTMTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
-        """Write the argmax of the first `choices` read-outs plus noise to `actions`.
-
-        Args:
-            tape: A tape on which step `t` was computed.
-            t: Which step.
-            choices: Actions K.
-            noise: ``[P, K, B]``, contiguous within a member.
-            actions: ``[P, B]`` of int64, overwritten.
-        """
+        """See `PlainNet.act`; noise is contiguous within a member, and actions are int64."""
         _library().lstm_choose(
             tape.address, t, choices, noise.data_ptr(), noise.stride(0), actions.data_ptr()
         )
@@ -172,18 +154,13 @@ class CompiledLSTM:
 
     def backward(self, tape: LSTMTape, d_heads: Tensor) -> Tensor:
         """Map the gradient of the read-outs ``[T, P, O, B]`` to that of the parameters."""
-        gradient = torch.empty_like(self.parameters)
+        gradient, d_heads = torch.empty_like(self.parameters), d_heads.contiguous()
         d_weight, d_head = torch.empty_like(self.weight), torch.empty_like(self.head)
         d_state = torch.empty(len(gradient), 2, self.config.hidden_size)
         tape.struct.T = tape.used
+        found = (each.data_ptr() for each in (d_weight, d_head, d_state))
         _library().lstm_backward(
-            tape.address,
-            d_heads.contiguous().data_ptr(),
-            None,
-            d_weight.data_ptr(),
-            d_head.data_ptr(),
-            d_state.data_ptr(),
-            tape.struct.scratch,
+            tape.address, d_heads.data_ptr(), None, *found, tape.struct.scratch
         )
         core, head = self.plain.views(gradient).values()
         torch.mul(d_weight, self._gain, out=core)

@@ -7,8 +7,6 @@ from typing import Any, ClassVar, Literal
 
 from prefrontal.checking import check, option
 
-__all__ = ["CORES", "NetworkConfig", "register_core"]
-
 #: Cores by name: where their class is, or the class itself. See `prefrontal.agents.networks.cores`
 #: for what a core is.
 CORES: dict[str, str | type[Any]] = {
@@ -23,10 +21,8 @@ CORES: dict[str, str | type[Any]] = {
 def register_core(name: str, core: type[Any]) -> None:
     """Make a core known, so that ``NetworkConfig(core=name)`` means it.
 
-    Args:
-        name: Its name.
-        core: A class called with ``(input_size, hidden_size)``; what it must do is in
-            `prefrontal.agents.networks.cores`.
+    It is a class called with ``(input_size, hidden_size)``; what it must do is in
+    `prefrontal.agents.networks.cores`.
 
     Raises:
         ValueError: If another core has that name.

@@ -25,8 +25,6 @@ from torch import Tensor, nn
 
 from prefrontal.agents.networks.config import CORES
 
-__all__ = ["GRU", "RNN", "Feedforward", "Rectified", "make_core"]
-
 State = tuple[Tensor, ...]
 
 
@@ -39,13 +37,22 @@ def make_core(name: str, input_size: int, hidden_size: int) -> Any:
     return made(input_size, hidden_size)
 
 
-class _OneMatrix(nn.Module):
-    """A core with one matrix ``weight [rows, columns]``; its last column is the bias."""
+class OneMatrix(nn.Module):
+    """A core with one matrix, ``weight [blocks * H, I + H + 1]``; its last column is the bias.
 
-    def __init__(self, input_size: int, hidden_size: int, rows: int, columns: int) -> None:
+    Attributes:
+        blocks: Blocks of H rows.
+        memory: Whether there are columns for a state.
+    """
+
+    blocks = 1
+    memory = True
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.inputs, self.units = input_size, hidden_size
-        self.weight = nn.Parameter(torch.zeros(rows, columns))
+        columns = input_size + 1 + (hidden_size if self.memory else 0)
+        self.weight = nn.Parameter(torch.zeros(self.blocks * hidden_size, columns))
 
     def initialise(
         self, generator: torch.Generator, input_gain: float = 1.0, forget_bias: float = 1.0
@@ -57,11 +64,16 @@ class _OneMatrix(nn.Module):
             self.weight[:, : self.inputs] *= input_gain
 
     def initial_state(self, batch: int) -> State:
-        """Return zeros ``[B, H]``."""
-        return (self.weight.new_zeros(batch, self.units),)
+        """Return zeros ``[B, H]``, or no state where there is no memory."""
+        return (self.weight.new_zeros(batch, self.units),) if self.memory else ()
+
+    def reaching(self, x: Tensor, state: State) -> Tensor:
+        """Return what reaches the units, ``W [x_t; h_{t-1}; 1]``."""
+        x = torch.cat([x, state[0]], 1) if state else x
+        return F.linear(x, self.weight[:, :-1], self.weight[:, -1])
 
 
-class GRU(_OneMatrix):
+class GRU(OneMatrix):
     """Gated recurrent unit (Cho et al. 2014, in the form of `torch.nn.GRU`).
 
     ``r, u = σ(·)``, ``n = tanh(a + r b)``, ``h_t = (1 - u) n + u h_{t-1}``, with ``a`` from the
@@ -69,8 +81,7 @@ class GRU(_OneMatrix):
     a and from the input to b are not used.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size, 4 * hidden_size, input_size + hidden_size + 1)
+    blocks = 4
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Compute one step from inputs ``[B, I]``."""
@@ -83,41 +94,27 @@ class GRU(_OneMatrix):
         return h, (h,)
 
 
-class RNN(_OneMatrix):
+class RNN(OneMatrix):
     """Vanilla recurrent network (Elman 1990): ``h_t = tanh(W [x_t; h_{t-1}; 1])``."""
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size, hidden_size, input_size + hidden_size + 1)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Compute one step from inputs ``[B, I]``."""
-        pre = F.linear(torch.cat([x, state[0]], 1), self.weight[:, :-1], self.weight[:, -1])
-        h = torch.tanh(pre)
+        h = torch.tanh(self.reaching(x, state))
         return h, (h,)
 
 
-class Feedforward(_OneMatrix):
+class Feedforward(OneMatrix):
     """No memory: one layer of tanh units over the present input, as a control."""
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size, hidden_size, input_size + 1)
-
-    def initial_state(self, batch: int) -> State:
-        """Return no state."""
-        return ()
+    memory = False
+    activation: Any = staticmethod(torch.tanh)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Compute the layer from inputs ``[B, I]``."""
-        return self.activate(F.linear(x, self.weight[:, :-1], self.weight[:, -1])), ()
-
-    def activate(self, pre: Tensor) -> Tensor:
-        """Squash what reaches the units."""
-        return torch.tanh(pre)
+        return self.activation(self.reaching(x, state)), ()
 
 
 class Rectified(Feedforward):
     """No memory: one layer of rectified linear units over the present input."""
 
-    def activate(self, pre: Tensor) -> Tensor:
-        """Cut off what is below 0."""
-        return torch.relu(pre)
+    activation = staticmethod(torch.relu)

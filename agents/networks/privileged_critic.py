@@ -14,8 +14,6 @@ from torch import Tensor
 
 from prefrontal.agents.common.optim import Optimiser, clip_by_norm
 
-__all__ = ["AsymmetricCritic"]
-
 
 class AsymmetricCritic:
     """A two-layer perceptron per member: (hidden state, privileged features) → value.
@@ -48,12 +46,7 @@ class AsymmetricCritic:
         self.optimiser = Optimiser(self.parameters, "adam", 1e-5)
 
     def features(self, hidden: Tensor, privileged: Tensor) -> Tensor:
-        """Join hidden states and privileged features to ``[P, H + K + 1, T * B]``.
-
-        Args:
-            hidden: ``[T, P, H, B]``.
-            privileged: ``[T, P, B, K]``.
-        """
+        """Join ``[T, P, H, B]`` and ``[T, P, B, K]`` to features ``[P, H + K + 1, T * B]``."""
         both = [hidden, privileged.transpose(2, 3), torch.ones_like(hidden[:, :, :1])]
         return torch.cat(both, dim=2).permute(1, 2, 0, 3).flatten(2)
 
@@ -82,7 +75,7 @@ class AsymmetricCritic:
         learning_rate: float | Tensor,
         clip_norm: float,
     ) -> Tensor:
-        """Take one optimiser step on the weighted mean squared error.
+        """Take one optimiser step on the mean squared error; return the error before it, ``[P]``.
 
         Args:
             features: See `features`.
@@ -90,9 +83,6 @@ class AsymmetricCritic:
             weight: Weight of each sample, broadcastable to ``[P, T * B]``.
             learning_rate: Step size, one number or one per member ``[P, 1]``.
             clip_norm: Largest gradient norm per member.
-
-        Returns:
-            That error before the step, ``[P]``.
         """
         parameters = self.parameters.detach().requires_grad_()
         with torch.enable_grad():

@@ -7,6 +7,7 @@ unrolled once more with one.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,8 +17,6 @@ from torch.func import functional_call, vmap
 
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.cores import make_core
-
-__all__ = ["Net", "PlainNet", "PlainTape", "Tape", "Vectorised"]
 
 State = tuple[Tensor, ...]
 
@@ -84,37 +83,32 @@ class Net(nn.Module):
         return self.head(features), features, tuple(state)
 
 
-class _Initial(nn.Module):
-    """The initial state of a network as a module, so that it may be made of parameters."""
+class _Applied(nn.Module):
+    """A function of a network as a module: `functional_call` gives it the network's parameters."""
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, function: Callable[..., Any], net: Any) -> None:
         super().__init__()
-        self.net = net
+        self.function, self.net = function, net
 
-    def forward(self, batch: int) -> State:
-        return self.net.initial_state(batch)
+    def forward(self, *args: Any) -> Any:
+        return self.function(self.net, *args)
 
 
-class _Unrolled(nn.Module):
-    """A network over whole sequences."""
+def _initial_state(net: Any, batch: int) -> State:
+    return tuple(net.initial_state(batch))
 
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        self.net = net
 
-    def forward(self, xs: Tensor, state: State | None) -> tuple[Tensor, Tensor, State]:
-        """Map inputs ``[T, B, I]`` to read-outs ``[T, B, O]``, features and the last state."""
-        if state is None:
-            state = tuple(part.to(xs) for part in self.net.initial_state(xs.shape[1]))
-        if not state:  # nothing is carried over: all steps at once
-            outputs, features, _ = self.net(xs.flatten(0, 1), state)
-            return outputs.unflatten(0, xs.shape[:2]), features.unflatten(0, xs.shape[:2]), state
-        steps = []
-        for x in xs:
-            *out, state = self.net(x, state)
-            steps.append(out)
-        outputs, features = (torch.stack(parts) for parts in zip(*steps, strict=True))
-        return outputs, features, state
+def _unroll(net: Any, xs: Tensor, state: State | None) -> Tensor:
+    """Map inputs ``[T, B, I]`` of one member to read-outs ``[T, B, O]``."""
+    if state is None:
+        state = tuple(part.to(xs) for part in net.initial_state(xs.shape[1]))
+    if not state:  # nothing is carried over: all steps at once
+        return net(xs.flatten(0, 1), state)[0].unflatten(0, xs.shape[:2])
+    steps = []
+    for x in xs:
+        outputs, _, state = net(x, state)
+        steps.append(outputs)
+    return torch.stack(steps)
 
 
 class Vectorised:
@@ -133,7 +127,8 @@ class Vectorised:
         self.module = module
         self.shapes = {name: part.shape for name, part in module.named_parameters()}
         self.size = sum(math.prod(shape) for shape in self.shapes.values())
-        self._initial, self._unrolled = _Initial(module), _Unrolled(module)
+        self._initial = _Applied(_initial_state, module)
+        self._unrolled = _Applied(_unroll, module)
 
     def initial(self, generator: torch.Generator) -> Tensor:
         """Draw one member's initial parameters ``[n]``."""
@@ -151,7 +146,8 @@ class Vectorised:
         if not self.module.initial_state(batch):
             return ()
         like = next(iter(views.values()))
-        state = vmap(lambda p: functional_call(self._initial, _prefixed(p), (batch,)))(views)
+        named = {f"net.{name}": view for name, view in views.items()}
+        state = vmap(lambda p: functional_call(self._initial, p, (batch,)))(named)
         return tuple(part.to(like.device, like.dtype).contiguous() for part in state)
 
     def step(
@@ -161,19 +157,11 @@ class Vectorised:
         return vmap(lambda p, x, s: functional_call(self.module, p, (x, s)))(views, x, state)
 
     def unroll(self, views: dict[str, Tensor], xs: Tensor, state: State | None) -> Tensor:
-        """Map inputs ``[T, P, B, I]`` to read-outs ``[T, P, B, O]``, from a state or the initial one."""
-        call = self._unrolled
-        if state is None:
-            return vmap(
-                lambda p, xs: functional_call(call, _prefixed(p), (xs, None))[0], (0, 1), 1
-            )(views, xs)
-        return vmap(lambda p, xs, s: functional_call(call, _prefixed(p), (xs, s))[0], (0, 1, 0), 1)(
-            views, xs, state
-        )
-
-
-def _prefixed(views: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"net.{name}": value for name, value in views.items()}
+        """Map inputs ``[T, P, B, I]`` to read-outs ``[T, P, B, O]``, from a state or the first."""
+        named = {f"net.{name}": view for name, view in views.items()}
+        members = (0, 1, None if state is None else 0)  # which dimension of each argument
+        call = vmap(lambda p, *given: functional_call(self._unrolled, p, given), members, 1)
+        return call(named, xs, state)
 
 
 class Tape:
@@ -284,10 +272,8 @@ class PlainNet:
     @torch.no_grad()
     def step(self, tape: PlainTape, t: int) -> Tensor:
         """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
-        outputs, features, tape.states[t + 1] = self.plain.step(
-            self._views, tape.x[t], tape.states[t]
-        )
-        tape.outputs[t], tape.features[t] = outputs, features
+        found = self.plain.step(self._views, tape.x[t], tape.states[t])
+        tape.outputs[t], tape.features[t], tape.states[t + 1] = found
         return tape.heads_t[t]
 
     def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:

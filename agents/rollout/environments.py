@@ -21,19 +21,6 @@ from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_yo
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
 
-__all__ = [
-    "Stages",
-    "facts_of",
-    "find_spec",
-    "import_environment",
-    "is_native",
-    "make_envs",
-    "make_stages",
-    "probe",
-    "register_ids",
-    "reward_row",
-]
-
 #: The module that registers the ids of a namespace.
 _NAMESPACES = {"prefrontal": "prefrontal.envs"}
 
@@ -117,9 +104,7 @@ def make_envs(
         ConfigError: Unknown environment, unknown or wrong parameter, or actions of another kind.
     """
     spec = spec.stage(-1)
-    name = spec.id.rpartition(":")[2]
-    native = is_native(spec.id)
-    envs: Any
+    name, native, envs = spec.id.rpartition(":")[2], is_native(spec.id), None
     try:
         if native:
             envs = gymnasium.make_vec(
@@ -158,8 +143,8 @@ def make_stages(
     spec: EnvironmentSpec, members: Sequence[int], batch: int, **options: Any
 ) -> list[Any]:
     """Make the environments of every stage in order, or one; see `make_envs`."""
-    count = max(1, len(spec.stages))
-    return [make_envs(spec.stage(index), members, batch, **options) for index in range(count)]
+    stages = range(max(1, len(spec.stages)))
+    return [make_envs(spec.stage(index), members, batch, **options) for index in stages]
 
 
 def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
@@ -174,12 +159,9 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
         "actions": [one.num_actions for one in envs],
         "a privileged view": [one.privileged_size for one in envs],
     }
-    for what, sizes in shapes.items():
-        for other in sizes:
-            if other != sizes[0]:
-                raise ConfigError(
-                    f"all stages need {what} of the same size, not {sizes[0]} and {other}"
-                )
+    for what, (size, *others) in shapes.items():
+        if wrong := [other for other in others if other != size]:
+            raise ConfigError(f"all stages need {what} of the same size, not {size} and {wrong[0]}")
     variable = any(bool(getattr(one, "variable_length", False)) for one in envs)
     if variable and len(envs) > 1:
         raise ConfigError("stages need an environment whose episodes have a fixed length")
@@ -271,10 +253,8 @@ class Stages:
 def reward_row(inputs: Sequence[str], input_size: int, num_actions: int) -> int:
     """Return which number of an observation is the previous reward.
 
-    Args:
-        inputs: What follows the observation, in order.
-        input_size: Numbers of an observation, with its inputs.
-        num_actions: Actions K, the width of the input "action".
+    `inputs` follow the observation, in this order; `input_size` counts the numbers of both. The
+    input "action" has one number for each of K actions.
 
     Raises:
         ConfigError: The reward is not among the inputs, or is there in another form too.

@@ -13,8 +13,6 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 
-__all__ = ["EpisodeVectorEnv"]
-
 _INPUTS = ("action", "reward", "time")
 
 
@@ -68,7 +66,8 @@ class EpisodeVectorEnv:
             if not isinstance(space, kinds):
                 allowed = " or ".join(kind.__name__ for kind in kinds)
                 raise ConfigError(
-                    f"{env_id} has {what} {space}; environments that are not ours need {allowed} ones"
+                    f"{env_id} has {what} {space}; environments that are not ours need {allowed} "
+                    "ones"
                 )
         self.steps = int(limit)
         self.single_action_space = cast(spaces.Discrete, env.action_space)
@@ -93,10 +92,8 @@ class EpisodeVectorEnv:
                 for r in range(self.batch)
             ]
         self._rows = np.zeros((self.num_envs, self.single_observation_space.shape[0]), np.float32)
-        base = self.input_slices["observation"]
         for row, (env, rng) in enumerate(zip(self.envs, self._seeds, strict=True)):
-            observation, _ = env.reset(seed=int(rng.integers(2**31)))
-            self._rows[row, base] = np.asarray(spaces.flatten(self._base_space, observation))
+            self._observe(row, env.reset(seed=int(rng.integers(2**31)))[0])
         self._ended = np.zeros(self.num_envs, bool)
         self._cut = np.zeros(self.num_envs, bool)
         self._t = 0
@@ -111,18 +108,17 @@ class EpisodeVectorEnv:
             observation, reward, ended, cut, _ = self.envs[row].step(
                 int(chosen[row]) + self._first_action
             )
-            self._rows[row, self.input_slices["observation"]] = np.asarray(
-                spaces.flatten(self._base_space, observation)
-            )
+            self._observe(row, observation)
             rewards[row], self._ended[row], self._cut[row] = reward, ended, cut and not ended
-        if "action" in self.input_slices:
-            one_hot = np.eye(self.num_actions, dtype=np.float32)
-            self._rows[:, self.input_slices["action"]] = one_hot[chosen]
-        if "reward" in self.input_slices:
-            self._rows[:, self.input_slices["reward"]] = rewards[:, None]
-        if "time" in self.input_slices:
-            self._rows[:, self.input_slices["time"]] = self._t / self.steps
-        flags = self._tensor(self._ended.copy()), self._tensor(self._cut.copy())
+        inputs: dict[str, Any] = {
+            "action": np.eye(self.num_actions, dtype=np.float32)[chosen],
+            "reward": rewards[:, None],
+            "time": self._t / self.steps,
+        }
+        for name, where in self.input_slices.items():
+            if name in inputs:
+                self._rows[:, where] = inputs[name]
+        flags = self._tensor(self._ended), self._tensor(self._cut)
         return self._tensor(self._rows), self._tensor(rewards), *flags, {}
 
     def random_state(self) -> dict[str, Tensor]:
@@ -139,6 +135,10 @@ class EpisodeVectorEnv:
         """Close every row."""
         for env in self.envs:
             env.close()
+
+    def _observe(self, row: Any, observation: Any) -> None:
+        flat = np.asarray(spaces.flatten(self._base_space, observation))
+        self._rows[row, self.input_slices["observation"]] = flat
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array.copy()).to(self.device)

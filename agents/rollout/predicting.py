@@ -10,8 +10,6 @@ from torch import Tensor
 
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
-__all__ = ["observed", "resumed"]
-
 
 def observed(observation: np.ndarray, size: int, environment: EnvironmentSpec) -> np.ndarray:
     """Return observations as rows ``[n, I]``, one row for a single one ``[I]``.
@@ -39,11 +37,8 @@ def resumed(
 ) -> list[Tensor]:
     """Return the state to go on from: that given, or the initial one where an episode starts.
 
-    Args:
-        state: What the last step left, ``[n, ...]`` each.
-        episode_start: ``[n]`` of bool; None for nowhere.
-        initial: The state at the start of an episode, ``[n, ...]`` each.
-        n: How many rows.
+    States, given and initial, are ``[n, ...]`` each; `episode_start` is ``[n]`` of bool, and None
+    for nowhere.
 
     Raises:
         ValueError: Shapes differ, or the state is not finite.

@@ -17,8 +17,6 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Tape
 
-__all__ = ["Rollout", "Stimulation", "Trajectory"]
-
 _NOT_FACTS = ("task", "privileged")
 
 
@@ -56,14 +54,9 @@ class Trajectory:
     def to_the_end(self, values: Tensor, discount: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return rewards, discounts and values such that nothing after an episode's end counts.
 
-        The last reward of an episode that was cut includes the discounted value at the cut.
-
-        Args:
-            values: Of the states, ``[T, P, B]`` (one step more, if episodes can be cut).
-            discount: Discount γ of each member, ``[P]``.
-
-        Returns:
-            ``[T, P, B]`` each; discounts broadcast to that.
+        The last reward of an episode that was cut includes the discounted value at the cut. Values
+        are ``[T, P, B]`` (one step more, if episodes can be cut), the discount γ of each member
+        ``[P]``. All that is returned is ``[T, P, B]``, or for discounts broadcasts to that.
         """
         rewards, discount_t = self.rewards, discount.view(1, -1, 1)
         if self.mask is not None and self.truncated is not None:
@@ -130,12 +123,10 @@ class Rollout:
         self.rewards = torch.zeros(shape, dtype=model.dtype, device=model.device)
         self._noise = torch.empty(members, self.steps, actions, batch)
         size = int(envs.privileged_size) if privileged else 0
-        self._privileged = (
-            torch.zeros(*shape, size, dtype=model.dtype, device=model.device) if size else None
-        )
+        self._privileged = self.rewards.new_zeros(*shape, size) if size else None
 
     def draw_noise(self) -> Tensor:
-        """Draw Gumbel noise for an episode, ``[P, T, K, B]``: its argmax with logits samples the softmax."""
+        """Draw Gumbel noise ``[P, T, K, B]``: its argmax with logits samples the softmax."""
         for member, g in enumerate(self.generators):
             torch.rand(self._noise.shape[1:], generator=g, out=self._noise[member])
         self._noise.clamp_(min=1e-20).log_().neg_().log_().neg_()
@@ -156,21 +147,20 @@ class Rollout:
         """
         if stimulation is not None and self.model.reward_row is None:
             raise ConfigError(
-                'these actors are given rewards; stimulation needs the network option actor_reward "rpe"'
+                "these actors are given rewards; stimulation needs the network option "
+                'actor_reward "rpe"'
             )
         model, members, batch = self.model, self.model.members, self.batch
         noise = None if deterministic else self.draw_noise().unbind(1)
         actions, rewards = self.actions.view(self.steps, -1), self.rewards.view(self.steps, -1)
         observation, info = self.envs.reset()
-        task = info.get("task", {})
+        task = info.get("task", {}) if self.facts else {}
         model.begin(self.tapes)
         ends = _Ends(members * batch, model.device)
         facts: list[dict[str, Tensor]] = []
         previous, source, used = None, observation, self.steps
         for t in range(self.steps + int(self.variable)):
-            if (
-                observation is not previous
-            ):  # the environment may reuse one buffer: make its view once
+            if observation is not previous:  # a buffer that is used again has its view
                 source = observation.T.unflatten(1, (members, batch)).transpose(0, 1)
                 previous = observation
             for tape in self.tapes:
@@ -201,26 +191,20 @@ class Rollout:
         size = (self.model.members, self.batch)
         for tape in self.tapes:
             tape.used = used + int(self.variable)
-        mask = (
-            torch.stack(ends.masks).to(self.model.dtype).unflatten(1, size)
-            if self.variable
-            else None
-        )
-        rewards = self.rewards[:used]
+        rewards, mask, truncated = self.rewards[:used], None, None
+        if self.variable:
+            mask = torch.stack(ends.masks).to(self.model.dtype).unflatten(1, size)
+            rewards, truncated = rewards * mask, ends.truncated.view(size)
+        told = {name: torch.stack([step[name] for step in facts]) for name in next(iter(facts), {})}
         return Trajectory(
             tapes=self.tapes,
             actions=self.actions[:used],
-            rewards=rewards if mask is None else rewards * mask,
+            rewards=rewards,
             mask=mask,
-            truncated=ends.truncated.view(size) if self.variable else None,
+            truncated=truncated,
             privileged=None if self._privileged is None else self._privileged[:used],
-            task={name: value.unflatten(0, size) for name, value in task.items()}
-            if self.facts
-            else {},
-            facts={
-                name: torch.stack([step[name] for step in facts]).unflatten(1, size)
-                for name in (facts[0] if facts else {})
-            },
+            task={name: value.unflatten(0, size) for name, value in task.items()},
+            facts={name: value.unflatten(1, size) for name, value in told.items()},
         )
 
 

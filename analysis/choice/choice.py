@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.stats.means import masked_mean, mean_by_label
+from prefrontal.analysis.stats.means import mean_by_label
 from prefrontal.analysis.stats.regression import LogisticFit, logistic_regression
 
 Array = NDArray[np.float64]
@@ -135,14 +135,6 @@ def learning_set_curve(
         Fractions correct ``[M, N]``; NaN for a trial that no episode reached.
     """
     return mean_by_label(correct, trial, range(num_trials), True if decision is None else decision)
-
-
-def win_stay_lose_shift(action: ArrayLike, reward: ArrayLike) -> tuple[Array, Array]:
-    """Return P(repeat | rewarded) and P(change | not rewarded), ``[M]`` each."""
-    arm, won = np.asarray(action), np.asarray(reward)[..., :-1] > 0
-    stay = arm[..., 1:] == arm[..., :-1]
-    axes = tuple(range(1, arm.ndim))
-    return masked_mean(stay, won, axes), masked_mean(~stay, ~won, axes)
 
 
 def _two_armed(action: ArrayLike, reward: ArrayLike) -> tuple[Array, Array]:

@@ -114,13 +114,10 @@ class RescorlaWagner:
 
     def log_likelihood(self, parameters: Array, data: ChoiceData) -> Array:
         """Return the log likelihood ``[S]``, nats, under each of S parameter vectors ``[S, P]``."""
-        return self.trial_log_likelihood(parameters, data).sum(axis=(1, 2))
-
-    def trial_log_likelihood(self, parameters: Array, data: ChoiceData) -> Array:
-        """Return the log likelihood of every choice ``[S, E, T]`` under ``[S, P]`` parameters."""
         logits = parameters[:, 1, None, None, None] * self.values(parameters, data)
         chosen = np.broadcast_to(data.action[None, ..., None], (*logits.shape[:3], 1))
-        return np.asarray(np.take_along_axis(log_softmax(logits), chosen, axis=-1)[..., 0])
+        taken = np.take_along_axis(log_softmax(logits), chosen, axis=-1)  # [S, E, T, 1]
+        return np.asarray(taken[..., 0].sum(axis=(1, 2)))
 
     def values(self, parameters: Array, data: ChoiceData) -> Array:
         """Return the values of all arms before every choice of the data ``[S, E, T, K]``."""
@@ -177,18 +174,9 @@ class Fit:
     at_bound: tuple[str, ...] = field(default=())
 
     @property
-    def aic(self) -> float:
-        """Return Akaike's criterion ``2 P - 2 log L``; lower is better."""
-        return 2 * len(self.parameters) - 2 * self.log_likelihood
-
-    @property
     def bic(self) -> float:
         """Return Schwarz's criterion ``P log n - 2 log L``; lower is better."""
         return float(len(self.parameters) * np.log(self.choices) - 2 * self.log_likelihood)
-
-    def pseudo_r2(self, log_chance: float) -> float:
-        """Return McFadden's ``1 - log L / log L(chance)``; chance is choices * log(1/K), nats."""
-        return 1 - self.log_likelihood / log_chance
 
 
 def fit(

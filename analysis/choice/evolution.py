@@ -1,4 +1,4 @@
-"""What evolution did: what is innate and what is learned, what is heritable and what is luck.
+"""What evolution did: what is innate and what is learned, and what is luck.
 
 Generations are the first axis, independent populations (members) the next, individuals and tasks
 the last.
@@ -14,28 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from prefrontal.analysis.stats.intervals import Interval, interval
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Heritability:
-    """Regression of children on their parents.
-
-    Attributes:
-        slope: Children's value by that of the mean of their parents: the narrow heritability h²
-            where like environments are not inherited (Falconer & Mackay 1996, chapter 10). 1 if
-            children are the mean of their parents.
-        low: Lower end of its 95 % interval (Student's t of the regression).
-        high: Upper end.
-        families: Children.
-        corrected: The slope divided by the reliability of the parents' values: what it would be,
-            had parents been measured without noise.
-    """
-
-    slope: float
-    low: float
-    high: float
-    families: int
-    corrected: float
 
 
 def innate_share(before: ArrayLike, after: ArrayLike, chance: float = 0.0) -> Array:
@@ -57,73 +35,6 @@ def innate_share(before: ArrayLike, after: ArrayLike, chance: float = 0.0) -> Ar
     if innate.shape != total.shape:
         raise ValueError(f"before and after have shapes {innate.shape} and {total.shape}")
     return np.divide(innate, total, out=np.full(total.shape, np.nan), where=total > 0)
-
-
-def diversity(genomes: ArrayLike) -> Array:
-    """Return the root mean square distance, over genes, between two different individuals.
-
-    Args:
-        genomes: Genes ``[..., I, n]``, at least two individuals.
-
-    Returns:
-        Distance ``[...]``, in units of the genes: √2 times the standard deviation within the
-        population.
-    """
-    genes = np.asarray(genomes, dtype=np.float64)
-    if genes.ndim < 2 or genes.shape[-2] < 2:
-        raise ValueError(f"genomes must be [..., individuals >= 2, genes], got {genes.shape}")
-    return np.asarray(np.sqrt(2 * genes.var(axis=-2, ddof=1).mean(axis=-1)))
-
-
-def reliability(scores: ArrayLike) -> float:
-    """Return how much of the differences between individuals' mean scores is not noise.
-
-    The intraclass correlation, 1 - MSW / MSB of a one-way analysis of variance: the squared
-    correlation of the mean over R tasks with the true value.
-
-    Args:
-        scores: ``[I, R]``: individuals, and R scores of each on tasks of its own.
-
-    Returns:
-        From 0 (all noise; estimates below are set to 0) to 1.
-    """
-    table = np.asarray(scores, dtype=np.float64)
-    if table.ndim != 2 or min(table.shape) < 2:
-        raise ValueError(f"scores must be [individuals >= 2, tasks >= 2], got {table.shape}")
-    within = table.var(axis=1, ddof=1).mean()
-    between = table.shape[1] * table.mean(axis=1).var(ddof=1)
-    return float(max(0.0, 1 - within / between)) if between > 0 else 0.0
-
-
-def heritability(
-    mothers: ArrayLike, fathers: ArrayLike, children: ArrayLike, reliable: float = 1.0
-) -> Heritability:
-    """Regress children on the mean of their two parents.
-
-    Args:
-        mothers: Value of one parent of each child ``[N]``, measured apart from what it was selected
-            by (else selection of lucky parents pulls the slope towards 0).
-        fathers: Of the other ``[N]``; the same one where a child has a single parent.
-        children: Of the children ``[N]``.
-        reliable: Reliability of the parents' values; see `reliability`.
-
-    Raises:
-        ValueError: If there are fewer than three children, or their parents do not differ.
-    """
-    middle = (np.asarray(mothers, np.float64) + np.asarray(fathers, np.float64)) / 2
-    value = np.asarray(children, np.float64)
-    if middle.shape != value.shape or middle.ndim != 1 or len(value) < 3:
-        raise ValueError(f"parents {middle.shape} and children {value.shape} must be [N], N >= 3")
-    if not 0 < reliable <= 1:
-        raise ValueError(f"reliability must lie in (0, 1], got {reliable}")
-    if np.ptp(middle) == 0:
-        raise ValueError("parents do not differ: nothing can be inherited from their differences")
-    from scipy import stats
-
-    fit = stats.linregress(middle, value)
-    reach = float(stats.t.ppf(0.975, len(value) - 2) * fit.stderr)
-    slope = float(fit.slope)
-    return Heritability(slope, slope - reach, slope + reach, len(value), slope / reliable)
 
 
 def share_of_members(happened: ArrayLike, level: float = 0.95) -> Interval:

@@ -2,7 +2,7 @@
 
 Behrens et al. 2007: people learn faster when the world changes faster. Wang et al. 2016, 2018: so
 do trained networks, with weights frozen. The measure is the Rescorla-Wagner learning rate that best
-describes the choices of a group of trials: blocks of one volatility, or a sliding window.
+describes the choices of a group of trials, such as blocks of one volatility.
 """
 
 from __future__ import annotations
@@ -25,26 +25,13 @@ class LearningRates:
         groups: Labels of the groups ``[G]``.
         rates: Learning rate of each group ``[G]``.
         inverse_temperature: Shared by all groups, per unit of reward.
-        log_likelihood: With one rate per group, nats.
         shared_rate: The best single learning rate.
-        shared_log_likelihood: With that single rate, nats.
-        choices: Number of choices.
     """
 
     groups: NDArray
     rates: Array
     inverse_temperature: float
-    log_likelihood: float
     shared_rate: float
-    shared_log_likelihood: float
-    choices: int
-
-    @property
-    def bic_gain(self) -> float:
-        """Return BIC of the single rate minus BIC of one rate a group; positive: rates differ."""
-        extra = len(self.groups) - 1
-        gain = 2 * (self.log_likelihood - self.shared_log_likelihood)
-        return float(gain - extra * np.log(self.choices))
 
 
 def learning_rates(
@@ -97,15 +84,7 @@ def learning_rates(
         rates_of = rates[best]
         together = table.sum(axis=-1)
         shared = np.unravel_index(int(together.argmax()), together.shape)
-        result = LearningRates(
-            names,
-            rates_of,
-            beta,
-            float(table[best, at, np.arange(len(names))].sum()),
-            float(rates[shared[0]]),
-            float(together[shared]),
-            data.choices,
-        )
+        result = LearningRates(names, rates_of, beta, float(rates[shared[0]]))
         # Finer: close to every group's best, and to the best single rate.
         width = np.diff(np.sort(rates)).max() / 2
         near = np.concatenate([[result.shared_rate], rates_of])[:, None]
@@ -114,36 +93,3 @@ def learning_rates(
         centre = [beta, float(betas[shared[1]])]
         betas = np.unique((np.array(centre)[:, None] * ratio ** np.linspace(-1, 1, 5)).round(5))
     return result
-
-
-def sliding_learning_rate(
-    action: ArrayLike, reward: ArrayLike, window: int = 20, stride: int = 5
-) -> tuple[Array, Array]:
-    """Fit the learning rate in a window that slides through episodes (Wang et al. 2018, Fig. 3).
-
-    Args:
-        action: Choices of one member ``[E, T]``, 0 or 1; at one t all episodes should be in one
-            phase.
-        reward: Rewards ``[E, T]``.
-        window: Width in trials.
-        stride: Distance between windows in trials.
-
-    Returns:
-        Middle of each window, trials ``[W]``, and its learning rate ``[W]``; the inverse
-        temperature is that of the whole.
-    """
-    data = choice_data(action, reward)
-    trials = data.action.shape[1]
-    if not 1 <= window <= trials:
-        raise ValueError(f"window must be 1 to {trials} trials, got {window}")
-    whole = learning_rates(action, reward, np.zeros(len(data.action)))
-    rates = np.linspace(0.01, 1.0, 100)
-    vectors = np.stack([rates, np.full(100, whole.inverse_temperature)], axis=-1)
-    parts = [
-        RescorlaWagner().trial_log_likelihood(part, data).sum(axis=1)
-        for part in np.array_split(vectors, 5)  # bounds the memory
-    ]
-    by_trial = np.concatenate(parts)  # [100, T]
-    firsts = np.arange(0, trials - window + 1, stride)
-    sums = np.stack([by_trial[:, first : first + window].sum(axis=1) for first in firsts])
-    return firsts + (window - 1) / 2, rates[sums.argmax(axis=1)]

@@ -109,9 +109,8 @@ def radial_error(trials: Trials, kind: str = "radius") -> Array:
         ValueError: Another kind.
     """
     if kind == "radius":
-        return np.asarray(
-            np.linalg.norm(trials.end, axis=-1) - np.linalg.norm(trials.target, axis=-1)
-        )
+        travelled, wanted = (np.linalg.norm(at, axis=-1) for at in (trials.end, trials.target))
+        return np.asarray(travelled - wanted)
     if kind == "signed distance":
         short = arc_length(trials.end) < arc_length(trials.target)
         return np.where(short, -trials.distance, trials.distance)
@@ -163,13 +162,8 @@ def boundary_auc(trials: Trials, shifts: int = SHIFTS) -> Array:
     if episodes <= shifts:
         raise ValueError(f"the boundary sweep needs more than {shifts} episodes, not {episodes}")
     own = trials.distance
-    others = np.stack(
-        [
-            np.linalg.norm(trials.end - np.roll(trials.target, shift, axis=1), axis=-1)
-            for shift in range(1, shifts + 1)
-        ],
-        axis=1,
-    )
+    targets = [np.roll(trials.target, shift, axis=1) for shift in range(1, shifts + 1)]
+    others = np.stack([np.linalg.norm(trials.end - at, axis=-1) for at in targets], axis=1)
     areas = np.empty((members, count))
     for m in range(members):
         for n in range(count):

@@ -91,7 +91,7 @@ def against_buffer_size(
         for index, (name, values) in enumerate(measures.items()):
             x = np.arange(len(sizes)) + 0.06 * (index - (len(measures) - 1) / 2)
             means = [
-                style.dots_and_interval(axes, at, row, 0.08, tones[name], s=9, alpha=0.5)
+                style.dots_and_interval(axes, at, row, 0.08, tones[name], 1.2, s=9, alpha=0.5)
                 for at, row in zip(x, np.asarray(values, dtype=np.float64), strict=True)
             ]
             axes.plot(x, means, color=tones[name], label=name)

@@ -119,7 +119,7 @@ def bars_with_members(
             for j, (name, tone) in enumerate(tones.items()):
                 x = i - 0.4 + width * (j + 0.5)
                 dots: Any = {"s": 12, "alpha": 0.9, "zorder": 3}
-                mean = style.dots_and_interval(axes, x, members[name], width / 4, tone, **dots)
+                mean = style.dots_and_interval(axes, x, members[name], width / 4, tone, 1.8, **dots)
                 label = name if len(conditions) > 1 else None
                 axes.bar(x, mean, width * 0.9, color=tone, alpha=0.35, label=label)
             if ideal and category in ideal:

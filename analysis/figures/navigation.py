@@ -212,15 +212,14 @@ def maze_paths(
     from matplotlib.patches import Rectangle
 
     places = np.asarray(cells)
+    later_tone, search_tone, goal_tone = style.PALETTE[:3]
     where, ends, targets = np.asarray(visited), np.asarray(reached) > 0, np.asarray(goals)
     canvas = style.drawing(path, len(where), (2.5, 3.5), (0.2, 0.0))
     with canvas as (figure, panels):
         for axes, cell, end, goal in zip(panels, where, ends, targets, strict=True):
             _draw_maze(axes, rows)
             row, column = places[goal]
-            axes.add_patch(
-                Rectangle((column - 0.5, row - 0.5), 1, 1, color=style.PALETTE[2], alpha=0.5)
-            )
+            axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=goal_tone, alpha=0.5))
             found = np.flatnonzero(end)
             runs = np.split(cell, found + 1)[: max(len(found), 1)]
             # LATER PATHS first, so that the search lies on top
@@ -229,22 +228,16 @@ def maze_paths(
                 x, y = route[:, 1], route[:, 0]
                 if index == 0:
                     aside = 0.28 * np.linspace(-1, 1, len(route))
-                    axes.plot(
-                        x + aside, y + aside, color=style.PALETTE[1], linewidth=1.4, alpha=0.9
-                    )
+                    axes.plot(x + aside, y + aside, color=search_tone, linewidth=1.4, alpha=0.9)
                 else:
-                    axes.plot(x, y, color=style.PALETTE[0], linewidth=2.4, alpha=0.35)
+                    axes.plot(x, y, color=later_tone, linewidth=2.4, alpha=0.35)
             start = places[cell[0]]
             axes.plot(start[1], start[0], "o", color=style.INK, markersize=5)
             lengths = np.diff(found, prepend=-1)
             steps = ", ".join(str(length) for length in lengths[:5]) or "not found"
             axes.set_title(f"steps: {steps}{' …' if len(lengths) > 5 else ''}", fontsize=8, pad=4)
-        labels = [
-            ("search", style.PALETTE[1]),
-            ("later ways", style.PALETTE[0]),
-            ("goal", style.PALETTE[2]),
-        ]
-        handles = [Rectangle((0, 0), 1, 1, color=colour, label=name) for name, colour in labels]
+        labels = {"search": search_tone, "later ways": later_tone, "goal": goal_tone}
+        handles = [Rectangle((0, 0), 1, 1, color=tone, label=name) for name, tone in labels.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return path
 

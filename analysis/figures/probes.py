@@ -1,12 +1,10 @@
-"""Figures of probes: matching, dissimilarity matrices, weights of the past."""
+"""Figures of probes: matching, weights of the past."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from prefrontal.analysis.choice.choice import HistoryWeights, Matching
 from prefrontal.analysis.figures import style
@@ -36,39 +34,6 @@ def matching_figure(matching: Matching, path: Path) -> Path:
         axes.annotate(slope_text, (0.05, 0.93), xycoords="axes fraction", color=style.PALETTE[1])
         axes.set(xlim=limits, ylim=limits, aspect="equal")
         axes.legend(loc="lower right")
-    return path
-
-
-def dissimilarity_figure(
-    matrices: Mapping[str, ArrayLike],
-    conditions: Sequence[str],
-    path: Path,
-    label: str = "1 - correlation",
-) -> Path:
-    """Draw dissimilarity matrices side by side, on one scale.
-
-    Args:
-        matrices: Name (agent, member, model) to its matrix ``[C, C]``.
-        conditions: Names of the conditions ``[C]``.
-        path: Where to write; returned.
-        label: What the colours show.
-    """
-    top = max(float(np.max(matrix)) for matrix in matrices.values())
-    words = 0.06 * max(len(name) for name in conditions)  # inches, of upright labels
-    canvas = style.drawing(path, len(matrices), (2.2, 3.0 + words), (1.3, 0.0))
-    with canvas as (figure, panels):
-        figure.set_layout_engine("compressed")
-        for i, (axes, (name, matrix)) in enumerate(zip(panels, matrices.items(), strict=True)):
-            rows = conditions if i == 0 else [""] * len(conditions)
-            image = style.draw_table(
-                axes, matrix, rows, conditions, cmap="cividis", vmin=0, vmax=top
-            )
-            axes.tick_params(axis="x", rotation=90)
-            axes.set_title(name, fontweight="normal")
-            style.hide_spines(axes)
-        scale = figure.colorbar(image, ax=panels, shrink=0.8, pad=0.02)
-        scale.set_label(label)
-        scale.outline.set_visible(False)
     return path
 
 

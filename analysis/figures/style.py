@@ -166,7 +166,7 @@ def draw_curves(
 
 
 def dots_and_interval(
-    axes: Axes, x: float, values: ArrayLike, spread: float, colour: str, **dots: Any
+    axes: Axes, x: float, values: ArrayLike, spread: float, colour: str, width: float, **dots: Any
 ) -> float:
     """Draw every member as a dot and the interval of their mean as a line; return the mean.
 
@@ -176,6 +176,7 @@ def dots_and_interval(
         values: Of the members ``[M]``.
         spread: How far dots stand aside at most.
         colour: Colour of the dots.
+        width: Width of the line, points.
         **dots: Passed to ``Axes.scatter``.
     """
     members = np.asarray(values, dtype=np.float64)
@@ -183,7 +184,7 @@ def dots_and_interval(
     axes.scatter(x + aside, members, color=colour, linewidths=0, **dots)
     estimate = interval(members)
     if estimate.low is not None and estimate.high is not None:
-        axes.plot([x, x], [estimate.low, estimate.high], color=INK, zorder=4)
+        axes.plot([x, x], [estimate.low, estimate.high], color=INK, linewidth=width, zorder=4)
     return estimate.value
 
 
@@ -226,8 +227,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     """Name curves at their right ends, pushed apart so that no two names overlap.
 
     Args:
-        axes: With its limits set; curves that end above the top are named at the top, with an
-            arrow.
+        axes: With its limits set; curves that end above it are named at the top, with an arrow.
         ends: (height of the end, name, colour) of each curve.
     """
     bottom, top = axes.get_ylim()

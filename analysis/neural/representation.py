@@ -66,15 +66,6 @@ def pca(patterns: ArrayLike, num_components: int | None = None) -> PCA:
     return PCA(mean, components[kept], variance[kept], explained[kept])
 
 
-def participation_ratio(patterns: ArrayLike) -> float:
-    """Return the effective number of dimensions, (sum of variances)^2 / sum of their squares.
-
-    Gao et al. 2017, "A theory of multineuronal dimensionality, dynamics and measurement".
-    """
-    variance = pca(patterns).variance
-    return float(variance.sum() ** 2 / (variance**2).sum())
-
-
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
     """Return Spearman's rank correlation of two series; ties are given their mean rank.
 

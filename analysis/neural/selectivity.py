@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prefrontal.analysis.stats.means import z_scores
-from prefrontal.analysis.stats.regression import false_discovery_rate, holm, linear_regression
+from prefrontal.analysis.stats.regression import holm, linear_regression
 
 Array = NDArray[np.float64]
 
@@ -45,10 +44,7 @@ class Selectivity:
 
 
 def selectivity(
-    hidden: ArrayLike,
-    variables: Mapping[str, ArrayLike],
-    level: float = 0.05,
-    correction: Literal["holm", "fdr"] = "holm",
+    hidden: ArrayLike, variables: Mapping[str, ArrayLike], level: float = 0.05
 ) -> Selectivity:
     """Test every unit against every variable, each beyond all the others.
 
@@ -61,8 +57,7 @@ def selectivity(
         hidden: Activity ``[M, E, T, H]``, for example at the choice of each trial.
         variables: Name to values at the same steps ``[M, E, T]``, or ``[M, E, T, k]`` for a
             categorical variable of k columns (one-hot with one left out).
-        level: Probability of any false discovery ("holm") or expected fraction of them ("fdr").
-        correction: Over units and variables of one member: "holm" (strict) or "fdr".
+        level: Probability of any false discovery among the units and variables of a member (Holm).
 
     Raises:
         ValueError: If shapes disagree, a variable never changes or is a sum of others.
@@ -70,8 +65,6 @@ def selectivity(
     activity = np.asarray(hidden, dtype=np.float64)
     if activity.ndim != 4:
         raise ValueError(f"hidden must be [M, E, T, H], got {activity.shape}")
-    if correction not in ("holm", "fdr"):
-        raise ValueError(f"correction must be 'holm' or 'fdr', got {correction!r}")
     columns, slices, start = [np.ones((*activity.shape[:3], 1))], [], 1
     for name, values in variables.items():
         block = _standardised(name, values, activity.shape[:3])
@@ -79,13 +72,12 @@ def selectivity(
         start += block.shape[-1]
         columns.append(block)
     design = np.concatenate(columns, axis=-1)  # [M, E, T, P]
-    correct = holm if correction == "holm" else false_discovery_rate
     p_values, passed, strengths, explained = [], [], [], []
     for x, y in zip(design, activity, strict=True):
         fit = linear_regression(x, y)
         p = np.stack([fit.p_values(columns_of) for columns_of in slices], axis=-1)  # [H, K]
         p_values.append(p)
-        passed.append(correct(p, level))
+        passed.append(holm(p, level))
         strengths.append([_strength(fit.coefficients[columns_of]) for columns_of in slices])
         explained.append(fit.r_squared)
     return Selectivity(

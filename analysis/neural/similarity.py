@@ -12,32 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.stats.means import mean_by_label
-
 Array = NDArray[np.float64]
 Metric = Literal["correlation", "euclidean"]
 Comparison = Literal["spearman", "kendall", "pearson"]
-
-
-def condition_means(hidden: ArrayLike, condition: ArrayLike, num: int) -> Array:
-    """Return the mean activity in each condition, per member.
-
-    Args:
-        hidden: Activity ``[M, E, T, H]``.
-        condition: Condition of every step ``[M, E, T]``, 0 to num - 1; others are left out.
-        num: Number of conditions C.
-
-    Returns:
-        Patterns ``[M, C, H]``.
-
-    Raises:
-        ValueError: If a condition never occurs.
-    """
-    patterns = mean_by_label(hidden, condition, range(num))
-    absent = np.flatnonzero(np.isnan(patterns).any(axis=(0, 2))).tolist()
-    if absent:
-        raise ValueError(f"conditions {absent} never occur: record more episodes or merge them")
-    return patterns
 
 
 def dissimilarity(patterns: ArrayLike, metric: Metric = "correlation") -> Array:
@@ -102,16 +79,6 @@ def compare(first: ArrayLike, second: ArrayLike, method: Comparison = "spearman"
     if method == "pearson":
         return float(np.corrcoef(x, y)[0, 1])
     raise ValueError(f"method must be 'spearman', 'kendall' or 'pearson', got {method!r}")
-
-
-def agreement(matrices: ArrayLike, method: Comparison = "spearman") -> Array:
-    """Return how alike each two members' matrices ``[M, C, C]`` are, by `compare` ``[M, M]``."""
-    stack = np.asarray(matrices, dtype=np.float64)
-    result = np.eye(len(stack))
-    for i in range(len(stack)):
-        for j in range(i):
-            result[i, j] = result[j, i] = compare(stack[i], stack[j], method)
-    return result
 
 
 def to_rsatoolbox(

@@ -181,16 +181,6 @@ def linear_regression(x: ArrayLike, y: ArrayLike) -> LinearFit:
     return LinearFit(coefficients, factor * bread @ meat @ bread, r_squared, groups - 1)
 
 
-def standardiser(samples: Array) -> Callable[[Array], Array]:
-    """Return the map to units of mean 0 and deviation 1 in these samples ``[n, H]``.
-
-    A unit that never changes becomes zero.
-    """
-    mean, spread = samples.mean(axis=0), samples.std(axis=0)
-    scale = np.where(spread > 1e-12, spread, np.inf)
-    return lambda activity: (activity - mean) / scale
-
-
 def ridge_decoder(activity: Array, target: Array, ridge: float) -> Callable[[Array], Array]:
     """Fit a linear read-out of activity by ridge regression.
 
@@ -202,24 +192,11 @@ def ridge_decoder(activity: Array, target: Array, ridge: float) -> Callable[[Arr
     Returns:
         The decoder: activity ``[m, H]`` to its estimate ``[m]`` or ``[m, K]``.
     """
-    scaled, centre = standardiser(activity), target.mean(axis=0)
-    a = scaled(activity)
+    mean, spread, centre = activity.mean(axis=0), activity.std(axis=0), target.mean(axis=0)
+    scale = np.where(spread > 1e-12, spread, np.inf)  # a unit that never changes becomes zero
+    a = (activity - mean) / scale
     weights = np.linalg.solve(a.T @ a + ridge * np.eye(a.shape[1]), a.T @ (target - centre))
-    return lambda other: np.asarray(scaled(other) @ weights + centre)
-
-
-def false_discovery_rate(p_values: ArrayLike, level: float = 0.05) -> NDArray[np.bool_]:
-    """Return which tests pass at a rate of false discoveries (Benjamini & Hochberg 1995).
-
-    Args:
-        p_values: Any shape; all entries form one family.
-        level: Expected fraction of false ones among those that pass.
-    """
-    p = np.asarray(p_values, dtype=np.float64)
-    ordered = np.sort(p.ravel())
-    passes = ordered <= level * np.arange(1, p.size + 1) / p.size
-    threshold = ordered[passes][-1] if passes.any() else -1.0
-    return p <= threshold
+    return lambda other: np.asarray((other - mean) / scale @ weights + centre)
 
 
 def holm(p_values: ArrayLike, level: float = 0.05) -> NDArray[np.bool_]:

@@ -14,6 +14,16 @@ from tests.agents.helpers import a2c, learner, reference_heads, register_countdo
 NETWORKS = {"lstm": NetworkConfig(hidden_size=8), "none": NetworkConfig(core="none", hidden_size=8)}
 
 
+def replayed(subject: A2C, number: int, *args):
+    """The episodes drawn, their loss and its metrics."""
+    drawn = []
+    draw = subject.replay.draw
+    subject.replay.draw = lambda n: drawn.append(draw(n)) or drawn[0]
+    loss, parts = subject._replay_loss(number, *args)
+    subject.replay.draw = draw
+    return drawn[0], loss, parts
+
+
 def gradients(subject: A2C, discount: float, change: float = 0.0):
     """Gradients of the on-policy loss and of the replay loss of the same episodes, after a change of the weights."""
     config, model, replay = subject.config, subject.model, subject.replay
@@ -36,9 +46,8 @@ def gradients(subject: A2C, discount: float, change: float = 0.0):
     g = torch.Generator().manual_seed(1)
     flat = model.parameters
     model.set_parameters(flat + change * torch.randn(flat.shape, generator=g))
-    drawn = replay.draw(subject.batch)
     parameters = model.parameters.requires_grad_()
-    loss, parts = subject._replay_loss(drawn, parameters, d, entropy)
+    drawn, loss, parts = replayed(subject, subject.batch, parameters, d, entropy)
     (again,) = torch.autograd.grad(loss.sum(), parameters)
     return fresh, again, parts, drawn
 
@@ -133,8 +142,8 @@ def test_the_agent_at_the_end_of_a_stage_is_cloned_on_episodes_of_earlier_stages
     subject.stages.index = 1
 
     def kl():
-        drawn = replay.draw(8)
-        return drawn, subject._replay_loss(drawn, model.parameters, *args)[1]["cloning_kl"]
+        drawn, _, parts = replayed(subject, 8, model.parameters, *args)
+        return drawn, parts["cloning_kl"]
 
     assert kl()[1].max() < 1e-6  # the agent is still what it was
     model.set_parameters(model.parameters * 1.5)

@@ -46,18 +46,6 @@ def test_one_learning_rate_for_all(rule):
     assert torch.equal(one, many)
 
 
-def test_another_decay():
-    ours = torch.ones(1, 7, dtype=torch.float64)
-    theirs = torch.nn.Parameter(ours[0].clone())
-    other = torch.optim.RMSprop([theirs], lr=0.1, eps=1e-3, alpha=0.5)
-    optimiser = Optimiser(ours, "rmsprop", 1e-3, decay=0.5)
-    for gradient in gradients(10):
-        optimiser.step(ours, gradient[:1], 0.1)
-        theirs.grad = gradient[0].clone()
-        other.step()
-    torch.testing.assert_close(ours[0], theirs.data, rtol=1e-10, atol=0)
-
-
 @pytest.mark.parametrize("rule", RULES)
 def test_goes_on_exactly_from_its_state(rule):
     straight = torch.ones(3, 7)

@@ -23,15 +23,12 @@ def trajectory() -> dict[str, Tensor]:
         "r_t": draw(),
         "v_tm1": draw(),
         "discount_t": torch.tensor([0.5, 0.9, 1.0], dtype=torch.float64).reshape(1, 3, 1),
-        "bootstrap_value": draw()[0],
     }
 
 
 def test_monte_carlo_by_hand() -> None:
     # G_2 = 4, G_1 = 2 + 0.5 * 4 = 4, G_0 = 1 + 0.5 * 4 = 3
     torch.testing.assert_close(monte_carlo(column(1, 2, 4), 0.5), column(3, 4, 4))
-    # value 8 after the last step: G_2 = 4 + 4, G_1 = 2 + 4, G_0 = 1 + 3
-    torch.testing.assert_close(monte_carlo(column(1, 2, 4), 0.5, 8.0), column(4, 6, 8))
 
 
 def test_rpe_by_hand() -> None:
@@ -69,18 +66,15 @@ def test_vtrace_by_hand() -> None:
 
 def test_monte_carlo_is_the_direct_sum(trajectory: dict[str, Tensor]) -> None:
     r_t, discount = trajectory["r_t"], trajectory["discount_t"]
-    returns = monte_carlo(r_t, discount, trajectory["bootstrap_value"])
+    returns = monte_carlo(r_t, discount)
     for t in range(12):
         weights = discount.expand_as(r_t)[0] ** torch.arange(12 - t).reshape(-1, 1, 1)
-        direct = (weights * r_t[t:]).sum(0)
-        direct = direct + discount[0] ** (12 - t) * trajectory["bootstrap_value"]
-        torch.testing.assert_close(returns[t], direct)
+        torch.testing.assert_close(returns[t], (weights * r_t[t:]).sum(0))
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 11, 12, 40])
 def test_n_step_is_the_direct_sum(trajectory: dict[str, Tensor], n: int) -> None:
-    r_t, discount = trajectory["r_t"], trajectory["discount_t"]
-    v_t = next_values(trajectory["v_tm1"], trajectory["bootstrap_value"])
+    r_t, discount, v_t = trajectory["r_t"], trajectory["discount_t"], trajectory["v_tm1"]
     returns = n_step(r_t, discount, v_t, n)
     for t in range(12):
         end = min(t + n, 12)
@@ -91,16 +85,12 @@ def test_n_step_is_the_direct_sum(trajectory: dict[str, Tensor], n: int) -> None
 
 
 def test_gae_limits(trajectory: dict[str, Tensor]) -> None:
-    r_t, discount, v_tm1, last = (
-        trajectory[k] for k in ("r_t", "discount_t", "v_tm1", "bootstrap_value")
-    )
-    full = gae(r_t, discount, v_tm1, 1.0, last)
-    torch.testing.assert_close(full.targets, monte_carlo(r_t, discount, last))
-    torch.testing.assert_close(full.advantages, monte_carlo(r_t, discount, last) - v_tm1)
-    short = gae(r_t, discount, v_tm1, 0.0, last)
-    torch.testing.assert_close(
-        short.advantages, rpe(r_t, discount, v_tm1, next_values(v_tm1, last))
-    )
+    r_t, discount, v_tm1 = trajectory["r_t"], trajectory["discount_t"], trajectory["v_tm1"]
+    full = gae(r_t, discount, v_tm1, 1.0)
+    torch.testing.assert_close(full.targets, monte_carlo(r_t, discount))
+    torch.testing.assert_close(full.advantages, monte_carlo(r_t, discount) - v_tm1)
+    short = gae(r_t, discount, v_tm1, 0.0)
+    torch.testing.assert_close(short.advantages, rpe(r_t, discount, v_tm1, next_values(v_tm1)))
 
 
 def test_gae_is_the_mixture_of_n_step_returns(trajectory: dict[str, Tensor]) -> None:
@@ -114,11 +104,9 @@ def test_gae_is_the_mixture_of_n_step_returns(trajectory: dict[str, Tensor]) -> 
 
 
 def test_vtrace_on_policy_is_the_n_step_return(trajectory: dict[str, Tensor]) -> None:
-    r_t, discount, v_tm1, last = (
-        trajectory[k] for k in ("r_t", "discount_t", "v_tm1", "bootstrap_value")
-    )
-    estimate = vtrace(r_t, discount, v_tm1, torch.ones_like(r_t), last)
-    expected = n_step(r_t, discount, next_values(v_tm1, last), 12)
+    r_t, discount, v_tm1 = trajectory["r_t"], trajectory["discount_t"], trajectory["v_tm1"]
+    estimate = vtrace(r_t, discount, v_tm1, torch.ones_like(r_t))
+    expected = n_step(r_t, discount, next_values(v_tm1), 12)
     torch.testing.assert_close(estimate.targets, expected)
     torch.testing.assert_close(estimate.advantages, expected - v_tm1)
 
@@ -142,27 +130,25 @@ def test_vtrace_with_a_trace_and_with_n_steps_by_hand() -> None:
 def test_vtrace_on_policy_is_gae_and_the_n_step_return(
     trajectory: dict[str, Tensor], case: dict[str, float]
 ) -> None:
-    r_t, discount, v_tm1, last = (
-        trajectory[k] for k in ("r_t", "discount_t", "v_tm1", "bootstrap_value")
-    )
-    found = vtrace(r_t, discount, v_tm1, torch.ones_like(r_t), last, **case)
+    r_t, discount, v_tm1 = trajectory["r_t"], trajectory["discount_t"], trajectory["v_tm1"]
+    found = vtrace(r_t, discount, v_tm1, torch.ones_like(r_t), **case)
     if "n" in case:
-        wanted = n_step(r_t, discount, next_values(v_tm1, last), case["n"])
+        wanted = n_step(r_t, discount, next_values(v_tm1), case["n"])
         torch.testing.assert_close(found.targets, wanted)
         torch.testing.assert_close(found.advantages, wanted - v_tm1)
     else:
-        same = gae(r_t, discount, v_tm1, case["lambda_"], last)
+        same = gae(r_t, discount, v_tm1, case["lambda_"])
         torch.testing.assert_close(found.targets, same.targets)
         torch.testing.assert_close(found.advantages, same.advantages)
 
 
 def test_vtrace_is_the_published_sum(trajectory: dict[str, Tensor]) -> None:
-    r_t, v_tm1, last = trajectory["r_t"], trajectory["v_tm1"], trajectory["bootstrap_value"]
+    r_t, v_tm1 = trajectory["r_t"], trajectory["v_tm1"]
     ratios = torch.rand(r_t.shape, generator=torch.Generator().manual_seed(1)).double() * 3
     rho, c = ratios.clamp(max=1.5), ratios.clamp(max=0.8)
-    v_t = next_values(v_tm1, last)
+    v_t = next_values(v_tm1)
     discount = trajectory["discount_t"][0]
-    targets = vtrace(r_t, discount[None], v_tm1, ratios, last, rho_bar=1.5, c_bar=0.8).targets
+    targets = vtrace(r_t, discount[None], v_tm1, ratios, rho_bar=1.5, c_bar=0.8).targets
     for s in range(12):  # Espeholt et al. (2018), equation 1
         total = v_tm1[s].clone()
         for t in range(s, 12):
@@ -173,11 +159,9 @@ def test_vtrace_is_the_published_sum(trajectory: dict[str, Tensor]) -> None:
 
 def test_members_have_their_own_discount(trajectory: dict[str, Tensor]) -> None:
     r_t, discount, v_tm1 = trajectory["r_t"], trajectory["discount_t"], trajectory["v_tm1"]
-    lambdas = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64).reshape(1, 3, 1)
-    together = gae(r_t, discount, v_tm1, lambdas).advantages
+    together = gae(r_t, discount, v_tm1, 0.8).advantages
     for p in range(3):
-        gamma, lambda_ = float(discount[0, p, 0]), float(lambdas[0, p, 0])
-        alone = gae(r_t[:, p], gamma, v_tm1[:, p], lambda_).advantages
+        alone = gae(r_t[:, p], float(discount[0, p, 0]), v_tm1[:, p], 0.8).advantages
         torch.testing.assert_close(together[:, p], alone, rtol=0, atol=0)
 
 
@@ -186,13 +170,13 @@ def test_nothing_crosses_the_end_of_an_episode(trajectory: dict[str, Tensor]) ->
     discount = torch.full_like(r_t, 0.9)
     r_t[5:] = 0.0  # the episode ended with step 5 ...
     discount[4:] = 0.0
-    v_t, ratios = next_values(v_tm1, 7.0), torch.full_like(r_t, 0.7)
+    v_t, ratios = next_values(v_tm1), torch.full_like(r_t, 0.7)
     long = (
-        monte_carlo(r_t, discount, 7.0),
+        monte_carlo(r_t, discount),
         n_step(r_t, discount, v_t, 3),
-        gae(r_t, discount, v_tm1, 0.8, 7.0).advantages,
-        vtrace(r_t, discount, v_tm1, ratios, 7.0).targets,
-        vtrace(r_t, discount, v_tm1, ratios, 7.0).advantages,
+        gae(r_t, discount, v_tm1, 0.8).advantages,
+        vtrace(r_t, discount, v_tm1, ratios).targets,
+        vtrace(r_t, discount, v_tm1, ratios).advantages,
     )
     r_5, v_5 = r_t[:5], v_tm1[:5]
     short = (  # ... so it must look like one of five steps that ends in value 0
@@ -259,8 +243,6 @@ def test_bad_arguments_say_what_would_be_right() -> None:
         monte_carlo(r_t, torch.ones(2))
     with pytest.raises(ValueError, match=r"discount_t .* got \[4, 1, 1\]"):
         monte_carlo(r_t, torch.ones(4, 1, 1))
-    with pytest.raises(ValueError, match=r"bootstrap_value must be .* \[2, 3\], got \[3\]"):
-        monte_carlo(r_t, 0.9, torch.zeros(3))
     with pytest.raises(ValueError, match="n must be at least 1, got 0"):
         n_step(r_t, 0.9, v, 0)
     with pytest.raises(ValueError, match="c_bar must not exceed rho_bar"):

@@ -43,8 +43,6 @@ def test_history_regression_of_a_deterministic_agent_is_finite():
     assert np.isfinite(found.reward).all()
     assert found.reward[0, 0] > 3
     assert found.choice[0, 0] < -1
-    stay, shift = choice.win_stay_lose_shift(action, won)
-    assert (stay[0], shift[0]) == (1.0, 1.0)
 
 
 def test_matching_law_of_an_agent_that_matches():

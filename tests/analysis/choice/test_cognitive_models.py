@@ -1,4 +1,4 @@
-"""Parameter and model recovery, learning rates of blocks and windows, likelihoods by hand."""
+"""Parameter and model recovery, learning rates of blocks, likelihoods by hand."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from prefrontal.analysis.choice.cognitive_models import (
     fit,
 )
 from prefrontal.analysis.choice.hybrid_model import Hybrid, two_step_data
-from prefrontal.analysis.choice.learning_rate import learning_rates, sliding_learning_rate
+from prefrontal.analysis.choice.learning_rate import learning_rates
 from prefrontal.analysis.choice.observers import simulate_two_step
 
 
@@ -35,7 +35,7 @@ def test_rescorla_wagner_is_recovered(truth):
     assert found.parameters["learning_rate"] == pytest.approx(truth[0], abs=0.06)
     assert found.parameters["inverse_temperature"] == pytest.approx(truth[1], rel=0.12)
     assert found.at_bound == ()
-    assert found.aic < found.bic
+    assert found.bic == pytest.approx(2 * np.log(2000) - 2 * found.log_likelihood)
 
 
 def test_the_model_that_made_the_choices_wins():
@@ -45,7 +45,6 @@ def test_the_model_that_made_the_choices_wins():
     assert best.model == "forgetful"
     assert best.parameters["forgetting_rate"] == pytest.approx(0.2, abs=0.06)
     assert compare(models, plain.simulate([0.4, 5.0], _arms()), starts=2)[0].model == "plain"
-    assert 0 < best.pseudo_r2(best.choices * np.log(0.5)) < 1
 
 
 def test_hybrid_of_daw_is_recovered():
@@ -87,27 +86,6 @@ def test_learning_rates_of_blocks_are_recovered():
     np.testing.assert_allclose(found.rates, [0.6, 0.2], atol=0.06)
     assert found.inverse_temperature == pytest.approx(6, rel=0.15)
     assert 0.2 < found.shared_rate < 0.6
-    assert found.bic_gain > 0
-    alike = learning_rates(slow.action, slow.reward, np.arange(40) % 2)
-    assert alike.bic_gain < 0
-
-
-def test_a_sliding_window_follows_a_change_of_learning_rate():
-    rng = np.random.default_rng(3)
-    episodes, trials = 80, 120
-    q, rows = np.full((episodes, 2), 0.5), np.arange(episodes)
-    action, reward = np.zeros((episodes, trials), int), np.zeros((episodes, trials))
-    best = rng.integers(0, 2, episodes)
-    for t in range(trials):
-        best = np.where(rng.random(episodes) < 0.1, 1 - best, best)
-        action[:, t] = rng.random(episodes) < 1 / (1 + np.exp(-6 * (q[:, 1] - q[:, 0])))
-        p = np.where(action[:, t] == best, 0.8, 0.2)
-        reward[:, t] = rng.random(episodes) < p
-        rate = 0.2 if t < 60 else 0.7
-        q[rows, action[:, t]] += rate * (reward[:, t] - q[rows, action[:, t]])
-    middle, rates = sliding_learning_rate(action, reward, window=30, stride=30)
-    np.testing.assert_allclose(middle, [14.5, 44.5, 74.5, 104.5])
-    assert rates[:2].max() < 0.4 < rates[2:].min()
 
 
 def test_errors():
@@ -119,8 +97,6 @@ def test_errors():
         Hybrid().log_likelihood(np.ones((1, 7)), choice_data([0], [0]))
     with pytest.raises(ValueError, match="group must be"):
         learning_rates([[0, 1]], [[0, 1]], np.zeros(3))
-    with pytest.raises(ValueError, match="window"):
-        sliding_learning_rate([[0, 1]], [[0, 1]], window=3)
     with pytest.raises(ValueError, match="options=1"):
         two_step_data(simulate_two_step("random", episodes=2).trials, options=2)
     assert ChoiceData(np.zeros((1, 2), int), np.zeros((1, 2))).choices == 2

@@ -3,15 +3,7 @@
 import numpy as np
 import pytest
 
-from prefrontal.analysis.choice.evolution import (
-    diversity,
-    heritability,
-    innate_share,
-    plasticity,
-    reliability,
-    retest,
-    share_of_members,
-)
+from prefrontal.analysis.choice.evolution import innate_share, plasticity, retest, share_of_members
 
 
 def test_innate_share_by_hand():
@@ -21,69 +13,6 @@ def test_innate_share_by_hand():
     assert np.isnan(innate_share([0.0], [0.0])).all()
     with pytest.raises(ValueError, match="shapes"):
         innate_share([1.0, 2.0], [1.0])
-
-
-def test_diversity_is_the_root_mean_square_distance_of_pairs():
-    genes = np.random.default_rng(0).normal(size=(3, 7, 5))
-    for population, found in zip(genes, diversity(genes), strict=True):
-        pairs = [
-            ((a - b) ** 2).mean() for i, a in enumerate(population) for b in population[i + 1 :]
-        ]
-        assert found == pytest.approx(np.sqrt(np.mean(pairs)))
-    assert diversity(np.ones((4, 2))) == 0
-    with pytest.raises(ValueError, match="individuals"):
-        diversity(np.ones((1, 5)))
-
-
-def simulated_families(slope, noise, n, seed=0):
-    rng = np.random.default_rng(seed)
-    mothers, fathers = rng.normal(size=(2, n))
-    children = slope * (mothers + fathers) / 2 + noise * rng.normal(size=n)
-    return mothers, fathers, children
-
-
-def test_heritability_recovers_a_known_slope():
-    found = heritability(*simulated_families(0.6, 0.5, 4000))
-    assert found.slope == pytest.approx(0.6, abs=0.03)
-    assert found.low < 0.6 < found.high
-    assert found.families == 4000
-
-
-def test_heritability_interval_covers():
-    inside = []
-    for seed in range(300):
-        found = heritability(*simulated_families(0.4, 1.0, 30, seed))
-        inside.append(found.low <= 0.4 <= found.high)
-    assert np.mean(inside) == pytest.approx(0.95, abs=0.035)
-
-
-def test_noise_of_measurement_is_corrected_for():
-    """True fitness is inherited with slope 1; what is measured of the parents is half noise."""
-    rng = np.random.default_rng(1)
-    true = rng.normal(size=(4000, 1))
-    tests = true + 2 * rng.normal(size=(4000, 4))  # mean of 4: noise variance 1, reliability .5
-    measured = tests.mean(axis=1)
-    assert reliability(tests) == pytest.approx(0.5, abs=0.03)
-    children = true[:, 0] + 0.2 * rng.normal(size=4000)
-    found = heritability(measured, measured, children, reliability(tests))
-    assert found.slope == pytest.approx(0.5, abs=0.04)
-    assert found.corrected == pytest.approx(1.0, abs=0.06)
-
-
-def test_reliability_at_its_ends():
-    assert reliability([[1.0, 1.0], [2.0, 2.0]]) == 1
-    assert reliability([[1.0, 2.0], [2.0, 1.0]]) == 0
-    with pytest.raises(ValueError, match="individuals"):
-        reliability([[1.0, 2.0]])
-
-
-def test_heritability_refuses_what_tells_nothing():
-    with pytest.raises(ValueError, match="N >= 3"):
-        heritability([1.0], [1.0], [1.0])
-    with pytest.raises(ValueError, match="do not differ"):
-        heritability([1.0] * 4, [1.0] * 4, [1.0, 2.0, 3.0, 4.0])
-    with pytest.raises(ValueError, match="reliability"):
-        heritability([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], 0.0)
 
 
 def test_share_of_members_is_exact():

@@ -8,7 +8,6 @@ from prefrontal.analysis.choice import choice
 from prefrontal.analysis.figures import behaviour as figures_behaviour
 from prefrontal.analysis.figures import learning as figures
 from prefrontal.analysis.figures import probes as figures_probes
-from prefrontal.analysis.neural import similarity
 
 RNG = np.random.default_rng(0)
 STEPS = np.arange(1, 21) * 1000.0
@@ -45,11 +44,6 @@ def _draw_all(folder, members=3):
                 np.stack([action] * members), np.stack([action] * members), 2
             ),
             folder / "j.png",
-        ),
-        figures_probes.dissimilarity_figure(
-            {"a": similarity.dissimilarity(RNG.random((4, 9)))},
-            list("abcd"),
-            folder / "k.png",
         ),
     ]
 

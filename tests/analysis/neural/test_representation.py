@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prefrontal.analysis.neural.representation import participation_ratio, pca, rank_correlation
+from prefrontal.analysis.neural.representation import pca, rank_correlation
 
 
 def test_pca_finds_a_known_plane():
@@ -28,12 +28,6 @@ def test_pca_signs_are_fixed_and_errors_clear():
         pca(x, 5)
     with pytest.raises(ValueError, match="two samples"):
         pca(x[:1])
-
-
-def test_participation_ratio_counts_dimensions():
-    x = np.random.default_rng(2).normal(size=(20_000, 6))
-    assert participation_ratio(x) == pytest.approx(6, abs=0.02)
-    assert participation_ratio(x[:, :1] * np.ones(6)) == pytest.approx(1)
 
 
 def test_rank_correlation_is_spearmans():

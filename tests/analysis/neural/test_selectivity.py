@@ -46,7 +46,7 @@ def test_categorical_variables_are_tested_as_one():
     arm = rng.integers(0, 4, (1, 60, 10))
     hidden = rng.normal(size=(1, 60, 10, 5))
     hidden[..., 0] += arm == 2
-    found = selectivity(hidden, {"arm": np.eye(4)[arm][..., 1:]}, correction="fdr")
+    found = selectivity(hidden, {"arm": np.eye(4)[arm][..., 1:]})
     assert found.selective[0, :, 0].tolist() == [True, False, False, False, False]
 
 
@@ -57,7 +57,5 @@ def test_errors():
         selectivity(hidden, {"flat": np.ones((2, 5, 21))})
     with pytest.raises(ValueError, match="as hidden"):
         selectivity(hidden, {"action": action[..., 1:]})
-    with pytest.raises(ValueError, match="'holm' or 'fdr'"):
-        selectivity(hidden, {"action": action}, correction="none")
     with pytest.raises(ValueError, match="hidden must be"):
         selectivity(hidden[0], {"reward": reward})

@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.spatial.distance import pdist, squareform
 
 from prefrontal.analysis.neural import similarity
-from prefrontal.analysis.neural.decoding import decode_class, decode_value
+from prefrontal.analysis.neural.decoding import decode_value
 
 RNG = np.random.default_rng(0)
 PATTERNS = RNG.normal(size=(2, 6, 30))
@@ -34,17 +34,6 @@ def test_comparisons_are_scipys_and_ignore_rotation():
     rotation = np.linalg.qr(RNG.normal(size=(30, 30)))[0]
     rotated = similarity.dissimilarity(PATTERNS[0] @ rotation, "euclidean")
     assert similarity.compare(first, rotated, "pearson") == pytest.approx(1)
-    np.testing.assert_allclose(
-        similarity.agreement([first, rotated, second], "kendall")[0, :2], [1, 1]
-    )
-
-
-def test_condition_means_by_hand():
-    hidden = np.arange(8.0).reshape(1, 2, 2, 2)
-    means = similarity.condition_means(hidden, np.array([[[0, 1], [1, -1]]]), 2)
-    np.testing.assert_allclose(means, [[[0, 1], [3, 4]]])
-    with pytest.raises(ValueError, match=r"\[2\] never occur"):
-        similarity.condition_means(hidden, np.array([[[0, 1], [1, 0]]]), 3)
 
 
 def test_rsatoolbox_gets_the_matrices():
@@ -78,12 +67,6 @@ def test_decoding_reaches_its_known_ceilings_and_chance():
     # twelve units of signal variance 4, noise variance 1: R^2 = 48/49
     assert found[0] == pytest.approx(48 / 49, abs=0.01)
     assert found[1] == pytest.approx(0, abs=0.08)
-    classes = np.digitize(target, [-0.8, 1.0])
-    accuracy = decode_class(hidden, classes)
-    assert accuracy[0] > 0.85
-    assert accuracy[1] == pytest.approx(1 / 3, abs=0.08)
-    pair = decode_class(np.where(target > 0, 1.0, -1)[..., None] * np.ones(3), target > 0)
-    np.testing.assert_allclose(pair, 1)
 
 
 def test_folds_do_not_divide_episodes():
@@ -103,7 +86,6 @@ def test_folds_do_not_divide_episodes():
         (lambda: similarity.compare(np.eye(4), np.eye(4), "tau"), "method must be"),
         (lambda: decode_value(np.ones((1, 4, 2, 3)), np.ones((1, 4, 2)), folds=5), "folds"),
         (lambda: decode_value(np.ones((1, 4, 2, 3)), np.ones((1, 4))), "hidden must be"),
-        (lambda: decode_class(np.ones((1, 9, 2, 3)), np.ones((1, 9, 2))), "two categories"),
     ],
 )
 def test_errors(call, message):

@@ -136,12 +136,13 @@ agent = population[0]
 action, state = agent.predict(observation, state, episode_start)
 ```
 
-Small recurrent networks trained on abstract tasks, as models of prefrontal cortex; of no use for anything else.
+Small recurrent networks trained on abstract tasks, as models of prefrontal cortex; of no use for
+anything else.
 """
 
 
 def _thin(source: Path, target: Path) -> None:
-    """Copy a metrics file with about `REPORTS` reports: means over groups of reports of equal size."""
+    """Copy a metrics file with about `REPORTS` reports: means over groups of equal size."""
     with source.open(newline="") as file:
         header, *rows = list(csv.reader(file))
     table = np.array(rows, dtype=np.float64)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:  # these import torch
     from prefrontal.agents.runs.folder import RunFolder
     from prefrontal.agents.training.loop import Progress
 
-USAGE = """usage: train.py EXPERIMENT [options]        (train.py EXPERIMENT --help lists every option)
-       train.py --env-id ID [options]       train on any Gymnasium environment
-       train.py --list                      all experiments"""
+USAGE = """usage: train.py EXPERIMENT [options]    (train.py EXPERIMENT --help lists every option)
+       train.py --env-id ID [options]   train on any Gymnasium environment
+       train.py --list                  all experiments"""
 
 
 def main(arguments: list[str]) -> int:

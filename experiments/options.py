@@ -1,4 +1,4 @@
-"""The command line: one option for each field of a dataclass, with help and range from the field."""
+"""The command line: one option for each field of a dataclass, help from its metadata."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RunOptions:
     device: str = option("cpu", "Where to compute: cpu, or cuda.")
     workers: int = option(
         0,
-        "Processes to spread the members over; 0: as many as there are cores, at most one a member.",
+        "Processes to spread the members over; 0: one a core, at most one a member.",
         least=0,
     )
     ray_address: str | None = option(

@@ -1,8 +1,8 @@
 """Tables of the README and of the model cards: ``python -m prefrontal.experiments.report``.
 
 Each row of the findings is one measured number with its interval over members, from
-``pretrained/*/findings.json``, the ``metrics.json`` of the shipped evaluation. The environments come
-from the registry. Nothing in the tables is typed by hand.
+``pretrained/*/findings.json``, the ``metrics.json`` of the shipped evaluation. The environments
+come from the registry. Nothing in the tables is typed by hand.
 """
 
 from __future__ import annotations

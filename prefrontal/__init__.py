@@ -1,1 +1,5 @@
-"""Learning to learn: tasks, recurrent agents that learn in their activations, probes and published findings."""
+"""Learning to learn: tasks, agents that learn in their activations, probes, published findings.
+
+`prefrontal.envs` holds the tasks, `prefrontal.agents` the learners, `prefrontal.analysis` what is
+read off records, and `prefrontal.experiments` one module per published finding.
+"""

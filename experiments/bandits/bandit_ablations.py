@@ -22,7 +22,7 @@ CHANCE = 16.6  # regret of random pulls over 100 trials
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Regret of every condition on all tasks, and what each change costs against `full` (same seeds, same tasks)."""
+    """Measure regret on all tasks, and what each change costs against `full` on the same tasks."""
     findings: list[Finding] = []
     regrets = {}
     for condition in evaluation.conditions:
@@ -73,7 +73,7 @@ def _conditions() -> dict[str, Settings]:
 
 EXPERIMENT = Experiment(
     name="bandit-ablations",
-    summary="what each ingredient of the learning rule buys on two independent arms; no reward input, no learning",
+    summary="what each ingredient of the learning rule buys; no reward input, no learning",
     reference="controls for Wang et al. 2016, arXiv:1611.05763, experiment 1",
     conditions=_conditions(),
     measure=measure,

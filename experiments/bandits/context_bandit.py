@@ -21,7 +21,7 @@ OPTIMUM = 99.5  # half a reward on the first of 100 trials, one on each of the o
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Return on colours never seen in training, and accuracy by trial."""
+    """Measure the return on colours never seen in training, and accuracy by trial."""
     record = evaluation.record()
     returns = reward_by_member(record)
     greedy = reward_by_member(evaluation.record(deterministic=True))

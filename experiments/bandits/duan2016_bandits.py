@@ -25,7 +25,7 @@ CELLS = {
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Mean total reward on all bandits and on held-out ones, beside the reference policies on the same bandits."""
+    """Measure the total reward, beside that of reference policies on the same bandits."""
     findings = []
     for condition in evaluation.conditions:
         bar, goal, published, _ = CELLS[condition]
@@ -93,7 +93,7 @@ _LONG = cfg.A2CConfig(
 
 EXPERIMENT = Experiment(
     name="duan2016-bandits",
-    summary="Bernoulli bandits of the RL² paper: 5 arms 10 pulls, 5 arms 100 pulls, 10 arms 100 pulls",
+    summary="Bernoulli bandits of the RL² paper: 5 arms 10 or 100 pulls, 10 arms 100 pulls",
     reference="Duan et al. 2016, arXiv:1611.02779, table 1",
     conditions={
         "5x10": _settings(5, 10, 64, 3_000_000, _SHORT),

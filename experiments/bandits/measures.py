@@ -1,4 +1,4 @@
-"""What the bandit experiments share: regret findings, reference policies on the same tasks, figures."""
+"""What the bandit experiments share: findings of regret, reference policies, figures."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ __all__ = [
 
 
 def regret_by_member(record: Record) -> np.ndarray:
-    """Mean regret of an episode, ``[M]``."""
+    """Return the mean regret of an episode, ``[M]``."""
     return np.asarray(total_regret(record["regret"]))
 
 
 def reward_by_member(record: Record) -> np.ndarray:
-    """Mean total reward of an episode, ``[M]``."""
+    """Return the mean total reward of an episode, ``[M]``."""
     return np.asarray(record["reward"].sum(axis=2).mean(axis=1))
 
 
 def regret_finding(name: str, record: Record, **fields: Any) -> Finding:
-    """The regret of an episode, mean over members with its interval."""
+    """Return the regret of an episode, mean over members with its interval."""
     return finding(name, regret_by_member(record), better="lower", **fields)
 
 
 def reference_regret(
     policies: Mapping[str, Policy], p: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """Regret of each reference policy on the tasks of a record, all with the same noise.
+    """Return the regret of reference policies on the tasks of a record, with the same noise.
 
     Args:
         policies: What to compare with, by the name it is to have.
@@ -71,9 +71,10 @@ def reference_regret(
 def beats(
     name: str, theirs: np.ndarray, record: Record, where: str = "", note: str = ""
 ) -> Finding:
-    """How much less regret the agent has than a reference policy on the same tasks.
+    """Return how much less regret the agent has than a reference policy on the same tasks.
 
-    The bar is that the whole interval lies above 0. `theirs` is the regret of each trial ``[M, E, T]``.
+    The bar is that the whole interval lies above 0. `theirs` is the regret of each trial,
+    ``[M, E, T]``.
     """
     total = np.asarray(total_regret(theirs))
     found = interval(total - regret_by_member(record))
@@ -94,7 +95,7 @@ def regret_figure(
     name: str,
     title: str,
 ) -> list[Path]:
-    """Cumulative regret against all reference policies."""
+    """Draw the cumulative regret against all reference policies."""
     if not evaluation.figures:
         return []
     curves = {key: regret.mean(axis=(0, 1)).cumsum() for key, regret in references.items()}
@@ -108,7 +109,7 @@ def curve_figure(
     name: str = "learning_curve",
     ylabel: str = "reward per episode",
 ) -> list[Path]:
-    """Learning curves of all conditions, if the run folder has its metrics."""
+    """Draw the learning curves of all conditions that have metrics."""
     if not evaluation.figures:
         return []
     written = []
@@ -128,7 +129,7 @@ def curve_figure(
 
 
 def portrait_figures(evaluation: Evaluation) -> list[Path]:
-    """Arm choices and hidden states of the first member over an episode of two arms."""
+    """Draw choices and hidden states of the first member over an episode of two arms."""
     if not evaluation.figures:
         return []
     record = evaluation.record(episodes=200, hidden=True)

@@ -52,12 +52,12 @@ POLICIES = (
 )
 
 
-# Bars of the regret, mean and worst member: for the default budget, and for the long runs that are shipped.
+# Bars of the regret, mean and worst member: for the default budget, and for long runs.
 BARS, LONG_BARS, LONG = (2.5, 2.79), (2.1, 2.3), 12_000_000
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Regret on all tasks and on held-out tasks, against every reference policy."""
+    """Measure regret on all and on held-out tasks, against every reference policy."""
     everything, held_out = evaluation.record(split="all"), evaluation.record()
     greedy = evaluation.record(split="all", deterministic=True)
     trials = everything["action"].shape[2]
@@ -102,7 +102,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 EXPERIMENT = Experiment(
     name="wang2016-bandit",
-    summary="two independent Bernoulli arms, 100 trials: regret against Thompson, Gittins and the exact optimum",
+    summary="two independent arms: regret against Thompson, Gittins and the exact optimum",
     reference="Wang et al. 2016, arXiv:1611.05763, experiment 1",
     conditions={
         "default": cfg.Settings(

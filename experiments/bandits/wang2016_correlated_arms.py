@@ -31,7 +31,7 @@ GREEDY = {
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Regret on the four distributions, sampled and greedy; chance without the reward input."""
+    """Measure regret on four distributions, sampled and greedy, and without the reward input."""
     findings = []
     if "uniform" in evaluation.conditions:
         for greedy, bars in ((False, SAMPLED), (True, GREEDY)):

@@ -3,8 +3,8 @@
 One target arm of ten pays 5, the others 1; arm 11 pays a tenth of the target's index. The optimum
 pulls arm 11 once, which costs up to .9 at once, and the target for the rest: 20.55 over 5 trials.
 Searching without arm 11 gives 11.0, and an agent with too little entropy at the start never leaves
-that policy: an entropy bonus of .5, annealed to 0, is needed. Trained and tested on all ten targets,
-as published: a network that was never paid for an arm has no reason to pull it.
+that policy: an entropy bonus of .5, annealed to 0, is needed. Trained and tested on all ten
+targets, as published: a network that was never paid for an arm has no reason to pull it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from prefrontal.experiments.experiment import Experiment, Outcome, finding, wors
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Return over five trials, and where the first pull goes."""
+    """Measure the return over five trials, and where the first pull goes."""
     record, greedy = (
         evaluation.record(split="all"),
         evaluation.record(split="all", deterministic=True),

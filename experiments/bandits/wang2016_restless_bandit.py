@@ -1,10 +1,10 @@
 """Restless arms p and 1 - p that drift slowly or fast (Wang et al. 2016, experiment 4).
 
-Published, in words: regret below Thompson sampling that knows the walk with one volatility, UCB
-(χ = 1) and the best Rescorla-Wagner learner with a fixed rate, because the network adapts its
-learning rate to the volatility. Regret is against the arm that is best now, which no agent can
-know; the ideal observer that infers the volatility is simulated beside it. Both arms tell the same,
-so exploration earns nothing and a small discount is best: docs/findings/wang2016-restless-bandit.md.
+Published, in words: regret below Thompson sampling that knows the walk with one volatility, UCB (χ
+= 1) and the best Rescorla-Wagner learner with a fixed rate, because the network adapts its learning
+rate to the volatility. Regret is against the arm that is best now, which no agent can know; the
+ideal observer that infers the volatility is simulated beside it. Both arms tell the same, so
+exploration earns nothing and a small discount is best: docs/findings/wang2016-restless-bandit.md.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from prefrontal.experiments.bandits.measures import (
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome
 
-# What an observer may believe about the standard deviation of a step: the means of the two ranges, or all of them.
+# What an observer believes about the standard deviation of a step: two means, or all values.
 MEAN_DRIFT = {"low": 0.03, "high": 0.2}
 GRID = (0.01, 0.02, 0.03, 0.04, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Regret at low and high volatility against the three published controls and the ideal observer."""
+    """Measure regret at low and high volatility against the controls and the ideal observer."""
     findings: list[Finding] = []
     figures = curve_figure(evaluation, {})
     mixed = _paths(evaluation.record(volatility="mixed", episodes=500)["task.p"])
@@ -69,13 +69,13 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def _paths(p: np.ndarray) -> np.ndarray:
-    """Probabilities of both arms at every trial ``[..., T, 2]`` from those of the first ``[..., T]``."""
+    """Return the probabilities of both arms ``[..., T, 2]`` from those of one ``[..., T]``."""
     return np.stack([p, 1.0 - p], axis=-1)
 
 
 EXPERIMENT = Experiment(
     name="wang2016-restless-bandit",
-    summary="two drifting arms of low or high volatility against Thompson, UCB and the best fixed learning rate",
+    summary="two drifting arms, against Thompson, UCB and the best fixed learning rate",
     reference="Wang et al. 2016, arXiv:1611.05763, experiment 4",
     conditions={
         "default": cfg.Settings(

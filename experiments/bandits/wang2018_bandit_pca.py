@@ -2,10 +2,11 @@
 
 Source: Wang et al. 2018, Fig. 1. The first two principal components of the state after 100 trials,
 on held-out tasks. Signs and rotation of components are arbitrary, so the order is measured by the
-direction *in their plane* along which a parameter grows, found on half of the episodes, and the rank
-correlation of that coordinate with the parameter on the other half. An agent that has settled on one
-arm knows the other one badly, so the worse arm's probability is shown for comparison only. The order
-is there long before the regret is small, so the settings of `wang2016-bandit` with fewer steps do.
+direction *in their plane* along which a parameter grows, found on half of the episodes, and the
+rank correlation of that coordinate with the parameter on the other half. An agent that has settled
+on one arm knows the other one badly, so the worse arm's probability is shown for comparison only.
+The order is there long before the regret is small, so the settings of `wang2016-bandit` with fewer
+steps do.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ BATCH = 250  # episodes recorded in the figure
 
 
 def plane_order(points: np.ndarray, parameter: np.ndarray) -> float:
-    """Rank correlation of a parameter with the coordinate of a plane along which it grows, on held-out points.
+    """Return the rank correlation of a parameter with the coordinate along which it grows.
 
     Args:
         points: Coordinates ``[E, 2]``.
         parameter: One value a point ``[E]``.
 
     Returns:
-        Spearman's correlation on the second half of the points; the direction is least squares on the first half.
+        Spearman's correlation on the second half of the points; the direction is the least-squares
+        fit on the first half.
     """
     half = len(points) // 2
     design = np.column_stack([np.ones(len(points)), points])
@@ -42,7 +44,7 @@ def plane_order(points: np.ndarray, parameter: np.ndarray) -> float:
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """How the first two components of the last hidden state order tasks."""
+    """Measure how the first two components of the last hidden state order tasks."""
     record = evaluation.record(episodes=min(STATES, evaluation.episodes), hidden=True)
     p, last = record["task.p"], record["hidden"][:, :, -1]  # [M, E, 2], [M, E, H]
     components = [pca(states, 2) for states in last]

@@ -2,11 +2,11 @@
 
 Mode 1 shows red, yellow and green, mode 2 red, green and blue; what a colour pays never changes. A
 network that learns mode 2 after mode 1 forgets red against yellow, though nothing about it has
-changed. The buffer of the course does not cure this over many agents (`course-buffer`).
-`no-replay` is A2C with as many trials and optimiser steps as published; `replay` adds a reservoir of
-episodes of both modes, corrected by V-trace, with the policy at the end of mode 1 cloned on them;
-`fifo` keeps as many episodes, the newest; `joint` has both modes in turn from the start (the upper
-bound); `more-steps` and `ewc` are other remedies. Results: docs/findings/course-changing-reward.md.
+changed. The buffer of the course does not cure this over many agents (`course-buffer`). `no-replay`
+is A2C with as many trials and optimiser steps as published; `replay` adds a reservoir of episodes
+of both modes, corrected by V-trace, with the policy at the end of mode 1 cloned on them; `fifo`
+keeps as many episodes, the newest; `joint` has both modes in turn from the start (the upper bound);
+`more-steps` and `ewc` are other remedies. Results: docs/findings/course-changing-reward.md.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HALF = 1000  # trials on which agents on the way are measured
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Accuracy by pair after each mode, what is forgotten, how fast green and blue are learnt."""
+    """Measure accuracy by pair, what is forgotten, how fast green and blue are learned."""
     staged = evaluation.conditions
     after = {c: _both_modes(evaluation, c) for c in staged}
     findings = [f for c in staged for f in _findings(evaluation, c, after[c])]
@@ -51,7 +51,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 def _both_modes(
     evaluation: Evaluation, condition: str, snapshot: int | None = None, trials: int = 5000
 ) -> dict[str, np.ndarray]:
-    """Accuracy on all pairs of both modes; red/green, which is in both, in mode 2."""
+    """Return the accuracy on all pairs; on red/green, which is in both modes, in mode 2."""
     found: dict[str, np.ndarray] = {}
     for mode in (1, 2):
         found |= pair_accuracies(evaluation, condition, mode, snapshot, trials)
@@ -61,7 +61,7 @@ def _both_modes(
 def _findings(
     evaluation: Evaluation, condition: str, after: dict[str, np.ndarray]
 ) -> list[Finding]:
-    """What one condition is judged by."""
+    """Return the findings of one condition."""
     published = REBUILT.get(condition, (None, None))
     forgets = condition == "no-replay"
     findings: list[Finding] = []
@@ -101,7 +101,7 @@ def _findings(
 
 
 def _speed(evaluation: Evaluation) -> list[Finding]:
-    """Green against blue while mode 2 is learnt, with replay less without (same members, same tasks)."""
+    """Compare green against blue, while mode 2 is learned, with replay and without."""
     if not {"no-replay", "replay"} <= set(evaluation.conditions):
         return []
     means = {}
@@ -123,7 +123,7 @@ def _speed(evaluation: Evaluation) -> list[Finding]:
 
 
 def _transfer(evaluation: Evaluation) -> list[Finding]:
-    """Average accuracy, backward and forward transfer (Lopez-Paz & Ranzato 2017) where both stages were kept."""
+    """Return average accuracy and transfer (Lopez-Paz & Ranzato 2017) where snapshots allow."""
     findings = []
     for condition in evaluation.conditions:
         staged = len(evaluation.settings[condition].environment.stages) == 2
@@ -204,7 +204,7 @@ def _conditions() -> dict[str, cfg.Settings]:
 
 EXPERIMENT = Experiment(
     name="course-changing-reward",
-    summary="an agent forgets what it no longer meets; replay that prevents it, and a buffer that does not",
+    summary="forgetting of what is no longer met; replay that prevents it, a buffer that does not",
     reference="Neuromatch NeuroAI course 2024, W2D4 tutorial 5",
     conditions=_conditions(),
     measure=measure,

@@ -1,11 +1,12 @@
 """Ten modes in a row: what a network keeps of them, with a buffer of fixed size and without.
 
-Every mode shows three of twelve colours, for equal shares of the run; a colour always pays the same.
-The buffer is as large for ten modes as for one: a reservoir holds a fair sample of everything so far.
-Measured are accuracy after each stage on each mode, and average accuracy, backward and forward
-transfer (Lopez-Paz & Ranzato 2017). Settings are those of `course-changing-reward` but a larger step
-size and two replayed episodes for each new one, since each of ten modes gets only a tenth of what is
-replayed, and an entropy bonus that starts anew in every stage: docs/findings/long-sequence.md.
+Every mode shows three of twelve colours, for equal shares of the run; a colour always pays the
+same. The buffer is as large for ten modes as for one: a reservoir holds a fair sample of everything
+so far. Measured are accuracy after each stage on each mode, and average accuracy, backward and
+forward transfer (Lopez-Paz & Ranzato 2017). Settings are those of `course-changing-reward` but a
+larger step size and two replayed episodes for each new one, since each of ten modes gets only a
+tenth of what is replayed, and an entropy bonus that starts anew in every stage:
+docs/findings/long-sequence.md.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SMALL = (100,)  # episodes of smaller ones
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Average accuracy after ten modes, forgetting and transfer; accuracy on the first mode as others follow."""
+    """Measure average accuracy after ten modes, forgetting and transfer."""
     matrices: dict[str, np.ndarray] = {}
     findings: list[Finding] = []
     for condition in evaluation.conditions:
@@ -57,7 +58,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def _figures(evaluation: Evaluation, matrices: dict[str, np.ndarray]) -> list[Path]:
-    """The curve of forgetting, the matrices, and what the size of the buffer does."""
+    """Draw the curve of forgetting, the matrices, and the effect of the size of the buffer."""
     folder = evaluation.folder
     first = next(iter(matrices))
     steps = (
@@ -121,7 +122,8 @@ def _conditions() -> dict[str, Settings]:
 EXPERIMENT = Experiment(
     name="long-sequence",
     summary="ten modes one after the other: a reservoir of fixed size keeps them all",
-    reference="Lopez-Paz & Ranzato 2017, NeurIPS 30; Neuromatch NeuroAI course 2024, W2D4 tutorial 5",
+    reference="Lopez-Paz & Ranzato 2017, NeurIPS 30; "
+    "Neuromatch NeuroAI course 2024, W2D4 tutorial 5",
     conditions=_conditions(),
     measure=measure,
     shipped="--members 16",

@@ -25,7 +25,7 @@ TRIALS = 5000  # of each mode, on which accuracies are measured
 
 
 def mode_pairs(mode: int) -> dict[str, int]:
-    """Pairs of colours of a numbered mode of the covariate shift: name ("red/yellow") to code, worst colours first."""
+    """Return the code of each pair of colours ("red/yellow", worst first) of a numbered mode."""
     from prefrontal.envs.changing_modes import COLOURS, PALETTE, SETS
 
     shown = sorted(SETS[mode - 1], key=lambda name: PALETTE[name][1])
@@ -40,7 +40,7 @@ def mode_pairs(mode: int) -> dict[str, int]:
 def _record(
     evaluation: Evaluation, condition: str, mode: int, snapshot: int | None, trials: int
 ) -> Record:
-    """About so many trials of one mode: enough episodes, however long they are."""
+    """Record about so many trials of one mode: enough episodes, however long they are."""
     spec = evaluation.populations[condition].environment.stage(-1)
     episodes = max(1, round(trials / spec.kwargs.get("trials", 100)))
     return evaluation.record(condition, episodes=episodes, snapshot=snapshot, mode=str(mode))
@@ -53,7 +53,7 @@ def pair_accuracies(
     snapshot: int | None = None,
     trials: int = TRIALS,
 ) -> dict[str, np.ndarray]:
-    """Fraction of right choices for every pair of a mode, ``[M]`` by the pair's name."""
+    """Return the fraction of right choices for every pair of a mode, ``[M]`` by its name."""
     record = _record(evaluation, condition, mode, snapshot, trials)
     pairs = mode_pairs(mode)
     table = pair_accuracy(record["correct"], record["pair"], list(pairs.values()))
@@ -67,7 +67,7 @@ def mode_accuracy(
     snapshot: int | None = None,
     trials: int = TRIALS,
 ) -> np.ndarray:
-    """Fraction of right choices in a mode, ``[M]``; all its pairs count alike."""
+    """Return the fraction of right choices in a mode, ``[M]``; all its pairs count alike."""
     found = pair_accuracies(evaluation, condition, mode, snapshot, trials)
     return np.asarray(np.mean(list(found.values()), axis=0))
 
@@ -75,7 +75,10 @@ def mode_accuracy(
 def stage_accuracies(
     evaluation: Evaluation, condition: str, modes: Sequence[int], trials: int = TRIALS
 ) -> np.ndarray:
-    """Accuracy after each stage on each mode, R ``[M, stages, modes]``; needs a snapshot at the end of every stage."""
+    """Return the accuracy after each stage on each mode, R ``[M, stages, modes]``.
+
+    A snapshot at the end of every stage is needed.
+    """
     kept = evaluation.snapshots(condition)
     each = len(kept) // len(modes)
     ends = [each * (stage + 1) - 1 for stage in range(len(modes))]
@@ -88,7 +91,7 @@ def stage_accuracies(
 def untrained_accuracy(
     evaluation: Evaluation, condition: str, modes: Sequence[int], trials: int = TRIALS
 ) -> np.ndarray:
-    """Accuracy of agents like those of a condition before any training, b ``[M, modes]``."""
+    """Return the accuracy of random agents like those of a condition, b ``[M, modes]``."""
     from prefrontal.agents.population import Population
 
     settings = evaluation.settings[condition]
@@ -112,7 +115,7 @@ def untrained_accuracy(
 def confusion(
     evaluation: Evaluation, condition: str, modes: Sequence[int], colours: Sequence[str]
 ) -> np.ndarray:
-    """How often each colour was chosen over each other one, in trials of several modes together, ``[M, S, S]``."""
+    """Return how often each colour was chosen over each other one, over modes, ``[M, S, S]``."""
     from prefrontal.envs.changing_modes import COLOURS
 
     records = [_record(evaluation, condition, mode, None, TRIALS) for mode in modes]
@@ -124,11 +127,12 @@ def confusion(
 
 
 def remembering(record: Record, seed: int = 0) -> np.ndarray:
-    """Whether one who remembers is right, on the tasks of a record: ``[M, E, T]`` of bool.
+    """Return whether an observer with a memory is right on the tasks of a record, ``[M, E, T]``.
 
-    It remembers what every colour paid when it was last chosen, and forgets all the others when a colour pays something
-    else than it did. Of two colours it knows it takes the better one; one it knows it takes if that paid more than the mean
-    of 1 to 4; else it guesses. For changes at once; rewards that drift surprise it on every trial.
+    It remembers what every colour paid when it was last chosen, and forgets all the others when a
+    colour pays something else than it did. Of two colours it knows it takes the better one; a
+    single one it knows it takes if that paid more than the mean of 1 to 4; else it guesses. It is
+    meant for sudden changes; rewards that drift surprise it on every trial.
     """
     rewards = record["task.rewards"]  # [M, E, T, colours]
     left, right = record["left"], record["right"]

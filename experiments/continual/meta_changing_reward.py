@@ -1,9 +1,9 @@
 """A recurrent network trained on the *distribution* of changes of rewards, with frozen weights.
 
 Colours, rewards and switches are drawn for every episode (covariate shift, concept shift or drift).
-The network has to find out within the episode what colours pay, and to notice when that is no longer
-so; nothing tells it. Colour sets, reward maps and switch times of the test are new. Beside it: an
-observer that remembers what every colour paid last and forgets all on a surprise
+The network has to find out within the episode what colours pay, and to notice when that is no
+longer so; nothing tells it. Colour sets, reward maps and switch times of the test are new. Beside
+it: an observer that remembers what every colour paid last and forgets all on a surprise
 (`prefrontal.experiments.continual.measures.remembering`). As in the two-colour context bandit, 0 is
 the right discount, and four passes leave chance sooner: docs/findings/meta-changing-reward.md.
 """
@@ -27,7 +27,7 @@ WINDOW = 3  # trials of the running mean that says when accuracy is back
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """A frozen network after switches it has never seen: accuracy on pairs whose order changed, by trials since the switch."""
+    """Measure accuracy on pairs whose order changed, by trials since a switch."""
     findings: list[Finding] = []
     figures = curve_figure(evaluation, {})
     curves: dict[str, np.ndarray] = {}

@@ -37,14 +37,14 @@ def modularity_figures(
     learning: tuple[np.ndarray, Mapping[str, np.ndarray]],
     count: int,
 ) -> list[Path]:
-    """Draw paths from above, measures against gain, learning by trials, and the table of architectures.
+    """Draw paths, measures against gain, learning by trials, and the table of architectures.
 
     Args:
         evaluation: The trained populations.
         sweeps: Measures of every condition at every gain (the same ones).
         pulses: Measures with pulses at gain 1.
         decoding: Error of decoding the place, ``[M]``.
-        learning: A grid of trials ``[U]``, and the rewarded fraction at each point by condition, ``[U, M]``.
+        learning: A grid of trials ``[U]``, and the rewarded fraction by condition, ``[U, M]``.
         count: Trials of each member at each gain.
     """
     from prefrontal.experiments.navigation.navigators import navigate

@@ -44,12 +44,12 @@ class Summary:
 
     @classmethod
     def names(cls) -> list[str]:
-        """Names of the measures."""
+        """Return the names of the measures."""
         return [field.name for field in fields(cls)]
 
 
 def summary(record: Record) -> Summary:
-    """All measures of a record of trials at one gain."""
+    """Return all measures of a record of trials at one gain."""
     trials, paths = nav.ends_of_trials(record), nav.paths(record)
     td_error = nav.mean_size(record, "rpe") if "rpe" in record else np.full(len(trials.end), np.nan)
     return Summary(
@@ -68,7 +68,7 @@ def summary(record: Record) -> Summary:
 def common_tasks(
     count: int, seed: int, gain: float | None = None, split: str = "held_out", **task: Any
 ) -> dict[str, np.ndarray]:
-    """Tasks that are the same for every member, condition and gain.
+    """Return tasks that are the same for every member, condition and gain.
 
     Args:
         count: How many.
@@ -90,7 +90,7 @@ def common_tasks(
 
 
 def world(evaluation: Evaluation, condition: str, **task: Any) -> dict[str, Any]:
-    """Fields of the task that a condition was trained in last, with others in place of some, and no trial cut short."""
+    """Return the fields of the last task of training, without a limit of an episode."""
     trained = evaluation.settings[condition].environment.stage(-1).kwargs
     return {**trained, "episode_steps": 0, **task}
 
@@ -104,7 +104,7 @@ def played(
     hidden: bool = False,
     **task: Any,
 ) -> Record:
-    """Trials of one condition at a gain, on the targets that are the same for all; for the arguments see `sweep`."""
+    """Record trials of one condition at a gain, on the targets of `common_tasks`; see `sweep`."""
     fields = world(evaluation, condition, **task)
     tasks = common_tasks(count, evaluation.seed, gain, **fields)
     return evaluation.record(condition, tasks=tasks, hidden=hidden, **fields)
@@ -113,7 +113,7 @@ def played(
 def sweep(
     evaluation: Evaluation, condition: str, gains: tuple[float, ...], count: int, **task: Any
 ) -> dict[float, Summary]:
-    """Measures of one condition at each gain, on the same targets.
+    """Return the measures of one condition at each gain, on the same targets.
 
     Args:
         evaluation: The trained populations.

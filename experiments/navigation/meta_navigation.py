@@ -2,9 +2,9 @@
 
 A meta-reinforcement-learning version of the firefly task, with frozen weights. Every episode has a
 gain of its own, between .5 and 4, and five targets. What is seen of one's own motion is so noisy
-(standard deviation: .7 of the largest speed) that it must be weighed against one's own commands times
-the gain, which several targets tell. Conditions: `five-targets`, whose recurrent state runs on through
-the episode, also tested with the memory wiped whenever a target appears; and the control
+(standard deviation: .7 of the largest speed) that it must be weighed against one's own commands
+times the gain, which several targets tell. Conditions: `five-targets`, whose recurrent state runs
+on through the episode, also tested with the memory wiped whenever a target appears; and the control
 `one-target`, trained on as many targets, each an episode of its own. Errors of neither control can
 fall. Results: docs/findings/meta-navigation.md.
 """
@@ -37,12 +37,12 @@ SAME = (-10.0, 10.0)  # cm of change that count as none
 
 
 def size_of_error(record: Record) -> np.ndarray:
-    """Mean size of the radial error at each target ``[M, N]``, cm."""
+    """Return the mean size of the radial error at each target ``[M, N]``, cm."""
     return np.asarray(np.abs(nav.radial_error(nav.ends_of_trials(record))).mean(axis=1))
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Radial error by target with the memory kept, wiped, and in agents that meet one target only; the gain decoded."""
+    """Measure the radial error by target, with the memory kept and wiped; decode the gain."""
     from prefrontal.experiments.navigation.navigators import navigate
 
     conditions = evaluation.conditions
@@ -106,7 +106,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 def errors_alone(
     evaluation: Evaluation, condition: str, tasks: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """Errors where each target has an episode of its own, ``[M, N]``."""
+    """Return the errors where each target has an episode of its own, ``[M, N]``."""
     alone = [
         size_of_error(
             evaluation.record(condition, tasks=only(tasks, n), targets=1, episode_steps=0)
@@ -117,12 +117,12 @@ def errors_alone(
 
 
 def only(tasks: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
-    """The tasks with one of their targets."""
+    """Return the tasks with one of their targets."""
     return {name: value if name == "gain" else value[:, n : n + 1] for name, value in tasks.items()}
 
 
 def gain_findings(evaluation: Evaluation, tasks: Mapping[str, np.ndarray]) -> list[Finding]:
-    """How well the gain (its logarithm) is decoded from the actor's LSTM: as target 2 and the last appear, and as one ends.
+    """Return how well the logarithm of the gain is decoded from the actor's LSTM.
 
     Nothing where all gains are the same.
     """
@@ -147,14 +147,14 @@ def gain_findings(evaluation: Evaluation, tasks: Mapping[str, np.ndarray]) -> li
 
 
 def decoded_gain(record: Record, when: np.ndarray) -> np.ndarray:
-    """R squared of the octaves of the gain, decoded from the hidden state at the first marked step ``[M, E, T]``, ``[M]``."""
+    """Return R squared of the decoded octaves of the gain at the first marked step, ``[M]``."""
     at = when.argmax(axis=2)
     hidden = np.take_along_axis(record["hidden"], at[:, :, None, None], axis=2)
     return decode_value(hidden, np.log2(record["gain"][:, :, :1]), ridge=10.0)
 
 
 def _settings(targets: int) -> Settings:
-    """Settings for episodes of so many targets: as many targets, updates, and targets in an update, whichever it is."""
+    """Return settings for episodes of so many targets; targets and updates in all are the same."""
     parts = TARGETS // targets  # episodes in place of one of five targets
     return Settings(
         EnvironmentSpec(

@@ -1,12 +1,13 @@
 """Simulated navigators to compare agents with.
 
-All know the task and steer straight to where they believe the target is; they differ in how they know
-how far they have come. The *integrator* adds up the velocities that it sees, steers by the gain it
-finds from them, and stops 45 cm short of the believed target, within the reward zone. The *efference
-copy* adds up its own commands as if the gain were 1. The *Bayesian* holds the exact posterior over a
-grid of gains, by what it sees relative to its commands and by its spread, where noise grows with the
-gain. Given the gain it holds the expected pose without its spread, and it steers greedily: a
-reference, no optimum. Its prior is log-uniform on [.5, 4], or on the gains that the task names.
+All know the task and steer straight to where they believe the target is; they differ in how they
+know how far they have come. The *integrator* adds up the velocities that it sees, steers by the
+gain it finds from them, and stops 45 cm short of the believed target, within the reward zone. The
+*efference copy* adds up its own commands as if the gain were 1. The *Bayesian* holds the exact
+posterior over a grid of gains, by what it sees relative to its commands and by its spread, where
+noise grows with the gain. Given the gain it holds the expected pose without its spread, and it
+steers greedily: a reference, no optimum. Its prior is log-uniform on [.5, 4], or on the gains that
+the task names.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def navigate(tasks: Mapping[str, np.ndarray], kind: Kind, seed: int = 0, **task:
 
 
 class _Navigator(ABC):
-    """Has ``G`` hypotheses of its velocity, believes in a pose by each, in the frame of the trial, and steers by their mean."""
+    """A navigator with G hypotheses of its velocity, a pose by each; it steers by their mean."""
 
     def __init__(self, rows: int, hypotheses: int) -> None:
         self.speeds = torch.tensor(SPEEDS, dtype=torch.float64)
@@ -79,7 +80,7 @@ class _Navigator(ABC):
 
     @abstractmethod
     def infer(self, flow: Tensor, command: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Velocity ``[n, G, 2]``, gain ``[n or 1, G]`` and probability ``[n, G]`` of each hypothesis.
+        """Return velocity ``[n, G, 2]``, gain ``[n or 1, G]`` and probability ``[n, G]``.
 
         Args:
             flow: Velocity seen, ``[n, 1, 2]``.
@@ -88,14 +89,14 @@ class _Navigator(ABC):
 
     @abstractmethod
     def stops(self, action: Tensor, gain: Tensor, weight: Tensor) -> Tensor:
-        """Who stops, ``[n]``, rather than go on by this action ``[n, 2]``."""
+        """Return who stops, ``[n]``, rather than go on by this action ``[n, 2]``."""
 
     def distance(self, place: Tensor, weight: Tensor) -> Tensor:
-        """Expected distance of the target, ``[n]``."""
+        """Return the expected distance of the target, ``[n]``."""
         return ((place - self.target.unsqueeze(1)).norm(dim=2) * weight).sum(1)
 
     def __call__(self, seen: Tensor) -> Tensor:
-        """Action ``[n, 2]`` by the observation ``[n, 6]``."""
+        """Return the action ``[n, 2]`` for the observation ``[n, 6]``."""
         velocity, gain, weight = self.infer(seen[:, None, :2], seen[:, None, 4:6])
         fresh = self.fresh.unsqueeze(1)
         self.target = torch.where(fresh, seen[:, 2:4], self.target)
@@ -118,12 +119,12 @@ class _Navigator(ABC):
 
 
 def _way(speed: Tensor, heading: Tensor) -> Tensor:
-    """Way of a step at such speeds and headings, ``[n, G, 2]``."""
+    """Return the way of a step at such speeds and headings, ``[n, G, 2]``."""
     return (speed * DT).unsqueeze(2) * torch.stack([-heading.sin(), heading.cos()], dim=2)
 
 
 class _Simple(_Navigator):
-    """Believes either what it sees or what it commands."""
+    """A navigator that believes either what it sees or what it commands."""
 
     def __init__(self, rows: int, kind: Kind) -> None:
         super().__init__(rows, hypotheses=1)
@@ -144,7 +145,7 @@ class _Simple(_Navigator):
 
 
 class _Bayesian(_Navigator):
-    """Knows the laws, and all but the gain."""
+    """A navigator that knows the laws, and all but the gain."""
 
     def __init__(self, rows: int, kind: Kind, task: FireflyNavigation) -> None:
         low, high = np.log2(GAINS)
@@ -163,11 +164,12 @@ class _Bayesian(_Navigator):
         )  # logarithm of the posterior, but for a constant
 
     def check(self, gains: np.ndarray) -> None:
-        """Raise ValueError for gains beyond the prior (those of single precision that are at its ends are not)."""
+        """Raise ValueError for gains beyond the prior (up to single precision)."""
         low, high = float(self.gain.min()), float(self.gain.max())
         if gains.min() < low * (1 - 1e-6) or gains.max() > high * (1 + 1e-6):
             raise ValueError(
-                f"the Bayesian navigator expects gains from {low:g} to {high:g}; got {gains.min():g} to {gains.max():g}"
+                f"the Bayesian navigator expects gains from {low:g} to {high:g}; "
+                f"got {gains.min():g} to {gains.max():g}"
             )
 
     def infer(self, flow: Tensor, command: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -182,7 +184,7 @@ class _Bayesian(_Navigator):
         return velocity * moving.unsqueeze(2), self.gain, self.belief.softmax(dim=1)
 
     def stops(self, action: Tensor, gain: Tensor, weight: Tensor) -> Tensor:
-        """As soon as the next step is not expected to lead any nearer."""
+        """Return who is not expected to get nearer by the next step."""
         speed, turn = (action[:, None] * gain.unsqueeze(2) * self.speeds).unbind(2)
         after = self.place + _way(speed, self.heading + turn * DT / 2.0)
         return self.distance(self.place, weight) < self.distance(after, weight)

@@ -1,10 +1,10 @@
 """One-shot navigation: search for a hidden goal once, then go straight back to it.
 
 Source: Wang et al. 2016, experiment 7. Conditions: `open` (5 x 5, start in the centre) and `walled`
-(7 x 7, passages), and feed-forward agents in both, as controls. Agents are trained and tested on all
-goals, as published. The walled maze is smaller than the published one, so the ratio of first to later
-steps is what is compared. Controls have no clock, which would tell where a fixed search has come to.
-Measurements: docs/findings/one-shot-maze.md.
+(7 x 7, passages), and feed-forward agents in both, as controls. Agents are trained and tested on
+all goals, as published. The walled maze is smaller than the published one, so the ratio of first to
+later steps is what is compared. Controls have no clock, which would tell where a fixed search has
+come to. Measurements: docs/findings/one-shot-maze.md.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ GOALS = 5  # shown by the figure, in episodes with at least as many
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Steps to the first goal and to later ones, beside the best search and the shortest paths."""
+    """Measure steps to the first and to later goals, beside the best search."""
     findings: list[Finding] = []
     curves, shortest = {}, {}
     for condition in evaluation.conditions:
@@ -68,7 +68,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def ideal(task: OneShotMaze) -> tuple[Search, float]:
-    """The best search for any goal, and the mean length of the shortest paths, from the start of the maze."""
+    """Return the best search for any goal, and the mean length of the shortest paths."""
     maze, goals = task.plan, task.plan.goals
     start = maze.distance[maze.start, goals]
     return best_search(maze.distance[np.ix_(goals, goals)], start), float(start.mean())
@@ -81,7 +81,7 @@ def _task(evaluation: Evaluation, condition: str) -> OneShotMaze:
 
 
 def _memory(condition: str, task: OneShotMaze, record: Record) -> list[Finding]:
-    """Findings about agents with a memory."""
+    """Return findings about agents with a memory."""
     best: dict[str, float | None] = dict.fromkeys(("first", "later", "ratio"))
     note = ""
     if not task.random_start:
@@ -141,7 +141,7 @@ def _memory(condition: str, task: OneShotMaze, record: Record) -> list[Finding]:
 
 
 def _repeated(condition: str, record: Record) -> list[Finding]:
-    """The drop in episodes with as many goals as the figure shows: first over the mean of the others."""
+    """Return steps to the first goal over those to others, in episodes with `GOALS` of them."""
     steps = steps_per_goal(record["reward"], GOALS)
     known = np.asarray(np.isfinite(steps).all(axis=2, keepdims=True))
     if not known.any(axis=(1, 2)).all():
@@ -153,7 +153,7 @@ def _repeated(condition: str, record: Record) -> list[Finding]:
 
 
 def _control(condition: str, record: Record) -> list[Finding]:
-    """Findings about agents without a memory: no drop."""
+    """Return findings about agents without a memory: no drop."""
     found = goals_found(record["reward"])
     return [
         finding(
@@ -170,7 +170,7 @@ def _control(condition: str, record: Record) -> list[Finding]:
 
 
 def _paths(evaluation: Evaluation, condition: str) -> Path:
-    """Four episodes of the first member."""
+    """Draw four episodes of the first member."""
     record = evaluation.record(condition, split="all")
     maze = _task(evaluation, condition).plan
     found = np.flatnonzero(goals_found(record["reward"])[0] > 0)[:4]

@@ -3,10 +3,11 @@
 Source: Zhang, Pitkow & Angelaki 2024. Agents learn to steer to a firefly at one gain of their
 joystick and are tested at others. Actor and critic of equal size differ in shape: *holistic*, one
 LSTM does all; *modular*, an LSTM infers the state and a feed-forward network acts on it, with the
-action to be judged entering after the LSTM. Conditions: the published four, and two controls as deep
-and as large that are not modular: `early-action` (A3 C3, differs from `modular` only in where the
-action enters) and `two-lstms` (A2 C2). Gains are set by the measure, so `--split` changes the written
-record only. Results, and what differs from the paper: docs/findings/zhang2024-modularity.md.
+action to be judged entering after the LSTM. Conditions: the published four, and two controls as
+deep and as large that are not modular: `early-action` (A3 C3, differs from `modular` only in where
+the action enters) and `two-lstms` (A2 C2). Gains are set by the measure, so `--split` changes the
+written record only. Results, and what differs from the paper:
+docs/findings/zhang2024-modularity.md.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ LEARNED = 0.9  # rewarded fraction that training curves are timed to
 CURVES = {"trials", "phase", "validation"}
 EVERY = 200  # trials between points of a learning curve
 
-#: Published values (figure readings): fraction, rate and TD error at 1, rate and TD error at 1.5 and 2 together, radial error and
-#: area at 2, area with pulses, decoding error over gains.
+#: Published values (figure readings): fraction, rate and TD error at 1, rate and TD error at 1.5
+#: and 2 together, radial error and area at 2, area with pulses, decoding error over gains.
 PUBLISHED = {
     "modular": (0.98, 0.72, 0.07, 0.81, 0.28, 31.0, 0.93, 0.91, 15.0),
     "holistic-actor": (0.99, 0.705, 0.07, 0.36, 0.525, 102.0, 0.817, 0.892, 24.0),
@@ -61,7 +62,7 @@ Sweeps = Mapping[str, Mapping[float, Summary]]
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Every measure at every gain for every condition; contrasts between them; figures."""
+    """Measure every condition at every gain, and compare them."""
     count = evaluation.episodes
     sweeps: dict[str, dict[float, Summary]] = {}
     level: dict[str, Summary] = {}  # at gain 2, where noise stays that of gain 1
@@ -92,7 +93,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def decoding_errors(evaluation: Evaluation, condition: str, count: int) -> np.ndarray:
-    """Errors of decoding the place from the actor's LSTM, ``[2, G, M]``: decoder of gain 1, and one fitted at each gain."""
+    """Return errors of decoding the place: decoder of gain 1, and one a gain, ``[2, G, M]``."""
     records = [played(evaluation, condition, gain, count, hidden=True) for gain in DECODED_GAINS]
     trained = records[DECODED_GAINS.index(1.0)]
     return np.array(
@@ -110,7 +111,7 @@ def of_condition(
     pulses: Summary,
     decoding: np.ndarray,
 ) -> list[Finding]:
-    """Findings of one condition, beside the published ones and the bars."""
+    """Return the findings of one condition."""
     one, two = by_gain[1.0], by_gain[2.0]
     novel = [by_gain[1.5], two]
     modular, holistic = condition == "modular", condition == "holistic"
@@ -202,17 +203,18 @@ def of_condition(
 def learning(
     metrics: Mapping[str, Mapping[str, np.ndarray]],
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Rewarded fraction in validation on a common grid of trials after phase I.
+    """Return the rewarded fraction in validation on a common grid of trials after phase I.
 
     Args:
         metrics: Metrics of training ``[U, M]`` by name, by condition.
 
     Returns:
-        The grid ``[G]``, as long as the longest run, and the curves ``[G, M]`` by condition: 0 before the first validation,
-        NaN after a member's last trial (to the nearest point: metrics are means over some rounds of trials).
+        The grid ``[G]``, as long as the longest run, and the curves ``[G, M]`` by condition: 0
+        before the first validation, NaN after a member's last trial (to the nearest point: metrics
+        are means over some rounds of trials).
     """
     whole = {name: one for name, one in metrics.items() if set(one) >= CURVES}
-    # Rows are means over some rounds; those with a round of phase I in them tell nothing of the trials after it.
+    # Rows are means over some rounds; those that include phase I tell nothing of the later trials.
     after = {name: np.where(one["phase"] >= 2, one["trials"], -1) for name, one in whole.items()}
     longest = max((trials.max() for trials in after.values()), default=0)
     grid = np.arange(EVERY, longest + EVERY / 2, EVERY)
@@ -228,7 +230,7 @@ def learning(
 
 
 def learning_findings(grid: np.ndarray, curves: Mapping[str, np.ndarray]) -> list[Finding]:
-    """Trials until nine targets in ten are reached, by condition, and whether modular agents get there first."""
+    """Return trials until nine targets in ten are reached, and compare conditions."""
     findings, reached, note = [], {}, "all trials of the run where never"
     for condition, values in curves.items():
         if not np.isfinite(values).any(axis=0).all():
@@ -266,12 +268,12 @@ def learning_findings(grid: np.ndarray, curves: Mapping[str, np.ndarray]) -> lis
 
 
 def lost_area(by_gain: Mapping[float, Summary]) -> np.ndarray:
-    """Area that each member loses from gain 1 to gain 2: not confounded by how well it has learned, ``[M]``."""
+    """Return the area that each member loses from gain 1 to gain 2, ``[M]``."""
     return by_gain[1.0].auc - by_gain[2.0].auc
 
 
 def contrasts(sweeps: Sweeps, level: Mapping[str, Summary]) -> list[Finding]:
-    """Which part matters, whether depth does, and what noise that grows with the gain adds: areas at gain 2."""
+    """Compare areas at gain 2: which part matters, and whether depth does."""
     grown = {condition: by_gain[2.0].auc for condition, by_gain in sweeps.items()}
     same = {condition: one.auc for condition, one in level.items()}
     critic, actor = (

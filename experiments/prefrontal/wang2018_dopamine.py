@@ -1,10 +1,11 @@
 """Dopamine blocked and stimulated (Wang et al. 2018, simulation 6, after Stopper et al. 2014).
 
 A safe arm pays 1/4, a risky one 1 or nothing. Actor and critic have an LSTM each, and the actor is
-given the critic's reward prediction error in place of the reward (`actor_reward="rpe"`): what dopamine
-carries is not only what the weights learn from, but what the frozen network acts on. Blocking takes
-`AMOUNT` from that input after risky wins, stimulating adds it after risky losses. Risky choice falls
-and rises on the same tasks, while no weight changes: docs/findings/wang2018-dopamine.md.
+given the critic's reward prediction error in place of the reward (`actor_reward="rpe"`): what
+dopamine carries is not only what the weights learn from, but what the frozen network acts on.
+Blocking takes `AMOUNT` from that input after risky wins, stimulating adds it after risky losses.
+Risky choice falls and rises on the same tasks, while no weight changes:
+docs/findings/wang2018-dopamine.md.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ RISKY = 1  # the action, as in prefrontal.envs.risky_choice
 
 
 def risky_choice(record: Record) -> np.ndarray:
-    """Fraction of risky choices, ``[M]``."""
+    """Return the fraction of risky choices, ``[M]``."""
     return np.asarray((record["action"] == RISKY).mean(axis=(1, 2)))
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Risky choice with dopamine blocked, stimulated, and left alone, on the same tasks with the same noise."""
+    """Measure risky choice with dopamine blocked, stimulated, and left alone, on the same tasks."""
     from prefrontal.agents.rollout.rollout import Stimulation
 
     stimulations = {

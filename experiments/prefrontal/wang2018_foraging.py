@@ -1,9 +1,9 @@
 """Foraging at baited targets and the matching law.
 
-Source: Wang et al. 2018, simulation 1, after Tsutsui et al. 2016. Measures on base probabilities never
-met in training: the slope of log choice ratios on log reward ratios (1 is the strict matching law),
-the weights of the last five rewards and choices, and which units code the previous action, the
-previous reward, their interaction and the value of the targets. A player that knows the base
+Source: Wang et al. 2018, simulation 1, after Tsutsui et al. 2016. Measures on base probabilities
+never met in training: the slope of log choice ratios on log reward ratios (1 is the strict matching
+law), the weights of the last five rewards and choices, and which units code the previous action,
+the previous reward, their interaction and the value of the targets. A player that knows the base
 probabilities and takes the better target now is simulated on the same tasks. A2C with the default
 settings and a discount of .6 earns 98 % of its reward after a million steps; the entropy falls to
 .3 nats and no further, because the better target is often better by little.
@@ -29,7 +29,7 @@ DRAWN = 40  # blocks a member in the figure
 
 
 def baited(action: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Probability that each target holds a bait before each choice, given the choices so far.
+    """Return the probability that each target holds a bait, given the choices so far.
 
     Args:
         action: Choices ``[..., T]``.
@@ -48,7 +48,10 @@ def baited(action: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def best_choices(p: np.ndarray, trials: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """One who knows the base probabilities and takes the target that is more probably baited: choices, rewards ``[..., T]``."""
+    """Return choices and rewards ``[..., T]`` of a player that knows the base probabilities.
+
+    It takes the target that is more probably baited now.
+    """
     rng, empty = np.random.default_rng([seed, 9]), 1 - p
     action, reward = (
         np.zeros((*p.shape[:-1], trials), dtype=np.int64),
@@ -63,7 +66,7 @@ def best_choices(p: np.ndarray, trials: int, seed: int = 0) -> tuple[np.ndarray,
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Matching, weights of the past, reward and selectivity of units, on held-out base probabilities."""
+    """Measure matching, weights of the past, reward, and selectivity of units."""
     record = evaluation.record()
     action, reward = record["action"].astype(np.int64), record["reward"]
     observed = best_choices(record["task.p"], action.shape[2], evaluation.seed)
@@ -111,7 +114,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def _units(evaluation: Evaluation) -> list[Finding]:
-    """Fractions of units that code what happened, and what the targets are worth now."""
+    """Return the fractions of units that code what happened, and the worth of the targets."""
     record = evaluation.record(episodes=min(HIDDEN, evaluation.episodes), hidden=True)
     variables = history_variables(record["action"], record["reward"])
     worth = baited(record["action"].astype(np.int64), record["task.p"])

@@ -1,9 +1,10 @@
-"""Harlow's learning set (Wang et al. 2018, simulation 5): two new objects, one choice, then all right.
+"""Harlow's learning set (Wang et al. 2018, simulation 5): two new objects, one choice, then all
+right.
 
-Conditions: `abstract` (objects are random vectors, one step a trial) and `one-dimensional` (the gaze
-moves along a ring from a fixation mark to the objects, as in public re-implementations). Findings are
-about objects never seen in training. Without detours six trials on the ring take 36 steps, so
-episodes of 60 steps waste less than the 250 of the re-implementations. Measurements:
+Conditions: `abstract` (objects are random vectors, one step a trial) and `one-dimensional` (the
+gaze moves along a ring from a fixation mark to the objects, as in public re-implementations).
+Findings are about objects never seen in training. Without detours six trials on the ring take 36
+steps, so episodes of 60 steps waste less than the 250 of the re-implementations. Measurements:
 docs/findings/wang2018-harlow.md.
 """
 
@@ -24,7 +25,7 @@ PUBLIC = "best public re-implementation .94 to .95"
 
 
 def accuracy(record: Record) -> np.ndarray:
-    """Fraction of right choices by trial, ``[M, N]``; 0 for a trial that a member never finished."""
+    """Return the fraction of right choices by trial, ``[M, N]``; 0 for trials never finished."""
     decision = record.get("decision")
     trials = record["task.side"].shape[2]
     return np.asarray(
@@ -35,7 +36,7 @@ def accuracy(record: Record) -> np.ndarray:
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Accuracy by trial on objects never seen, sampled and greedy; the share of trials that are finished."""
+    """Measure accuracy by trial on objects never seen, and the share of finished trials."""
     findings, curves = [], {}
     for condition in evaluation.conditions:
         bar, goal = BARS.get(condition, (None, None))

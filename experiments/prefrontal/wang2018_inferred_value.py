@@ -2,12 +2,12 @@
 
 After Bromberg-Martin et al. 2010. One of two targets pays; they change places without a signal, and
 one trial with one target tells about both. The measure is the prediction error at the *sight* of a
-target, paying less not paying. On the first trial after a reversal it has the old, wrong sign; on the
-next trial, if that shows the other target, an agent that infers gives it the new sign, and a learner
-with a value for each target (TD) still the old one. Conditions: `recurrent` and `feedforward`.
-Choices are easy, so all is up to the value head: a larger `value_coef` (1) and a small discount;
-400,000 steps are enough. The values pass through a stage at which only a target's own last outcome
-counts.
+target, paying less not paying. On the first trial after a reversal it has the old, wrong sign; on
+the next trial, if that shows the other target, an agent that infers gives it the new sign, and a
+learner with a value for each target (TD) still the old one. Conditions: `recurrent` and
+`feedforward`. Choices are easy, so all is up to the value head: a larger `value_coef` (1) and a
+small discount; 400,000 steps are enough. The values pass through a stage at which only a target's
+own last outcome counts.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ FOLLOWED = 5  # trials after a reversal that the figure shows
 
 
 def cues(record: Record) -> dict[str, np.ndarray]:
-    """What the record says of the sight of each target, ``[M, E, trials]``: the error ``rpe``, and facts of the trial.
+    """Return the error ``rpe`` at the sight of each target and facts of it, ``[M, E, trials]``.
 
-    The error of a sight is that of the step before it, the fixation; `valid` are those without a penalty in the way.
+    The error of a sight is that of the step before it, the fixation; `valid` are those without a
+    penalty.
     """
     from prefrontal.envs.reversal import FIXATION
 
@@ -41,7 +42,7 @@ def cues(record: Record) -> dict[str, np.ndarray]:
 
 
 def effect(rpe: np.ndarray, pays: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Mean error at targets that pay less that at targets that do not, ``[M]``, over the trials chosen ``[M, E, trials]``."""
+    """Return the error at targets that pay less that at others, ``[M]``, over chosen trials."""
 
     def mean(trials: np.ndarray) -> np.ndarray:
         count = trials.sum(axis=(1, 2))
@@ -51,13 +52,13 @@ def effect(rpe: np.ndarray, pays: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 def unseen(trials: dict[str, np.ndarray], since: int) -> np.ndarray:
-    """Trials `since` trials after a reversal whose target has not been seen since ``[M, E, trials]``."""
+    """Return which trials, `since` after a reversal, show a target not seen since."""
     after = (trials["reversals"] > 0) & (trials["since_reversal"] == since)
     return after & (trials["seen"] == 0) & trials["valid"]
 
 
 def ideal_rpe(target: np.ndarray, pays: np.ndarray, reversal: float, discount: float) -> np.ndarray:
-    """Errors of one who knows the task: γ (probability that the target pays - 1/2), arrays ``[..., trials]``."""
+    """Return the errors of an ideal observer: discount times (P(target pays) - 1/2)."""
     first = np.full(target.shape[:-1], 0.5)  # probability that target 1 is the paying one
     errors = np.zeros(target.shape)
     for n in range(target.shape[-1]):
@@ -69,7 +70,7 @@ def ideal_rpe(target: np.ndarray, pays: np.ndarray, reversal: float, discount: f
 
 
 def td_rpe(target: np.ndarray, pays: np.ndarray, rate: float, discount: float) -> np.ndarray:
-    """Errors of a learner with one value a target, V += rate (r - V), in the same form as `ideal_rpe`."""
+    """Return the errors of a learner with one value a target, V += rate (r - V)."""
     values = np.full((*target.shape[:-1], 2), 0.5)
     errors = np.zeros(target.shape)
     for n in range(target.shape[-1]):
@@ -81,7 +82,7 @@ def td_rpe(target: np.ndarray, pays: np.ndarray, rate: float, discount: float) -
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Errors at targets not seen since a reversal, before and after a trial that tells; against an ideal and a TD learner."""
+    """Measure errors at targets not seen since a reversal, against an ideal and a TD learner."""
     findings: list[Finding] = []
     figures: list[Path] = []
     for condition in evaluation.conditions:
@@ -185,7 +186,7 @@ def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
 
 
 def _best_rate(target: np.ndarray, pays: np.ndarray) -> float:
-    """The learning rate with which the TD learner predicts best on these trials."""
+    """Return the learning rate with which the TD learner predicts best on these trials."""
     errors = [np.square(td_rpe(target, pays, rate, 1.0) + 0.5 - pays).mean() for rate in TD_RATES]
     return float(TD_RATES[int(np.argmin(errors))])
 

@@ -2,9 +2,9 @@
 
 After Behrens et al. 2007: a reversing bandit (.8/.2) with stable and volatile blocks. The effective
 learning rate is that of the Rescorla-Wagner model which describes an agent's choices best, one rate
-for each kind of block, without the first trials of a block. On the same tasks: the ideal observer (a
-Bayes filter over the good arm and the order of the blocks), and two that do not adapt, a Bayes filter
-that knows one volatility and a Rescorla-Wagner learner. Measurements:
+for each kind of block, without the first trials of a block. On the same tasks: the ideal observer
+(a Bayes filter over the good arm and the order of the blocks), and two that do not adapt, a Bayes
+filter that knows one volatility and a Rescorla-Wagner learner. Measurements:
 docs/findings/wang2018-volatility.md.
 """
 
@@ -34,12 +34,13 @@ FIXED_RATE = 0.3  # of the learner that does not adapt
 
 
 def bayes_choices(pays: np.ndarray, task: Volatility, adaptive: bool, seed: int = 0) -> np.ndarray:
-    """Choices of a Bayes filter on these schedules: the arm that is more probably good, ties at random.
+    """Return the choices of a Bayes filter: the arm that is more probably good, ties at random.
 
     Args:
-        pays: The arm that pays on each trial ``[..., T]``; an outcome of either arm tells which it is.
+        pays: The arm that pays on each trial ``[..., T]``; an outcome of either arm tells it.
         task: The task, which the observer knows.
-        adaptive: Whether it knows that there are blocks (not in which order), or only the mean volatility.
+        adaptive: Whether it knows that there are blocks (not in which order), or only the mean
+            volatility.
         seed: Seed of the ties.
 
     Returns:
@@ -68,7 +69,7 @@ def bayes_choices(pays: np.ndarray, task: Volatility, adaptive: bool, seed: int 
 def delta_rule_choices(
     pays: np.ndarray, rate: float, inverse_temperature: float = 6.0, seed: int = 0
 ) -> np.ndarray:
-    """Choices of a Rescorla-Wagner learner with one rate on these schedules ``[..., T]``."""
+    """Return the choices of a Rescorla-Wagner learner with one rate ``[..., T]``."""
     rng, values = np.random.default_rng([seed, 8]), np.full((*pays.shape[:-1], 2), 0.5)
     action = np.zeros(pays.shape, dtype=np.int64)
     for n in range(pays.shape[-1]):
@@ -83,7 +84,7 @@ def delta_rule_choices(
 def block_rates(
     action: np.ndarray, pays: np.ndarray, volatile: np.ndarray, block: int
 ) -> np.ndarray:
-    """Learning rates ``[M, 2]`` in stable and in volatile blocks, from choices ``[M, E, T]``."""
+    """Return learning rates ``[M, 2]`` in stable and volatile blocks, from choices ``[M, E, T]``."""
     adapting = np.arange(action.shape[2]) % block < min(ADAPTING, block // 2)
     label = np.where(adapting, 2, volatile)
     reward = (action == pays).astype(float)
@@ -92,7 +93,7 @@ def block_rates(
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Learning rates in stable and in volatile blocks, of the agent and of observers on the same tasks."""
+    """Measure learning rates in stable and volatile blocks, of the agent and of observers."""
     from prefrontal.envs.reversal import Volatility
 
     task = Volatility(**next(iter(evaluation.populations.values())).environment.kwargs)
@@ -161,7 +162,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def coding_units(evaluation: Evaluation, block: int) -> np.ndarray:
-    """Fraction of units of each member that code volatility late in a block, ``[M]``."""
+    """Return the fraction of units of each member that code volatility late in a block, ``[M]``."""
     record = evaluation.record(episodes=min(HIDDEN, evaluation.episodes), hidden=True)
     late = np.arange(1, record["action"].shape[2]) % block >= block // 2
     variables = history_variables(record["action"], record["reward"])

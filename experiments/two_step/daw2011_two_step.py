@@ -3,10 +3,10 @@
 People repeat a first choice after a reward (model-free) and more so if the transition was common
 (model-based). The network is held against three observers that meet the same walks: a Bayesian one
 that filters the four probabilities, and the two ends of the hybrid model that the paper fits to
-people. Model-based control earns hardly more than model-free control here (Kool et al. 2016), so the
-stay regression and the hybrid fit tell more than the reward. Trained on blocks of 67 trials with walks
-between 0 and 1, where the stakes are larger; tested on the published 201 trials with walks between .25
-and .75, which are new to it. Measurements: docs/findings/daw2011-two-step.md.
+people. Model-based control earns hardly more than model-free control here (Kool et al. 2016), so
+the stay regression and the hybrid fit tell more than the reward. Trained on blocks of 67 trials
+with walks between 0 and 1, where the stakes are larger; tested on the published 201 trials with
+walks between .25 and .75, which are new to it. Measurements: docs/findings/daw2011-two-step.md.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ Array = NDArray[np.float64]
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Reward against observers on the same walks, stay probabilities, their regression, and the hybrid model's weights."""
+    """Measure reward against observers, stay probabilities, and the weights of the hybrid model."""
     record = evaluation.record(episodes=min(evaluation.episodes, MOST), **PUBLISHED)
     trials = trials_of_record(record)
     stay = stay_by_member(trials)
@@ -93,7 +93,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def earned(trials: TwoStepTrials, p: Array) -> Array:
-    """Mean reward probability of what was chosen at the second stage, ``[M, E]`` (less noisy than the rewards).
+    """Return the mean reward probability of second-stage choices, ``[M, E]``.
 
     Args:
         trials: Trials ``[M, E, N]`` with second-stage actions.
@@ -106,7 +106,7 @@ def earned(trials: TwoStepTrials, p: Array) -> Array:
 
 
 def on_walks(observer: DawObserver, p: Array, seed: int) -> TwoStepTrials:
-    """What an observer does on the walks ``[M, E, N, 2, 2]``: trials ``[M, E, N]``."""
+    """Return what an observer does on the walks ``[M, E, N, 2, 2]``: trials ``[M, E, N]``."""
     played = simulate_daw(observer, p.reshape(-1, *p.shape[2:]), seed=seed)
     assert played.second_action is not None
     fields = (played.first_action, played.common, played.reward, played.second_action)
@@ -114,7 +114,7 @@ def on_walks(observer: DawObserver, p: Array, seed: int) -> TwoStepTrials:
 
 
 def _hybrid(trials: TwoStepTrials, record: Record) -> list[Finding]:
-    """Parameters of the hybrid model, fitted to each member's choices."""
+    """Return parameters of the hybrid model, fitted to each member's choices."""
     assert trials.second_action is not None
     some = TwoStepTrials(
         *(

@@ -42,13 +42,14 @@ _DRIVES = ("constant", "reward (model-free)", "transition", "reward x transition
 
 
 def trials_of_record(record: Record) -> TwoStepTrials:
-    """Trials of a record, however many steps a trial has (`compact`: one).
+    """Return the trials of a record, however many steps a trial has (`compact`: one).
 
     Args:
-        record: With ``reward``, ``trial``, ``first_action`` and ``common`` ``[M, E, T]``, as the two-step tasks give them.
+        record: With ``reward``, ``trial``, ``first_action`` and ``common`` ``[M, E, T]``.
 
     Returns:
-        The trials ``[M, E, N]``; the second-stage action is that of the last step (no choice where the stage is forced).
+        The trials ``[M, E, N]``; the second-stage action is that of the last step (no choice where
+        the stage is forced).
     """
     count = int(record["trial"].max()) + 1
     by_trial = {
@@ -72,16 +73,17 @@ def stay_findings(
     sure: float = 0.98,
     within: float | None = None,
 ) -> list[Finding]:
-    """Stay probabilities: mean over members, and of the sure ones the lowest member.
+    """Return stay probabilities: means over members, and the lowest member of the sure ones.
 
     Args:
-        stay: Stay probabilities ``[M, 4]``, conditions as in `prefrontal.analysis.choice.two_step.CONDITIONS`.
+        stay: Stay probabilities ``[M, 4]``, conditions as in `CONDITIONS`.
         ideal: Those of the ideal observer.
         where: Ending of the findings' names.
         mixed: Bar of RU and UC: a range in which the mean of members must lie.
         published: Published ones.
         sure: Bar of RC and UU.
-        within: Goal of RU and UC: the farthest member's distance from the ideal observer; adds a finding.
+        within: Goal of the farthest member's distance from the ideal observer in RU and UC; adds a
+            finding.
     """
     findings = []
     for index, key in enumerate(CONDITIONS):
@@ -115,7 +117,7 @@ def index_findings(
     published: Sequence[float] | None = None,
     reach: float | None = 0.05,
 ) -> list[Finding]:
-    """Model-based index RC - RU - UC + UU and model-free index RC + RU - UC - UU, mean over members.
+    """Return the model-based index RC - RU - UC + UU and the model-free one RC + RU - UC - UU.
 
     Args:
         stay: Stay probabilities ``[M, 4]``.
@@ -147,7 +149,7 @@ def index_findings(
 
 
 def regression_findings(trials: TwoStepTrials, where: str) -> list[Finding]:
-    """Stay regression (Daw et al. 2011): log odds of staying, mean of the members' coefficients."""
+    """Return the coefficients of the stay regression (Daw et al. 2011), in log odds of staying."""
     coefficients = np.stack([fit.coefficients for fit in stay_regression(trials)])
     return [
         finding(f"stay regression, {name}{where}", values, unit="log odds")
@@ -162,7 +164,7 @@ def stay_figure(
     published: Sequence[float] | None = None,
     name: str = "stay_probabilities",
 ) -> list[Path]:
-    """Bars of stay probabilities ``[M, 4]`` by condition, one dot a member."""
+    """Draw stay probabilities ``[M, 4]`` by condition, one dot a member."""
     if not evaluation.figures:
         return []
     groups = {
@@ -182,7 +184,7 @@ def stay_figure(
 
 
 def stay_by_member(trials: TwoStepTrials, first_transition: bool = False) -> NDArray[np.float64]:
-    """Stay probabilities ``[M, 4]``; raises if a condition never occurred.
+    """Return stay probabilities ``[M, 4]``.
 
     Raises:
         ValueError: If there are too few episodes.

@@ -1,9 +1,10 @@
 """The two-step task without flips, ten trials an episode (Wang et al. 2016, experiment 5).
 
 The published stay probabilities (1, 0, 0, .96) are those of an ideal observer on the first pair of
-trials alone; over the whole episode it has 1, .506, .507, 1. Both are reported, and nothing is trained
-towards the zeros. Learning is easy: .664 a trial after .6 M steps, the ideal observer's reward after
-1 M. Members differ in RU and UC (.49 to .54), where the ideal observer itself is often indifferent.
+trials alone; over the whole episode it has 1, .506, .507, 1. Both are reported, and nothing is
+trained towards the zeros. Learning is easy: .664 a trial after .6 M steps, the ideal observer's
+reward after 1 M. Members differ in RU and UC (.49 to .54), where the ideal observer itself is often
+indifferent.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PUBLISHED_FIRST = (1.0, 0.0, 0.0, 0.96)
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Reward, stay probabilities over the whole episode and on its first pair of trials."""
+    """Measure reward, and stay probabilities over the episode and on its first pair of trials."""
     trials = trials_of_record(evaluation.record())
     rewards = reward_per_trial(trials)
     stay, first = stay_by_member(trials), stay_by_member(trials, first_transition=True)

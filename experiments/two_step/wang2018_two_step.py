@@ -1,11 +1,12 @@
 """The two-step task: model-free training yields a model-based learner.
 
-Source: Wang et al. 2018, simulation 4. Conditions: `default` (two steps a trial: the choice, then the
-forced second stage, which pays) and `compact` (one step a trial: first action, state and reward shown
-together; at most the 10,000 training episodes of the paper). The observation holds a copy of the first
-action in place of the previous-action input, which beside the reward would be that of the forced step.
-A choice has no effect on later trials, so in `compact` the right discount is 0; `default` needs one
-above 0, because a choice is paid a step later. Measurements: docs/findings/wang2018-two-step.md.
+Source: Wang et al. 2018, simulation 4. Conditions: `default` (two steps a trial: the choice, then
+the forced second stage, which pays) and `compact` (one step a trial: first action, state and reward
+shown together; at most the 10,000 training episodes of the paper). The observation holds a copy of
+the first action in place of the previous-action input, which beside the reward would be that of the
+forced step. A choice has no effect on later trials, so in `compact` the right discount is 0;
+`default` needs one above 0, because a choice is paid a step later. Measurements:
+docs/findings/wang2018-two-step.md.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PUBLISHED_EPISODES = 10_000
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    """Reward, stay probabilities and their regression, dopamine-like errors, for each condition."""
+    """Measure reward, stay probabilities and their regression, and prediction errors."""
     findings, stays = [], {}
     for condition in evaluation.conditions:
         record = evaluation.record(condition)
@@ -67,7 +68,7 @@ def measure(evaluation: Evaluation) -> Outcome:
 
 
 def _dopamine(record: Record) -> list[Finding]:
-    """How the RPE when the second-stage state appears depends on the errors of the two systems (two steps a trial only)."""
+    """Return how the RPE at the second stage depends on the errors of the two systems."""
     if 1 not in record["stage"]:
         return []
     signals = two_step_signals(trials_of_record(record))
@@ -80,7 +81,7 @@ def _dopamine(record: Record) -> list[Finding]:
 
 
 def _training(evaluation: Evaluation, condition: str, where: str) -> list[Finding]:
-    """Training episodes of a member, where the run has its curves."""
+    """Return the training episodes of a member, where the run has its curves."""
     curves = evaluation.curves.get(condition)
     if not curves:
         return []

@@ -144,7 +144,7 @@ class A2C(RecurrentLearner):
             logits, values = model.heads(trajectory.tapes)
             weight = step_weights(trajectory.mask, values)
             if self.replay is not None:
-                self.replay.add(trajectory, logits, values, self.stage)
+                self.replay.add(trajectory, logits, values, self.stages.index)
 
             # ADVANTAGES
             returned = trajectory.to_the_end(values, discount)
@@ -158,7 +158,7 @@ class A2C(RecurrentLearner):
         learned = Learned(trajectory, advantages, own.targets, old, weight)
 
         # LOSS AND STEP
-        due = [] if self.replay is None else self.replay.due(self.stage)
+        due = [] if self.replay is None else self.replay.due(self.stages.index)
         mixed = config.replay.steps == "mixed"
         metrics: dict[str, Tensor] = {}
         replayed: dict[str, Tensor] = {}
@@ -189,7 +189,7 @@ class A2C(RecurrentLearner):
         if critic_loss is not None:
             metrics["critic_loss"] = critic_loss
         if len(self.stages) > 1:
-            metrics["stage"] = torch.full_like(rate, self.stage)
+            metrics["stage"] = torch.full_like(rate, self.stages.index)
         if self.replay is not None:
             metrics |= {name: torch.zeros_like(rate) for name in METRICS} | replayed
         if self.consolidation is not None:
@@ -241,7 +241,7 @@ class A2C(RecurrentLearner):
         loss = config.coef * loss
         kl = torch.zeros_like(loss.detach())
         if config.clones:
-            policy, kept, which = self.replay.cloned(drawn, self.stage)
+            policy, kept, which = self.replay.cloned(drawn, self.stages.index)
             kl = mean((policy.exp() * (policy - every)).sum(2) * which, weight)
             apart = mean((values - kept).square() * which, weight)
             loss = loss + config.policy_cloning * kl + config.value_cloning * apart
@@ -301,12 +301,12 @@ class A2C(RecurrentLearner):
 
     def _enter_stage(self) -> None:
         """Go on to the next stage if it is time."""
-        while self.stage < self.stages.at(self.steps):
+        while self.stages.index < self.stages.at(self.steps):
             if self.replay is not None:
                 self.replay.end_stage()
             if self.consolidation is not None:
                 self.consolidation.end_stage(self.rollout)
-            self.move(self.stage + 1)
+            self.move(self.stages.index + 1)
             if self.config.reset_optimiser:
                 self.optimiser.reset()
 

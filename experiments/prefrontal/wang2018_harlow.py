@@ -1,5 +1,4 @@
-"""Harlow's learning set (Wang et al. 2018, simulation 5): two new objects, one choice, then all
-right.
+"""Harlow's learning set (Wang et al. 2018, simulation 5): two new objects, then all right.
 
 Conditions: `abstract` (objects are random vectors, one step a trial) and `one-dimensional` (the
 gaze moves along a ring from a fixation mark to the objects, as in public re-implementations).

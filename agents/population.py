@@ -27,8 +27,6 @@ from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import save_checkpoint
 
-__all__ = ["KIND", "Agent", "Population", "make_population", "meta"]
-
 KIND = "recurrent-a2c"
 
 P = TypeVar("P", bound="Population")

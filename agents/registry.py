@@ -25,20 +25,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = [
-    "ALGORITHMS",
-    "TRAINED",
-    "Entry",
-    "check",
-    "entry_of",
-    "load",
-    "load_trained",
-    "make_learner",
-    "make_population",
-    "meta",
-    "updates",
-]
-
 _ROOT = "prefrontal.agents"
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from prefrontal.agents.base import Trained  # imports torch
     from prefrontal.agents.rollout.rollout import Stimulation  # imports torch
 
-__all__ = ["Evaluation", "Record", "write_record"]
-
 Record = dict[str, np.ndarray]
 
 _ROWS = 1024  # episodes played at once: what fits in cache and little memory

@@ -19,17 +19,6 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.settings import Settings, task_options
 
-__all__ = [
-    "Experiment",
-    "Outcome",
-    "all_experiments",
-    "find_experiment",
-    "finding",
-    "of_other_tasks",
-    "unjudged",
-    "worst_member",
-]
-
 
 @dataclass(frozen=True)
 class Outcome:

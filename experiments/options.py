@@ -21,8 +21,6 @@ from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
 from prefrontal.checking import build, check, option
 from prefrontal.experiments.settings import Settings, task_options, with_options
 
-__all__ = ["RunOptions", "ShownOptions", "guarded", "parse", "parse_known", "parse_settings"]
-
 T = TypeVar("T")
 
 NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  # as PyTorch says it

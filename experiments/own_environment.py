@@ -21,8 +21,6 @@ from prefrontal.experiments.settings import (
     TrainingConfig,
 )
 
-__all__ = ["EXPERIMENT", "settings_for"]
-
 
 def settings_for(env_id: str, base: Settings | None = None) -> Settings:
     """Return settings for an environment.

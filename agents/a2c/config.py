@@ -7,8 +7,6 @@ from typing import ClassVar, Literal
 
 from prefrontal.checking import check, option
 
-__all__ = ["A2CConfig", "CourseReplayConfig", "CriticConfig", "EWCConfig", "ReplayConfig"]
-
 
 @dataclass(frozen=True)
 class CriticConfig:

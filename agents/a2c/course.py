@@ -26,8 +26,6 @@ from prefrontal.agents.common.returns import by_member, count_steps, monte_carlo
 from prefrontal.agents.rollout.environments import make_stages
 from prefrontal.agents.rollout.rollout import Rollout
 
-__all__ = ["CourseReplay", "check", "make_learner", "published_loss"]
-
 
 def make_learner(job: Job, members: Sequence[int]) -> CourseReplay:
     """Make a learner for some members of a job."""

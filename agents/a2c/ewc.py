@@ -25,8 +25,6 @@ from prefrontal.agents.common.returns import log_probs
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
 
-__all__ = ["Consolidation", "squared_scores"]
-
 
 class Consolidation:
     """The elastic penalty of P members.

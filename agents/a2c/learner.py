@@ -43,8 +43,6 @@ from prefrontal.agents.rollout.environments import facts_of, make_stages, reward
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentFacts
 
-__all__ = ["A2C", "actor_critic_loss", "check", "make_learner"]
-
 
 def make_learner(job: Job, members: Sequence[int]) -> A2C:
     """Make a learner for some members of a job."""

@@ -29,8 +29,6 @@ from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 from prefrontal.agents.rollout.rollout import Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentFacts
 
-__all__ = ["METRICS", "Replay", "Replayed", "corrected", "episode_buffer"]
-
 METRICS = ("replay_loss", "replay_ratio_mean", "cloning_kl")
 
 

@@ -8,8 +8,6 @@ from torch import Tensor
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Tape
 
-__all__ = ["Teacher"]
-
 
 class Teacher:
     """The agents as they were, unrolled on the inputs of replayed episodes.

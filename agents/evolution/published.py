@@ -24,9 +24,7 @@ from torch import Tensor
 
 from prefrontal.agents.base import Job
 from prefrontal.agents.evolution.genome import Genome, Individual
-from prefrontal.agents.evolution.learner import Evolution, check
-
-__all__ = ["PublishedEvolution", "check", "make_learner"]
+from prefrontal.agents.evolution.learner import Evolution
 
 PARENTS = 4
 WEIGHT_NOISE = 0.02

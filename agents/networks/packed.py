@@ -19,8 +19,6 @@ from torch import Tensor
 from prefrontal.agents.kernels.build import available, compiled
 from prefrontal.agents.networks.cores import lstm_cell
 
-__all__ = ["Packing", "unroll_lstm"]
-
 
 @dataclass(frozen=True)
 class Packing:

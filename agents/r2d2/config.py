@@ -7,8 +7,6 @@ from typing import ClassVar, Literal
 
 from prefrontal.checking import check, option
 
-__all__ = ["R2D2Config"]
-
 
 @dataclass(frozen=True)
 class R2D2Config:

@@ -27,8 +27,6 @@ from prefrontal.agents.r2d2.targets import dueling, q_targets
 from prefrontal.agents.rollout.environments import make_stages
 from prefrontal.agents.rollout.rollout import Rollout
 
-__all__ = ["ExploringRollout", "QLearner", "check", "exploration_noise", "make_learner"]
-
 
 def make_learner(job: Job, members: Sequence[int]) -> QLearner:
     """Make a learner for some members of a job."""

@@ -15,8 +15,6 @@ from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.r2d2.learner import ExploringRollout, exploration_noise, make_learner
 from prefrontal.agents.r2d2.targets import dueling
 
-__all__ = ["EXPLORATION", "KIND", "QAgent", "QPopulation", "make_population", "meta"]
-
 KIND = "recurrent-q"
 EXPLORATION = 0.05  # ε where actions are not deterministic (Mnih et al. 2015, evaluation)
 

@@ -17,8 +17,6 @@ from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 from prefrontal.agents.rollout.rollout import Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentFacts
 
-__all__ = ["QReplay", "Window", "episode_buffer"]
-
 
 @dataclass(frozen=True)
 class Window:

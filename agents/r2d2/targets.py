@@ -7,8 +7,6 @@ from torch import Tensor
 
 from prefrontal.agents.common.returns import n_step
 
-__all__ = ["dueling", "q_targets", "rescale", "unscale"]
-
 _SLOPE = 1e-3
 
 

@@ -7,8 +7,6 @@ from typing import ClassVar, Literal
 
 from prefrontal.checking import check, option
 
-__all__ = ["TD3Config", "TD3NetworkConfig"]
-
 
 @dataclass(frozen=True)
 class TD3NetworkConfig:

@@ -14,8 +14,6 @@ from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.member import Member
 from prefrontal.agents.td3.networks import stacks
 
-__all__ = ["TD3", "check", "make_learner"]
-
 
 def make_learner(job: Job, members: Sequence[int]) -> TD3:
     """Make a learner for some members of a job.

@@ -22,8 +22,6 @@ from prefrontal.agents.td3.config import TD3Config
 from prefrontal.agents.td3.play import Exploration, play
 from prefrontal.agents.td3.update import Batch, Networks, initial_weights
 
-__all__ = ["Member", "Progress"]
-
 LAST = 0.1  # of the step size of phase III is left at the end
 METRICS = (
     *("rewarded", "episode_steps", "critic_loss", "td_error"),

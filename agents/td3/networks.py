@@ -33,8 +33,6 @@ from prefrontal.agents.networks.cores import lstm_cell
 from prefrontal.agents.networks.packed import Packing, unroll_lstm
 from prefrontal.agents.td3.config import TD3NetworkConfig
 
-__all__ = ["ACTORS", "CRITICS", "Shape", "Stack", "State", "stacks"]
-
 #: Hidden and cell state of each LSTM, ``[N, B, H]``.
 State = list[tuple[Tensor, Tensor]]
 

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from prefrontal.agents.td3.networks import Stack
 
-__all__ = ["Episodes", "Exploration", "play"]
-
 
 @dataclass(frozen=True)
 class Episodes:

@@ -26,8 +26,6 @@ from prefrontal.agents.td3.networks import stacks
 from prefrontal.agents.td3.play import Episodes, play
 from prefrontal.agents.td3.update import initial_weights
 
-__all__ = ["KIND", "ContinuousAgent", "ContinuousPopulation", "make_population", "meta"]
-
 KIND = "recurrent-td3"
 
 

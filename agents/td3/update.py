@@ -13,8 +13,6 @@ from prefrontal.agents.networks.packed import Packing
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.networks import stacks
 
-__all__ = ["Batch", "Networks", "critic_targets", "initial_weights", "smooth"]
-
 LINEAR = 2.0  # tanh 2 = .96
 
 

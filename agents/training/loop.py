@@ -30,8 +30,6 @@ from prefrontal.agents.registry import meta as describe
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.agents.runs.metrics import MetricsFile
 
-__all__ = ["Job", "Progress", "train"]
-
 CHECKPOINT_SECONDS = 10.0  # between checkpoints at least, and
 CHECKPOINT_SHARE = 0.02  # of the time is spent on writing them at most
 

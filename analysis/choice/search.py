@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from prefrontal.analysis.stats.means import masked_mean
 
-__all__ = ["first_and_later", "first_to_second", "goals_found", "steps_per_goal"]
-
 Array = NDArray[np.float64]
 
 

@@ -18,17 +18,6 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import finding
 
-__all__ = [
-    "beats",
-    "curve_figure",
-    "portrait_figures",
-    "reference_regret",
-    "regret_by_member",
-    "regret_figure",
-    "regret_finding",
-    "reward_by_member",
-]
-
 
 def regret_by_member(record: Record) -> np.ndarray:
     """Return the mean regret of an episode, ``[M]``."""

@@ -10,17 +10,6 @@ from prefrontal.analysis.choice.continual import confusion_by_pair, pair_accurac
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.settings import NetworkConfig, expect
 
-__all__ = [
-    "TRIALS",
-    "confusion",
-    "mode_accuracy",
-    "mode_pairs",
-    "pair_accuracies",
-    "remembering",
-    "stage_accuracies",
-    "untrained_accuracy",
-]
-
 TRIALS = 5000  # of each mode, on which accuracies are measured
 
 

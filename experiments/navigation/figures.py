@@ -23,8 +23,6 @@ from prefrontal.experiments.navigation.measures import (
     world,
 )
 
-__all__ = ["modularity_figures"]
-
 ZONE = 65.0  # cm
 SIMULATED: tuple[Kind, ...] = ("integrator", "efference copy")
 

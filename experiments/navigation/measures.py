@@ -10,8 +10,6 @@ import numpy as np
 from prefrontal.analysis.choice import navigation as nav
 from prefrontal.experiments.evaluation import Evaluation, Record
 
-__all__ = ["Kind", "Summary", "common_tasks", "played", "summary", "sweep", "world"]
-
 #: Simulated navigators, see `prefrontal.experiments.navigation.navigators`.
 Kind = Literal["integrator", "efference copy", "Bayesian", "forgetful Bayesian"]
 

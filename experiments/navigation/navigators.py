@@ -26,8 +26,6 @@ from prefrontal.envs.navigation_laws import DT, GAINS, SPEEDS, UNIT
 from prefrontal.experiments.evaluation import Record
 from prefrontal.experiments.navigation.measures import Kind
 
-__all__ = ["navigate"]
-
 NEAR = 45.0 / UNIT  # one without a notion of its own error stops when it believes to be so near
 GRID = 41  # gains of the Bayesian's posterior
 CERTAIN = (

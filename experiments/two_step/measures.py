@@ -22,16 +22,6 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import finding
 
-__all__ = [
-    "NAMES",
-    "index_findings",
-    "regression_findings",
-    "stay_by_member",
-    "stay_figure",
-    "stay_findings",
-    "trials_of_record",
-]
-
 NAMES = {
     "RC": "rewarded, common",
     "RU": "rewarded, rare",

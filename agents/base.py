@@ -1,34 +1,27 @@
-"""What a run needs of algorithms, learners and trained agents: a job, and a protocol for each."""
+"""What learners and trained agents are: a job, a protocol for each, and what recurrent ones share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.rollout.environments import probe
+from prefrontal.agents.common.optim import Optimiser
+from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.vectorised import Tape
+from prefrontal.agents.rollout.environments import facts_of, probe
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
 
 if TYPE_CHECKING:
     from prefrontal.agents.rollout.rollout import Stimulation
-
-__all__ = [
-    "Algorithm",
-    "Job",
-    "Learner",
-    "Record",
-    "Trained",
-    "learn_until",
-    "require_discrete",
-    "section",
-    "updates",
-]
 
 Record = dict[str, np.ndarray]
 
@@ -208,3 +201,179 @@ def learn_until(learner: Learner, total_steps: int) -> dict[str, np.ndarray]:
         rows.append(learner.update())
     learner.close()
     return {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
+
+
+def write_inputs(tapes: Sequence[Tape], observations: Tensor) -> None:
+    """Write observations ``[T, P, I, B]`` as the inputs of tapes."""
+    for tape in tapes:
+        tape.used = len(observations)
+        for x, source in zip(tape.x_t, observations.unbind(0), strict=False):
+            x.copy_(source)
+
+
+class Stages:
+    """Which environments all members learn in now, as a function of the steps they have made.
+
+    Args:
+        envs: Vector environments, one a stage.
+        total_steps: Environment steps per member of the whole run.
+
+    Attributes:
+        facts: Sizes and lengths, see `EnvironmentFacts`.
+        index: The present stage.
+
+    Raises:
+        ConfigError: One agent could not learn in all of them in lock-step.
+    """
+
+    def __init__(self, envs: Sequence[Any], total_steps: int) -> None:
+        self.envs, self.total_steps = list(envs), total_steps
+        self.facts = facts_of(self.envs)
+        self.index = 0
+
+    def __len__(self) -> int:
+        return len(self.envs)
+
+    @property
+    def now(self) -> Any:
+        """The vector environment of the present stage."""
+        return self.envs[self.index]
+
+    def move(self, index: int) -> None:
+        """Make a stage the present one; its environments continue the random streams."""
+        random = self.now.random_state()
+        self.index = index
+        self.now.set_random_state(random)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the random streams of the present stage."""
+        random: dict[str, Tensor] = self.now.random_state()
+        return random
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.now.set_random_state(state)
+
+    def close(self) -> None:
+        """Close the environments of all stages."""
+        for envs in self.envs:
+            envs.close()
+
+    def at(self, steps: Tensor) -> int:
+        """Return the stage after `steps` ``[P]`` (equal for all members if there are several)."""
+        if len(self.envs) == 1:
+            return 0
+        return min(len(self.envs) - 1, int(steps[0].item() * len(self.envs) // self.total_steps))
+
+    def progress(self, steps: Tensor, of: Literal["run", "stage"]) -> Tensor:
+        """Return which part of the run, or of the stage, is over, ``[P]`` from 0 to 1."""
+        share = steps / self.total_steps
+        if of == "stage" and len(self.envs) > 1:
+            share = share * len(self.envs) - self.at(steps)
+        return share.clamp(max=1.0)
+
+
+class RecurrentLearner:
+    """P members with an `ActorCritic` each, in the stages of an environment.
+
+    Args:
+        envs: Vector environment of ``len(members) * batch`` rows, or one for each stage.
+        network: Shape of the networks.
+        optimiser: `adam` or `rmsprop`.
+        epsilon: Added to the root of the optimiser's second moment.
+        members: Identities of the members; (seed, identity) determines what a member learns.
+        batch: Episodes B per member and update.
+        total_steps: Environment steps per member of the whole run, for annealing and stages.
+        seed: Seed of the run.
+        device: Where to compute.
+        reward_row: See `ActorCritic`.
+
+    Attributes:
+        stages: The environments, and which of them is the present one.
+        steps: Environment steps made so far, ``[P]`` float64.
+    """
+
+    def __init__(
+        self,
+        envs: Any,
+        network: NetworkConfig,
+        optimiser: Any,
+        epsilon: float,
+        members: Sequence[int],
+        batch: int,
+        total_steps: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+        reward_row: int | None = None,
+    ) -> None:
+        self.stages = Stages(envs if isinstance(envs, list | tuple) else [envs], total_steps)
+        self.members, self.batch, self.seed = list(members), batch, seed
+        facts = self.stages.facts
+        self.model = ActorCritic(
+            facts.input_size,
+            facts.num_actions,
+            network,
+            len(self.members),
+            device=device,
+            reward_row=reward_row,
+        )
+        self.model.initialise(self.streams("weights"))
+        self.optimiser = Optimiser(self.model.parameters, optimiser, epsilon)
+        self.generators = self.streams("actions")
+        for each in self.stages.envs:
+            each.reset(seed=seed)
+        self.steps = torch.zeros(len(self.members), dtype=torch.float64)
+
+    @property
+    def stage(self) -> int:
+        """The present stage."""
+        return self.stages.index
+
+    def streams(self, name: str) -> list[torch.Generator]:
+        """Return a generator a member for one purpose."""
+        return [generator(self.seed, member, name) for member in self.members]
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.stages.close()
+
+    def begin_with(self, weights: Tensor) -> None:
+        """Begin to learn from these weights ``[P, n]``."""
+        self.model.set_parameters(weights)
+
+    def update(self) -> dict[str, Tensor]:
+        """Learn a little; return metrics ``[P]`` float64, `return` among them."""
+        raise NotImplementedError
+
+    def move(self, stage: int) -> None:
+        """Make a stage the present one; what plays in its environments is made anew."""
+        self.stages.move(stage)
+
+    # EXACT STATE
+
+    def parts(self) -> Mapping[str, Any]:
+        """Return what has a state of its own (`state`, `set_state`), by name."""
+        return {"optimiser": self.optimiser, "envs": self.stages}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that training needs to go on exactly; first dimension: the member."""
+        state = {
+            "weights": self.model.parameters,
+            "steps": self.steps,
+            "stage": torch.full((len(self.members),), self.stage),
+            "generator.actions": generator_states(self.generators),
+        }
+        for name, part in self.parts().items():
+            state |= {f"{name}.{key}": value for key, value in part.state().items()}
+        return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.model.set_parameters(state["weights"].to(self.model.device))
+        self.steps = state["steps"].clone()
+        set_generator_states(self.generators, state["generator.actions"])
+        stage = int(state["stage"][0]) if "stage" in state else 0  # early versions had no stages
+        if stage != self.stage:
+            self.move(stage)
+        for name, part in self.parts().items():
+            part.set_state(section(state, name))

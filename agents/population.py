@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.learner import make_learner
-from prefrontal.agents.base import Algorithm, Job, Record, learn_until
+from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import next_values, rpe
@@ -21,7 +21,6 @@ from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
-from prefrontal.agents.recurrent import RecurrentLearner
 from prefrontal.agents.rollout.environments import import_environment, probe, reward_row
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory

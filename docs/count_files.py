@@ -1,6 +1,6 @@
 """Count the files of this project that a reader has to follow: ``python docs/count_files.py train``.
 
-``update`` is one A2C update on two independent arms, environment included; ``train`` and
+``update`` is one A2C update with a plain core on two arms, environment included; ``train`` and
 ``evaluate`` are the commands on the default experiment. A file counts when one of its functions is
 called; code that runs because a module is imported does not count. Work in other processes is not
 seen, so everything runs in this one.
@@ -65,12 +65,14 @@ def update() -> dict[str, set[str]]:
     """Return what one A2C update of one agent enters; making the agent is not watched."""
     from dataclasses import replace
 
+    from prefrontal.agents.a2c.config import A2CConfig
+    from prefrontal.agents.networks.config import NetworkConfig
     from prefrontal.agents.registry import make_learner
     from prefrontal.experiments.experiment import find_experiment
 
     settings = find_experiment(DEFAULT).conditions["default"]
-    one = replace(settings, training=replace(settings.training, members=1))
-    learner = make_learner(one.job(seed=0), [0])
+    job = replace(settings, network=NetworkConfig(core="gru"), algorithm=A2CConfig()).job(seed=0)
+    learner = make_learner(job, [0])
     learner.update()  # the first one may build or fill things that later ones only use
     found = entered(learner.update)
     learner.close()

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.splits import bands, chequerboard
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters, check_split
+from prefrontal.envs.splits import bands, check_split, chequerboard
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
 #: Bands of the gap |p1 - p2| in the split of `CorrelatedBandit`: regret peaks at small gaps, so few
 #: bands would make one half easier.

@@ -6,7 +6,7 @@ import functools
 import itertools
 
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import check_split
+from prefrontal.envs.splits import check_split
 
 #: Colours with red, green and blue (0 to 255) and the reward that goes with them unless it changes.
 #: The first four are the course's ("position in the rainbow"); there are three colours of every

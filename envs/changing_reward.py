@@ -21,8 +21,8 @@ from prefrontal.envs.changing_modes import (
     shown_pairs,
 )
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.splits import by_trial, switches_before
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters, check_split
+from prefrontal.envs.splits import by_trial, check_split, switches_before
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
 KINDS = ("covariate", "concept", "gradual")
 DRAWN = "any"  # the mode that says that changes are drawn anew for every episode

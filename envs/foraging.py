@@ -9,7 +9,8 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Params, State, StepResult, check_parameters, check_split
+from prefrontal.envs.splits import check_split
+from prefrontal.envs.task import Params, State, StepResult, check_parameters
 
 TOTAL = 0.5  # sum of the two base probabilities
 #: Edges of the base probability of target 0; each range, and their union, is symmetric about 1/4.

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from prefrontal.checking import checked
-from prefrontal.envs.arguments import as_seed, resolve_task, task_option
+from prefrontal.checking import build, checked
 from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Params, Task, check_split
+from prefrontal.envs.splits import check_split
+from prefrontal.envs.task import Params, Task
 
 AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
 DEFAULT_INPUTS = ("action", "reward", "time")
@@ -334,3 +336,42 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
 def _copy(value: Tensor) -> np.ndarray:
     """Copy a tensor to a new, contiguous NumPy array."""
     return np.array(value.numpy(force=True), order="C")
+
+
+def resolve_task(task: Task | type[Task] | str, fields: Mapping[str, Any]) -> Task:
+    """Make a task from an instance, a class, or ``"module:Class"``, and its fields.
+
+    Raises:
+        ValueError: Unknown fields, a field of the wrong type, or fields for a task that is already
+        made.
+    """
+    if isinstance(task, Task):
+        if fields:
+            raise ValueError(f"unknown arguments {', '.join(fields)}; the task is already made")
+        return task
+    task_class: Any = load_env_creator(task) if isinstance(task, str) else task
+    if not (isinstance(task_class, type) and issubclass(task_class, Task)):
+        raise TypeError(f"task must be a Task, a Task class or 'module:Class'; got {task!r}")
+    made: Task = build(task_class, fields)
+    return made
+
+
+def as_seed(seed: Any) -> int | None:
+    """Return a seed as a Python int (Gymnasium refuses NumPy's)."""
+    if seed is None:
+        return None
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise TypeError(f"seed must be an integer or None; got {seed!r}") from None
+
+
+def task_option(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return ``options["task"]``, the only option there is."""
+    unknown = sorted(set(options or ()) - {"task"})
+    if unknown:
+        raise ValueError(f"reset options must be 'task' only; got {', '.join(unknown)}")
+    given = (options or {}).get("task")
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"options['task'] must map parameter names to arrays; got {given!r}")
+    return given

@@ -12,8 +12,8 @@ import numpy as np
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.splits import by_trial
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters, check_split
+from prefrontal.envs.splits import by_trial, check_split
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
 OBJECTS = 1000  # in each split
 LEFT, RIGHT = 0, 1

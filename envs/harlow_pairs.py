@@ -13,7 +13,8 @@ from prefrontal.checking import option
 from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.maze import COLOURS
-from prefrontal.envs.task import Params, State, check_parameters, check_split
+from prefrontal.envs.splits import check_split
+from prefrontal.envs.task import Params, State, check_parameters
 
 #: Numerals 0 to 9 as they are drawn: five rows of three, each row a number in binary.
 NUMERALS = (

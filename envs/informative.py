@@ -9,7 +9,8 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Params, State, StepResult, check_parameters, check_split
+from prefrontal.envs.splits import check_split
+from prefrontal.envs.task import Params, State, StepResult, check_parameters
 
 ORDINARY = 10  # arms that may be the target; the informative arm has this index
 TARGET_REWARD = 5.0

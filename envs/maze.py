@@ -12,7 +12,8 @@ import numpy as np
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters, check_split
+from prefrontal.envs.splits import check_split
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
 PIXELS = 24  # side of a cell in a picture
 COLOURS = {"wall": (60, 60, 70), "free": (245, 245, 240), "start": (200, 210, 230)}

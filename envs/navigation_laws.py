@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.splits import bands
-from prefrontal.envs.task import Params, State, check_split
+from prefrontal.envs.splits import bands, check_split
+from prefrontal.envs.task import Params, State
 
 UNIT = 400.0  # cm, the unit of lengths inside
 DT = 0.1  # s

@@ -12,8 +12,8 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.splits import bands
-from prefrontal.envs.task import Params, State, StepResult, check_parameters, check_split
+from prefrontal.envs.splits import bands, check_split
+from prefrontal.envs.task import Params, State, StepResult, check_parameters
 
 #: Standard deviation of one step of the drift: lowest and highest of an episode.
 DRIFT = {"low": (0.01, 0.05), "high": (0.1, 0.3)}

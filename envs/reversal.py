@@ -9,8 +9,8 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.splits import by_trial, first_state, switches_before, switching
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters, check_split
+from prefrontal.envs.splits import by_trial, check_split, first_state, switches_before, switching
+from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
 FIXATION, TARGET = -1, 0  # stages of a trial of InferredValue
 CENTRE = 2  # the action asked for at fixation

@@ -13,7 +13,14 @@ from __future__ import annotations
 import math
 
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import check_split
+
+SPLITS = ("train", "held_out", "all")
+
+
+def check_split(split: str) -> None:
+    """Raise ValueError unless ``split`` is one of `SPLITS`."""
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
 
 
 def thue_morse(count: int) -> list[bool]:

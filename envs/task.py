@@ -20,7 +20,6 @@ State = dict[str, Any]
 StepResult = tuple[State, Tensor, Tensor]  # state, observation [n, D], reward [n]
 Mirror = tuple[tuple[float, ...], tuple[float, ...]]
 
-SPLITS = ("train", "held_out", "all")
 #: Sections of a docstring, in this order.
 HEADINGS = (
     "Description",
@@ -217,12 +216,6 @@ class Task(ABC):
     def image(self, params: Params, state: State, row: int) -> np.ndarray:
         """Draw one episode in its present state: uint8 ``[height, width, 3]``."""
         raise NotImplementedError(f"{type(self).__name__} draws no pictures")
-
-
-def check_split(split: str) -> None:
-    """Raise ValueError unless ``split`` is one of `SPLITS`."""
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
 
 
 def check_parameters(

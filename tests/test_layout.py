@@ -55,7 +55,6 @@ ROOMS = [
     {"replay"},
     {"runs"},
     {"base"},
-    {"recurrent"},
     {"a2c", "reference"},
     {"population"},
     {"r2d2", "td3", "evolution"},

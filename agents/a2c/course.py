@@ -20,10 +20,9 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import CourseReplayConfig
-from prefrontal.agents.base import Job, require_discrete
+from prefrontal.agents.base import Job, RecurrentLearner, require_discrete
 from prefrontal.agents.common.optim import check_finite
 from prefrontal.agents.common.returns import by_member, count_steps, monte_carlo
-from prefrontal.agents.recurrent import RecurrentLearner
 from prefrontal.agents.rollout.environments import make_stages
 from prefrontal.agents.rollout.rollout import Rollout
 

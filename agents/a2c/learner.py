@@ -23,7 +23,7 @@ from prefrontal.agents.a2c.off_policy import (
     corrected,
     episode_buffer,
 )
-from prefrontal.agents.base import Job, require_discrete
+from prefrontal.agents.base import Job, RecurrentLearner, require_discrete
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import (
@@ -39,7 +39,6 @@ from prefrontal.agents.common.returns import (
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.privileged_critic import AsymmetricCritic
-from prefrontal.agents.recurrent import RecurrentLearner
 from prefrontal.agents.rollout.environments import facts_of, make_stages, reward_row
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentFacts

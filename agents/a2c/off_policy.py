@@ -18,11 +18,10 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig, ReplayConfig
 from prefrontal.agents.a2c.teacher import Teacher
-from prefrontal.agents.base import section
+from prefrontal.agents.base import section, write_inputs
 from prefrontal.agents.common.returns import Estimate, estimate, step_weights, vtrace
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Tape
-from prefrontal.agents.recurrent import write_inputs
 from prefrontal.agents.replay.buffer import Kind
 from prefrontal.agents.replay.priorities import sequence_priority
 from prefrontal.agents.replay.store import Field

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.lstm import lstm_cell
+from prefrontal.agents.networks.cores import lstm_cell
 from prefrontal.agents.networks.vectorised import Net, Vectorised
 
 State = tuple[Tensor, ...]

@@ -10,7 +10,7 @@ from prefrontal.checking import check, option
 #: Cores by name: where their class is, or the class itself. See `prefrontal.agents.networks.cores`
 #: for what a core is.
 CORES: dict[str, str | type[Any]] = {
-    "lstm": "prefrontal.agents.networks.lstm:LSTM",
+    "lstm": "prefrontal.agents.networks.cores:LSTM",
     "gru": "prefrontal.agents.networks.cores:GRU",
     "rnn": "prefrontal.agents.networks.cores:RNN",
     "none": "prefrontal.agents.networks.cores:Feedforward",

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.kernels.build import available, compiled
-from prefrontal.agents.networks.lstm import lstm_cell
+from prefrontal.agents.networks.cores import lstm_cell
 
 __all__ = ["Packing", "unroll_lstm"]
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, require_discrete
+from prefrontal.agents.base import Job, RecurrentLearner, require_discrete, write_inputs
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import count_steps, mean
@@ -24,7 +24,6 @@ from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.r2d2.replay import QReplay, Window, episode_buffer
 from prefrontal.agents.r2d2.targets import dueling, q_targets
-from prefrontal.agents.recurrent import RecurrentLearner, write_inputs
 from prefrontal.agents.rollout.environments import make_stages
 from prefrontal.agents.rollout.rollout import Rollout
 

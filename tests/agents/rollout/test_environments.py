@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
+from prefrontal.agents.base import Stages
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError
 from prefrontal.agents.rollout.environments import (
-    Stages,
     facts_of,
     find_spec,
     is_native,

@@ -60,17 +60,23 @@ class Experiment:
 
 
 def finding(
-    name: str, values: np.ndarray, *, within: tuple[float, float] = (-np.inf, np.inf), **fields: Any
+    name: str,
+    values: np.ndarray,
+    *,
+    where: str = "",
+    within: tuple[float, float] = (-np.inf, np.inf),
+    **fields: Any,
 ) -> Finding:
     """Return a finding: the mean over members with its interval.
 
     Args:
         name: What was measured, in words.
         values: One number a member, ``[M]``.
+        where: End of the name, for several findings of one condition.
         within: Bounds of what is measured, which the interval does not leave.
         **fields: Fields of the `Finding`: what to hold it against.
     """
-    return Finding.of(name, interval(values, within=within), **fields)
+    return Finding.of(name + where, interval(values, within=within), **fields)
 
 
 def worst_member(name: str, values: np.ndarray, better: str, **fields: Any) -> Finding:

@@ -44,9 +44,7 @@ class RunOptions:
     )
     device: str = option("cpu", "Where to compute: cpu, or cuda.")
     workers: int = option(
-        0,
-        "Processes to spread the members over; 0: one a core, at most one a member.",
-        least=0,
+        0, "Processes to spread the members over; 0: one a core, at most one a member.", least=0
     )
     ray_address: str | None = option(
         None,

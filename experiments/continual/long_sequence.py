@@ -11,6 +11,7 @@ docs/findings/long-sequence.md.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,21 +39,17 @@ def measure(evaluation: Evaluation) -> Outcome:
     for condition in evaluation.conditions:
         matrix = matrices[condition] = stage_accuracies(evaluation, condition, MODES, TRIALS)
         found = transfer(matrix, untrained_accuracy(evaluation, condition, MODES, TRIALS))
+        here = partial(finding, where=f", {condition}")
         bar = 0.95 if condition == "replay" else None
         findings += [
-            finding(
-                f"average accuracy after ten modes, {condition}",
-                found.average,
-                optimum=1.0,
-                bar=bar,
-            ),
+            here("average accuracy after ten modes", found.average, optimum=1.0, bar=bar),
             worst_member(
                 f"average accuracy, worst member, {condition}", found.average, "higher", optimum=1.0
             ),
-            finding(f"accuracy on a mode just learnt, {condition}", found.learning, optimum=1.0),
-            finding(f"backward transfer, {condition}", found.backward),
-            finding(f"forgetting, {condition}", found.forgetting, better="lower"),
-            finding(f"forward transfer, {condition}", found.forward),
+            here("accuracy on a mode just learnt", found.learning, optimum=1.0),
+            here("backward transfer", found.backward),
+            here("forgetting", found.forgetting, better="lower"),
+            here("forward transfer", found.forward),
         ]
     return Outcome(findings, _figures(evaluation, matrices) if evaluation.figures else [])
 

@@ -9,6 +9,7 @@ come to. Measurements: docs/findings/one-shot-maze.md.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,27 +94,22 @@ def _memory(condition: str, task: OneShotMaze, record: Record) -> list[Finding]:
     share, mean = (found > 0).mean(axis=1), np.nanmean(first, axis=1)
     back = np.nanmean(later, axis=1)
     counted = np.where(np.isnan(first), task.max_steps, first).mean(axis=1)
+    here = partial(finding, where=f", {condition}")
     bars = {"first": 14.0, "later": 2.7, "found": 0.99} if condition == "open" else {}
     ratio = 2.5 if condition == "walled" else None
     return [
-        finding(
-            f"episodes with the goal found, {condition}", share, optimum=1.0, bar=bars.get("found")
-        ),
-        finding(
-            f"steps to the first goal, {condition}",
+        here("episodes with the goal found", share, optimum=1.0, bar=bars.get("found")),
+        here(
+            "steps to the first goal",
             mean,
             better="lower",
             optimum=best["first"],
             bar=bars.get("first"),
             note=note,
         ),
-        finding(
-            f"steps to the first goal, whole episodes if not found, {condition}",
-            counted,
-            better="lower",
-        ),
-        finding(
-            f"steps to a later goal, {condition}",
+        here("steps to the first goal, whole episodes if not found", counted, better="lower"),
+        here(
+            "steps to a later goal",
             back,
             better="lower",
             optimum=best["later"],
@@ -125,18 +121,16 @@ def _memory(condition: str, task: OneShotMaze, record: Record) -> list[Finding]:
             "lower",
             optimum=best["later"],
         ),
-        finding(
-            f"first over later steps, {condition}",
+        here(
+            "first over later steps",
             mean / back,
             bar=ratio,
             published=PUBLISHED[0] / PUBLISHED[1],
             optimum=best["ratio"],
         ),
-        finding(
-            f"first over second, episodes with both, {condition}", first_to_second(record["reward"])
-        ),
+        here("first over second, episodes with both", first_to_second(record["reward"])),
         *_repeated(condition, record),
-        finding(f"goals an episode, {condition}", found.mean(axis=1)),
+        here("goals an episode", found.mean(axis=1)),
     ]
 
 
@@ -154,10 +148,11 @@ def _repeated(condition: str, record: Record) -> list[Finding]:
 
 def _control(condition: str, record: Record) -> list[Finding]:
     """Return findings about agents without a memory: no drop."""
+    here = partial(finding, where=f", {condition}")
     found = goals_found(record["reward"])
     return [
-        finding(
-            f"first over second, episodes with both, {condition}",
+        here(
+            "first over second, episodes with both",
             first_to_second(record["reward"]),
             bar=(0.9, 1.1),
             better="near",
@@ -165,7 +160,7 @@ def _control(condition: str, record: Record) -> list[Finding]:
             note="no memory, no drop",
         ),
         *_repeated(condition, record),
-        finding(f"goals an episode, {condition}", found.mean(axis=1)),
+        here("goals an episode", found.mean(axis=1)),
     ]
 
 

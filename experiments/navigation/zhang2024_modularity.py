@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,24 +121,25 @@ def of_condition(
     def bar(for_modular: object, for_holistic: object = None) -> object:
         return for_modular if modular else for_holistic if holistic else None
 
+    here = partial(finding, where=f", {condition}")
     far = (-ZONE, ZONE) if modular else None
     return [
-        finding(
-            f"rewarded fraction, 1x, {condition}",
+        here(
+            "rewarded fraction, 1x",
             one.rewarded,
             within=FRACTION,
             published=published[0],
             bar=bar(0.95),
         ),
-        finding(
-            f"rewards a second, 1x, {condition}",
+        here(
+            "rewards a second, 1x",
             one.rate,
             published=published[1],
             bar=bar(0.70, 0.60),
             better="lower" if holistic else "higher",
         ),
-        finding(
-            f"radial error, 2x, {condition}",
+        here(
+            "radial error, 2x",
             two.radial,
             published=published[5],
             unit="cm",
@@ -145,58 +147,44 @@ def of_condition(
             better="near" if modular else "higher",
             note="whole distance, above 0 too far; the zone is 65 cm",
         ),
-        finding(
-            f"area of the boundary sweep, 2x, {condition}",
+        here(
+            "area of the boundary sweep, 2x",
             two.auc,
             within=FRACTION,
             published=published[6],
             bar=bar(0.90, 0.80),
             better="lower" if holistic else "higher",
         ),
-        finding(f"area, 2x, noise as at 1x, {condition}", level.auc, within=FRACTION),
-        finding(f"radial error, 2x, noise as at 1x, {condition}", level.radial, unit="cm"),
-        finding(f"{LOST}, {condition}", lost_area(by_gain), better="lower"),
+        here("area, 2x, noise as at 1x", level.auc, within=FRACTION),
+        here("radial error, 2x, noise as at 1x", level.radial, unit="cm"),
+        here(f"{LOST}", lost_area(by_gain), better="lower"),
         *(
-            finding(
-                f"rewarded fraction, {gain:g}x, {condition}",
-                by_gain[gain].rewarded,
-                within=FRACTION,
-            )
+            here(f"rewarded fraction, {gain:g}x", by_gain[gain].rewarded, within=FRACTION)
             for gain in (0.5, 0.75, 2.0, 3.0, 4.0)
         ),
-        *(
-            finding(f"radial error, {gain:g}x, {condition}", by_gain[gain].radial, unit="cm")
-            for gain in (3.0, 4.0)
-        ),
-        finding(
-            f"rewards a second, 1.5x and 2x, {condition}",
+        *(here(f"radial error, {gain:g}x", by_gain[gain].radial, unit="cm") for gain in (3.0, 4.0)),
+        here(
+            "rewards a second, 1.5x and 2x",
             np.mean([s.rate for s in novel], axis=0),
             published=published[3],
         ),
-        finding(f"area, pulses, {condition}", pulses.auc, within=FRACTION, published=published[7]),
-        finding(f"TD error, 1x, {condition}", one.td_error, published=published[2], better="lower"),
-        finding(
-            f"TD error, 1.5x and 2x, {condition}",
+        here("area, pulses", pulses.auc, within=FRACTION, published=published[7]),
+        here("TD error, 1x", one.td_error, published=published[2], better="lower"),
+        here(
+            "TD error, 1.5x and 2x",
             np.mean([s.td_error for s in novel], axis=0),
             published=published[4],
             better="lower",
         ),
-        finding(
-            f"path over straight way, 1x, {condition}", one.stretch, optimum=1.0, better="lower"
-        ),
-        finding(
-            f"place decoded, refitted, 1x to 2x, {condition}",
+        here("path over straight way, 1x", one.stretch, optimum=1.0, better="lower"),
+        here(
+            "place decoded, refitted, 1x to 2x",
             decoding[1].mean(axis=0),
             unit="cm",
             published=published[8],
             better="lower",
         ),
-        finding(
-            f"place decoded, decoder of 1x, 2x, {condition}",
-            decoding[0][-1],
-            unit="cm",
-            better="lower",
-        ),
+        here("place decoded, decoder of 1x, 2x", decoding[0][-1], unit="cm", better="lower"),
     ]
 
 
@@ -238,16 +226,17 @@ def learning_findings(grid: np.ndarray, curves: Mapping[str, np.ndarray]) -> lis
         first = nav.first_to(grid, values, LEARNED)
         last = np.where(np.isfinite(values), grid[:, None], 0).max(axis=0)
         reached[condition] = np.where(np.isfinite(first), first, last)
+        here = partial(finding, where=f", {condition}")
         findings += [
-            finding(
-                f"trials to {LEARNED:g} rewarded, {condition}",
+            here(
+                f"trials to {LEARNED:g} rewarded",
                 reached[condition],
                 within=(0.0, float(last.max())),
                 better="lower",
                 note=note,
             ),
-            finding(
-                f"agents that reached {LEARNED:g} rewarded, {condition}",
+            here(
+                f"agents that reached {LEARNED:g} rewarded",
                 np.isfinite(first),
                 within=FRACTION,
                 note="fraction",

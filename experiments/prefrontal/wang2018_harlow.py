@@ -9,6 +9,8 @@ docs/findings/wang2018-harlow.md.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from prefrontal.analysis.choice.choice import learning_set_curve
@@ -38,6 +40,7 @@ def measure(evaluation: Evaluation) -> Outcome:
     """Measure accuracy by trial on objects never seen, and the share of finished trials."""
     findings, curves = [], {}
     for condition in evaluation.conditions:
+        here = partial(finding, where=f", {condition}")
         bar, goal = BARS.get(condition, (None, None))
         record = evaluation.record(condition)
         curve = curves[condition] = accuracy(record)
@@ -45,16 +48,16 @@ def measure(evaluation: Evaluation) -> Outcome:
         seen = accuracy(evaluation.record(condition, split="train"))
         note = PUBLIC if condition == "one-dimensional" else ""
         findings += [
-            finding(
-                f"accuracy, trial 1, {condition}",
+            here(
+                "accuracy, trial 1",
                 curve[:, 0],
                 published=PUBLISHED[0],
                 optimum=0.5,
                 bar=(0.47, 0.53),
                 better="near",
             ),
-            finding(
-                f"accuracy, trial 2, {condition}",
+            here(
+                "accuracy, trial 2",
                 curve[:, 1],
                 published=PUBLISHED[1],
                 optimum=1.0,
@@ -70,24 +73,17 @@ def measure(evaluation: Evaluation) -> Outcome:
                 bar=bar,
                 goal=goal,
             ),
-            finding(
-                f"accuracy, last trial, {condition}",
-                curve[:, -1],
-                published=PUBLISHED[-1],
-                optimum=1.0,
-            ),
-            finding(f"accuracy, trial 2, greedy, {condition}", greedy[:, 1], optimum=1.0),
-            finding(
-                f"accuracy, trial 2, objects of training, {condition}", seen[:, 1], optimum=1.0
-            ),
+            here("accuracy, last trial", curve[:, -1], published=PUBLISHED[-1], optimum=1.0),
+            here("accuracy, trial 2, greedy", greedy[:, 1], optimum=1.0),
+            here("accuracy, trial 2, objects of training", seen[:, 1], optimum=1.0),
         ]
         if "decision" in record:
             trials = curve.shape[1]
             finished = record["decision"].sum(axis=2).mean(axis=1) / trials
             steps = record["active"].sum(axis=2).mean(axis=1) / trials
             findings += [
-                finding(f"trials finished, {condition}", finished, optimum=1.0, bar=0.99),
-                finding(f"steps a trial, {condition}", steps, better="lower"),
+                here("trials finished", finished, optimum=1.0, bar=0.99),
+                here("steps a trial", steps, better="lower"),
             ]
     figures = curve_figure(evaluation, {})
     if evaluation.figures:

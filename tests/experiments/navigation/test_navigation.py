@@ -210,15 +210,22 @@ def test_measures_find_what_was_simulated(tmp_path):
     assert found["trials to 0.9 rewarded, modular"].value == 2400
     assert found["trials to 0.9 rewarded, holistic less modular"].value == 2200
     assert found["trials to 0.9 rewarded, holistic less modular"].met
-    for name in ("modular less holistic", "modular less holistic, noise as at 1x",
-                 "effect of a modular critic", "effect of the critic less that of the actor"):  # fmt: skip
+    for name in (
+        "modular less holistic",
+        "modular less holistic, noise as at 1x",
+        "effect of a modular critic",
+        "effect of the critic less that of the actor",
+    ):
         assert found[f"area, 2x: {name}"].met
     actor = found["area, 2x: effect of a modular actor"]
     assert actor.low < 0 < actor.high
     assert found["area, 2x: two LSTMs less holistic"].value == pytest.approx(0.0, abs=1e-9)
     assert {path.name for path in outcome.figures} == {
-        "paths_from_above.png", "measures_against_gain.png", "learning_by_trials.png", "architectures.png"
-    }  # fmt: skip
+        "paths_from_above.png",
+        "measures_against_gain.png",
+        "learning_by_trials.png",
+        "architectures.png",
+    }
     assert all(path.stat().st_size > 10_000 for path in outcome.figures)
 
 
@@ -236,9 +243,15 @@ class SimulatedBayesians(Simulated):
     split = "held_out"
 
     def record(
-        self, condition, *, tasks, hidden=False, forget=False, targets=meta_navigation.TARGETS,
+        self,
+        condition,
+        *,
+        tasks,
+        hidden=False,
+        forget=False,
+        targets=meta_navigation.TARGETS,
         episode_steps=0,
-    ):  # fmt: skip
+    ):
         task = {"targets": targets, **meta_navigation.TASK}
         kind = "forgetful Bayesian" if forget else "Bayesian"
         members = [navigate(tasks, kind, seed=m, **task) for m in range(self.members)]
@@ -274,9 +287,12 @@ def test_one_target_has_nothing_to_fall_to_and_one_gain_nothing_to_decode(tmp_pa
 
     evaluation = Alone(["five-targets"], tmp_path, episodes=60, figures=False)
     evaluation.settings = {
-        name: replace(one, environment=replace(one.environment, kwargs={**one.environment.kwargs, "targets": 1}))
+        name: replace(
+            one,
+            environment=replace(one.environment, kwargs={**one.environment.kwargs, "targets": 1}),
+        )
         for name, one in meta_navigation.EXPERIMENT.conditions.items()
-    }  # fmt: skip
+    }
     names = [finding.name for finding in meta_navigation.measure(evaluation).findings]
     assert len(set(names)) == len(names)
     assert not any("fall" in name or "gain decoded" in name for name in names)

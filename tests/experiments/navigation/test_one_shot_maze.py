@@ -82,8 +82,10 @@ def test_the_measure_runs_and_draws_on_untrained_agents(tmp_path):
     assert met["steps to a later goal, open"] is False
     assert all(np.isfinite(finding.value) for finding in outcome.findings)
     assert [path.name for path in outcome.figures] == [
-        "steps_by_goal.png", "paths_open.png", "paths_walled.png",
-    ]  # fmt: skip
+        "steps_by_goal.png",
+        "paths_open.png",
+        "paths_walled.png",
+    ]
     assert all(path.is_file() for path in outcome.figures)
 
 

@@ -1,4 +1,4 @@
-"""What learners and trained agents are: a job, a protocol for each, and what recurrent ones share."""
+"""Jobs, learners and trained agents: a protocol for each, and what recurrent ones share."""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
-"""Updates of TD3 a second: ours with recurrent networks, beside feed-forward ones of Stable-Baselines3, measured in turns.
+"""Updates of TD3 a second: ours with recurrent networks.
+
+Beside feed-forward ones of Stable-Baselines3, measured in turns.
 
     python -m benchmarks.td3
 
-The work is that of `benchmarks.peers.td3_updates`. One thread each, rates per second of processor time; a ratio is the
-median of the ratios of the rounds. Stable-Baselines3 has no recurrent TD3: its networks have as many parameters and see as
-many steps an update, but no time to go through. The other peer has our networks, written in PyTorch as one usually does.
+The work is that of `benchmarks.peers.td3_updates`. One thread each, rates per second of processor
+time; a ratio is the median of the ratios of the rounds. Stable-Baselines3 has no recurrent TD3: its
+networks have as many parameters and see as many steps an update, but no time to go through. The
+other peer has our networks, written in PyTorch as one usually does.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Count the files of this project that a reader has to follow: ``python docs/count_files.py train``.
+"""Count the files of this project that a reader has to follow.
 
+Run ``python docs/count_files.py train``.
 ``update`` is one A2C update with a plain core on two arms, environment included; ``train`` and
 ``evaluate`` are the commands on the default experiment. A file counts when one of its functions is
 called; code that runs because a module is imported does not count. Work in other processes is not

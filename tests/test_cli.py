@@ -413,7 +413,10 @@ def test_a_finding_is_reproduced_by_all_of_its_conditions_only():
 
 
 def test_learning_curves_that_are_not_whole(capsys, run):
-    """What is missing is noted, what is damaged refused: no number is made from half a curve without a word."""
+    """What is missing is noted, what is damaged refused.
+
+    No number is made from half a curve without a word.
+    """
     metrics = run / "metrics.csv"
     text = metrics.read_text()
     lines = text.splitlines(keepends=True)
@@ -561,7 +564,10 @@ def test_options_that_the_stages_decide_are_refused(capsys):
 
 
 def test_a_navigator_is_refused_what_it_cannot_do(capsys):
-    """Too large, not finite, cut short, measured on too little, stimulated where there is nothing to stimulate."""
+    """Too large, not finite, cut short, measured on too little.
+
+    Stimulated where there is nothing to stimulate.
+    """
     words = ["zhang2024-modularity", "--condition", "modular", "--members", "1", "--no-progress"]
     tiny = [
         *words,
@@ -599,7 +605,10 @@ def test_a_navigator_is_refused_what_it_cannot_do(capsys):
 
 
 def test_navigators_of_another_task_are_measured_and_not_judged(capsys):
-    """Cut episodes are measured whole, and several targets as such; bars are those of the published task."""
+    """Cut episodes are measured whole, and several targets as such.
+
+    Bars are those of the published task.
+    """
     words = [
         "zhang2024-modularity",
         "--condition",

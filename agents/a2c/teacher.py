@@ -24,7 +24,7 @@ class Teacher:
         self._tapes: dict[tuple[int, int], list[Tape]] = {}
 
     def teach(self, recording: list[Tape]) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities ``[T, P, K, B]`` and values ``[T, P, B]`` for recorded inputs."""
+        """Return log-probabilities ``[T, P, K, B]`` and values ``[T, P, B]`` of recordings."""
         size = recording[0].used, recording[0].batch
         if size not in self._tapes:
             self._tapes[size] = self._model.tapes(*size)

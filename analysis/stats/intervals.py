@@ -181,7 +181,7 @@ def probability_of_improvement(
     return Interval(float(wins.mean()), float(low), float(high), members, "percentile")
 
 
-# --- intervals --------------------------------------------------------------------------------
+# --- intervals ---
 
 
 def _mean_interval(x: Array, level: float, resamples: int, seed: int) -> tuple[Array, Array, str]:
@@ -260,7 +260,7 @@ def _counts(rng: np.random.Generator, members: int, resamples: int) -> Array:
     return rng.multinomial(members, np.full(members, 1 / members), resamples).astype(np.float64)
 
 
-# --- checks -----------------------------------------------------------------------------------
+# --- checks ---
 
 
 def _table(values: ArrayLike) -> Array:

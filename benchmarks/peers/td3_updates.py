@@ -1,7 +1,9 @@
-"""Updates of TD3 from memory: ours on whole trajectories with recurrent networks, and those it is compared with.
+"""Updates of TD3 from memory.
 
-All updates are of 16 x 14 = 224 steps, with an actor and two critics of 200,000 parameters each, and every second one also
-updates the actor and the targets.
+Ours on whole trajectories with recurrent networks, and those it is compared with.
+
+All updates are of 16 x 14 = 224 steps, with an actor and two critics of 200,000 parameters each,
+and every second one also updates the actor and the targets.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def play(members: int, num_envs: int, holistic: bool = False) -> Iterator[int]:
 
 
 def play_sb3(members: int, num_envs: int) -> Iterator[int]:
-    """Stable-Baselines3: feed-forward networks of as many parameters, and as many transitions in a batch.
+    """Stable-Baselines3: feed-forward networks of as many parameters.
+
+    A batch has as many transitions.
 
     Raises:
         ValueError: If `members` is not 1.
@@ -107,8 +111,12 @@ def play_autograd(members: int, num_envs: int) -> Iterator[int]:
             super().__init__()
             self.core = nn.LSTM(INPUTS, 128)
             self.head = nn.Sequential(
-                nn.Linear(128 + actions, 300), nn.ReLU(), nn.Linear(300, 300), nn.ReLU(), nn.Linear(300, outputs)
-            )  # fmt: skip
+                nn.Linear(128 + actions, 300),
+                nn.ReLU(),
+                nn.Linear(300, 300),
+                nn.ReLU(),
+                nn.Linear(300, outputs),
+            )
 
         def forward(self, x: Tensor, action: Tensor | None = None) -> Tensor:
             belief, _ = self.core(x)

@@ -84,7 +84,7 @@ def delta_rule_choices(
 def block_rates(
     action: np.ndarray, pays: np.ndarray, volatile: np.ndarray, block: int
 ) -> np.ndarray:
-    """Return learning rates ``[M, 2]`` in stable and volatile blocks, from choices ``[M, E, T]``."""
+    """Return learning rates ``[M, 2]`` in stable and volatile blocks from ``[M, E, T]``."""
     adapting = np.arange(action.shape[2]) % block < min(ADAPTING, block // 2)
     label = np.where(adapting, 2, volatile)
     reward = (action == pays).astype(float)

@@ -35,7 +35,7 @@ def bandits(n: int, **kwargs) -> gymnasium.vector.VectorEnv:
     return gymnasium.make_vec("prefrontal/TwoArmedBandit-v0", num_envs=n, **kwargs)
 
 
-# --- members, saving, loading -----------------------------------------------------------------------------------------
+# --- members, saving, loading ---
 
 
 def test_a_population_is_a_sequence_of_agents():
@@ -192,7 +192,7 @@ print(terminated.all(), action.shape)
     assert (done.stdout, done.stderr) == ("True (100,)\n", "")
 
 
-# --- predict ----------------------------------------------------------------------------------------------------------
+# --- predict ---
 
 
 @pytest.mark.parametrize("core", ["lstm", "gru", "rnn", "none"])
@@ -336,7 +336,7 @@ def test_stable_baselines3_evaluates_our_agents():
     assert deviation > 0
 
 
-# --- learn ------------------------------------------------------------------------------------------------------------
+# --- learn ---
 
 
 def test_learning_is_that_of_a_training_run():

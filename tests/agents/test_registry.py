@@ -60,11 +60,15 @@ def test_all_trained_agents_have_one_protocol(kind):
 
 def test_settings_and_the_registry_are_imported_without_torch():
     modules = [
-        "prefrontal.agents", "prefrontal.agents.registry", "prefrontal.agents.a2c.config",
-        "prefrontal.agents.r2d2.config", "prefrontal.checking",
-        "prefrontal.agents.common.errors", "prefrontal.agents.common.plain",
+        "prefrontal.agents",
+        "prefrontal.agents.registry",
+        "prefrontal.agents.a2c.config",
+        "prefrontal.agents.r2d2.config",
+        "prefrontal.checking",
+        "prefrontal.agents.common.errors",
+        "prefrontal.agents.common.plain",
         "prefrontal.agents.networks.config",
-    ]  # fmt: skip
+    ]
     heavy = "[m for m in ('torch', 'gymnasium') if m in sys.modules]"
     code = f"import sys, {', '.join(modules)}; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

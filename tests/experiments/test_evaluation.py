@@ -1,4 +1,7 @@
-"""Records are what was played, tasks are common to conditions, and the bandit findings say what the record says."""
+"""Records are what was played, tasks are common to conditions.
+
+The bandit findings say what the record says.
+"""
 
 from __future__ import annotations
 

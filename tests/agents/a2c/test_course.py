@@ -1,4 +1,7 @@
-"""The course's buffer is what the course's code does: its loss by broadcasting, its stored graphs by autograd."""
+"""The course's buffer is what the course's code does.
+
+Its loss by broadcasting, its stored graphs by autograd.
+"""
 
 import dataclasses
 
@@ -12,9 +15,11 @@ from prefrontal.agents.base import Job
 from tests.agents.helpers import reference_heads
 
 SPEC = EnvironmentSpec(
-    "prefrontal/ChangingReward-v0", ("reward", "action"), {"scale": 0.25, "trials": 10},
+    "prefrontal/ChangingReward-v0",
+    ("reward", "action"),
+    {"scale": 0.25, "trials": 10},
     stages=({"mode": "1"}, {"mode": "2"}),
-)  # fmt: skip
+)
 NETWORK = NetworkConfig(core="relu", hidden_size=8, embedding_size=7)
 
 
@@ -43,7 +48,8 @@ def test_a_stored_graph_gives_the_same_gradient_again_whatever_the_weights_have_
     learner = make(capacity=3)
     before = learner.model.parameters
     learner.update()
-    # The course's way: weights are cloned for the forward pass, the loss is kept, weights change in place.
+    # The course's way: weights are cloned for the forward pass, the loss is kept, weights change in
+    # place.
     tape, leaf = learner._rollout.tapes[0], before.clone().requires_grad_()
     x = torch.stack(tape.x_t[:10])
     flat, net = leaf.clone(), learner.model.nets[0]
@@ -125,6 +131,10 @@ def test_bad_settings_are_errors(wrong, message):
 
 def test_published_settings():
     assert dataclasses.asdict(CourseReplayConfig()) == {
-        "learning_rate": 7.5e-4, "epsilon": 1e-5, "discount": 0.91, "value_coef": 0.4, "entropy_coef": 0.001,
+        "learning_rate": 7.5e-4,
+        "epsilon": 1e-5,
+        "discount": 0.91,
+        "value_coef": 0.4,
+        "entropy_coef": 0.001,
         "capacity": 250,
-    }  # fmt: skip
+    }

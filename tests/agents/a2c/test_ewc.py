@@ -1,4 +1,7 @@
-"""Elastic weight consolidation: the Fisher information of known policies, and what the penalty does."""
+"""Elastic weight consolidation.
+
+The Fisher information of known policies, and what the penalty does.
+"""
 
 import pytest
 import torch
@@ -28,9 +31,14 @@ def test_squared_scores_are_those_of_every_episode(core):
 
 
 def test_information_of_a_policy_that_is_known():
-    """A policy that depends on its bias alone, p = (.7, .3): the information of a step about a bias is p (1 - p)."""
+    """A policy that depends on its bias alone, p = (.7, .3).
+
+    The information of a step about a bias is p (1 - p).
+    """
     network = NetworkConfig(core="none", hidden_size=4)
-    subject = learner(range(2), batch=32, trials=20, network=network, ewc_coef=1.0, ewc_episodes=2000)  # fmt: skip
+    subject = learner(
+        range(2), batch=32, trials=20, network=network, ewc_coef=1.0, ewc_episodes=2000
+    )
     net = subject.model.nets[0]
     flat = torch.zeros_like(subject.model.parameters)
     net.plain.views(flat)["head.weight"][:, 0, -1] = torch.tensor(0.7 / 0.3).log()
@@ -68,7 +76,9 @@ def test_weights_that_matter_stay():
     """The stronger the penalty, the less the weights move in the directions that mattered."""
     moved = []
     for coef in (1e-9, 1e3):
-        subject = learner(range(2), batch=8, trials=10, ewc_coef=coef, learning_rate=0.01, clip_norm=1e3)  # fmt: skip
+        subject = learner(
+            range(2), batch=8, trials=10, ewc_coef=coef, learning_rate=0.01, clip_norm=1e3
+        )
         for _ in range(5):
             subject.update()
         subject.consolidation.end_stage(subject.rollout)

@@ -1,4 +1,7 @@
-"""A member learns the same, up to rounding, wherever it stands in a population and whoever is beside it."""
+"""A member learns the same, up to rounding.
+
+This holds wherever it stands in a population and whoever is beside it.
+"""
 
 import pytest
 import torch

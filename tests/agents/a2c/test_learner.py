@@ -1,4 +1,7 @@
-"""The learning rule against a plain re-implementation, and what must hold whoever learns beside whom."""
+"""The learning rule against a plain re-implementation.
+
+Beside it: what must hold whoever learns beside whom.
+"""
 
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +13,7 @@ from prefrontal.agents.common.errors import PrefrontalError, TrainingError
 from prefrontal.agents.rollout.environments import make_envs
 from tests.agents.helpers import a2c, learner, reference_heads, register_countdown
 
-# --- one update, re-implemented ---------------------------------------------------------------------------------------
+# --- one update, re-implemented ---
 
 
 @dataclass
@@ -57,7 +60,7 @@ def observed_update(subject: A2C) -> Seen:
 
 
 def heads(subject: A2C, flat: torch.Tensor, x: torch.Tensor):
-    """Logits ``[T, P, K, B]``, values ``[T, P, B]`` and the actor's hidden states ``[T, P, H, B]``."""
+    """Logits ``[T, P, K, B]``, values ``[T, P, B]`` and the actor's states ``[T, P, H, B]``."""
     nets, members = subject.model.nets, range(len(subject.members))
     parts = flat.split([net.parameters.shape[1] for net in nets], dim=1)
     read = [
@@ -82,7 +85,10 @@ def episodes(trajectory):
 
 
 def targets_of(config: A2CConfig, trajectory, values: torch.Tensor, discount: float):
-    """Advantages and value targets ``[T, P, B]``, episode by episode, from the definitions; 0 after the end."""
+    """Advantages and value targets ``[T, P, B]``, episode by episode, from the definitions.
+
+    They are 0 after the end.
+    """
     advantages, targets = (torch.zeros(trajectory.actions.shape).double() for _ in range(2))
     for m, b, length, cut in episodes(trajectory):
         v = [values[t, m, b].item() for t in range(length)]
@@ -102,7 +108,10 @@ def targets_of(config: A2CConfig, trajectory, values: torch.Tensor, discount: fl
 
 
 def expected_gradient(subject, seen, parameters, advantages, targets, old, entropy_coef):
-    """Clipped gradient of one pass, each member's loss a mean over the steps that its episodes really had."""
+    """Clipped gradient of one pass.
+
+    Each member's loss a mean over the steps that its episodes really had.
+    """
     config, trajectory = subject.config, seen.trajectory
     leaf = parameters.clone().requires_grad_()
     logits, values, _ = heads(subject, leaf, seen.x)
@@ -234,10 +243,18 @@ def test_gradients_of_other_networks(core, layout):
 
 def test_schedules():
     subject = learner(
-        batch=5, trials=10, total_steps=500,
-        learning_rate=0.01, learning_rate_final=0.002, entropy_coef=0.2, entropy_coef_final=0.1,
-        entropy_anneal=0.5, discount=0.5, discount_final=0.9, discount_anneal=0.25,
-    )  # fmt: skip
+        batch=5,
+        trials=10,
+        total_steps=500,
+        learning_rate=0.01,
+        learning_rate_final=0.002,
+        entropy_coef=0.2,
+        entropy_coef_final=0.1,
+        entropy_anneal=0.5,
+        discount=0.5,
+        discount_final=0.9,
+        discount_anneal=0.25,
+    )
     for update in range(12):
         progress = min(1.0, update * 50 / 500)
         check_update(subject, progress)
@@ -285,7 +302,7 @@ def test_metrics():
     assert {value.dtype for value in metrics.values()} == {torch.float64}
 
 
-# --- learning ---------------------------------------------------------------------------------------------------------
+# --- learning ---
 
 
 def rewards_after(subject: A2C, updates: int, last: int = 30) -> torch.Tensor:
@@ -315,7 +332,10 @@ def bandit(inputs: tuple[str, ...], updates: int, **config) -> A2C:
 
 
 def test_learns_to_learn_and_falls_to_chance_without_the_reward():
-    """Two arms that pay p and 1 - p: to remember rewards is worth more than .15 a trial, to remember choices nothing."""
+    """Two arms that pay p and 1 - p.
+
+    To remember rewards is worth more than .15 a trial, to remember choices nothing.
+    """
     seeing = rewards_after(bandit(("action", "centred_reward", "time"), 150), 150)
     assert (seeing > 0.62).all()
     blind = rewards_after(bandit(("action", "time"), 150), 150)
@@ -331,7 +351,7 @@ def test_learns_to_learn_with_the_privileged_critic():
     assert (blind - 0.5).abs().max() < 0.04
 
 
-# --- exactness --------------------------------------------------------------------------------------------------------
+# --- exactness ---
 
 
 def curve(subject: A2C, updates: int = 5):
@@ -339,7 +359,10 @@ def curve(subject: A2C, updates: int = 5):
 
 
 def same(one, other, rows=None) -> bool:
-    """Whether metrics and states are equal, bit by bit; with members of the other, up to rounding."""
+    """Whether metrics and states are equal, bit by bit.
+
+    Members of the other are compared up to rounding.
+    """
     metrics, state = one
     their_metrics, their_state = other
     pairs = [(value, their_state[name]) for name, value in state.items()] + [
@@ -357,15 +380,23 @@ def same(one, other, rows=None) -> bool:
 
 EXACT = {
     "default": {"batch": 16, "network": NetworkConfig()},
-    "odd sizes": {"batch": 5, "network": NetworkConfig(hidden_size=7), "normalise_advantages": True},
+    "odd sizes": {
+        "batch": 5,
+        "network": NetworkConfig(hidden_size=7),
+        "normalise_advantages": True,
+    },
     "one episode": {"batch": 1, "trials": 20, "optimiser": "rmsprop"},
     "everything": {
-        "batch": 10, "network": NetworkConfig(hidden_size=33, layout="separate"),
-        "critic": "privileged", "passes": 3, "normalise_advantages": True, "critic_units": 13,
+        "batch": 10,
+        "network": NetworkConfig(hidden_size=33, layout="separate"),
+        "critic": "privileged",
+        "passes": 3,
+        "normalise_advantages": True,
+        "critic_units": 13,
     },
     "gru": {"batch": 3, "network": NetworkConfig(core="gru", hidden_size=9)},
     "rnn": {"batch": 3, "network": NetworkConfig(core="rnn", hidden_size=9)},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", EXACT)
@@ -414,7 +445,7 @@ def test_a_state_is_a_copy():
     assert all(torch.equal(state[name], before[name]) for name in state)
 
 
-# --- errors -----------------------------------------------------------------------------------------------------------
+# --- errors ---
 
 
 def test_a_loss_that_is_not_a_number_names_the_member():
@@ -437,14 +468,28 @@ def test_a_privileged_critic_needs_something_to_see():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("learning_rate", 0.0), ("learning_rate", -1.0), ("learning_rate", float("nan")),
-        ("learning_rate_final", -0.1), ("epsilon", 0.0), ("clip_norm", 0.0), ("discount", 1.1),
-        ("discount", float("nan")), ("discount_final", -0.1), ("discount_anneal", 0.0),
-        ("gae_lambda", 2.0), ("n_step", 0), ("value_coef", -1.0), ("entropy_coef", -0.1),
-        ("entropy_coef_final", -0.1), ("entropy_anneal", 0.0), ("critic_units", 0),
-        ("critic_learning_rate", 0.0), ("passes", 0), ("clip_ratio", 0.0),
+        ("learning_rate", 0.0),
+        ("learning_rate", -1.0),
+        ("learning_rate", float("nan")),
+        ("learning_rate_final", -0.1),
+        ("epsilon", 0.0),
+        ("clip_norm", 0.0),
+        ("discount", 1.1),
+        ("discount", float("nan")),
+        ("discount_final", -0.1),
+        ("discount_anneal", 0.0),
+        ("gae_lambda", 2.0),
+        ("n_step", 0),
+        ("value_coef", -1.0),
+        ("entropy_coef", -0.1),
+        ("entropy_coef_final", -0.1),
+        ("entropy_anneal", 0.0),
+        ("critic_units", 0),
+        ("critic_learning_rate", 0.0),
+        ("passes", 0),
+        ("clip_ratio", 0.0),
     ],
-)  # fmt: skip
+)
 def test_hyper_parameters_have_ranges(name, value):
     with pytest.raises(ValueError, match=name):
         a2c(**{name: value})

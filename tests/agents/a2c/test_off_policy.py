@@ -1,4 +1,7 @@
-"""Replay for actor-critics: on policy it is the on-policy update; off policy it is what plain PyTorch says."""
+"""Replay for actor-critics: on policy it is the on-policy update.
+
+Off policy it is what plain PyTorch says.
+"""
 
 import pytest
 import torch
@@ -25,7 +28,10 @@ def replayed(subject: A2C, number: int, *args):
 
 
 def gradients(subject: A2C, discount: float, change: float = 0.0):
-    """Gradients of the on-policy loss and of the replay loss of the same episodes, after a change of the weights."""
+    """Gradients of the on-policy loss and of the replay loss of the same episodes.
+
+    After a change of the weights.
+    """
     config, model, replay = subject.config, subject.model, subject.replay
     d = torch.full((len(subject.members),), discount)
     entropy = torch.full((len(subject.members),), 0.1)
@@ -54,12 +60,20 @@ def gradients(subject: A2C, discount: float, change: float = 0.0):
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("correction", ["vtrace", "clipped", "none"])
-@pytest.mark.parametrize("case", [{}, {"n_step": 2}, {"gae_lambda": 0.7}, {"normalise_advantages": True}])  # fmt: skip
+@pytest.mark.parametrize(
+    "case", [{}, {"n_step": 2}, {"gae_lambda": 0.7}, {"normalise_advantages": True}]
+)
 def test_replay_on_policy_is_the_on_policy_update(network, correction, case):
     subject = learner(
-        range(2), batch=1, trials=12, network=NETWORKS[network], replay="uniform",
-        replay_capacity=1, correction=correction, **case,
-    )  # fmt: skip
+        range(2),
+        batch=1,
+        trials=12,
+        network=NETWORKS[network],
+        replay="uniform",
+        replay_capacity=1,
+        correction=correction,
+        **case,
+    )
     fresh, again, parts, _ = gradients(subject, 0.8)
     torch.testing.assert_close(again, fresh, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(parts["replay_ratio_mean"], torch.ones(2))
@@ -112,9 +126,14 @@ def test_gradients_off_policy(correction):
 
 def test_cloning_by_the_sum_over_actions():
     subject = learner(
-        range(2), batch=2, replay="uniform", replay_capacity=4, replay_coef=0.0,
-        policy_cloning=0.5, value_cloning=0.25,
-    )  # fmt: skip
+        range(2),
+        batch=2,
+        replay="uniform",
+        replay_capacity=4,
+        replay_coef=0.0,
+        policy_cloning=0.5,
+        value_cloning=0.25,
+    )
     for change in (0.0, 0.4):
         _, again, parts, drawn = gradients(subject, 0.0, change=change)
         logits, values = subject.model.heads(drawn.trajectory.tapes)
@@ -122,7 +141,9 @@ def test_cloning_by_the_sum_over_actions():
         kl = (mu * (mu.log() - p.log())).sum(2).mean((0, 2))
         apart = (values - drawn.values).square().mean((0, 2))
         torch.testing.assert_close(parts["cloning_kl"], kl, rtol=1e-3, atol=1e-6)
-        torch.testing.assert_close(parts["replay_loss"], 0.5 * kl + 0.25 * apart, rtol=1e-3, atol=1e-6)  # fmt: skip
+        torch.testing.assert_close(
+            parts["replay_loss"], 0.5 * kl + 0.25 * apart, rtol=1e-3, atol=1e-6
+        )
         if not change:
             assert kl.max() < 1e-6
             assert again.norm() < 1e-4
@@ -130,9 +151,14 @@ def test_cloning_by_the_sum_over_actions():
 
 def test_the_agent_at_the_end_of_a_stage_is_cloned_on_episodes_of_earlier_stages():
     subject = learner(
-        range(2), batch=2, replay="uniform", replay_capacity=2, replay_coef=0.0,
-        policy_cloning=1.0, cloning_target="stage_end",
-    )  # fmt: skip
+        range(2),
+        batch=2,
+        replay="uniform",
+        replay_capacity=2,
+        replay_coef=0.0,
+        policy_cloning=1.0,
+        cloning_target="stage_end",
+    )
     replay, model = subject.replay, subject.model
     _, _, parts, drawn = gradients(subject, 0.0, change=0.4)
     assert parts["cloning_kl"].max() == 0.0  # there is no earlier stage
@@ -153,7 +179,9 @@ def test_the_agent_at_the_end_of_a_stage_is_cloned_on_episodes_of_earlier_stages
     model.unroll(drawn.trajectory.tapes)
     was = model.heads(drawn.trajectory.tapes)[0].log_softmax(2)
     assert was.shape[2] == teacher.shape[2]
-    torch.testing.assert_close(found, (was.exp() * (was - now)).sum(2).mean((0, 2)), rtol=1e-3, atol=1e-6)  # fmt: skip
+    torch.testing.assert_close(
+        found, (was.exp() * (was - now)).sum(2).mean((0, 2)), rtol=1e-3, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,11 +201,17 @@ def test_how_many_episodes_are_replayed(batch, ratio, steps, due):
 EXACT = {
     "reservoir": {"replay": "reservoir", "replay_capacity": 7, "replay_ratio": 0.75},
     "prioritised": {
-        "replay": "prioritised", "replay_capacity": 9, "replay_steps": "separate", "passes": 2,
-        "replay_ratio": 1.5, "policy_cloning": 0.1, "value_cloning": 0.1, "n_step": 3,
+        "replay": "prioritised",
+        "replay_capacity": 9,
+        "replay_steps": "separate",
+        "passes": 2,
+        "replay_ratio": 1.5,
+        "policy_cloning": 0.1,
+        "value_cloning": 0.1,
+        "n_step": 3,
     },
     "uniform, privileged": {"replay": "uniform", "critic": "privileged", "correction": "clipped"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", EXACT)
@@ -223,11 +257,18 @@ def test_what_cannot_be_combined_is_refused():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("replay_capacity", 0), ("replay_ratio", 0.0), ("replay_coef", -1.0), ("rho_bar", 0.0),
-        ("policy_cloning", -0.1), ("value_cloning", -0.1), ("replay_from_stage", -1),
-        ("ewc_coef", -1.0), ("ewc_decay", 1.5), ("ewc_episodes", 0),
+        ("replay_capacity", 0),
+        ("replay_ratio", 0.0),
+        ("replay_coef", -1.0),
+        ("rho_bar", 0.0),
+        ("policy_cloning", -0.1),
+        ("value_cloning", -0.1),
+        ("replay_from_stage", -1),
+        ("ewc_coef", -1.0),
+        ("ewc_decay", 1.5),
+        ("ewc_episodes", 0),
     ],
-)  # fmt: skip
+)
 def test_options_of_replay_have_ranges(name, value):
     with pytest.raises(ValueError, match=name):
         a2c(**{name: value})

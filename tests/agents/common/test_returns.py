@@ -126,7 +126,9 @@ def test_vtrace_with_a_trace_and_with_n_steps_by_hand() -> None:
     torch.testing.assert_close(advantages, column(0.5, -0.75, -1))
 
 
-@pytest.mark.parametrize("case", [{"lambda_": 0.7}, {"lambda_": 0.0}, {"n": 1}, {"n": 3}, {"n": 40}])  # fmt: skip
+@pytest.mark.parametrize(
+    "case", [{"lambda_": 0.7}, {"lambda_": 0.0}, {"n": 1}, {"n": 3}, {"n": 40}]
+)
 def test_vtrace_on_policy_is_gae_and_the_n_step_return(
     trajectory: dict[str, Tensor], case: dict[str, float]
 ) -> None:

@@ -1,4 +1,7 @@
-"""Recurrent Q-learning: targets by hand, windows of episodes, burn-in, exactness, and that it learns."""
+"""Recurrent Q-learning: targets by hand, windows of episodes, burn-in, exactness.
+
+And it learns.
+"""
 
 import pytest
 import torch
@@ -25,7 +28,7 @@ def made(
     return QLearner(envs, network, R2D2Config(**config), list(members), batch, total_steps, seed)
 
 
-# --- values and targets -----------------------------------------------------------------------------------------------
+# --- values and targets ---
 
 
 def test_dueling_by_hand():
@@ -75,7 +78,7 @@ def test_targets_by_hand():
     torch.testing.assert_close(scaled, rescale(wanted))
 
 
-# --- windows ----------------------------------------------------------------------------------------------------------
+# --- windows ---
 
 
 @pytest.mark.parametrize(
@@ -83,11 +86,21 @@ def test_targets_by_hand():
 )
 @pytest.mark.parametrize("core", ["lstm", "none"])
 def test_windows_are_pieces_of_episodes_and_burn_in_is_the_full_unroll(sequence, burn_in, core):
-    """With the weights that acted, the values in a window are those of the episode, whatever the burn-in."""
+    """With the weights that acted, the values in a window are those of the episode.
+
+    Whatever the burn-in.
+    """
     subject = made(
-        [0, 1], batch=1, trials=11, sequence=sequence, burn_in=burn_in, replay_capacity=4,
-        replay="uniform", replay_batch=12, network=NetworkConfig(core=core, hidden_size=8),
-    )  # fmt: skip
+        [0, 1],
+        batch=1,
+        trials=11,
+        sequence=sequence,
+        burn_in=burn_in,
+        replay_capacity=4,
+        replay="uniform",
+        replay_batch=12,
+        network=NetworkConfig(core=core, hidden_size=8),
+    )
     subject.rollout.exploration = torch.full((2, 1), 0.5)
     trajectory = subject.rollout.collect()
     subject.replay.add(trajectory)
@@ -105,7 +118,9 @@ def test_windows_are_pieces_of_episodes_and_burn_in_is_the_full_unroll(sequence,
             assert torch.equal(drawn.observations[there, m, :, b], x[steps, m, :, 0])
             assert torch.equal(drawn.rewards[there, m, b], trajectory.rewards[steps, m, 0])
             assert torch.equal(drawn.actions[there, m, b], trajectory.actions[steps, m, 0])
-            torch.testing.assert_close(found[there, m, :, b], heads[steps, m, :, 0], rtol=1e-5, atol=1e-6)  # fmt: skip
+            torch.testing.assert_close(
+                found[there, m, :, b], heads[steps, m, :, 0], rtol=1e-5, atol=1e-6
+            )
             learned[m, (time[drawn.learn[:, m, b]] * 11).round().long()] = 1
             assert bool(drawn.burned[m, b]) == (bool(burn_in) and int(steps[0]) > 0)
             # the last slot is to be valued only, unless the episode ends with it
@@ -119,7 +134,10 @@ def test_windows_are_pieces_of_episodes_and_burn_in_is_the_full_unroll(sequence,
 
 @pytest.mark.parametrize("sequence", [None, 2])
 def test_windows_of_episodes_that_were_cut(sequence):
-    """The state in which a time limit cut an episode is there, and no action of it is learned from."""
+    """The state in which a time limit cut an episode is there.
+
+    No action of it is learned from.
+    """
     envs = make_envs(EnvironmentSpec(register_countdown(), ()), [0], 8)
     config = R2D2Config(sequence=sequence, replay="uniform", replay_batch=64)
     subject = QLearner(envs, NetworkConfig(hidden_size=4), config, [0], 8, 1000, 0)
@@ -136,7 +154,7 @@ def test_windows_of_episodes_that_were_cut(sequence):
             assert length[-1, b] % 2 == 1
 
 
-# --- exploration, exactness -------------------------------------------------------------------------------------------
+# --- exploration, exactness ---
 
 
 def test_exploration():
@@ -160,12 +178,28 @@ def test_exploration():
 
 CASES = {
     "whole episodes": {},
-    "sequences": {"sequence": 4, "burn_in": 2, "trials": 9, "replay": "reservoir", "rescaling": True},
-    "stages": {"stages": ({"trials": 6}, {"trials": 8}), "total_steps": 240, "reset_optimiser": True,
-               "anneal": "stage", "replay_capacity": 9, "optimiser_steps": 2},
-    "other network": {"network": NetworkConfig(core="gru", layout="separate", hidden_size=5),
-                      "sequence": 2, "double": False, "optimiser": "rmsprop"},
-}  # fmt: skip
+    "sequences": {
+        "sequence": 4,
+        "burn_in": 2,
+        "trials": 9,
+        "replay": "reservoir",
+        "rescaling": True,
+    },
+    "stages": {
+        "stages": ({"trials": 6}, {"trials": 8}),
+        "total_steps": 240,
+        "reset_optimiser": True,
+        "anneal": "stage",
+        "replay_capacity": 9,
+        "optimiser_steps": 2,
+    },
+    "other network": {
+        "network": NetworkConfig(core="gru", layout="separate", hidden_size=5),
+        "sequence": 2,
+        "double": False,
+        "optimiser": "rmsprop",
+    },
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -188,7 +222,7 @@ def test_goes_on_exactly_from_its_state(case):
     assert same(curve(straight), curve(resumed))
 
 
-# --- learning ---------------------------------------------------------------------------------------------------------
+# --- learning ---
 
 
 def trained(
@@ -234,7 +268,7 @@ def test_learns_which_colour_pays_most():
     assert min(trained(spec, network, config, 80, 4)) > 2.6  # of 8/3; chance is 2
 
 
-# --- errors -----------------------------------------------------------------------------------------------------------
+# --- errors ---
 
 
 def test_what_is_refused():
@@ -254,11 +288,19 @@ def test_what_is_refused():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("discount", 1.5), ("exploration", -0.1), ("learning_rate", 0.0), ("clip_norm", 0.0),
-        ("n_step", 0), ("replay_capacity", 0), ("replay_batch", 0), ("target_interval", 0),
-        ("sequence", 0), ("replay_start", 10**9), ("exploration_spread", -1.0),
+        ("discount", 1.5),
+        ("exploration", -0.1),
+        ("learning_rate", 0.0),
+        ("clip_norm", 0.0),
+        ("n_step", 0),
+        ("replay_capacity", 0),
+        ("replay_batch", 0),
+        ("target_interval", 0),
+        ("sequence", 0),
+        ("replay_start", 10**9),
+        ("exploration_spread", -1.0),
     ],
-)  # fmt: skip
+)
 def test_hyper_parameters_have_ranges(name, value):
     with pytest.raises(ValueError, match=name):
         R2D2Config(**{name: value})

@@ -83,7 +83,7 @@ def forge(folder: Path, content: bytes) -> None:
     (folder / name).write_bytes(content)
 
 
-# --- what is saved comes back ---------------------------------------------------------------
+# --- what is saved comes back ---
 
 
 def test_round_trip_is_exact(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_arrays_that_cannot_be_stored_are_named(tmp_path: Path, array: Any) -> N
         save_checkpoint(tmp_path, {"w": array}, {})
 
 
-# --- kills ----------------------------------------------------------------------------------
+# --- kills ---
 
 
 def save_forever(folder: Path) -> None:
@@ -260,7 +260,7 @@ def test_reader_overtaken_by_a_writer_reads_the_new_one(
     assert assert_whole(saved) == 8
 
 
-# --- disks ----------------------------------------------------------------------------------
+# --- disks ---
 
 
 class FullDisk(io.FileIO):
@@ -356,7 +356,7 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
         save_checkpoint(tmp_path / "file", *numbered(1))
 
 
-# --- damaged and hostile files --------------------------------------------------------------
+# --- damaged and hostile files ---
 
 
 def test_missing(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def write(path: Path, first: int, last: int, last_update: int | None = None) -> 
     file.close()
 
 
-# --- metrics.csv ----------------------------------------------------------------------------
+# --- metrics.csv ---
 
 
 def test_cells_read_back_exactly(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_full_disk_keeps_complete_rows(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "m.csv").read_bytes().startswith(before)
 
 
-# --- the folder -----------------------------------------------------------------------------
+# --- the folder ---
 
 
 def test_a_new_run(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Experiments on changing rewards: an observer of known answer, and every measure on agents that have learnt nothing."""
+"""Experiments on changing rewards.
+
+An observer of known answer, and every measure on agents that have learnt nothing.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""The navigation measures on simulated navigators, whose answers are known, in place of trained populations."""
+"""The navigation measures on simulated navigators, whose answers are known.
+
+In place of trained populations.
+"""
 
 from dataclasses import replace
 
@@ -25,7 +28,10 @@ GRID = np.arange(200, 10_001, 200)
 
 
 class Simulated:
-    """An evaluation of conditions that are simulated navigators: modular critics integrate, others do not."""
+    """An evaluation of conditions that are simulated navigators.
+
+    Modular critics integrate, others do not.
+    """
 
     settings = EXPERIMENT.conditions
 
@@ -114,7 +120,10 @@ class TestBayesian:
         assert torch.allclose(weight, density / density.sum(1, keepdim=True))
 
     def test_velocities_are_known_as_well_as_can_be(self):
-        """At a known gain: the mean of two Gaussians, what was commanded (.2) and what is seen (.7)."""
+        """At a known gain: the mean of two Gaussians.
+
+        What was commanded (.2) and what is seen (.7).
+        """
         navigator = _Bayesian(1, "Bayesian", FireflyNavigation(**meta_navigation.TASK))
         flow, command = torch.full((1, 1, 2), 0.3).double(), torch.full((1, 1, 2), 0.8).double()
         velocity, gain, _ = navigator.infer(flow, command)

@@ -1,4 +1,7 @@
-"""One-shot navigation: measures of a perfect searcher and of a blind one, and on untrained agents."""
+"""One-shot navigation: measures of a perfect searcher and of a blind one.
+
+On untrained agents.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""Findings of Wang et al. 2018: each measure on observers of known answer, and on untrained agents."""
+"""Findings of Wang et al. 2018.
+
+Each measure on observers of known answer, and on untrained agents.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""Two-step, Harlow and context-bandit experiments: measures on observers of known answer, and on untrained agents."""
+"""Two-step, Harlow and context-bandit experiments.
+
+Measures on observers of known answer, and on untrained agents.
+"""
 
 from dataclasses import replace
 

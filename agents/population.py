@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.learner import make_learner
-from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
+from prefrontal.agents.base import Algorithm, Job, Members, Record, RecurrentLearner, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import next_values, rpe
@@ -56,7 +56,7 @@ def meta(job: Job) -> dict[str, Any]:
     return {"kind": KIND, **to_plain(told)}
 
 
-class Population:
+class Population(Members):
     """P independent agents of one shape.
 
     Args:
@@ -138,25 +138,9 @@ class Population:
         import_environment(description.environment, folder)
         return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
 
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def __getitem__(self, index: int) -> Agent:
-        return self._member(index, Agent)
-
-    def __iter__(self) -> Iterator[Agent]:
-        return (self[index] for index in range(len(self)))
-
-    def _member(self, index: int, kind: type[P]) -> P:
-        """Return one member as an agent of its own.
-
-        Raises:
-            IndexError: There is none of that index.
-        """
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"there are {len(self)} members, no number {index}")
-        index %= len(self)
-        return kind(
+    def member(self, index: int, kind: type[P] | None = None) -> P:
+        """Return the agent at an index; of another class, if one is given."""
+        return (kind or Agent)(  # type: ignore[return-value]
             self.model.parameters[index : index + 1],
             self.network,
             self.environment,

@@ -13,14 +13,14 @@ number x and no trial is ever played: ``1 + floor(log(1 - x) / log(1 - 2^-u))``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, Record
+from prefrontal.agents.base import Job, Members, Record
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
@@ -53,7 +53,7 @@ def meta(job: Job) -> dict[str, Any]:
     return _meta(cast(HintonNowlanConfig, job.algorithm), job.seed, list(range(job.members)))
 
 
-def _meta(config: HintonNowlanConfig, seed: int, members: list[int]) -> dict[str, Any]:
+def _meta(config: HintonNowlanConfig, seed: int, members: Sequence[int]) -> dict[str, Any]:
     return {
         "kind": config.kind,
         "seed": seed,
@@ -200,7 +200,7 @@ def next_generation(genomes: Tensor, fitness: Tensor, uniform: Tensor) -> Tensor
     return torch.where(torch.arange(genes) < point[..., None], first, second)
 
 
-class Lineages:
+class Lineages(Members):
     """What is kept of evolved populations, indexed by member: histories ``[P, generations * 8]``.
 
     The identities `members` of the populations are 0 ... P - 1 unless given.
@@ -226,17 +226,10 @@ class Lineages:
         if len(self.members) != shape[0]:
             raise CheckpointError(f"{len(self.members)} members cannot have {shape[0]} histories")
 
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def __getitem__(self, index: int) -> Lineages:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"there are {len(self)} members, no number {index}")
-        row, member = self.weights[index][None], self.members[index]
-        return Lineages(row, self.config, self.seed, [member])
-
-    def __iter__(self) -> Iterator[Lineages]:
-        return (self[index] for index in range(len(self)))
+    def member(self, index: int) -> Lineages:
+        """See `Members.member`."""
+        row = self.weights[index : index + 1]
+        return Lineages(row, self.config, self.seed, [self.members[index]])
 
     def record(self, *_: Any, **__: Any) -> list[Record]:
         """Raise a `ConfigError`: there is nothing to play."""

@@ -39,8 +39,9 @@ class QPopulation(Population):
     KIND = KIND
     greedy = True
 
-    def __getitem__(self, index: int) -> QAgent:
-        return self._member(index, QAgent)
+    def member(self, index: int, kind: Any = None) -> Any:
+        """See `Population.member`."""
+        return super().member(index, kind or QAgent)
 
     def learn(
         self, total_steps: int, config: Algorithm | None = None, num_envs: int = 16

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, Record, learn_until
+from prefrontal.agents.base import Job, Members, Record, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import rpe
@@ -58,7 +58,7 @@ def _meta(network: TD3NetworkConfig, *told: Any) -> dict[str, Any]:
     return {"kind": KIND, **plain, "network": {"kind": network.kind, **plain["network"]}}
 
 
-class ContinuousPopulation:
+class ContinuousPopulation(Members):
     """P independent agents of one shape, each a deterministic actor and two critics.
 
     Args:
@@ -148,18 +148,10 @@ class ContinuousPopulation:
         import_environment(description.environment, folder)
         return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
 
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def __getitem__(self, index: int) -> ContinuousAgent:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"there are {len(self)} members, no number {index}")
-        index %= len(self)
+    def member(self, index: int) -> ContinuousAgent:
+        """See `Members.member`."""
         weights = self.weights[index : index + 1]
         return ContinuousAgent(weights, *self._told, [self.members[index]])
-
-    def __iter__(self) -> Iterator[ContinuousAgent]:
-        return (self[index] for index in range(len(self)))
 
     def play(self, envs: Any, forget: bool = False) -> Episodes:
         """Play an episode in every row of a vector environment of tensors.

@@ -5,7 +5,6 @@ Importing this module imports no torch, so that experiments can be listed and ex
 
 from __future__ import annotations
 
-import ast
 import csv
 import dataclasses
 import re
@@ -13,7 +12,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -197,56 +196,11 @@ def expect(config: object, kind: type[T]) -> T:
 
 
 def task_options(env_id: str) -> type[Any] | None:
-    """Return the fields of one of our tasks as a dataclass with help texts and ranges.
-
-    The task is read from its source, not imported: importing it would import torch.
-
-    Args:
-        env_id: Id of the environment.
-
-    Returns:
-        The dataclass; None for an environment that is not ours.
-    """
-    from prefrontal.envs import TASKS
-
-    match = re.fullmatch(r"(?:envs:)?prefrontal/(\w+)-v\d+", env_id)
-    if not match or match[1] not in TASKS:
-        return None
-    found = _fields_of(TASKS[match[1]], match[1])
-    made = dataclasses.make_dataclass(
-        match[1], [(name, *rest) for name, rest in found.items()], frozen=True
-    )
-    made.__doc__ = f"Parameters of the environment {match[1]}."
-    return made
-
-
-def _fields_of(module: str, name: str) -> dict[str, tuple[Any, Any]]:
-    """Return type and `option` of the fields of a task, those of its bases first.
-
-    A field is a line ``name: type = option(...)`` of literals in the body of the class.
-    """
+    """Return the task of an id, whose fields are its options; None if it is not ours."""
     from prefrontal import envs
 
-    tree = ast.parse((Path(envs.__path__[0]) / f"{module}.py").read_text())
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    sources = {
-        alias.name: node.module.rpartition(".")[2]
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prefrontal.envs.")
-        for alias in node.names
-        if node.module
-    }
-    found: dict[str, tuple[Any, Any]] = {}
-    for base in reversed(classes[name].bases):
-        parent = ast.unparse(base)
-        if parent in classes or parent in sources:
-            found |= _fields_of(module if parent in classes else sources[parent], parent)
-    known = {"Literal": Literal, "option": option}
-    for node in classes[name].body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
-            hint, value = eval(ast.unparse(node.annotation), known), ast.unparse(node.value)
-            found[ast.unparse(node.target)] = hint, eval(value, known)
-    return found
+    name = re.sub(r"^(?:envs:)?prefrontal/(\w+)-v\d+$", r"\1", env_id)
+    return envs.task_class(name) if name in envs.TASKS else None
 
 
 def config_of(experiment: str, seed: int, conditions: Mapping[str, Settings]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import dataclasses
 import re
 import subprocess
 import sys
-import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,22 +13,11 @@ import pytest
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.checking import check, option
-from prefrontal.envs import TASKS, task_class
+from prefrontal.envs import TASKS
 from prefrontal.experiments.options import RunOptions, parse, parse_known, parse_settings
 from prefrontal.experiments.settings import Settings, task_options
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_options_of_a_task_are_its_fields(name):
-    """Fields, types and defaults are those of the class."""
-    options, task = task_options(f"prefrontal/{name}-v0"), task_class(name)
-    read = {f.name: (f.default, f.metadata) for f in dataclasses.fields(options)}
-    own = {f.name: (f.default, f.metadata) for f in dataclasses.fields(task)}
-    assert list(read.items()) == list(own.items())
-    hints = typing.get_type_hints(task)
-    assert typing.get_type_hints(options) == {name: hints[name] for name in own}
 
 
 @pytest.mark.parametrize("name", TASKS)

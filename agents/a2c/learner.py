@@ -37,8 +37,8 @@ from prefrontal.agents.common.returns import (
     step_weights,
 )
 from prefrontal.agents.common.seeding import generator
+from prefrontal.agents.networks.actor_critic import AsymmetricCritic
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.privileged_critic import AsymmetricCritic
 from prefrontal.agents.rollout.environments import facts_of, make_stages, reward_row
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentFacts

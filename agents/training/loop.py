@@ -27,8 +27,7 @@ from prefrontal.agents.base import Job, Learner
 from prefrontal.agents.common.errors import PrefrontalError, TrainingError
 from prefrontal.agents.registry import entry_of, make_learner, updates
 from prefrontal.agents.registry import meta as describe
-from prefrontal.agents.runs.folder import RunFolder
-from prefrontal.agents.runs.metrics import MetricsFile
+from prefrontal.agents.runs.folder import MetricsFile, RunFolder
 
 CHECKPOINT_SECONDS = 10.0  # between checkpoints at least, and
 CHECKPOINT_SHARE = 0.02  # of the time is spent on writing them at most

@@ -19,7 +19,7 @@ from prefrontal.agents.common.errors import RunFolderError
 from prefrontal.agents.runs import folder as runfolder
 from prefrontal.agents.runs import metrics as metricsfile
 from prefrontal.agents.runs.folder import RunFolder, git_revision
-from prefrontal.agents.runs.metrics import MetricsFile
+from prefrontal.agents.runs.folder import MetricsFile
 
 COLUMNS = ["update", "loss", "note"]
 CONFIG = {"seed": 3, "learner": {"rate": 0.1}}

@@ -25,6 +25,7 @@ from torch import Tensor
 from prefrontal.agents.base import Job
 from prefrontal.agents.evolution.genome import Genome, Individual
 from prefrontal.agents.evolution.learner import Evolution
+from prefrontal.agents.evolution.learner import check as check  # as of any evolution
 
 PARENTS = 4
 WEIGHT_NOISE = 0.02

@@ -6,6 +6,8 @@ checkpoint/    the last good checkpoint         CONDITION/     metrics and check
                                                                condition, where there are several
 """
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import io

@@ -17,7 +17,6 @@ import torch
 
 from prefrontal.agents.common.errors import RunFolderError
 from prefrontal.agents.runs import folder as runfolder
-from prefrontal.agents.runs import metrics as metricsfile
 from prefrontal.agents.runs.folder import RunFolder, git_revision
 from prefrontal.agents.runs.folder import MetricsFile
 
@@ -109,7 +108,7 @@ def test_full_disk_keeps_complete_rows(tmp_path: Path, monkeypatch: pytest.Monke
         handle.write(content[:3])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(metricsfile, "write_all", full)
+    monkeypatch.setattr(runfolder, "write_all", full)
     with pytest.raises(RunFolderError, match=r"cannot write .*m\.csv: No space left on device"):
         file.append(rows(2, 2)[0])
     monkeypatch.undo()

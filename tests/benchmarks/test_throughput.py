@@ -89,6 +89,7 @@ def test_a_library_that_is_not_installed_is_skipped_with_a_line(monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_whole_run(tmp_path, capsys, monkeypatch):
     sides = [OURS, Side("RecurrentPPO N16", "one_environment", 1, 1)]
     monkeypatch.setattr(throughput, "SIDES", sides)

@@ -259,6 +259,7 @@ def test_learns_to_learn():
     assert min(trained(spec, network, config, 120, 16)) > 0.62
 
 
+@pytest.mark.slow
 def test_learns_which_colour_pays_most():
     spec = EnvironmentSpec("prefrontal/ChangingReward-v0", (), {"trials": 20})
     config = R2D2Config(

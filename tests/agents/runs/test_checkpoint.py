@@ -196,6 +196,7 @@ def processes() -> Any:
     return context
 
 
+@pytest.mark.slow
 def test_sigkill_at_random_moments(tmp_path: Path, processes: Any) -> None:
     folder = tmp_path / "checkpoint"
     rng = random.Random(0)
@@ -222,6 +223,7 @@ def test_sigkill_at_random_moments(tmp_path: Path, processes: Any) -> None:
     assert len(list(folder.iterdir())) == 2  # whatever the kills left is gone
 
 
+@pytest.mark.slow
 def test_sigkill_at_every_line(tmp_path: Path, processes: Any) -> None:
     found = []
     line = 1

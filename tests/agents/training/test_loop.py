@@ -96,6 +96,7 @@ def test_metrics_of_many_updates_are_averaged_alike_for_any_number_of_members():
         torch.testing.assert_close(value, together[name][1:2], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "workers"),
     [
@@ -121,6 +122,7 @@ def test_resumes_exactly(tmp_path, monkeypatch, forking, environment, workers):
     assert_same(resumed, straight)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_reported_in_one_line(tmp_path, forking):
     def report(_):
         child = multiprocessing.active_children()[0]
@@ -174,6 +176,7 @@ def rows_of(run: Path) -> int:
     return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
+@pytest.mark.slow
 def test_train_can_be_killed_at_any_moment(tmp_path, forking):
     """Real SIGKILLs at any moment: the resumed run ends with the bits of an uninterrupted one."""
     moments = random.Random(7)

@@ -103,6 +103,7 @@ def test_one_who_remembers_recovers_on_drawn_changes(change):
     assert early < (0.65 if change == "concept" else late)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["course-changing-reward", "long-sequence", "meta-changing-reward"]
 )

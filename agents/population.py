@@ -277,6 +277,9 @@ class Agent(Population):
         self._tapes: list[Tape] = []
         self.set_random_seed(0)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_tapes": []}  # they know addresses; `predict` makes new ones
+
     def set_random_seed(self, seed: int) -> None:
         """Restart the random numbers that actions are drawn with."""
         self._generator = generator(seed, self.members[0], "evaluation")

@@ -243,6 +243,10 @@ class PlainNet:
         self.parameters = torch.zeros(members, size, dtype=dtype, device=device)
         self._views = self.plain.views(self.parameters)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self._views = self.plain.views(self.parameters)  # a copy of a view is none
+
     def initial(self, generator: torch.Generator) -> Tensor:
         """Draw one member's initial parameters ``[n]``."""
         return self.plain.initial(generator)

@@ -1,5 +1,6 @@
 """Trained agents as users meet them."""
 
+import copy
 import json
 import pickle
 import re
@@ -369,3 +370,16 @@ def test_any_environment():
     env = gymnasium.make(register_countdown())
     with pytest.raises(ValueError, match=r"needs observations of 7 numbers"):
         population[0].predict(env.reset(seed=0)[0])
+
+
+@pytest.mark.parametrize("core", ["lstm", "gru"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda agent: pickle.loads(pickle.dumps(agent))])
+def test_a_copy_of_an_agent_that_has_predicted_goes_on_alike(core, copied):
+    agent = made(core=core)[1]
+    rows = np.random.default_rng(0).random((4, 5), dtype=np.float32)
+    _, state = agent.predict(rows)
+    twin = copied(agent)
+    for one, other in zip(agent.predict(rows, state), twin.predict(rows, state), strict=True):
+        np.testing.assert_array_equal(one, other)
+    twin.model.set_parameters(twin.model.parameters * 2)  # and its own weights are its own
+    assert not np.array_equal(twin.predict(rows, state)[1][0], agent.predict(rows, state)[1][0])

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.experiments.experiment import all_experiments, find_experiment
 from prefrontal.experiments.options import RunOptions, guarded, parse_known, parse_settings
 from prefrontal.experiments.settings import (
@@ -76,6 +77,8 @@ def _defaults(name: str | None, env_id: str | None) -> tuple[Mapping[str, Settin
         from prefrontal.experiments import own_environment
 
         base = find_experiment(name).conditions if name else None
+        if base and any(one.environment == NO_ENVIRONMENT for one in base.values()):
+            raise ConfigError(f"{name} needs no environment: leave out --env-id")
         first = next(iter(base.values())) if base else None
         own = own_environment.settings_for(env_id, first)
         return {"default": own}, own_environment.EXPERIMENT.name, f"Train on {env_id}."

@@ -1,11 +1,11 @@
 """Learners and trained agents; they know no particular task.
 
-Rooms, each importing only those before it: `common` (errors, options, seeds, returns, optimisers),
-`kernels` (compiled accelerators), `networks`, `rollout` (agents meet environments), `replay`,
-`runs` (run folders), `a2c`, `r2d2`, `td3`, `evolution` (learners), `reference` (optimal and
-heuristic policies), `registry` (what can be trained, and loaded, by name) and `training` (the
-loop). The names below are imported when they are first used, so that this package is imported
-without PyTorch.
+Rooms, each importing only those before it: `common` (errors, seeds, returns, optimisers), `kernels`
+(compiled accelerators), `networks`, `rollout` (agents meet environments), `replay`, `runs` (run
+folders), `base` (jobs, protocols), `a2c` (a learner) and `reference` (optimal and heuristic
+policies), `population` (trained agents), `r2d2`, `td3`, `evolution` (learners), `registry` (what
+can be trained, and loaded, by name) and `training` (the loop). The names below are imported when
+they are first used, so that this package is imported without PyTorch.
 """
 
 import importlib

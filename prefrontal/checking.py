@@ -84,6 +84,8 @@ def check(config: Any) -> None:
     for key, (field, hint) in fields(type(config)).items():
         value, name = getattr(config, key), field.metadata.get("name", key)
         choices = get_args(hint)
+        if dataclasses.is_dataclass(hint) and not isinstance(value, typing.cast(type, hint)):
+            raise ValueError(f"{name} must be a {getattr(hint, '__name__', hint)}, not {value!r}")
         if get_origin(hint) is Literal and value not in choices:
             raise ValueError(
                 f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}"

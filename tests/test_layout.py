@@ -100,10 +100,13 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-GRAPH = {
-    name: imported(path) & (set(MODULES) | {"tests", "benchmarks"})
-    for name, path in MODULES.items()
-}
+def ours(names: set[str]) -> set[str]:
+    """The modules of ours among imported names; of tests and benchmarks only that."""
+    others = {name.partition(".")[0] for name in names} & {"tests", "benchmarks"}
+    return names & set(MODULES) | others
+
+
+GRAPH = {name: ours(imported(path)) for name, path in MODULES.items()}
 
 
 def package(module: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from prefrontal.agents.base import Job
@@ -16,6 +17,7 @@ from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.population import Population
 from prefrontal.agents.population import meta as actor_critic_meta
 from prefrontal.agents.rollout.spec import EnvironmentSpec
+from prefrontal.agents.runs.checkpoint import save_checkpoint
 
 
 def make_population(job: Job, weights: Tensor) -> Evolved:
@@ -72,6 +74,12 @@ class Evolved(Population):
     def meta(self) -> dict[str, Any]:
         """Return what `load` needs besides the weights and genes."""
         return super().meta() | {"lifetime": to_plain(self.lifetime)}
+
+    def save(self, path: Path | str) -> None:
+        """Write weights, genes and their description to ``path/checkpoint``."""
+        genes = torch.cat([self.genomes, self.hyper], 1)
+        arrays = {"weights": self.model.parameters, "champion": genes}
+        save_checkpoint(Path(path) / "checkpoint", arrays, self.meta())
 
     def lifetimes(self, environment: EnvironmentSpec | None = None) -> Lifetimes:
         """Return lives on the tasks that they evolved on, or on those of another environment."""

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.cores import make_core
 
@@ -124,6 +125,12 @@ class Vectorised:
     """
 
     def __init__(self, module: Any) -> None:
+        if any(True for _ in module.buffers()):
+            name = type(getattr(module, "core", module)).__name__
+            raise ConfigError(
+                f"{name} keeps buffers, which no member would have of its own and no checkpoint "
+                "would hold: make them parameters or part of the state"
+            )
         self.module = module
         self.shapes = {name: part.shape for name, part in module.named_parameters()}
         self.size = sum(math.prod(shape) for shape in self.shapes.values())
@@ -139,7 +146,9 @@ class Vectorised:
         """Return views of flat parameters ``[P, n]``, ``[P, *shape]`` by name."""
         parts = flat.split([math.prod(shape) for shape in self.shapes.values()], dim=1)
         named = zip(self.shapes.items(), parts, strict=True)
-        return {name: part.unflatten(1, shape) for (name, shape), part in named}
+        return {
+            name: part.unflatten(1, shape) if shape else part[:, 0] for (name, shape), part in named
+        }
 
     def initial_state(self, views: dict[str, Tensor], batch: int) -> State:
         """Return the state at the start of an episode, tensors ``[P, B, ...]``."""

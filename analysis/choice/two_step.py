@@ -27,8 +27,6 @@ IDEAL_2016_FIRST = (1.0, 0.0, 0.0, 1.0)
 # Wang et al. 2018 (mean of 8 networks, read off the figure, +-.01).
 PUBLISHED_2018 = (0.99, 0.635, 0.62, 0.99)
 
-REGRESSORS = ("constant", "reward", "transition", "reward x transition")
-
 
 @dataclass(frozen=True)
 class TwoStepTrials:
@@ -158,7 +156,7 @@ def stay_regression(trials: TwoStepTrials) -> list[LogisticFit]:
         trials: The trials.
 
     Returns:
-        One fit per member, coefficients as in `REGRESSORS`.
+        One fit per member, coefficients of a constant, reward, transition and their product.
     """
     reward, transition = np.array([1.0, 1, -1, -1]), np.array([1.0, -1, 1, -1])
     design = np.stack([np.ones(4), reward, transition, reward * transition], axis=1)

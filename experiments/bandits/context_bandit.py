@@ -17,8 +17,6 @@ from prefrontal.experiments.bandits.measures import curve_figure, reward_by_memb
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
 
-OPTIMUM = 99.5  # half a reward on the first of 100 trials, one on each of the others
-
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Measure the return on colours never seen in training, and accuracy by trial."""

@@ -103,3 +103,8 @@ def test_every_option_has_a_help_text(capsys):
         "--clip-ratio FLOAT",
     ):
         assert text in shown
+
+
+def test_a_group_is_no_text():
+    with pytest.raises(ValueError, match="critic must be a CriticConfig, not 'privileged'"):
+        A2CConfig(critic="privileged")

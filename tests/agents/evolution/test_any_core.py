@@ -132,3 +132,12 @@ def test_gradients_of_a_life_are_those_of_the_module_alone(job):
     optimiser.step()
     by_hand = nn.utils.parameters_to_vector(net.parameters())
     torch.testing.assert_close(learned[0], by_hand.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_champions_are_saved_with_their_genes(tmp_path):
+    shipped = load("pretrained/course-baldwin-harlow", "baldwin")
+    shipped.save(tmp_path)
+    again = load(tmp_path)
+    for mine, theirs in ((again.genomes, shipped.genomes), (again.hyper, shipped.hyper)):
+        assert torch.equal(mine, theirs)
+    assert again.lifetime == shipped.lifetime

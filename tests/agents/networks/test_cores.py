@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import CORES, NetworkConfig, register_core
 from prefrontal.agents.networks.cores import make_core
 from prefrontal.agents.networks.vectorised import Net, PlainNet, Vectorised
@@ -190,3 +191,44 @@ def test_a_name_means_one_core():
         register_core("lstm", MinimalGated)
     with pytest.raises(ValueError, match="core must be one of lstm, gru"):
         NetworkConfig(core="nothing")
+
+
+class Hebbian(nn.Module):
+    """A core with a parameter without dimensions."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.rate, self.into = nn.Parameter(torch.tensor(0.5)), nn.Linear(input_size, hidden_size)
+
+    def initial_state(self, batch):
+        return ()
+
+    def forward(self, x, state):
+        return self.rate * torch.tanh(self.into(x)), state
+
+
+class Buffered(Hebbian):
+    """A core with a buffer."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.register_buffer("mask", torch.rand(hidden_size))
+
+
+def test_a_parameter_may_be_one_number():
+    register_core("test-hebbian", Hebbian)
+    net = PlainNet(INPUTS, 2, NetworkConfig(core="test-hebbian", hidden_size=UNITS), 2)
+    net.set_parameters(torch.stack([net.initial(torch.Generator().manual_seed(m)) for m in (0, 1)]))
+    tape = net.tape(3, BATCH)
+    net.begin(tape)
+    tape.x_t[0].fill_(1.0)
+    net.step(tape, 0)
+    parameters = net.parameters.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(net.attach(tape, parameters).square().sum(), parameters)
+    assert gradient.abs().amax(1).min() > 0
+
+
+def test_a_core_with_buffers_is_refused_in_one_line():
+    register_core("test-buffered", Buffered)
+    with pytest.raises(ConfigError, match="Buffered keeps buffers"):
+        PlainNet(INPUTS, 2, NetworkConfig(core="test-buffered", hidden_size=UNITS), 2)

@@ -2,7 +2,7 @@
 
 A source is compiled once per machine with the system's compiler and kept in the user's cache
 folder. Where there is no compiler, or ``PREFRONTAL_KERNEL=torch`` is set, PyTorch computes the
-same, about three times slower and rounded differently in the last bits; a missing compiler gives a
+same, several times slower and rounded differently in the last bits; a missing compiler gives a
 warning.
 """
 
@@ -108,6 +108,6 @@ def available() -> bool:
     try:
         compiled("lstm")
     except (KernelError, OSError) as error:
-        warnings.warn(f"the LSTM runs in PyTorch, about three times slower: {error}", stacklevel=2)
+        warnings.warn(f"the LSTM runs in PyTorch, several times slower: {error}", stacklevel=2)
         return False
     return True

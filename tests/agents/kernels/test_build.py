@@ -26,7 +26,7 @@ def test_without_a_compiler_says_so_and_goes_on(tmp_path: object) -> None:
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith(
-        "False\nthe LSTM runs in PyTorch, about three times slower: there is no C++ compiler"
+        "False\nthe LSTM runs in PyTorch, several times slower: there is no C++ compiler"
     )
     environment["PREFRONTAL_KERNEL"] = "torch"
     done = subprocess.run(

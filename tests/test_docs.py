@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from prefrontal.agents import EnvironmentSpec, NetworkConfig, Population, load
+from prefrontal.agents.base import Job
 from prefrontal.agents.networks.config import CORES
+from prefrontal.agents.r2d2.config import R2D2Config
+from prefrontal.agents.registry import make_learner
 from tests.agents.helpers import BANDIT, learner
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -59,3 +62,14 @@ def test_the_python_of_the_readme_runs(monkeypatch):
         exec(compile(block, "README.md", "exec"), found)
         assert len(found["population"]) == 8
         assert found["terminated"].all()
+
+
+def test_the_core_of_the_documentation_learns_with_r2d2(core):
+    spec = EnvironmentSpec(BANDIT, ("action", "reward", "time"), {"trials": 6})
+    config = R2D2Config(sequence=4, burn_in=2, replay_start=4, replay_batch=4)
+    job = Job(spec, NetworkConfig(core=core, hidden_size=6), config, 2, 8, 2000, seed=0)
+    learner = make_learner(job, range(2))
+    before = learner.state()["weights"]
+    for _ in range(3):
+        learner.update()
+    assert (learner.state()["weights"] - before).abs().amax(1).min() > 1e-4

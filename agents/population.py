@@ -171,15 +171,21 @@ class Population(Members):
         Raises:
             ValueError: `total_steps` is below 1.
         """
-        return self._learn(make_learner, config or A2CConfig(), total_steps, num_envs)
+        return self._learn(make_learner, A2CConfig(), config, total_steps, num_envs)
 
     def _learn(
         self,
         make: Callable[[Job, Sequence[int]], RecurrentLearner],
-        config: Algorithm,
+        default: Algorithm,
+        config: Algorithm | None,
         total_steps: int,
         num_envs: int,
     ) -> dict[str, np.ndarray]:
+        config = config or default
+        if config.kind != default.kind:
+            raise ConfigError(
+                f"these agents learn by settings of {default.kind}, not {config.kind}"
+            )
         spec, network = self.environment, self.network
         job = Job(spec, network, config, len(self), num_envs, total_steps, self.seed)
         learner = make(job, self.members)

@@ -47,7 +47,7 @@ class QPopulation(Population):
         self, total_steps: int, config: Algorithm | None = None, num_envs: int = 16
     ) -> dict[str, np.ndarray]:
         """Train all members on with recurrent Q-learning; see `Population.learn`."""
-        return self._learn(make_learner, config or R2D2Config(), total_steps, num_envs)
+        return self._learn(make_learner, R2D2Config(), config, total_steps, num_envs)
 
     def noise(self, steps: int, batch: int, generator: torch.Generator) -> Tensor:
         """Return noise ``[T, K, B]``; the action is the largest sum of it and the advantages."""

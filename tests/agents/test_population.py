@@ -17,6 +17,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from prefrontal import envs
 from prefrontal.agents import A2CConfig, Agent, EnvironmentSpec, NetworkConfig, Population, load
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
+from prefrontal.agents.r2d2.config import R2D2Config
+from prefrontal.agents.r2d2.population import QPopulation
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.rollout import Rollout
 from prefrontal.agents.runs.checkpoint import save_checkpoint
@@ -383,3 +385,10 @@ def test_a_copy_of_an_agent_that_has_predicted_goes_on_alike(core, copied):
         np.testing.assert_array_equal(one, other)
     twin.model.set_parameters(twin.model.parameters * 2)  # and its own weights are its own
     assert not np.array_equal(twin.predict(rows, state)[1][0], agent.predict(rows, state)[1][0])
+
+
+def test_agents_learn_by_settings_of_their_own_kind():
+    with pytest.raises(ConfigError, match="learn by settings of a2c, not q"):
+        made().learn(100, R2D2Config())
+    with pytest.raises(ConfigError, match="learn by settings of q, not a2c"):
+        QPopulation.create(SPEC, NetworkConfig(hidden_size=4)).learn(100, A2CConfig())

@@ -1,6 +1,8 @@
 """What the documentation shows does what it says."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +75,11 @@ def test_the_core_of_the_documentation_learns_with_r2d2(core):
     for _ in range(3):
         learner.update()
     assert (learner.state()["weights"] - before).abs().amax(1).min() > 1e-4
+
+
+def test_one_update_enters_few_files():
+    """A reader can follow an update: plain core, environment included."""
+    words = [sys.executable, "docs/count_files.py", "update"]
+    done = subprocess.run(words, cwd=DOCS.parent, capture_output=True, text=True, check=True)
+    files = [line for line in done.stdout.splitlines() if ".py: " in line]
+    assert 8 < len(files) <= 12, done.stdout

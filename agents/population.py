@@ -21,7 +21,7 @@ from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
-from prefrontal.agents.rollout.environments import import_environment, probe, reward_row
+from prefrontal.agents.rollout.environments import probe, register_ids, reward_row
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentSpec
@@ -135,7 +135,7 @@ class Population(Members):
         names = [field.name for field in fields(Description)]
         known = {name: meta[name] for name in names if name in meta}
         description = from_plain(Description, known, f"{folder / 'checkpoint'}")
-        import_environment(description.environment, folder)
+        register_ids(description.environment.id)
         return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
 
     def member(self, index: int, kind: type[P] | None = None) -> P:

@@ -9,63 +9,46 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
-from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean
+from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
 
 #: The module that registers the ids of a namespace.
 _NAMESPACES = {"prefrontal": "prefrontal.envs"}
+OWN = "own/"  # namespace of the ids that a user's classes are given
 
 
 def register_ids(env_id: str) -> None:
-    """Import the module that registers an id: the one it names, or that of its namespace.
-
-    Raises:
-        ImportError: There is no such module.
-    """
-    module, _, name = env_id.rpartition(":")
-    if not module and name not in gymnasium.registry:
-        module = _NAMESPACES.get(name.partition("/")[0], "")
-    if module:
+    """Register the ids of the package, if this is one of them."""
+    module = _NAMESPACES.get(env_id.partition("/")[0])
+    if module and env_id not in gymnasium.registry:
         importlib.import_module(module)
 
 
-def import_environment(spec: EnvironmentSpec, folder: Path) -> None:
-    """Import the module that registers the environment of the agents in a folder.
-
-    Raises:
-        CheckpointError: It cannot be imported.
-    """
-    try:
-        register_ids(spec.id)
-    except ImportError as error:
-        raise CheckpointError(
-            f"the agents in {folder} were trained on {spec.id!r}, and "
-            f"{spec.id.rpartition(':')[0]!r} cannot be imported: {error}"
-        ) from error
-
-
 def find_spec(env_id: str) -> EnvSpec:
-    """Return the registered specification of an id.
+    """Return the registered specification of an id; those of the package register themselves.
 
     Raises:
         ConfigError: There is no such environment; the message names the nearest.
     """
-    name = env_id.rpartition(":")[2]
+    register_ids(env_id)
     try:
-        register_ids(env_id)
-        return gymnasium.spec(name)
-    except (gymnasium.error.Error, ImportError) as error:
-        hint = did_you_mean(name, gymnasium.registry)
+        return gymnasium.spec(env_id)
+    except gymnasium.error.Error as error:
+        hint = did_you_mean(env_id, gymnasium.registry)
         if hint.startswith("; allowed"):
-            hint = "; see gymnasium.pprint_registry() for all ids"
+            hint = (
+                f"; if it is one of yours, name its file: --task FILE.py:{env_id[4:-3]}"
+                if env_id.startswith(OWN)
+                else "; if a package registers it, name that too: --task PACKAGE:ID"
+            )
         raise ConfigError(f"there is no environment {env_id!r}{hint}") from error
 
 
@@ -103,7 +86,7 @@ def make_envs(
         ConfigError: Unknown environment, unknown or wrong parameter, or actions of another kind.
     """
     spec = spec.stage(-1)
-    name, native = spec.id.rpartition(":")[2], is_native(spec.id)
+    name, native = spec.id, is_native(spec.id)
     envs: Any
     try:
         if native:
@@ -125,12 +108,11 @@ def make_envs(
     except ConfigError:
         raise
     except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
-        raise ConfigError(f"environment {spec.id!r}: {error}") from error
+        raise ConfigError(f"environment {spec.id!r}: {blamed(error) or error}") from error
     except Exception as error:  # others' environments raise anything
         given = ", ".join(f"{k}={v!r}" for k, v in spec.kwargs.items()) or "no arguments"
-        raise ConfigError(
-            f"environment {spec.id!r} cannot be made with {given}: {type(error).__name__}: {error}"
-        ) from error
+        said = blamed(error) or f"{type(error).__name__}: {error}"
+        raise ConfigError(f"environment {spec.id!r} cannot be made with {given}: {said}") from error
     if discrete and not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(
             f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs "

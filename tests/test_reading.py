@@ -14,10 +14,11 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.checking import check, option
 from prefrontal.envs import TASKS
-from prefrontal.experiments.options import RunOptions, parse, parse_known, parse_settings
 from prefrontal.experiments.settings import Settings, task_options
+from prefrontal.options import RunOptions
+from prefrontal.reading import parse, parse_known, parse_settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -113,9 +114,9 @@ def test_known_options_are_taken_out_of_the_words():
     "code",
     [
         "import prefrontal",
-        "import train; train.main(['--list'])",
-        "import train; train.main(['zhang2024-modularity', '--help'])",
-        "import evaluate; evaluate.main(['--help'])",
+        "from prefrontal import command; command.main(['list'])",
+        "from prefrontal import command; command.train(['zhang2024-modularity', '--help'])",
+        "from prefrontal import command; command.evaluate(['--help'])",
     ],
 )
 def test_answers_without_heavy_libraries(code):

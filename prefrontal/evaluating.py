@@ -23,14 +23,14 @@ from prefrontal.analysis.stats.intervals import NotMeasurableError
 from prefrontal.doors import Doors
 from prefrontal.experiments.evaluation import Evaluation, Record, write_record
 from prefrontal.experiments.experiment import Experiment, Outcome, of_other_tasks, unjudged
-from prefrontal.experiments.settings import (
-    Settings,
+from prefrontal.experiments.run_files import (
     condition_folder,
     load_run,
     load_snapshots,
     read_curves,
     settings_of,
 )
+from prefrontal.experiments.settings import Settings
 from prefrontal.options import EvaluationOptions
 from prefrontal.reading import built
 from prefrontal.shipped import shipped_folder, shipped_names

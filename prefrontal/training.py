@@ -23,13 +23,8 @@ from prefrontal.experiments.experiment import (
     find_experiment,
     is_experiment,
 )
-from prefrontal.experiments.settings import (
-    Settings,
-    condition_folder,
-    config_of,
-    read_curves,
-    settings_of,
-)
+from prefrontal.experiments.run_files import condition_folder, config_of, read_curves, settings_of
+from prefrontal.experiments.settings import Settings
 from prefrontal.options import RunOptions
 from prefrontal.reading import built
 

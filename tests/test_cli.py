@@ -18,8 +18,9 @@ from prefrontal import command
 from prefrontal.agents import A2CConfig, load
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.command import guarded
+from prefrontal.evaluating import _verdict
 from prefrontal.experiments.experiment import all_experiments
-from prefrontal.experiments.settings import settings_of
+from prefrontal.experiments.run_files import settings_of
 from tests.agents.helpers import Countdown, register_countdown
 
 ROOT = Path(__file__).parents[1]
@@ -267,7 +268,7 @@ def test_train_refuses_in_one_line(capsys, words, message):
 def test_refusals_do_not_depend_on_the_terminal():
     said = subprocess.run(
         [sys.executable, "train.py", "wang2016-bandit", "--members", "x"],
-        cwd=Path(train.__file__).parent,
+        cwd=ROOT,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         text=True,
@@ -413,9 +414,9 @@ def test_evaluate_stimulates_only_what_is_given_prediction_errors(capsys, run):
 
 
 def test_a_finding_is_reproduced_by_all_of_its_conditions_only():
-    assert evaluate._verdict(met=True, whole=True) == "finding reproduced"
-    assert evaluate._verdict(met=True, whole=False) == "some conditions only"
-    assert evaluate._verdict(met=False, whole=True) == "NOT reproduced"
+    assert _verdict(met=True, whole=True) == "finding reproduced"
+    assert _verdict(met=True, whole=False) == "some conditions only"
+    assert _verdict(met=False, whole=True) == "NOT reproduced"
 
 
 def test_learning_curves_that_are_not_whole(capsys, run):

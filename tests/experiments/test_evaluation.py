@@ -22,7 +22,8 @@ from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_regret
 from prefrontal.experiments.evaluation import Evaluation, write_record
 from prefrontal.experiments.experiment import all_experiments, find_experiment
-from prefrontal.experiments.settings import Settings, read_curves, settings_of
+from prefrontal.experiments.run_files import read_curves, settings_of
+from prefrontal.experiments.settings import Settings
 from prefrontal.options import RunOptions as Run
 from prefrontal.reading import parse_settings
 

@@ -278,4 +278,4 @@ def _refuse_staged(spec: EnvironmentSpec, own: Any, given: Any) -> None:
     for name in set.intersection(*map(set, spec.stages)) if spec.stages else ():
         if getattr(given, name) != getattr(own, name):
             values = ", ".join(repr(stage[name]) for stage in spec.stages)
-            raise ConfigError(f"{name} is set by the stages of this experiment: {values}")
+            raise ValueError(f"{name} is set by the stages of this experiment: {values}")

@@ -81,25 +81,36 @@ def refused(capsys, main, arguments: list[str]) -> str:
 # --- train ---
 
 
-def test_list_names_every_experiment(capsys):
-    assert command.train(["--list"]) == 0
+def test_list_names_everything(capsys):
+    assert command.main(["list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    for name in (*all_experiments(), "prefrontal/Harlow-v0", "lstm", "r2d2"):
+        assert name in names
+    assert command.main(["list", "experiments"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(all_experiments())
-    assert "wang2016-bandit" in all_experiments()
+    assert "no command 'lst'; did you mean 'list'?" in refused(capsys, command.main, ["lst"])
 
 
 def test_help(capsys):
-    assert command.train(["--help"]) == 0
-    assert "--env-id" in capsys.readouterr().out
-    assert command.train([]) == 2
-    for main, words in (
-        (command.train, ["wang2016-bandit", "--help"]),
-        (command.evaluate, ["--help"]),
-    ):
+    assert command.main(["--help"]) == 0
+    assert "prefrontal COMMAND" in capsys.readouterr().out
+    assert command.main([]) == 2
+    helps = (
+        (["train", "--help"], "--env-id"),
+        (["train", "wang2016-bandit", "--help"], "--learning-rate"),
+        (["train", "CartPole-v1", "--help"], "--env-kwargs"),
+        (["evaluate", "--help"], "--episodes"),
+        (["reproduce", "--help"], "--ship"),
+        (["new", "--help"], "study"),
+        (["check", "--help"], "FILE.py:CLASS"),
+        (["list", "--help"], "learners"),
+    )
+    for words, said in helps:
         with pytest.raises(SystemExit) as end:
-            main(words)
+            command.main(words)
         assert end.value.code == 0
-    assert "--episodes" in capsys.readouterr().out
+        assert said in capsys.readouterr().out
 
 
 def test_a_run_folder(trained, capsys):
@@ -214,13 +225,13 @@ def register_shifted() -> None:
     [
         ("wang2016-bandi", "no experiment 'wang2016-bandi'; did you mean 'wang2016-bandit'?"),
         ("nonsense-xyz", "no experiment 'nonsense-xyz'"),
-        ("--seed 3", "name an experiment first"),
+        ("--seed 3", "name an experiment or a task first"),
         ("wang2016-bandit --lerning-rate 3", "did you mean --learning-rate?"),
         (
             "wang2016-bandit --learning-rate abc",
             "--learning-rate: could not convert string to float: 'abc'",
         ),
-        ("wang2016-bandit --learning-rate nan", "--learning-rate must be a finite number, not nan"),
+        ("wang2016-bandit --learning-rate nan", "learning_rate must be a finite number, not nan"),
         ("wang2016-bandit --total-steps 1e6", "--total-steps"),
         ("wang2016-bandit --total-steps 0", "total_steps must be at least 1, not 0"),
         ("wang2016-bandit --members -2", "members must be at least 1, not -2"),
@@ -241,7 +252,7 @@ def register_shifted() -> None:
         ("--env-id", "--env-id: expected one argument"),
         ("--env-id CartPol-v1", "no environment 'CartPol-v1'; did you mean 'CartPole-v1'?"),
         ("--env-id prefrontal/TwoArmBandit-v0", "did you mean 'prefrontal/TwoArmedBandit-v0'?"),
-        ("--env-id nowhere:A-v0", "no environment 'nowhere:A-v0'"),
+        ("--env-id nowhere:A-v0", "there is no module 'nowhere'"),
         ("--env-id Pendulum-v1", "that are not ours need Discrete ones"),
         ("--env-id CartPole-v1 --critic privileged", "can show its task"),
         ("--env-id CartPole-v1 --env-kwargs foo", "NAME=VALUE, not 'foo'"),
@@ -542,7 +553,7 @@ def test_programs_end_with_a_code_and_one_line(run):
     done = program("evaluate.py", "ran")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: there is no run in ran; did you mean 'run'?\n"
-    done = program("train.py", "wang2016-bandit", *SMALL, "--out", "new")
+    done = program("train.py", "wang2016-bandit", *SMALL, "--out", "new", "--no-progress")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(load("new")) == 1
 
@@ -568,7 +579,7 @@ def test_the_memory_of_replay_is_said_before_training(capsys):
 def test_options_that_the_stages_decide_are_refused(capsys):
     words = ["course-changing-reward", "--condition", "no-replay", "--mode", "9", "--out", "staged"]
     assert guarded(command.train, words) == 2
-    assert "--mode is set by the stages of this experiment: '1', '2'" in capsys.readouterr().err
+    assert "mode is set by the stages of this experiment: '1', '2'" in capsys.readouterr().err
     assert not Path("staged").exists()
 
 
@@ -596,9 +607,7 @@ def test_a_navigator_is_refused_what_it_cannot_do(capsys):
         ["--exploration", "nan", "0", "0"],
         ["--observation-noise", "inf"],
     ):
-        assert f"{option[0]} must be a finite number" in refused(
-            capsys, command.train, [*words, *option]
-        )
+        assert "must be a finite number" in refused(capsys, command.train, [*words, *option])
     assert "not enough memory" in refused(capsys, command.train, [*words, "--scale", "1e6"])
     assert command.train([*tiny, "--out", "whole"]) == 0
     assert command.train([*tiny, "--episode-steps", "5", "--out", "cut"]) == 0

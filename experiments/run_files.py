@@ -20,10 +20,14 @@ from prefrontal.experiments.settings import Settings
 if TYPE_CHECKING:
     from prefrontal.agents.runs.folder import RunFolder  # imports torch
 
+#: Of run folders, see docs/run-folders.md; those without a number are of format 1.
+FORMAT = 2
+
 
 def config_of(experiment: str, seed: int, conditions: Mapping[str, Settings]) -> dict[str, Any]:
     """Return the configuration of a run as plain values for ``config.toml``."""
     return {
+        "format": FORMAT,
         "experiment": experiment,
         "seed": seed,
         "conditions": {name: to_plain(settings) for name, settings in conditions.items()},
@@ -44,6 +48,11 @@ def settings_of(
         ConfigError: If something in it is missing, unknown or wrong.
     """
     config = run.config()
+    if config.get("format", 1) not in (1, FORMAT):
+        raise ConfigError(
+            f"{run.path / 'config.toml'} has format {config['format']!r:.20}; this version reads "
+            f"1 and {FORMAT}"
+        )
     conditions = config.get("conditions")
     name, seed = config.get("experiment"), config.get("seed")
     tables = isinstance(conditions, dict) and all(isinstance(c, dict) for c in conditions.values())

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import sys
 import warnings
@@ -21,6 +22,7 @@ from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.stats.findings import Finding, table
 from prefrontal.analysis.stats.intervals import NotMeasurableError
 from prefrontal.doors import Doors
+from prefrontal.experiments import own_environment
 from prefrontal.experiments.evaluation import Evaluation, Record, write_record
 from prefrontal.experiments.experiment import Experiment, Outcome, of_other_tasks, unjudged
 from prefrontal.experiments.run_files import (
@@ -30,7 +32,7 @@ from prefrontal.experiments.run_files import (
     read_curves,
     settings_of,
 )
-from prefrontal.experiments.settings import Settings
+from prefrontal.experiments.settings import Settings, task_options
 from prefrontal.options import EvaluationOptions
 from prefrontal.reading import built
 from prefrontal.shipped import shipped_folder, shipped_names
@@ -68,6 +70,7 @@ class Report:
 
     Attributes:
         experiment: Whose finding it is.
+        title: Name and summary of the experiment, or the task of the user's.
         conditions: Conditions that were evaluated.
         findings: Measured numbers beside published ones, optima and bars (``pandas.DataFrame``
             takes the list as it is).
@@ -78,6 +81,7 @@ class Report:
     """
 
     experiment: Experiment
+    title: str
     conditions: tuple[str, ...]
     findings: list[Finding]
     figures: list[Figure]
@@ -97,7 +101,7 @@ class Report:
 
     def print(self) -> None:
         """Print findings, verdict and files."""
-        print(f"{self.experiment.name}: {self.experiment.summary}\n\n{self}")
+        print(f"{self.title}\n\n{self}")
         judged = [finding.met for finding in self.findings if finding.met is not None]
         if judged:
             whole = set(self.experiment.conditions) <= set(self.conditions)
@@ -194,6 +198,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         written += write_record(one, place)
     report = Report(
         experiment,
+        _title(experiment, settings),
         tuple(settings),
         outcome.findings,
         [Figure(path) for path in outcome.figures],
@@ -298,6 +303,15 @@ def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outc
         file=sys.stderr,
     )
     return replace(outcome, findings=plain)
+
+
+def _title(experiment: Experiment, settings: Mapping[str, Settings]) -> str:
+    """Return the heading of an evaluation."""
+    if experiment.name != own_environment.EXPERIMENT.name:
+        return f"{experiment.name}: {experiment.summary}"
+    env_id = next(iter(settings.values())).environment.id
+    task = task_options(env_id)
+    return f"{env_id}: {(inspect.getdoc(task) or '').partition(chr(10))[0]}" if task else env_id
 
 
 def _verdict(met: bool, whole: bool) -> str:

@@ -156,7 +156,7 @@ def evaluate(
     named = Doors(task, core, study)
     doors = Doors(*(getattr(named, f.name) or getattr(doors, f.name) for f in fields(Doors)))
     given = {key: value for key, value in locals().items() if key in _OPTIONS}
-    given |= {"run": Path(run), "out": None if out is None else Path(out)}
+    given |= {"run": _path(run), "out": None if out is None else Path(out)}
     return evaluate_by(built(EvaluationOptions, given), doors)
 
 
@@ -228,10 +228,20 @@ def load(
 
     doors = path.doors if isinstance(path, Run) else Doors()
     doors = Doors(task or doors.task, core or doors.core)
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
+    folder = _path(path).expanduser()
+    if not folder.exists():
+        hint = did_you_mean(folder.name, shipped_names())
         folder = shipped_folder(str(path)) or folder
+        if not folder.exists() and "mean" in hint:
+            raise ConfigError(f"there are no trained agents in {folder}{hint}")
     return load_agents(folder, condition, doors.core_name(), doors.environment())
+
+
+def _path(run: Any) -> Path:
+    """Return the folder of what a caller names a run by."""
+    if not isinstance(run, Run | Path | str):
+        raise ConfigError(f"a run is named by its folder or its name, not by {run!r:.80}")
+    return Path(run)
 
 
 def _evaluation(

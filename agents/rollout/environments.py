@@ -44,12 +44,10 @@ def find_spec(env_id: str) -> EnvSpec:
         return gymnasium.spec(env_id)
     except gymnasium.error.Error as error:
         hint = did_you_mean(env_id, gymnasium.registry)
-        if hint.startswith("; allowed"):
-            hint = (
-                f"; if it is one of yours, name its file: --task FILE.py:{env_id[4:-3]}"
-                if env_id.startswith(OWN)
-                else "; if a package registers it, name that too: --task PACKAGE:ID"
-            )
+        if env_id.startswith(OWN):
+            hint = f"; if it is a class of yours, name its file: --task FILE.py:{env_id[4:-3]}"
+        elif error.args and "amespace" in str(error) or hint.startswith("; allowed"):
+            hint = "; if a package registers it, name that too: --task PACKAGE:ID"
         raise ConfigError(f"there is no environment {env_id!r}{hint}") from error
 
 

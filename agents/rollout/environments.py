@@ -46,7 +46,7 @@ def find_spec(env_id: str) -> EnvSpec:
         hint = did_you_mean(env_id, gymnasium.registry)
         if env_id.startswith(OWN):
             hint = f"; if it is a class of yours, name its file: --task FILE.py:{env_id[4:-3]}"
-        elif error.args and "amespace" in str(error) or hint.startswith("; allowed"):
+        elif isinstance(error, gymnasium.error.NamespaceNotFound) or "mean" not in hint:
             hint = "; if a package registers it, name that too: --task PACKAGE:ID"
         raise ConfigError(f"there is no environment {env_id!r}{hint}") from error
 

@@ -17,8 +17,7 @@ import torch
 
 from prefrontal.agents.common.errors import RunFolderError
 from prefrontal.agents.runs import folder as runfolder
-from prefrontal.agents.runs.folder import RunFolder, git_revision
-from prefrontal.agents.runs.folder import MetricsFile
+from prefrontal.agents.runs.folder import MetricsFile, RunFolder, git_revision
 
 COLUMNS = ["update", "loss", "note"]
 CONFIG = {"seed": 3, "learner": {"rate": 0.1}}

@@ -17,5 +17,6 @@ class WithData(Distribution):
 source = Path("prefrontal", "autoregister.py").read_text(encoding="utf-8")
 line = Path("build", "prefrontal.pth")
 line.parent.mkdir(exist_ok=True)
-line.write_text(f"import sys; {ONCE} or exec({source!r}, {{'__name__': 'prefrontal.pth'}})\n")
+code = f"import sys; {ONCE} or exec({source!r}, {{'__name__': 'prefrontal.pth'}})\n"
+line.write_text(code, encoding="ascii")
 setup(data_files=[("../purelib", [str(line)])], distclass=WithData)

@@ -7,7 +7,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from prefrontal.envs.gym import TaskVectorEnv, as_seed, task_option
+from prefrontal.envs.arguments import as_seed, task_option
+from prefrontal.envs.gym import TaskVectorEnv
 from prefrontal.envs.lazy import torch
 from prefrontal.envs.task import Task
 
@@ -34,7 +35,6 @@ class TaskEnv(gymnasium.Env[np.ndarray, Any]):
             task, 1, autoreset="disabled", render_mode=render_mode, **arguments
         )
         self.task, self.render_mode = self._vector.task, render_mode
-        self.metadata = {**self.metadata, "render_modes": list(self.task.render_modes)}
         self.__doc__ = self.task.__doc__
         self.observation_space = self._vector.single_observation_space
         self.action_space = self._vector.single_action_space

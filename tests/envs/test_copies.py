@@ -1,6 +1,7 @@
 """Copies of every face of every task go on exactly like the original, which does not notice."""
 
 import copy
+import dataclasses
 import functools
 import multiprocessing
 import pickle
@@ -23,18 +24,31 @@ COPIERS = {
     "cloudpickle": lambda env: cloudpickle.loads(cloudpickle.dumps(env)),
 }
 FACES = {
-    "single": lambda name: gymnasium.make(
-        name, privileged=True, facts=False, render_mode="rgb_array"
+    "single": lambda *args, **fields: gymnasium.make(
+        *args, privileged=True, facts=False, render_mode="rgb_array", **fields
     ),
-    "vector": lambda name: RecordEpisodeStatistics(gymnasium.make_vec(name, num_envs=4)),
-    "tensors": lambda name: gymnasium.make_vec(
-        name, num_envs=4, tensors=True, privileged=True, inputs=("centred_reward", "action")
+    "vector": lambda *args, **fields: RecordEpisodeStatistics(
+        gymnasium.make_vec(*args, num_envs=4, **fields)
     ),
-    "members": lambda name: gymnasium.make_vec(
-        name, num_envs=4, tensors=True, members=(3, 5), autoreset="disabled"
+    "tensors": lambda *args, **fields: gymnasium.make_vec(
+        *args, num_envs=4, tensors=True, privileged=True, inputs=("action", "reward"), **fields
     ),
-    "sb3": lambda name: envs.to_sb3_vec_env(gymnasium.make_vec(name, num_envs=3)),
+    "members": lambda *args, **fields: gymnasium.make_vec(
+        *args, num_envs=4, tensors=True, members=(3, 5), autoreset="disabled", **fields
+    ),
+    "sb3": lambda *args, **fields: envs.to_sb3_vec_env(
+        gymnasium.make_vec(*args, num_envs=3, **fields)
+    ),
 }
+
+
+def make(face, name):
+    """A face of a task with short episodes."""
+    fields = {field.name for field in dataclasses.fields(envs.task_class(name))}
+    short = {"trials": 8, "max_steps": 30}
+    return FACES[face](
+        f"prefrontal/{name}-v0", **{key: short[key] for key in fields & short.keys()}
+    )
 
 
 def vector_of(env):
@@ -98,7 +112,7 @@ def compare(copier, env, untouched, steps):
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("name", envs.TASKS)
 def test_a_copy_goes_on_like_the_original_at_every_moment(name, face):
-    env, untouched = (FACES[face](f"prefrontal/{name}-v0") for _ in range(2))
+    env, untouched = (make(face, name) for _ in range(2))
     turn = (list(envs.TASKS).index(name) + list(FACES).index(face)) % 3  # all copiers, all moments
     before, start, middle, last, end = (list(COPIERS.values()) * 3)[turn : turn + 5]
     twin = before(env)
@@ -115,7 +129,7 @@ def test_a_copy_goes_on_like_the_original_at_every_moment(name, face):
 
 @pytest.mark.parametrize("copier", COPIERS)
 def test_observations_of_a_copy_are_its_own(copier):
-    env = FACES["tensors"]("prefrontal/TwoArmedBandit-v0")
+    env = make("tensors", "TwoArmedBandit")
     shown = env.reset(seed=0)[0]
     kept = shown.clone()
     twin = COPIERS[copier](env)
@@ -141,27 +155,27 @@ def test_copies_sent_to_other_processes_go_on_alike():
     names = ("TwoStep", "OneShotMaze")
     started = []
     for name in names:
-        started.append(FACES["single"](f"prefrontal/{name}-v0"))
+        started.append(make("single", name))
         begin(started[-1])
         play(started[-1], 5)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         for env, seen in zip(started, pool.map(functools.partial(play, steps=12), started)):
             assert data_equivalence(seen, play(env, 12), exact=True)
-    make = functools.partial(gymnasium.make, "prefrontal/TwoStep-v0", trials=3)
-    ours, theirs = SyncVectorEnv([make]), AsyncVectorEnv([lambda: make()], context="spawn")
+    fresh = functools.partial(make, "single", "TwoStep")
+    ours, theirs = SyncVectorEnv([fresh]), AsyncVectorEnv([lambda: fresh()], context="spawn")
     for env in (ours, theirs):
         env.reset(seed=3)
         env.action_space.seed(3)
-    for _ in range(9):
+    for _ in range(20):
         action = ours.action_space.sample()
         for a, b in zip(ours.step(action)[:4], theirs.step(action)[:4], strict=True):
             assert (a == b).all()
     theirs.close()
-    ours, theirs = DummyVecEnv([make]), SubprocVecEnv([make], start_method="spawn")
+    ours, theirs = DummyVecEnv([fresh]), SubprocVecEnv([fresh], start_method="spawn")
     for env in (ours, theirs):
         env.seed(3)
         env.reset()
-    for step in range(9):
+    for step in range(20):
         for a, b in zip(ours.step([step % 2])[:3], theirs.step([step % 2])[:3], strict=True):
             assert (a == b).all()
     theirs.close()

@@ -26,9 +26,7 @@ HEADINGS = (
 
 
 MODES = [
-    (f"prefrontal/{name}-v0", mode)
-    for name in TASKS
-    for mode in (None, *task_class(name).render_modes)
+    (f"prefrontal/{name}-v0", mode) for name in TASKS for mode in (None, "ansi", "rgb_array")
 ]
 
 

@@ -234,7 +234,9 @@ class HarlowOneDimensional(Task):
                 self._draw_thing(picture, (x, y), things[cell])
         if active and stage == CHOOSE:
             right = int(params["side"][row, trial]) == RIGHT
-            pictures.disc(picture, (200 + 22 * (OFFSET if right else -OFFSET), 20), 5, pictures.GOOD)
+            pictures.disc(
+                picture, (200 + 22 * (OFFSET if right else -OFFSET), 20), 5, pictures.GOOD
+            )
         words = f"trial {trial + 1}/{self.trials}" if active else "over"
         pictures.write(picture, (60, 20), words, pictures.SHADE)
         if past.reward:

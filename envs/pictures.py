@@ -23,11 +23,13 @@ COLUMNS = 100  # of the strip of steps: what was longer ago leaves it
 
 #: Characters of 5 rows of 3 dots, each row a number in binary.
 FONT = {
-    **dict(zip("0123456789", "75557 26227 71747 71717 55711 74717 74757 71111 75757 75717".split())),
-    **dict(zip("ABCDEFGHI", "25755 65656 34443 65556 74647 74644 34553 55755 72227".split())),
-    **dict(zip("JKLMNOPQR", "11152 55655 44447 57755 65555 25552 65644 25563 65655".split())),
-    **dict(zip("STUVWXYZ", "34216 72222 55557 55552 55775 55255 55222 71247".split())),
-    **dict(zip("./-+ ", "00002 11244 00700 02720 00000".split())),
+    **dict(
+        zip("0123456789", ["75557", "26227", "71747", "71717", "55711", "74717", "74757", "71111", "75757", "75717"])
+    ),
+    **dict(zip("ABCDEFGHI", ["25755", "65656", "34443", "65556", "74647", "74644", "34553", "55755", "72227"])),
+    **dict(zip("JKLMNOPQR", ["11152", "55655", "44447", "57755", "65555", "25552", "65644", "25563", "65655"])),
+    **dict(zip("STUVWXYZ", ["34216", "72222", "55557", "55552", "55775", "55255", "55222", "71247"])),
+    **dict(zip("./-+ ", ["00002", "11244", "00700", "02720", "00000"])),
 }
 
 
@@ -36,9 +38,7 @@ def blank(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     return np.full((height, width, 3), 255, dtype=np.uint8)
 
 
-def box(
-    picture: np.ndarray, corner: Point, size: Point, colour: Colour, border: int = 0
-) -> None:
+def box(picture: np.ndarray, corner: Point, size: Point, colour: Colour, border: int = 0) -> None:
     """Draw a rectangle from its upper left corner: filled, or a border of some pixels inside."""
     (left, top), (right, bottom) = corner, np.add(corner, size)
     part = picture[max(round(top), 0) : round(bottom), max(round(left), 0) : round(right)]

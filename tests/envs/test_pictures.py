@@ -140,9 +140,7 @@ def test_pictures_of_sb3_environments():
 @pytest.mark.skipif(VIDEO, reason="moviepy is there")
 def test_without_moviepy_videos_ask_for_it_by_name(tmp_path):
     with pytest.raises(DependencyNotInstalled, match=r"(?i)moviepy"):
-        RecordVideo(
-            gymnasium.make("prefrontal/Harlow-v0", render_mode="rgb_array"), str(tmp_path)
-        )
+        RecordVideo(gymnasium.make("prefrontal/Harlow-v0", render_mode="rgb_array"), str(tmp_path))
     env = envs.to_sb3_vec_env(
         gymnasium.make_vec("prefrontal/Harlow-v0", num_envs=2, render_mode="rgb_array")
     )

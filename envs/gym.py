@@ -22,8 +22,10 @@ from prefrontal.envs.task import Params, Past, State, Task
 AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
 DEFAULT_INPUTS = ("action", "reward", "time")
 #: Attributes of `TaskVectorEnv` that hold tensors, many of them views of one buffer.
-TENSORS = ("_inputs", "_drawn", "_noise", "_noise_at", "_running", "_over", "_generators")
-TENSORS += ("_params", "_state", "_past")
+TENSORS = (
+    *("_inputs", "_drawn", "_noise", "_noise_at", "_running", "_over", "_generators"),
+    *("_params", "_state", "_past"),
+)
 
 
 class TaskVectorEnv(VectorEnv[Any, Any, Any]):

@@ -134,7 +134,8 @@ class SB3VecEnv(VecEnv):
 
     def _check_all(self, indices: VecEnvIndices) -> None:
         """Raise ValueError unless all rows are meant."""
-        if indices is not None and list(np.ravel(indices)) != list(range(self.num_envs)):
+        asked: Any = indices
+        if indices is not None and np.ravel(asked).tolist() != list(range(self.num_envs)):
             raise ValueError(
                 "rows share one environment and run in lock-step: indices must be None; "
                 f"got {indices!r}"

@@ -159,8 +159,9 @@ def test_copies_sent_to_other_processes_go_on_alike():
         begin(started[-1])
         play(started[-1], 5)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        for env, seen in zip(started, pool.map(functools.partial(play, steps=12), started)):
-            assert data_equivalence(seen, play(env, 12), exact=True)
+        sent = pool.map(functools.partial(play, steps=12), started)
+    for env, seen in zip(started, sent, strict=True):
+        assert data_equivalence(seen, play(env, 12), exact=True)
     fresh = functools.partial(make, "single", "TwoStep")
     ours, theirs = SyncVectorEnv([fresh]), AsyncVectorEnv([lambda: fresh()], context="spawn")
     for env in (ours, theirs):

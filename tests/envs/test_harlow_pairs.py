@@ -14,13 +14,13 @@ def test_pictures_show_the_objects_on_their_sides_and_the_rewarded_one():
     env = gymnasium.make(ID, trials=2, render_mode="rgb_array")
     env.reset(options={"task": {"objects": [3, 7], "side": [0, 1]}})
     seven = (slice(64, 136), slice(308, 380))  # the card on the right of those to choose from now
-    dots = [152, [256, 344]]
+    dots = (152, [256, 344])
     first = env.render()
     assert first.dtype == np.uint8
-    assert (first[*dots] == pictures.GOOD).all(-1).tolist() == [True, False]
+    assert (first[dots] == pictures.GOOD).all(-1).tolist() == [True, False]
     env.step(1)
     second = env.render()
-    assert (second[*dots] == pictures.GOOD).all(-1).tolist() == [False, True]
+    assert (second[dots] == pictures.GOOD).all(-1).tolist() == [False, True]
     assert (first[seven] != second[seven]).any()
     np.testing.assert_array_equal(first[seven], second[64:136, 220:292])  # it has changed sides
     np.testing.assert_array_equal(first[seven], second[64:136, 108:180])  # and was chosen before

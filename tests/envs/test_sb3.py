@@ -81,9 +81,9 @@ def test_attributes_and_methods_reach_the_environment():
     assert env.env_is_wrapped(Monitor) == [True] * 3
     assert len(env.env_method("random_state")) == 3
     for indices in (0, np.int64(0), [0], [0, 2], -1, []):
-        with pytest.raises(ValueError, match="rows share one environment .* indices must be None"):
+        with pytest.raises(ValueError, match=r"rows share one environment .* indices must be None"):
             env.set_attr("split", "all", indices=indices)
-        with pytest.raises(ValueError, match="rows share one environment .* indices must be None"):
+        with pytest.raises(ValueError, match=r"rows share one environment .* indices must be None"):
             env.env_method("reset", indices=indices)
     assert len(env.env_method("random_state", indices=range(3))) == 3
 

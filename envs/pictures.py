@@ -22,19 +22,14 @@ GOOD, BAD, BLUE, ORANGE = (0, 148, 100), (204, 70, 40), (0, 114, 178), (230, 159
 COLUMNS = 100  # of the strip of steps: what was longer ago leaves it
 
 #: Characters of 5 rows of 3 dots, each row a number in binary.
-FONT = dict(
-    zip(
-        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ./-+ ",
-        (
-            "75557 26227 71747 71717 55711 74717 74757 71111 75757 75717 "
-            "25755 65656 34443 65556 74647 74644 34553 55755 72227 "
-            "11152 55655 44447 57755 65555 25552 65644 25563 65655 "
-            "34216 72222 55557 55552 55775 55255 55222 71247 "
-            "00002 11244 00700 02720 00000"
-        ).split(),
-        strict=True,
-    )
+CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ./-+ "
+DOTS = (
+    "75557 26227 71747 71717 55711 74717 74757 71111 75757 75717 "
+    "25755 65656 34443 65556 74647 74644 34553 55755 72227 11152 55655 44447 57755 "
+    "65555 25552 65644 25563 65655 34216 72222 55557 55552 55775 55255 55222 71247 "
+    "00002 11244 00700 02720 00000"
 )
+FONT = dict(zip(CHARACTERS, DOTS.split(), strict=True))
 
 
 def blank(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
@@ -100,7 +95,7 @@ def short(value: float) -> str:
 
 
 def reward_colours(rewards: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
-    """Return uint8 ``[t, 3]``: green for gains, red for losses, strong for large ones; else grey."""
+    """Return uint8 ``[t, 3]``: green for gains, red for losses, strong where large; else grey."""
     low, high = bounds
     gain, loss = (np.clip(rewards / (end or 1.0), 0, 1)[:, None] for end in (high, low))
     gain, loss = (np.where(part > 0, 0.35 + 0.65 * part, 0) for part in (gain, loss * (low < 0)))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from prefrontal.checking import build, checked
-from prefrontal.envs.arguments import as_seed, check_mask, task_option
+from prefrontal.checking import checked
+from prefrontal.envs.arguments import check_mask, resolve_task
 from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import check_split
@@ -22,10 +22,8 @@ from prefrontal.envs.task import Params, Past, State, Task
 AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
 DEFAULT_INPUTS = ("action", "reward", "time")
 #: Attributes of `TaskVectorEnv` that hold tensors, many of them views of one buffer.
-TENSORS = (
-    *("_inputs", "_drawn", "_noise", "_noise_at", "_running", "_over", "_generators"),
-    *("_params", "_state", "_past"),
-)
+BUFFERS = ("_inputs", "_drawn", "_noise", "_noise_at", "_running", "_over", "_generators")
+TENSORS = (*BUFFERS, "_params", "_state", "_past")
 
 
 class TaskVectorEnv(VectorEnv[Any, Any, Any]):
@@ -114,8 +112,9 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         if mode not in AUTORESET.values():
             raise ValueError(f"autoreset must be one of {', '.join(AUTORESET)}; got {autoreset!r}")
         if render_mode not in (None, *self.metadata["render_modes"]):
-            allowed = " or ".join(map(repr, self.metadata["render_modes"]))
-            raise ValueError(f"render_mode must be None or {allowed}; got {render_mode!r}")
+            raise ValueError(
+                f"render_mode must be None, 'ansi' or 'rgb_array'; got {render_mode!r}"
+            )
         self.metadata = {**self.metadata, "autoreset_mode": mode}
         self.tensors, self.device = tensors, torch.device(device)
         self.steps, self.num_actions = self.task.steps, self.task.num_actions
@@ -130,7 +129,6 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._shape = self.action_space.shape
-        self._first_action = int(getattr(self.single_action_space, "start", 0))
         self.mirror = self._inputs.mirror
         trial_run = self.task.sample(1, split, torch.Generator().manual_seed(0))
         state, _ = self.task.reset(trial_run)
@@ -160,14 +158,14 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy is made of; views of one buffer are views again in the copy."""
-        state, tensors = dict(vars(self)), io.BytesIO()
-        torch.save({name: state.pop(name) for name in TENSORS}, tensors)
-        return {**state, "tensors.pt": tensors.getvalue()}
+        state, file = dict(vars(self)), io.BytesIO()
+        torch.save({name: state.pop(name) for name in TENSORS}, file)
+        return {**state, "tensors.pt": file.getvalue()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become the copy."""
-        tensors = io.BytesIO(state.pop("tensors.pt"))
-        vars(self).update(state | torch.load(tensors, weights_only=False))
+        file = io.BytesIO(state.pop("tensors.pt"))
+        vars(self).update(state | torch.load(file, weights_only=False))
 
     # RANDOMNESS
 
@@ -242,7 +240,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
                 ``reset_mask`` that leaves rows out.
         """
         seed, options = as_seed(seed), dict(options or {})
-        check_mask(options.pop("reset_mask", None), self.num_envs)
+        if "reset_mask" in options:
+            check_mask(options.pop("reset_mask"), self.num_envs)
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
             self._seed(seed if seed is not None else int(self.np_random.integers(2**63)))
@@ -349,7 +348,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             if array not in self.action_space:
                 raise ValueError(f"actions must lie in {self.single_action_space}; got {array}")
             return torch.from_numpy(array).to(self.device)
-        first, last = self._first_action, self._first_action + self.num_actions - 1
+        first = int(getattr(self.single_action_space, "start", 0))
+        last = first + self.num_actions - 1
         if array.dtype.kind not in "iu" or array.min() < first or array.max() > last:
             raise ValueError(f"actions must be integers in {first}..{last}; got {array}")
         return torch.from_numpy(array.astype(np.int64) - first).to(self.device)
@@ -363,10 +363,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         rows = range(self.num_envs)
         if self._past is not None:
             done = [kept[: self._t].numpy(force=True) for kept in self._past]
-            return tuple(
-                self.task.image(self._params, self._state, row, Past(*(x[:, row] for x in done)))
-                for row in rows
-            )
+            pasts = [Past(*(kept[:, row] for kept in done)) for row in rows]
+            return tuple(self.task.image(self._params, self._state, *it) for it in enumerate(pasts))
         columns = self._inputs.batch_major.cpu().numpy().round(3)
         return tuple(
             f"{self.task.render(self._params, row)} | step {self._t}/{self.steps} | "
@@ -380,19 +378,22 @@ def _copy(value: Tensor) -> np.ndarray:
     return np.array(value.numpy(force=True), order="C")
 
 
-def resolve_task(task: Task | type[Task] | str, fields: Mapping[str, Any]) -> Task:
-    """Make a task from an instance, a class, or ``"module:Class"``, and its fields.
+def as_seed(seed: Any) -> int | None:
+    """Return a seed as a Python int (Gymnasium refuses NumPy's)."""
+    if seed is None:
+        return None
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise TypeError(f"seed must be an integer or None; got {seed!r}") from None
 
-    Raises:
-        ValueError: Unknown fields, a field of the wrong type, or fields for a task that is already
-        made.
-    """
-    if isinstance(task, Task):
-        if fields:
-            raise ValueError(f"unknown arguments {', '.join(fields)}; the task is already made")
-        return task
-    task_class: Any = load_env_creator(task) if isinstance(task, str) else task
-    if not (isinstance(task_class, type) and issubclass(task_class, Task)):
-        raise TypeError(f"task must be a Task, a Task class or 'module:Class'; got {task!r}")
-    made: Task = build(task_class, fields)
-    return made
+
+def task_option(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return ``options["task"]``, the only option there is."""
+    unknown = sorted(set(options or ()) - {"task"})
+    if unknown:
+        raise ValueError(f"reset options must be 'task' only; got {', '.join(unknown)}")
+    given = (options or {}).get("task")
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"options['task'] must map parameter names to arrays; got {given!r}")
+    return given

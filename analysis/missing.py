@@ -35,7 +35,11 @@ class NotMeasurableError(ValueError):
 
 
 def codes(
-    name: str, values: ArrayLike, count: int | None = None, axes: Sequence[str] = TRIALS
+    name: str,
+    values: ArrayLike,
+    count: int | None = None,
+    axes: Sequence[str] = TRIALS,
+    complete: bool = False,
 ) -> Codes:
     """Return choices, states or answers (count = 2: no, yes) as integers, -1 where missing.
 
@@ -44,8 +48,10 @@ def codes(
         values: Whole numbers from 0, of any shape; -1, NaN, None or masked where missing.
         count: How many codes there are, K; any number if None.
         axes: What the axes are, for messages; the last ones, if the array has fewer.
+        complete: Whether nothing may be missing.
 
     Raises:
+        NotMeasurableError: If a code that has to be there is missing.
         ValueError: If a value is no code from 0 to K - 1; the message names its place.
     """
     array = _numeric(name, values, axes)
@@ -54,7 +60,10 @@ def codes(
     wrong = (known < MISSING) | (known > most) | (known != np.floor(known)) | np.isinf(known)
     if wrong.any():
         allowed = "a whole number from 0" + ("" if count is None else f" to {count - 1}")
-        raise ValueError(f"{name} must be {allowed} (-1: missing), got {_first(array, wrong, axes)}")
+        found = _first(array, wrong, axes)
+        raise ValueError(f"{name} must be {allowed} (-1: missing), got {found}")
+    if complete and (known == MISSING).any():
+        raise NotMeasurableError(f"{name} is missing: {_first(array, known == MISSING, axes)}")
     return np.asarray(known, dtype=np.int64)
 
 
@@ -86,7 +95,8 @@ def numbers(
     if complete:
         wrong |= np.isnan(array)
     if wrong.any():
-        ends = (f" from {low:g}" if low > -np.inf else "") + (f" to {high:g}" if high < np.inf else "")
+        ends = f" from {low:g}" if low > -np.inf else ""
+        ends += f" to {high:g}" if high < np.inf else ""
         rest = "" if complete else " (NaN: missing)"
         absent = complete and not np.isfinite(array[wrong]).all()
         found = _first(array, ~np.isfinite(array) if absent else wrong, axes)

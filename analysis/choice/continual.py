@@ -59,7 +59,8 @@ def confusion_by_pair(
     shown = {"left": left, "right": right, "chosen": chosen}
     one, two, took = (codes(name, values) for name, values in shown.items())
     if not one.shape == two.shape == took.shape or one.ndim != 3:
-        raise ValueError(f"one shape [M, E, T] is needed, got {one.shape}, {two.shape}, {took.shape}")
+        shapes = f"{one.shape}, {two.shape} and {took.shape}"
+        raise ValueError(f"one shape [M, E, T] is needed, got {shapes}")
     known = (one != MISSING) & (two != MISSING) & (took != MISSING)
     if (known & (took != one) & (took != two)).any():
         m, e, t = np.argwhere(known & (took != one) & (took != two))[0]

@@ -99,7 +99,7 @@ def retest(fresh: ArrayLike, recorded: ArrayLike, tasks: int) -> Retest:
     table = numbers("fresh", fresh, axes=("member", "task"))
     played = (~np.isnan(table)).sum(axis=-1)
     if table.ndim != 2 or not table.size or (played < 2).any() or tasks < 1:
-        raise ValueError(f"fresh must be [members, tasks >= 2], got {table.shape} for {tasks} tasks")
+        raise ValueError(f"fresh must be [members, tasks >= 2], got {table.shape}, tasks={tasks}")
     scores = tasks * observed_mean(table, axis=1)
     errors = tasks * np.nanstd(table, axis=1, ddof=1) / np.sqrt(played)
     curse = interval(members_of("recorded", recorded) - scores)

@@ -91,7 +91,7 @@ def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
     missing = sorted({"action", "reward", "trial", "stage", "common"} - set(record))
     if missing:
         raise ValueError(f"the record lacks {', '.join(missing)}: is it of a two-step task?")
-    trial, stage = codes("trial", record["trial"]), np.asarray(record["stage"])[0, 0]
+    trial, stage = codes("trial", record["trial"], complete=True), np.asarray(record["stage"])[0, 0]
     count = int(trial.max()) + 1
     members, episodes, steps = trial.shape
     if steps % count or (trial != np.arange(steps) * count // steps).any():

@@ -155,9 +155,7 @@ def curve_interval(
     return curves.mean(axis=1), low, high
 
 
-def probability_of_improvement(
-    ours: ArrayLike, theirs: ArrayLike, level: float = 0.95
-) -> Interval:
+def probability_of_improvement(ours: ArrayLike, theirs: ArrayLike, level: float = 0.95) -> Interval:
     """Return P(a random member of ours scores higher than one of theirs), ties counted half.
 
     The Mann-Whitney statistic, averaged over tasks (Agarwal et al. 2021, eq. 4). Negate the scores
@@ -282,9 +280,7 @@ def _counts(rng: np.random.Generator, members: int, resamples: int) -> Array:
 # --- checks ---
 
 
-def members_of(
-    name: str, values: ArrayLike, low: float = -np.inf, high: float = np.inf
-) -> Array:
+def members_of(name: str, values: ArrayLike, low: float = -np.inf, high: float = np.inf) -> Array:
     """Return what members have, of which nothing may be missing.
 
     Raises:

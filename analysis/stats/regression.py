@@ -213,7 +213,8 @@ def ridge_decoder(activity: Array, target: Array, ridge: float) -> Callable[[Arr
         numbers(name, values, axes=("sample",))
         for name, values in (("activity", activity), ("target", target))
     )
-    whole = ~(np.isnan(activity).any(axis=1) | np.isnan(target.reshape(len(target), -1)).any(axis=1))
+    flat = target.reshape(len(target), -1)
+    whole = ~(np.isnan(activity).any(axis=1) | np.isnan(flat).any(axis=1))
     activity, target = activity[whole], target[whole]
     if not len(target):
         raise ValueError("no sample has both activity and target")

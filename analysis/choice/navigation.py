@@ -263,9 +263,11 @@ def decode_place(
 def _samples(record: Record, member: int, episodes: slice) -> tuple[Array, Array]:
     """Return activity ``[n, H]`` and place ``[n, 2]`` at the active steps of some episodes."""
     active = _active(record)[member, episodes]
-    place = np.stack([record[name][member, episodes][active] for name in ("x", "y")], axis=-1)
-    activity = numbers("hidden", record["hidden"][member, episodes][active], axes=("sample",))
-    place = numbers("place", place, axes=("sample",))
+    given = [
+        numbers(f"{name} of member {member}", record[name][member, episodes], axes=AXES[1:])[active]
+        for name in ("hidden", "x", "y")
+    ]
+    activity, place = given[0], np.stack(given[1:], axis=-1)
     whole = ~(np.isnan(activity).any(axis=1) | np.isnan(place).any(axis=1))
     return activity[whole], place[whole]
 

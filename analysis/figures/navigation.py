@@ -100,7 +100,7 @@ def measures_against_gain(
             dashed; at most two.
         trained: The gain of training, marked.
     """
-    x = np.log2(numbers("gains", gains, 1e-300, axes=("gain",), complete=True))
+    x = np.log2(numbers("gains", gains, axes=("gain",), complete=True))
     canvas = style.drawing(path, len(panels), (3.3, 3.6), (0.4, 0.0), None, "gain (trained at 1)")
     with canvas as (figure, drawn):
         for axes, (measure, curves) in zip(drawn, panels.items(), strict=True):

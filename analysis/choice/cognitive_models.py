@@ -195,7 +195,7 @@ class RescorlaWagner:
         q = result[:, :, 0]
         for t in range(data.action.shape[1] - 1):
             updated = self.update(q, parameters, one_hot[None, :, t], reward[None, :, t])
-            q = np.where(learns[:, t, None], updated, q)
+            q = updated if learns[:, t].all() else np.where(learns[:, t, None], updated, q)
             result[:, :, t + 1] = q
         return result
 

@@ -10,7 +10,7 @@ in rliable. The probability of improvement gets Newcombe's interval, which holds
 near 0 and 1. docs/intervals.md has the measured coverage of these and of the others.
 
 Where members fail now and then, no interval of the mean holds. If one in ten fails, eight members
-hold no failure at all in 43 of 100 sets, and the nominal 95 % interval covers .56; if one in five
+hold no failure at all in 43 of 100 sets, and the nominal 95 % interval covers .57; if one in five
 fails, .82. So show the members, and how many failed, as well. For the same reason NaN is refused
 here, not left out (module `missing`): the member that has no value may be the one that failed.
 """

@@ -19,8 +19,8 @@ import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
-from prefrontal.analysis.stats.findings import table
 from prefrontal.analysis.missing import NotMeasurableError
+from prefrontal.analysis.stats.findings import table
 from prefrontal.checking import check, option
 from prefrontal.experiments.evaluation import Evaluation, write_record
 from prefrontal.experiments.experiment import (

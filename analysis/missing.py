@@ -56,8 +56,8 @@ def codes(
     """
     array = _numeric(name, values, axes)
     known = np.where(np.isnan(array), MISSING, array) if array.dtype.kind == "f" else array
-    most = np.inf if count is None else count - 1
-    wrong = (known < MISSING) | (known > most) | (known != np.floor(known)) | np.isinf(known)
+    most = 2**53 if count is None else count - 1  # above, floats are not exact
+    wrong = (known < MISSING) | (known > most) | (known != np.floor(known))
     if wrong.any():
         allowed = "a whole number from 0" + ("" if count is None else f" to {count - 1}")
         found = _first(array, wrong, axes)

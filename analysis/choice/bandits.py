@@ -78,9 +78,12 @@ def arm_frequencies(action: ArrayLike, num_arms: int, trial: int = 0) -> Array:
         Frequencies ``[..., K]`` that sum to one; NaN if no episode has the trial.
 
     Raises:
-        ValueError: If an action is not an arm.
+        ValueError: If an action is not an arm, or there is no such trial.
     """
-    chosen = codes("action", action, num_arms)[..., trial, None]
+    chosen = codes("action", action, num_arms)
+    if chosen.ndim < 2 or not -chosen.shape[-1] <= trial < chosen.shape[-1]:
+        raise ValueError(f"action must be [..., E, T] with a trial {trial}, got {chosen.shape}")
+    chosen = chosen[..., trial, None]
     taken = np.where(chosen == MISSING, np.nan, chosen == np.arange(num_arms))
     return observed_mean(taken, axis=-2)
 

@@ -181,7 +181,12 @@ def two_step_data(trials: TwoStepTrials, member: int = 0, options: int = 1) -> C
         trials: Recorded trials.
         member: Which member.
         options: Number of second-stage actions the task has (1: the second action is ignored).
+
+    Raises:
+        ValueError: If there is no such member, or no second action.
     """
+    if not 0 <= member < len(trials.reward):
+        raise ValueError(f"member must be 0 to {len(trials.reward) - 1}, got {member}")
     second = None
     if options > 1:
         if trials.second_action is None:

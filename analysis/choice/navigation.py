@@ -246,7 +246,7 @@ def decode_place(
         Mean distance between decoded and true place ``[M]``, cm.
 
     Raises:
-        ValueError: If there are no episodes to train on or to test with.
+        ValueError: If there are no episodes to train on or to test with, or shapes disagree.
     """
     test = train if test is None else test
     episodes = int(part * train["hidden"].shape[1])
@@ -262,6 +262,9 @@ def decode_place(
 
 def _samples(record: Record, member: int, episodes: slice) -> tuple[Array, Array]:
     """Return activity ``[n, H]`` and place ``[n, 2]`` at the active steps of some episodes."""
+    shapes = {np.shape(record[name])[:3] for name in ("hidden", "x", "y", "active")}
+    if len(shapes) > 1:
+        raise ValueError(f"hidden, x, y and active must share [M, E, T], got {sorted(shapes)}")
     active = _active(record)[member, episodes]
     given = [
         numbers(f"{name} of member {member}", record[name][member, episodes], axes=AXES[1:])[active]

@@ -91,6 +91,9 @@ def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
     missing = sorted({"action", "reward", "trial", "stage", "common"} - set(record))
     if missing:
         raise ValueError(f"the record lacks {', '.join(missing)}: is it of a two-step task?")
+    shapes = {np.shape(record[name]) for name in ("action", "reward", "trial", "stage", "common")}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+        raise ValueError(f"arrays must share one shape [M, E, T], got {sorted(shapes)}")
     trial, stage = codes("trial", record["trial"], complete=True), np.asarray(record["stage"])[0, 0]
     count = int(trial.max()) + 1
     members, episodes, steps = trial.shape

@@ -173,7 +173,8 @@ def linear_regression(x: ArrayLike, y: ArrayLike) -> LinearFit:
     if design.ndim != 3 or response.ndim != 3 or design.shape[:2] != response.shape[:2]:
         raise ValueError(f"x must be [G, n, P], y [G, n, U]; got {design.shape}, {response.shape}")
     columns = design.shape[-1]
-    whole = ~(np.isnan(design).any(axis=-1) | np.isnan(response).any(axis=-1))  # [G, n]
+    absent = np.isnan(design).any(axis=-1) | np.isnan(response).any(axis=-1)
+    whole: NDArray[np.bool_] = np.asarray(~absent)  # [G, n]
     groups, count = int(whole.any(axis=1).sum()), int(whole.sum())
     if groups <= columns:
         raise ValueError(f"{columns} columns need more than {columns} episodes, got {groups}")

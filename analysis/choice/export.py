@@ -66,7 +66,7 @@ def to_hbayesdm_csv(
     if max_episodes is not None and max_episodes < 1:
         raise ValueError(f"max_episodes must be at least 1, got {max_episodes}")
     columns = [array[:, :max_episodes] for array in arrays]
-    member, episode, _ = np.indices(columns[0].shape)
+    member, episode = np.indices(columns[0].shape)[:2]
     whole: NDArray[np.bool_] = np.asarray(~np.isnan(columns).any(axis=0))
     subjects = [f"m{m}e{e}" for m, e in zip(member[whole], episode[whole], strict=True)]
     discrete = [name not in ("gain", "loss") for name in COLUMNS[family][1:]]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.learner import make_learner
-from prefrontal.agents.base import Algorithm, Job, Members, Record, RecurrentLearner, learn_until
+from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import next_values, rpe
@@ -21,7 +21,8 @@ from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
-from prefrontal.agents.rollout.environments import import_environment, probe, reward_row
+from prefrontal.agents.rollout.environments import probe, register_ids, reward_row
+from prefrontal.agents.rollout.members import Members
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentSpec
@@ -135,7 +136,7 @@ class Population(Members):
         names = [field.name for field in fields(Description)]
         known = {name: meta[name] for name in names if name in meta}
         description = from_plain(Description, known, f"{folder / 'checkpoint'}")
-        import_environment(description.environment, folder)
+        register_ids(description.environment.id)
         return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
 
     def member(self, index: int, kind: type[P] | None = None) -> P:

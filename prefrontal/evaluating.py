@@ -19,8 +19,8 @@ import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
+from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.findings import Finding, table
-from prefrontal.analysis.stats.intervals import NotMeasurableError
 from prefrontal.doors import Doors
 from prefrontal.experiments import own_environment
 from prefrontal.experiments.evaluation import Evaluation, Record, write_record

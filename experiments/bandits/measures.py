@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +97,14 @@ def curve_figure(
     references: Mapping[str, float],
     name: str = "learning_curve",
     ylabel: str = "reward per episode",
+    conditions: Collection[str] | None = None,
 ) -> list[Path]:
-    """Draw the learning curves of all conditions that have metrics."""
+    """Draw the learning curves of these conditions (default: all) that have metrics."""
     if not evaluation.figures:
         return []
     written = []
     for condition, curves in evaluation.curves.items():
-        if curves:
+        if curves and (conditions is None or condition in conditions):
             file = name if condition == "default" else f"{name}_{condition}"
             written.append(
                 learning_curve(

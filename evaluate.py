@@ -2,6 +2,9 @@
 
 python evaluate.py runs/wang2016-bandit/20260101-120000-seed0
 python evaluate.py pretrained/wang2016-bandit --seed 3 --json
+
+The exit code is 1 if the finding, measured as a whole, is not reproduced (some bar is missed), 2
+after an error, else 0.
 """
 
 from __future__ import annotations
@@ -24,8 +27,10 @@ from prefrontal.analysis.stats.intervals import NotMeasurableError
 from prefrontal.checking import check, option
 from prefrontal.experiments.evaluation import Evaluation, write_record
 from prefrontal.experiments.experiment import (
+    EPISODES,
     Experiment,
     Outcome,
+    conclusion,
     find_experiment,
     of_other_tasks,
     unjudged,
@@ -57,7 +62,7 @@ class Options:
         "the published distribution (all). Some experiments set their tasks themselves.",
     )
     episodes: int = option(
-        4000,
+        EPISODES,
         "Episodes per member for the findings, at most; some experiments measure fewer.",
         least=1,
     )
@@ -104,6 +109,7 @@ def main(arguments: list[str]) -> int:
     evaluation = _evaluation(run, settings, experiment, options, folder)
     outcome = _measured(experiment, evaluation, options.run)
     written = [*outcome.figures, *_write_records(evaluation, options.record)]
+    said, code = conclusion(experiment, outcome.findings, settings, evaluation.episodes)
     metrics = {
         "experiment": name,
         "reference": experiment.reference,
@@ -111,6 +117,7 @@ def main(arguments: list[str]) -> int:
         "episodes": evaluation.episodes,
         "seed": options.seed,
         "members": {key: len(population) for key, population in evaluation.populations.items()},
+        "conclusion": said,
         "findings": [finding.to_json() for finding in outcome.findings],
     }
     text = json.dumps(metrics, indent=1)
@@ -118,17 +125,15 @@ def main(arguments: list[str]) -> int:
     (folder / "findings.md").write_text(table(outcome.findings, "markdown") + "\n")
     if options.json:
         print(text)
-        return 0
+        return code
     print(f"{name}: {experiment.summary}\n")
     print(table(outcome.findings))
-    judged = [finding.met for finding in outcome.findings if finding.met is not None]
-    if judged:
-        verdict = _verdict(all(judged), set(experiment.conditions) <= set(settings))
-        print(f"\n{verdict}: {sum(judged)} of {len(judged)} bars met")
+    if said:
+        print(f"\n{said}")
     print("\nwritten:")
     for path in [folder / "metrics.json", folder / "findings.md", *written]:
         print(f"  {path}")
-    return 0
+    return code
 
 
 def _evaluation(
@@ -212,13 +217,6 @@ def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outc
         file=sys.stderr,
     )
     return replace(outcome, findings=plain)
-
-
-def _verdict(met: bool, whole: bool) -> str:
-    """Return what the bars say; of the whole finding only where all conditions were evaluated."""
-    if not met:
-        return "NOT reproduced"
-    return "finding reproduced" if whole else "some conditions only"
 
 
 def _find(path: Path) -> RunFolder:

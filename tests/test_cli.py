@@ -639,7 +639,7 @@ def test_navigators_of_another_task_are_measured_and_not_judged(capsys):
         assert evaluate.main([out, *measure]) == 0
         said = capsys.readouterr()
         findings = json.loads(said.out)["findings"]
-        judged[out] = sum(finding["met"] is not None for finding in findings)
+        judged[out] = sum(finding["bar"] is not None for finding in findings)
         assert ("is not that of zhang2024-modularity" in said.err) == (out != "own")
     assert judged == {"own": 4, "cut": 0, "three": 0}
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from prefrontal.analysis.choice.bandits import optimal_fraction
 from prefrontal.analysis.figures.behaviour import curves_by_trial, hidden_state_pca
+from prefrontal.analysis.stats.means import masked_mean
 
 Record = Mapping[str, NDArray]
 
@@ -95,10 +96,8 @@ def _colour(record: Record) -> tuple[str, NDArray]:
 
 def _running_mean(values: NDArray, record: Record) -> NDArray:
     """Return the mean over episodes that still run, ``[M, T]``, while some of each member do."""
-    running = np.asarray(record.get("mask", np.ones(values.shape)), dtype=np.float64)
-    count = running.sum(axis=1)
-    last = int((count > 0).all(axis=0).sum())
-    return np.asarray((values * running).sum(axis=1)[:, :last] / count[:, :last])
+    mean = masked_mean(values, record.get("mask", True), axis=1)
+    return mean[:, np.isfinite(mean).all(axis=0)]
 
 
 def _condition(record: Record) -> str:

@@ -16,7 +16,7 @@ from prefrontal.analysis.figures.learning import learning_curve, regret_curves
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.experiment import finding
+from prefrontal.experiments.experiment import finding, worst_member
 
 
 def regret_by_member(record: Record) -> np.ndarray:
@@ -27,6 +27,11 @@ def regret_by_member(record: Record) -> np.ndarray:
 def reward_by_member(record: Record) -> np.ndarray:
     """Return the mean total reward of an episode, ``[M]``."""
     return np.asarray(record["reward"].sum(axis=2).mean(axis=1))
+
+
+def worst_regret(name: str, record: Record, **fields: Any) -> Finding:
+    """Return the regret of an episode of the worst member, with its own sampling error."""
+    return worst_member(name, record["regret"].sum(axis=2), "lower", **fields)
 
 
 def regret_finding(name: str, record: Record, **fields: Any) -> Finding:
@@ -71,7 +76,6 @@ def beats(
         f"{name}'s regret less the agent's{where}",
         found,
         bar=0.0,
-        throughout=True,
         note=f"{note or name}: {total.mean():.2f}",
     )
 

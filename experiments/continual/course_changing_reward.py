@@ -25,6 +25,7 @@ from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.continual.measures import (
     confusion,
     pair_accuracies,
+    pair_counts,
     stage_accuracies,
     untrained_accuracy,
 )
@@ -84,11 +85,14 @@ def _findings(
             )
         )
     if condition == "replay":
+        right, shown = pair_counts(evaluation, condition, (1, 2))
         findings += [
             worst_member(
                 f"{pair} after mode 2, worst member, {condition}",
-                after[pair],
+                right[pair],
                 "higher",
+                shown[pair],
+                fraction=True,
                 optimum=1.0,
                 bar=0.97,
             )

@@ -249,7 +249,6 @@ def learning_findings(grid: np.ndarray, curves: Mapping[str, np.ndarray]) -> lis
                 f"trials to {LEARNED:g} rewarded, holistic less modular",
                 sooner,
                 bar=0.0,
-                throughout=True,
                 note=note,
             )
         )
@@ -275,18 +274,18 @@ def contrasts(sweeps: Sweeps, level: Mapping[str, Summary]) -> list[Finding]:
         (
             "modular less holistic, noise as at 1x",
             ("modular", "holistic"),
-            {"bar": 0.0, "throughout": True},
+            {"bar": 0.0},
         ),
         (
             "effect of a modular critic",
             critic,
-            {"bar": 0.0, "throughout": True, "published": 0.143},
+            {"bar": 0.0, "published": 0.143},
         ),
         ("effect of a modular actor", actor, {"published": 0.058}),
         (
             "effect of the critic less that of the actor",
             ("holistic-actor", "holistic-critic"),
-            {"bar": 0.0, "throughout": True, "published": 0.085, "note": "the mixed pairs"},
+            {"bar": 0.0, "published": 0.085, "note": "the mixed pairs"},
         ),
         (
             "modular less equally deep, action entering early",

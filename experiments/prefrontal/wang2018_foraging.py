@@ -78,7 +78,6 @@ def measure(evaluation: Evaluation) -> Outcome:
             "matching slope",
             matching.sensitivity,
             bar=0.0,
-            throughout=True,
             optimum=float(known.sensitivity.mean()),
             note="1: strict matching; optimum: one who knows the base probabilities",
         ),

@@ -45,7 +45,7 @@ def test_the_best_searcher_has_the_optimal_findings():
     assert first.value == first.optimum == 12.5
     assert later.value == later.optimum == distance == 2.5
     assert found["first over later steps, open"].value == 5.0
-    assert all(finding.met in (True, None) for finding in found.values())
+    assert all(finding.verdict in ("met", None) for finding in found.values())
 
 
 def test_no_optimum_is_known_where_agents_start_anywhere():
@@ -67,7 +67,7 @@ def test_a_blind_walk_shows_no_drop():
     generator = np.random.default_rng(0)
     record = {"reward": (generator.random((8, 2000, 60)) < 0.05).astype(float)}
     ratio = _control("open-feedforward", record)[0]
-    assert ratio.met
+    assert ratio.verdict == "met"
     assert ratio.low < 1.0 < ratio.high
 
 
@@ -81,8 +81,8 @@ def test_the_measure_runs_and_draws_on_untrained_agents(tmp_path):
     )
     names = [finding.name for finding in outcome.findings]
     assert len(set(names)) == len(names)
-    met = {finding.name: finding.met for finding in outcome.findings}
-    assert met["steps to a later goal, open"] is False
+    verdicts = {finding.name: finding.verdict for finding in outcome.findings}
+    assert verdicts["steps to a later goal, open"] == "missed"
     assert all(np.isfinite(finding.value) for finding in outcome.findings)
     assert [path.name for path in outcome.figures] == [
         "steps_by_goal.png",

@@ -170,7 +170,7 @@ def test_dopamine_moves_an_actor_that_has_learned_a_little(tmp_path):
     evaluation = untrained("dopamine", tmp_path, episodes=100, learn=1280)
     outcome = find_experiment("wang2018-dopamine").measure(evaluation)
     by_name = {finding.name: finding for finding in outcome.findings}
-    assert by_name["weights that differ bitwise afterwards"].met
+    assert by_name["weights that differ bitwise afterwards"].verdict == "met"
     alone = evaluation.record(stimulation=None)
     assert 0 < risky_choice(alone).mean() < 1
     assert by_name["risky choice, left alone"].value == pytest.approx(risky_choice(alone).mean())

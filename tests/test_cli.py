@@ -406,12 +406,6 @@ def test_evaluate_stimulates_only_what_is_given_prediction_errors(capsys, run):
     assert 'actor_reward "rpe"' in refused(capsys, evaluate.main, ["run", "--block", "1"])
 
 
-def test_a_finding_is_reproduced_by_all_of_its_conditions_only():
-    assert evaluate._verdict(met=True, whole=True) == "finding reproduced"
-    assert evaluate._verdict(met=True, whole=False) == "some conditions only"
-    assert evaluate._verdict(met=False, whole=True) == "NOT reproduced"
-
-
 def test_learning_curves_that_are_not_whole(capsys, run):
     """What is missing is noted, what is damaged refused.
 

@@ -63,7 +63,7 @@ def _alleles(history: dict[str, np.ndarray], generations: int) -> list[Finding]:
     first = interval(np.where(gone.any(axis=0), gone.argmax(axis=0), generations))
     last = history["mean_fitness"][-1]
     share = innate_share(history["innate_fitness"][-1], last, chance=1.0)
-    without = "first generation with less than 1 % wrong alleles"
+    without = "first generation with less than 1 % wrong alleles, the last if never"
     return [
         *findings,
         Finding.of(without, first, better="lower"),

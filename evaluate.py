@@ -35,6 +35,7 @@ from prefrontal.experiments.experiment import (
     of_other_tasks,
     unjudged,
 )
+from prefrontal.experiments.judging import fingerprint
 from prefrontal.experiments.options import guarded, parse
 from prefrontal.experiments.settings import (
     Settings,
@@ -117,6 +118,7 @@ def main(arguments: list[str]) -> int:
         "episodes": evaluation.episodes,
         "seed": options.seed,
         "members": {key: len(population) for key, population in evaluation.populations.items()},
+        "code": fingerprint(name),
         "conclusion": said,
         "findings": [finding.to_json() for finding in outcome.findings],
     }

@@ -159,11 +159,20 @@ def find_experiment(name: str) -> Experiment:
     Raises:
         ConfigError: There is none; suggests the nearest.
     """
+    experiment: Experiment = importlib.import_module(module_of(name)).EXPERIMENT
+    return experiment
+
+
+def module_of(name: str) -> str:
+    """Return the name of the module of an experiment.
+
+    Raises:
+        ConfigError: There is none; suggests the nearest.
+    """
     modules = _modules()
     if name not in modules:
         raise ConfigError(f"there is no experiment {name!r}{did_you_mean(name, modules)}")
-    experiment: Experiment = importlib.import_module(modules[name]).EXPERIMENT
-    return experiment
+    return modules[name]
 
 
 def _modules() -> dict[str, str]:
@@ -201,5 +210,7 @@ def _task(spec: EnvironmentSpec) -> object:
 
 
 def unjudged(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings without bars, goals and published values."""
-    return [replace(finding, bar=None, goal=None, published=None) for finding in findings]
+    """Return the findings without bars, goals, and values of the paper and of other sources."""
+    return [
+        replace(finding, bar=None, goal=None, published=None, other=None) for finding in findings
+    ]

@@ -136,6 +136,7 @@ def _returns(played: Played, where: str) -> list[Finding]:
     if played.oracle is not None:
         note = "an upper bound: knows the task; the best expected reward of every step"
         name = f"return per episode, oracle of the facts{where}"
+        found[0] = replace(found[0], bound=played.oracle)
         found.append(Finding(name, played.oracle, note=note))
     if "mask" in played.agent:
         for name, record in (("", played.agent), (", random policy", played.random)):

@@ -33,7 +33,7 @@ class Finding:
         low: Lower end of its 95 % interval over members (of a worst member: over its episodes; of
             an exact number: the number), None if there is none.
         high: Upper end of that interval, None if there is none.
-        published: What the paper reports: a number, a range (low, high), or None.
+        published: What the cited paper prints: a number, a range (low, high), or None.
         optimum: The exact optimum, or None where it is not known.
         bar: What must be met: a number, reached in the direction of ``better``, or a range
             (low, high) the value must lie in.
@@ -41,6 +41,9 @@ class Finding:
         better: "lower", "higher", or "near" (inside a range; bar and goal are then ranges).
         unit: Unit of the value ("reward/trial"); empty for a pure number.
         note: One line a reader of the table needs.
+        other: What another source says, which the note names: a rebuild of the published method, a
+            computed value, another paper. In the form of `published`.
+        bound: What nobody can pass, but perhaps nobody can reach either, in place of the optimum.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Finding:
     better: Better = "higher"
     unit: str = ""
     note: str = ""
+    other: Reference = None
+    bound: float | None = None
 
     def __post_init__(self) -> None:
         """Check the fields.
@@ -65,7 +70,7 @@ class Finding:
             raise ValueError(
                 f"{self.name}: better must be 'lower', 'higher' or 'near', got {self.better!r}"
             )
-        for label in ("published", "bar", "goal"):
+        for label in ("published", "other", "bar", "goal"):
             reference = getattr(self, label)
             if isinstance(reference, tuple) and (
                 len(reference) != 2 or not reference[0] <= reference[1]
@@ -105,7 +110,7 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields and both verdicts as JSON values; null if absent or NaN."""
-        fields = ("value", "low", "high", "published", "optimum", "bar", "goal")
+        fields = ("value", "low", "high", "published", "other", "optimum", "bound", "bar", "goal")
         numbers = {label: _json_number(getattr(self, label)) for label in fields}
         return {
             "name": self.name,
@@ -121,7 +126,7 @@ class Finding:
     def from_json(cls, row: dict[str, Any]) -> Finding:
         """Return a finding from what `to_json` gave; verdicts are made anew from the numbers."""
         fields = {key: row[key] for key in cls.__dataclass_fields__ if key in row}
-        for key in ("published", "bar", "goal"):
+        for key in ("published", "other", "bar", "goal"):
             if isinstance(fields.get(key), list):
                 fields[key] = tuple(fields[key])
         if fields["value"] is None:
@@ -154,17 +159,8 @@ def table(findings: Sequence[Finding], format: Literal["text", "markdown"] = "te
     """
     if format not in ("text", "markdown"):
         raise ValueError(f"format must be 'text' or 'markdown', got {format!r}")
-    header = [
-        "finding",
-        "measured",
-        "95 % interval",
-        "published",
-        "optimum",
-        "bar",
-        "verdict",
-        "goal",
-    ]
-    header += ["note"]
+    header = ["finding", "measured", "95 % interval", "published", "other source", "optimum"]
+    header += ["bound", "bar", "verdict", "goal", "note"]
     rows = [_row(finding) for finding in findings]
     kept = [i for i in range(len(header)) if i < 2 or any(row[i] for row in rows)]
     cells = [[row[i] for i in kept] for row in [header, *rows]]
@@ -205,7 +201,9 @@ def _row(finding: Finding) -> list[str]:
         number(finding.value) + (f" {finding.unit}" if finding.unit else ""),
         span(finding.low, finding.high),
         _reference(finding.published),
+        _reference(finding.other),
         _reference(finding.optimum),
+        _reference(finding.bound),
         _reference(finding.bar, sign),
         finding.verdict or "",
         _reference(finding.goal, sign),

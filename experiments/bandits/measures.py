@@ -16,7 +16,7 @@ from prefrontal.analysis.figures.learning import learning_curve, regret_curves
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.experiment import finding, worst_member
+from prefrontal.experiments.experiment import exact, finding, worst_member
 
 
 def regret_by_member(record: Record) -> np.ndarray:
@@ -60,6 +60,27 @@ def reference_regret(
         ].reshape(p.shape[:3])
         for name, policy in policies.items()
     }
+
+
+def budget(
+    evaluation: Evaluation, steps: int, published: int, note: str, condition: str | None = None
+) -> list[Finding]:
+    """Return the training episodes of a member beside the published ones, where the run says them.
+
+    Args:
+        evaluation: The trained populations.
+        steps: Environment steps of an episode of training.
+        published: Episodes that the paper trained for.
+        note: What else differs.
+        condition: Which; by default the first.
+    """
+    condition = condition or evaluation.conditions[0]
+    if not evaluation.curves.get(condition):
+        return []
+    episodes = float(np.max(evaluation.curves[condition]["steps"])) / steps
+    members = len(evaluation.populations[condition])
+    name = "training episodes of a member"
+    return [exact(name, episodes, members, published=published, better="lower", note=note)]
 
 
 def beats(

@@ -29,6 +29,7 @@ from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import (
     beats,
+    budget,
     curve_figure,
     portrait_figures,
     reference_regret,
@@ -90,6 +91,9 @@ def measure(evaluation: Evaluation) -> Outcome:
             f"regret, {evaluation.split} less all tasks", gap, bar=(-0.15, 0.15), better="near"
         ),
         regret_finding("regret, all tasks, greedy actions", greedy, optimum=optimum),
+        *budget(
+            evaluation, trials, 20_000, "here with a critic that sees the arms, and several passes"
+        ),
         beats("Thompson", references[Thompson().name], everything),
         beats("UCB (χ = 1)", references[UCB(1.0).name], everything),
         *(

@@ -71,18 +71,18 @@ def _task(evaluation: Evaluation, condition: str) -> OneShotMaze:
     return OneShotMaze(**evaluation.populations[condition].environment.kwargs)
 
 
-def _bounds(task: OneShotMaze) -> tuple[float | None, float | None, str]:
-    """Return the least steps to the first and to later goals, and a note; None if not known."""
+def _best_search(task: OneShotMaze) -> dict[str, Any]:
+    """Return what the steps to the first goal are held against; nothing where it is not known."""
     if task.random_start:
-        return None, None, ""
-    search, distance = ideal(task)
-    note = "" if search.exact else f"optimum: a bound; the best search known has {search.upper:.1f}"
-    return search.lower, distance, note
+        return {}
+    search, _ = ideal(task)
+    if search.exact:
+        return {"optimum": search.lower}
+    return {"bound": search.lower, "note": f"the best search known has {search.upper:.1f}"}
 
 
 def _first(condition: str, task: OneShotMaze, record: Record) -> list[Finding]:
     """Return how the first goal is found, the same for all agents and on all episodes."""
-    best, _, note = _bounds(task)
     bars = {"found": 0.99, "first": 14.0} if condition == "open" else {}
     here = partial(finding, where=f", {condition}")
     found = goals_found(record["reward"])
@@ -94,9 +94,8 @@ def _first(condition: str, task: OneShotMaze, record: Record) -> list[Finding]:
             "steps to the first goal, whole episodes if not found",
             _whole(record, task.max_steps),
             better="lower",
-            optimum=best,
             bar=bars.get("first"),
-            note=note,
+            **_best_search(task),
         ),
         here("goals an episode", found.mean(axis=1)),
     ]
@@ -110,7 +109,7 @@ def _whole(record: Record, steps: int) -> np.ndarray:
 
 def _memory(condition: str, task: OneShotMaze, record: Record) -> list[Finding]:
     """Return findings about agents with a memory: the way back."""
-    _, distance, _ = _bounds(task)
+    distance = None if task.random_start else ideal(task)[1]
     _, later = first_and_later(record["reward"])
     known = np.isfinite(later)
     back = np.nanmean(later, axis=1)

@@ -48,7 +48,7 @@ def measure(evaluation: Evaluation) -> Outcome:
     alone = records["alone"]
     share = {name: risky_choice(record) for name, record in records.items()}
     p, small = alone["task.p"], float(alone["optimal_reward"].min())
-    optimum, worth = float(np.maximum(p, small).mean()), p > small
+    best, worth = float(np.maximum(p, small).mean()), p > small
     better = np.where(worth[..., None], alone["action"] == RISKY, alone["action"] != RISKY)
     found = alone["reward"].mean(axis=(1, 2))
     findings = [
@@ -82,8 +82,8 @@ def measure(evaluation: Evaluation) -> Outcome:
         finding(
             "reward a trial, left alone",
             found,
-            optimum=optimum,
-            note="optimum: p known from the start",
+            bound=best,
+            note="bound: p known from the start",
         ),
     ]
     if evaluation.stimulation is not None:
@@ -94,7 +94,7 @@ def measure(evaluation: Evaluation) -> Outcome:
     figures = curve_figure(
         evaluation,
         {
-            "p known": optimum * alone["action"].shape[2],
+            "p known": best * alone["action"].shape[2],
             "always safe": small * alone["action"].shape[2],
         },
     )

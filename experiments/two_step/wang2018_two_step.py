@@ -99,6 +99,7 @@ def _training(evaluation: Evaluation, condition: str, where: str) -> list[Findin
             published=PUBLISHED_EPISODES,
             bar=bar,
             better="lower",
+            note="" if bar else "more than published",
         )
     ]
 

@@ -165,6 +165,12 @@ def test_bandit_findings(bandit_run: Path, capsys: pytest.CaptureFixture[str]) -
     regret = findings["regret, all tasks"]
     assert regret["optimum"] == pytest.approx(bayes_optimal_regret(100))
     assert regret["verdict"] == "missed"
+    assert stored["conclusion"].startswith("150 of 4,000 episodes: 0 met")
+    # The bar does not move with the length of the run, which is said.
+    assert regret["bar"] == 2.1
+    assert regret["note"] == "trained for 0.0064 M steps; the bar is for 12 M"
+    budget = findings["training episodes of a member"]
+    assert (budget["value"], budget["published"]) == (64, 20_000)
     assert regret["low"] <= regret["value"] <= regret["high"]
     # Hardly trained, so near chance, and no better than Thompson sampling.
     assert regret["value"] == pytest.approx(16.6, abs=4)

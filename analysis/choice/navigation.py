@@ -90,13 +90,19 @@ def rewarded_fraction(trials: Trials) -> Array:
     return np.asarray(trials.rewarded.mean(axis=(1, 2)))
 
 
-def reward_rate(trials: Trials) -> Array:
+def reward_rate(trials: Trials, stop_takes_time: bool = False) -> Array:
     """Return the rewarded trials of each member in a second of trials ``[M]``.
 
-    A trial takes until the stop is made (so that the step of the stop takes no time), or all its
-    time.
+    A trial takes until the stop is made, or all its time: the step of the stop takes no time. So it
+    is in the published code (Zhang et al. 2024), which adds the index of the last step, counted
+    from 0 (and so gives a trial of 35 steps without a stop 34; here it takes all 35).
+
+    Args:
+        trials: How trials ended.
+        stop_takes_time: Whether the step of the stop counts too.
     """
-    return np.asarray(trials.rewarded.sum(axis=(1, 2)) / trials.duration.sum(axis=(1, 2)))
+    duration = trials.duration + STEP * (trials.stopped if stop_takes_time else 0.0)
+    return np.asarray(trials.rewarded.sum(axis=(1, 2)) / duration.sum(axis=(1, 2)))
 
 
 def radial_error(trials: Trials, kind: str = "radius") -> Array:

@@ -20,6 +20,15 @@ def goals_found(reward: ArrayLike) -> NDArray[np.int64]:
     return np.asarray(_reached(reward).sum(axis=2))
 
 
+def goals_by_step(reward: ArrayLike) -> Array:
+    """Return the mean number of goals found by each step, over all episodes, ``[M, T]``.
+
+    Nothing is conditioned on success: an episode in which nothing is found counts as 0 goals. Among
+    episodes with five goals, agents without a memory would seem to find the first one fast.
+    """
+    return np.asarray((np.asarray(reward) > 0).cumsum(axis=2).mean(axis=1))
+
+
 def steps_per_goal(reward: ArrayLike, goals: int) -> Array:
     """Return the steps to each of the first goals of an episode, counted from the goal before.
 

@@ -169,26 +169,19 @@ def architecture_table(
     return path
 
 
-def steps_by_goal(
-    curves: Mapping[str, ArrayLike], path: Path, references: Mapping[str, float] | None = None
-) -> Path:
-    """Draw the steps to the first, second ... goal: mean with a 95 % interval, and every member.
+def goals_found_by_step(curves: Mapping[str, ArrayLike], path: Path) -> Path:
+    """Draw the mean number of goals found by each step: mean with a 95 % interval, every member.
 
     Args:
-        curves: Name to members' curves ``[M, G]``.
+        curves: Name to members' curves ``[M, T]``, of all their episodes.
         path: Where to write; returned.
-        references: Steps of the shortest paths by the name of a curve, drawn in its colour.
     """
-    tones = style.colours(list(curves))
-    canvas = style.drawing(path, xlabel="goal", ylabel="steps (dashed: shortest paths)")
+    canvas = style.drawing(path, xlabel="step", ylabel="goals found (mean of all episodes)")
     with canvas as (_, (axes,)):
-        goals = style.draw_curves(axes, {name: np.atleast_2d(v).T for name, v in curves.items()})
-        for name, steps in (references or {}).items():
-            if name in tones:
-                axes.axhline(steps, color=tones[name], linewidth=0.9, linestyle=style.DASHED)
-        axes.set_xticks(goals)
+        style.draw_curves(axes, {name: np.atleast_2d(v).T for name, v in curves.items()})
         axes.set_ylim(0, None)
-        axes.legend(loc="best")
+        axes.set_xlim(0, None)
+        axes.legend(loc="upper left")
     return path
 
 

@@ -155,6 +155,49 @@ def curve_interval(
     return curves.mean(axis=1), low, high
 
 
+def over_episodes(
+    sums: ArrayLike, counts: ArrayLike | None = None, level: float = 0.95, fraction: bool = False
+) -> Interval:
+    """Return what *one* member scores, with the interval of its sampling error over its episodes.
+
+    It says how well this member was measured, not how well the method works. The value is
+    ``r = sum(sums) / sum(counts)``, its error that of a ratio estimator: the standard deviation of
+    ``sums - r counts`` over episodes, by the mean count and the root of the number of episodes.
+    Fractions have Wilson's interval (1927) for as many independent trials as have that error, so
+    that one that was always right is not thereby certain.
+
+    Args:
+        sums: Sum of what was measured in each episode ``[E]``.
+        counts: How much was measured in each episode ``[E]``; 1 by default.
+        level: Coverage.
+        fraction: Whether each thing that was counted is 0 or 1.
+
+    Returns:
+        The value and its interval (None, None for a single episode).
+
+    Raises:
+        NotMeasurableError: Nothing was counted, or a value is not finite.
+    """
+    values = np.asarray(sums, dtype=np.float64)
+    weights = np.ones_like(values) if counts is None else np.asarray(counts, dtype=np.float64)
+    total = float(weights.sum())
+    if not total > 0 or not np.isfinite(values).all():
+        raise NotMeasurableError("an episode with NaN, or none at all, has nothing to average")
+    ratio, episodes = float(values.sum() / total), len(values)
+    if episodes == 1:
+        return Interval(ratio, None, None, 1)
+    spread = float((values - ratio * weights).std(ddof=1))
+    error = spread * np.sqrt(episodes) / total
+    quantile = _student((1 + level) / 2, episodes - 1)
+    if not fraction:
+        return Interval(ratio, ratio - quantile * error, ratio + quantile * error, 1, "t")
+    trials = min(total, ratio * (1 - ratio) / error**2) if error > 0 else episodes
+    squared = quantile**2 / trials
+    middle, reach = ratio + squared / 2, np.sqrt(squared * (ratio * (1 - ratio) + squared / 4))
+    low, high = (float(middle + sign * reach) / (1 + squared) for sign in (-1, 1))
+    return Interval(ratio, min(max(low, 0.0), ratio), max(min(high, 1.0), ratio), 1, "Wilson")
+
+
 def probability_of_improvement(ours: ArrayLike, theirs: ArrayLike, level: float = 0.95) -> Interval:
     """Return P(a random member of ours scores higher than one of theirs), ties counted half.
 

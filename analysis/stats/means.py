@@ -20,7 +20,7 @@ def masked_mean(values: ArrayLike, mask: ArrayLike, axis: int | tuple[int, ...])
         mask: Which to count, of a shape that broadcasts to that of the values.
         axis: Axes to average over.
     """
-    counted = np.asarray(mask, dtype=bool)
+    counted = np.broadcast_to(np.asarray(mask, dtype=bool), np.shape(values))
     count = counted.sum(axis=axis)
     total = np.where(counted, values, 0.0).sum(axis=axis)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

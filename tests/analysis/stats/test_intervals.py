@@ -5,9 +5,11 @@ import pytest
 from scipy import stats
 
 from prefrontal.analysis.stats.intervals import (
+    NotMeasurableError,
     curve_interval,
     interval,
     iqm,
+    over_episodes,
     probability_of_improvement,
 )
 
@@ -190,3 +192,28 @@ def test_same_seed_same_interval():
 def test_errors_say_what_would_be_right(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("chance", [0.5, 0.98, 0.999])
+def test_the_interval_over_episodes_covers_a_fraction(chance):
+    """Of one member: 300 episodes of up to five choices, which come in runs."""
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(1500):
+        shown = rng.integers(1, 6, 300)
+        right = np.where(rng.random(300) < chance, shown, 0)  # all of an episode, or none
+        found = over_episodes(right, shown, fraction=True)
+        assert 0 <= found.low <= found.value <= found.high <= 1
+        hits += found.low <= chance <= found.high
+    assert hits / 1500 > 0.925
+
+
+def test_the_interval_over_episodes():
+    x = np.random.default_rng(1).normal(3, 2, 50)
+    found, theirs = over_episodes(x), stats.ttest_1samp(x, 0).confidence_interval()
+    assert found.low == pytest.approx(theirs.low)
+    assert found.high == pytest.approx(theirs.high)
+    certain = over_episodes(np.ones(20), fraction=True)
+    assert certain.low < 0.9  # 20 of 20 do not say that it is always so
+    assert over_episodes(np.ones(1)).low is None
+    with pytest.raises(NotMeasurableError):
+        over_episodes(np.zeros(3), np.zeros(3))

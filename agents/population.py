@@ -13,8 +13,7 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.learner import make_learner
-from prefrontal.agents.base import Algorithm, Job, Members, Record, RecurrentLearner, learn_until
-from prefrontal.agents.common.copies import copied
+from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import next_values, rpe
@@ -22,7 +21,8 @@ from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
-from prefrontal.agents.rollout.environments import import_environment, probe, reward_row
+from prefrontal.agents.rollout.environments import probe, register_ids, reward_row
+from prefrontal.agents.rollout.members import Members
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentSpec
@@ -106,9 +106,6 @@ class Population(Members):
             )
         self.model.set_parameters(weights)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return copied(self)
-
     @classmethod
     def create(
         cls: type[P],
@@ -139,7 +136,7 @@ class Population(Members):
         names = [field.name for field in fields(Description)]
         known = {name: meta[name] for name in names if name in meta}
         description = from_plain(Description, known, f"{folder / 'checkpoint'}")
-        import_environment(description.environment, folder)
+        register_ids(description.environment.id)
         return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
 
     def member(self, index: int, kind: type[P] | None = None) -> P:
@@ -282,13 +279,12 @@ class Population(Members):
 class Agent(Population):
     """One member. `predict` makes it usable wherever a Stable-Baselines3 model is."""
 
+    behind = {"_tapes": []}  # noqa: RUF012 (tapes know addresses; `predict` makes new ones)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._tapes: list[Tape] = []
         self.set_random_seed(0)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return copied(self, _tapes=[])  # they know addresses; `predict` makes new ones
 
     def set_random_seed(self, seed: int) -> None:
         """Restart the random numbers that actions are drawn with."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean
+from prefrontal.agents.networks.config import NetworkConfig
 
 if TYPE_CHECKING:  # these import torch
     from torch import Tensor
@@ -152,32 +153,42 @@ def check(job: Job) -> str:
     return said
 
 
-def load(path: Path | str, condition: str | None = None) -> Any:
+def load(
+    path: Path | str,
+    condition: str | None = None,
+    core: str | None = None,
+    environment: str | None = None,
+) -> Any:
     """Load the agents of a run folder (`train.py`), a shipped population, or `Population.save`.
 
     Args:
         path: The folder.
         condition: Which condition; needed if the run has several.
+        core: Name of the user's core that the networks have, see `with_code`.
+        environment: Id of the user's environment, see `with_code`.
 
     Returns:
         A `Population`, or what else the algorithm trains.
 
     Raises:
         CheckpointError: There are no agents, or they cannot be read; never unpickles anything.
+        ConfigError: The agents need code of the user's that is not named.
     """
     from prefrontal.agents.runs.checkpoint import has_checkpoint, load_checkpoint
     from prefrontal.agents.runs.folder import runs_below
 
-    folder = Path(path) if condition is None else Path(path) / condition
+    folder = Path(path).expanduser()
+    folder = folder if condition is None else folder / condition
     if has_checkpoint(folder / "checkpoint"):
-        return load_trained(*load_checkpoint(folder / "checkpoint"), folder)
+        arrays, meta = load_checkpoint(folder / "checkpoint")
+        return load_trained(arrays, with_code(meta, core, environment), folder)
     nothing = f"there are no trained agents in {folder}"
     # A run has a configuration; a folder without one may hold runs.
     if not (folder / "config.toml").is_file() and (below := runs_below(folder)):
         raise CheckpointError(f"{nothing}{below}")
     conditions = sorted(p.parent.name for p in folder.glob("*/checkpoint") if has_checkpoint(p))
     if len(conditions) == 1 and condition is None:
-        return load(folder, conditions[0])
+        return load(folder, conditions[0], core, environment)
     if conditions and condition is None:
         raise CheckpointError(
             f"{folder} has several conditions; name one of {', '.join(conditions)}"
@@ -185,6 +196,34 @@ def load(path: Path | str, condition: str | None = None) -> Any:
     beside = [p.name for p in folder.parent.glob("*") if p != folder]
     hint = did_you_mean(folder.name, beside)
     raise CheckpointError(f"{nothing}{hint if 'mean' in hint else ''}")
+
+
+def with_code(
+    plain: Mapping[str, Any], core: str | None, environment: str | None
+) -> dict[str, Any]:
+    """Return settings, or the description of agents, with the user's code that they need.
+
+    A folder says by name alone what core or environment of the user's it was trained with: nothing
+    that it says is imported. The caller has imported and registered what is named here.
+
+    Args:
+        plain: Plain values with `network` and `environment`, from a folder.
+        core: Name of a registered core, in place of one that is not of the package.
+        environment: Id of a registered environment, in place of one of the user's.
+
+    Raises:
+        ConfigError: The core or the environment in the folder is one of the package.
+    """
+    changed = dict(plain)
+    for table, key, given in (("network", "core", core), ("environment", "id", environment)):
+        part = changed.get(table)
+        if given is None or not isinstance(part, Mapping) or part.get(key) == given:
+            continue
+        stored = str(part.get(key, NetworkConfig.core if key == "core" else ""))
+        if not (":" in stored if key == "core" else not stored.startswith("prefrontal/")):
+            raise ConfigError(f"the agents have the {table} {key} {stored!r}, not {given!r}")
+        changed[table] = {**part, key: given}
+    return changed
 
 
 def load_trained(arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path) -> Trained:

@@ -82,21 +82,21 @@ def update() -> dict[str, set[str]]:
 
 def train(folder: Path) -> dict[str, set[str]]:
     """Return what ``train.py`` enters."""
-    import train
+    from prefrontal import command
 
     words = [DEFAULT, *SMALL, "--out", str(folder / "run")]
     with contextlib.redirect_stdout(io.StringIO()):
-        return entered(lambda: train.main(words))
+        return entered(lambda: command.train(words))
 
 
 def evaluate(folder: Path) -> dict[str, set[str]]:
     """Return what ``evaluate.py`` enters, figures included."""
-    import evaluate
+    from prefrontal import command
 
     train(folder)
     words = [str(folder / "run"), "--episodes", "50", "--record", "2"]
     with contextlib.redirect_stdout(io.StringIO()):
-        return entered(lambda: evaluate.main(words))
+        return entered(lambda: command.evaluate(words))
 
 
 def main(what: str) -> int:

@@ -69,15 +69,18 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def register(name: str, task_class: type[Any], version: int = 0) -> None:
+def register(
+    name: str, task_class: type[Any], version: int = 0, namespace: str = "prefrontal/"
+) -> None:
     """Register ``prefrontal/NAME-vVERSION`` with Gymnasium, for ``make`` and ``make_vec``.
 
     Ids are strict: change what a seed gives, and the version must go up.
 
     Args:
         name: Name of the environment.
-        task_class: A `Task` class that can be imported, from a module.
+        task_class: A `Task` class.
         version: Version of the id.
+        namespace: Of the id, in place of the package's.
 
     Raises:
         ValueError: A field of the task has the name of an argument of the faces.
@@ -88,10 +91,10 @@ def register(name: str, task_class: type[Any], version: int = 0) -> None:
     clash = taken.intersection(field.name for field in dataclasses.fields(task_class))
     if clash:
         raise ValueError(f"{name}: fields must not be named {', '.join(sorted(clash))}")
-    _register(f"prefrontal/{name}-v{version}", f"{task_class.__module__}:{task_class.__name__}")
+    _register(f"{namespace}{name}-v{version}", task_class)
 
 
-def _register(env_id: str, task: str) -> None:
+def _register(env_id: str, task: str | type[Any]) -> None:
     register_with_gymnasium(
         id=env_id,
         entry_point="prefrontal.envs.single:TaskEnv",

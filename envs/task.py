@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -116,10 +115,6 @@ class Task(ABC):
     def __post_init__(self) -> None:
         """Check ranges and choices; numbers are finite."""
         check(self)
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{field.name} must be finite, not {value}")
 
     @property
     @abstractmethod

@@ -90,6 +90,11 @@ def all_experiments() -> dict[str, Experiment]:
     return {name: find_experiment(name) for name in _modules()}
 
 
+def is_experiment(name: str) -> bool:
+    """Return whether the package has an experiment of that name."""
+    return name in _modules()
+
+
 def find_experiment(name: str) -> Experiment:
     """Return the experiment of that name; no other is imported.
 

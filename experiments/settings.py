@@ -1,20 +1,16 @@
-"""The settings of one condition, and what a run folder holds of them.
+"""The settings of one condition.
 
 Importing this module imports no torch, so that experiments can be listed and explained fast.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import re
 import typing
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
 
 from prefrontal.agents.a2c.config import (
     A2CConfig,
@@ -23,8 +19,7 @@ from prefrontal.agents.a2c.config import (
     EWCConfig,
     ReplayConfig,
 )
-from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.evolution.config import (
     EvolutionConfig,
     HintonNowlanConfig,
@@ -33,14 +28,12 @@ from prefrontal.agents.evolution.config import (
 )
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.r2d2.config import R2D2Config
-from prefrontal.agents.registry import load, load_trained
-from prefrontal.agents.rollout.spec import EnvironmentSpec
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
-from prefrontal.checking import check, option
+from prefrontal.checking import build, check, checked, fields, option
 
 if TYPE_CHECKING:  # these import torch
     from prefrontal.agents.base import Job
-    from prefrontal.agents.runs.folder import RunFolder
 
 __all__ = [
     "A2CConfig",
@@ -53,13 +46,7 @@ __all__ = [
     "ReplayConfig",
     "Settings",
     "TrainingConfig",
-    "condition_folder",
-    "config_of",
     "expect",
-    "load_run",
-    "load_snapshots",
-    "read_curves",
-    "settings_of",
     "task_options",
     "with_options",
 ]
@@ -78,6 +65,18 @@ Algorithm = (
     | CourseReplayConfig
     | PublishedConfig
 )
+
+
+#: Learners that any environment may be trained with, and their settings: algorithm and network.
+LEARNERS: dict[str, tuple[Any, Any]] = {
+    "a2c": (A2CConfig, NetworkConfig),
+    "r2d2": (R2D2Config, NetworkConfig),
+    "td3": (TD3Config, TD3NetworkConfig),
+    "evolution": (EvolutionConfig, NetworkConfig),
+}
+
+
+_SHOWN = frozenset({"inputs", "split", "kwargs", "stages"})  # fields of an EnvironmentSpec
 
 
 @dataclass(frozen=True)
@@ -131,18 +130,71 @@ class Settings:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def with_options(self, **options: Any) -> Settings:
-        """Return these settings with other values of some options.
+        """Return these settings with other values of some options, checked.
 
         Args:
-            **options: Values by the names that they have on the command line, or by those of the
-                fields of the environment's specification.
+            **options: Values by the names that they have on the command line: settings of the
+                training, the network and the algorithm, parameters of the task (of an environment
+                without a `Task`: ``env_kwargs``, a dictionary), and fields of its specification.
 
         Raises:
-            TypeError: There is no such option.
+            ConfigError: There is no such option, or a value is of another type or not allowed.
         """
-        if unknown := set(options) - option_names(self):
-            raise TypeError(f"there are no options {', '.join(sorted(unknown))}")
-        return with_options(self, options)
+        parts = {name: getattr(self, name) for name in ("training", "network", "algorithm")}
+        known = _SHOWN.union(*map(option_names, parts.values()))
+        given = {name: value for name, value in options.items() if name not in known}
+        own = self._task_options() if given else set()
+        for name in given:
+            if name not in own:
+                raise ConfigError(f"there is no setting {name!r}{did_you_mean(name, known | own)}")
+        changed = {name: with_options(part, options) for name, part in parts.items()}
+        shown = {name: options[name] for name in options.keys() & _SHOWN}
+        if not (given or shown):
+            return replace(self, **changed)
+        return replace(self, environment=self._environment_with(given, shown), **changed)
+
+    def _task_options(self) -> set[str]:
+        if self.environment == NO_ENVIRONMENT:
+            return set()
+        task = task_options(self.environment.id)
+        return {one.name for one in dataclasses.fields(task)} if task else {"env_kwargs"}
+
+    def _environment_with(
+        self, given: Mapping[str, Any], shown: Mapping[str, Any]
+    ) -> EnvironmentSpec:
+        """Return the environment with other parameters, which its task must take."""
+        spec, given = self.environment, dict(given)
+        kwargs = dict(shown.get("kwargs", spec.kwargs)) | given.pop("env_kwargs", {}) | given
+        task = task_options(spec.id)
+        try:
+            plain = {one.name: getattr(spec, one.name) for one in dataclasses.fields(spec)}
+            changed = build(EnvironmentSpec, plain | shown | {"kwargs": kwargs})
+            if task is not None:
+                if given:
+                    _refuse_staged(spec, build(task, spec.kwargs), build(task, kwargs))
+                build(task, changed.stage(-1).kwargs)
+        except ValueError as error:
+            name = f"environment {task.__name__}: " if task else ""
+            raise ConfigError(f"{name}{error}") from error
+        return changed
+
+    def with_algorithm(self, name: str) -> Settings:
+        """Return these settings with another learner (`LEARNERS`), and settings of its own.
+
+        The network stays if the learner has such networks.
+        """
+        config, network = LEARNERS[name]
+        if isinstance(self.algorithm, config) and not isinstance(self.algorithm, PublishedConfig):
+            return self
+        kept = self.network if type(self.network) is network else network()
+        # Lives of evolution play `tasks` episodes side by side; the others want a batch.
+        num_envs = 1 if name == "evolution" else max(self.training.num_envs, 16)
+        return replace(
+            self,
+            network=kept,
+            algorithm=config(),
+            training=replace(self.training, num_envs=num_envs),
+        )
 
     def job(
         self, seed: int, device: str = "cpu", workers: int = 1, ray_address: str | None = None
@@ -173,15 +225,27 @@ def option_names(config: Any) -> set[str]:
 
 
 def with_options(config: T, options: Mapping[str, Any]) -> T:
-    """Return a dataclass with other values of some options of it and of the dataclasses in it."""
+    """Return a dataclass with other values of some options of it and of the dataclasses in it.
+
+    Raises:
+        ConfigError: A value is of another type or not allowed.
+    """
     changes = {}
-    for one in dataclasses.fields(typing.cast(Any, config)):
-        name, value = one.metadata.get("name", one.name), getattr(config, one.name)
-        if dataclasses.is_dataclass(value):
-            changes[one.name] = with_options(value, options)
-        elif name in options:
-            changes[one.name] = options[name]
-    return typing.cast(T, dataclasses.replace(typing.cast(Any, config), **changes))
+    for key, (one, hint) in fields(type(config)).items():
+        name, value = one.metadata.get("name", key), getattr(config, key)
+        try:
+            if dataclasses.is_dataclass(value):
+                changes[key] = with_options(value, options)
+            elif name in options:
+                changes[key] = checked(options[name], hint, name)
+        except ConfigError:
+            raise
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    try:
+        return typing.cast(T, replace(typing.cast(Any, config), **changes))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def expect(config: object, kind: type[T]) -> T:
@@ -196,113 +260,22 @@ def expect(config: object, kind: type[T]) -> T:
 
 
 def task_options(env_id: str) -> type[Any] | None:
-    """Return the task of an id, whose fields are its options; None if it is not ours."""
+    """Return the task of an id, whose fields are its options; None if it has none."""
+    import gymnasium
+
     from prefrontal import envs
 
-    name = re.sub(r"^(?:envs:)?prefrontal/(\w+)-v\d+$", r"\1", env_id)
-    return envs.task_class(name) if name in envs.TASKS else None
+    name = re.sub(r"^prefrontal/(\w+)-v\d+$", r"\1", env_id)
+    if name in envs.TASKS:
+        return envs.task_class(name)
+    known = gymnasium.registry.get(env_id)
+    task = known.kwargs.get("task") if known is not None else None
+    return task if isinstance(task, type) and issubclass(task, envs.Task) else None
 
 
-def config_of(experiment: str, seed: int, conditions: Mapping[str, Settings]) -> dict[str, Any]:
-    """Return the configuration of a run as plain values for ``config.toml``."""
-    return {
-        "experiment": experiment,
-        "seed": seed,
-        "conditions": {name: to_plain(settings) for name, settings in conditions.items()},
-    }
-
-
-def settings_of(run: RunFolder) -> tuple[str, int, dict[str, Settings]]:
-    """Return experiment, seed and settings by condition, from ``config.toml``.
-
-    Raises:
-        ConfigError: If something in it is missing, unknown or wrong.
-    """
-    config = run.config()
-    conditions = config.get("conditions")
-    name, seed = config.get("experiment"), config.get("seed")
-    tables = isinstance(conditions, dict) and all(isinstance(c, dict) for c in conditions.values())
-    if not (tables and conditions and isinstance(name, str) and isinstance(seed, int)):
-        raise ConfigError(
-            f"{run.path / 'config.toml'} is not the configuration of a run: it needs experiment, "
-            "seed and [conditions]"
-        )
-    settings = {
-        key: from_plain(Settings, value, f"conditions.{key}") for key, value in conditions.items()
-    }
-    return name, seed, settings
-
-
-def condition_folder(run: RunFolder, condition: str) -> RunFolder:
-    """Return the folder of a condition: that of the run for `default`, else one in it."""
-    return run if condition == "default" else run.condition(condition)
-
-
-def load_run(run: RunFolder, conditions: Mapping[str, Settings]) -> dict[str, Any]:
-    """Return the trained agents of every condition.
-
-    Raises:
-        ConfigError: If ``config.toml`` describes other agents than the checkpoint holds.
-    """
-    populations = {name: load(run.path, None if name == "default" else name) for name in conditions}
-    for name, population in populations.items():
-        given, stored = to_plain(conditions[name]), population.meta()
-        tasks = [plain.get("environment") for plain in (given, stored)]
-        networks = [{"kind": None, **plain.get("network", {})} for plain in (given, stored)]
-        if networks[0] != networks[1] or tasks[0] != tasks[1]:
-            raise ConfigError(
-                f"{run.path / 'config.toml'} and the checkpoint of {name} describe different "
-                "agents or tasks; restore the configuration"
-            )
-    return populations
-
-
-def load_snapshots(run: RunFolder, conditions: Iterable[str]) -> dict[str, list[tuple[int, Any]]]:
-    """Return the snapshots of every condition: environment steps, and the agents then."""
-    found = {}
-    for name in conditions:
-        folder = condition_folder(run, name)
-        arrays, meta = folder.load()
-        kept = arrays["snapshots"].unbind(1) if "snapshots" in arrays else ()
-        found[name] = [
-            (steps, load_trained({**arrays, "weights": weights}, meta, folder.path))
-            for steps, weights in zip(meta.get("snapshot_steps", ()), kept, strict=True)
-        ]
-    return found
-
-
-def read_curves(path: Path) -> dict[str, np.ndarray]:
-    """Return ``metrics.csv`` as arrays ``[U, M]`` by name (steps included); empty without one.
-
-    If the last report lacks members, or the end of its last row, it is left out.
-
-    Raises:
-        ConfigError: It is not a table of numbers with rows of all members, in order, for report
-            after report.
-    """
-    if not path.is_file():
-        return {}
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        return {}
-    try:
-        last = [row for row in rows if row["update"] == rows[-1]["update"]]
-        members = max(int(row["member"] or -1) for row in rows) + 1
-        if len(last) < members or None in rows[-1].values():
-            rows = rows[: -len(last)]
-        numbers = {
-            name: np.array([float(row[name] or "nan") for row in rows]).reshape(-1, members)
-            for name in (rows[0] if rows else ())
-        }
-        if not rows:
-            return {}
-        update = numbers.pop("update")
-        ordered = (numbers.pop("member") == np.arange(members)).all()
-        if not ordered or (update != update[:, :1]).any() or (np.diff(update[:, 0]) <= 0).any():
-            raise ValueError("rows are missing, or not in their order")
-        return {"steps": numbers.pop("steps"), **numbers}
-    except (KeyError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{path} is not a table of learning curves; restore or remove it"
-        ) from error
+def _refuse_staged(spec: EnvironmentSpec, own: Any, given: Any) -> None:
+    """Refuse options that every stage of the environment overrides."""
+    for name in set.intersection(*map(set, spec.stages)) if spec.stages else ():
+        if getattr(given, name) != getattr(own, name):
+            values = ", ".join(repr(stage[name]) for stage in spec.stages)
+            raise ValueError(f"{name} is set by the stages of this experiment: {values}")

@@ -1,5 +1,48 @@
 """Learning to learn: tasks, agents that learn in their activations, probes, published findings.
 
+```python
+import prefrontal as pf
+
+run = pf.train("wang2018-two-step", members=8, seed=1)
+report = pf.evaluate(run)
+```
+
 `prefrontal.envs` holds the tasks, `prefrontal.agents` the learners, `prefrontal.analysis` what is
-read off records, and `prefrontal.experiments` one module per published finding.
+read off records, and `prefrontal.experiments` one module per published finding. The names below are
+imported when they are first used; importing this package imports nothing else.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefrontal.agents.common.errors import PrefrontalError as PrefrontalError
+    from prefrontal.agents.networks.config import register_core as register_core
+    from prefrontal.evaluating import Report as Report
+    from prefrontal.evaluating import evaluate as evaluate
+    from prefrontal.evaluating import load as load
+    from prefrontal.training import Run as Run
+    from prefrontal.training import train as train
+
+_PLACES = {
+    "PrefrontalError": "agents.common.errors",
+    "Report": "evaluating",
+    "Run": "training",
+    "evaluate": "evaluating",
+    "load": "evaluating",
+    "register_core": "agents.networks.config",
+    "train": "training",
+}
+
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -6,6 +6,7 @@ lines and the parameters of environments all go through here. It imports nothing
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -57,6 +58,8 @@ def option(
     most: float | None = None,
     below: float | None = None,
     name: str | None = None,
+    alias: str | None = None,
+    positional: bool = False,
 ) -> Any:
     """Return a dataclass field with a help text and a range, which `check` holds it to.
 
@@ -69,9 +72,12 @@ def option(
         below: Number that the value must not reach.
         name: Flat name of a field in a group: on the command line (``--replay-capacity`` for
             ``replay.capacity``), in messages and in files of earlier versions.
+        alias: Another name on the command line.
+        positional: Whether it is given without its name, as fields without a default are.
     """
     metadata = {"help": help, "least": least, "above": above, "most": most, "below": below}
-    known = {key: value for key, value in (metadata | {"name": name}).items() if value is not None}
+    metadata |= {"name": name, "alias": alias, "positional": positional or None}
+    known = {key: value for key, value in metadata.items() if value is not None}
     return dataclasses.field(default=default, metadata=known)
 
 
@@ -92,6 +98,8 @@ def check(config: Any) -> None:
             )
         limits = {key: field.metadata[key] for key in _LIMITS if key in field.metadata}
         for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError(f"{name} must be a finite number, not {number}")
             if number is not None and not all(
                 _LIMITS[key][1](number, limit) for key, limit in limits.items()
             ):

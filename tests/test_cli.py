@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-import evaluate
-import train
+from prefrontal import command
 from prefrontal.agents import A2CConfig, load
 from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.command import guarded
+from prefrontal.evaluating import _verdict
 from prefrontal.experiments.experiment import all_experiments
-from prefrontal.experiments.options import guarded
-from prefrontal.experiments.settings import settings_of
+from prefrontal.experiments.run_files import settings_of
 from tests.agents.helpers import Countdown, register_countdown
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +50,7 @@ def trained(tmp_path_factory) -> Path:
     """A finished run of two members; do not write into it."""
     run = tmp_path_factory.mktemp("trained") / "run"
     assert (
-        train.main(
+        command.train(
             ["wang2016-bandit", *SMALL, "--members", "2", "--workers", "1", "--out", str(run)]
         )
         == 0
@@ -81,22 +81,36 @@ def refused(capsys, main, arguments: list[str]) -> str:
 # --- train ---
 
 
-def test_list_names_every_experiment(capsys):
-    assert train.main(["--list"]) == 0
+def test_list_names_everything(capsys):
+    assert command.main(["list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    for name in (*all_experiments(), "prefrontal/Harlow-v0", "lstm", "r2d2"):
+        assert name in names
+    assert command.main(["list", "experiments"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(all_experiments())
-    assert "wang2016-bandit" in all_experiments()
+    assert "no command 'lst'; did you mean 'list'?" in refused(capsys, command.main, ["lst"])
 
 
 def test_help(capsys):
-    assert train.main(["--help"]) == 0
-    assert "--env-id" in capsys.readouterr().out
-    assert train.main([]) == 2
-    for main, words in ((train.main, ["wang2016-bandit", "--help"]), (evaluate.main, ["--help"])):
+    assert command.main(["--help"]) == 0
+    assert "prefrontal COMMAND" in capsys.readouterr().out
+    assert command.main([]) == 2
+    helps = (
+        (["train", "--help"], "--env-id"),
+        (["train", "wang2016-bandit", "--help"], "--learning-rate"),
+        (["train", "CartPole-v1", "--help"], "--env-kwargs"),
+        (["evaluate", "--help"], "--episodes"),
+        (["reproduce", "--help"], "--ship"),
+        (["new", "--help"], "study"),
+        (["check", "--help"], "FILE.py:CLASS"),
+        (["list", "--help"], "learners"),
+    )
+    for words, said in helps:
         with pytest.raises(SystemExit) as end:
-            main(words)
+            command.main(words)
         assert end.value.code == 0
-    assert "--episodes" in capsys.readouterr().out
+        assert said in capsys.readouterr().out
 
 
 def test_a_run_folder(trained, capsys):
@@ -114,11 +128,11 @@ def test_a_run_folder(trained, capsys):
 def test_a_run_without_out_goes_to_runs_and_resumes_by_itself(capsys):
     words = ["wang2016-bandit", *SMALL]
     for _ in range(2):  # in the same second
-        assert train.main(words) == 0
+        assert command.train(words) == 0
     runs = sorted(Path("runs/wang2016-bandit").iterdir())
     assert len(runs) == 2
     assert str(runs[-1]) in capsys.readouterr().out
-    assert train.main(["wang2016-bandit", "--resume"]) == 0
+    assert command.train(["wang2016-bandit", "--resume"]) == 0
     assert len(list(Path("runs/wang2016-bandit").iterdir())) == 2
     one, two = (load(path).model.parameters for path in runs)
     assert torch.equal(one, two)
@@ -128,7 +142,7 @@ def test_switches_can_be_turned_either_way(run):
     out = {}
     for word in ("--normalise-advantages", "--no-normalise-advantages"):
         path = f"with{word}"
-        assert train.main(["wang2016-bandit", *SMALL, word, "--out", path]) == 0
+        assert command.train(["wang2016-bandit", *SMALL, word, "--out", path]) == 0
         config = RunFolder.read(path).config()
         out[word] = config["conditions"]["default"]["algorithm"]["normalise_advantages"]
     assert out == {"--normalise-advantages": True, "--no-normalise-advantages": False}
@@ -136,7 +150,7 @@ def test_switches_can_be_turned_either_way(run):
 
 def test_only_the_conditions_that_are_named(capsys):
     assert (
-        train.main(
+        command.train(
             [
                 "bandit-ablations",
                 *SMALL,
@@ -156,9 +170,9 @@ def test_only_the_conditions_that_are_named(capsys):
     shutil.rmtree("some/full/checkpoint")
     shutil.rmtree("some/plain/checkpoint")
     go_on = ["bandit-ablations", "--resume", "--out", "some", "--condition"]
-    assert train.main([*go_on, "plain"]) == 0
+    assert command.train([*go_on, "plain"]) == 0
     assert [p.parent.name for p in Path("some").glob("*/checkpoint")] == ["plain"]
-    assert "no condition 'no-passes'" in refused(capsys, train.main, [*go_on, "no-passes"])
+    assert "no condition 'no-passes'" in refused(capsys, command.train, [*go_on, "no-passes"])
 
 
 def test_a_negative_number_is_a_value(capsys):
@@ -178,14 +192,14 @@ def test_a_negative_number_is_a_value(capsys):
         "--out",
         "shifted",
     ]
-    assert train.main(words) == 0
+    assert command.train(words) == 0
     config = RunFolder.read("shifted").config()
     assert config["conditions"]["default"]["environment"]["kwargs"] == {"shift": -2.5, "name": "x"}
     rows = Path("shifted/metrics.csv").read_text().splitlines()
     column = rows[0].split(",").index("return")
     assert float(rows[1].split(",")[column]) < 0
     assert "learning_rate must be positive" in refused(
-        capsys, train.main, ["wang2016-bandit", "--learning-rate", "-1e-3"]
+        capsys, command.train, ["wang2016-bandit", "--learning-rate", "-1e-3"]
     )
 
 
@@ -211,13 +225,13 @@ def register_shifted() -> None:
     [
         ("wang2016-bandi", "no experiment 'wang2016-bandi'; did you mean 'wang2016-bandit'?"),
         ("nonsense-xyz", "no experiment 'nonsense-xyz'"),
-        ("--seed 3", "name an experiment first"),
+        ("--seed 3", "name an experiment or a task first"),
         ("wang2016-bandit --lerning-rate 3", "did you mean --learning-rate?"),
         (
             "wang2016-bandit --learning-rate abc",
             "--learning-rate: could not convert string to float: 'abc'",
         ),
-        ("wang2016-bandit --learning-rate nan", "--learning-rate must be a finite number, not nan"),
+        ("wang2016-bandit --learning-rate nan", "learning_rate must be a finite number, not nan"),
         ("wang2016-bandit --total-steps 1e6", "--total-steps"),
         ("wang2016-bandit --total-steps 0", "total_steps must be at least 1, not 0"),
         ("wang2016-bandit --members -2", "members must be at least 1, not -2"),
@@ -238,7 +252,7 @@ def register_shifted() -> None:
         ("--env-id", "--env-id: expected one argument"),
         ("--env-id CartPol-v1", "no environment 'CartPol-v1'; did you mean 'CartPole-v1'?"),
         ("--env-id prefrontal/TwoArmBandit-v0", "did you mean 'prefrontal/TwoArmedBandit-v0'?"),
-        ("--env-id nowhere:A-v0", "no environment 'nowhere:A-v0'"),
+        ("--env-id nowhere:A-v0", "there is no module 'nowhere'"),
         ("--env-id Pendulum-v1", "that are not ours need Discrete ones"),
         ("--env-id CartPole-v1 --critic privileged", "can show its task"),
         ("--env-id CartPole-v1 --env-kwargs foo", "NAME=VALUE, not 'foo'"),
@@ -259,13 +273,13 @@ def register_shifted() -> None:
     ],
 )
 def test_train_refuses_in_one_line(capsys, words, message):
-    assert message in refused(capsys, train.main, words.split())
+    assert message in refused(capsys, command.train, words.split())
 
 
 def test_refusals_do_not_depend_on_the_terminal():
     said = subprocess.run(
         [sys.executable, "train.py", "wang2016-bandit", "--members", "x"],
-        cwd=Path(train.__file__).parent,
+        cwd=ROOT,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         text=True,
@@ -277,11 +291,11 @@ def test_refusals_do_not_depend_on_the_terminal():
 
 def test_train_does_not_overwrite(capsys, run):
     assert "is not empty" in refused(
-        capsys, train.main, ["wang2016-bandit", *SMALL, "--out", "run"]
+        capsys, command.train, ["wang2016-bandit", *SMALL, "--out", "run"]
     )
     Path("file").write_text("mine")
     assert "file is a file" in refused(
-        capsys, train.main, ["wang2016-bandit", *SMALL, "--out", "file"]
+        capsys, command.train, ["wang2016-bandit", *SMALL, "--out", "file"]
     )
 
 
@@ -291,20 +305,22 @@ def test_train_does_not_overwrite(capsys, run):
 )
 def test_resume_refuses_changes(capsys, run, change):
     words = ["wang2016-bandit", "--resume", "--out", "run", *change.split()]
-    message = refused(capsys, train.main, words)
+    message = refused(capsys, command.train, words)
     assert "--resume goes on with the settings in run/config.toml" in message
 
 
 def test_resume_refuses_another_experiment(capsys, run):
     for words in (["duan2016-bandits"], ["--env-id", "CartPole-v1"]):
-        message = refused(capsys, train.main, [*words, "--resume", "--out", "run"])
+        message = refused(capsys, command.train, [*words, "--resume", "--out", "run"])
         assert "run is a run of wang2016-bandit, not of" in message
 
 
 def test_resume_refuses_another_environment(capsys):
     words = ["--num-envs", "2", "--hidden-size", "4", "--total-steps", "20", "--out", "own"]
-    assert train.main(["--env-id", register_countdown(), *words]) == 0
-    message = refused(capsys, train.main, ["--env-id", "CartPole-v1", "--resume", "--out", "own"])
+    assert command.train(["--env-id", register_countdown(), *words]) == 0
+    message = refused(
+        capsys, command.train, ["--env-id", "CartPole-v1", "--resume", "--out", "own"]
+    )
     assert "own trains on tests/Countdown5From0-v0, not on CartPole-v1" in message
 
 
@@ -339,18 +355,20 @@ def test_a_configuration_edited_by_hand_is_checked(capsys, run, old, new, messag
     text = config.read_text()
     assert old in text
     config.write_text(text.replace(old, new))
-    assert message in refused(capsys, train.main, ["wang2016-bandit", "--resume", "--out", "run"])
+    assert message in refused(
+        capsys, command.train, ["wang2016-bandit", "--resume", "--out", "run"]
+    )
     if (
         "trials" not in old
     ):  # the weights fit all the same: what they were trained on is in their checkpoint
-        assert message in refused(capsys, evaluate.main, ["run", *QUICK])
+        assert message in refused(capsys, command.evaluate, ["run", *QUICK])
 
 
 # --- evaluate ---
 
 
 def test_evaluate_writes_findings_and_a_record(capsys, run):
-    assert evaluate.main(["run", "--episodes", "30", "--record", "4"]) == 0
+    assert command.evaluate(["run", "--episodes", "30", "--record", "4"]) == 0
     said = capsys.readouterr().out
     written = [Path(line.strip()) for line in said.partition("written:")[2].splitlines() if line]
     assert written
@@ -371,13 +389,13 @@ def test_evaluate_writes_findings_and_a_record(capsys, run):
 
 
 def test_evaluate_json_prints_nothing_else_and_is_the_same_twice(capsys, run):
-    assert evaluate.main(["run", *QUICK, "--json", "--seed", "3"]) == 0
+    assert command.evaluate(["run", *QUICK, "--json", "--seed", "3"]) == 0
     first = capsys.readouterr().out
     assert json.loads(first)["findings"]
-    assert evaluate.main(["run", *QUICK, "--json", "--seed", "3", "--out", "elsewhere"]) == 0
+    assert command.evaluate(["run", *QUICK, "--json", "--seed", "3", "--out", "elsewhere"]) == 0
     assert capsys.readouterr().out == first
     assert Path("elsewhere/metrics.json").read_text() == first
-    assert evaluate.main(["run", *QUICK, "--json", "--seed", "4"]) == 0
+    assert command.evaluate(["run", *QUICK, "--json", "--seed", "4"]) == 0
     assert capsys.readouterr().out != first
 
 
@@ -398,18 +416,18 @@ def test_evaluate_json_prints_nothing_else_and_is_the_same_twice(capsys, run):
     ],
 )
 def test_evaluate_refuses_in_one_line(capsys, run, words, message):
-    assert message in refused(capsys, evaluate.main, words.split())
+    assert message in refused(capsys, command.evaluate, words.split())
 
 
 def test_evaluate_stimulates_only_what_is_given_prediction_errors(capsys, run):
     (run / "evaluation").mkdir()
-    assert 'actor_reward "rpe"' in refused(capsys, evaluate.main, ["run", "--block", "1"])
+    assert 'actor_reward "rpe"' in refused(capsys, command.evaluate, ["run", "--block", "1"])
 
 
 def test_a_finding_is_reproduced_by_all_of_its_conditions_only():
-    assert evaluate._verdict(met=True, whole=True) == "finding reproduced"
-    assert evaluate._verdict(met=True, whole=False) == "some conditions only"
-    assert evaluate._verdict(met=False, whole=True) == "NOT reproduced"
+    assert _verdict(met=True, whole=True) == "finding reproduced"
+    assert _verdict(met=True, whole=False) == "some conditions only"
+    assert _verdict(met=False, whole=True) == "NOT reproduced"
 
 
 def test_learning_curves_that_are_not_whole(capsys, run):
@@ -426,7 +444,7 @@ def test_learning_curves_that_are_not_whole(capsys, run):
         (lines[0], "missing or empty"),
     ):
         metrics.write_text(content)
-        assert evaluate.main(["run", *QUICK]) == 0
+        assert command.evaluate(["run", *QUICK]) == 0
         err = capsys.readouterr().err
         assert note in err
         assert ("metrics.csv" in err) == bool(note)
@@ -442,7 +460,7 @@ def test_learning_curves_that_are_not_whole(capsys, run):
         head + "".join([rows[0], "9" + rows[1], *rows[2:]]),  # of another update
     ):
         metrics.write_text(content)
-        assert "not a table of learning curves" in refused(capsys, evaluate.main, ["run"])
+        assert "not a table of learning curves" in refused(capsys, command.evaluate, ["run"])
 
 
 class Bomb:
@@ -458,8 +476,8 @@ def test_a_damaged_or_hostile_checkpoint(capsys, run, name, content):
     (path,) = (run / "checkpoint").glob(name)
     path.write_bytes(path.read_bytes()[:200] if content is None else content)
     for main, words in (
-        (evaluate.main, ["run", *QUICK]),
-        (train.main, ["wang2016-bandit", "--resume", "--out", "run"]),
+        (command.evaluate, ["run", *QUICK]),
+        (command.train, ["wang2016-bandit", "--resume", "--out", "run"]),
     ):
         assert "run/checkpoint" in refused(capsys, main, words)
     assert not Path("boom").exists()
@@ -467,9 +485,11 @@ def test_a_damaged_or_hostile_checkpoint(capsys, run, name, content):
 
 def test_a_run_that_never_got_to_a_checkpoint(capsys, run):
     shutil.rmtree(run / "checkpoint")
-    assert "there are no trained agents in run" in refused(capsys, evaluate.main, ["run", *QUICK])
-    assert train.main(["wang2016-bandit", "--resume", "--out", "run"]) == 0
-    assert evaluate.main(["run", *QUICK]) == 0
+    assert "there are no trained agents in run" in refused(
+        capsys, command.evaluate, ["run", *QUICK]
+    )
+    assert command.train(["wang2016-bandit", "--resume", "--out", "run"]) == 0
+    assert command.evaluate(["run", *QUICK]) == 0
 
 
 # --- environments that are not ours ---
@@ -477,8 +497,8 @@ def test_a_run_that_never_got_to_a_checkpoint(capsys, run):
 
 def test_any_environment_trains_and_evaluates(capsys):
     words = ["--num-envs", "4", "--hidden-size", "8", "--total-steps", "1500", "--out", "cart"]
-    assert train.main(["--env-id", "CartPole-v1", *words]) == 0
-    assert evaluate.main(["cart", "--episodes", "40", "--record", "3", "--json"]) == 0
+    assert command.train(["--env-id", "CartPole-v1", *words]) == 0
+    assert command.evaluate(["cart", "--episodes", "40", "--record", "3", "--json"]) == 0
     said = capsys.readouterr().out
     findings = json.loads(said[said.index("{") :])["findings"]
     names = {finding["name"]: finding["value"] for finding in findings}
@@ -492,7 +512,7 @@ def test_records_of_unequal_episodes(monkeypatch):
 
     env_id = register_countdown(longest=9)
     words = ["--num-envs", "2", "--hidden-size", "4", "--total-steps", "20", "--out", "own"]
-    assert train.main(["--env-id", env_id, *words]) == 0
+    assert command.train(["--env-id", env_id, *words]) == 0
     monkeypatch.setattr(evaluation, "_ROWS", 3)
     settings = settings_of(RunFolder.read("own"))[2]
     settings = {"default": replace(settings["default"], algorithm=A2CConfig(discount=0.5))}
@@ -533,7 +553,7 @@ def test_programs_end_with_a_code_and_one_line(run):
     done = program("evaluate.py", "ran")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: there is no run in ran; did you mean 'run'?\n"
-    done = program("train.py", "wang2016-bandit", *SMALL, "--out", "new")
+    done = program("train.py", "wang2016-bandit", *SMALL, "--out", "new", "--no-progress")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(load("new")) == 1
 
@@ -549,7 +569,7 @@ def test_the_memory_of_replay_is_said_before_training(capsys):
         "--replay-capacity",
         "20",
     ]
-    assert train.main([*words, "--out", "replayed"]) == 0
+    assert command.train([*words, "--out", "replayed"]) == 0
     said = capsys.readouterr().out.splitlines()[0]
     assert said.startswith(
         "default: a member keeps reservoir replay of 1 x 20 trajectories of 5 steps ("
@@ -558,8 +578,8 @@ def test_the_memory_of_replay_is_said_before_training(capsys):
 
 def test_options_that_the_stages_decide_are_refused(capsys):
     words = ["course-changing-reward", "--condition", "no-replay", "--mode", "9", "--out", "staged"]
-    assert guarded(train.main, words) == 2
-    assert "--mode is set by the stages of this experiment: '1', '2'" in capsys.readouterr().err
+    assert guarded(command.train, words) == 2
+    assert "mode is set by the stages of this experiment: '1', '2'" in capsys.readouterr().err
     assert not Path("staged").exists()
 
 
@@ -587,21 +607,19 @@ def test_a_navigator_is_refused_what_it_cannot_do(capsys):
         ["--exploration", "nan", "0", "0"],
         ["--observation-noise", "inf"],
     ):
-        assert f"{option[0]} must be a finite number" in refused(
-            capsys, train.main, [*words, *option]
-        )
-    assert "not enough memory" in refused(capsys, train.main, [*words, "--scale", "1e6"])
-    assert train.main([*tiny, "--out", "whole"]) == 0
-    assert train.main([*tiny, "--episode-steps", "5", "--out", "cut"]) == 0
+        assert "must be a finite number" in refused(capsys, command.train, [*words, *option])
+    assert "not enough memory" in refused(capsys, command.train, [*words, "--scale", "1e6"])
+    assert command.train([*tiny, "--out", "whole"]) == 0
+    assert command.train([*tiny, "--episode-steps", "5", "--out", "cut"]) == 0
     for run in ("whole", "cut"):
         Path(run, "evaluation").mkdir()
     assert "more than 20 episodes, not 5" in refused(
-        capsys, evaluate.main, ["whole", "--episodes", "5"]
+        capsys, command.evaluate, ["whole", "--episodes", "5"]
     )
-    refusal = refused(capsys, evaluate.main, ["whole", "--episodes", "30", "--block", "1"])
+    refusal = refused(capsys, command.evaluate, ["whole", "--episodes", "30", "--block", "1"])
     assert refusal.startswith("error: agents with continuous actions are not given")
     words = ["zhang2024-modularity", "--env-id", "Pendulum-v1", "--no-progress"]
-    assert "not ours need Discrete ones" in refused(capsys, train.main, words)
+    assert "not ours need Discrete ones" in refused(capsys, command.train, words)
 
 
 def test_navigators_of_another_task_are_measured_and_not_judged(capsys):
@@ -634,9 +652,9 @@ def test_navigators_of_another_task_are_measured_and_not_judged(capsys):
         ("cut", ["--episode-steps", "5"]),
         ("three", ["--targets", "3", "--trial-steps", "4"]),
     ):
-        assert train.main([*words, *options, "--out", out]) == 0
+        assert command.train([*words, *options, "--out", out]) == 0
         capsys.readouterr()
-        assert evaluate.main([out, *measure]) == 0
+        assert command.evaluate([out, *measure]) == 0
         said = capsys.readouterr()
         findings = json.loads(said.out)["findings"]
         judged[out] = sum(finding["met"] is not None for finding in findings)
@@ -665,7 +683,7 @@ def test_a_round_may_be_too_short_for_an_update(capsys):
         "--updates-per-trial",
         "0.5",
     ]
-    assert train.main([*words, "--out", "slow"]) == 0
+    assert command.train([*words, "--out", "slow"]) == 0
     assert len(load("slow")) == 1
 
 
@@ -689,6 +707,6 @@ def test_what_cannot_be_measured_is_said_in_one_line(capsys):
         "--tasks",
         "2",
     ]
-    assert train.main(["course-baldwin-harlow", *words, "--no-progress", "--out", "short"]) == 0
-    assert guarded(evaluate.main, ["short", *QUICK]) == 2
+    assert command.train(["course-baldwin-harlow", *words, "--no-progress", "--out", "short"]) == 0
+    assert guarded(command.evaluate, ["short", *QUICK]) == 2
     assert "error: short cannot be measured" in capsys.readouterr().err

@@ -10,6 +10,7 @@ __all__ = [
     "PrefrontalError",
     "RunFolderError",
     "TrainingError",
+    "UserCodeError",
     "did_you_mean",
 ]
 
@@ -40,3 +41,7 @@ class ConfigError(PrefrontalError, ValueError):
 
 class TrainingError(PrefrontalError):
     """Training cannot go on (for example, a loss that is not a number)."""
+
+
+class UserCodeError(PrefrontalError):
+    """A task, core or study of the user's raised; the message gives its file and line."""

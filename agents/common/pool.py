@@ -12,6 +12,7 @@ import contextlib
 import importlib.util
 import multiprocessing
 import multiprocessing.connection
+import pickle
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -19,11 +20,36 @@ from typing import Any
 
 import torch
 
-from prefrontal.agents.common.errors import ConfigError, PrefrontalError, TrainingError
+from prefrontal.agents.common.errors import (
+    ConfigError,
+    PrefrontalError,
+    TrainingError,
+    UserCodeError,
+)
+from prefrontal.agents.common.user_files import blamed
 
 DEATHS = 5  # of workers over one piece of work, before it is given up
 
 Work = Callable[[Any], Any]
+
+#: What every new process does first, so that what is sent to it can be read: open the user's files.
+PREPARATIONS: list[Callable[[], object]] = []
+
+
+def start_process(context: Any, target: Callable[..., None], pipe: Any, *args: Any) -> Any:
+    """Start ``target(pipe, *args)`` in a process, after the `PREPARATIONS`; return the process."""
+    work = pickle.dumps((target, args))
+    process = context.Process(target=_begin, args=(tuple(PREPARATIONS), pipe, work), daemon=True)
+    process.start()
+    return process
+
+
+def _begin(preparations: Sequence[Callable[[], object]], pipe: Any, work: bytes) -> None:
+    """Run a new process."""
+    for prepare in preparations:
+        prepare()
+    target, args = pickle.loads(work)  # written by the parent
+    target(pipe, *args)
 
 
 def make_pool(function: Work, workers: int = 1, ray_address: str | None = None) -> Serial:
@@ -144,8 +170,7 @@ class Processes(Serial):
 
     def _hire(self) -> tuple[Any, Any]:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._function), daemon=True)
-        process.start()
+        process = start_process(self._context, _serve, theirs, self._function)
         theirs.close()
         return process, ours
 
@@ -161,6 +186,10 @@ def _serve(pipe: Any, function: Work) -> None:
                 answer = "ok", function(item)
             except PrefrontalError as error:
                 answer = "error", error
+            except Exception as error:
+                if (said := blamed(error)) is None:
+                    raise
+                answer = "error", UserCodeError(said)
             pipe.send(answer)
 
 

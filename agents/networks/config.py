@@ -7,14 +7,26 @@ from typing import Any, ClassVar, Literal
 
 from prefrontal.checking import check, option
 
+_CORES = "prefrontal.agents.networks.cores"
+
 #: Cores by name: where their class is, or the class itself. See `prefrontal.agents.networks.cores`
 #: for what a core is.
 CORES: dict[str, str | type[Any]] = {
-    "lstm": "prefrontal.agents.networks.cores:LSTM",
-    "gru": "prefrontal.agents.networks.cores:GRU",
-    "rnn": "prefrontal.agents.networks.cores:RNN",
-    "none": "prefrontal.agents.networks.cores:Feedforward",
-    "relu": "prefrontal.agents.networks.cores:Rectified",
+    "lstm": f"{_CORES}:LSTM",
+    "gru": f"{_CORES}:GRU",
+    "rnn": f"{_CORES}:RNN",
+    "none": f"{_CORES}:Feedforward",
+    "relu": f"{_CORES}:Rectified",
+}
+
+
+#: What they are, in a line.
+SUMMARIES = {
+    "lstm": "long short-term memory (Hochreiter & Schmidhuber 1997), compiled where it can be",
+    "gru": "gated recurrent unit (Cho et al. 2014)",
+    "rnn": "vanilla recurrent network (Elman 1990)",
+    "none": "a layer of tanh units without memory, as a control",
+    "relu": "a layer of rectified units without memory, as a control",
 }
 
 
@@ -25,10 +37,19 @@ def register_core(name: str, core: type[Any]) -> None:
     `prefrontal.agents.networks.cores`.
 
     Raises:
-        ValueError: If another core has that name.
+        ValueError: It is no class with the methods of a core, or another core has that name.
     """
-    if CORES.setdefault(name, core) is not core:
+    missing = [m for m in ("initial_state", "forward") if not callable(getattr(core, m, None))]
+    if not isinstance(core, type) or missing:
+        what = f"without {' and '.join(missing)}" if isinstance(core, type) else f"not {core!r}"
+        raise ValueError(
+            f"core {name!r} must be a torch.nn.Module class with initial_state(batch) and "
+            f"forward(x, state), {what}"
+        )
+    known = CORES.get(name, core)
+    if known is not core and (isinstance(known, str) or known.__qualname__ != core.__qualname__):
         raise ValueError(f"there is a core named {name!r} already")
+    CORES[name] = core  # a class of the same name that was defined anew takes its place
 
 
 @dataclass(frozen=True)
@@ -47,8 +68,8 @@ class NetworkConfig:
 
     core: str = option(
         "lstm",
-        "Recurrent core: lstm, gru, rnn (vanilla), or as a control without memory a layer of tanh "
-        "units (none) or of rectified ones (relu).",
+        "Recurrent core: lstm, gru, rnn (vanilla), as a control without memory a layer of tanh "
+        "units (none) or of rectified ones (relu), or one of yours, FILE.py:CLASS.",
     )
     hidden_size: int = option(48, "Units per core; 48 in Wang et al. (2018).", least=1)
     layout: Literal["shared", "separate"] = option(
@@ -79,6 +100,8 @@ class NetworkConfig:
         """Check the values."""
         check(self)
         if self.core not in CORES:
-            raise ValueError(f"core must be one of {', '.join(CORES)}, not {self.core!r}")
+            known = f"core must be one of {', '.join(CORES)}, not {self.core!r}"
+            yours = f"; if it is yours, name its file: --core {self.core}"
+            raise ValueError(known + yours * (":" in self.core))
         if self.actor_reward == "rpe" and self.layout != "separate":
             raise ValueError('actor_reward "rpe" needs a critic of its own: layout "separate"')

@@ -9,63 +9,45 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, load_env_creator
+from gymnasium.vector import SyncVectorEnv
 
-from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean
-from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
+from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.user_files import blamed
+from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, MetaInputs
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
 
 #: The module that registers the ids of a namespace.
 _NAMESPACES = {"prefrontal": "prefrontal.envs"}
+OWN = "own/"  # namespace of the ids that a user's classes are given
 
 
 def register_ids(env_id: str) -> None:
-    """Import the module that registers an id: the one it names, or that of its namespace.
-
-    Raises:
-        ImportError: There is no such module.
-    """
-    module, _, name = env_id.rpartition(":")
-    if not module and name not in gymnasium.registry:
-        module = _NAMESPACES.get(name.partition("/")[0], "")
-    if module:
+    """Register the ids of the package, if this is one of them."""
+    module = _NAMESPACES.get(env_id.partition("/")[0])
+    if module and env_id not in gymnasium.registry:
         importlib.import_module(module)
 
 
-def import_environment(spec: EnvironmentSpec, folder: Path) -> None:
-    """Import the module that registers the environment of the agents in a folder.
-
-    Raises:
-        CheckpointError: It cannot be imported.
-    """
-    try:
-        register_ids(spec.id)
-    except ImportError as error:
-        raise CheckpointError(
-            f"the agents in {folder} were trained on {spec.id!r}, and "
-            f"{spec.id.rpartition(':')[0]!r} cannot be imported: {error}"
-        ) from error
-
-
 def find_spec(env_id: str) -> EnvSpec:
-    """Return the registered specification of an id.
+    """Return the registered specification of an id; those of the package register themselves.
 
     Raises:
         ConfigError: There is no such environment; the message names the nearest.
     """
-    name = env_id.rpartition(":")[2]
+    register_ids(env_id)
     try:
-        register_ids(env_id)
-        return gymnasium.spec(name)
-    except (gymnasium.error.Error, ImportError) as error:
-        hint = did_you_mean(name, gymnasium.registry)
-        if hint.startswith("; allowed"):
-            hint = "; see gymnasium.pprint_registry() for all ids"
+        return gymnasium.spec(env_id)
+    except gymnasium.error.Error as error:
+        hint = did_you_mean(env_id, gymnasium.registry)
+        if env_id.startswith(OWN):
+            hint = f"; if it is a class of yours, name its file: --task FILE.py:{env_id[4:-3]}"
+        elif error.args and "amespace" in str(error) or hint.startswith("; allowed"):
+            hint = "; if a package registers it, name that too: --task PACKAGE:ID"
         raise ConfigError(f"there is no environment {env_id!r}{hint}") from error
 
 
@@ -103,7 +85,7 @@ def make_envs(
         ConfigError: Unknown environment, unknown or wrong parameter, or actions of another kind.
     """
     spec = spec.stage(-1)
-    name, native = spec.id.rpartition(":")[2], is_native(spec.id)
+    name, native = spec.id, is_native(spec.id)
     envs: Any
     try:
         if native:
@@ -125,18 +107,45 @@ def make_envs(
     except ConfigError:
         raise
     except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
-        raise ConfigError(f"environment {spec.id!r}: {error}") from error
+        raise ConfigError(f"environment {spec.id!r}: {blamed(error) or error}") from error
     except Exception as error:  # others' environments raise anything
         given = ", ".join(f"{k}={v!r}" for k, v in spec.kwargs.items()) or "no arguments"
-        raise ConfigError(
-            f"environment {spec.id!r} cannot be made with {given}: {type(error).__name__}: {error}"
-        ) from error
+        said = blamed(error) or f"{type(error).__name__}: {error}"
+        raise ConfigError(f"environment {spec.id!r} cannot be made with {given}: {said}") from error
     if discrete and not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(
             f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs "
             "Discrete (recurrent TD3 does not: see train.py zhang2024-modularity --help)"
         )
     return envs
+
+
+def make_public(spec: EnvironmentSpec, num_envs: int | None, split: str | None) -> Any:
+    """Make what agents of these environments play: Gymnasium's, with the inputs they are shown.
+
+    Args:
+        spec: Which environment; of several stages, the last.
+        num_envs: Rows of a vector environment; None makes a single one.
+        split: In place of ``spec.split``.
+
+    Raises:
+        ConfigError: There is no such environment, or it cannot be made.
+    """
+    spec = spec.stage(-1)
+    native = is_native(spec.id)
+    shown = {"inputs": tuple(spec.inputs), "split": split or spec.split} if native else {}
+    try:
+        if native and num_envs is not None:
+            return gymnasium.make_vec(spec.id, num_envs=num_envs, **shown, **spec.kwargs)
+        if native:
+            return gymnasium.make(spec.id, **shown, **spec.kwargs)
+
+        def make() -> gymnasium.Env[Any, Any]:
+            return MetaInputs(gymnasium.make(spec.id, **spec.kwargs), spec.inputs)
+
+        return make() if num_envs is None else SyncVectorEnv([make] * num_envs)
+    except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
+        raise ConfigError(f"environment {spec.id!r}: {blamed(error) or error}") from error
 
 
 def make_stages(

@@ -5,13 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+#: Arguments of Gymnasium's and of our own that say what code runs, and of no environment.
+RESERVED = frozenset(
+    {
+        "additional_wrappers",
+        "entry_point",
+        "env_spec",
+        "id",
+        "num_envs",
+        "task",
+        "vector_entry_point",
+        "vector_kwargs",
+        "vectorization_mode",
+        "wrappers",
+    }
+)
+
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
     """Which environment, and what of it an agent is shown.
 
     Attributes:
-        id: Gymnasium id; ``module:id`` imports the module first.
+        id: Gymnasium id. It names no module (``module:id``): what a run folder says is data.
         inputs: What follows the observation: `action` (one-hot if discrete), `reward` or
             `centred_reward` or `reward_one_hot`, `time`.
         kwargs: Parameters of the environment, by name.
@@ -29,8 +45,20 @@ class EnvironmentSpec:
     stages: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        """Restore what a file cannot hold (tuples), and read the ids of earlier versions."""
+        """Restore what a file cannot hold (tuples), and read the ids of earlier versions.
+
+        Raises:
+            ValueError: The id names a module, or a parameter is one of Gymnasium's own.
+        """
         object.__setattr__(self, "id", self.id.removeprefix("envs:"))
+        if ":" in self.id:
+            raise ValueError(
+                f"an environment is named by its id alone, not {self.id!r}: import the module "
+                f"first (on the command line: --task {self.id})"
+            )
+        for name in {**self.kwargs, **{k: v for one in self.stages for k, v in one.items()}}:
+            if name in RESERVED:
+                raise ValueError(f"{name!r} is not a parameter of an environment")
         object.__setattr__(self, "kwargs", _with_tuples(self.kwargs))
         object.__setattr__(self, "stages", tuple(map(_with_tuples, self.stages)))
 

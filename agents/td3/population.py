@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, Members, Record, learn_until
-from prefrontal.agents.common.copies import copied
+from prefrontal.agents.base import Job, Record, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import rpe
 from prefrontal.agents.networks.packed import Packing
-from prefrontal.agents.rollout.environments import import_environment, probe
+from prefrontal.agents.rollout.environments import probe, register_ids
+from prefrontal.agents.rollout.members import Members
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import save_checkpoint
@@ -104,9 +104,6 @@ class ContinuousPopulation(Members):
             )
         self.weights = weights.detach().clone().to(torch.float32)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return copied(self)
-
     @property
     def actors(self) -> Tensor:
         """Parameters of the actors, ``[P, n]``."""
@@ -149,7 +146,7 @@ class ContinuousPopulation(Members):
         known = {name: meta[name] for name in names if name in meta}
         known["network"] = {k: v for k, v in known.get("network", {}).items() if k != "kind"}
         description = from_plain(Description, known, f"{folder / 'checkpoint'}")
-        import_environment(description.environment, folder)
+        register_ids(description.environment.id)
         return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
 
     def member(self, index: int) -> ContinuousAgent:

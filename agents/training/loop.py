@@ -24,7 +24,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from prefrontal.agents.base import Job, Learner
-from prefrontal.agents.common.errors import PrefrontalError, TrainingError
+from prefrontal.agents.common.errors import PrefrontalError, TrainingError, UserCodeError
+from prefrontal.agents.common.pool import start_process
+from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.registry import entry_of, make_learner, updates
 from prefrontal.agents.registry import meta as describe
 from prefrontal.agents.runs.folder import MetricsFile, RunFolder
@@ -51,7 +53,7 @@ def train(
         job: What to train.
         run: Where to write.
         workers: Processes to spread the members over.
-        report: Called about 200 times a run.
+        report: Called at the start, without metrics, and then about 200 times a run.
 
     Raises:
         TrainingError: A loss is not a number or a worker dies; the last checkpoint is kept.
@@ -75,6 +77,9 @@ def train(
             _broadcast(shards, job, state)
         log = _Log(run, update if state is not None else None)
         stack.callback(log.close)
+        if report is not None:
+            done = 0 if state is None else int(state["steps"].min().item())
+            report(Progress(done, job.total_steps, {}))
         saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         while not finished:
             metrics, state = _advance(shards, every)
@@ -182,8 +187,7 @@ class _Worker:
     def __init__(self, job: Job, members: Sequence[int], context: Any) -> None:
         self.members = list(members)
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, job, self.members), daemon=True)
-        self.process.start()
+        self.process = start_process(context, _work, theirs, job, self.members)
         theirs.close()
 
     def send(self, message: tuple[str, Any]) -> None:
@@ -201,7 +205,7 @@ class _Worker:
                 "on from the last checkpoint"
             ) from error
         if kind == "error":
-            raise TrainingError(value)
+            raise value
         return value
 
 
@@ -217,9 +221,13 @@ def _work(pipe: Any, job: Job, members: list[int]) -> None:
                 return
             pipe.send(("ok", _answer(learner, *message)))
     except PrefrontalError as error:
-        pipe.send(("error", str(error)))
+        pipe.send(("error", error))
     except (EOFError, ConnectionError):  # the parent is gone
         return
+    except Exception as error:
+        if (said := blamed(error)) is None:
+            raise
+        pipe.send(("error", UserCodeError(said)))
 
 
 def _answer(learner: Learner, request: str, argument: Any) -> Any:

@@ -116,9 +116,9 @@ def run_train(folder: str, arguments: list[str]) -> None:
     import sys
 
     import prefrontal.agents.training.loop
-    import train
-    from prefrontal.experiments.options import guarded
+    from prefrontal import command
+    from prefrontal.command import guarded
 
     os.chdir(folder)
     prefrontal.agents.training.loop.CHECKPOINT_SECONDS = 0.0
-    sys.exit(guarded(train.main, arguments))
+    sys.exit(guarded(command.train, arguments))

@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 import tomli_w
 
-import evaluate
-import train
+from prefrontal import command
 from prefrontal.agents import A2CConfig, EnvironmentSpec, Population
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_regret
 from prefrontal.experiments.evaluation import Evaluation, write_record
 from prefrontal.experiments.experiment import all_experiments, find_experiment
-from prefrontal.experiments.options import RunOptions as Run
-from prefrontal.experiments.options import parse_settings
-from prefrontal.experiments.settings import Settings, read_curves, settings_of
+from prefrontal.experiments.run_files import read_curves, settings_of
+from prefrontal.experiments.settings import Settings
+from prefrontal.options import RunOptions as Run
+from prefrontal.reading import parse_settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -151,13 +151,13 @@ def bandit_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--out",
         str(out),
     ]
-    assert train.main(["wang2016-bandit", *words]) == 0
+    assert command.train(["wang2016-bandit", *words]) == 0
     return out
 
 
 def test_bandit_findings(bandit_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    assert evaluate.main([str(bandit_run), "--episodes", "150", "--json", "--record", "2"]) == 0
+    assert command.evaluate([str(bandit_run), "--episodes", "150", "--json", "--record", "2"]) == 0
     printed = json.loads(capsys.readouterr().out)
     stored = json.loads((bandit_run / "evaluation" / "metrics.json").read_text())
     assert printed == stored
@@ -180,7 +180,7 @@ def test_same_seed_gives_the_same_findings(
     outputs = []
     for seed in ("1", "1", "2"):
         capsys.readouterr()
-        evaluate.main(
+        command.evaluate(
             [
                 str(bandit_run),
                 "--episodes",

@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import evaluate
-import reproduce
-import train
+from prefrontal import command, reproducing
 from prefrontal.agents import load
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.experiments import report
 from prefrontal.experiments.experiment import find_experiment
-from prefrontal.experiments.settings import read_curves
+from prefrontal.experiments.run_files import read_curves
 
 WORDS = [
     "--total-steps",
@@ -35,9 +33,9 @@ WORDS = [
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     experiment = find_experiment("wang2016-informative-arm")
-    train.main([experiment.name, *WORDS, "--out", "run"])
-    evaluate.main(["run", "--episodes", "20", "--record", "1", "--no-figures"])
-    reproduce.ship(experiment, RunFolder.read("run"), Path("pretrained", experiment.name))
+    command.train([experiment.name, *WORDS, "--out", "run"])
+    command.evaluate(["run", "--episodes", "20", "--record", "1", "--no-figures"])
+    reproducing.ship(experiment, RunFolder.read("run"), Path("pretrained", experiment.name))
     return tmp_path
 
 
@@ -49,13 +47,13 @@ def test_shipped_population_is_the_trained_one(shipped: Path) -> None:
     assert "python train.py wang2016-informative-arm" in (target / "MODEL_CARD.md").read_text()
     assert sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) < 500_000
     full, thin = read_curves(Path("run/metrics.csv")), read_curves(target / "metrics.csv")
-    assert len(thin["steps"]) <= 2 * reproduce.REPORTS < len(full["steps"])
+    assert len(thin["steps"]) <= 2 * reproducing.REPORTS < len(full["steps"])
     assert thin["steps"][-1].tolist() == full["steps"][-1].tolist()
     whole = replace(find_experiment("wang2016-informative-arm"), whole_curves=True)
-    reproduce.ship(whole, RunFolder.read("run"), Path("whole"))
+    reproducing.ship(whole, RunFolder.read("run"), Path("whole"))
     assert Path("whole/metrics.csv").read_bytes() == Path("run/metrics.csv").read_bytes()
     # It is a run folder like any other.
-    assert evaluate.main([str(target), "--episodes", "5", "--record", "1", "--no-figures"]) == 0
+    assert command.evaluate([str(target), "--episodes", "5", "--record", "1", "--no-figures"]) == 0
 
 
 def test_readme_tables(shipped: Path) -> None:

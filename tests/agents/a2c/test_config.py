@@ -8,7 +8,7 @@ from prefrontal.agents import A2CConfig
 from prefrontal.agents.a2c.config import CriticConfig, EWCConfig, ReplayConfig
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.runs.folder import RunFolder
-from prefrontal.experiments.settings import settings_of
+from prefrontal.experiments.run_files import settings_of
 
 PRETRAINED = sorted((Path(__file__).parents[3] / "pretrained").rglob("config.toml"))
 GROUPS = {"replay": ReplayConfig, "ewc": EWCConfig, "critic": CriticConfig}
@@ -69,7 +69,7 @@ def test_old_keys_by_hand():
 
 
 def test_options_keep_their_flat_names_on_the_command_line():
-    from prefrontal.experiments.options import parse
+    from prefrontal.reading import parse
 
     words = [
         "--replay",
@@ -92,7 +92,7 @@ def test_options_keep_their_flat_names_on_the_command_line():
 
 
 def test_every_option_has_a_help_text(capsys):
-    from prefrontal.experiments.options import parse
+    from prefrontal.reading import parse
 
     with pytest.raises(SystemExit):
         parse(A2CConfig(), ["--help"], "program")

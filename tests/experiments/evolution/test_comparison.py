@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-import evaluate
-import train
+from prefrontal import command
 from prefrontal.experiments.evolution.baldwin_two_armed_bandit import EXPERIMENT, SPEC
 
 
@@ -14,8 +13,8 @@ def test_evolves_and_compares(tmp_path):
     out = tmp_path / "run"
     words = "baldwin-context-bandit --members 2 --total-steps 6000 --individuals 10 --offspring 8"
     words += " --remeasured 2 --tasks 2 --truncation 4 --condition baldwin darwin --workers 1"
-    assert train.main([*words.split(), "--no-progress", "--out", str(out)]) == 0
-    assert evaluate.main([str(out), "--json", "--record", "2"]) == 0
+    assert command.train([*words.split(), "--no-progress", "--out", str(out)]) == 0
+    assert command.evaluate([str(out), "--json", "--record", "2"]) == 0
     metrics = json.loads((out / "evaluation" / "metrics.json").read_text())
     found = {finding["name"]: finding["value"] for finding in metrics["findings"]}
     # Nobody learns in Darwin's condition: the champion after a life is the champion at birth.

@@ -2,16 +2,15 @@
 
 import json
 
-import evaluate
-import train
+from prefrontal import command
 
 
 def test_trains_and_measures(tmp_path, capsys):
     out = tmp_path / "run"
     words = ["hinton-nowlan-1987", "--members", "2", "--individuals", "100", "--genes", "5"]
     words += ["--total-steps", "2200", "--seed", "1", "--workers", "1", "--no-progress"]
-    assert train.main([*words, "--out", str(out)]) == 0
-    assert evaluate.main([str(out), "--json"]) == 0
+    assert command.train([*words, "--out", str(out)]) == 0
+    assert command.evaluate([str(out), "--json"]) == 0
     metrics = json.loads((out / "evaluation" / "metrics.json").read_text())
     names = [finding["name"] for finding in metrics["findings"]]
     assert "undecided alleles, generation 20" in names

@@ -1,65 +1,55 @@
-"""Command line: train and evaluate the shipped population of an experiment, from nothing.
-
-python reproduce.py wang2016-bandit            # into runs/reproduce/
-python reproduce.py wang2016-bandit --ship     # and into pretrained/
-"""
+"""Train and evaluate the shipped population of an experiment, from nothing."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import shlex
 import shutil
-import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-import evaluate
-import train
 from prefrontal.agents.registry import load_trained
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.folder import RunFolder
-from prefrontal.checking import option
+from prefrontal.evaluating import Report, evaluate
 from prefrontal.experiments.experiment import Experiment, find_experiment
-from prefrontal.experiments.options import guarded, parse
-from prefrontal.experiments.settings import Settings, condition_folder, settings_of
+from prefrontal.experiments.run_files import condition_folder, settings_of
+from prefrontal.experiments.settings import Settings
+from prefrontal.options import ReproduceOptions, RunOptions
+from prefrontal.reading import parse_known, parse_settings
+from prefrontal.training import execute, plan
 
 SHIPPED = ("weights", "steps", "snapshots", "champion")  # of a checkpoint
 REPORTS = 50  # points of the learning curves that are shipped
 
 
-@dataclass(frozen=True)
-class Options:
-    """Train and evaluate a shipped population."""
+def reproduce(options: ReproduceOptions) -> Report:
+    """Train an experiment as its shipped population was, or go on with that; evaluate it.
 
-    experiment: str = option(dataclasses.MISSING, "Name of the experiment (train.py --list).")
-    seed: int = option(0, "Seed of the run; the shipped populations have 0.", least=0)
-    out: Path | None = option(
-        None,
-        "Run folder; default runs/reproduce/EXPERIMENT-seedSEED. An unfinished run in it is "
-        "continued.",
-    )
-    ship: bool = option(False, "Replace pretrained/EXPERIMENT by what was trained.")
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command line; return the exit code."""
-    options = parse(Options, arguments, "reproduce.py")
+    Raises:
+        PrefrontalError: There is no such experiment, or training cannot go on.
+    """
     experiment = find_experiment(options.experiment)
     out = options.out or Path("runs", "reproduce", f"{experiment.name}-seed{options.seed}")
     if (out / "config.toml").is_file():
-        train.main([experiment.name, "--out", str(out), "--resume"])
+        words = ["--resume"]
     else:
-        words = [experiment.name, *shlex.split(experiment.shipped)]
-        train.main([*words, "--seed", str(options.seed), "--out", str(out)])
-    evaluate.main([str(out)])
+        words = [*shlex.split(experiment.shipped), "--seed", str(options.seed)]
+    words += ["--out", str(out)]
+    run, rest = parse_known(RunOptions, words, experiment.name)
+    made = plan(experiment.name, run)
+    settings = {
+        key: parse_settings(one, run, rest, experiment.name, "")
+        for key, one in made.conditions.items()
+    }
+    execute(made, settings, run)
+    report = evaluate(out)
     if options.ship:
         ship(experiment, RunFolder.read(out), Path("pretrained", experiment.name))
-    return 0
+    return report
 
 
 def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
@@ -156,7 +146,3 @@ def _thin(source: Path, target: Path) -> None:
         means[..., column] = groups[:, -1, :, column]
     lines = [",".join(f"{value:.7g}" for value in row) for row in means.reshape(-1, len(header))]
     target.write_text("\n".join([",".join(header), *lines]) + "\n")
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(main, sys.argv[1:]))

@@ -14,10 +14,11 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.checking import check, option
 from prefrontal.envs import TASKS
-from prefrontal.experiments.options import RunOptions, parse, parse_known, parse_settings
 from prefrontal.experiments.settings import Settings, task_options
+from prefrontal.options import RunOptions
+from prefrontal.reading import parse, parse_known, parse_settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -79,10 +80,10 @@ def test_words_become_values(words, name, value):
 
 
 def test_groups_keep_flat_names_and_are_checked():
-    assert parse_known(Nested(), ["--group_size", "7"], "test")[0].group == Group(7)
-    assert parse_known(Nested(), [], "test")[0] == Nested()
+    assert parse_known(Nested, ["--group_size", "7"], "test")[0].group == Group(7)
+    assert parse_known(Nested, [], "test")[0] == Nested()
     with pytest.raises(ConfigError, match="group_size must be at least 1, not 0"):
-        parse_known(Nested(), ["--group-size", "0"], "test")
+        parse_known(Nested, ["--group-size", "0"], "test")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_groups_keep_flat_names_and_are_checked():
     [
         ([], "the following arguments are required: PATH; see test --help"),
         (["x", "--rate", "fast"], "--rate: could not convert string to float: 'fast'"),
-        (["x", "--rate", "inf"], "--rate must be a finite number, not inf"),
+        (["x", "--rate", "inf"], "rate must be a finite number, not inf"),
         (["x", "--kind", "c"], "--kind must be one of a, b, not 'c'"),
         (["x", "--pair", "3"], "--pair: expected 2 arguments"),
         (["x", "--rat", "1"], "unrecognised --rat; did you mean --rate?"),
@@ -104,7 +105,7 @@ def test_refusals_are_one_line(words, message):
 
 def test_known_options_are_taken_out_of_the_words():
     words = ["name", "--members", "2", "--seed", "4", "--help", "--condition", "a", "b"]
-    options, rest = parse_known(RunOptions(), words, "test")
+    options, rest = parse_known(RunOptions, words, "test")
     assert (options.seed, options.condition) == (4, ("a", "b"))
     assert rest == ["name", "--members", "2", "--help"]
 
@@ -113,9 +114,9 @@ def test_known_options_are_taken_out_of_the_words():
     "code",
     [
         "import prefrontal",
-        "import train; train.main(['--list'])",
-        "import train; train.main(['zhang2024-modularity', '--help'])",
-        "import evaluate; evaluate.main(['--help'])",
+        "from prefrontal import command; command.main(['list'])",
+        "from prefrontal import command; command.train(['zhang2024-modularity', '--help'])",
+        "from prefrontal import command; command.evaluate(['--help'])",
     ],
 )
 def test_answers_without_heavy_libraries(code):

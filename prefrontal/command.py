@@ -1,0 +1,189 @@
+"""The command `prefrontal`: list, train, evaluate, reproduce, new, check."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import sys
+from collections.abc import Callable
+
+from prefrontal.agents.common.errors import (
+    ConfigError,
+    PrefrontalError,
+    UserCodeError,
+    did_you_mean,
+)
+
+NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  # as PyTorch says it
+
+USAGE = """usage: prefrontal COMMAND ...
+
+  list                        experiments, environments, cores, learners, shipped populations
+  train EXPERIMENT [options]  train the agents of a published finding
+  train TASK [options]        train on a task: a Gymnasium id, FILE.py:CLASS, PACKAGE.MODULE:CLASS
+  train STUDY.py [options]    train the agents of a study of yours
+  evaluate RUN [options]      evaluate a run folder, or a shipped population by its name
+  reproduce EXPERIMENT        train and evaluate a shipped population from nothing
+  new task|core|study FILE    write a commented template
+  check FILE.py:CLASS         say what is wrong with a task, a core or a study
+
+`prefrontal COMMAND --help` explains the options; `prefrontal train WHAT --help` those of WHAT.
+In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load."""
+
+
+def entry() -> None:
+    """Run the command with the words of the command line; the console script."""
+    sys.exit(guarded(main, sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; return the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE, file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    name, *words = arguments
+    if name == "--version":
+        from importlib.metadata import version
+
+        print(version("prefrontal"))
+        return 0
+    if name not in COMMANDS:
+        raise ConfigError(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}")
+    return COMMANDS[name](words)
+
+
+def train(words: list[str]) -> int:
+    """Train the agents of an experiment, or on a task."""
+    from prefrontal.options import RunOptions
+    from prefrontal.reading import parse, parse_known, parse_settings
+    from prefrontal.training import execute, plan
+
+    what = None if not words or words[0].startswith("-") else words[0]
+    prog = f"prefrontal train {what or 'WHAT'}"
+    options, rest = parse_known(RunOptions, words[1:] if what else words, prog)
+    if what is None and options.task is None:
+        parse(RunOptions, words, prog, "Train agents; name an experiment, a task or a study first.")
+        raise ConfigError("name an experiment or a task first; `prefrontal list` shows all")
+    made = plan(what, options)
+    settings = {
+        condition: parse_settings(one, options, rest, prog, made.description)
+        for condition, one in made.conditions.items()
+    }
+    run = execute(made, settings, options)
+    code = {"--task": made.doors.task, "--core": made.doors.core, "--study": made.doors.study}
+    named = [word for flag, text in code.items() if text for word in (flag, text)]
+    print(f"trained: {run.path}")
+    print(f"evaluate it:  {shlex.join(['prefrontal', 'evaluate', str(run.path), *named])}")
+    print(f"its curves:   {shlex.join(['tensorboard', '--logdir', str(run.path)])}")
+    return 0
+
+
+def evaluate(words: list[str]) -> int:
+    """Evaluate trained agents on held-out tasks."""
+    from prefrontal.evaluating import evaluate_by
+    from prefrontal.options import EvaluationOptions
+    from prefrontal.reading import parse
+
+    options = parse(
+        EvaluationOptions, words, "prefrontal evaluate", "Evaluate a trained population."
+    )
+    report = evaluate_by(options)
+    if options.json:
+        print(report.metrics_text, end="")
+    else:
+        report.print()
+    return 0
+
+
+def reproduce(words: list[str]) -> int:
+    """Train and evaluate the shipped population of an experiment."""
+    from prefrontal.options import ReproduceOptions
+    from prefrontal.reading import parse
+    from prefrontal.reproducing import reproduce as run
+
+    run(parse(ReproduceOptions, words, "prefrontal reproduce", "From nothing.")).print()
+    return 0
+
+
+def new(words: list[str]) -> int:
+    """Write a commented template of a task, a core or a study."""
+    from prefrontal.options import NewOptions
+    from prefrontal.reading import parse
+    from prefrontal.templates import write
+
+    options = parse(NewOptions, words, "prefrontal new", "Write a commented template.")
+    print(write(options.kind, options.file))
+    return 0
+
+
+def check(words: list[str]) -> int:
+    """Say what is wrong with a task, a core or a study of the user's."""
+    from prefrontal.checks import problems
+    from prefrontal.options import CheckOptions
+    from prefrontal.reading import parse
+
+    options = parse(CheckOptions, words, "prefrontal check", "Check code of yours.")
+    found = problems(options.what)
+    for problem in found:
+        print(f"{options.what}: {problem}", file=sys.stderr)
+    if not found:
+        print(f"{options.what}: all is well")
+    return 2 if found else 0
+
+
+def show(words: list[str]) -> int:
+    """List experiments, environments, cores, learners and shipped populations."""
+    from prefrontal.listing import lines
+    from prefrontal.options import ListOptions
+    from prefrontal.reading import parse
+
+    options = parse(ListOptions, words, "prefrontal list", "What there is, by name.")
+    for line in lines(options.what):
+        print(line)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "list": show,
+    "train": train,
+    "evaluate": evaluate,
+    "reproduce": reproduce,
+    "new": new,
+    "check": check,
+}
+
+
+def guarded(main: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """Run a command line; what the user can mend becomes one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        return main(arguments)
+    except KeyboardInterrupt:
+        print("interrupted; go on with --resume", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if (said := _said(error)) is None:
+            raise
+        print(f"error: {said}", file=sys.stderr)
+        return 2
+
+
+def _said(error: Exception) -> str | None:
+    """Return an error in one line for people; None if it is a bug of ours."""
+    from prefrontal.agents.common.user_files import blamed
+
+    if isinstance(error, PrefrontalError):
+        return str(error)
+    if (theirs := blamed(error)) is not None:
+        return str(UserCodeError(theirs))
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and re.search(NO_MEMORY, str(error))
+    ):
+        return "there is not enough memory for networks, batches or records of this size"
+    if isinstance(error, OSError):
+        place = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror or error}{place}"
+    return None

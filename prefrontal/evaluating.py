@@ -1,0 +1,354 @@
+"""Evaluate trained agents on held-out tasks: findings, records and figures.
+
+`evaluate` is both `prefrontal.evaluate` of Python and what the command `prefrontal evaluate` calls.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
+from prefrontal.analysis.stats.findings import Finding, table
+from prefrontal.analysis.stats.intervals import NotMeasurableError
+from prefrontal.doors import Doors
+from prefrontal.experiments import own_environment
+from prefrontal.experiments.evaluation import Evaluation, Record, write_record
+from prefrontal.experiments.experiment import Experiment, Outcome, of_other_tasks, unjudged
+from prefrontal.experiments.run_files import (
+    condition_folder,
+    load_run,
+    load_snapshots,
+    read_curves,
+    settings_of,
+)
+from prefrontal.experiments.settings import Settings, task_options
+from prefrontal.options import EvaluationOptions
+from prefrontal.reading import built
+from prefrontal.shipped import shipped_folder, shipped_names
+from prefrontal.training import Run
+
+if TYPE_CHECKING:
+    from prefrontal.agents.runs.folder import RunFolder  # imports torch
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure that was written; notebooks show it.
+
+    Attributes:
+        path: Its file.
+    """
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def _repr_html_(self) -> str:
+        kind = {".png": "png", ".svg": "svg+xml"}[self.path.suffix]
+        data = base64.b64encode(self.path.read_bytes()).decode()
+        return f'<img src="data:image/{kind};base64,{data}" alt="{self.path.stem}">'
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found.
+
+    Attributes:
+        experiment: Whose finding it is.
+        title: Name and summary of the experiment, or the task of the user's.
+        conditions: Conditions that were evaluated.
+        findings: Measured numbers beside published ones, optima and bars (``pandas.DataFrame``
+            takes the list as it is).
+        figures: Figures that were written.
+        records: By condition, what was recorded: arrays ``[M, E, T, ...]`` by name.
+        metrics: What ``metrics.json`` holds.
+        written: All files that were written.
+    """
+
+    experiment: Experiment
+    title: str
+    conditions: tuple[str, ...]
+    findings: list[Finding]
+    figures: list[Figure]
+    records: dict[str, Record]
+    metrics: dict[str, Any]
+    written: list[Path]
+
+    @property
+    def record(self) -> Record:
+        """Record of the first condition."""
+        return next(iter(self.records.values()))
+
+    @property
+    def metrics_text(self) -> str:
+        """What ``metrics.json`` holds, as text."""
+        return json.dumps(self.metrics, indent=1) + "\n"
+
+    def print(self) -> None:
+        """Print findings, verdict and files."""
+        print(f"{self.title}\n\n{self}")
+        judged = [finding.met for finding in self.findings if finding.met is not None]
+        if judged:
+            whole = set(self.experiment.conditions) <= set(self.conditions)
+            print(f"\n{_verdict(all(judged), whole)}: {sum(judged)} of {len(judged)} bars met")
+        print("\nwritten:")
+        for path in self.written:
+            print(f"  {path}")
+
+    def __str__(self) -> str:
+        return table(self.findings)
+
+    def _repr_markdown_(self) -> str:
+        return table(self.findings, "markdown")
+
+
+def evaluate(
+    run: Run | Path | str,
+    *,
+    split: str = "held_out",
+    episodes: int = 4000,
+    seed: int = 0,
+    out: Path | str | None = None,
+    record: int = 20,
+    figures: bool = True,
+    block: float = 0.0,
+    stimulate: float = 0.0,
+    task: Any = None,
+    core: Any = None,
+    study: str | None = None,
+) -> Report:
+    """Evaluate a run: play held-out tasks with frozen weights, measure, draw, write.
+
+    Args:
+        run: What `prefrontal.train` returned, a run folder, or the name of a shipped population.
+        split: Tasks that findings are about: ``held_out``, ``train`` or ``all``.
+        episodes: Episodes per member for the findings, at most.
+        seed: Seed of tasks, noise and actions.
+        out: Folder to write to; default ``RUN/evaluation``, and ``runs/evaluation/NAME`` for a
+            shipped population.
+        record: Episodes per member that are recorded step by step.
+        figures: Whether to draw.
+        block: Subtracted from the prediction error that actors are given after every reward.
+        stimulate: Added to it after every outcome without one.
+        task: Task of yours that the agents were trained on: a class, or ``FILE.py:CLASS``.
+        core: Core of yours that they have: a class, or ``FILE.py:CLASS``.
+        study: Study of yours that they were trained for, ``FILE.py``.
+
+    Raises:
+        PrefrontalError: What the command would say in one line.
+    """
+    doors = run.doors if isinstance(run, Run) else Doors()
+    named = Doors(task, core, study)
+    doors = Doors(*(getattr(named, f.name) or getattr(doors, f.name) for f in fields(Doors)))
+    given = {key: value for key, value in locals().items() if key in _OPTIONS}
+    given |= {"run": _path(run), "out": None if out is None else Path(out)}
+    return evaluate_by(built(EvaluationOptions, given), doors)
+
+
+_OPTIONS = {field.name for field in fields(EvaluationOptions)} - {"task", "core", "study", "json"}
+
+
+def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Report:
+    """Evaluate by options, with the code of the user's that they name or that is given."""
+    doors = doors or Doors(options.task, options.core, options.study)
+    import torch
+
+    torch.set_num_threads(1)
+    run, out = _find(options.run)
+    code = doors.core_name(), doors.environment()
+    name, _, settings = settings_of(run, *code)
+    experiment = doors.experiment(name)
+    folder = (options.out or out).expanduser()
+    evaluation = _evaluation(run, settings, experiment, options, folder, code)
+    outcome = _measured(experiment, evaluation, run.path)
+    records = {
+        condition: evaluation.record(condition, episodes=options.record, hidden=True)
+        for condition, one in settings.items()
+        if one.environment != NO_ENVIRONMENT
+    }
+    metrics = {
+        "experiment": name,
+        "reference": experiment.reference,
+        "split": options.split,
+        "episodes": evaluation.episodes,
+        "seed": options.seed,
+        "members": {key: len(population) for key, population in evaluation.populations.items()},
+        "findings": [finding.to_json() for finding in outcome.findings],
+    }
+    written = [folder / "metrics.json", folder / "findings.md"]
+    written[1].write_text(table(outcome.findings, "markdown") + "\n")
+    for condition, one in records.items():
+        place = folder if condition == "default" else folder / condition
+        place.mkdir(exist_ok=True)
+        written += write_record(one, place)
+    report = Report(
+        experiment,
+        _title(experiment, settings),
+        tuple(settings),
+        outcome.findings,
+        [Figure(path) for path in outcome.figures],
+        records,
+        metrics,
+        [*written, *outcome.figures],
+    )
+    written[0].write_text(report.metrics_text)
+    return report
+
+
+def load(
+    path: Run | Path | str, condition: str | None = None, *, task: Any = None, core: Any = None
+) -> Any:
+    """Load trained agents: of a run folder, or a shipped population by its name.
+
+    Args:
+        path: What `prefrontal.train` returned, a folder, or a name of `prefrontal list`.
+        condition: Which condition; needed if the run has several.
+        task: Task of yours that they were trained on: a class, or ``FILE.py:CLASS``.
+        core: Core of yours that they have: a class, or ``FILE.py:CLASS``.
+
+    Raises:
+        PrefrontalError: There are no agents there, or they need code that is not named.
+    """
+    from prefrontal.agents.registry import load as load_agents
+
+    doors = path.doors if isinstance(path, Run) else Doors()
+    doors = Doors(task or doors.task, core or doors.core)
+    folder = _path(path).expanduser()
+    if not folder.exists():
+        hint = did_you_mean(folder.name, shipped_names())
+        folder = shipped_folder(str(path)) or folder
+        if not folder.exists() and "mean" in hint:
+            raise ConfigError(f"there are no trained agents in {folder}{hint}")
+    return load_agents(folder, condition, doors.core_name(), doors.environment())
+
+
+def _path(run: Any) -> Path:
+    """Return the folder of what a caller names a run by."""
+    if not isinstance(run, Run | Path | str):
+        raise ConfigError(f"a run is named by its folder or its name, not by {run!r:.80}")
+    return Path(run)
+
+
+def _evaluation(
+    run: RunFolder,
+    settings: Mapping[str, Settings],
+    experiment: Experiment,
+    options: EvaluationOptions,
+    folder: Path,
+    code: tuple[str | None, str | None],
+) -> Evaluation:
+    """Return the trained populations of a run, ready to be measured; make the folder."""
+    from prefrontal.agents.rollout.rollout import Stimulation
+
+    populations = load_run(run, settings, *code)
+    folder.mkdir(parents=True, exist_ok=True)
+    curves = {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings}
+    _note_missing(curves, settings)
+    given = options.block or options.stimulate
+    return Evaluation(
+        populations,
+        settings,
+        options.split,
+        min(options.episodes, experiment.most_episodes or options.episodes),
+        options.seed,
+        folder,
+        curves,
+        figures=options.figures,
+        stimulation=Stimulation(-options.block, options.stimulate) if given else None,
+        snapshots=load_snapshots(run, settings, *code),
+    )
+
+
+def _note_missing(
+    curves: Mapping[str, Mapping[str, np.ndarray]], settings: Mapping[str, Settings]
+) -> None:
+    """Note learning curves that do not reach to the end of training."""
+    for key, curve in curves.items():
+        total, steps = settings[key].training.total_steps, curve["steps"][-1].min() if curve else 0
+        if steps < total:
+            what = f"ends at step {steps:,.0f} of {total:,}" if steps else "is missing or empty"
+            note = f"note: metrics.csv of {key} {what}; findings about learning want the whole"
+            print(note, file=sys.stderr)
+
+
+def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outcome:
+    """Return what the experiment finds, judged by its bars only where the task is its own."""
+    try:
+        with warnings.catch_warnings():  # what cannot be measured is NaN, and reported as such
+            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+            outcome = experiment.measure(evaluation)
+    except NotMeasurableError as error:
+        raise ConfigError(
+            f"{run} cannot be measured: in {evaluation.episodes} episodes some member never did "
+            "what a finding is about; train longer, or give more --episodes"
+        ) from error
+    except PrefrontalError:
+        raise
+    except ValueError as error:  # what a measure needs of its data
+        raise ConfigError(
+            f"{run} cannot be measured with its settings in {evaluation.episodes} episodes: {error}"
+        ) from error
+    others = of_other_tasks(experiment, evaluation.settings)
+    plain = unjudged(outcome.findings)
+    if not others or plain == outcome.findings:
+        return outcome
+    print(
+        f"note: the task of {', '.join(others)} is not that of {experiment.name}; findings are not "
+        "held against its bars",
+        file=sys.stderr,
+    )
+    return replace(outcome, findings=plain)
+
+
+def _title(experiment: Experiment, settings: Mapping[str, Settings]) -> str:
+    """Return the heading of an evaluation."""
+    if experiment.name != own_environment.EXPERIMENT.name:
+        return f"{experiment.name}: {experiment.summary}"
+    env_id = next(iter(settings.values())).environment.id
+    task = task_options(env_id)
+    return f"{env_id}: {(inspect.getdoc(task) or '').partition(chr(10))[0]}" if task else env_id
+
+
+def _verdict(met: bool, whole: bool) -> str:
+    """Return what the bars say; of the whole finding only where all conditions were evaluated."""
+    if not met:
+        return "NOT reproduced"
+    return "finding reproduced" if whole else "some conditions only"
+
+
+def _find(path: Path) -> tuple[RunFolder, Path]:
+    """Return the run of that folder or name, and where its evaluation goes.
+
+    Raises:
+        ConfigError: There is none; suggests one below it, a neighbour, or a shipped population.
+    """
+    from prefrontal.agents.runs.folder import RunFolder, runs_below
+
+    path = path.expanduser()
+    if (path / "config.toml").is_file():
+        return RunFolder.read(path), path / "evaluation"
+    if not path.is_dir() and (shipped := shipped_folder(str(path))) is not None:
+        return RunFolder.read(shipped), Path("runs", "evaluation", path.name)
+    if path.parent.is_dir():
+        if below := runs_below(path):
+            raise ConfigError(f"there is no run in {path}{below}")
+        names = [p.parent.name for p in path.parent.glob("*/config.toml")]
+        names += shipped_names() if path.parent == Path() else []
+        hint = did_you_mean(path.name, names)
+        raise ConfigError(f"there is no run in {path}{hint if 'mean' in hint else ''}")
+    return RunFolder.read(path), path

@@ -1,0 +1,177 @@
+"""Options of the commands: dataclasses whose fields `prefrontal.reading` reads from words."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from prefrontal.checking import check, option
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What to train, and how to run."""
+
+    task: str | None = option(
+        None,
+        "Task in place of the experiment's: a Gymnasium id, PACKAGE:ID (the package registers it), "
+        "or a class of yours, FILE.py:CLASS or PACKAGE.MODULE:CLASS.",
+        alias="env_id",
+    )
+    core: str | None = option(
+        None, "Recurrent core of the networks: one of `prefrontal list`, or FILE.py:CLASS."
+    )
+    algorithm: Literal["a2c", "r2d2", "td3", "evolution"] | None = option(
+        None, "Learner in place of the experiment's, with settings of its own."
+    )
+    seed: int | None = option(
+        None, "Seed of weights, tasks, noise and actions; default 0.", least=0, most=2**63 - 1
+    )
+    out: Path | None = option(None, "Run folder; default runs/EXPERIMENT/TIME-seedSEED.")
+    resume: bool = option(
+        False,
+        "Continue the run in --out (default: the newest run of the experiment) from its last "
+        "checkpoint.",
+    )
+    device: str = option("cpu", "Where to compute: cpu, or cuda.")
+    workers: int = option(
+        0, "Processes to spread the members over; 0: one a core, at most one a member.", least=0
+    )
+    ray_address: str | None = option(
+        None,
+        "Ray cluster to spread an evolving population over: HOST:PORT, `auto`, or `local`, which "
+        "starts one on this machine.",
+    )
+    condition: tuple[str, ...] = option((), "Conditions to train; none named: all.")
+    progress: bool = option(True, "Whether to show how far training is.")
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
+        if self.device.partition(":")[0] not in ("cpu", "cuda"):
+            raise ValueError(f"device must be cpu or cuda, not {self.device!r}")
+        if self.out is not None:
+            if str(self.out) == ".":
+                raise ValueError("out must be the name of a folder")
+            object.__setattr__(self, "out", self.out.expanduser())
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Evaluate trained agents."""
+
+    run: Path = option(
+        dataclasses.MISSING, "Run folder, or name of a shipped population (`prefrontal list`)."
+    )
+    split: Literal["held_out", "train", "all"] = option(
+        "held_out",
+        "Tasks that findings are about: never trained on (held_out), those of training (train), or "
+        "the published distribution (all). Some experiments set their tasks themselves.",
+    )
+    episodes: int = option(
+        4000,
+        "Episodes per member for the findings, at most; some experiments measure fewer.",
+        least=1,
+    )
+    seed: int = option(
+        0,
+        "Seed of tasks, noise and actions. A member meets the same tasks in all conditions, and "
+        "tasks of its own unless the experiment gives all members the same.",
+        least=0,
+    )
+    json: bool = option(False, "Print metrics.json to stdout and nothing else.")
+    out: Path | None = option(
+        None,
+        "Folder to write to; default RUN/evaluation, and runs/evaluation/NAME for a shipped "
+        "population.",
+    )
+    record: int = option(
+        20,
+        "Episodes per member that are written to record.npz and record.csv, step by step.",
+        least=1,
+    )
+    figures: bool = option(True, "Whether to write figures.")
+    block: float = option(
+        0.0,
+        "Subtracted from the prediction error that actors are given after every reward (networks "
+        "with actor_reward rpe only).",
+    )
+    stimulate: float = option(
+        0.0,
+        "Added to the prediction error that actors are given after every outcome without a reward "
+        "(networks with actor_reward rpe only).",
+    )
+    task: str | None = option(
+        None, "Task of yours that the agents were trained on, FILE.py:CLASS or PACKAGE:ID."
+    )
+    core: str | None = option(None, "Recurrent core of yours that they have, FILE.py:CLASS.")
+    study: str | None = option(None, "Study of yours that they were trained for, FILE.py.")
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
+
+
+@dataclass(frozen=True)
+class ReproduceOptions:
+    """Train and evaluate a shipped population."""
+
+    experiment: str = option(dataclasses.MISSING, "Name of the experiment (`prefrontal list`).")
+    seed: int = option(0, "Seed of the run; the shipped populations have 0.", least=0)
+    out: Path | None = option(
+        None,
+        "Run folder; default runs/reproduce/EXPERIMENT-seedSEED. An unfinished run in it is "
+        "continued.",
+    )
+    ship: bool = option(False, "Replace pretrained/EXPERIMENT by what was trained.")
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self)
+
+
+@dataclass(frozen=True)
+class NewOptions:
+    """What to write, and where."""
+
+    kind: Literal["task", "core", "study"] = option(dataclasses.MISSING, "What to write.")
+    file: Path = option(dataclasses.MISSING, "Python file to write; a test is written beside it.")
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What to check."""
+
+    what: str = option(
+        dataclasses.MISSING, "A task or core, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study."
+    )
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """What to list."""
+
+    what: Literal["all", "experiments", "environments", "cores", "learners", "shipped"] = option(
+        "all", "Which of them.", positional=True
+    )
+
+
+@dataclass(frozen=True)
+class ShownOptions:
+    """What the agents are shown."""
+
+    inputs: tuple[str, ...] = option(
+        ("action", "reward", "time"),
+        "What follows the observation: `action` (the previous one; one-hot if discrete), `reward`, "
+        "`centred_reward` or `reward_one_hot` (the previous reward), `time` (t / T).",
+    )
+    split: Literal["train", "held_out", "all"] = option("train", "Tasks to train on.")
+
+
+@dataclass(frozen=True)
+class ForeignOptions:
+    """Parameters of an environment that is not ours."""
+
+    env_kwargs: tuple[str, ...] = option((), "Arguments of the environment, as NAME=VALUE.")

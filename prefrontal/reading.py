@@ -1,0 +1,258 @@
+"""Words of the command line to dataclasses: an option for each field, read and explained by tyro.
+
+Options are flat: a field in a group has a name of its own (`--replay-capacity` for
+``replay.capacity``), see `prefrontal.checking.option`. Groups in the help are the dataclasses.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
+
+import tyro
+from tyro import _errors as failures
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
+from prefrontal.checking import build
+from prefrontal.experiments.settings import Settings, task_options
+from prefrontal.options import ForeignOptions, RunOptions, ShownOptions
+
+T = TypeVar("T")
+
+
+def parse(cls: type[T], words: Sequence[str], prog: str, description: str = "") -> T:
+    """Read a dataclass from command-line words.
+
+    Args:
+        cls: The dataclass; its fields without a default are positional.
+        words: The words.
+        prog: Name of the program.
+        description: Text above the help.
+
+    Raises:
+        ConfigError: An unknown option or a wrong value, in one line.
+        SystemExit: After ``--help``.
+    """
+    return built(cls, read({"options": cls}, words, prog, description))
+
+
+def parse_known(cls: type[T], words: Sequence[str], prog: str) -> tuple[T, list[str]]:
+    """Read a dataclass from some of the words.
+
+    Returns:
+        The dataclass, and the words that are not options of its, ``--help`` among them.
+
+    Raises:
+        ConfigError: A wrong value.
+    """
+    made, rest = _tyro(_joined({"options": cls}), words, prog, add_help=False, known=True)
+    return built(cls, _values(made)), rest
+
+
+def read(
+    parts: Mapping[str, Any], words: Sequence[str], prog: str, description: str
+) -> dict[str, Any]:
+    """Read the options of several dataclasses, which must have different names, from words.
+
+    Args:
+        parts: Dataclasses, instances (whose values are the defaults) or classes.
+        words: Command-line words.
+        prog: Name of the program in the help.
+        description: Text above the help.
+
+    Returns:
+        The value of every option by its flat name.
+
+    Raises:
+        ConfigError: An unknown option or a value of another type, in one line.
+        SystemExit: After ``--help``.
+    """
+    return _values(_tyro(_joined(parts), words, prog, description=description))
+
+
+def built(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Return a dataclass with these values, checked.
+
+    Raises:
+        ConfigError: A value is of another type or not allowed.
+    """
+    try:
+        return build(cls, values)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _tyro(
+    cls: Any,
+    words: Sequence[str],
+    prog: str,
+    *,
+    description: str = "",
+    add_help: bool = True,
+    known: bool = False,
+) -> Any:
+    """Let tyro read words; what is wrong is raised in one line."""
+
+    def refuse(event: failures.ParseErrorEvent) -> NoReturn:
+        parts = [typing.cast(Any, part.type) for part in dataclasses.fields(cls)]
+        names = [one.name for part in parts for one in dataclasses.fields(part)]
+        flags = [f"--{name.replace('_', '-')}" for name in names]
+        raise ConfigError(f"{_said(event, flags)}; see {prog} --help".replace("?; see", "? see"))
+
+    with failures.on_parse_error(refuse):
+        return tyro.cli(
+            cls,
+            args=list(words),
+            prog=prog,
+            description=description,
+            add_help=add_help,
+            return_unknown_args=known,
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
+
+
+def _said(event: failures.ParseErrorEvent, flags: list[str]) -> str:
+    """Return what is wrong with the words, in one line."""
+    if isinstance(event, failures.UnrecognizedArgs):
+        word = event.tokens[0]
+        close = did_you_mean(word.partition("=")[0], flags).replace("'", "")
+        return f"unrecognised {word}{close if 'mean' in close and word.startswith('--') else ''}"
+    if isinstance(event, failures.MissingArgs):
+        names = ", ".join(str(one.arg.lowered.metavar) for one in event.missing_arguments)
+        return f"the following arguments are required: {names}"
+    argument = getattr(event, "argument", None)
+    name = argument.lowered.name_or_flags[0] if argument is not None else "the command line"
+    if isinstance(event, failures.InvalidChoice):
+        return f"{name} must be one of {', '.join(event.choices)}, not {event.value!r}"
+    if isinstance(event, failures.BadValue) and argument is not None:
+        count = argument.lowered.nargs
+        many = "one argument" if count == 1 else f"{count} arguments"
+        return f"{name}: expected {many if event.reason == 'too_few_values' else 'no value'}"
+    if isinstance(event, failures.InstantiationFailure):
+        return f"{name}: {event.message}"
+    return f"{name} cannot be read ({type(event).__name__})"
+
+
+def _joined(parts: Mapping[str, Any]) -> Any:
+    """Return a dataclass of dataclasses with flat options, one a part, as tyro reads them.
+
+    An option that several parts have is that of the last.
+    """
+    fields: list[tuple[str, Any]] = []
+    taken: set[str] = set()
+    for name, part in reversed(parts.items()):
+        options = [one for one in _options(part) if one[0] not in taken]
+        taken |= {one[0] for one in options}
+        flat = dataclasses.make_dataclass(name, options)
+        flat.__doc__ = (inspect.getdoc(part) or name).partition("\n")[0]
+        fields.insert(0, (name, flat))
+    return dataclasses.make_dataclass("Options", fields)
+
+
+def _options(part: Any) -> typing.Iterator[tuple[str, Any, Any]]:
+    """Yield name, type and default of the options of a dataclass and of the groups in it."""
+    cls = part if isinstance(part, type) else type(part)
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        default = field.default if part is cls else getattr(part, field.name)
+        if dataclasses.is_dataclass(default):
+            yield from _options(default)
+            continue
+        name, alias = field.metadata.get("name", field.name), field.metadata.get("alias")
+        text = field.metadata.get("help", "")
+        flags = [f"--{alias}".replace("_", "-")] if alias else []
+        hint = _with_none(hints[field.name])
+        told = tyro.conf.arg(help=text, aliases=flags)
+        if default is dataclasses.MISSING or field.metadata.get("positional"):
+            hint = Annotated[hint, tyro.conf.Positional]
+        yield name, Annotated[hint, told], dataclasses.field(default=default)
+
+
+def _with_none(hint: Any) -> Any:
+    """Return a type whose None is written `none`, in any case."""
+    args = get_args(hint)
+    if get_origin(hint) not in (Union, types.UnionType) or type(None) not in args:
+        return hint
+    (one,) = (arg for arg in args if arg is not type(None))
+    spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(one, set()))
+    assert isinstance(spec, PrimitiveConstructorSpec)
+    choices = [str(choice) for choice in get_args(one)] if get_origin(one) is Literal else []
+
+    def from_words(words: list[str]) -> Any:
+        if [word.lower() for word in words] == ["none"]:
+            return None
+        if choices and words[0] not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}, not {words[0]!r}")
+        return spec.instance_from_str(words)
+
+    return Annotated[
+        Any,
+        PrimitiveConstructorSpec(
+            nargs=spec.nargs,
+            metavar=f"{{{','.join(choices)}}}" if choices else spec.metavar,
+            instance_from_str=from_words,
+            is_instance=lambda value: True,
+            str_from_instance=lambda v: ["none"] if v is None else spec.str_from_instance(v),
+        ),
+    ]
+
+
+def _values(made: Any) -> dict[str, Any]:
+    """Return the options of a dataclass of `_joined` by their flat names."""
+    parts = [getattr(made, part.name) for part in dataclasses.fields(made)]
+    return {one.name: getattr(part, one.name) for part in parts for one in dataclasses.fields(part)}
+
+
+def parse_settings(
+    settings: Settings, run: RunOptions, words: Sequence[str], prog: str, description: str
+) -> Settings:
+    """Read options over the settings of one condition.
+
+    Args:
+        settings: Defaults.
+        run: How to run, already read; shown by ``--help``.
+        words: Command-line words without those for `run`.
+        prog: Name of the program in the help.
+        description: Text above the help.
+
+    Returns:
+        The settings with what was given put in.
+
+    Raises:
+        ConfigError: An unknown option or a wrong value, in one line.
+        SystemExit: After ``--help``.
+    """
+    spec = settings.environment
+    parts: dict[str, Any] = {"run": run, "training": settings.training}
+    if spec != NO_ENVIRONMENT:
+        task = task_options(spec.id)
+        shown = tuple(f"{name}={value!r}" for name, value in spec.kwargs.items())
+        parts["task"] = built(task, spec.kwargs) if task else ForeignOptions(shown)
+        parts["shown"] = ShownOptions(spec.inputs, typing.cast(Any, spec.split))
+    parts |= {"network": settings.network, "algorithm": settings.algorithm}
+    values = read(parts, words, prog, description)
+    own = {name: value for name, value in values.items() if name not in vars(run)}
+    if "env_kwargs" in own:
+        own["kwargs"] = dict(map(_argument, own.pop("env_kwargs")))
+    if isinstance(settings.network, NetworkConfig):
+        own["core"] = values["core"]
+    return settings.with_options(**own)
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    """Return name and value of ``NAME=VALUE`` (a value that is no literal of Python is a text)."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--env-kwargs takes NAME=VALUE, not {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return name, value

@@ -1,0 +1,327 @@
+"""Train the agents of an experiment, or on a task of the user's: one run folder out.
+
+`train` is both `prefrontal.train` of Python and what the command `prefrontal train` calls.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
+from prefrontal.doors import Doors
+from prefrontal.experiments.experiment import (
+    Experiment,
+    all_experiments,
+    find_experiment,
+    is_experiment,
+)
+from prefrontal.experiments.run_files import condition_folder, config_of, read_curves, settings_of
+from prefrontal.experiments.settings import Settings
+from prefrontal.options import RunOptions
+from prefrontal.reading import built
+
+if TYPE_CHECKING:  # these import torch
+    from prefrontal.agents.base import Job
+    from prefrontal.agents.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, before any setting is changed.
+
+    Attributes:
+        experiment: Whose conditions they are, or `own-environment`.
+        conditions: Settings by condition.
+        description: One line.
+        doors: Code of the user's that is needed.
+        resumed: The run that is continued, if one is.
+    """
+
+    experiment: Experiment
+    conditions: Mapping[str, Settings]
+    description: str
+    doors: Doors
+    resumed: RunFolder | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run, as `prefrontal.train` returns it.
+
+    Attributes:
+        path: Its folder.
+        doors: Code of the user's that it needs.
+    """
+
+    path: Path
+    doors: Doors
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+def train(
+    what: Any = None,
+    *,
+    task: Any = None,
+    core: Any = None,
+    algorithm: str | None = None,
+    seed: int | None = None,
+    out: Path | str | None = None,
+    resume: bool = False,
+    device: str = "cpu",
+    workers: int = 0,
+    condition: tuple[str, ...] | list[str] = (),
+    progress: bool = True,
+    **settings: Any,
+) -> Run:
+    """Train agents; return the run.
+
+    Args:
+        what: Name of an experiment; or a task: a Gymnasium id, a `Task` or `gymnasium.Env` class,
+            or its name, ``FILE.py:CLASS``; or a study: ``FILE.py`` with an ``EXPERIMENT``.
+        task: Task in place of the experiment's.
+        core: Recurrent core: a name, a class, or ``FILE.py:CLASS``.
+        algorithm: Learner in place of the experiment's: a2c, r2d2, td3 or evolution.
+        seed: Seed of weights, tasks, noise and actions; default 0.
+        out: Run folder; default ``runs/EXPERIMENT/TIME-seedSEED``.
+        resume: Whether to go on with the run in `out`, or with the newest of the experiment.
+        device: Where to compute: cpu, or cuda.
+        workers: Processes to spread the members over; 0: one a core, at most one a member.
+        condition: Conditions to train; none: all.
+        progress: Whether to show how far training is.
+        **settings: Any setting by the name of its option: ``members=8``, ``hidden_size=32``, a
+            parameter of the task.
+
+    Raises:
+        PrefrontalError: What the command would say in one line.
+    """
+    if isinstance(what, type):
+        what, task = None, what
+    names = {field.name for field in dataclasses.fields(RunOptions)} - {"task", "core"}
+    given = {name: value for name, value in locals().items() if name in names}
+    given |= {"out": None if out is None else Path(out), "condition": tuple(condition)}
+    options = built(RunOptions, given)
+    made = plan(what, options, Doors(task, core))
+    chosen = {name: one.with_options(**settings) for name, one in made.conditions.items()}
+    return execute(made, chosen, options)
+
+
+def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> Plan:
+    """Find out what is to be trained, and open the doors to code of the user's.
+
+    Args:
+        what: See `train`.
+        options: How to run; `task` and `core` count where there are no `doors`.
+        doors: Code of the user's.
+
+    Raises:
+        ConfigError: There is no such experiment, task, core, condition or run.
+    """
+    doors = doors or Doors(options.task, options.core)
+    if what is not None and not is_experiment(what):
+        doors = _door_to(what, doors)
+    core = doors.core_name()
+    experiment, conditions, description = _defaults(what, doors)
+    resumed = _resumed(experiment.name, options.out) if options.resume else None
+    if resumed is not None:
+        stored, _, conditions = settings_of(resumed, core)
+        _refuse_another(resumed, stored, experiment.name, conditions, doors.environment())
+    conditions = _chosen(conditions, options.condition)
+    if resumed is None:
+        if options.algorithm is not None:
+            if any(one.environment == NO_ENVIRONMENT for one in conditions.values()):
+                raise ConfigError(f"{experiment.name} has no environment to learn in by another")
+            conditions = {k: one.with_algorithm(options.algorithm) for k, one in conditions.items()}
+        if core is not None:
+            conditions = {k: one.with_options(core=core) for k, one in conditions.items()}
+    return Plan(experiment, conditions, description, doors, resumed)
+
+
+def _door_to(what: str, doors: Doors) -> Doors:
+    """Return the doors with the one that the first word of the command line names."""
+    place, _, name = what.rpartition(":")
+    if what.endswith(".py"):
+        return replace(doors, study=what)
+    if doors.task is not None:
+        raise ConfigError(f"there is no experiment {what!r}{did_you_mean(what, all_experiments())}")
+    if place and not re.search(r"/|-v\d+$", name):
+        from prefrontal.agents.common.user_files import import_object
+
+        if isinstance(import_object(what), Experiment):
+            return replace(doors, study=what)
+        return replace(doors, task=what)
+    if place or "/" in what or re.search(r"-v\d+$", what):
+        return replace(doors, task=what)
+    raise ConfigError(f"there is no experiment {what!r}{did_you_mean(what, all_experiments())}")
+
+
+def _defaults(what: str | None, doors: Doors) -> tuple[Experiment, Mapping[str, Settings], str]:
+    """Return experiment, conditions and description of what is to be trained."""
+    from prefrontal.experiments import own_environment
+
+    base = None
+    if doors.study is not None:
+        base = doors.experiment()
+    elif what is not None and is_experiment(what):
+        base = find_experiment(what)
+    env_id = doors.environment()
+    if env_id is None:
+        if base is None:
+            raise ConfigError("name an experiment or a task first; `prefrontal list` shows all")
+        return base, base.conditions, f"{base.summary} ({base.reference})"
+    first = next(iter(base.conditions.values())) if base else None
+    if first is not None and first.environment == NO_ENVIRONMENT:
+        raise ConfigError(f"{what} needs no environment: leave out --task")
+    own = own_environment.settings_for(env_id, first)
+    return own_environment.EXPERIMENT, {"default": own}, f"Train on {env_id}."
+
+
+def _chosen(conditions: Mapping[str, Settings], names: tuple[str, ...]) -> dict[str, Settings]:
+    """Return the conditions that are named, or all."""
+    for name in names:
+        if name not in conditions:
+            raise ConfigError(f"there is no condition {name!r}{did_you_mean(name, conditions)}")
+    return {name: conditions[name] for name in names or conditions}
+
+
+def _resumed(name: str, out: Path | None) -> RunFolder:
+    """Return the run to continue: the one in `out`, or the newest of the experiment."""
+    from prefrontal.agents.runs.folder import RunFolder
+
+    if out is not None:
+        return RunFolder.read(out)
+    folder = Path("runs", name)
+    runs = sorted(folder.glob("*/config.toml"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise ConfigError(
+            f"there is no run of {name} to resume in {folder}; name its folder with --out"
+        )
+    return RunFolder.read(runs[-1].parent)
+
+
+def _refuse_another(
+    run: RunFolder, stored: str, name: str, conditions: Mapping[str, Settings], env_id: str | None
+) -> None:
+    """Refuse to resume the run of another experiment or environment."""
+    if stored != name:
+        raise ConfigError(f"{run.path} is a run of {stored}, not of {name}")
+    ids = {one.environment.id for one in conditions.values()}
+    if env_id is not None and ids != {env_id}:
+        raise ConfigError(f"{run.path} trains on {', '.join(sorted(ids))}, not on {env_id}")
+
+
+def _new_folder(name: str, seed: int) -> Path:
+    """Return a folder that does not exist, for a run that was not given one."""
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
+    paths = (Path("runs", name, stem + end) for end in ("", *(f"-{k}" for k in range(2, 1000))))
+    return next(path for path in paths if not path.exists())
+
+
+def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions) -> Run:
+    """Check the settings, then train every condition in one run folder.
+
+    Raises:
+        PrefrontalError: It cannot be trained, or training cannot go on.
+    """
+    import torch
+
+    from prefrontal.agents.common.pool import PREPARATIONS
+    from prefrontal.agents.runs.folder import RunFolder
+
+    torch.set_num_threads(1)
+    resumed, seed = plan.resumed, options.seed or 0
+    if resumed is not None:
+        _, stored, _ = settings_of(resumed, plan.doors.core_name())
+        if settings != plan.conditions or options.seed not in (None, stored) or options.algorithm:
+            raise ConfigError(
+                f"--resume goes on with the settings in {resumed.path / 'config.toml'}; leave "
+                "other settings out, or start a new run"
+            )
+        seed = stored
+    _check(settings, options, seed)  # what cannot be trained leaves no folder behind
+    name = plan.experiment.name
+    title = plan.doors.environment() or name
+    if resumed is not None:
+        run = RunFolder.resume(resumed.path)
+    else:
+        out = options.out or _new_folder(name, seed)
+        run = RunFolder.create(out, config_of(name, seed, settings))
+    if plan.doors.local:
+        options = replace(options, workers=1)
+    PREPARATIONS.append(plan.doors.open)
+    try:
+        with run:
+            for condition, one in settings.items():
+                label = title if condition == "default" else condition
+                _train_condition(run, condition, one, options, seed, label)
+    finally:
+        PREPARATIONS.remove(plan.doors.open)
+    return Run(run.path, plan.doors)
+
+
+def _check(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> None:
+    """Check that every condition can be trained here.
+
+    Raises:
+        ConfigError: A setting, the device or the Ray cluster does not do.
+    """
+    import torch
+
+    from prefrontal.agents.common.pool import check_ray
+    from prefrontal.agents.registry import check
+
+    if options.ray_address is not None:
+        check_ray(options.ray_address)
+    try:
+        torch.empty(0, device=options.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0].partition(" at start of")[0]
+        raise ConfigError(f"device {options.device!r} cannot be used here: {reason}") from error
+    for condition, one in settings.items():
+        if said := check(one.job(seed, options.device)):
+            print(f"{condition}: {said}")
+
+
+def _train_condition(
+    run: RunFolder,
+    condition: str,
+    settings: Settings,
+    options: RunOptions,
+    seed: int,
+    label: str,
+) -> None:
+    """Train the agents of one condition, and say how far it is."""
+    from prefrontal.agents.registry import entry_of
+    from prefrontal.agents.training.loop import train
+    from prefrontal.progress import Reporter
+
+    cores = os.cpu_count() or 1
+    spreads = entry_of(settings.algorithm).spreads_itself
+    workers = options.workers or (cores if spreads else min(settings.training.members, cores))
+    folder = condition_folder(run, condition)
+    job = settings.job(seed, options.device, workers, options.ray_address)
+    with Reporter(label, settings.training, workers, options.progress) as reporter:
+        train(job, folder, workers, reporter.report)
+    _diagnose(folder, condition, job)
+
+
+def _diagnose(folder: RunFolder, condition: str, job: Job) -> None:
+    """Say what the learning curves of policies show of failures."""
+    from prefrontal.agents.training.loop import diagnose
+
+    curves = read_curves(folder.path / "metrics.csv")
+    if "entropy" in curves:
+        for sign in diagnose(curves["entropy"], curves["return"], job.facts.num_actions):
+            print(sign if condition == "default" else f"{condition}: {sign}")

@@ -159,7 +159,7 @@ class Population(Members):
         """Train all members on with recurrent A2C (a new optimiser; schedules span the call).
 
         With one thread (``torch.set_num_threads(1)``, also the fastest) new agents learn what
-        `train.py` gives.
+        `prefrontal train` gives.
 
         Args:
             total_steps: Environment steps per member.

@@ -70,7 +70,7 @@ def train(words: list[str]) -> int:
         condition: parse_settings(one, options, rest, prog, made.description)
         for condition, one in made.conditions.items()
     }
-    run = execute(made, settings, options)
+    run = execute(made, settings, options, shlex.join(["prefrontal", "train", *words]))
     code = {"--task": made.doors.task, "--core": made.doors.core, "--study": made.doors.study}
     named = [word for flag, text in code.items() if text for word in (flag, text)]
     print(f"trained: {run.path}")
@@ -80,7 +80,7 @@ def train(words: list[str]) -> int:
 
 
 def evaluate(words: list[str]) -> int:
-    """Evaluate trained agents on held-out tasks."""
+    """Evaluate trained agents; the exit code is 1 for a finding that is not reproduced."""
     from prefrontal.evaluating import evaluate_by
     from prefrontal.options import EvaluationOptions
     from prefrontal.reading import parse
@@ -93,7 +93,7 @@ def evaluate(words: list[str]) -> int:
         print(report.metrics_text, end="")
     else:
         report.print()
-    return 0
+    return report.exit_code
 
 
 def reproduce(words: list[str]) -> int:
@@ -102,8 +102,9 @@ def reproduce(words: list[str]) -> int:
     from prefrontal.reading import parse
     from prefrontal.reproducing import reproduce as run
 
-    run(parse(ReproduceOptions, words, "prefrontal reproduce", "From nothing.")).print()
-    return 0
+    report = run(parse(ReproduceOptions, words, "prefrontal reproduce", "From nothing."))
+    report.print()
+    return report.exit_code
 
 
 def new(words: list[str]) -> int:

@@ -19,12 +19,21 @@ import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
+from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.findings import Finding, table
-from prefrontal.analysis.stats.intervals import NotMeasurableError
 from prefrontal.doors import Doors
 from prefrontal.experiments import own_environment
 from prefrontal.experiments.evaluation import Evaluation, Record, write_record
-from prefrontal.experiments.experiment import Experiment, Outcome, of_other_tasks, unjudged
+from prefrontal.experiments.experiment import (
+    EPISODES,
+    Experiment,
+    Outcome,
+    conclusion,
+    is_experiment,
+    of_other_tasks,
+    unjudged,
+)
+from prefrontal.experiments.judging import fingerprint
 from prefrontal.experiments.run_files import (
     condition_folder,
     load_run,
@@ -77,6 +86,7 @@ class Report:
         figures: Figures that were written.
         records: By condition, what was recorded: arrays ``[M, E, T, ...]`` by name.
         metrics: What ``metrics.json`` holds.
+        exit_code: 1 if the finding, measured as a whole, is not reproduced; else 0.
         written: All files that were written.
     """
 
@@ -87,6 +97,7 @@ class Report:
     figures: list[Figure]
     records: dict[str, Record]
     metrics: dict[str, Any]
+    exit_code: int
     written: list[Path]
 
     @property
@@ -102,10 +113,8 @@ class Report:
     def print(self) -> None:
         """Print findings, verdict and files."""
         print(f"{self.title}\n\n{self}")
-        judged = [finding.met for finding in self.findings if finding.met is not None]
-        if judged:
-            whole = set(self.experiment.conditions) <= set(self.conditions)
-            print(f"\n{_verdict(all(judged), whole)}: {sum(judged)} of {len(judged)} bars met")
+        if self.metrics["conclusion"]:
+            print(f"\n{self.metrics['conclusion']}")
         print("\nwritten:")
         for path in self.written:
             print(f"  {path}")
@@ -121,7 +130,7 @@ def evaluate(
     run: Run | Path | str,
     *,
     split: str = "held_out",
-    episodes: int = 4000,
+    episodes: int = EPISODES,
     seed: int = 0,
     out: Path | str | None = None,
     record: int = 20,
@@ -181,6 +190,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         for condition, one in settings.items()
         if one.environment != NO_ENVIRONMENT
     }
+    said, exit_code = conclusion(experiment, outcome.findings, settings, evaluation.episodes)
     metrics = {
         "experiment": name,
         "reference": experiment.reference,
@@ -188,6 +198,8 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         "episodes": evaluation.episodes,
         "seed": options.seed,
         "members": {key: len(population) for key, population in evaluation.populations.items()},
+        "code": fingerprint(name) if is_experiment(name) else None,
+        "conclusion": said,
         "findings": [finding.to_json() for finding in outcome.findings],
     }
     written = [folder / "metrics.json", folder / "findings.md"]
@@ -204,6 +216,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         [Figure(path) for path in outcome.figures],
         records,
         metrics,
+        exit_code,
         [*written, *outcome.figures],
     )
     written[0].write_text(report.metrics_text)
@@ -322,13 +335,6 @@ def _title(experiment: Experiment, settings: Mapping[str, Settings]) -> str:
     env_id = next(iter(settings.values())).environment.id
     task = task_options(env_id)
     return f"{env_id}: {(inspect.getdoc(task) or '').partition(chr(10))[0]}" if task else env_id
-
-
-def _verdict(met: bool, whole: bool) -> str:
-    """Return what the bars say; of the whole finding only where all conditions were evaluated."""
-    if not met:
-        return "NOT reproduced"
-    return "finding reproduced" if whole else "some conditions only"
 
 
 def _find(path: Path) -> tuple[RunFolder, Path]:

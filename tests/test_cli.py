@@ -18,7 +18,6 @@ from prefrontal import command
 from prefrontal.agents import A2CConfig, load
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.command import guarded
-from prefrontal.evaluating import _verdict
 from prefrontal.experiments.experiment import all_experiments
 from prefrontal.experiments.run_files import settings_of
 from tests.agents.helpers import Countdown, register_countdown
@@ -424,12 +423,6 @@ def test_evaluate_stimulates_only_what_is_given_prediction_errors(capsys, run):
     assert 'actor_reward "rpe"' in refused(capsys, command.evaluate, ["run", "--block", "1"])
 
 
-def test_a_finding_is_reproduced_by_all_of_its_conditions_only():
-    assert _verdict(met=True, whole=True) == "finding reproduced"
-    assert _verdict(met=True, whole=False) == "some conditions only"
-    assert _verdict(met=False, whole=True) == "NOT reproduced"
-
-
 def test_learning_curves_that_are_not_whole(capsys, run):
     """What is missing is noted, what is damaged refused.
 
@@ -657,7 +650,7 @@ def test_navigators_of_another_task_are_measured_and_not_judged(capsys):
         assert command.evaluate([out, *measure]) == 0
         said = capsys.readouterr()
         findings = json.loads(said.out)["findings"]
-        judged[out] = sum(finding["met"] is not None for finding in findings)
+        judged[out] = sum(finding["bar"] is not None for finding in findings)
         assert ("is not that of zhang2024-modularity" in said.err) == (out != "own")
     assert judged == {"own": 4, "cut": 0, "three": 0}
 

@@ -151,9 +151,16 @@ def test_imports_are_found_wherever_they_hide(tmp_path):
 
 
 def test_links_lead_to_the_packages():
-    for name in PACKAGES:
+    for name in (*PACKAGES, "pretrained"):
         assert (ROOT / "prefrontal" / name).resolve() == ROOT / name
         assert importlib.util.find_spec(f"prefrontal.{name}") is not None
+
+
+def test_every_folder_of_modules_is_a_package():
+    """Others are left out of the wheel."""
+    folders = {path.parent for path in MODULES.values()} - {ROOT}
+    lacking = [folder for folder in folders if folder / "__init__.py" not in MODULES.values()]
+    assert not lacking
 
 
 def test_files_are_short_and_finished():

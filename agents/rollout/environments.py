@@ -46,7 +46,7 @@ def find_spec(env_id: str) -> EnvSpec:
         hint = did_you_mean(env_id, gymnasium.registry)
         if env_id.startswith(OWN):
             hint = f"; if it is a class of yours, name its file: --task FILE.py:{env_id[4:-3]}"
-        elif error.args and "amespace" in str(error) or hint.startswith("; allowed"):
+        elif isinstance(error, gymnasium.error.NamespaceNotFound) or "mean" not in hint:
             hint = "; if a package registers it, name that too: --task PACKAGE:ID"
         raise ConfigError(f"there is no environment {env_id!r}{hint}") from error
 
@@ -115,7 +115,7 @@ def make_envs(
     if discrete and not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(
             f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs "
-            "Discrete (recurrent TD3 does not: see train.py zhang2024-modularity --help)"
+            "Discrete (recurrent TD3 does not: --algorithm td3)"
         )
     return envs
 
@@ -133,7 +133,9 @@ def make_public(spec: EnvironmentSpec, num_envs: int | None, split: str | None) 
     """
     spec = spec.stage(-1)
     native = is_native(spec.id)
-    shown = {"inputs": tuple(spec.inputs), "split": split or spec.split} if native else {}
+    shown: dict[str, Any] = {}
+    if native:
+        shown = {"inputs": tuple(spec.inputs), "split": split or spec.split}
     try:
         if native and num_envs is not None:
             return gymnasium.make_vec(spec.id, num_envs=num_envs, **shown, **spec.kwargs)

@@ -239,7 +239,7 @@ class ContinuousPopulation(Members):
         """Train all members on their environment, and keep what did best in validation.
 
         Memory, optimisers and phases begin anew; so does the second critic of agents that came
-        without one. Random agents learn what `train.py` gives, bit for bit (with one thread).
+        without one. Random agents learn what `prefrontal train` gives, bit for bit (one thread).
 
         Args:
             total_steps: Environment steps per member after phase I, each trial counted as a whole

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.base import Job, Record, learn_until
-from prefrontal.agents.common.copies import copied
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import rpe
@@ -104,9 +103,6 @@ class ContinuousPopulation(Members):
                 f"{actor + 2 * critic}"
             )
         self.weights = weights.detach().clone().to(torch.float32)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return copied(self)
 
     @property
     def actors(self) -> Tensor:

@@ -128,7 +128,7 @@ class Lifetimes:
         for i in range(0, len(weights), _CHUNK):
             some = slice(i, i + _CHUNK)
             life, test = self._draw(seeds[some], split, learning)
-            fast = self.tabulated and self.net.lstm and available()
+            fast = self.tabulated and self.net.lstm and available("lifetime")
             lived = self._compiled if fast else self._torch
             parts.append(lived(weights[some], hyper[some], life, test, keep_weights))
         learned = [part.weights for part in parts if part.weights is not None]

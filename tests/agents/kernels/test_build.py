@@ -190,7 +190,7 @@ def test_a_compiler_need_not_know_this_processor(refused, cache, tmp_path, monke
         ("exit 0", "could not compile replay.cpp: no file was made"),
         ("sleep 60", "did not compile replay.cpp within 0.5 seconds"),
         ('while [ "$1" != -o ]; do shift; done; echo x > "$2"', "cannot be loaded"),
-        (None, "there is no C++ compiler 'nowhere-g..', which CXX names"),
+        (None, "there is no C.. compiler 'nowhere-g..', which CXX names"),
     ],
 )
 def test_a_compiler_that_fails_is_one_line(script, message, cache, tmp_path, monkeypatch):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import pickle
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -31,7 +33,7 @@ def called(where: str, function: Callable[..., Any], *arguments: Any, hint: str 
         where: What is called, to begin the line with.
         function: The function.
         *arguments: What it is given.
-        hint: What is probably wrong, to end the line with.
+        hint: What is probably wrong, to end the line with (not of errors that speak of names).
 
     Raises:
         Wrong: It raised; one line with its error, file and line.
@@ -39,6 +41,10 @@ def called(where: str, function: Callable[..., Any], *arguments: Any, hint: str 
     try:
         return function(*arguments)
     except Exception as error:
+        if isinstance(error, dataclasses.FrozenInstanceError):
+            hint = ": keep nothing on the object, put it in the state"
+        elif isinstance(error, NameError | AttributeError):
+            hint = ""
         raise Wrong(f"{where} raises {said(error)}{hint}") from error
 
 
@@ -46,10 +52,13 @@ def said(error: Exception) -> str:
     """Return an error of the user's in one line."""
     if isinstance(error, pickle.PicklingError | AttributeError) and "pickle" in str(error).lower():
         return str(error)
-    return " ".join((blamed(error) or f"{type(error).__name__}: {error}").split())
+    text = " ".join((blamed(error) or f"{type(error).__name__}: {error}").split())
+    return re.sub(r"\. We don't support.*?(?= \(\S+, line|$)", "", text)  # of torch.func.vmap
 
 
-def pure(where: str, owner: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+def pure(
+    where: str, owner: Any, function: Callable[..., Any], *arguments: Any, hint: str = ""
+) -> Any:
     """Call a method twice, and hold it to its promise that it only returns something.
 
     Args:
@@ -57,6 +66,7 @@ def pure(where: str, owner: Any, function: Callable[..., Any], *arguments: Any) 
         owner: The object that it is a method of.
         function: The method.
         *arguments: What it is given.
+        hint: See `called`.
 
     Returns:
         What it returned.
@@ -66,7 +76,7 @@ def pure(where: str, owner: Any, function: Callable[..., Any], *arguments: Any) 
             or returned something else the second time.
     """
     given, kept, drawn = copied(arguments), data_of(owner), random_states()
-    made = called(where, function, *arguments)
+    made = called(where, function, *arguments, hint=hint)
     for name, state in random_states().items():
         if not same(state, drawn[name]):
             raise Wrong(f"{where} draws numbers from {name}: take all randomness from its argument")

@@ -165,7 +165,7 @@ def _row_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Iterator[s
 def _dependence_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Iterator[str]:
     """Yield that features do not depend on the inputs, now or a step later."""
     made = []
-    for inputs in (x, x + 1.0):
+    for inputs in (x, x.flip(0)):
         first, after = core(inputs, state)
         made.append((first, core(x, after)[0]))
     if same(*made, 1e-7):
@@ -180,8 +180,7 @@ def _gradient_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Itera
         features, state = core(x, state)
         total = total + features.square().sum()
     if parameters and not total.requires_grad:
-        yield f"{name}.forward: the features carry no gradient: leave out detach and no_grad"
-        return
+        raise Wrong(f"{name}.forward: the features carry no gradient: leave out detach and no_grad")
     gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
     for key, gradient in zip(parameters, gradients, strict=True):
         if gradient is None:

@@ -116,11 +116,11 @@ def split_problems(task: Task) -> Iterator[str]:
         return
     other = _columns(drawn(task, MANY, "held_out", seed=1))
     common = _rows(train) & (_rows(held_out) | _rows(other))
-    if common:
+    if (share := _mixed(train, held_out)) > 0.05:
+        yield f"{where}the splits overlap: about {min(1.0, 2 * share):.0%} of train lies in held_out"
+    elif common:
         example = np.array2string(np.frombuffer(min(common), train.dtype)[:6], precision=3)
         yield f"{where}the splits overlap: train and held_out both have the task {example}"
-    elif (share := _mixed(train, held_out)) > 0.05:
-        yield f"{where}the splits overlap: about {min(1.0, 2 * share):.0%} of train lies in held_out"
     both = np.concatenate([train, held_out])
     for number in range(both.shape[1]):
         low, high = both[:, number].min(), both[:, number].max()

@@ -68,11 +68,8 @@ def played(task: Task, seed: int = 0, closely: int = CLOSELY, most: int | None =
         episode.trials.append(facts["trial"])
         hint = f" (noise = {task.noise}: as many rows)"
         given = (episode.params, state, action, noise[t])
-        if near:
-            called(f"{name}.step", task.step, *copied(given), hint=hint)
-        state, observation, reward = _stepped(
-            call(f"{name}.step", task.step, *given), name, state["t"]
-        )
+        made = call(f"{name}.step", task.step, *given, hint=hint)
+        state, observation, reward = _stepped(made, name, state["t"])
         _check_shown(task, f"{name}.step", observation)
         _check_reward(task, reward)
     episode.states.append(state)
@@ -85,7 +82,9 @@ def played(task: Task, seed: int = 0, closely: int = CLOSELY, most: int | None =
 
 def _call(task: Task, near: bool) -> Any:
     if near:
-        return lambda where, function, *arguments: pure(where, task, function, *arguments)
+        return lambda where, function, *given, hint="": pure(
+            where, task, function, *given, hint=hint
+        )
     return called
 
 
@@ -188,7 +187,7 @@ def check_facts(task: Task, facts: Any) -> None:
         Wrong: Some are missing or wrong.
     """
     where = f"{type(task).__name__}.facts"
-    kinds: dict[str, torch.dtype | None] = {"trial": torch.int64}
+    kinds = {"trial": torch.int64}
     if task.num_actions:
         kinds |= {"optimal_action": torch.int64}
         kinds |= dict.fromkeys(("expected_reward", "optimal_reward"), torch.float32)
@@ -197,14 +196,10 @@ def check_facts(task: Task, facts: Any) -> None:
     if missing := [name for name in kinds if name not in facts]:
         raise Wrong(f"{where} lacks {', '.join(missing)}")
     for name, value in facts.items():
-        if name not in kinds and isinstance(value, Tensor) and value.dim() > 1:
-            kinds[name] = None  # more than a number an episode
-            if len(value) == ROWS:
-                continue
-        shape_only = value.isfinite().all() if name in kinds and isinstance(value, Tensor) else True
-        if wrong := shaped(value, (ROWS,), kinds.get(name)):
-            if name in kinds or bool(shape_only) or "finite" not in wrong:
-                raise Wrong(f"{where}: {name!r} {wrong}")
+        if name in kinds and (wrong := shaped(value, (ROWS,), kinds[name])):
+            raise Wrong(f"{where}: {name!r} {wrong}")
+        if not (isinstance(value, Tensor) and value.dim() > 0 and len(value) == ROWS):
+            raise Wrong(f"{where}: {name!r} must be a tensor [n, ...], not {_kind(value)}")
     if task.num_actions:
         best = facts["optimal_action"]
         if bool(((best < 0) | (best >= task.num_actions)).any()):
@@ -359,19 +354,20 @@ def expectation_problems(task: Task, count: int = 1000) -> Iterator[str]:
         every = [torch.full_like(action, one) for one in range(task.num_actions)]
         worth = torch.stack([task.facts(params, state, one)["expected_reward"] for one in every])
         lacking.append((worth.gather(0, best[None])[0] - most).abs() > 1e-4)
-        if _one_step(seen, t - 1) and not same(worth.amax(0), most, 1e-4):
-            row = int((worth.amax(0) - most).abs().argmax())
-            yield (
-                f"{where}: at step {t} 'optimal_reward' is {most[row]:.4g}, and the largest "
-                f"'expected_reward' of all actions {worth[:, row].max():.4g}: they must be equal"
-            )
-            return
         noise = torch.rand(task.noise, count, generator=generator)
         state, _, reward = task.step(params, state, action, noise)
-        seen.append((facts["trial"], action, facts["expected_reward"], reward))
+        seen.append((facts["trial"], action, facts["expected_reward"], reward, worth.amax(0), most))
     kept = [one for t, one in enumerate(seen) if _one_step(seen, t)]
     if not kept:
         return
+    for t, (*_, best, most) in enumerate(kept):
+        if not same(best, most, 1e-4):
+            row = int((best - most).abs().argmax())
+            yield (
+                f"{where}: 'optimal_reward' is {most[row]:.4g} at trial {t}, where the largest "
+                f"'expected_reward' of all actions is {best[row]:.4g}: they must be equal"
+            )
+            return
     # Some optimal actions are taken to learn something, but not all.
     if min(float(one.float().mean()) for one in lacking) > 0.5:
         yield f"{where}: 'expected_reward' of the 'optimal_action' is below 'optimal_reward'"

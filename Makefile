@@ -7,7 +7,7 @@ EXPERIMENT ?= wang2016-bandit
 ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install train test lint tensorboard bench reproduce findings clean
+.PHONY: help install train test lint tensorboard bench reproduce findings wheel clean
 
 help:
 	@echo "make train                      install, train the default experiment, evaluate it"
@@ -16,10 +16,11 @@ help:
 	@echo "make tensorboard                show the learning curves of all runs"
 	@echo "make bench                      speed against peers, side by side"
 	@echo "make reproduce EXPERIMENT=NAME  train and evaluate the shipped population of an experiment"
+	@echo "make wheel                      build a wheel into dist"
 	@echo "make findings                   evaluate all shipped populations and write the README's table"
 
 # Installing again is only needed when what is installed has changed.
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml setup.py prefrontal/autoregister.py constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet torch -c constraints.txt
@@ -31,7 +32,7 @@ install: $(VENV)/.installed
 train: install
 	out=runs/$(EXPERIMENT)/$$(date +%Y%m%d-%H%M%S) && \
 	$(BIN)/python train.py $(EXPERIMENT) --out $$out $(ARGS) && \
-	$(BIN)/python evaluate.py $$out && \
+	{ $(BIN)/python evaluate.py $$out || test $$? -eq 1; } && \
 	echo "the figures are in $$out/evaluation; 'make tensorboard' shows the curves"
 
 lint: install
@@ -55,9 +56,14 @@ reproduce: install
 
 findings: install
 	for run in pretrained/*/; do \
-		$(BIN)/python evaluate.py $$run --no-figures && cp $${run}evaluation/metrics.json $${run}findings.json || exit 1; \
+		$(BIN)/python evaluate.py $$run --no-figures; test $$? -le 1 && cp $${run}evaluation/metrics.json $${run}findings.json || exit 1; \
 	done
 	$(BIN)/python -m prefrontal.experiments.report
+
+# What an earlier build has left in build/ would be packed too.
+wheel: install
+	rm -rf build
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

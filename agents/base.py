@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -121,27 +121,6 @@ class Algorithm(Protocol):
     def final_discount(self) -> float:
         """Discount γ at the end of training."""
         ...
-
-
-class Members:
-    """A population as a sequence of its members, each an agent of its own."""
-
-    members: Sequence[int]
-
-    def member(self, index: int) -> Any:
-        """Return the agent at an index, 0 ... P - 1."""
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def __getitem__(self, index: int) -> Any:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"there are {len(self)} members, no number {index}")
-        return self.member(index % len(self))
-
-    def __iter__(self) -> Iterator[Any]:
-        return map(self.member, range(len(self)))
 
 
 @dataclass(frozen=True)

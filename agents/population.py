@@ -13,7 +13,8 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.learner import make_learner
-from prefrontal.agents.base import Algorithm, Job, Members, Record, RecurrentLearner, learn_until
+from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
+from prefrontal.agents.common.copies import copied
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import next_values, rpe
@@ -22,6 +23,7 @@ from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import probe, register_ids, reward_row
+from prefrontal.agents.rollout.members import Members
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentSpec
@@ -104,6 +106,9 @@ class Population(Members):
                 f"weights have shape {list(weights.shape)}, but this network needs {list(needed)}"
             )
         self.model.set_parameters(weights)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return copied(self)
 
     @classmethod
     def create(
@@ -284,7 +289,7 @@ class Agent(Population):
         self.set_random_seed(0)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_tapes": []}  # they know addresses; `predict` makes new ones
+        return copied(self, _tapes=[])  # they know addresses; `predict` makes new ones
 
     def set_random_seed(self, seed: int) -> None:
         """Restart the random numbers that actions are drawn with."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from prefrontal.checking import option
+from prefrontal.envs import pictures
 from prefrontal.envs.changing_modes import (
     BEST,
     COLOURS,
@@ -22,7 +23,7 @@ from prefrontal.envs.changing_modes import (
 )
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial, check_split, switches_before
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
+from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
 KINDS = ("covariate", "concept", "gradual")
 DRAWN = "any"  # the mode that says that changes are drawn anew for every episode
@@ -93,7 +94,6 @@ class ChangingReward(Task):
     parameters = ("mode", "rewards", "draw")
     noise = 0  # rewards are certain
     num_actions = 2
-    render_modes: ClassVar[tuple[str, ...]] = ("ansi", "rgb_array")
 
     change: Literal["covariate", "concept", "gradual", "mixed"] = option(
         "covariate",
@@ -320,13 +320,18 @@ class ChangingReward(Task):
         modes = torch.unique_consecutive(params["mode"][row]).tolist()
         return f"ChangingReward {self.change}, modes {' '.join(map(str, modes))}"
 
-    def image(self, params: Params, state: State, row: int) -> np.ndarray:
-        """Draw the two colours side by side on grey."""
-        picture = np.full((64, 128, 3), 96, dtype=np.uint8)
-        view = state["views"][min(state["t"], self.trials - 1)][:6, row].cpu().numpy()
-        for side, colour in enumerate(np.round(255 * view).astype(np.uint8).reshape(2, 3)):
-            picture[12:52, 12 + 64 * side : 52 + 64 * side] = colour
-        return picture
+    def scene(
+        self, picture: np.ndarray, params: Params, state: State, row: int, past: Past
+    ) -> None:
+        """Draw the colours of the last choice with its reward, and those to choose from now."""
+
+        def pair(trial: int) -> tuple[np.ndarray, np.ndarray, int]:
+            view = state["views"][trial][:6, row].numpy(force=True)
+            left, right = np.round(255 * view).astype(np.uint8).reshape(2, 3)
+            pays = [float(side[trial][row]) for side in state["pays"]]
+            return pictures.card(left), pictures.card(right), int(pays[1] > pays[0])
+
+        pictures.choices(picture, pair, self.trials, *past, self.reward_range)
 
 
 def _halved(draw: Tensor, split: str) -> Tensor:

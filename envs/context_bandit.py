@@ -6,7 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from prefrontal.checking import option
+from prefrontal.envs import pictures
 from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import chequerboard
@@ -90,3 +93,8 @@ class ContextBandit(PairChoice):
         """Return the paying colour and its complement, in [-1, 1], ``[n, 3]`` each."""
         centred = 2.0 * params["colour"] - 1.0
         return centred, -centred
+
+    def looks(self, params: Params, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the paying colour and its complement."""
+        colour = np.round(255 * params["colour"][row].numpy(force=True)).astype(np.uint8)
+        return pictures.card(colour), pictures.card(255 - colour)

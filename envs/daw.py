@@ -6,10 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from prefrontal.checking import option
+from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial, chequerboard, normal
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
+from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,3 +181,17 @@ class Daw2011TwoStep(Task):
         now = state["walk"][min(t // 2, self.trials - 1)]
         fixed = torch.tensor([[t % 2, t / self.steps]], dtype=torch.float32, device=now.device)
         return torch.cat([now.T, fixed.expand(now.shape[1], 2)], dim=1)
+
+    def scene(
+        self, picture: np.ndarray, params: Params, state: State, row: int, past: Past
+    ) -> None:
+        """Draw actions, transitions and states, and the way of the trial of the last step."""
+        trial, stage = divmod(max(state["t"] - 1, 0), 2)
+        first = reached = second = paid = None
+        if len(past.actions):
+            first = int(past.actions[2 * trial])
+            reached = first ^ (1 - int(params["common"][row, trial]))
+        if stage == 1:
+            second, paid = past.action, (past.reward, self.reward_range)
+        worth = params["p"][row, trial].numpy(force=True)
+        pictures.two_stages(picture, worth, self.transition, (first, reached, second), paid)

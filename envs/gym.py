@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from prefrontal.checking import build, checked
+from prefrontal.checking import checked
+from prefrontal.envs.arguments import check_mask, resolve_task
 from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import check_split
-from prefrontal.envs.task import Params, Task
+from prefrontal.envs.task import Params, Past, State, Task
 
 AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
 DEFAULT_INPUTS = ("action", "reward", "time")
+#: Attributes of `TaskVectorEnv` that hold tensors, many of them views of one buffer.
+BUFFERS = ("_inputs", "_drawn", "_noise", "_noise_at", "_running", "_over", "_generators")
+TENSORS = (*BUFFERS, "_params", "_state", "_past")
 
 
 class TaskVectorEnv(VectorEnv[Any, Any, Any]):
@@ -32,6 +36,9 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
     everywhere. Each member has its own generator, seeded by (seed, member): its tasks and the noise
     in them do not depend on who is beside it.
 
+    Copies (pickle, `copy.deepcopy`, another process) go on exactly like the original, in the middle
+    of an episode too.
+
     Args:
         task: A task, a task class, or ``"module:Class"``.
         num_envs: Rows, n. Each of M members owns a block of n / M rows.
@@ -43,14 +50,15 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         device: Where the dynamics run.
         members: Ids of independent members; None for one.
         autoreset: ``"same_step"`` (the last step of an episode returns the first observation of the
-            next, and the last in ``info["final_obs"]``) or ``"disabled"`` (call ``reset``).
+            next, and the last in ``info["final_obs"]``) or ``"disabled"`` (call ``reset``); or
+            the member of Gymnasium's ``AutoresetMode`` that means the same.
         facts: Whether each step's ``info`` carries the task parameters and the facts of the step,
             evaluated when the action is chosen: ``trial``, ``optimal_action``, ``expected_reward``,
             ``optimal_reward`` and what the task adds.
         privileged: Whether ``info["privileged"]`` ``[n, K]`` describes the state in which the next
             action is chosen, at reset and at each step.
-        render_mode: None, ``"ansi"`` (a line of text a row) or, if the task draws pictures,
-            ``"rgb_array"``.
+        render_mode: None, ``"ansi"`` (a line of text a row) or ``"rgb_array"`` (a picture a row,
+            uint8 ``[height, width, 3]``).
         **fields: Fields of the task, where ``task`` is not an instance.
 
     Attributes:
@@ -83,7 +91,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         tensors: bool = False,
         device: str | torch.device = "cpu",
         members: Sequence[int] | None = None,
-        autoreset: str = "same_step",
+        autoreset: str | AutoresetMode = "same_step",
         facts: bool = True,
         privileged: bool = False,
         render_mode: str | None = None,
@@ -100,18 +108,19 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
                 f"num_envs must be a positive multiple of the number of members, "
                 f"{len(self.members)}; got {num_envs}"
             )
-        if autoreset not in AUTORESET:
+        mode = AUTORESET.get(autoreset) if isinstance(autoreset, str) else autoreset
+        if mode not in AUTORESET.values():
             raise ValueError(f"autoreset must be one of {', '.join(AUTORESET)}; got {autoreset!r}")
-        modes = self.task.render_modes
-        if render_mode not in (None, *modes):
-            allowed = " or ".join(map(repr, modes))
-            raise ValueError(f"render_mode must be None or {allowed}; got {render_mode!r}")
-        own = {"render_modes": list(modes), "autoreset_mode": AUTORESET[autoreset]}
-        self.metadata = {**self.metadata, **own}
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(
+                f"render_mode must be None, 'ansi' or 'rgb_array'; got {render_mode!r}"
+            )
+        self.metadata = {**self.metadata, "autoreset_mode": mode}
         self.tensors, self.device = tensors, torch.device(device)
         self.steps, self.num_actions = self.task.steps, self.task.num_actions
         self.reward_range = self.task.reward_range
-        self._same_step, self._facts, self._privileged = autoreset == "same_step", facts, privileged
+        self._same_step = mode is AutoresetMode.SAME_STEP
+        self._facts, self._privileged = facts, privileged
 
         self._inputs = Inputs(self.task, inputs, num_envs, self.device)
         self.inputs, self.input_slices = self._inputs.names, self._inputs.slices
@@ -137,6 +146,26 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self._seeded = False
         self._t = self.steps  # no episode is running
         self._params: Params = {}
+        self._state: State = {}
+        # PAST actions [T, n] (or [T, n, A]) and rewards [T, n] of the episode, for pictures
+        self._past: tuple[Tensor, Tensor] | None = None
+        if render_mode == "rgb_array":
+            kind = torch.int64 if self.num_actions else torch.float32
+            actions = torch.zeros(self.steps, *(self._shape or ()), dtype=kind, device=self.device)
+            self._past = actions, torch.zeros(self.steps, num_envs, device=self.device)
+
+    # COPIES
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of; views of one buffer are views again in the copy."""
+        state, file = dict(vars(self)), io.BytesIO()
+        torch.save({name: state.pop(name) for name in TENSORS}, file)
+        return {**state, "tensors.pt": file.getvalue()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become the copy."""
+        file = io.BytesIO(state.pop("tensors.pt"))
+        vars(self).update(state | torch.load(file, weights_only=False))
 
     # RANDOMNESS
 
@@ -199,15 +228,20 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             seed: Determines everything that follows. Any integer, NumPy's included.
             options: ``{"task": {name: array [num_envs, ...]}}`` sets the task parameters by hand,
                 for this episode only. The noise is the same as it would be without.
+                ``{"reset_mask": array [num_envs]}`` of bool is Gymnasium's, for rows that ended;
+                here all rows end together, so it must be true in all.
 
         Returns:
             Observation ``[n, I]``, and ``info`` with ``task`` (and ``privileged``).
 
         Raises:
             TypeError: The seed is not an integer.
-            ValueError: Unknown options, or task parameters that the task does not have.
+            ValueError: Unknown options, task parameters that the task does not have, or a
+                ``reset_mask`` that leaves rows out.
         """
-        seed = as_seed(seed)
+        seed, options = as_seed(seed), dict(options or {})
+        if "reset_mask" in options:
+            check_mask(options.pop("reset_mask"), self.num_envs)
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
             self._seed(seed if seed is not None else int(self.np_random.integers(2**63)))
@@ -234,7 +268,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
 
         Args:
             actions: ``[n]`` integers (``[n, A]`` floats where continuous); a tensor on ``device``
-                if ``tensors`` (then not checked).
+                if ``tensors`` (then not checked, and discrete ones count from 0).
 
         Returns:
             Observation ``[n, I]``, reward, terminated and truncated ``[n]``, and ``info``: with
@@ -252,6 +286,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         params, state = self._params, self._state
         facts = self.task.facts(params, state, action) if self._facts else {}
         state, observation, reward = self.task.step(params, state, action, self._noise_at[self._t])
+        if self._past is not None:
+            self._past[0][self._t], self._past[1][self._t] = action, reward
         self._t += 1
         self._state = state
         self._inputs.write(observation, action, reward, self._t)
@@ -312,9 +348,11 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             if array not in self.action_space:
                 raise ValueError(f"actions must lie in {self.single_action_space}; got {array}")
             return torch.from_numpy(array).to(self.device)
-        if array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= self.num_actions:
-            raise ValueError(f"actions must be integers in 0..{self.num_actions - 1}; got {array}")
-        return torch.from_numpy(array.astype(np.int64)).to(self.device)
+        first = int(getattr(self.single_action_space, "start", 0))
+        last = first + self.num_actions - 1
+        if array.dtype.kind not in "iu" or array.min() < first or array.max() > last:
+            raise ValueError(f"actions must be integers in {first}..{last}; got {array}")
+        return torch.from_numpy(array.astype(np.int64) - first).to(self.device)
 
     def render(self) -> tuple[Any, ...] | None:
         """Return a line of text (``"ansi"``) or a picture (``"rgb_array"``) a row, or None."""
@@ -323,8 +361,10 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         if not self._params:
             raise gymnasium.error.ResetNeeded("nothing to render yet: call reset() first")
         rows = range(self.num_envs)
-        if self.render_mode == "rgb_array":
-            return tuple(self.task.image(self._params, self._state, row) for row in rows)
+        if self._past is not None:
+            done = [kept[: self._t].numpy(force=True) for kept in self._past]
+            pasts = [Past(*(kept[:, row] for kept in done)) for row in rows]
+            return tuple(self.task.image(self._params, self._state, *it) for it in enumerate(pasts))
         columns = self._inputs.batch_major.cpu().numpy().round(3)
         return tuple(
             f"{self.task.render(self._params, row)} | step {self._t}/{self.steps} | "
@@ -336,24 +376,6 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
 def _copy(value: Tensor) -> np.ndarray:
     """Copy a tensor to a new, contiguous NumPy array."""
     return np.array(value.numpy(force=True), order="C")
-
-
-def resolve_task(task: Task | type[Task] | str, fields: Mapping[str, Any]) -> Task:
-    """Make a task from an instance, a class, or ``"module:Class"``, and its fields.
-
-    Raises:
-        ValueError: Unknown fields, a field of the wrong type, or fields for a task that is already
-        made.
-    """
-    if isinstance(task, Task):
-        if fields:
-            raise ValueError(f"unknown arguments {', '.join(fields)}; the task is already made")
-        return task
-    task_class: Any = load_env_creator(task) if isinstance(task, str) else task
-    if not (isinstance(task_class, type) and issubclass(task_class, Task)):
-        raise TypeError(f"task must be a Task, a Task class or 'module:Class'; got {task!r}")
-    made: Task = build(task_class, fields)
-    return made
 
 
 def as_seed(seed: Any) -> int | None:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from prefrontal.checking import option
+from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial, check_split
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
+from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
 OBJECTS = 1000  # in each split
 LEFT, RIGHT = 0, 1
@@ -82,6 +83,22 @@ class PairChoice(Task):
         t = state["t"]
         side = 2.0 * state["side"][min(t, self.trials - 1)] - 1.0
         return torch.stack([side, torch.full_like(side, t / self.steps)], dim=1)
+
+    @abstractmethod
+    def looks(self, params: Params, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return pictures of the good and of the bad stimulus of an episode, 72 x 72 pixels."""
+
+    def scene(
+        self, picture: np.ndarray, params: Params, state: State, row: int, past: Past
+    ) -> None:
+        """Draw the pair of the last choice with its reward, and the pair to choose from now."""
+        good, bad = self.looks(params, row)
+
+        def pair(trial: int) -> tuple[np.ndarray, np.ndarray, int]:
+            side = int(params["side"][row, trial])
+            return (bad, good, side) if side == RIGHT else (good, bad, side)
+
+        pictures.choices(picture, pair, self.trials, *past, self.reward_range)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +189,11 @@ class Harlow(PairChoice):
         objects = params["objects"]
         vectors = torch.from_numpy(object_vectors(self.dimension, self.unit_variance))
         good, bad = vectors.to(objects.device)[objects].unbind(1)
+        return good, bad
+
+    def looks(self, params: Params, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a pattern for each object (vectors have no look)."""
+        good, bad = (pictures.emblem(number) for number in params["objects"][row].tolist())
         return good, bad
 
 

@@ -5,31 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from prefrontal.checking import option
+from prefrontal.envs import pictures
 from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.maze import COLOURS
 from prefrontal.envs.splits import check_split
-from prefrontal.envs.task import Params, State, check_parameters
-
-#: Numerals 0 to 9 as they are drawn: five rows of three, each row a number in binary.
-NUMERALS = (
-    "75557",
-    "26227",
-    "71747",
-    "71717",
-    "55711",
-    "74717",
-    "74757",
-    "71111",
-    "75757",
-    "75717",
-)
-HEIGHT, CARD, EDGE = 64, 40, 4  # pixels: of a picture, an object's card, and its frame
+from prefrontal.envs.task import Params, check_parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +60,6 @@ class HarlowPairs(PairChoice):
 
     parameters = ("objects", "side")
     lasting = ("objects",)
-    render_modes: ClassVar[tuple[str, ...]] = ("ansi", "rgb_array")
 
     objects: Literal["digits", "one_hot", "vectors"] = option(
         "digits",
@@ -147,31 +131,12 @@ class HarlowPairs(PairChoice):
         shown = self.features.to(params["objects"].device)[params["objects"]]
         return shown[:, 0], shown[:, 1]
 
-    def image(self, params: Params, state: State, row: int) -> np.ndarray:
-        """Draw the numbers of the objects on their sides, the rewarded one in a frame."""
-        picture = np.full((HEIGHT, 2 * HEIGHT, 3), COLOURS["wall"], dtype=np.uint8)
-        good_side = int(state["side"][min(state["t"], self.trials - 1)][row])
-        first = (HEIGHT - CARD) // 2
-        for place, number in enumerate(params["objects"][row].tolist()):
-            left = first + HEIGHT * (good_side ^ place)
-            if place == 0:
-                outer = slice(first - EDGE, first + CARD + EDGE)
-                picture[outer, left - EDGE : left + CARD + EDGE] = COLOURS["goal"]
-            card = picture[first : first + CARD, left : left + CARD]
-            card[:] = COLOURS["free"]
-            ink = _numeral(number)
-            top, start = (np.array(card.shape[:2]) - ink.shape) // 2
-            card[top : top + ink.shape[0], start : start + ink.shape[1]][ink] = COLOURS["agent"]
-        return picture
-
-
-def _numeral(number: int) -> np.ndarray:
-    """Write a number as large as a card allows: bool ``[height, width]``."""
-    rows = np.array([[int(digit) for digit in NUMERALS[int(one)]] for one in str(number)])
-    dots = rows[..., None] >> np.array([3, 2, 1, 0]) & 1  # a gap to the left of each numeral
-    ink = np.concatenate(list(dots.astype(bool)), axis=1)[:, 1:]
-    scale = max(1, min((CARD - 2 * EDGE) // side for side in ink.shape))
-    return ink.repeat(scale, axis=0).repeat(scale, axis=1)
+    def looks(self, params: Params, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of the objects."""
+        good, bad = (
+            pictures.card(pictures.PAPER, str(number)) for number in params["objects"][row].tolist()
+        )
+        return good, bad
 
 
 @functools.cache

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from prefrontal.checking import option
+from prefrontal.envs import pictures
 from prefrontal.envs.harlow import LEFT, OBJECTS, RIGHT, check_pairs, draw_pair
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Params, State, StepResult, Task
+from prefrontal.envs.task import Params, Past, State, StepResult, Task
 
 RING = 17  # cells
 REACH = 4  # cells seen on either side of the gaze
@@ -205,6 +206,53 @@ class HarlowOneDimensional(Task):
         return torch.stack(
             [trial / self.trials, graph["stage"][place], where, side, active, time], 1
         )
+
+    def scene(
+        self, picture: np.ndarray, params: Params, state: State, row: int, past: Past
+    ) -> None:
+        """Draw the ring, the part of it that is seen, the mark or the objects, and the last reward.
+
+        A dot is beside the good object.
+        """
+        place, graph = int(state["place"][row]), state["graph"]
+        trial, stage, gaze = (int(graph[name][place]) for name in ("trial", "stage", "gaze"))
+        active = place < len(graph["trial"]) - 1
+        good, bad = params["objects"][row].tolist()
+        if int(params["side"][row, trial]) == RIGHT:
+            good, bad = bad, good
+        things = {-OFFSET: good, OFFSET: bad} if stage == CHOOSE else {0: None}
+        for cell in range(-(RING // 2), RING // 2 + 1):
+            x, y = 200 + 22 * cell, 96
+            seen = abs((cell - gaze + RING // 2) % RING - RING // 2) <= REACH
+            pictures.box(picture, (x - 10, y - 10), (20, 20), pictures.FAINT)
+            if seen:
+                pictures.box(picture, (x - 11, y - 11), (22, 22), pictures.ORANGE, border=2)
+            if cell == gaze:
+                pictures.stroke(picture, (x, y + 40), (x, y + 20), pictures.ORANGE, 6)
+                pictures.disc(picture, (x, y + 44), 8, pictures.ORANGE)
+            if active and cell in things:
+                self._draw_thing(picture, (x, y), things[cell])
+        if active and stage == CHOOSE:
+            right = int(params["side"][row, trial]) == RIGHT
+            pictures.disc(
+                picture, (200 + 22 * (OFFSET if right else -OFFSET), 20), 5, pictures.GOOD
+            )
+        words = f"trial {trial + 1}/{self.trials}" if active else "over"
+        pictures.write(picture, (60, 20), words, pictures.SHADE)
+        if past.reward:
+            pictures.coin(picture, (350, 22), past.reward, self.reward_range)
+
+    @staticmethod
+    def _draw_thing(picture: np.ndarray, centre: tuple[int, int], thing: int | None) -> None:
+        """Draw the fixation mark (None) in its cell, or an object above it."""
+        x, y = centre
+        if thing is None:
+            pictures.stroke(picture, (x - 6, y), (x + 6, y), pictures.INK, 3)
+            pictures.stroke(picture, (x, y - 6), (x, y + 6), pictures.INK, 3)
+            return
+        look = pictures.emblem(thing, size=36)
+        picture[y - 60 : y - 24, x - 18 : x + 18] = look
+        pictures.stroke(picture, (x, y - 22), (x, y), pictures.INK, 2)
 
 
 @functools.lru_cache

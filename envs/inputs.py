@@ -107,6 +107,8 @@ class Inputs:
 
 def _checked(task: Task, names: Sequence[str]) -> tuple[str, ...]:
     """Return the names as a tuple, or raise ValueError."""
+    if isinstance(names, set | frozenset):
+        raise ValueError("inputs must be in an order, such as ('action', 'reward'); a set has none")
     names = (names,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
     for name in names:
         if name not in INPUTS:

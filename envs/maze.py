@@ -13,9 +13,9 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import check_split
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
+from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
-PIXELS = 24  # side of a cell in a picture
+PIXELS = 48  # side of a cell in a picture
 COLOURS = {"wall": (60, 60, 70), "free": (245, 245, 240), "start": (200, 210, 230)}
 COLOURS |= {"goal": (70, 160, 90), "agent": (200, 80, 50)}
 
@@ -199,7 +199,6 @@ class OneShotMaze(Task):
     reward_range = (0.0, 1.0)
     draws = 2
     reward_values = (0.0, 1.0)
-    render_modes = ("ansi", "rgb_array")
 
     maze: str = option(
         "open",
@@ -349,7 +348,7 @@ class OneShotMaze(Task):
         where, column = self.plan.cells[int(params["goal"][row])] + 1
         return f"{super().render(params, row)} (goal: row {where}, column {column} of {self.maze})"
 
-    def image(self, params: Params, state: State, row: int) -> np.ndarray:
+    def image(self, params: Params, state: State, row: int, past: Past) -> np.ndarray:
         """Draw walls, start, goal and agent from above."""
         maze = self.plan
         walls = np.array([[text == WALL for text in line] for line in maze.rows])

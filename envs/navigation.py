@@ -14,7 +14,7 @@ from prefrontal.checking import option
 from prefrontal.envs import navigation_laws as laws
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.navigation_laws import STILL, UNIT, ZONE, draw_path
-from prefrontal.envs.task import Mirror, Params, State, StepResult, Task, check_parameters
+from prefrontal.envs.task import Mirror, Params, Past, State, StepResult, Task, check_parameters
 
 MAX_GAIN, MAX_TARGET = 8.0, 800.0  # of tasks set by hand; targets in cm, to any side
 MAX_PULSE = ((-800.0, 800.0), (-360.0, 360.0))
@@ -95,7 +95,6 @@ class FireflyNavigation(Task):
 
     parameters = ("target", "gain", "pulse")
     noise = 4  # for two velocities and two observations of them (drawn even where not used)
-    render_modes = ("ansi", "rgb_array")
 
     targets: int = option(1, "Targets of an episode, one after the other.", least=1)
     gains: tuple[float, ...] = option(
@@ -361,6 +360,6 @@ class FireflyNavigation(Task):
         rest = torch.stack([params["gain"], clock, trial])
         return torch.cat([state["pose"], state["velocity"], state["target"], rest]).T
 
-    def image(self, params: Params, state: State, row: int) -> np.ndarray:
+    def image(self, params: Params, state: State, row: int, past: Past) -> np.ndarray:
         """Draw the path of one episode so far, from above, ``[400, 400, 3]`` uint8."""
         return draw_path(params, state, row)

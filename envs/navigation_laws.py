@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import Any
 
 import numpy as np
 
+from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import bands, check_split
 from prefrontal.envs.task import Params, State
@@ -131,8 +132,8 @@ def normal_pairs(uniform: Tensor) -> Tensor:
     return torch.cat([radius * angle.cos(), radius * angle.sin()])
 
 
-SIZE, DOTS = 4.0, 100  # inches, dots an inch
-PATH, TARGET, INK = "#0072B2", "#E69F00", "#222222"
+SIZE = 400  # pixels a side of a picture
+PALE = (249, 231, 191)  # of reward zones
 
 
 def world(origin: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -158,10 +159,6 @@ def draw_path(params: Params, state: State, row: int) -> np.ndarray:
     Returns:
         ``[400, 400, 3]`` uint8.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Circle
-
     poses, origins, trials = (
         np.stack([tensor[..., row].numpy(force=True) for tensor in tensors])
         for tensors in zip(
@@ -175,23 +172,33 @@ def draw_path(params: Params, state: State, row: int) -> np.ndarray:
     targets = np.concatenate([world(o, p[None]) for o, p in zip(frames, shown, strict=True)])
     heading = float(poses[-1, 2] + origins[-1, 2])
 
-    figure = Figure(figsize=(SIZE, SIZE), dpi=DOTS, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes: Any = figure.subplots()
-    for number, place in enumerate(targets):
-        axes.add_patch(Circle(tuple(place), ZONE, color=TARGET, alpha=0.25, linewidth=0))
-        axes.plot(*place, marker="*", markersize=9, color=TARGET)
-        if len(targets) > 1:
-            axes.annotate(str(number + 1), place, xytext=(5, 5), textcoords="offset points")
-    axes.plot(points[:, 0], points[:, 1], color=PATH, marker=".", markersize=3, linewidth=1.5)
-    axes.plot(*points[0], marker="o", color=INK, markersize=4)
-    axes.plot(*points[-1], marker=(3, 0, math.degrees(heading) - 90.0), color=PATH, markersize=11)
     places = np.concatenate([points, targets])
     centre = (places.min(axis=0) + places.max(axis=0)) / 2.0
     half = max(250.0, float(np.ptp(places, axis=0).max()) / 2.0 + 1.5 * ZONE)
-    axes.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half))
-    axes.set(xlabel="cm", ylabel="cm", aspect="equal")
+    scale = SIZE / (2.0 * half)  # pixels a cm
+
+    def at(place: np.ndarray) -> tuple[float, float]:
+        x, y = (place - centre) * scale
+        return SIZE / 2.0 + x, SIZE / 2.0 - y
+
+    picture = pictures.blank(SIZE, SIZE)
+    for place in targets:
+        pictures.disc(picture, at(place), ZONE * scale, PALE)
+    for number, place in enumerate(targets):
+        pictures.disc(picture, at(place), 5.0, pictures.ORANGE)
+        if len(targets) > 1:
+            x, y = at(place)
+            pictures.write(picture, (x + 14.0, y - 12.0), str(number + 1))
+    for one, other in itertools.pairwise(points):
+        pictures.stroke(picture, at(one), at(other), pictures.BLUE, 3.0)
+    pictures.disc(picture, at(points[0]), 4.0, pictures.INK)
+    x, y = at(points[-1])
+    nose = x + 14.0 * math.cos(heading), y - 14.0 * math.sin(heading)
+    pictures.stroke(picture, (x, y), nose, pictures.BLUE, 5.0)
+    pictures.disc(picture, (x, y), 7.0, pictures.BLUE)
     gain = float(params["gain"][row])
-    axes.set_title(f"step {state['t']}, gain {gain:.2g}", fontsize=9)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    pictures.write(picture, (SIZE / 2.0, 12.0), f"step {state['t']}   gain {gain:.2g}")
+    metre = 100.0 * scale
+    pictures.stroke(picture, (14.0, SIZE - 14.0), (14.0 + metre, SIZE - 14.0), pictures.INK)
+    pictures.write(picture, (14.0 + metre / 2.0, SIZE - 24.0), "100 CM", scale=1)
+    return picture

@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from prefrontal.checking import option
+from prefrontal.envs import pictures
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial, check_split, first_state, switches_before, switching
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
+from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
 FIXATION, TARGET = -1, 0  # stages of a trial of InferredValue
 CENTRE = 2  # the action asked for at fixation
@@ -183,6 +186,24 @@ class InferredValue(Task):
         paying = params["paying"][:, min(t // 2, self.trials - 1)].float()
         stage = torch.full_like(paying, t % 2 - 1)
         return torch.stack([paying, stage, torch.full_like(paying, t / self.steps)], dim=1)
+
+    def scene(
+        self, picture: np.ndarray, params: Params, state: State, row: int, past: Past
+    ) -> None:
+        """Draw what is shown now (mark or target), which target pays, and the last action."""
+        trial, stage = divmod(min(state["t"], self.steps - 1), 2)
+        due = int(params["target"][row, trial]) if stage else CENTRE
+        paying = int(params["paying"][row, trial])
+        for action, x in enumerate((90, 310, 200)):
+            shown, size = action == due, 18 if action == CENTRE else 34
+            colour = (pictures.INK if action == CENTRE else pictures.BLUE) if shown else None
+            pictures.disc(picture, (x, 76), size, colour or pictures.FAINT)
+            if action == paying:
+                pictures.disc(picture, (x, 128), 5, pictures.GOOD)
+            if action == past.action:
+                pictures.box(picture, (x - 42, 34), (84, 84), pictures.INK, border=2)
+                pictures.coin(picture, (x, 16), past.reward, self.reward_range)
+        pictures.write(picture, (200, 156), "fixate" if due == CENTRE else "choose the target")
 
 
 @dataclasses.dataclass(frozen=True)

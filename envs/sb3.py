@@ -20,7 +20,11 @@ class SB3VecEnv(VecEnv):
     The info of a row that ends its episode has ``terminal_observation`` and ``episode`` (return
     ``r``, length ``l``, seconds ``t``), so SB3 logs returns without a Monitor; every info has
     ``TimeLimit.truncated``. Other entries of the vector info (the facts of a step) are not split
-    into rows: that costs more than the environment. Read them from ``vector_info``.
+    into rows: that costs more than the environment. Read them from ``vector_info``. Rows are one
+    environment, so attributes and methods are those of all rows.
+
+    Made with ``render_mode="rgb_array"``, ``render`` returns the pictures of all rows as tiles, and
+    ``VecVideoRecorder`` writes videos of them (it needs ``moviepy``).
 
     Args:
         vector_env: Any Gymnasium vector environment with autoreset mode SAME_STEP.
@@ -53,11 +57,14 @@ class SB3VecEnv(VecEnv):
 
     def reset(self) -> Any:
         """Reset every row, with the seed and the options set by ``seed`` and ``set_options``."""
-        options = _batched_options(self._options)
-        observation, self.vector_info = self.vector_env.reset(seed=self._seeds[0], options=options)
-        self.reset_infos = [{} for _ in range(self.num_envs)]
+        observation = self._restart(self._seeds[0], _batched_options(self._options))
         self._reset_seeds()
         self._reset_options()
+        return observation
+
+    def _restart(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        observation, self.vector_info = self.vector_env.reset(seed=seed, options=options)
+        self.reset_infos = [{} for _ in range(self.num_envs)]
         self._returns[:] = 0.0
         self._lengths[:] = 0
         return observation
@@ -101,8 +108,7 @@ class SB3VecEnv(VecEnv):
         Raises:
             ValueError: Only some rows were asked for.
         """
-        if len(list(self._get_indices(indices))) != self.num_envs:
-            raise ValueError("rows share their attributes: indices must be None")
+        self._check_all(indices)
         setattr(self.vector_env.unwrapped, attr_name, value)
 
     def env_method(
@@ -112,9 +118,28 @@ class SB3VecEnv(VecEnv):
         indices: VecEnvIndices = None,
         **method_kwargs: Any,
     ) -> list[Any]:
-        """Call a method of the vector environment once; the result stands for each row."""
+        """Call a method of the vector environment once; the result stands for each row.
+
+        ``"reset"`` starts an episode in every row, and returns the observation and an empty info of
+        each.
+
+        Raises:
+            ValueError: Only some rows were asked for.
+        """
+        self._check_all(indices)
+        if method_name == "reset":
+            return [(row, {}) for row in self._restart(*method_args, **method_kwargs)]
         result = getattr(self.vector_env, method_name)(*method_args, **method_kwargs)
-        return [result for _ in self._get_indices(indices)]
+        return [result] * self.num_envs
+
+    def _check_all(self, indices: VecEnvIndices) -> None:
+        """Raise ValueError unless all rows are meant."""
+        asked: Any = indices
+        if indices is not None and np.ravel(asked).tolist() != list(range(self.num_envs)):
+            raise ValueError(
+                "rows share one environment and run in lock-step: indices must be None; "
+                f"got {indices!r}"
+            )
 
     def env_is_wrapped(
         self,
@@ -125,8 +150,18 @@ class SB3VecEnv(VecEnv):
         return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[np.ndarray | None]:
-        """Return no images: there is only text, see the ``render`` of the environment."""
-        return [None] * self.num_envs
+        """Return a picture a row, uint8 ``[height, width, 3]``.
+
+        Raises:
+            ValueError: The environment was made without ``render_mode="rgb_array"``.
+        """
+        if self.render_mode != "rgb_array":
+            raise ValueError(
+                'pictures need an environment made with render_mode="rgb_array"; '
+                f"this one has {self.render_mode!r}"
+            )
+        images: tuple[np.ndarray, ...] = self.vector_env.render()  # type: ignore[assignment]
+        return images
 
 
 def to_sb3_vec_env(vector_env: VectorEnv[Any, Any, Any]) -> SB3VecEnv:

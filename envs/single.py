@@ -34,7 +34,6 @@ class TaskEnv(gymnasium.Env[np.ndarray, Any]):
             task, 1, autoreset="disabled", render_mode=render_mode, **arguments
         )
         self.task, self.render_mode = self._vector.task, render_mode
-        self.metadata = {**self.metadata, "render_modes": list(self.task.render_modes)}
         self.__doc__ = self.task.__doc__
         self.observation_space = self._vector.single_observation_space
         self.action_space = self._vector.single_action_space

@@ -6,18 +6,42 @@ import dataclasses
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from gymnasium import Space, spaces
 
 from prefrontal.checking import check
+from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
 StepResult = tuple[State, Tensor, Tensor]  # state, observation [n, D], reward [n]
 Mirror = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+class Past(NamedTuple):
+    """What was done in one episode so far, for pictures.
+
+    Attributes:
+        actions: ``[t]`` int64 (``[t, A]`` float32 where continuous).
+        rewards: ``[t]`` float32.
+    """
+
+    actions: np.ndarray
+    rewards: np.ndarray
+
+    @property
+    def action(self) -> int | None:
+        """The last action, where actions are discrete; None before the first."""
+        return int(self.actions[-1]) if len(self.actions) else None
+
+    @property
+    def reward(self) -> float:
+        """The last reward; 0 before the first."""
+        return float(self.rewards[-1]) if len(self.rewards) else 0.0
+
 
 #: Sections of a docstring, in this order.
 HEADINGS = (
@@ -82,8 +106,6 @@ class Task(ABC):
     #: Signs of the base observation and of the (continuous) action under a reflection that leaves
     #: the task as it is; None if there is no such symmetry.
     mirror: ClassVar[Mirror | None] = None
-    #: Ways of rendering. A task that can draw itself adds ``"rgb_array"`` and defines ``image``.
-    render_modes: ClassVar[tuple[str, ...]] = ("ansi",)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Complete the docstring of a task."""
@@ -208,9 +230,51 @@ class Task(ABC):
         pairs = (f"{name}={_short(params[name][row])}" for name in self.parameters)
         return f"{type(self).__name__} " + ", ".join(pairs)
 
-    def image(self, params: Params, state: State, row: int) -> np.ndarray:
-        """Draw one episode in its present state: uint8 ``[height, width, 3]``."""
-        raise NotImplementedError(f"{type(self).__name__} draws no pictures")
+    def image(self, params: Params, state: State, row: int, past: Past) -> np.ndarray:
+        """Draw one episode in its present state: `scene` above, choices and rewards so far below.
+
+        Args:
+            params: Parameters of the episodes.
+            state: Their present state, the last one included.
+            row: Which episode.
+            past: What was done in it.
+
+        Returns:
+            uint8 ``[height, width, 3]``, of one size for a task.
+        """
+        picture = pictures.blank()
+        words = f"step {state['t']}/{self.steps}   return {pictures.short(past.rewards.sum())}"
+        pictures.write(picture, (pictures.WIDTH / 2, pictures.TOP / 2), words)
+        below = pictures.TOP + pictures.SCENE
+        self.scene(picture[pictures.TOP : below], params, state, row, past)
+        pictures.strip(
+            picture[below + 10 : -10, 10:-10],
+            past.actions,
+            past.rewards,
+            steps=self.steps,
+            num_actions=self.num_actions,
+            bounds=self.reward_range,
+        )
+        return picture
+
+    def scene(
+        self, picture: np.ndarray, params: Params, state: State, row: int, past: Past
+    ) -> None:
+        """Draw into the upper part of a picture ``[172, 400, 3]``.
+
+        By default: what each discrete action is worth now as a bar, if `facts` say it, and the last
+        one with its reward.
+        """
+        now = {**state, "t": min(state["t"], self.steps - 1)}
+        n = len(next(iter(params.values())))
+        device = next(iter(params.values())).device
+        worth = [
+            self.facts(params, now, torch.full((n,), action, device=device)).get("expected_reward")
+            for action in range(self.num_actions)
+        ]
+        values = [float(value[row]) for value in worth if value is not None]
+        if values:
+            pictures.bars(picture, values, self.reward_range, past.action, past.reward)
 
 
 def check_parameters(

@@ -6,10 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from prefrontal.checking import option
+from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import by_trial, first_state, switching
-from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
+from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
 FIXATION, FIRST, SECOND = -1, 0, 1  # stages of a trial
 CENTRE = 2  # the action asked for at fixation
@@ -257,6 +260,23 @@ class TwoStep(Task):
         fixed = torch.tensor([[stage, t / self.steps]], dtype=torch.float32, device=due.device)
         shown = torch.stack([1 - good, good, due], dim=1)
         return torch.cat([shown, fixed.expand(len(due), 2)], dim=1)
+
+    def scene(
+        self, picture: np.ndarray, params: Params, state: State, row: int, past: Past
+    ) -> None:
+        """Draw actions, transitions and states, and the way of the trial of the last step."""
+        trial, index = divmod(max(state["t"] - 1, 0), len(self.stages))
+        good, common = (int(params[name][row, trial]) for name in ("good", "common"))
+        worth = np.full((2, 1), 1.0 - self.reward)
+        worth[good] = self.reward
+        first = reached = paid = None
+        if len(past.actions) and self.stages[index] != FIXATION:
+            since = len(past.actions) - 1 - (self.stages[index] == SECOND)
+            first = int(past.actions[since])
+            reached = None if first == CENTRE else first ^ (1 - common)
+            if index == len(self.stages) - 1:
+                paid = past.reward, self.reward_range
+        pictures.two_stages(picture, worth, self.transition, (first, reached, None), paid)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,6 +95,7 @@ class Evaluation:
         forget: bool = False,
         snapshot: int | None = None,
         tasks: Mapping[str, Any] | None = None,
+        random: bool = False,
         **kwargs: Any,
     ) -> Record:
         """Let the members of one condition play, and record what happens.
@@ -111,6 +112,8 @@ class Evaluation:
             snapshot: Index of an earlier state of the population (see `snapshots`), in its place.
             tasks: Parameters of tasks ``[E, ...]`` that all members play, in this order, in place
                 of tasks drawn for each member (the noise in them is still each member's own).
+            random: Whether the random policy plays, in place of the members and on their tasks: all
+                actions are equally likely. There are no ``value``, ``rpe`` and ``policy`` then.
             **kwargs: Parameters of the environment that differ from those of training.
 
         Returns:
@@ -126,14 +129,16 @@ class Evaluation:
         given = [
             (name, np.asarray(value).tobytes()) for name, value in sorted((tasks or {}).items())
         ]
-        how = (condition, split, episodes, deterministic, hidden, stimulation, forget, snapshot)
-        key = (*how, repr(sorted(kwargs.items())), tuple(given))
+        who = (condition, snapshot, random, deterministic, stimulation, forget)
+        key = (*who, split, episodes, hidden, repr(sorted(kwargs.items())), tuple(given))
         if key not in self._cache:
+            from prefrontal.agents.reference.random_play import RandomPlayers  # imports torch
+
             player: Trained = self.populations[condition]
             if snapshot is not None:
                 player = self.snapshots(condition)[snapshot][1]
             envs, batches = self._envs(player, split, episodes, kwargs, tasks)
-            parts = player.record(
+            parts = (RandomPlayers(player.members) if random else player).record(
                 envs,
                 batches,
                 seed=self.seed,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import interval
+from prefrontal.analysis.stats.findings import Better, Finding, tally, tally_text
+from prefrontal.analysis.stats.intervals import interval, over_episodes
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.settings import Settings, task_options
 
@@ -79,10 +78,74 @@ def finding(
     return Finding.of(name + where, interval(values, within=within), **fields)
 
 
-def worst_member(name: str, values: np.ndarray, better: str, **fields: Any) -> Finding:
-    """Return a finding: the value of the worst member (no interval: it is one member)."""
-    value = float(values.max() if better == "lower" else values.min())
-    return Finding(name, value, better=typing.cast(Any, better), **fields)
+def worst_member(
+    name: str,
+    episodes: np.ndarray,
+    better: Better,
+    counts: np.ndarray | None = None,
+    fraction: bool = False,
+    **fields: Any,
+) -> Finding:
+    """Return a finding: the value of the worst member with the interval over *its* episodes.
+
+    Args:
+        name: What was measured, in words.
+        episodes: Its sum in each episode ``[M, E]``, or one number a member ``[M]``, without an
+            interval and so without a verdict. A single member has neither.
+        better: "lower" or "higher".
+        counts: How much was summed in each episode ``[M, E]``; 1 by default.
+        fraction: Whether each thing that was counted is 0 or 1.
+        **fields: Fields of the `Finding`: what to hold it against.
+    """
+    values = episodes
+    if episodes.ndim == 2:
+        values = episodes.sum(1) / (episodes.shape[1] if counts is None else counts.sum(1))
+    worst = int(values.argmax() if better == "lower" else values.argmin())
+    if episodes.ndim == 1 or len(values) == 1:
+        return Finding(name, float(values[worst]), better=better, **fields)
+    own = None if counts is None else counts[worst]
+    found = over_episodes(episodes[worst], own, fraction=fraction)
+    return Finding.of(name, found, better=better, **fields)
+
+
+def exact(name: str, value: float, members: int, **fields: Any) -> Finding:
+    """Return a finding without a sampling error: its interval is the value (none of one member)."""
+    end = value if members > 1 else None
+    return Finding(name, value, end, end, **fields)
+
+
+#: Episodes of each member that findings are measured on, unless an experiment has its own number.
+EPISODES = 4000
+
+
+def conclusion(
+    experiment: Experiment, findings: Sequence[Finding], conditions: Collection[str], episodes: int
+) -> tuple[str, int]:
+    """Return what the verdicts say together, in one line, and the exit code that follows.
+
+    The finding as a whole is only spoken of where all conditions were measured, on as many episodes
+    as the experiment asks for. It is reproduced if all bars are met, and not reproduced if one is
+    missed.
+
+    Returns:
+        The line ("" where no finding has a bar), and 1 if the finding is not reproduced, else 0.
+    """
+    judged = [one for one in findings if one.bar is not None]
+    if not judged:
+        return "", 0
+    said = tally_text(judged)
+    if not said:
+        return "no verdicts: they need intervals, and those several members", 0
+    wanted = min(EPISODES, experiment.most_episodes or EPISODES)
+    if missing := sorted(set(experiment.conditions) - set(conditions)):
+        return f"without {', '.join(missing)}: {said}", 0
+    if episodes < wanted:
+        return f"{episodes:,} of {wanted:,} episodes: {said}", 0
+    counts = tally(judged)
+    if counts["missed"]:
+        return f"finding not reproduced: {said}", 1
+    whole = counts["met"] == len(judged)
+    return f"{'finding reproduced' if whole else 'undecided'}: {said}", 0
 
 
 def all_experiments() -> dict[str, Experiment]:
@@ -101,11 +164,20 @@ def find_experiment(name: str) -> Experiment:
     Raises:
         ConfigError: There is none; suggests the nearest.
     """
+    experiment: Experiment = importlib.import_module(module_of(name)).EXPERIMENT
+    return experiment
+
+
+def module_of(name: str) -> str:
+    """Return the name of the module of an experiment.
+
+    Raises:
+        ConfigError: There is none; suggests the nearest.
+    """
     modules = _modules()
     if name not in modules:
         raise ConfigError(f"there is no experiment {name!r}{did_you_mean(name, modules)}")
-    experiment: Experiment = importlib.import_module(modules[name]).EXPERIMENT
-    return experiment
+    return modules[name]
 
 
 def _modules() -> dict[str, str]:
@@ -143,5 +215,7 @@ def _task(spec: EnvironmentSpec) -> object:
 
 
 def unjudged(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings without bars, goals and published values."""
-    return [replace(finding, bar=None, goal=None, published=None) for finding in findings]
+    """Return the findings without bars, goals, and values of the paper and of other sources."""
+    return [
+        replace(finding, bar=None, goal=None, published=None, other=None) for finding in findings
+    ]

@@ -6,11 +6,20 @@ is for tasks that hide some of it. Measurements: docs/findings/own-environment.m
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from prefrontal.experiments.evaluation import Evaluation
+from prefrontal.analysis.choice.bandits import optimal_fraction, total_regret
+from prefrontal.analysis.figures.portrait import (
+    choices_by_trial,
+    outcome_by_trial,
+    states_or_values,
+)
+from prefrontal.analysis.stats.findings import Finding
+from prefrontal.experiments.bandits.measures import curve_figure, reward_by_member
+from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
 from prefrontal.experiments.settings import (
     A2CConfig,
@@ -60,17 +69,154 @@ def settings_for(env_id: str, base: Settings | None = None) -> Settings:
     )
 
 
+# --- what is measured ---
+
+
+@dataclass(frozen=True)
+class Played:
+    """The agents and the random policy on the same tasks.
+
+    Attributes:
+        agent: Record of the agents.
+        random: Record of the random policy, on the same tasks with the same noise.
+    """
+
+    agent: Record
+    random: Record
+
+    @property
+    def oracle(self) -> float | None:
+        """Mean return of one who knows the task and takes the best reward of every step.
+
+        None where nobody can say: the environment tells no ``optimal_reward``, or choices change
+        what comes later, so that the best rewards of two players differ.
+        """
+        best, others = (record.get("optimal_reward") for record in (self.agent, self.random))
+        if best is None or others is None or not np.array_equal(best, others):
+            return None
+        return float(best.sum(axis=2).mean())
+
+    @property
+    def axis(self) -> str:
+        """What the columns of curves are: trials, or steps where a trial may have several."""
+        trial = self.agent.get("trial")
+        count = self.agent["reward"].shape[2]
+        return "trial" if trial is not None and (trial == np.arange(count)).all() else "step"
+
+
+def _play(evaluation: Evaluation, condition: str, split: str | None = None) -> Played:
+    return Played(
+        evaluation.record(condition, split=split),
+        evaluation.record(condition, split=split, random=True),
+    )
+
+
 def _measure(evaluation: Evaluation) -> Outcome:
-    record = evaluation.record()
-    returns = record["reward"].sum(2).mean(1)
-    findings = [finding("return per episode", returns)]
-    if "regret" in record:
-        findings.append(
-            finding("regret per episode", record["regret"].sum(2).mean(1), better="lower")
-        )
-    if "mask" in record:
-        findings.append(finding("steps per episode", np.asarray(record["mask"].sum(2).mean(1))))
-    return Outcome(findings)
+    """Measure return, regret and choices against the random policy and the oracle of the facts."""
+    findings: list[Finding] = []
+    figures: list[Path] = []
+    for condition in evaluation.conditions:
+        played = _play(evaluation, condition)
+        where = "" if condition == "default" else f", {condition}"
+        findings += _returns(played, where) + _regrets(played, where)
+        findings += _choices(played, where) + _splits(evaluation, condition, where)
+        if evaluation.figures:
+            figures += _figures(evaluation, condition, played)
+    return Outcome(findings, figures)
+
+
+def _returns(played: Played, where: str) -> list[Finding]:
+    """Return the reward of an episode, and its length where it is not fixed."""
+    ours, theirs = reward_by_member(played.agent), reward_by_member(played.random)
+    found = [
+        finding("return per episode", ours, where=where),
+        finding("return per episode, random policy", theirs, where=where),
+        finding("return per episode less the random policy's", ours - theirs, where=where),
+    ]
+    if played.oracle is not None:
+        note = "an upper bound: knows the task; the best expected reward of every step"
+        name = f"return per episode, oracle of the facts{where}"
+        found[0] = replace(found[0], bound=played.oracle)
+        found.append(Finding(name, played.oracle, note=note))
+    if "mask" in played.agent:
+        for name, record in (("", played.agent), (", random policy", played.random)):
+            if "mask" in record:
+                steps = record["mask"].sum(axis=2).mean(axis=1)
+                found.append(finding(f"steps per episode{name}", steps, where=where))
+    return found
+
+
+def _regrets(played: Played, where: str) -> list[Finding]:
+    """Return the regret of episodes and of their ends, where the environment tells it."""
+    if "regret" not in played.agent:
+        return []
+    ours, theirs = total_regret(played.agent["regret"]), total_regret(played.random["regret"])
+    curve = played.agent["regret"].mean(axis=1)
+    first, last = _ends(curve)
+    along = "" if played.oracle is not None else "against the best choice now, on the way taken"
+    found = [
+        finding("regret per episode", ours, where=where, better="lower", note=along),
+        finding("regret per episode, random policy", theirs, where=where, better="lower"),
+        finding(f"regret a {played.axis}, first tenth", first, where=where, better="lower"),
+        finding(f"regret a {played.axis}, last tenth", last, where=where, better="lower"),
+    ]
+    if played.oracle is not None and (theirs > 0).all():
+        name, note = "share of the way from random to oracle", "1 - regret / random policy's regret"
+        found.append(finding(name, 1 - ours / theirs, where=where, note=note))
+    return found
+
+
+def _choices(played: Played, where: str) -> list[Finding]:
+    """Return how often the best action was chosen, where the environment tells it."""
+    if "optimal_action" not in played.agent:
+        return []
+    curve = optimal_fraction(played.agent["action"], played.agent["optimal_action"])
+    random = optimal_fraction(played.random["action"], played.random["optimal_action"])
+    name = "share of optimal choices"
+    return [
+        finding(name, curve.mean(axis=1), where=where, within=(0, 1)),
+        finding(f"{name}, last tenth", _ends(curve)[1], where=where, within=(0, 1)),
+        finding(f"{name}, random policy", random.mean(axis=1), where=where, within=(0, 1)),
+    ]
+
+
+def _ends(curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return means over the first and the last tenth of curves ``[M, T]``."""
+    tenth = max(1, curve.shape[1] // 10)
+    return curve[:, :tenth].mean(axis=1), curve[:, -tenth:].mean(axis=1)
+
+
+def _splits(evaluation: Evaluation, condition: str, where: str) -> list[Finding]:
+    """Return the return on tasks of training, and how much of it is lost on others."""
+    from prefrontal.agents.rollout.environments import is_native
+
+    spec = evaluation.settings[condition].environment
+    if evaluation.split == "train" or spec.split != "train" or not is_native(spec.id):
+        return []
+    here, train = _play(evaluation, condition), _play(evaluation, condition, split="train")
+    above = [reward_by_member(one.agent) - reward_by_member(one.random) for one in (train, here)]
+    name = "generalisation gap of the return above random"
+    note = f"train tasks less {evaluation.split.replace('_', '-')} ones"
+    trained = reward_by_member(train.agent)
+    return [
+        finding("return per episode, train tasks", trained, where=where),
+        finding(name, above[0] - above[1], where=where, better="lower", note=note),
+    ]
+
+
+def _figures(evaluation: Evaluation, condition: str, played: Played) -> list[Path]:
+    """Draw learning, reward or regret by trial, choices, and what goes on inside."""
+    folder = evaluation.folder if condition == "default" else evaluation.folder / condition
+    lines = {"random policy": float(reward_by_member(played.random).mean())}
+    if played.oracle is not None:
+        lines["oracle of the facts"] = played.oracle
+    inside = evaluation.record(condition, episodes=min(200, evaluation.episodes), hidden=True)
+    return [
+        *curve_figure(evaluation, lines, conditions=[condition]),
+        outcome_by_trial(played.agent, played.random, folder, played.axis),
+        choices_by_trial(played.agent, played.random, folder / "choices.png", played.axis),
+        states_or_values(inside, folder, played.axis),
+    ]
 
 
 EXPERIMENT = Experiment(

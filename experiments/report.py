@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from prefrontal import envs
-from prefrontal.analysis.stats.findings import Finding, table
+from prefrontal.analysis.stats.findings import Finding, table, tally_text
+from prefrontal.experiments.judging import stale
 
 
 def main(root: Path = Path()) -> int:
@@ -45,6 +45,8 @@ def main(root: Path = Path()) -> int:
         between = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
         text = between.sub(_constant("\n\n".join((begin, body, end))), text)
     readme.write_text(text)
+    if old := stale(shipped):
+        print(f"note: judged by other code than there is now: {', '.join(old)}", file=sys.stderr)
     return 0
 
 
@@ -58,7 +60,9 @@ def _refresh_card(path: Path) -> bool:
     card = path.parent / "MODEL_CARD.md"
     if not card.is_file():
         return False
-    rows = table([_finding(row) for row in json.loads(path.read_text())["findings"]], "markdown")
+    rows = table(
+        [Finding.from_json(row) for row in json.loads(path.read_text())["findings"]], "markdown"
+    )
     old = re.compile(r"^\| finding .*?(?=\n\n|\n*\Z)", re.DOTALL | re.MULTILINE)
     text, found = old.subn(lambda _: rows, card.read_text(), count=1)
     card.write_text(text)
@@ -77,11 +81,11 @@ def _environments() -> str:
 def _section(path: Path) -> str:
     """Return one experiment, folded: its name and bars met; unfolded, command and findings."""
     metrics = json.loads(path.read_text())
-    findings = [f for f in map(_finding, metrics["findings"]) if not f.name.startswith("reference")]
+    findings = [Finding.from_json(row) for row in metrics["findings"]]
     sizes = sorted({*metrics["members"].values()})
     members = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
-    judged = [f.met for f in findings if f.met is not None]
-    bars = f": {sum(judged)} of {len(judged)} bars met" if judged else ""
+    said = tally_text(findings)
+    bars = f": {said}" if said else ""
     summary = f"<b><code>{metrics['experiment']}</code></b> ({escape(metrics['reference'])}){bars}"
     size = (
         f"{members} members, {metrics['episodes']:,} episodes each, seed {metrics['seed']}; "
@@ -90,17 +94,6 @@ def _section(path: Path) -> str:
     return "\n\n".join(
         [f"<details><summary>{summary}</summary>", size, table(findings, "markdown"), "</details>"]
     )
-
-
-def _finding(row: dict[str, Any]) -> Finding:
-    """Return a finding read back from JSON."""
-    fields = {key: value for key, value in row.items() if key not in ("met", "goal_met")}
-    for key in ("published", "bar", "goal"):
-        if isinstance(fields[key], list):
-            fields[key] = tuple(fields[key])
-    if fields["value"] is None:
-        fields["value"] = float("nan")
-    return Finding(**fields)
 
 
 if __name__ == "__main__":

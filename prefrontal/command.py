@@ -80,7 +80,7 @@ def train(words: list[str]) -> int:
 
 
 def evaluate(words: list[str]) -> int:
-    """Evaluate trained agents on held-out tasks."""
+    """Evaluate trained agents on held-out tasks; the exit code is 1 for a finding not reproduced."""
     from prefrontal.evaluating import evaluate_by
     from prefrontal.options import EvaluationOptions
     from prefrontal.reading import parse
@@ -93,7 +93,7 @@ def evaluate(words: list[str]) -> int:
         print(report.metrics_text, end="")
     else:
         report.print()
-    return 0
+    return report.exit_code
 
 
 def reproduce(words: list[str]) -> int:
@@ -102,8 +102,9 @@ def reproduce(words: list[str]) -> int:
     from prefrontal.reading import parse
     from prefrontal.reproducing import reproduce as run
 
-    run(parse(ReproduceOptions, words, "prefrontal reproduce", "From nothing.")).print()
-    return 0
+    report = run(parse(ReproduceOptions, words, "prefrontal reproduce", "From nothing."))
+    report.print()
+    return report.exit_code
 
 
 def new(words: list[str]) -> int:

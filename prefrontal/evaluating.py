@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import sys
 import warnings
@@ -18,19 +19,29 @@ import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
+from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.findings import Finding, table
-from prefrontal.analysis.stats.intervals import NotMeasurableError
 from prefrontal.doors import Doors
+from prefrontal.experiments import own_environment
 from prefrontal.experiments.evaluation import Evaluation, Record, write_record
-from prefrontal.experiments.experiment import Experiment, Outcome, of_other_tasks, unjudged
-from prefrontal.experiments.settings import (
-    Settings,
+from prefrontal.experiments.experiment import (
+    EPISODES,
+    Experiment,
+    Outcome,
+    conclusion,
+    is_experiment,
+    of_other_tasks,
+    unjudged,
+)
+from prefrontal.experiments.judging import fingerprint
+from prefrontal.experiments.run_files import (
     condition_folder,
     load_run,
     load_snapshots,
     read_curves,
     settings_of,
 )
+from prefrontal.experiments.settings import Settings, task_options
 from prefrontal.options import EvaluationOptions
 from prefrontal.reading import built
 from prefrontal.shipped import shipped_folder, shipped_names
@@ -68,21 +79,25 @@ class Report:
 
     Attributes:
         experiment: Whose finding it is.
+        title: Name and summary of the experiment, or the task of the user's.
         conditions: Conditions that were evaluated.
         findings: Measured numbers beside published ones, optima and bars (``pandas.DataFrame``
             takes the list as it is).
         figures: Figures that were written.
         records: By condition, what was recorded: arrays ``[M, E, T, ...]`` by name.
         metrics: What ``metrics.json`` holds.
+        exit_code: 1 if the finding, measured as a whole, is not reproduced; else 0.
         written: All files that were written.
     """
 
     experiment: Experiment
+    title: str
     conditions: tuple[str, ...]
     findings: list[Finding]
     figures: list[Figure]
     records: dict[str, Record]
     metrics: dict[str, Any]
+    exit_code: int
     written: list[Path]
 
     @property
@@ -97,11 +112,9 @@ class Report:
 
     def print(self) -> None:
         """Print findings, verdict and files."""
-        print(f"{self.experiment.name}: {self.experiment.summary}\n\n{self}")
-        judged = [finding.met for finding in self.findings if finding.met is not None]
-        if judged:
-            whole = set(self.experiment.conditions) <= set(self.conditions)
-            print(f"\n{_verdict(all(judged), whole)}: {sum(judged)} of {len(judged)} bars met")
+        print(f"{self.title}\n\n{self}")
+        if self.metrics["conclusion"]:
+            print(f"\n{self.metrics['conclusion']}")
         print("\nwritten:")
         for path in self.written:
             print(f"  {path}")
@@ -117,7 +130,7 @@ def evaluate(
     run: Run | Path | str,
     *,
     split: str = "held_out",
-    episodes: int = 4000,
+    episodes: int = EPISODES,
     seed: int = 0,
     out: Path | str | None = None,
     record: int = 20,
@@ -152,7 +165,7 @@ def evaluate(
     named = Doors(task, core, study)
     doors = Doors(*(getattr(named, f.name) or getattr(doors, f.name) for f in fields(Doors)))
     given = {key: value for key, value in locals().items() if key in _OPTIONS}
-    given |= {"run": Path(run), "out": None if out is None else Path(out)}
+    given |= {"run": _path(run), "out": None if out is None else Path(out)}
     return evaluate_by(built(EvaluationOptions, given), doors)
 
 
@@ -177,6 +190,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         for condition, one in settings.items()
         if one.environment != NO_ENVIRONMENT
     }
+    said, code = conclusion(experiment, outcome.findings, settings, evaluation.episodes)
     metrics = {
         "experiment": name,
         "reference": experiment.reference,
@@ -184,6 +198,8 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         "episodes": evaluation.episodes,
         "seed": options.seed,
         "members": {key: len(population) for key, population in evaluation.populations.items()},
+        "code": fingerprint(name) if is_experiment(name) else None,
+        "conclusion": said,
         "findings": [finding.to_json() for finding in outcome.findings],
     }
     written = [folder / "metrics.json", folder / "findings.md"]
@@ -194,11 +210,13 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         written += write_record(one, place)
     report = Report(
         experiment,
+        _title(experiment, settings),
         tuple(settings),
         outcome.findings,
         [Figure(path) for path in outcome.figures],
         records,
         metrics,
+        code,
         [*written, *outcome.figures],
     )
     written[0].write_text(report.metrics_text)
@@ -223,10 +241,20 @@ def load(
 
     doors = path.doors if isinstance(path, Run) else Doors()
     doors = Doors(task or doors.task, core or doors.core)
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
+    folder = _path(path).expanduser()
+    if not folder.exists():
+        hint = did_you_mean(folder.name, shipped_names())
         folder = shipped_folder(str(path)) or folder
+        if not folder.exists() and "mean" in hint:
+            raise ConfigError(f"there are no trained agents in {folder}{hint}")
     return load_agents(folder, condition, doors.core_name(), doors.environment())
+
+
+def _path(run: Any) -> Path:
+    """Return the folder of what a caller names a run by."""
+    if not isinstance(run, Run | Path | str):
+        raise ConfigError(f"a run is named by its folder or its name, not by {run!r:.80}")
+    return Path(run)
 
 
 def _evaluation(
@@ -300,11 +328,13 @@ def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outc
     return replace(outcome, findings=plain)
 
 
-def _verdict(met: bool, whole: bool) -> str:
-    """Return what the bars say; of the whole finding only where all conditions were evaluated."""
-    if not met:
-        return "NOT reproduced"
-    return "finding reproduced" if whole else "some conditions only"
+def _title(experiment: Experiment, settings: Mapping[str, Settings]) -> str:
+    """Return the heading of an evaluation."""
+    if experiment.name != own_environment.EXPERIMENT.name:
+        return f"{experiment.name}: {experiment.summary}"
+    env_id = next(iter(settings.values())).environment.id
+    task = task_options(env_id)
+    return f"{env_id}: {(inspect.getdoc(task) or '').partition(chr(10))[0]}" if task else env_id
 
 
 def _find(path: Path) -> tuple[RunFolder, Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from prefrontal.checking import check, option
+from prefrontal.experiments.experiment import EPISODES
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class EvaluationOptions:
         "the published distribution (all). Some experiments set their tasks themselves.",
     )
     episodes: int = option(
-        4000,
+        EPISODES,
         "Episodes per member for the findings, at most; some experiments measure fewer.",
         least=1,
     )

@@ -27,19 +27,15 @@ class Reporter:
     def __init__(self, label: str, training: TrainingConfig, workers: int, shown: bool) -> None:
         from tqdm.auto import tqdm
 
-        self.label, self.total = label, training.total_steps
+        self.label, self.training, self.workers = label, training, workers
+        self.total = training.total_steps
         self.begun: float | None = None
         self.first, self.tenth, self.told = 0, 0, False
         notebook = "ipykernel" in sys.modules
-        self.bar: Any = None
         self.lines = shown and not (notebook or sys.stderr.isatty())
+        self.bar: Any = None
         if shown and not self.lines:
             self.bar = tqdm(total=self.total, unit="step", unit_scale=True, desc=label)
-        if self.lines:
-            members, spread = training.members, min(workers, training.members)
-            many = f"{members} members" if members > 1 else "1 member"
-            processes = f" in {spread} processes" if spread > 1 else ""
-            self._say(f"{many}, {self.total:,} steps each{processes}")
 
     def __enter__(self) -> Reporter:
         return self
@@ -49,7 +45,7 @@ class Reporter:
             self.bar.close()
 
     def report(self, progress: Progress) -> None:
-        """Show how far it is."""
+        """Show how far it is; the first report is that of the start."""
         done = min(progress.steps, self.total)
         known = {label: name for label, name in SHOWN.items() if name in progress.metrics}
         means = {label: progress.metrics[name].mean().item() for label, name in known.items()}
@@ -61,9 +57,17 @@ class Reporter:
 
     def _line(self, done: int, means: dict[str, float]) -> None:
         """Say how long it will take when that can be told, and how far it is at every tenth."""
-        if self.begun is None:  # the first report holds the time that workers need to start
-            self.first, self.begun, self.tenth = done, time.monotonic(), 10 * done // self.total
+        if not means:
+            members, spread = self.training.members, min(self.workers, self.training.members)
+            many = f"{members} members" if members > 1 else "1 member"
+            processes = f" in {spread} processes" if spread > 1 else ""
+            begun = f", {done:,} of them done" if done else ""
+            self._say(f"{many}, {self.total:,} steps each{begun}{processes}")
             return
+        if self.begun is None:  # what came before holds the time that processes need to start
+            self.first, self.begun, self.tenth = done, time.monotonic(), 10 * done // self.total
+            if done < self.total:
+                return
         left = (time.monotonic() - self.begun) * (self.total - done) / max(done - self.first, 1)
         if not self.told and done < self.total:
             self._say(f"about {_duration(left)}")

@@ -152,7 +152,7 @@ def _joined(parts: Mapping[str, Any]) -> Any:
         options = [one for one in _options(part) if one[0] not in taken]
         taken |= {one[0] for one in options}
         flat = dataclasses.make_dataclass(name, options)
-        flat.__doc__ = inspect.getdoc(part) or name
+        flat.__doc__ = (inspect.getdoc(part) or name).partition("\n")[0]
         fields.insert(0, (name, flat))
     return dataclasses.make_dataclass("Options", fields)
 

@@ -16,7 +16,8 @@ from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.evaluating import Report, evaluate
 from prefrontal.experiments.experiment import Experiment, find_experiment
-from prefrontal.experiments.settings import Settings, condition_folder, settings_of
+from prefrontal.experiments.run_files import condition_folder, settings_of
+from prefrontal.experiments.settings import Settings
 from prefrontal.options import ReproduceOptions, RunOptions
 from prefrontal.reading import parse_known, parse_settings
 from prefrontal.training import execute, plan

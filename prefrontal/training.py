@@ -23,13 +23,8 @@ from prefrontal.experiments.experiment import (
     find_experiment,
     is_experiment,
 )
-from prefrontal.experiments.settings import (
-    Settings,
-    condition_folder,
-    config_of,
-    read_curves,
-    settings_of,
-)
+from prefrontal.experiments.run_files import condition_folder, config_of, read_curves, settings_of
+from prefrontal.experiments.settings import Settings
 from prefrontal.options import RunOptions
 from prefrontal.reading import built
 
@@ -257,6 +252,7 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions) -
         seed = stored
     _check(settings, options, seed)  # what cannot be trained leaves no folder behind
     name = plan.experiment.name
+    title = plan.doors.environment() or name
     if resumed is not None:
         run = RunFolder.resume(resumed.path)
     else:
@@ -268,7 +264,7 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions) -
     try:
         with run:
             for condition, one in settings.items():
-                label = name if condition == "default" else condition
+                label = title if condition == "default" else condition
                 _train_condition(run, condition, one, options, seed, label)
     finally:
         PREPARATIONS.remove(plan.doors.open)

@@ -19,7 +19,7 @@ from prefrontal.agents import A2CConfig, load
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.command import guarded
 from prefrontal.experiments.experiment import all_experiments
-from prefrontal.experiments.settings import settings_of
+from prefrontal.experiments.run_files import settings_of
 from tests.agents.helpers import Countdown, register_countdown
 
 ROOT = Path(__file__).parents[1]
@@ -80,25 +80,36 @@ def refused(capsys, main, arguments: list[str]) -> str:
 # --- train ---
 
 
-def test_list_names_every_experiment(capsys):
-    assert command.train(["--list"]) == 0
+def test_list_names_everything(capsys):
+    assert command.main(["list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    for name in (*all_experiments(), "prefrontal/Harlow-v0", "lstm", "r2d2"):
+        assert name in names
+    assert command.main(["list", "experiments"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(all_experiments())
-    assert "wang2016-bandit" in all_experiments()
+    assert "no command 'lst'; did you mean 'list'?" in refused(capsys, command.main, ["lst"])
 
 
 def test_help(capsys):
-    assert command.train(["--help"]) == 0
-    assert "--env-id" in capsys.readouterr().out
-    assert command.train([]) == 2
-    for main, words in (
-        (command.train, ["wang2016-bandit", "--help"]),
-        (command.evaluate, ["--help"]),
-    ):
+    assert command.main(["--help"]) == 0
+    assert "prefrontal COMMAND" in capsys.readouterr().out
+    assert command.main([]) == 2
+    helps = (
+        (["train", "--help"], "--env-id"),
+        (["train", "wang2016-bandit", "--help"], "--learning-rate"),
+        (["train", "CartPole-v1", "--help"], "--env-kwargs"),
+        (["evaluate", "--help"], "--episodes"),
+        (["reproduce", "--help"], "--ship"),
+        (["new", "--help"], "study"),
+        (["check", "--help"], "FILE.py:CLASS"),
+        (["list", "--help"], "learners"),
+    )
+    for words, said in helps:
         with pytest.raises(SystemExit) as end:
-            main(words)
+            command.main(words)
         assert end.value.code == 0
-    assert "--episodes" in capsys.readouterr().out
+        assert said in capsys.readouterr().out
 
 
 def test_a_run_folder(trained, capsys):
@@ -213,13 +224,13 @@ def register_shifted() -> None:
     [
         ("wang2016-bandi", "no experiment 'wang2016-bandi'; did you mean 'wang2016-bandit'?"),
         ("nonsense-xyz", "no experiment 'nonsense-xyz'"),
-        ("--seed 3", "name an experiment first"),
+        ("--seed 3", "name an experiment or a task first"),
         ("wang2016-bandit --lerning-rate 3", "did you mean --learning-rate?"),
         (
             "wang2016-bandit --learning-rate abc",
             "--learning-rate: could not convert string to float: 'abc'",
         ),
-        ("wang2016-bandit --learning-rate nan", "--learning-rate must be a finite number, not nan"),
+        ("wang2016-bandit --learning-rate nan", "learning_rate must be a finite number, not nan"),
         ("wang2016-bandit --total-steps 1e6", "--total-steps"),
         ("wang2016-bandit --total-steps 0", "total_steps must be at least 1, not 0"),
         ("wang2016-bandit --members -2", "members must be at least 1, not -2"),
@@ -240,7 +251,7 @@ def register_shifted() -> None:
         ("--env-id", "--env-id: expected one argument"),
         ("--env-id CartPol-v1", "no environment 'CartPol-v1'; did you mean 'CartPole-v1'?"),
         ("--env-id prefrontal/TwoArmBandit-v0", "did you mean 'prefrontal/TwoArmedBandit-v0'?"),
-        ("--env-id nowhere:A-v0", "no environment 'nowhere:A-v0'"),
+        ("--env-id nowhere:A-v0", "there is no module 'nowhere'"),
         ("--env-id Pendulum-v1", "that are not ours need Discrete ones"),
         ("--env-id CartPole-v1 --critic privileged", "can show its task"),
         ("--env-id CartPole-v1 --env-kwargs foo", "NAME=VALUE, not 'foo'"),
@@ -267,7 +278,7 @@ def test_train_refuses_in_one_line(capsys, words, message):
 def test_refusals_do_not_depend_on_the_terminal():
     said = subprocess.run(
         [sys.executable, "train.py", "wang2016-bandit", "--members", "x"],
-        cwd=Path(train.__file__).parent,
+        cwd=ROOT,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         text=True,
@@ -412,12 +423,6 @@ def test_evaluate_stimulates_only_what_is_given_prediction_errors(capsys, run):
     assert 'actor_reward "rpe"' in refused(capsys, command.evaluate, ["run", "--block", "1"])
 
 
-def test_a_finding_is_reproduced_by_all_of_its_conditions_only():
-    assert evaluate._verdict(met=True, whole=True) == "finding reproduced"
-    assert evaluate._verdict(met=True, whole=False) == "some conditions only"
-    assert evaluate._verdict(met=False, whole=True) == "NOT reproduced"
-
-
 def test_learning_curves_that_are_not_whole(capsys, run):
     """What is missing is noted, what is damaged refused.
 
@@ -541,7 +546,7 @@ def test_programs_end_with_a_code_and_one_line(run):
     done = program("evaluate.py", "ran")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: there is no run in ran; did you mean 'run'?\n"
-    done = program("train.py", "wang2016-bandit", *SMALL, "--out", "new")
+    done = program("train.py", "wang2016-bandit", *SMALL, "--out", "new", "--no-progress")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(load("new")) == 1
 
@@ -567,7 +572,7 @@ def test_the_memory_of_replay_is_said_before_training(capsys):
 def test_options_that_the_stages_decide_are_refused(capsys):
     words = ["course-changing-reward", "--condition", "no-replay", "--mode", "9", "--out", "staged"]
     assert guarded(command.train, words) == 2
-    assert "--mode is set by the stages of this experiment: '1', '2'" in capsys.readouterr().err
+    assert "mode is set by the stages of this experiment: '1', '2'" in capsys.readouterr().err
     assert not Path("staged").exists()
 
 
@@ -595,9 +600,7 @@ def test_a_navigator_is_refused_what_it_cannot_do(capsys):
         ["--exploration", "nan", "0", "0"],
         ["--observation-noise", "inf"],
     ):
-        assert f"{option[0]} must be a finite number" in refused(
-            capsys, command.train, [*words, *option]
-        )
+        assert "must be a finite number" in refused(capsys, command.train, [*words, *option])
     assert "not enough memory" in refused(capsys, command.train, [*words, "--scale", "1e6"])
     assert command.train([*tiny, "--out", "whole"]) == 0
     assert command.train([*tiny, "--episode-steps", "5", "--out", "cut"]) == 0
@@ -647,7 +650,7 @@ def test_navigators_of_another_task_are_measured_and_not_judged(capsys):
         assert command.evaluate([out, *measure]) == 0
         said = capsys.readouterr()
         findings = json.loads(said.out)["findings"]
-        judged[out] = sum(finding["met"] is not None for finding in findings)
+        judged[out] = sum(finding["bar"] is not None for finding in findings)
         assert ("is not that of zhang2024-modularity" in said.err) == (out != "own")
     assert judged == {"own": 4, "cut": 0, "three": 0}
 

@@ -9,41 +9,22 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "envs", "analysis", "experiments")
-PROGRAMS = ("train", "evaluate", "reproduce")
+PROGRAMS = ("train", "evaluate")
 
-#: What a package or program may import of the others. `prefrontal` itself is `prefrontal/*.py`.
+BELOW = {"prefrontal.checking"}
+FINDINGS = BELOW | {"prefrontal.agents", "prefrontal.analysis", "prefrontal.envs"}
+
+#: What a package or program may import of the others. `prefrontal` itself is the front: its modules
+#: import all packages and each other, and no package imports them.
 ALLOWED = {
     "prefrontal.checking": set(),
-    "prefrontal": {"prefrontal.checking"},
-    "prefrontal.envs": {"prefrontal.checking"},
-    "prefrontal.agents": {"prefrontal.checking"},
-    "prefrontal.analysis": {"prefrontal.checking"},
-    "prefrontal.experiments": {
-        "prefrontal.checking",
-        "prefrontal.agents",
-        "prefrontal.analysis",
-        "prefrontal.envs",
-    },
-    "train": {
-        "prefrontal.checking",
-        "prefrontal.agents",
-        "prefrontal.analysis",
-        "prefrontal.experiments",
-    },
-    "evaluate": {
-        "prefrontal.checking",
-        "prefrontal.agents",
-        "prefrontal.analysis",
-        "prefrontal.experiments",
-    },
-    "reproduce": {
-        "prefrontal.checking",
-        "prefrontal.agents",
-        "prefrontal.analysis",
-        "prefrontal.experiments",
-        "train",
-        "evaluate",
-    },
+    "prefrontal.envs": BELOW,
+    "prefrontal.agents": BELOW,
+    "prefrontal.analysis": BELOW,
+    "prefrontal.experiments": FINDINGS,
+    "prefrontal": FINDINGS | {"prefrontal.experiments"},
+    "train": {"prefrontal"},
+    "evaluate": {"prefrontal"},
 }
 
 #: Rooms of the agents, from the ground up; a room may import those before it.
@@ -112,7 +93,7 @@ GRAPH = {name: ours(imported(path)) for name, path in MODULES.items()}
 def package(module: str) -> str:
     """The entry of `ALLOWED` that a module belongs to."""
     first = ".".join(module.split(".")[:2])
-    return first if first in ALLOWED else module.partition(".")[0]
+    return first if first in ALLOWED else module.partition(".")[0]  # the front, or a program
 
 
 def room(module: str) -> int | None:
@@ -170,9 +151,16 @@ def test_imports_are_found_wherever_they_hide(tmp_path):
 
 
 def test_links_lead_to_the_packages():
-    for name in PACKAGES:
+    for name in (*PACKAGES, "pretrained"):
         assert (ROOT / "prefrontal" / name).resolve() == ROOT / name
         assert importlib.util.find_spec(f"prefrontal.{name}") is not None
+
+
+def test_every_folder_of_modules_is_a_package():
+    """Others are left out of the wheel."""
+    folders = {path.parent for path in MODULES.values()} - {ROOT}
+    lacking = [folder for folder in folders if folder / "__init__.py" not in MODULES.values()]
+    assert not lacking
 
 
 def test_files_are_short_and_finished():

@@ -50,7 +50,7 @@ def import_file(place: str) -> ModuleType:
     except ConfigError:
         raise
     except ModuleNotFoundError as error:
-        if place.endswith(".py") or error.name != place:
+        if place.endswith(".py") or not f"{place}.".startswith(f"{error.name}."):
             raise ConfigError(f"{place} cannot be imported: {error}{_where(error)}") from error
         raise ConfigError(f"there is no module {place!r}") from error
     except SyntaxError as error:

@@ -20,11 +20,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, Members, Record
+from prefrontal.agents.base import Job, Record
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.evolution.config import HintonNowlanConfig, NoNetworkConfig
+from prefrontal.agents.rollout.members import Members
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.agents.runs.checkpoint import save_checkpoint
 

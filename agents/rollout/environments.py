@@ -14,10 +14,11 @@ from typing import Any
 import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, load_env_creator
+from gymnasium.vector import SyncVectorEnv
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.common.user_files import blamed
-from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
+from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, MetaInputs
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
 
 #: The module that registers the ids of a namespace.
@@ -43,12 +44,10 @@ def find_spec(env_id: str) -> EnvSpec:
         return gymnasium.spec(env_id)
     except gymnasium.error.Error as error:
         hint = did_you_mean(env_id, gymnasium.registry)
-        if hint.startswith("; allowed"):
-            hint = (
-                f"; if it is one of yours, name its file: --task FILE.py:{env_id[4:-3]}"
-                if env_id.startswith(OWN)
-                else "; if a package registers it, name that too: --task PACKAGE:ID"
-            )
+        if env_id.startswith(OWN):
+            hint = f"; if it is a class of yours, name its file: --task FILE.py:{env_id[4:-3]}"
+        elif isinstance(error, gymnasium.error.NamespaceNotFound) or "mean" not in hint:
+            hint = "; if a package registers it, name that too: --task PACKAGE:ID"
         raise ConfigError(f"there is no environment {env_id!r}{hint}") from error
 
 
@@ -119,6 +118,34 @@ def make_envs(
             "Discrete (recurrent TD3 does not: see train.py zhang2024-modularity --help)"
         )
     return envs
+
+
+def make_public(spec: EnvironmentSpec, num_envs: int | None, split: str | None) -> Any:
+    """Make what agents of these environments play: Gymnasium's, with the inputs they are shown.
+
+    Args:
+        spec: Which environment; of several stages, the last.
+        num_envs: Rows of a vector environment; None makes a single one.
+        split: In place of ``spec.split``.
+
+    Raises:
+        ConfigError: There is no such environment, or it cannot be made.
+    """
+    spec = spec.stage(-1)
+    native = is_native(spec.id)
+    shown = {"inputs": tuple(spec.inputs), "split": split or spec.split} if native else {}
+    try:
+        if native and num_envs is not None:
+            return gymnasium.make_vec(spec.id, num_envs=num_envs, **shown, **spec.kwargs)
+        if native:
+            return gymnasium.make(spec.id, **shown, **spec.kwargs)
+
+        def make() -> gymnasium.Env[Any, Any]:
+            return MetaInputs(gymnasium.make(spec.id, **spec.kwargs), spec.inputs)
+
+        return make() if num_envs is None else SyncVectorEnv([make] * num_envs)
+    except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
+        raise ConfigError(f"environment {spec.id!r}: {blamed(error) or error}") from error
 
 
 def make_stages(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
 import json
 import os
 import re
@@ -20,7 +19,7 @@ import subprocess
 import sys
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,8 @@ from prefrontal.agents.runs.checkpoint import (
     library_versions,
     load_checkpoint,
     save_checkpoint,
-    write_atomically,
     write_all,
+    write_atomically,
 )
 
 if sys.version_info >= (3, 11):
@@ -64,7 +63,7 @@ class RunFolder:
     @classmethod
     def create(
         cls, path: Path | str, config: Mapping[str, Any], command: str | None = None
-    ) -> "RunFolder":
+    ) -> RunFolder:
         """Begin a run in a new or empty folder.
 
         Args:
@@ -89,7 +88,7 @@ class RunFolder:
         return run
 
     @classmethod
-    def resume(cls, path: Path | str, command: str | None = None) -> "RunFolder":
+    def resume(cls, path: Path | str, command: str | None = None) -> RunFolder:
         """Go on with a run, whether or not it got as far as its first checkpoint.
 
         `command` is for `command.txt`, as in `create`. Warn where the libraries are not those the
@@ -113,7 +112,7 @@ class RunFolder:
         return run
 
     @classmethod
-    def read(cls, path: Path | str) -> "RunFolder":
+    def read(cls, path: Path | str) -> RunFolder:
         """Open a run to look at it.
 
         Raises:
@@ -145,7 +144,7 @@ class RunFolder:
             raise RunFolderError(f"{path} must hold a JSON object of names and versions")
         return versions
 
-    def condition(self, name: str) -> "RunFolder":
+    def condition(self, name: str) -> RunFolder:
         """Return the sub-folder of one condition, with its own metrics and checkpoint."""
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) or name == "checkpoint":
             raise ValueError(f"a condition is named by letters, digits, '-', '_', got {name!r}")
@@ -182,7 +181,7 @@ class RunFolder:
         if self._unlock is not None:
             self._unlock()
 
-    def __enter__(self) -> "RunFolder":
+    def __enter__(self) -> RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:

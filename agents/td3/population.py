@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, Members, Record, learn_until
+from prefrontal.agents.base import Job, Record, learn_until
+from prefrontal.agents.common.copies import copied
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import rpe
 from prefrontal.agents.networks.packed import Packing
 from prefrontal.agents.rollout.environments import probe, register_ids
+from prefrontal.agents.rollout.members import Members
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import save_checkpoint
@@ -102,6 +104,9 @@ class ContinuousPopulation(Members):
                 f"{actor + 2 * critic}"
             )
         self.weights = weights.detach().clone().to(torch.float32)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return copied(self)
 
     @property
     def actors(self) -> Tensor:

@@ -53,7 +53,7 @@ def train(
         job: What to train.
         run: Where to write.
         workers: Processes to spread the members over.
-        report: Called about 200 times a run.
+        report: Called at the start, without metrics, and then about 200 times a run.
 
     Raises:
         TrainingError: A loss is not a number or a worker dies; the last checkpoint is kept.
@@ -77,6 +77,9 @@ def train(
             _broadcast(shards, job, state)
         log = _Log(run, update if state is not None else None)
         stack.callback(log.close)
+        if report is not None:
+            done = 0 if state is None else int(state["steps"].min().item())
+            report(Progress(done, job.total_steps, {}))
         saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         while not finished:
             metrics, state = _advance(shards, every)

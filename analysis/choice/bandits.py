@@ -1,7 +1,8 @@
 """Bandit measures: regret, optimal choices, sub-optimal pulls and first pulls.
 
 All take arrays of the record, ``[..., E, T]`` (members, episodes, trials; any axes in front), and
-keep the axes in front, so that `stats.intervals.interval` can then resample members.
+keep the axes in front, so that `stats.intervals.interval` can then resample members. Missing
+trials (module `missing`) count nowhere: means are over the episodes that have the trial.
 Regret is the *pseudo*-regret: expected reward of the best arm minus expected reward of the chosen
 one, in reward units; it has no noise from the rewards themselves.
 """
@@ -13,8 +14,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.missing import MISSING, codes, numbers
+from prefrontal.analysis.stats.means import observed_mean
+
 Array = NDArray[np.float64]
 Record = Mapping[str, NDArray]
+
+LEAST = 1e-6  # rounding of a regret below 0 in single precision
 
 
 def regret_curve(regret: ArrayLike) -> Array:
@@ -24,14 +30,20 @@ def regret_curve(regret: ArrayLike) -> Array:
         regret: Regret of each trial ``[..., E, T]``.
 
     Returns:
-        ``R_t = sum over s <= t of regret_s``, mean over episodes ``[..., T]``, never decreasing.
+        ``R_t = sum over s <= t of regret_s``, mean over episodes ``[..., T]``, never decreasing;
+        NaN at a trial that every episode lacks.
+
+    Raises:
+        ValueError: If a regret is below 0.
     """
-    return np.asarray(np.cumsum(np.asarray(regret, dtype=np.float64), axis=-1).mean(axis=-2))
+    by_trial = observed_mean(numbers("regret", regret, low=-LEAST), axis=-2)
+    return np.where(np.isnan(by_trial), np.nan, np.cumsum(np.nan_to_num(by_trial), axis=-1))
 
 
 def total_regret(regret: ArrayLike) -> Array:
     """Return the expected regret of an episode ``[...]`` from regrets ``[..., E, T]``."""
-    return np.asarray(np.asarray(regret, dtype=np.float64).sum(axis=-1).mean(axis=-1))
+    by_trial = observed_mean(numbers("regret", regret, low=-LEAST), axis=-2)
+    return np.asarray(np.nansum(by_trial, axis=-1))
 
 
 def optimal_fraction(action: ArrayLike, optimal_action: ArrayLike) -> Array:
@@ -44,36 +56,36 @@ def optimal_fraction(action: ArrayLike, optimal_action: ArrayLike) -> Array:
     Returns:
         Fractions ``[..., T]``. Where two arms are equally good only the recorded one counts.
     """
-    chosen = np.asarray(action)
-    return np.asarray((chosen == np.asarray(optimal_action)).mean(axis=-2))
+    return observed_mean(_optimal(action, optimal_action), axis=-2)
 
 
 def suboptimal_pulls(regret: ArrayLike, tolerance: float = 1e-9) -> Array:
     """Return the mean number of costly pulls of an episode ``[...]`` from ``[..., E, T]``."""
-    costly = np.asarray(regret) > tolerance
-    return np.asarray(costly.sum(axis=-1).mean(axis=-1))
+    lost = numbers("regret", regret, low=-LEAST)
+    costly = np.where(np.isnan(lost), np.nan, lost > tolerance)
+    return np.asarray(np.nansum(observed_mean(costly, axis=-2), axis=-1))
 
 
 def arm_frequencies(action: ArrayLike, num_arms: int, trial: int = 0) -> Array:
     """Return how often each arm is chosen at one trial, by default the first pull.
 
     Args:
-        action: Chosen arms ``[..., E, T]``, integers from 0 to num_arms - 1.
+        action: Chosen arms ``[..., E, T]``, from 0 to num_arms - 1.
         num_arms: Number of arms K.
         trial: Which trial, counted from 0.
 
     Returns:
-        Frequencies ``[..., K]`` that sum to one.
+        Frequencies ``[..., K]`` that sum to one; NaN if no episode has the trial.
 
     Raises:
-        ValueError: If an action is not an arm.
+        ValueError: If an action is not an arm, or there is no such trial.
     """
-    chosen = np.asarray(action)
-    if chosen.size and not (chosen.min() >= 0 and chosen.max() < num_arms):
-        raise ValueError(
-            f"actions must be 0 to {num_arms - 1}, got {chosen.min()} to {chosen.max()}"
-        )
-    return np.asarray((chosen[..., trial, None] == np.arange(num_arms)).mean(axis=-2))
+    chosen = codes("action", action, num_arms)
+    if chosen.ndim < 2 or not -chosen.shape[-1] <= trial < chosen.shape[-1]:
+        raise ValueError(f"action must be [..., E, T] with a trial {trial}, got {chosen.shape}")
+    chosen = chosen[..., trial, None]
+    taken = np.where(chosen == MISSING, np.nan, chosen == np.arange(num_arms))
+    return observed_mean(taken, axis=-2)
 
 
 def summary(record: Record) -> dict[str, Array]:
@@ -90,8 +102,15 @@ def summary(record: Record) -> dict[str, Array]:
     last = max(1, fraction.shape[-1] // 10)
     return {
         "regret": total_regret(record["regret"]),
-        "optimal_fraction": np.asarray(fraction.mean(axis=-1)),
-        "final_optimal_fraction": np.asarray(fraction[..., -last:].mean(axis=-1)),
+        "optimal_fraction": observed_mean(fraction, axis=-1),
+        "final_optimal_fraction": observed_mean(fraction[..., -last:], axis=-1),
         "suboptimal_pulls": suboptimal_pulls(record["regret"]),
-        "reward": np.asarray(np.asarray(record["reward"]).mean(axis=(-2, -1))),
+        "reward": observed_mean(numbers("reward", record["reward"]), axis=(-2, -1)),
     }
+
+
+def _optimal(action: ArrayLike, optimal_action: ArrayLike) -> Array:
+    """Return whether each choice was the best one, 0 or 1; NaN where either is missing."""
+    chosen, best = codes("action", action), codes("optimal_action", optimal_action)
+    missing = (chosen == MISSING) | (best == MISSING)
+    return np.where(missing, np.nan, chosen == best)

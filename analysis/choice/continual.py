@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.missing import MISSING, answers, codes, numbers
 from prefrontal.analysis.stats.intervals import Interval, interval
 from prefrontal.analysis.stats.means import masked_mean, mean_by_label
 
@@ -26,14 +27,14 @@ def pair_accuracy(correct: ArrayLike, pair: ArrayLike, pairs: Sequence[int]) -> 
     Pooled over pairs, an accuracy hides that one pair is at chance, or below it.
 
     Args:
-        correct: Whether the choice was right ``[M, E, T]``.
+        correct: Whether the choice was right ``[M, E, T]``, 0 or 1.
         pair: Code of the pair that was shown ``[M, E, T]``.
         pairs: Which codes to report.
 
     Returns:
         Fractions ``[M, pairs]``; NaN for a pair that a member never met.
     """
-    return mean_by_label(correct, pair, pairs)
+    return mean_by_label(answers("correct", correct), pair, pairs)
 
 
 def confusion_by_pair(
@@ -51,8 +52,22 @@ def confusion_by_pair(
 
     Returns:
         ``[M, S, S]``; NaN on the diagonal and for pairs that a member never met.
+
+    Raises:
+        ValueError: If shapes disagree, or the chosen stimulus is neither of the two.
     """
-    one, two, took = np.asarray(left), np.asarray(right), np.asarray(chosen)
+    shown = {"left": left, "right": right, "chosen": chosen}
+    one, two, took = (codes(name, values) for name, values in shown.items())
+    if not one.shape == two.shape == took.shape or one.ndim != 3:
+        shapes = f"{one.shape}, {two.shape} and {took.shape}"
+        raise ValueError(f"one shape [M, E, T] is needed, got {shapes}")
+    known = (one != MISSING) & (two != MISSING) & (took != MISSING)
+    if (known & (took != one) & (took != two)).any():
+        m, e, t = np.argwhere(known & (took != one) & (took != two))[0]
+        raise ValueError(
+            f"chosen must be the left or the right stimulus, {one[m, e, t]} or {two[m, e, t]}, "
+            f"got {took[m, e, t]} at member {m}, episode {e}, trial {t}"
+        )
     size = len(stimuli)
     table = np.full((one.shape[0], size, size), np.nan)
     for i, a in enumerate(stimuli):
@@ -60,7 +75,7 @@ def confusion_by_pair(
             if i == j:
                 continue
             met = ((one == a) & (two == b)) | ((one == b) & (two == a))
-            table[:, i, j] = masked_mean(took == a, met, (1, 2))
+            table[:, i, j] = masked_mean(took == a, met & known, (1, 2))
     return table
 
 
@@ -96,13 +111,15 @@ def transfer(matrix: ArrayLike, untrained: ArrayLike | None = None) -> Transfer:
     """Return average accuracy, backward and forward transfer and forgetting.
 
     Args:
-        matrix: Accuracy of each member after each stage on each mode, R ``[M, N, N]``.
+        matrix: Accuracy of each member after each stage on each mode, R ``[M, N, N]``. A measure
+            of which some part is NaN is NaN.
         untrained: Accuracy of each member before training on each mode, b ``[M, N]``.
 
     Raises:
-        ValueError: If there are not as many stages as modes, or fewer than two.
+        ValueError: If there are not as many stages as modes, fewer than two, or an accuracy is not
+            from 0 to 1.
     """
-    table = np.asarray(matrix, dtype=np.float64)
+    table = numbers("matrix", matrix, 0.0, 1.0, axes=("member", "stage", "mode"))
     if table.ndim != 3 or table.shape[1] != table.shape[2] or table.shape[1] < 2:
         raise ValueError(f"matrix must be [M, N, N] with two modes or more, got {table.shape}")
     modes = table.shape[1]
@@ -112,7 +129,7 @@ def transfer(matrix: ArrayLike, untrained: ArrayLike | None = None) -> Transfer:
     best = np.stack([table[:, mode:-1, mode].max(axis=1) for mode in range(modes - 1)], axis=1)
     forward = np.full(len(table), np.nan)
     if untrained is not None:
-        start = np.asarray(untrained, dtype=np.float64)
+        start = numbers("untrained", untrained, 0.0, 1.0, axes=("member", "mode"))
         if start.shape != (len(table), modes):
             raise ValueError(f"untrained must be {(len(table), modes)}, got {start.shape}")
         before = np.stack([table[:, mode - 1, mode] for mode in range(1, modes)], axis=1)
@@ -143,14 +160,15 @@ def recovery_time(curves: ArrayLike, level: ArrayLike, window: int = 1) -> Array
     Raises:
         ValueError: If the window is longer than the curves, or a curve has a gap.
     """
-    table = np.asarray(curves, dtype=np.float64)
+    table = numbers("curves", curves, axes=("member", "point"), complete=True)
     if table.ndim != 2 or not 1 <= window <= table.shape[1]:
         raise ValueError(
             f"a window of {window} needs curves [M, U] at least as long: {table.shape}"
         )
-    if not np.isfinite(table).all():
-        raise ValueError("curves must be finite: there is a point at which nothing was counted")
     means = np.lib.stride_tricks.sliding_window_view(table, window, axis=1).mean(axis=-1)
-    wanted = np.broadcast_to(np.asarray(level, dtype=np.float64), (len(table),))
+    wanted = numbers("level", level, axes=("member",), complete=True)
+    if wanted.shape not in ((), (len(table),)):
+        raise ValueError(f"level must be one number or [{len(table)}], got {wanted.shape}")
+    wanted = np.broadcast_to(wanted, (len(table),))
     reached = means >= wanted[:, None] - 1e-12
     return np.where(reached.any(axis=1), reached.argmax(axis=1).astype(np.float64), np.inf)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.stats.intervals import Interval, interval
+from prefrontal.analysis.missing import number, numbers
+from prefrontal.analysis.stats.intervals import Interval, check_level, interval, members_of
+from prefrontal.analysis.stats.means import observed_mean
 
 Array = NDArray[np.float64]
 
@@ -28,10 +30,14 @@ def innate_share(before: ArrayLike, after: ArrayLike, chance: float = 0.0) -> Ar
         chance: Fitness of an individual that knows and learns nothing.
 
     Returns:
-        The share; NaN where fitness after learning is not above chance.
+        The share; NaN where fitness after learning is not above chance, or one is missing.
+
+    Raises:
+        ValueError: If shapes disagree, or a value is infinite or no number.
     """
-    innate = np.asarray(before, dtype=np.float64) - chance
-    total = np.asarray(after, dtype=np.float64) - chance
+    axes = ("generation", "member", "individual")
+    innate = numbers("before", before, axes=axes) - number("chance", chance)
+    total = numbers("after", after, axes=axes) - chance
     if innate.shape != total.shape:
         raise ValueError(f"before and after have shapes {innate.shape} and {total.shape}")
     return np.divide(innate, total, out=np.full(total.shape, np.nan), where=total > 0)
@@ -43,14 +49,18 @@ def share_of_members(happened: ArrayLike, level: float = 0.95) -> Interval:
     The interval is the binomial one of Clopper & Pearson (1934).
 
     Args:
-        happened: Whether it did ``[M]``.
+        happened: Whether it did ``[M]``, 0 or 1.
         level: Coverage.
+
+    Raises:
+        ValueError: If there are no members, or it is not known of one.
     """
-    events = np.asarray(happened, dtype=bool)
-    if events.ndim != 1 or not len(events):
-        raise ValueError(f"happened must be [members], got {events.shape}")
     from scipy import stats
 
+    events = members_of("happened", happened, 0.0, 1.0)
+    if events.ndim != 1 or not np.isin(events, (0.0, 1.0)).all():
+        raise ValueError(f"happened must be 0 or 1 for each member [M], got {happened!s:.60}")
+    check_level(level)
     ends = stats.binomtest(int(events.sum()), len(events)).proportion_ci(level)
     return Interval(float(events.mean()), float(ends.low), float(ends.high), len(events), "exact")
 
@@ -82,13 +92,17 @@ def retest(fresh: ArrayLike, recorded: ArrayLike, tasks: int) -> Retest:
         fresh: Score of each champion on each fresh task ``[M, K]``.
         recorded: Fitness that selection went by ``[M]``, the sum over `tasks` tasks.
         tasks: Tasks that fitness is the sum of.
+
+    Raises:
+        ValueError: If a champion has fewer than two scores that are not missing, or no fitness.
     """
-    table = np.asarray(fresh, np.float64)
-    if table.ndim != 2 or table.shape[1] < 2:
-        raise ValueError(f"fresh must be [members, tasks >= 2], got {table.shape}")
-    scores = tasks * table.mean(axis=1)
-    errors = tasks * table.std(axis=1, ddof=1) / np.sqrt(table.shape[1])
-    curse = interval(np.asarray(recorded, np.float64) - scores)
+    table = numbers("fresh", fresh, axes=("member", "task"))
+    played = (~np.isnan(table)).sum(axis=-1)
+    if table.ndim != 2 or not table.size or (played < 2).any() or tasks < 1:
+        raise ValueError(f"fresh must be [members, tasks >= 2], got {table.shape}, tasks={tasks}")
+    scores = tasks * observed_mean(table, axis=1)
+    errors = tasks * np.nanstd(table, axis=1, ddof=1) / np.sqrt(played)
+    curse = interval(members_of("recorded", recorded) - scores)
     return Retest(interval(scores), errors, scores, curse)
 
 
@@ -117,14 +131,18 @@ def plasticity(on: ArrayLike, off: ArrayLike, last: int = 5) -> Plasticity:
             state reset at its start.
         off: The same with the initial weights (plasticity off).
         last: Trials that count as the end of an episode.
+
+    Raises:
+        ValueError: If shapes disagree, there are too few trials, or an accuracy is not from 0 to 1.
     """
-    learned, initial = np.asarray(on, np.float64), np.asarray(off, np.float64)
+    axes = ("member", "trial")
+    learned, initial = numbers("on", on, 0.0, 1.0, axes), numbers("off", off, 0.0, 1.0, axes)
     if learned.shape != initial.shape or learned.ndim != 2 or learned.shape[1] <= last:
         raise ValueError(
             f"on and off must be [members, trials > {last}], got {learned.shape}, {initial.shape}"
         )
     return Plasticity(
         learned[:, 0] - initial[:, 0],
-        initial[:, -last:].mean(axis=1) - initial[:, 0],
-        learned[:, -last:].mean(axis=1) - learned[:, 0],
+        observed_mean(initial[:, -last:], axis=1) - initial[:, 0],
+        observed_mean(learned[:, -last:], axis=1) - learned[:, 0],
     )

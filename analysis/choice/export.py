@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefrontal.analysis.choice.two_step import trials_of
+from prefrontal.analysis.missing import MISSING, codes, numbers
 
 Record = Mapping[str, NDArray]
 
@@ -41,7 +42,7 @@ def to_hbayesdm_csv(
     Choices count from 1. In the bandit and reversal families the outcome is 1 for a reward and -1
     for none; gains and losses are the rewards above and below zero. In two-step tasks
     ``level2_choice`` is 1 or 2 in the state that first choice 1 commonly leads to, 3 or 4 in the
-    other.
+    other. Trials in which something is missing are left out, since hBayesDM knows no missing ones.
 
     Args:
         record: A record of steps ``[M, E, T]`` with ``action`` and ``reward``, one step a trial;
@@ -62,10 +63,17 @@ def to_hbayesdm_csv(
     arrays = (
         _two_step_columns(record, second_choice) if two_step else _bandit_columns(record, family)
     )
+    if max_episodes is not None and max_episodes < 1:
+        raise ValueError(f"max_episodes must be at least 1, got {max_episodes}")
     columns = [array[:, :max_episodes] for array in arrays]
-    member, episode, _ = np.indices(columns[0].shape)
-    subjects = [f"m{m}e{e}" for m, e in zip(member.ravel(), episode.ravel(), strict=True)]
-    flat = [column.ravel().tolist() for column in columns]
+    member, episode = np.indices(columns[0].shape)[:2]
+    whole: NDArray[np.bool_] = np.asarray(~np.isnan(columns).any(axis=0))
+    subjects = [f"m{m}e{e}" for m, e in zip(member[whole], episode[whole], strict=True)]
+    discrete = [name not in ("gain", "loss") for name in COLUMNS[family][1:]]
+    flat = [
+        (column[whole].astype(int) if is_code else column[whole]).tolist()
+        for column, is_code in zip(columns, discrete, strict=True)
+    ]
     return _write(path, COLUMNS[family], zip(subjects, *flat, strict=True))
 
 
@@ -93,30 +101,31 @@ def to_tidy_csv(record: Record, path: Path, names: tuple[str, ...] | None = None
 
 
 def _bandit_columns(record: Record, family: str) -> list[NDArray]:
-    action, reward = np.asarray(record["action"]), np.asarray(record["reward"])
+    most = {"bandit2arm": 2, "prl": 2, "bandit4arm": 4, "bandit4arm2": 4}.get(family)
+    action, reward = codes("action", record["action"], most), numbers("reward", record["reward"])
     if action.ndim != 3 or action.shape != reward.shape:
         raise ValueError(f"action and reward must be [M, E, T], got {action.shape}, {reward.shape}")
-    most = {"bandit2arm": 2, "prl": 2, "bandit4arm": 4, "bandit4arm2": 4}.get(family)
-    if most is not None and action.max() >= most:
-        raise ValueError(f"{family} models know {most} arms, got choice {action.max() + 1}")
-    choice = action.astype(int) + 1
+    choice = _known(action, action != MISSING) + 1
     if COLUMNS[family][-1] == "loss":
         return [choice, np.maximum(reward, 0.0), np.minimum(reward, 0.0)]
-    return [choice, np.where(reward > 0, 1, -1)]
+    return [choice, _known(np.where(reward > 0, 1, -1), ~np.isnan(reward))]
 
 
 def _two_step_columns(record: Record, second_choice: bool) -> list[NDArray]:
     trials = trials_of(record)
-    second = np.zeros_like(trials.second_state)
+    state, second = trials.second_state, np.zeros_like(trials.second_state)
     if second_choice and trials.second_action is not None:
-        second = np.asarray(trials.second_action)
-    if second.max() > 1:
-        raise ValueError(f"two-step models know two second choices, got {int(second.max()) + 1}")
+        second = codes("second_action", trials.second_action, 2)
     return [
-        trials.first_action.astype(int) + 1,
-        (2 * trials.second_state + second + 1).astype(int),
-        (np.asarray(trials.reward) > 0).astype(int),
+        _known(trials.first_action + 1, trials.first_action != MISSING),
+        _known(2 * state + second + 1, (state != MISSING) & (second != MISSING)),
+        _known(trials.reward > 0, ~np.isnan(trials.reward)),
     ]
+
+
+def _known(values: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return values as floats, NaN where they are not known."""
+    return np.where(known, values, np.nan).astype(np.float64)
 
 
 def _write(path: Path, header: tuple[str, ...], rows: Iterable[Iterable[object]]) -> Path:

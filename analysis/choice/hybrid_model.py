@@ -12,9 +12,12 @@ from prefrontal.analysis.choice.cognitive_models import (
     Bounds,
     ChoiceData,
     log_softmax,
+    parameter_vector,
+    probabilities,
     softmax_choice,
 )
 from prefrontal.analysis.choice.two_step import TwoStepTrials
+from prefrontal.analysis.missing import MISSING, codes, number
 
 Array = NDArray[np.float64]
 
@@ -41,6 +44,12 @@ class Hybrid:
     common: float = 0.7
     options: int = 2
 
+    def __post_init__(self) -> None:
+        """Check the parameters of the task."""
+        number("common", self.common, 0.0, 1.0)
+        if self.options < 1:
+            raise ValueError(f"options must be at least 1, got {self.options}")
+
     @property
     def names(self) -> tuple[str, ...]:
         """Return the names of the parameters, in the order that all methods take them."""
@@ -49,9 +58,19 @@ class Hybrid:
 
     @property
     def bounds(self) -> Bounds:
-        """Return 0 to 1 for rates, lambda and w, and 0 to 50 for inverse temperatures."""
+        """Return 0 to 1 for rates, lambda and w, 0 to 50 (a range) for inverse temperatures."""
         bounds: Bounds = (*[(0.0, 1.0)] * 4, (0.0, 50.0), (-2.0, 2.0))
         return (*bounds, (0.0, 50.0)) if self.options > 1 else bounds
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Return -1 for inverse temperatures, 1 for perseveration, which is added to values."""
+        return (0, 0, 0, 0, -1, 1, -1)[: len(self.names)]
+
+    @property
+    def explains(self) -> tuple[str, ...]:
+        """Return the first-stage actions, and those of the second stage if there is a choice."""
+        return ("action", "second_action") if self.options > 1 else ("action",)
 
     def log_likelihood(self, parameters: Array, data: ChoiceData) -> Array:
         """Return the log likelihood ``[S]`` of both stages' choices under ``[S, P]`` parameters."""
@@ -60,8 +79,10 @@ class Hybrid:
         sets, episodes = len(parameters), len(data.action)
         state = self._start(sets, episodes)
         total = np.zeros(sets)
-        first_hot = np.eye(2)[data.action]  # [E, T, 2]
+        first_hot = (data.action[..., None] == np.arange(2)).astype(np.float64)  # [E, T, 2]
         second_hot = self._second_hot(data)  # [E, T, 2 * options]
+        learns = second_hot.any(axis=-1, keepdims=True) & ~np.isnan(data.reward[..., None])
+        reward = np.nan_to_num(data.reward)
         for t in range(data.action.shape[1]):
             a1, a2 = first_hot[None, :, t], second_hot[None, :, t]
             total += (log_softmax(self._first_logits(parameters, state)) * a1).sum(axis=(1, 2))
@@ -69,7 +90,7 @@ class Hybrid:
                 grouped = state[1].reshape(sets, episodes, 2, self.options)
                 logits = log_softmax(parameters[:, 6, None, None, None] * grouped)
                 total += (logits * a2.reshape(1, episodes, 2, self.options)).sum(axis=(1, 2, 3))
-            state = self._learn(parameters, state, a1, a2, data.reward[None, :, t])
+            state = self._learn(parameters, state, a1, a2, reward[None, :, t], learns[None, :, t])
         return total
 
     def simulate(
@@ -81,11 +102,17 @@ class Hybrid:
             parameters: In the order of ``names``.
             reward_probabilities: Of each second-stage state and action ``[E, T, 2, options]``.
             seed: Seed of transitions, choices and rewards.
+
+        Raises:
+            ValueError: If a probability is not from 0 to 1, or there are not as many parameters.
         """
         rng = np.random.default_rng(seed)
-        p_reward = np.asarray(reward_probabilities, dtype=np.float64)
+        p_reward = probabilities("reward_probabilities", reward_probabilities, 4)
+        if p_reward.shape[2:] != (2, self.options):
+            wanted = f"[E, T, 2, {self.options}]"
+            raise ValueError(f"reward_probabilities must be {wanted}, got {p_reward.shape}")
         episodes, trials = p_reward.shape[:2]
-        vector, rows = np.asarray(parameters, dtype=np.float64)[None], np.arange(episodes)
+        vector, rows = parameter_vector(self, parameters), np.arange(episodes)
         state = self._start(1, episodes)
         first, second, place = np.zeros((3, episodes, trials), dtype=np.int64)
         reward = np.zeros((episodes, trials))
@@ -100,7 +127,7 @@ class Hybrid:
             reward[:, t] = rng.random(episodes) < p
             pair = np.eye(2 * self.options)[place[:, t] * self.options + second[:, t]]
             a1 = np.eye(2)[first[:, t]][None]
-            state = self._learn(vector, state, a1, pair[None], reward[None, :, t])
+            state = self._learn(vector, state, a1, pair[None], reward[None, :, t], np.ones(1))
         return ChoiceData(first, reward, 2, place, second if self.options > 1 else None)
 
     def _start(self, sets: int, episodes: int) -> tuple[Array, Array, Array]:
@@ -109,11 +136,14 @@ class Hybrid:
         return first, second, first
 
     def _second_hot(self, data: ChoiceData) -> Array:
+        """Return which pair of state and action was met ``[E, T, 2 * options]``; none: zeros."""
         assert data.second_state is not None
-        pair = data.second_state * self.options
+        pair, known = data.second_state * self.options, data.second_state != MISSING
         if data.second_action is not None and self.options > 1:
-            pair = pair + data.second_action
-        return np.asarray(np.eye(2 * self.options)[pair])
+            second = codes("second_action", data.second_action, self.options)
+            pair, known = pair + second, known & (second != MISSING)
+        met = pair[..., None] == np.arange(2 * self.options)
+        return (met & known[..., None]).astype(np.float64)
 
     def _first_logits(self, parameters: Array, state: tuple[Array, Array, Array]) -> Array:
         model_free, second, previous = state
@@ -124,17 +154,23 @@ class Hybrid:
 
     @staticmethod
     def _learn(
-        parameters: Array, state: tuple[Array, Array, Array], a1: Array, a2: Array, reward: Array
+        parameters: Array,
+        state: tuple[Array, Array, Array],
+        a1: Array,
+        a2: Array,
+        reward: Array,
+        learns: NDArray,
     ) -> tuple[Array, Array, Array]:
-        model_free, second, _ = state
+        """Return the state after a trial; values stay where nothing is learned ``[1, E, 1]``."""
+        model_free, second, previous = state
         alpha1, alpha2, trace = (parameters[:, i, None, None] for i in (0, 1, 2))
         reached = (second * a2).sum(axis=-1, keepdims=True)  # value of the pair reached [S, E, 1]
         surprise = reward[..., None] - reached
         first_update = (reached - model_free) + trace * surprise
         return (
-            model_free + alpha1 * a1 * first_update,
-            second + alpha2 * a2 * surprise,
-            np.broadcast_to(a1, model_free.shape),
+            model_free + alpha1 * (a1 * learns) * first_update,
+            second + alpha2 * (a2 * learns) * surprise,
+            np.where(a1.any(axis=-1, keepdims=True), a1, previous),
         )
 
 
@@ -145,16 +181,17 @@ def two_step_data(trials: TwoStepTrials, member: int = 0, options: int = 1) -> C
         trials: Recorded trials.
         member: Which member.
         options: Number of second-stage actions the task has (1: the second action is ignored).
+
+    Raises:
+        ValueError: If there is no such member, or no second action.
     """
+    if not 0 <= member < len(trials.reward):
+        raise ValueError(f"member must be 0 to {len(trials.reward) - 1}, got {member}")
     second = None
     if options > 1:
         if trials.second_action is None:
             raise ValueError("the trials hold no second_action: use options=1")
-        second = np.asarray(trials.second_action)[member].astype(np.int64)
+        second = trials.second_action[member]
     return ChoiceData(
-        np.asarray(trials.first_action)[member].astype(np.int64),
-        np.asarray(trials.reward)[member].astype(np.float64),
-        2,
-        np.asarray(trials.second_state)[member].astype(np.int64),
-        second,
+        trials.first_action[member], trials.reward[member], 2, trials.second_state[member], second
     )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prefrontal.analysis.choice.cognitive_models import RescorlaWagner, choice_data
+from prefrontal.analysis.missing import MISSING
 
 Array = NDArray[np.float64]
 
@@ -41,16 +42,19 @@ def learning_rates(
 
     Values run through the whole episode with the group's own rate; only the choices within the
     group count. Exact where a group is whole episodes (Wang et al. 2016: blocks of one volatility),
-    a close approximation for windows, since values forget what was before them.
+    a close approximation for windows, since values forget what was before them. Values are measured
+    in the range of the rewards, so that the unit of rewards does not matter.
 
     Args:
-        action: Choices of one member ``[E, T]``, 0 or 1.
-        reward: Rewards ``[E, T]``.
-        group: Label of every trial ``[E, T]``, or of every episode ``[E]``.
+        action: Choices of one member ``[E, T]``, 0 or 1; -1 where missing.
+        reward: Rewards ``[E, T]``; NaN where missing.
+        group: Label of every trial ``[E, T]``, or of every episode ``[E]``; trials whose label is
+            NaN are of no group.
         start: Value of both arms before the first reward.
 
     Raises:
-        ValueError: If the labels fit neither trials nor episodes.
+        ValueError: If the labels fit neither trials nor episodes, choices or rewards are all alike,
+            or the choices of a group say nothing of its rate.
     """
     data = choice_data(action, reward)
     labels = np.asarray(group)
@@ -58,18 +62,19 @@ def learning_rates(
         labels = np.broadcast_to(labels[:, None], data.action.shape)
     if labels.shape != data.action.shape:
         raise ValueError(f"group must be {data.action.shape} or [E], got {labels.shape}")
-    names, index = np.unique(labels, return_inverse=True)
-    member = np.eye(len(names))[index.ravel()]  # [E * T, G]
-    model = RescorlaWagner(start)
+    names = np.unique(labels[labels == labels])  # NaN is unlike itself
+    made = (data.action != MISSING).ravel()
+    member = ((labels.ravel()[:, None] == names) & made[:, None]).astype(np.float64)  # [E * T, G]
+    model, scale = RescorlaWagner(start), data.reward_range(("action",))
 
-    chosen = 2.0 * data.action - 1
+    chosen = np.where(data.action == MISSING, 0.0, 2.0 * data.action - 1)
 
     def tabulate(rates: Array, betas: Array) -> Array:
         """Return the log likelihood of each group ``[rates, betas, G]``."""
         table = np.empty((len(rates), len(betas), len(names)))
         for i, rate in enumerate(rates):
             values = model.values(np.array([[rate, 1.0]]), data)[0]
-            advantage = chosen * (values[..., 1] - values[..., 0])  # of the arm taken [E, T]
+            advantage = chosen * (values[..., 1] - values[..., 0]) / scale  # of the arm taken
             for j, beta in enumerate(betas):
                 by_trial = -np.logaddexp(0.0, -beta * advantage)
                 table[i, j] = by_trial.ravel() @ member
@@ -84,7 +89,10 @@ def learning_rates(
         rates_of = rates[best]
         together = table.sum(axis=-1)
         shared = np.unravel_index(int(together.argmax()), together.shape)
-        result = LearningRates(names, rates_of, beta, float(rates[shared[0]]))
+        unlike = np.ptp(table.reshape(-1, len(names)), axis=0) > 1e-9
+        if not unlike.all():
+            raise ValueError(f"the choices of group {names[~unlike][0]} say nothing of its rate")
+        result = LearningRates(names, rates_of, beta / scale, float(rates[shared[0]]))
         # Finer: close to every group's best, and to the best single rate.
         width = np.diff(np.sort(rates)).max() / 2
         near = np.concatenate([[result.shared_rate], rates_of])[:, None]

@@ -5,7 +5,8 @@ facts name them: ``trial``, ``clock``, ``active``, ``stopped``, ``ended``, ``rew
 ``distance``, ``x``, ``y``, ``end_x``, ``end_y``, ``target_x``, ``target_y``. Lengths are in cm,
 angles in degrees, times in seconds. Positions are in the frame in which the target of the trial
 appeared: the agent at the origin, facing +y. Steps that are not ``active`` (after the last stop)
-count nowhere.
+count nowhere. A position that is missing (NaN) counts nowhere either, but how a trial ended has to
+be there.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.missing import codes, number, numbers
 from prefrontal.analysis.stats.means import masked_mean
 from prefrontal.analysis.stats.regression import ridge_decoder
 
 Array = NDArray[np.float64]
 Record = Mapping[str, NDArray]
 
+AXES = ("member", "episode", "step")
 STEP = 0.1  # s
 SHIFTS = 20  # pairings of ends with the targets of other trials
 
@@ -58,9 +61,10 @@ def ends_of_trials(record: Record) -> Trials:
         record: Columns ``[M, E, T]``.
 
     Raises:
-        ValueError: If a trial of some episode never ended.
+        ValueError: If a trial of some episode never ended, or how it ended is missing.
     """
-    ended, trial = np.asarray(record["ended"]) > 0, np.asarray(record["trial"])
+    ended = codes("ended", record["ended"], 2, AXES, complete=True) == 1
+    trial = codes("trial", record["trial"], axes=AXES, complete=True)
     count = int(trial.max()) + 1
     is_end = ended[..., None] & (trial[..., None] == np.arange(count))  # [M, E, T, N]
     if not (is_end.sum(axis=2) == 1).all():
@@ -68,7 +72,8 @@ def ends_of_trials(record: Record) -> Trials:
     step = is_end.argmax(axis=2)  # [M, E, N]
 
     def at_end(name: str) -> Array:
-        return np.take_along_axis(np.asarray(record[name], dtype=np.float64), step, axis=2)
+        found = np.take_along_axis(numbers(name, record[name], axes=AXES), step, axis=2)
+        return numbers(f"{name} at the end", found, complete=True)
 
     stopped = at_end("stopped") > 0
     return Trials(
@@ -85,13 +90,19 @@ def rewarded_fraction(trials: Trials) -> Array:
     return np.asarray(trials.rewarded.mean(axis=(1, 2)))
 
 
-def reward_rate(trials: Trials) -> Array:
+def reward_rate(trials: Trials, stop_takes_time: bool = False) -> Array:
     """Return the rewarded trials of each member in a second of trials ``[M]``.
 
-    A trial takes until the stop is made (so that the step of the stop takes no time), or all its
-    time.
+    A trial takes until the stop is made, or all its time: the step of the stop takes no time. So it
+    is in the published code (Zhang et al. 2024), which adds the index of the last step, counted
+    from 0 (and so gives a trial of 35 steps without a stop 34; here it takes all 35).
+
+    Args:
+        trials: How trials ended.
+        stop_takes_time: Whether the step of the stop counts too.
     """
-    return np.asarray(trials.rewarded.sum(axis=(1, 2)) / trials.duration.sum(axis=(1, 2)))
+    duration = trials.duration + STEP * (trials.stopped if stop_takes_time else 0.0)
+    return np.asarray(trials.rewarded.sum(axis=(1, 2)) / duration.sum(axis=(1, 2)))
 
 
 def radial_error(trials: Trials, kind: str = "radius") -> Array:
@@ -126,7 +137,7 @@ def arc_length(place: ArrayLike) -> Array:
     Returns:
         ``[...]`` in that unit: d a / sin(a) for a place at distance d and at an angle a from +y.
     """
-    x, y = np.moveaxis(np.asarray(place, dtype=np.float64), -1, 0)
+    x, y = np.moveaxis(numbers("place", place), -1, 0)
     angle = np.abs(np.arctan2(x, y))
     safe = np.where(angle > 1e-6, angle, 1.0)
     stretch = np.where(angle > 1e-6, safe / np.maximum(np.sin(safe), 1e-12), 1.0)
@@ -175,8 +186,8 @@ def boundary_auc(trials: Trials, shifts: int = SHIFTS) -> Array:
 
 def mean_size(record: Record, name: str) -> Array:
     """Return the mean size of a column (the TD error: ``"rpe"``) over active steps ``[M]``."""
-    size = np.abs(np.asarray(record[name], dtype=np.float64))
-    return masked_mean(size, np.asarray(record["active"]) > 0, (1, 2))
+    size = np.abs(numbers(name, record[name], axes=AXES))
+    return masked_mean(size, _active(record) & ~np.isnan(size), (1, 2))
 
 
 @dataclass(frozen=True)
@@ -197,14 +208,14 @@ class Paths:
 def paths(record: Record) -> Paths:
     """Return lengths and curvatures of the paths of episodes, all trials of one together.
 
-    Where nothing moved, stretch and curvature are NaN.
+    Where nothing moved, stretch and curvature are NaN; where a position is missing, all three are.
     """
-    active = np.asarray(record["active"]) > 0
+    active = _active(record)
     start, end = (
-        np.stack([np.asarray(record[a], np.float64), np.asarray(record[b], np.float64)], axis=-1)
-        for a, b in (("x", "y"), ("end_x", "end_y"))
+        np.stack([numbers(name, record[name], axes=AXES) for name in pair], axis=-1)
+        for pair in (("x", "y"), ("end_x", "end_y"))
     )
-    move = (end - start) * active[..., None]
+    move = np.where(active[..., None], end - start, 0.0)
     step = np.linalg.norm(move, axis=-1)
     length = step.sum(axis=2)
     # TURNING between one movement and the next: the angle between them, where both are movements
@@ -213,7 +224,7 @@ def paths(record: Record) -> Paths:
     dot = (a * b).sum(axis=-1)
     same = np.asarray(record["trial"])[:, :, 1:] == np.asarray(record["trial"])[:, :, :-1]
     both = same & (step[:, :, :-1] > 1e-6) & (step[:, :, 1:] > 1e-6)
-    turning = np.degrees(np.abs(np.arctan2(cross, dot)) * both).sum(axis=2)
+    turning = np.degrees(np.where(both, np.abs(np.arctan2(cross, dot)), 0.0)).sum(axis=2)
     straight = np.linalg.norm(ends_of_trials(record).end, axis=-1).sum(axis=2)
     with np.errstate(divide="ignore", invalid="ignore"):
         stretch, curvature = length / straight, turning / (length / 100.0)
@@ -241,7 +252,7 @@ def decode_place(
         Mean distance between decoded and true place ``[M]``, cm.
 
     Raises:
-        ValueError: If there are no episodes to train on or to test with.
+        ValueError: If there are no episodes to train on or to test with, or shapes disagree.
     """
     test = train if test is None else test
     episodes = int(part * train["hidden"].shape[1])
@@ -257,10 +268,22 @@ def decode_place(
 
 def _samples(record: Record, member: int, episodes: slice) -> tuple[Array, Array]:
     """Return activity ``[n, H]`` and place ``[n, 2]`` at the active steps of some episodes."""
-    active = np.asarray(record["active"])[member, episodes] > 0
-    place = np.stack([record["x"][member, episodes], record["y"][member, episodes]], axis=-1)
-    activity = np.asarray(record["hidden"])[member, episodes][active]
-    return activity.astype(np.float64), place[active].astype(np.float64)
+    shapes = {np.shape(record[name])[:3] for name in ("hidden", "x", "y", "active")}
+    if len(shapes) > 1:
+        raise ValueError(f"hidden, x, y and active must share [M, E, T], got {sorted(shapes)}")
+    active = _active(record)[member, episodes]
+    given = [
+        numbers(f"{name} of member {member}", record[name][member, episodes], axes=AXES[1:])[active]
+        for name in ("hidden", "x", "y")
+    ]
+    activity, place = given[0], np.stack(given[1:], axis=-1)
+    whole = ~(np.isnan(activity).any(axis=1) | np.isnan(place).any(axis=1))
+    return activity[whole], place[whole]
+
+
+def _active(record: Record) -> NDArray[np.bool_]:
+    """Return which steps count ``[M, E, T]``."""
+    return np.asarray(codes("active", record["active"], 2, AXES, complete=True) == 1)
 
 
 def first_to(count: ArrayLike, values: ArrayLike, level: float) -> Array:
@@ -268,16 +291,17 @@ def first_to(count: ArrayLike, values: ArrayLike, level: float) -> Array:
 
     Args:
         count: Trials at each point ``[U, M]`` (or ``[U]``).
-        values: The curves ``[U, M]``.
+        values: The curves ``[U, M]``; a missing point reaches nothing.
         level: What to reach.
 
     Returns:
         Count at the first of two points in a row at or above the level ``[M]``; infinite if never,
         or if there is one point only.
     """
-    curves = np.asarray(values, dtype=np.float64)
-    at = np.broadcast_to(np.asarray(count, np.float64).reshape(len(curves), -1), curves.shape)
-    reached = curves >= level
+    curves = numbers("values", values, axes=("point", "member"))
+    at = numbers("count", count, axes=("point", "member"), complete=True)
+    at = np.broadcast_to(at.reshape(len(curves), -1), curves.shape)
+    reached = curves >= number("level", level)
     if len(curves) < 2:
         return np.full(curves.shape[1], np.inf)
     both = reached[:-1] & reached[1:]

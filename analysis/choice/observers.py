@@ -19,8 +19,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from prefrontal.analysis.choice.cognitive_models import probabilities
 from prefrontal.analysis.choice.hybrid_model import Hybrid
 from prefrontal.analysis.choice.two_step import TwoStepTrials
+from prefrontal.analysis.missing import number
 
 Array = NDArray[np.float64]
 Observer = Literal["ideal", "model_based", "model_free", "random"]
@@ -42,6 +44,13 @@ class TwoStepTask:
     common: float = 0.8
     reward: float = 0.9
     flip: float = 0.025
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        for name in ("common", "reward", "flip"):
+            number(name, getattr(self, name), 0.0, 1.0)
+        if self.trials < 1:
+            raise ValueError(f"trials must be at least 1, got {self.trials}")
 
 
 WANG_2018 = TwoStepTask()
@@ -90,8 +99,12 @@ def simulate_two_step(
         seed: Seed of everything random.
 
     Raises:
-        ValueError: If the observer is unknown.
+        ValueError: If the observer is unknown, or a parameter cannot be one.
     """
+    number("learning_rate", learning_rate, 0.0, 1.0)
+    number("inverse_temperature", inverse_temperature, 0.0)
+    if episodes < 1:
+        raise ValueError(f"episodes must be at least 1, got {episodes}")
     if observer not in ("ideal", "model_based", "model_free", "random"):
         raise ValueError(
             f"observer must be ideal, model_based, model_free or random, got {observer!r}"
@@ -172,9 +185,13 @@ def simulate_daw(
         Its trials, as one member ``[1, E, N]``.
 
     Raises:
-        ValueError: If the observer is unknown.
+        ValueError: If the observer is unknown, or a parameter cannot be one.
     """
-    p = np.asarray(p, dtype=np.float64)
+    p = probabilities("p", p, 4)
+    number("common", common, 0.0, 1.0)
+    number("drift", drift, 0.0)
+    if not 0 <= bounds[0] < bounds[1] <= 1 or bins < 1:
+        raise ValueError(f"bounds must be 0 <= low < high <= 1 with a bin or more, got {bounds}")
     if observer == "bayesian":
         return _bayesian(p, common, drift, bounds, seed, bins)
     if observer not in LEARNERS:

@@ -3,6 +3,8 @@
 After a reward that came by a *rare* transition, a model-free learner repeats its first choice, a
 model-based one switches: the other first choice commonly leads to the rewarded state. Four stay
 probabilities (rewarded or not, common or rare) tell them apart, and a regression says how surely.
+Trials without a first choice are as if they had not been (module `missing`): the choice before is
+the last one that was made.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.missing import MISSING, codes, numbers, packed
+from prefrontal.analysis.stats.means import observed_mean
 from prefrontal.analysis.stats.regression import LogisticFit, logistic_regression
 
 Array = NDArray[np.float64]
@@ -33,10 +37,10 @@ class TwoStepTrials:
     """Trials of the two-step task, each field ``[M, E, N]`` (members, episodes, trials).
 
     Attributes:
-        first_action: First-stage action, 0 or 1.
-        common: Whether the transition was the common one.
-        reward: Reward of the trial; above zero counts as rewarded.
-        second_action: Second-stage action, where the task has one.
+        first_action: First-stage action, 0 or 1; -1 where missing.
+        common: Whether the transition was the common one; -1 where missing (then integers).
+        reward: Reward of the trial; above zero counts as rewarded, NaN is missing.
+        second_action: Second-stage action, where the task has one; -1 where missing.
     """
 
     first_action: NDArray
@@ -45,15 +49,29 @@ class TwoStepTrials:
     second_action: NDArray | None = None
 
     def __post_init__(self) -> None:
-        """Check that all fields have one shape ``[M, E, N]``."""
-        shapes = {np.shape(self.first_action), np.shape(self.common), np.shape(self.reward)}
+        """Check that all fields have one shape ``[M, E, N]`` and hold what they can hold."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        shapes = {np.shape(value) for value in given.values()}
         if len(shapes) != 1 or len(next(iter(shapes))) != 3:
             raise ValueError(f"fields must share one shape [M, E, N], got {sorted(shapes)}")
+        for name, value in given.items():
+            if name == "reward":
+                checked: NDArray = numbers(name, value)
+            else:
+                checked = codes(name, value, None if name == "second_action" else 2)
+            if name == "common" and (checked != MISSING).all():
+                checked = checked.astype(bool)
+            object.__setattr__(self, name, checked)
 
     @property
     def second_state(self) -> NDArray:
-        """Return the second state, named by the first action that commonly leads there."""
-        return np.where(self.common, self.first_action, 1 - np.asarray(self.first_action))
+        """Return the second state, named by the first action that commonly leads there.
+
+        -1 where the first action or the transition is missing.
+        """
+        missing = (self.first_action == MISSING) | (self.common == MISSING)
+        reached = np.where(self.common == 1, self.first_action, 1 - self.first_action)
+        return np.where(missing, MISSING, reached)
 
 
 def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
@@ -68,12 +86,15 @@ def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
         The trials ``[M, E, N]``; the reward of a trial is the sum over its steps.
 
     Raises:
-        ValueError: If an array is missing or trials differ in length.
+        ValueError: If an array is missing, trials differ in length, or a step is of no trial.
     """
     missing = sorted({"action", "reward", "trial", "stage", "common"} - set(record))
     if missing:
         raise ValueError(f"the record lacks {', '.join(missing)}: is it of a two-step task?")
-    trial, stage = np.asarray(record["trial"]), np.asarray(record["stage"])[0, 0]
+    shapes = {np.shape(record[name]) for name in ("action", "reward", "trial", "stage", "common")}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+        raise ValueError(f"arrays must share one shape [M, E, T], got {sorted(shapes)}")
+    trial, stage = codes("trial", record["trial"], complete=True), np.asarray(record["stage"])[0, 0]
     count = int(trial.max()) + 1
     members, episodes, steps = trial.shape
     if steps % count or (trial != np.arange(steps) * count // steps).any():
@@ -83,11 +104,11 @@ def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
     if not {0, 1} <= set(within.tolist()):
         raise ValueError(f"stage must hold 0 and 1 in every trial, got {sorted(set(within))}")
     first, second = int(np.argmax(within == 0)), int(np.argmax(within == 1))
-    action = np.asarray(record["action"]).reshape(shape)
+    action = codes("action", record["action"]).reshape(shape)
     return TwoStepTrials(
         action[..., first],
-        np.asarray(record["common"]).reshape(shape)[..., second].astype(bool),
-        np.asarray(record["reward"]).reshape(shape).sum(axis=-1),
+        codes("common", record["common"], 2).reshape(shape)[..., second],
+        numbers("reward", record["reward"]).reshape(shape).sum(axis=-1),
         action[..., second],
     )
 
@@ -103,12 +124,15 @@ def stay_counts(trials: TwoStepTrials, first_transition: bool = False) -> tuple[
     Returns:
         stays ``[M, 4]`` and occurrences ``[M, 4]``, conditions as in `CONDITIONS`.
     """
-    action = np.asarray(trials.first_action)
-    rewarded, common = np.asarray(trials.reward) > 0, np.asarray(trials.common, dtype=bool)
+    absent = trials.first_action == MISSING
+    action, common, reward = packed(absent, trials.first_action, trials.common, trials.reward)
     last = 1 if first_transition else action.shape[-1] - 1
     stay = (action[..., 1:] == action[..., :-1])[..., :last]
     # Index of the condition: RC 0, RU 1, UC 2, UU 3.
-    condition = (2 * ~rewarded + 1 * ~common)[..., :-1][..., :last]
+    condition = 2 * ~(reward > 0) + (common == 0)
+    unknown = np.isnan(reward) | (common == MISSING)
+    condition = np.where(unknown, MISSING, condition)[..., :-1][..., :last]
+    condition[action[..., 1:][..., :last] == MISSING] = MISSING  # no choice follows
     is_condition = condition[..., None] == np.arange(4)  # [M, E, N-1, 4]
     occurrences = is_condition.sum(axis=(1, 2)).astype(np.float64)
     stays = (is_condition & stay[..., None]).sum(axis=(1, 2)).astype(np.float64)
@@ -130,19 +154,19 @@ def stay_probabilities(trials: TwoStepTrials, first_transition: bool = False) ->
 
 def model_based_index(stay: ArrayLike) -> Array:
     """Return RC - RU - UC + UU of stay probabilities ``[..., 4]``; 0 if model-free only."""
-    p = np.asarray(stay, dtype=np.float64)
+    p = _stay(stay)
     return np.asarray(p[..., 0] - p[..., 1] - p[..., 2] + p[..., 3])
 
 
 def model_free_index(stay: ArrayLike) -> Array:
     """Return RC + RU - UC - UU of stay probabilities ``[..., 4]``; 0 for the ideal observer."""
-    p = np.asarray(stay, dtype=np.float64)
+    p = _stay(stay)
     return np.asarray(p[..., 0] + p[..., 1] - p[..., 2] - p[..., 3])
 
 
 def reward_per_trial(trials: TwoStepTrials) -> Array:
     """Return the mean reward of a trial ``[M]``; at most .7058 in Wang 2018, .6698 in 2016."""
-    return np.asarray(np.asarray(trials.reward, dtype=np.float64).mean(axis=(1, 2)))
+    return observed_mean(trials.reward, axis=(1, 2))
 
 
 def stay_regression(trials: TwoStepTrials) -> list[LogisticFit]:
@@ -157,14 +181,27 @@ def stay_regression(trials: TwoStepTrials) -> list[LogisticFit]:
 
     Returns:
         One fit per member, coefficients of a constant, reward, transition and their product.
+
+    Raises:
+        ValueError: If a member never meets one of the four conditions.
     """
     reward, transition = np.array([1.0, 1, -1, -1]), np.array([1.0, -1, 1, -1])
     design = np.stack([np.ones(4), reward, transition, reward * transition], axis=1)
     fits = []
-    for stays, occurrences in zip(*stay_counts(trials), strict=True):
+    for member, (stays, occurrences) in enumerate(zip(*stay_counts(trials), strict=True)):
         seen = occurrences > 0
         if not seen.all():
             absent = ", ".join(np.array(CONDITIONS)[~seen])
-            raise ValueError(f"these conditions never occur: {absent}; record more episodes")
+            raise ValueError(
+                f"these conditions never occur: {absent} (member {member}); record more episodes"
+            )
         fits.append(logistic_regression(design, stays / occurrences, occurrences, firth=True))
     return fits
+
+
+def _stay(stay: ArrayLike) -> Array:
+    """Return stay probabilities ``[..., 4]``; NaN where a condition never occurred."""
+    p = numbers("stay", stay, 0.0, 1.0, axes=("member", "condition"))
+    if p.shape[-1:] != (4,):
+        raise ValueError(f"stay must be [..., 4], one for each of {CONDITIONS}, got {p.shape}")
+    return p

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from prefrontal.analysis.figures import style
+from prefrontal.analysis.missing import MISSING, codes, numbers
 from prefrontal.analysis.neural.representation import pca
+from prefrontal.analysis.stats.means import observed_mean
 
 # Two ends that a colour-blind reader can tell apart, pale in the middle.
 DIVERGING = ("#D55E00", "#F2B489", "#D9D9D9", "#8DBFE0", "#0072B2")
@@ -27,8 +29,9 @@ def choice_raster(
 ) -> Path:
     """Draw every choice of a two-armed bandit: one row an episode, one column a trial.
 
-    The colour is the arm, full where the pull was rewarded and pale where it was not. Episodes are
-    sorted by how much better the right arm is; the arms' probabilities stand at the right.
+    The colour is the arm, full where the pull was rewarded and pale where it was not; a trial whose
+    choice or reward is missing is left white. Episodes are sorted by how much better the right arm
+    is; the arms' probabilities stand at the right.
 
     Args:
         action: Chosen arms ``[E, T]``, 0 (left) or 1 (right).
@@ -37,16 +40,20 @@ def choice_raster(
         path: Where to write; returned.
 
     Raises:
-        ValueError: If there are not two arms.
+        ValueError: If there are not two arms, or shapes disagree.
     """
     from matplotlib.colors import ListedColormap
 
-    arm, rewarded = np.asarray(action), np.asarray(reward) > 0
-    probabilities = np.asarray(arm_probabilities, dtype=np.float64)
+    arm, paid = codes("action", action, 2), numbers("reward", reward)
+    probabilities = numbers(
+        "arm_probabilities", arm_probabilities, 0.0, 1.0, ("episode", "arm"), complete=True
+    )
     if probabilities.ndim != 2 or probabilities.shape[1] != 2:
         raise ValueError(f"arm_probabilities must be [episodes, 2], got {probabilities.shape}")
+    if arm.ndim != 2 or arm.shape != paid.shape or len(arm) != len(probabilities):
+        raise ValueError(f"action and reward must be [E, T], got {arm.shape} and {paid.shape}")
     order = np.argsort(probabilities[:, 1] - probabilities[:, 0], kind="stable")
-    code = (2 * arm + rewarded)[order]
+    code = np.where((arm == MISSING) | np.isnan(paid), np.nan, 2 * arm + (paid > 0))[order]
     episodes, trials = arm.shape
     rows = np.arange(episodes)
     height = min(8.0, max(2.6, 1.3 + 0.075 * episodes))
@@ -120,8 +127,10 @@ def hidden_state_pca(
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    states = np.asarray(hidden, dtype=np.float64)
-    parameter = np.asarray(value, dtype=np.float64)
+    states = numbers("hidden", hidden, axes=("episode", "trial", "unit"))
+    parameter = numbers("value", value, axes=("episode",), complete=True)
+    if states.ndim != 3 or parameter.shape != states.shape[:1]:
+        raise ValueError(f"hidden must be [E, T, H], value [E], got {states.shape}")
     components, last_components = pca(states, 2), pca(states[:, -1], 2)
     points = components.project(states)  # [E, T, 2]
     last = last_components.project(states[:, -1])  # [E, 2]
@@ -137,7 +146,7 @@ def hidden_state_pca(
             paths.plot(*points[episode].T, color=tone, linewidth=0.8, alpha=0.75)
             x, y = points[episode, -1]
             paths.scatter(x, y, s=16, color=tone, linewidths=0, zorder=3)
-        x, y = points[:, 0].mean(axis=0)
+        x, y = observed_mean(points[:, 0], axis=0)
         paths.scatter(x, y, s=30, color=style.INK, zorder=4)
         paths.annotate("start", (x, y), (5, 5), textcoords="offset points")
         x, y = last[order].T

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from prefrontal.analysis.figures import style
+from prefrontal.analysis.missing import numbers
 
 
 def accuracy_through_switches(
@@ -57,7 +58,7 @@ def pair_confusion(matrices: Mapping[str, ArrayLike], stimuli: Sequence[str], pa
     canvas = style.drawing(path, len(matrices), (2.3, 2.9), (0.9, 0.4), 4, sharey=True)
     with canvas as (figure, panels):
         for axes, (name, values) in zip(panels, matrices.items(), strict=True):
-            table = np.asarray(values, dtype=np.float64)
+            table = numbers("matrices", values, 0.0, 1.0, ("member", "row", "column"))
             shown = np.where(below, table.mean(axis=0), np.nan)
             image = style.draw_table(
                 axes, shown, stimuli, stimuli, cmap="RdYlBu", vmin=0.0, vmax=1.0
@@ -112,7 +113,7 @@ def stage_matrix(matrices: Mapping[str, ArrayLike], path: Path) -> Path:
     canvas = style.drawing(path, len(matrices), (2.5, 2.9), (0.9, 0.0), **labels, sharey=True)
     with canvas as (figure, panels):
         for axes, (name, values) in zip(panels, matrices.items(), strict=True):
-            table = np.asarray(values, dtype=np.float64).mean(axis=0)
+            table = numbers("matrices", values, 0.0, 1.0, ("member", "stage", "mode")).mean(axis=0)
             modes = [str(mode) for mode in range(1, len(table) + 1)]
             image = style.draw_table(axes, table, modes, modes, cmap="RdYlBu", vmin=0.0, vmax=1.0)
             axes.set_title(name)

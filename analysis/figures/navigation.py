@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prefrontal.analysis.figures import style
+from prefrontal.analysis.missing import codes, numbers
 from prefrontal.analysis.stats.findings import number, span
 from prefrontal.analysis.stats.intervals import interval
 
@@ -99,7 +100,7 @@ def measures_against_gain(
             dashed; at most two.
         trained: The gain of training, marked.
     """
-    x = np.log2(np.asarray(gains, dtype=np.float64))
+    x = np.log2(numbers("gains", gains, axes=("gain",), complete=True))
     canvas = style.drawing(path, len(panels), (3.3, 3.6), (0.4, 0.0), None, "gain (trained at 1)")
     with canvas as (figure, drawn):
         for axes, (measure, curves) in zip(drawn, panels.items(), strict=True):
@@ -168,26 +169,19 @@ def architecture_table(
     return path
 
 
-def steps_by_goal(
-    curves: Mapping[str, ArrayLike], path: Path, references: Mapping[str, float] | None = None
-) -> Path:
-    """Draw the steps to the first, second ... goal: mean with a 95 % interval, and every member.
+def goals_found_by_step(curves: Mapping[str, ArrayLike], path: Path) -> Path:
+    """Draw the mean number of goals found by each step: mean with a 95 % interval, every member.
 
     Args:
-        curves: Name to members' curves ``[M, G]``.
+        curves: Name to members' curves ``[M, T]``, of all their episodes.
         path: Where to write; returned.
-        references: Steps of the shortest paths by the name of a curve, drawn in its colour.
     """
-    tones = style.colours(list(curves))
-    canvas = style.drawing(path, xlabel="goal", ylabel="steps (dashed: shortest paths)")
+    canvas = style.drawing(path, xlabel="step", ylabel="goals found (mean of all episodes)")
     with canvas as (_, (axes,)):
-        goals = style.draw_curves(axes, {name: np.atleast_2d(v).T for name, v in curves.items()})
-        for name, steps in (references or {}).items():
-            if name in tones:
-                axes.axhline(steps, color=tones[name], linewidth=0.9, linestyle=style.DASHED)
-        axes.set_xticks(goals)
+        style.draw_curves(axes, {name: np.atleast_2d(v).T for name, v in curves.items()})
         axes.set_ylim(0, None)
-        axes.legend(loc="best")
+        axes.set_xlim(0, None)
+        axes.legend(loc="upper left")
     return path
 
 
@@ -211,12 +205,14 @@ def maze_paths(
     """
     from matplotlib.patches import Rectangle
 
-    places = np.asarray(cells)
+    places = codes("cells", cells, axes=("cell", "coordinate"), complete=True)
+    visited = codes("visited", visited, len(places), ("episode", "step"), complete=True)
+    goals = codes("goals", goals, len(places), ("episode",), complete=True)
+    paid = numbers("reached", reached, axes=("episode", "step"), complete=True)
     later_tone, search_tone, goal_tone = style.PALETTE[:3]
-    where, ends, targets = np.asarray(visited), np.asarray(reached) > 0, np.asarray(goals)
-    canvas = style.drawing(path, len(where), (2.5, 3.5), (0.2, 0.0))
+    canvas = style.drawing(path, len(visited), (2.5, 3.5), (0.2, 0.0))
     with canvas as (figure, panels):
-        for axes, cell, end, goal in zip(panels, where, ends, targets, strict=True):
+        for axes, cell, end, goal in zip(panels, visited, paid > 0, goals, strict=True):
             _draw_maze(axes, rows)
             row, column = places[goal]
             axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=goal_tone, alpha=0.5))

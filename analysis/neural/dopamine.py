@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prefrontal.analysis.choice.two_step import TwoStepTrials
+from prefrontal.analysis.missing import MISSING, number, numbers
 from prefrontal.analysis.stats.means import z_scores
 from prefrontal.analysis.stats.regression import linear_regression
 
@@ -45,19 +46,20 @@ def rpe_regression(rpe: ArrayLike, signals: Mapping[str, ArrayLike]) -> RPERegre
     others: model-based value beyond model-free value, say.
 
     Args:
-        rpe: Prediction errors at one event a trial ``[M, E, N]``.
+        rpe: Prediction errors at one event a trial ``[M, E, N]``; events at which the error or a
+            signal is missing (NaN) are left out.
         signals: Name to the signal at the same events ``[M, E, N]``.
 
     Raises:
         ValueError: If a signal has another shape or never changes.
     """
-    delta = np.asarray(rpe, dtype=np.float64)
-    columns = []
-    for name, signal in signals.items():
-        values = np.asarray(signal, dtype=np.float64)
+    delta = numbers("rpe", rpe)
+    given = {name: numbers(name, signal) for name, signal in signals.items()}
+    for name, values in given.items():
         if values.shape != delta.shape or delta.ndim != 3:
             raise ValueError(f"{name} must have the shape of rpe {delta.shape}, got {values.shape}")
-        columns.append(z_scores(name, values))
+    missing = np.isnan([delta, *given.values()]).any(axis=0)
+    columns = [z_scores(name, np.where(missing, np.nan, v)) for name, v in given.items()]
     design = np.stack([np.ones_like(delta), *columns], axis=-1)
     fits = [linear_regression(x, y[..., None]) for x, y in zip(design, delta, strict=True)]
     count = len(columns)
@@ -80,7 +82,8 @@ def two_step_signals(
     differ on the error at the second state, which is where a regression can tell them apart.
 
     Args:
-        trials: Recorded trials, no second-stage choice.
+        trials: Recorded trials, no second-stage choice. Nothing is learned from one in which
+            something is missing.
         common: Probability of the common transition.
         learning_rate: alpha, per trial.
         trace: lambda, how much of the outcome's error reaches the first action.
@@ -88,10 +91,18 @@ def two_step_signals(
     Returns:
         Arrays ``[M, E, N]``: "model-based value" and "model-free value" of the chosen first action,
         "state value" of the second state reached, "model-based state error" and "model-free state
-        error" (state value minus value of the first action), and "outcome error".
+        error" (state value minus value of the first action), and "outcome error"; NaN where they
+        are of something missing.
+
+    Raises:
+        ValueError: If a parameter is not from 0 to 1.
     """
-    action, reward = np.asarray(trials.first_action), np.asarray(trials.reward, np.float64)
-    state = trials.second_state
+    for name, value in (("common", common), ("learning_rate", learning_rate), ("trace", trace)):
+        number(name, value, 0.0, 1.0)
+    action, state = trials.first_action, trials.second_state
+    known = state != MISSING
+    learns = known & ~np.isnan(trials.reward)
+    reward = np.nan_to_num(trials.reward)
     shape = action.shape
     values, cached = np.zeros((*shape[:2], 2)), np.zeros((*shape[:2], 2))
     planned_of, cached_of, value_of = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -103,13 +114,16 @@ def two_step_signals(
         value_of[..., n] = (values * reached).sum(axis=-1)
         surprise = (reward[..., n] - value_of[..., n])[..., None]
         first = (value_of[..., n] - cached_of[..., n])[..., None] + trace * surprise
-        cached = cached + learning_rate * took * first
-        values = values + learning_rate * reached * surprise
+        learn = learns[..., n, None]
+        cached = cached + learning_rate * (took & learn) * first
+        values = values + learning_rate * (reached & learn) * surprise
+    planned_of[action == MISSING] = cached_of[action == MISSING] = np.nan
+    value_of[~known] = np.nan
     return {
         "model-based value": planned_of,
         "model-free value": cached_of,
         "state value": value_of,
         "model-based state error": value_of - planned_of,
         "model-free state error": value_of - cached_of,
-        "outcome error": reward - value_of,
+        "outcome error": trials.reward - value_of,
     }

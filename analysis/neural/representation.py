@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.missing import numbers
+
 Array = NDArray[np.float64]
 
 
@@ -32,14 +34,15 @@ class PCA:
 
     def project(self, patterns: ArrayLike) -> Array:
         """Return patterns ``[..., H]`` in the coordinates of the components ``[..., K]``."""
-        return np.asarray((np.asarray(patterns, dtype=np.float64) - self.mean) @ self.components.T)
+        return np.asarray((numbers("patterns", patterns) - self.mean) @ self.components.T)
 
 
 def pca(patterns: ArrayLike, num_components: int | None = None) -> PCA:
     """Find principal components by singular value decomposition of the centred patterns.
 
     Args:
-        patterns: Activity ``[..., H]``; all axes in front are samples.
+        patterns: Activity ``[..., H]``; all axes in front are samples, of which those in which
+            something is missing (NaN) are left out.
         num_components: How many components to keep; all that the data can have by default.
 
     Returns:
@@ -48,8 +51,9 @@ def pca(patterns: ArrayLike, num_components: int | None = None) -> PCA:
     Raises:
         ValueError: If there are fewer than two samples or too few for ``num_components``.
     """
-    samples = np.asarray(patterns, dtype=np.float64)
+    samples = np.atleast_1d(numbers("patterns", patterns))
     samples = samples.reshape(-1, samples.shape[-1])
+    samples = samples[~np.isnan(samples).any(axis=1)]
     most = min(samples.shape[0] - 1, samples.shape[1])
     if samples.shape[0] < 2:
         raise ValueError(f"principal components need two samples or more, got {samples.shape[0]}")
@@ -69,15 +73,19 @@ def pca(patterns: ArrayLike, num_components: int | None = None) -> PCA:
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
     """Return Spearman's rank correlation of two series; ties are given their mean rank.
 
+    Pairs of which one is missing (NaN) are left out.
+
     Raises:
         ValueError: If the lengths differ, or one of them is constant and so has no ranks.
     """
     from scipy import stats
 
-    first, second = np.ravel(np.asarray(x)), np.ravel(np.asarray(y))
+    first, second = (numbers(n, v).ravel() for n, v in (("x", x), ("y", y)))
     if first.size != second.size:
         raise ValueError(f"both series need one length, got {first.size} and {second.size}")
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
+    both = ~(np.isnan(first) | np.isnan(second))
+    first, second = first[both], second[both]
+    if not first.size or np.ptp(first) == 0 or np.ptp(second) == 0:
         raise ValueError("a constant series has no rank correlation")
     ranks = stats.rankdata(first), stats.rankdata(second)
     return float(np.corrcoef(*ranks)[0, 1])

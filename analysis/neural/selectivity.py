@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.stats.means import z_scores
+from prefrontal.analysis.missing import MISSING, codes, numbers
+from prefrontal.analysis.stats.means import observed_mean, z_scores
 from prefrontal.analysis.stats.regression import holm, linear_regression
 
 Array = NDArray[np.float64]
@@ -54,7 +55,8 @@ def selectivity(
     episodes than columns, and some tens of them for the tests to hold their level.
 
     Args:
-        hidden: Activity ``[M, E, T, H]``, for example at the choice of each trial.
+        hidden: Activity ``[M, E, T, H]``, for example at the choice of each trial. Steps at which
+            activity or a variable is missing (NaN) are left out.
         variables: Name to values at the same steps ``[M, E, T]``, or ``[M, E, T, k]`` for a
             categorical variable of k columns (one-hot with one left out).
         level: Probability of any false discovery among the units and variables of a member (Holm).
@@ -62,12 +64,14 @@ def selectivity(
     Raises:
         ValueError: If shapes disagree, a variable never changes or is a sum of others.
     """
-    activity = np.asarray(hidden, dtype=np.float64)
+    activity = numbers("hidden", hidden)
     if activity.ndim != 4:
         raise ValueError(f"hidden must be [M, E, T, H], got {activity.shape}")
+    given = {name: _columns(name, v, activity.shape[:3]) for name, v in variables.items()}
+    missing = np.any([np.isnan(a).any(axis=-1) for a in (activity, *given.values())], axis=0)
     columns, slices, start = [np.ones((*activity.shape[:3], 1))], [], 1
-    for name, values in variables.items():
-        block = _standardised(name, values, activity.shape[:3])
+    for name, values in given.items():
+        block = z_scores(name, np.where(missing[..., None], np.nan, values))
         slices.append(slice(start, start + block.shape[-1]))
         start += block.shape[-1]
         columns.append(block)
@@ -98,23 +102,27 @@ def history_variables(action: ArrayLike, reward: ArrayLike) -> dict[str, Array]:
 
     Returns:
         "previous action" (-1, 1), "previous reward" and "interaction", each ``[M, E, T - 1]``, for
-        activity from the second trial on: ``hidden[:, :, 1:]``.
+        activity from the second trial on: ``hidden[:, :, 1:]``; NaN after a trial in which they are
+        missing.
     """
-    arm = 2.0 * np.asarray(action)[..., :-1] - 1
-    won = np.asarray(reward, dtype=np.float64)[..., :-1]
+    chosen, earned = codes("action", action, 2), numbers("reward", reward)
+    if chosen.ndim != 3 or chosen.shape != earned.shape:
+        raise ValueError(f"arrays must be [M, E, T], got {chosen.shape} and {earned.shape}")
+    arm = np.where(chosen == MISSING, np.nan, 2.0 * chosen - 1)[..., :-1]
+    won = earned[..., :-1]
     # Centred, or the product would repeat the action.
-    interaction = arm * (won - won.mean())
+    interaction = arm * (won - observed_mean(won, (0, 1, 2)))
     return {"previous action": arm, "previous reward": won, "interaction": interaction}
 
 
-def _standardised(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Return a variable as standardised columns ``[M, E, T, k]``."""
-    block = np.asarray(values, dtype=np.float64)
+def _columns(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return a variable as columns ``[M, E, T, k]``."""
+    block = numbers(name, values)
     if block.ndim == len(shape):
         block = block[..., None]
     if block.shape[:-1] != tuple(shape):
         raise ValueError(f"{name} must be {tuple(shape)} as hidden, got {np.shape(values)}")
-    return z_scores(name, block)
+    return block
 
 
 def _strength(coefficients: Array) -> Array:

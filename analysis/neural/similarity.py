@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.missing import numbers
+
 Array = NDArray[np.float64]
 Metric = Literal["correlation", "euclidean"]
 Comparison = Literal["spearman", "kendall", "pearson"]
@@ -26,13 +28,14 @@ def dissimilarity(patterns: ArrayLike, metric: Metric = "correlation") -> Array:
             between patterns divided by the square root of the number of units.
 
     Returns:
-        Symmetric matrices ``[..., C, C]`` with zero diagonal.
+        Symmetric matrices ``[..., C, C]`` with zero diagonal; NaN for the pairs of a condition
+        whose pattern has a missing value (NaN).
 
     Raises:
         ValueError: If there is no pair of conditions, or a pattern is constant over units and so
             has no correlation.
     """
-    activity = np.asarray(patterns, dtype=np.float64)
+    activity = numbers("patterns", patterns, axes=("condition", "unit"))
     if activity.ndim < 2 or activity.shape[-2] < 2:
         raise ValueError(f"patterns must be [..., C, H] with C >= 2, got {activity.shape}")
     if metric == "correlation":
@@ -54,7 +57,9 @@ def dissimilarity(patterns: ArrayLike, metric: Metric = "correlation") -> Array:
 
 def upper(matrix: ArrayLike) -> Array:
     """Return the entries above the diagonal of ``[..., C, C]``, row by row ``[..., N]``."""
-    square = np.asarray(matrix, dtype=np.float64)
+    square = numbers("matrix", matrix, axes=("row", "column"))
+    if square.ndim < 2 or square.shape[-1] != square.shape[-2]:
+        raise ValueError(f"matrix must be [..., C, C], got {square.shape}")
     rows, columns = np.triu_indices(square.shape[-1], 1)
     return square[..., rows, columns]
 
@@ -66,19 +71,27 @@ def compare(first: ArrayLike, second: ArrayLike, method: Comparison = "spearman"
         first: Matrix ``[C, C]``.
         second: Matrix ``[C, C]`` of the same conditions.
         method: "spearman", "kendall" (tau-b; better where a model predicts ties) or "pearson".
+
+    Raises:
+        ValueError: If shapes disagree, or the entries of one matrix are all alike (entries that are
+            NaN in one of them are left out).
     """
     from scipy import stats
 
+    if method not in ("spearman", "kendall", "pearson"):
+        raise ValueError(f"method must be 'spearman', 'kendall' or 'pearson', got {method!r}")
     x, y = upper(first), upper(second)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(f"both must be [C, C], got {np.shape(first)} and {np.shape(second)}")
+    both = ~(np.isnan(x) | np.isnan(y))
+    x, y = x[both], y[both]
+    if len(np.unique(x)) < 2 or len(np.unique(y)) < 2:
+        raise ValueError("a matrix whose entries are all alike has no correlation")
     if method == "spearman":
         return float(stats.spearmanr(x, y).statistic)
     if method == "kendall":
         return float(stats.kendalltau(x, y).statistic)
-    if method == "pearson":
-        return float(np.corrcoef(x, y)[0, 1])
-    raise ValueError(f"method must be 'spearman', 'kendall' or 'pearson', got {method!r}")
+    return float(np.corrcoef(x, y)[0, 1])
 
 
 def to_rsatoolbox(
@@ -98,7 +111,7 @@ def to_rsatoolbox(
         from rsatoolbox.rdm import RDMs
     except ImportError as error:
         raise ImportError("to_rsatoolbox needs rsatoolbox: pip install '.[rsa]'") from error
-    stack = np.asarray(matrices, dtype=np.float64)
+    stack = numbers("matrices", matrices, axes=("member", "row", "column"))
     stack = stack[None] if stack.ndim == 2 else stack
     count = stack.shape[-1]
     names = [str(i) for i in range(count)] if conditions is None else list(conditions)

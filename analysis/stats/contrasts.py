@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from prefrontal.analysis.stats.intervals import Interval
+from prefrontal.analysis.missing import numbers
+from prefrontal.analysis.stats.intervals import Interval, check_level, members_of
 
 
 def contrast(
@@ -30,17 +31,17 @@ def contrast(
         members.
 
     Raises:
-        ValueError: If there is not one coefficient for each group, or a group is empty.
+        ValueError: If there is not one coefficient for each group, a group is empty, or a value is
+            missing or infinite.
     """
     from scipy import stats
 
     if len(groups) != len(coefficients):
         raise ValueError(f"{len(groups)} groups need as many coefficients, not {len(coefficients)}")
-    values = [np.asarray(group, dtype=np.float64).ravel() for group in groups]
+    check_level(level)
+    values = [members_of(f"group {i}", group).ravel() for i, group in enumerate(groups)]
     counts = np.array([len(group) for group in values])
-    if (counts == 0).any():
-        raise ValueError("a group has no members")
-    weights = np.asarray(coefficients, dtype=np.float64)
+    weights = numbers("coefficients", coefficients, axes=("group",), complete=True)
     value = float(weights @ [group.mean() for group in values])
     members = int(counts.sum())
     if (counts == 1).any():

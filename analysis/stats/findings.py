@@ -7,13 +7,15 @@ here, so they cannot disagree.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from prefrontal.analysis.stats.intervals import Interval
 
 Better = Literal["lower", "higher", "near"]
+Verdict = Literal["met", "open", "missed"]
+VERDICTS: tuple[Verdict, ...] = ("met", "open", "missed")
 Reference = float | tuple[float, float] | None
 
 
@@ -21,12 +23,17 @@ Reference = float | tuple[float, float] | None
 class Finding:
     """One measured number and what to hold it against.
 
+    A bar is *met* if the whole interval is on its right side, *missed* if the whole interval is on
+    the wrong side, and *open* in between: more members or episodes would tell. Without an interval
+    (one member) there is no verdict. What could not be measured leaves its bar open.
+
     Attributes:
         name: What was measured, in words ("regret, independent arms").
         value: The measured number; NaN where it could not be measured (written as null).
-        low: Lower end of its 95 % interval over members, None if there is none.
-        high: Upper end of its 95 % interval over members, None if there is none.
-        published: What the paper reports: a number, a range (low, high), or None.
+        low: Lower end of its 95 % interval over members (of a worst member: over its episodes; of
+            an exact number: the number), None if there is none.
+        high: Upper end of that interval, None if there is none.
+        published: What the cited paper prints: a number, a range (low, high), or None.
         optimum: The exact optimum, or None where it is not known.
         bar: What must be met: a number, reached in the direction of ``better``, or a range
             (low, high) the value must lie in.
@@ -34,8 +41,9 @@ class Finding:
         better: "lower", "higher", or "near" (inside a range; bar and goal are then ranges).
         unit: Unit of the value ("reward/trial"); empty for a pure number.
         note: One line a reader of the table needs.
-        throughout: Whether the whole interval has to meet the bar and the goal, not the value
-            alone.
+        other: What another source says, which the note names: a rebuild of the published method, a
+            computed value, another paper. In the form of `published`.
+        bound: What nobody can pass, but perhaps nobody can reach either, in place of the optimum.
     """
 
     name: str
@@ -49,7 +57,8 @@ class Finding:
     better: Better = "higher"
     unit: str = ""
     note: str = ""
-    throughout: bool = False
+    other: Reference = None
+    bound: float | None = None
 
     def __post_init__(self) -> None:
         """Check the fields.
@@ -61,7 +70,7 @@ class Finding:
             raise ValueError(
                 f"{self.name}: better must be 'lower', 'higher' or 'near', got {self.better!r}"
             )
-        for label in ("published", "bar", "goal"):
+        for label in ("published", "other", "bar", "goal"):
             reference = getattr(self, label)
             if isinstance(reference, tuple) and (
                 len(reference) != 2 or not reference[0] <= reference[1]
@@ -78,36 +87,64 @@ class Finding:
         return cls(name, interval.value, interval.low, interval.high, **fields)
 
     @property
-    def met(self) -> bool | None:
-        """Say if the value (or, `throughout`, its interval) meets the bar; None without a bar."""
-        return self._reached(self.bar)
+    def verdict(self) -> Verdict | None:
+        """Say what the interval says of the bar; None without a bar or an interval."""
+        return self._judged(self.bar)
 
     @property
-    def goal_met(self) -> bool | None:
-        """Say if the value (or, `throughout`, its interval) meets the goal; None without a goal."""
-        return self._reached(self.goal)
+    def goal_verdict(self) -> Verdict | None:
+        """Say what the interval says of the goal; None without a goal or an interval."""
+        return self._judged(self.goal)
 
-    def _reached(self, reference: Reference) -> bool | None:
-        values = [self.value]
-        if self.throughout:
-            values += [end for end in (self.low, self.high) if end is not None]
-        met = [_reached(value, reference, self.better) for value in values]
-        return None if reference is None else all(met)
+    def _judged(self, reference: Reference) -> Verdict | None:
+        if reference is None:
+            return None
+        if math.isnan(self.value):
+            return "open"
+        if self.low is None or self.high is None:
+            return None
+        least, most = _range(reference, self.better)
+        if least <= self.low and self.high <= most:
+            return "met"
+        return "missed" if self.high < least or self.low > most else "open"
 
     def to_json(self) -> dict[str, Any]:
-        """Return all fields, ``met`` and ``goal_met`` as JSON values; null if absent or NaN."""
-        fields = ("value", "low", "high", "published", "optimum", "bar", "goal")
+        """Return all fields and both verdicts as JSON values; null if absent or NaN."""
+        fields = ("value", "low", "high", "published", "other", "optimum", "bound", "bar", "goal")
         numbers = {label: _json_number(getattr(self, label)) for label in fields}
         return {
             "name": self.name,
             **numbers,
             "better": self.better,
-            "met": self.met,
-            "goal_met": self.goal_met,
+            "verdict": self.verdict,
+            "goal_verdict": self.goal_verdict,
             "unit": self.unit,
             "note": self.note,
-            "throughout": self.throughout,
         }
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Finding:
+        """Return a finding from what `to_json` gave; verdicts are made anew from the numbers."""
+        fields = {key: row[key] for key in cls.__dataclass_fields__ if key in row}
+        for key in ("published", "other", "bar", "goal"):
+            if isinstance(fields.get(key), list):
+                fields[key] = tuple(fields[key])
+        if fields["value"] is None:
+            fields["value"] = float("nan")
+        return cls(**fields)
+
+
+def tally(findings: Iterable[Finding]) -> dict[Verdict, int]:
+    """Return how many findings are met, open and missed."""
+    verdicts = [finding.verdict for finding in findings]
+    return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+
+
+def tally_text(findings: Iterable[Finding]) -> str:
+    """Return "3 met, 1 open, 0 missed", or "" where nothing has a verdict."""
+    counts = tally(findings)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return said if sum(counts.values()) else ""
 
 
 def table(findings: Sequence[Finding], format: Literal["text", "markdown"] = "text") -> str:
@@ -122,13 +159,13 @@ def table(findings: Sequence[Finding], format: Literal["text", "markdown"] = "te
     """
     if format not in ("text", "markdown"):
         raise ValueError(f"format must be 'text' or 'markdown', got {format!r}")
-    header = ["finding", "measured", "95 % interval", "published", "optimum", "bar", "met", "goal"]
-    header += ["note"]
+    header = ["finding", "measured", "95 % interval", "published", "other source", "optimum"]
+    header += ["bound", "bar", "verdict", "goal", "note"]
     rows = [_row(finding) for finding in findings]
     kept = [i for i in range(len(header)) if i < 2 or any(row[i] for row in rows)]
     cells = [[row[i] for i in kept] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(kept))]
-    left = [header[i] in ("finding", "met", "note") for i in kept]
+    left = [header[i] in ("finding", "verdict", "note") for i in kept]
     lines = [
         [c.ljust(w) if ll else c.rjust(w) for c, w, ll in zip(row, widths, left, strict=True)]
         for row in cells
@@ -159,16 +196,16 @@ def span(low: float | None, high: float | None) -> str:
 
 def _row(finding: Finding) -> list[str]:
     sign = {"lower": "<= ", "higher": ">= ", "near": ""}[finding.better]
-    met = {True: "yes", False: "no", None: ""}[finding.met]
     return [
         finding.name,
         number(finding.value) + (f" {finding.unit}" if finding.unit else ""),
         span(finding.low, finding.high),
         _reference(finding.published),
+        _reference(finding.other),
         _reference(finding.optimum),
-        _reference(finding.bar, sign)
-        + (" throughout" if finding.throughout and finding.bar is not None else ""),
-        met,
+        _reference(finding.bound),
+        _reference(finding.bar, sign),
+        finding.verdict or "",
         _reference(finding.goal, sign),
         finding.note,
     ]
@@ -182,12 +219,11 @@ def _reference(reference: Reference, sign: str = "") -> str:
     return sign + number(reference)
 
 
-def _reached(value: float, reference: Reference, better: str) -> bool | None:
-    if reference is None:
-        return None
+def _range(reference: float | tuple[float, float], better: Better) -> tuple[float, float]:
+    """Return the least and the largest value that meet a reference."""
     if isinstance(reference, tuple):
-        return bool(reference[0] <= value <= reference[1])
-    return bool(value <= reference if better == "lower" else value >= reference)
+        return reference
+    return (-math.inf, reference) if better == "lower" else (reference, math.inf)
 
 
 def _json_number(value: Reference) -> float | list[float] | None:

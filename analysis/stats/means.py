@@ -1,4 +1,4 @@
-"""Means under masks and by label, and z-scores, per member."""
+"""Means under masks, of what is not missing and by label, and z-scores, per member."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from prefrontal.analysis.missing import numbers
 
 Array = NDArray[np.float64]
 
@@ -18,10 +20,16 @@ def masked_mean(values: ArrayLike, mask: ArrayLike, axis: int | tuple[int, ...])
         mask: Which to count, of a shape that broadcasts to that of the values.
         axis: Axes to average over.
     """
-    counted = np.asarray(mask, dtype=bool)
+    counted = np.broadcast_to(np.asarray(mask, dtype=bool), np.shape(values))
     count = counted.sum(axis=axis)
     total = np.where(counted, values, 0.0).sum(axis=axis)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def observed_mean(values: ArrayLike, axis: int | tuple[int, ...]) -> Array:
+    """Return the mean over some axes of the values that are not missing; NaN where all are."""
+    array = np.asarray(values, dtype=np.float64)
+    return masked_mean(array, ~np.isnan(array), axis)
 
 
 def mean_by_label(
@@ -30,7 +38,7 @@ def mean_by_label(
     """Return the mean of each member over the steps of each label.
 
     Args:
-        values: What to average ``[M, E, T]``, or ``[M, E, T, H]``.
+        values: What to average ``[M, E, T]``, or ``[M, E, T, H]``; missing ones are left out.
         label: Label of every step (condition, pair, trials since an event) ``[M, E, T]``.
         labels: K labels to report; steps of others are left out.
         counted: Which steps count ``[M, E, T]``; all by default.
@@ -39,26 +47,30 @@ def mean_by_label(
         Means ``[M, K]``, or ``[M, K, H]``; NaN for a label that a member never met.
 
     Raises:
-        ValueError: If shapes disagree.
+        ValueError: If shapes disagree, or a value is infinite or no number.
     """
-    array, given = np.asarray(values, dtype=np.float64), np.asarray(label)
+    array, given = numbers("values", values), np.asarray(label)
     kept = np.asarray(counted, dtype=bool)
     if given.ndim != 3 or array.shape[:3] != given.shape or kept.shape not in ((), given.shape):
         shapes = f"{array.shape}, {given.shape} and {kept.shape}"
         raise ValueError(f"one shape [M, E, T] is needed, got {shapes}")
     spare = (1,) * (array.ndim - 3)
     masks = [(kept & (given == one)).reshape(given.shape + spare) for one in labels]
-    return np.stack([masked_mean(array, mask, (1, 2)) for mask in masks], axis=1)
+    means = [masked_mean(array, mask & ~np.isnan(array), (1, 2)) for mask in masks]
+    return np.stack(means, axis=1)
 
 
 def z_scores(name: str, values: ArrayLike) -> Array:
     """Return a signal ``[M, E, T, ...]`` with mean 0 and standard deviation 1 for each member.
 
+    What is missing stays missing, and counts for neither.
+
     Raises:
-        ValueError: If the signal, called `name`, never changes.
+        ValueError: If the signal, called `name`, never changes, is infinite or no number.
     """
-    signal = np.asarray(values, dtype=np.float64)
-    spread = signal.std(axis=(1, 2), keepdims=True)
-    if (spread == 0).any():
+    signal = numbers(name, values)
+    centred = signal - np.expand_dims(observed_mean(signal, (1, 2)), (1, 2))
+    spread = np.sqrt(np.expand_dims(observed_mean(centred**2, (1, 2)), (1, 2)))
+    if not (spread > 1e-12 * np.abs(np.nan_to_num(signal)).max(initial=0.0)).all():
         raise ValueError(f"{name} never changes: nothing can depend on it")
-    return np.asarray((signal - signal.mean(axis=(1, 2), keepdims=True)) / spread)
+    return np.asarray(centred / spread)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.missing import number, numbers
+
 Array = NDArray[np.float64]
 
 
@@ -40,6 +42,8 @@ class LogisticFit:
         """Return the Wald interval, low ``[P]`` and high ``[P]``: of trials, not of members."""
         from scipy import stats
 
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {level}")
         reach = stats.norm.ppf(0.5 + level / 2) * self.standard_errors
         return self.coefficients - reach, self.coefficients + reach
 
@@ -60,6 +64,8 @@ def logistic_regression(
 ) -> LogisticFit:
     """Fit ``log p/(1-p) = x b`` by Newton's method with step halving.
 
+    Rows in which something is missing (NaN) are left out.
+
     Args:
         x: Design ``[N, P]``, with its own column of ones if an intercept is wanted.
         y: Outcomes ``[N]``, 0 or 1, or fractions of ones where a row stands for many trials.
@@ -70,14 +76,16 @@ def logistic_regression(
         ridge: Penalty ``ridge / 2 * b.b`` on all coefficients.
 
     Raises:
-        ValueError: If shapes disagree, outcomes lie outside ``[0, 1]``, or there is no finite
-            maximum.
+        ValueError: If shapes disagree, outcomes lie outside ``[0, 1]``, a weight is below 0, or
+            there is no finite maximum.
     """
-    design, outcome = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    rows = np.ones(len(outcome)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if design.ndim != 2 or design.shape[0] != outcome.size or rows.shape != outcome.shape:
+    design, outcome = numbers("x", x, axes=("row",)), numbers("y", y, 0.0, 1.0, ("row",))
+    rows = np.ones(outcome.shape) if weights is None else numbers("weights", weights, 0.0)
+    if design.ndim != 2 or outcome.shape != design.shape[:1] or rows.shape != outcome.shape:
         raise ValueError(f"x must be [N, P], y [N]; got {design.shape}, {outcome.shape}")
-    if outcome.size == 0 or outcome.min() < 0 or outcome.max() > 1:
+    whole = ~(np.isnan(design).any(axis=1) | np.isnan(outcome) | np.isnan(rows))
+    design, outcome, rows = design[whole], outcome[whole], rows[whole]
+    if not rows.sum() > 0:
         raise ValueError("y must hold outcomes from 0 to 1, at least one")
     b = np.zeros(design.shape[1])
     objective = _penalised(design, outcome, rows, b, firth, ridge)
@@ -152,6 +160,8 @@ def linear_regression(x: ArrayLike, y: ArrayLike) -> LinearFit:
     groups are independent (Liang & Zeger 1986). This matters: slow signals that share nothing look
     strongly related if steps are taken for independent samples (Elber-Dorozko & Loewenstein 2018).
 
+    Samples in which something is missing (NaN) are left out, and groups of which nothing is left.
+
     Args:
         x: Design ``[G, n, P]``: groups, samples in a group, columns (with its own ones).
         y: Responses ``[G, n, U]``.
@@ -159,13 +169,18 @@ def linear_regression(x: ArrayLike, y: ArrayLike) -> LinearFit:
     Raises:
         ValueError: If there are too few groups, or columns are linearly dependent.
     """
-    design, response = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    design, response = (numbers(n, v, axes=("episode", "step")) for n, v in (("x", x), ("y", y)))
     if design.ndim != 3 or response.ndim != 3 or design.shape[:2] != response.shape[:2]:
         raise ValueError(f"x must be [G, n, P], y [G, n, U]; got {design.shape}, {response.shape}")
-    groups, samples, columns = design.shape
+    columns = design.shape[-1]
+    absent = np.isnan(design).any(axis=-1) | np.isnan(response).any(axis=-1)
+    whole: NDArray[np.bool_] = np.asarray(~absent)  # [G, n]
+    groups, count = int(whole.any(axis=1).sum()), int(whole.sum())
     if groups <= columns:
         raise ValueError(f"{columns} columns need more than {columns} episodes, got {groups}")
-    flat, targets = design.reshape(-1, columns), response.reshape(groups * samples, -1)
+    # A sample of zeros adds nothing to any of the sums below.
+    design, response = (np.where(whole[..., None], array, 0.0) for array in (design, response))
+    flat, targets = design.reshape(-1, columns), response.reshape(whole.size, -1)
     if np.linalg.matrix_rank(flat) < columns:
         raise ValueError("columns of the design are linearly dependent: leave one out")
     bread = np.linalg.inv(flat.T @ flat)
@@ -173,9 +188,8 @@ def linear_regression(x: ArrayLike, y: ArrayLike) -> LinearFit:
     residual = targets - flat @ coefficients
     scores = np.einsum("gnp,gnu->ugp", design, residual.reshape(response.shape))
     meat = np.swapaxes(scores, 1, 2) @ scores  # [U, P, P]
-    count = groups * samples
     factor = groups / (groups - 1) * (count - 1) / (count - columns)
-    total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0)
+    total = ((targets - targets.sum(axis=0) / count) ** 2)[whole.ravel()].sum(axis=0)
     unexplained = (residual**2).sum(axis=0) / np.where(total > 0, total, 1.0)
     r_squared = np.where(total > 0, 1 - unexplained, 0.0)
     return LinearFit(coefficients, factor * bread @ meat @ bread, r_squared, groups - 1)
@@ -185,13 +199,26 @@ def ridge_decoder(activity: Array, target: Array, ridge: float) -> Callable[[Arr
     """Fit a linear read-out of activity by ridge regression.
 
     Args:
-        activity: Samples ``[n, H]``.
+        activity: Samples ``[n, H]``; those in which something is missing (NaN) are left out.
         target: What to read out ``[n]`` or ``[n, K]``.
         ridge: Penalty on the weights of standardised units, in units of samples.
 
     Returns:
         The decoder: activity ``[m, H]`` to its estimate ``[m]`` or ``[m, K]``.
+
+    Raises:
+        ValueError: If nothing is left, a value is infinite, or the penalty is below 0.
     """
+    number("ridge", ridge, 0.0)
+    activity, target = (
+        numbers(name, values, axes=("sample",))
+        for name, values in (("activity", activity), ("target", target))
+    )
+    flat = target.reshape(len(target), -1)
+    whole = ~(np.isnan(activity).any(axis=1) | np.isnan(flat).any(axis=1))
+    activity, target = activity[whole], target[whole]
+    if not len(target):
+        raise ValueError("no sample has both activity and target")
     mean, spread, centre = activity.mean(axis=0), activity.std(axis=0), target.mean(axis=0)
     scale = np.where(spread > 1e-12, spread, np.inf)  # a unit that never changes becomes zero
     a = (activity - mean) / scale
@@ -200,8 +227,13 @@ def ridge_decoder(activity: Array, target: Array, ridge: float) -> Callable[[Arr
 
 
 def holm(p_values: ArrayLike, level: float = 0.05) -> NDArray[np.bool_]:
-    """Return which tests pass with this probability of any false one (Holm 1979); one family."""
-    p = np.asarray(p_values, dtype=np.float64)
+    """Return which tests pass with this probability of any false one (Holm 1979); one family.
+
+    Raises:
+        ValueError: If a p-value or the level is not from 0 to 1.
+    """
+    p = numbers("p_values", p_values, 0.0, 1.0, axes=("test",), complete=True)
+    number("level", level, 0.0, 1.0)
     order = np.argsort(p, axis=None)
     passes = p.ravel()[order] <= level / (p.size - np.arange(p.size))
     result = np.zeros(p.size, dtype=bool)

@@ -31,7 +31,8 @@ def measure(evaluation: Evaluation) -> Outcome:
         chance: dict[str, Any] = {
             "bar": (CHANCE - 0.3, CHANCE + 0.3),
             "better": "near",
-            "published": CHANCE,
+            "other": CHANCE,
+            "note": "other: computed, random pulls",
         }
         findings.append(
             finding("regret, no-reward (chance)", regrets[condition], **chance)

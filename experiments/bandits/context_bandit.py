@@ -11,11 +11,10 @@ from typing import Any
 
 from prefrontal.analysis.choice.choice import learning_set_curve
 from prefrontal.analysis.figures.behaviour import curves_by_trial
-from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure, reward_by_member
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
+from prefrontal.experiments.experiment import Experiment, Outcome, exact, finding, worst_member
 
 
 def measure(evaluation: Evaluation) -> Outcome:
@@ -29,7 +28,9 @@ def measure(evaluation: Evaluation) -> Outcome:
     curve = learning_set_curve(record["correct"], record["trial"], trials)
     findings = [
         finding("return", returns, optimum=optimum, **bars),
-        worst_member("return, worst member", returns, "higher", optimum=optimum, **bars),
+        worst_member(
+            "return, worst member", record["reward"].sum(axis=2), "higher", optimum=optimum, **bars
+        ),
         finding("return, greedy actions", greedy, optimum=optimum),
         finding("accuracy, trial 2", curve[:, 1], optimum=1.0),
         finding("accuracy, last trial", curve[:, -1], optimum=1.0),
@@ -37,7 +38,9 @@ def measure(evaluation: Evaluation) -> Outcome:
     curves = evaluation.curves.get("default")
     if curves:
         steps = float(curves["steps"].max())
-        findings.append(Finding("training steps of a member", steps, bar=3e6, better="lower"))
+        findings.append(
+            exact("training steps of a member", steps, len(returns), bar=3e6, better="lower")
+        )
     figures = curve_figure(evaluation, {"optimum": optimum, "chance": trials / 2})
     if evaluation.figures:
         path = evaluation.folder / "accuracy_by_trial.png"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from prefrontal.analysis.figures.learning import learning_curve, regret_curves
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.experiment import finding
+from prefrontal.experiments.experiment import exact, finding, worst_member
 
 
 def regret_by_member(record: Record) -> np.ndarray:
@@ -27,6 +27,11 @@ def regret_by_member(record: Record) -> np.ndarray:
 def reward_by_member(record: Record) -> np.ndarray:
     """Return the mean total reward of an episode, ``[M]``."""
     return np.asarray(record["reward"].sum(axis=2).mean(axis=1))
+
+
+def worst_regret(name: str, record: Record, **fields: Any) -> Finding:
+    """Return the regret of an episode of the worst member, with its own sampling error."""
+    return worst_member(name, record["regret"].sum(axis=2), "lower", **fields)
 
 
 def regret_finding(name: str, record: Record, **fields: Any) -> Finding:
@@ -57,6 +62,27 @@ def reference_regret(
     }
 
 
+def budget(
+    evaluation: Evaluation, steps: int, published: int, note: str, condition: str | None = None
+) -> list[Finding]:
+    """Return the training episodes of a member beside the published ones, where the run says them.
+
+    Args:
+        evaluation: The trained populations.
+        steps: Environment steps of an episode of training.
+        published: Episodes that the paper trained for.
+        note: What else differs.
+        condition: Which; by default the first.
+    """
+    condition = condition or evaluation.conditions[0]
+    if not evaluation.curves.get(condition):
+        return []
+    episodes = float(np.max(evaluation.curves[condition]["steps"])) / steps
+    members = len(evaluation.populations[condition])
+    name = "training episodes of a member"
+    return [exact(name, episodes, members, published=published, better="lower", note=note)]
+
+
 def beats(
     name: str, theirs: np.ndarray, record: Record, where: str = "", note: str = ""
 ) -> Finding:
@@ -71,7 +97,6 @@ def beats(
         f"{name}'s regret less the agent's{where}",
         found,
         bar=0.0,
-        throughout=True,
         note=f"{note or name}: {total.mean():.2f}",
     )
 
@@ -97,13 +122,14 @@ def curve_figure(
     references: Mapping[str, float],
     name: str = "learning_curve",
     ylabel: str = "reward per episode",
+    conditions: Collection[str] | None = None,
 ) -> list[Path]:
-    """Draw the learning curves of all conditions that have metrics."""
+    """Draw the learning curves of these conditions (default: all) that have metrics."""
     if not evaluation.figures:
         return []
     written = []
     for condition, curves in evaluation.curves.items():
-        if curves:
+        if curves and (conditions is None or condition in conditions):
             file = name if condition == "default" else f"{name}_{condition}"
             written.append(
                 learning_curve(

@@ -31,7 +31,7 @@ def measure(evaluation: Evaluation) -> Outcome:
             finding("return, sampled", reward, optimum=exact["optimal"], bar=20.4, goal=20.54),
             worst_member(
                 "return, sampled, worst member",
-                reward,
+                record["reward"].sum(axis=2),
                 "higher",
                 optimum=exact["optimal"],
                 bar=20.4,

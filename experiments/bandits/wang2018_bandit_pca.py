@@ -61,7 +61,6 @@ def measure(evaluation: Evaluation) -> Outcome:
             f"rank correlation of the first two PCs with {name}",
             np.array([plane_order(xy, v) for xy, v in zip(points, values, strict=True)]),
             bar=None if "worse" in name else 0.0,
-            throughout=True,
             note="published as a figure" if "-" in name else "",
         )
         for name, values in parameters.items()

@@ -25,6 +25,7 @@ from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.continual.measures import (
     confusion,
     pair_accuracies,
+    pair_counts,
     stage_accuracies,
     untrained_accuracy,
 )
@@ -62,7 +63,7 @@ def _findings(
     evaluation: Evaluation, condition: str, after: dict[str, np.ndarray]
 ) -> list[Finding]:
     """Return the findings of one condition."""
-    published = REBUILT.get(condition, (None, None))
+    rebuilt = REBUILT.get(condition, (None, None))
     forgets = condition == "no-replay"
     findings: list[Finding] = []
     kept = evaluation.snapshots(condition)
@@ -70,25 +71,28 @@ def _findings(
         before = pair_accuracies(evaluation, condition, 1, len(kept) // 2 - 1)[RY]
         bar = 0.97 if forgets else None
         findings.append(finding(f"{RY} after mode 1, {condition}", before, optimum=1.0, bar=bar))
-    note = "eight agents, an independent rebuild" if published[0] else ""
+    note = "other: eight agents, an independent rebuild" if rebuilt[0] else ""
     bars: dict[str, Any] = {"bar": 0.85, "better": "lower"} if forgets else {}
-    for pair, reference in zip((RY, GB), published, strict=True):
+    for pair, reference in zip((RY, GB), rebuilt, strict=True):
         more = bars if pair == RY else {}
         findings.append(
             finding(
                 f"{pair} after mode 2, {condition}",
                 after[pair],
-                published=reference,
+                other=reference,
                 note=note,
                 **more,
             )
         )
     if condition == "replay":
+        right, shown = pair_counts(evaluation, condition, (1, 2))
         findings += [
             worst_member(
                 f"{pair} after mode 2, worst member, {condition}",
-                after[pair],
+                right[pair],
                 "higher",
+                shown[pair],
+                fraction=True,
                 optimum=1.0,
                 bar=0.97,
             )

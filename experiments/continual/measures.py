@@ -49,6 +49,24 @@ def pair_accuracies(
     return dict(zip(pairs, table.T, strict=True))
 
 
+def pair_counts(
+    evaluation: Evaluation, condition: str, modes: Sequence[int]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return how often each pair was chosen right, and shown, in each episode, ``[M, E]`` by name.
+
+    Of pairs that several modes have, those of the last.
+    """
+    right: dict[str, np.ndarray] = {}
+    shown: dict[str, np.ndarray] = {}
+    for mode in modes:
+        record = _record(evaluation, condition, mode, None, TRIALS)
+        for name, code in mode_pairs(mode).items():
+            there = record["pair"] == code
+            right[name] = (record["correct"] * there).sum(axis=2)
+            shown[name] = there.sum(axis=2)
+    return right, shown
+
+
 def mode_accuracy(
     evaluation: Evaluation,
     condition: str,

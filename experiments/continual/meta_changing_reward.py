@@ -52,7 +52,9 @@ def measure(evaluation: Evaluation) -> Outcome:
                 finding(
                     f"accuracy {AFTER} trials after, {change}, {who}", one[:, -WINDOW:].mean(1)
                 ),
-                finding(f"trials to recover, {change}, {who}", needed, better="lower"),
+                finding(
+                    f"trials to recover, at most {AFTER}, {change}, {who}", needed, better="lower"
+                ),
             ]
     if evaluation.figures:
         path = evaluation.folder / "recovery.png"

@@ -20,7 +20,8 @@ class Summary:
 
     Attributes:
         rewarded: Fraction of trials that were rewarded.
-        rate: Rewards a second.
+        rate: Rewards a second, the step of the stop taking no time, as published.
+        rate_with_stop: Rewards a second, the step of the stop counted.
         radial: Mean signed distance between end and target, cm; the published "radial error".
         radius: Mean of the distance travelled less that of the target, cm.
         angular: Mean size of the error of direction, degrees.
@@ -32,6 +33,7 @@ class Summary:
 
     rewarded: np.ndarray
     rate: np.ndarray
+    rate_with_stop: np.ndarray
     radial: np.ndarray
     radius: np.ndarray
     angular: np.ndarray
@@ -53,6 +55,7 @@ def summary(record: Record) -> Summary:
     return Summary(
         rewarded=nav.rewarded_fraction(trials),
         rate=nav.reward_rate(trials),
+        rate_with_stop=nav.reward_rate(trials, stop_takes_time=True),
         radial=nav.radial_error(trials, "signed distance").mean(axis=(1, 2)),
         radius=nav.radial_error(trials).mean(axis=(1, 2)),
         angular=np.abs(nav.angular_error(trials)).mean(axis=(1, 2)),

@@ -78,7 +78,6 @@ def measure(evaluation: Evaluation) -> Outcome:
                     unit="cm",
                     bar=0.0 if keeps else SAME,
                     better="higher" if keeps else "near",
-                    throughout=keeps,
                     note="" if keeps else "control",
                 )
             )

@@ -21,7 +21,7 @@ from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.experiment import Experiment, Outcome, finding
+from prefrontal.experiments.experiment import Experiment, Outcome, exact, finding
 
 AMOUNT = 0.5  # half of the large reward
 RISKY = 1  # the action, as in prefrontal.envs.risky_choice
@@ -48,7 +48,7 @@ def measure(evaluation: Evaluation) -> Outcome:
     alone = records["alone"]
     share = {name: risky_choice(record) for name, record in records.items()}
     p, small = alone["task.p"], float(alone["optimal_reward"].min())
-    optimum, worth = float(np.maximum(p, small).mean()), p > small
+    best, worth = float(np.maximum(p, small).mean()), p > small
     better = np.where(worth[..., None], alone["action"] == RISKY, alone["action"] != RISKY)
     found = alone["reward"].mean(axis=(1, 2))
     findings = [
@@ -57,32 +57,33 @@ def measure(evaluation: Evaluation) -> Outcome:
             share["block"] - share["alone"],
             bar=0.0,
             better="lower",
-            throughout=True,
             note="published in words: lower",
         ),
         finding(
             "risky choice, stimulated after risky losses, less left alone",
             share["stimulate"] - share["alone"],
             bar=0.0,
-            throughout=True,
             note="published in words: higher",
         ),
-        Finding(
-            "weights that differ bitwise afterwards", float(changed), bar=(0.0, 0.0), better="near"
+        exact(
+            "weights that differ bitwise afterwards",
+            float(changed),
+            len(before),
+            bar=(0.0, 0.0),
+            better="near",
         ),
         finding("risky choice, left alone", share["alone"]),
         finding(
             "better arm chosen, left alone",
             better.mean(axis=(1, 2)),
             bar=0.6,
-            throughout=True,
             note="chance .5; the agent has to find out which arm it is",
         ),
         finding(
             "reward a trial, left alone",
             found,
-            optimum=optimum,
-            note="optimum: p known from the start",
+            bound=best,
+            note="bound: p known from the start",
         ),
     ]
     if evaluation.stimulation is not None:
@@ -93,7 +94,7 @@ def measure(evaluation: Evaluation) -> Outcome:
     figures = curve_figure(
         evaluation,
         {
-            "p known": optimum * alone["action"].shape[2],
+            "p known": best * alone["action"].shape[2],
             "always safe": small * alone["action"].shape[2],
         },
     )

@@ -13,7 +13,6 @@ from functools import partial
 
 import numpy as np
 
-from prefrontal.analysis.choice.choice import learning_set_curve
 from prefrontal.analysis.figures.behaviour import curves_by_trial
 from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
@@ -25,15 +24,14 @@ PUBLISHED = (0.53, 0.97, 0.98, 0.98, 0.99, 0.985)  # model, end of training; rea
 PUBLIC = "best public re-implementation .94 to .95"
 
 
-def accuracy(record: Record) -> np.ndarray:
-    """Return the fraction of right choices by trial, ``[M, N]``; 0 for trials never finished."""
-    decision = record.get("decision")
-    trials = record["task.side"].shape[2]
-    return np.asarray(
-        np.nan_to_num(
-            learning_set_curve(record["correct"], record["trial"], trials, decision), nan=0.0
-        )
-    )
+def right_choices(record: Record) -> np.ndarray:
+    """Return whether each trial of each episode was chosen right, ``[M, E, N]``.
+
+    A trial that was never finished counts as wrong: nothing is conditioned on reaching it.
+    """
+    right = record["correct"] * record.get("decision", np.ones(record["correct"].shape))
+    trials = range(record["task.side"].shape[2])
+    return np.stack([(right * (record["trial"] == n)).sum(axis=2) for n in trials], axis=2)
 
 
 def measure(evaluation: Evaluation) -> Outcome:
@@ -43,9 +41,10 @@ def measure(evaluation: Evaluation) -> Outcome:
         here = partial(finding, where=f", {condition}")
         bar, goal = BARS.get(condition, (None, None))
         record = evaluation.record(condition)
-        curve = curves[condition] = accuracy(record)
-        greedy = accuracy(evaluation.record(condition, deterministic=True))
-        seen = accuracy(evaluation.record(condition, split="train"))
+        right = right_choices(record)
+        curve = curves[condition] = right.mean(axis=1)
+        greedy = right_choices(evaluation.record(condition, deterministic=True)).mean(axis=1)
+        seen = right_choices(evaluation.record(condition, split="train")).mean(axis=1)
         note = PUBLIC if condition == "one-dimensional" else ""
         findings += [
             here(
@@ -67,8 +66,9 @@ def measure(evaluation: Evaluation) -> Outcome:
             ),
             worst_member(
                 f"accuracy, trial 2, worst member, {condition}",
-                curve[:, 1],
+                right[:, :, 1],
                 "higher",
+                fraction=True,
                 optimum=1.0,
                 bar=bar,
                 goal=goal,

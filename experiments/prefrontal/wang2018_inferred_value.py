@@ -131,7 +131,6 @@ def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
             bar=0.0,
             better="lower",
             optimum=ideal[0],
-            throughout=True,
             note="paying less not paying; old value",
         ),
         finding(
@@ -139,7 +138,6 @@ def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
             after,
             bar=0.0,
             optimum=ideal[1],
-            throughout=True,
             note="flips at once; published in words",
         ),
         finding(
@@ -153,10 +151,9 @@ def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
             effects["TD"][1],
             bar=0.0,
             better="lower",
-            throughout=True,
             note="one value a target: does not flip",
         ),
-        finding("RPE to a target seen since", known, bar=0.0, optimum=ideal[2], throughout=True),
+        finding("RPE to a target seen since", known, bar=0.0, optimum=ideal[2]),
         finding(
             "RPE to a target seen since, TD learner", effects["TD"][2], note="has learned it by now"
         ),

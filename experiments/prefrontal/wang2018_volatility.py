@@ -121,7 +121,6 @@ def measure(evaluation: Evaluation) -> Outcome:
             "learning rate, volatile less stable blocks",
             steeper["agent"],
             bar=0.0,
-            throughout=True,
             optimum=float(ideal[1] - ideal[0]),
             note="published in words: higher in volatile blocks",
         ),

@@ -13,6 +13,7 @@ from prefrontal.analysis.choice.two_step import (
     TwoStepTrials,
     model_based_index,
     model_free_index,
+    stay_counts,
     stay_probabilities,
     stay_regression,
 )
@@ -20,7 +21,7 @@ from prefrontal.analysis.figures.learning import bars_with_members
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.experiment import finding
+from prefrontal.experiments.experiment import finding, worst_member
 
 NAMES = {
     "RC": "rewarded, common",
@@ -55,7 +56,7 @@ def trials_of_record(record: Record) -> TwoStepTrials:
 
 
 def stay_findings(
-    stay: NDArray[np.float64],
+    trials: TwoStepTrials,
     ideal: Sequence[float],
     where: str,
     mixed: tuple[float, float],
@@ -66,8 +67,8 @@ def stay_findings(
     """Return stay probabilities: means over members, and the lowest member of the sure ones.
 
     Args:
-        stay: Stay probabilities ``[M, 4]``, conditions as in `CONDITIONS`.
-        ideal: Those of the ideal observer.
+        trials: The trials ``[M, E, N]``.
+        ideal: Stay probabilities of the ideal observer, conditions as in `CONDITIONS`.
         where: Ending of the findings' names.
         mixed: Bar of RU and UC: a range in which the mean of members must lie.
         published: Published ones.
@@ -75,7 +76,7 @@ def stay_findings(
         within: Goal of the farthest member's distance from the ideal observer in RU and UC; adds a
             finding.
     """
-    findings = []
+    findings, stay = [], stay_by_member(trials)
     for index, key in enumerate(CONDITIONS):
         fields = {"published": published[index] if published else None, "optimum": ideal[index]}
         name = f"stay probability {key} ({NAMES[key]}){where}"
@@ -84,8 +85,12 @@ def stay_findings(
             findings.append(Finding.of(name, values, bar=sure, better="higher", **fields))
         else:
             findings.append(Finding.of(name, values, bar=mixed, better="near", **fields))
-    lowest = float(stay[:, [0, 3]].min())
-    findings.append(Finding(f"stay probability RC, UU, lowest member{where}", lowest, bar=sure))
+    stays, counts = _by_episode(trials)
+    least = int(np.argmin(stay[:, [0, 3]].min(axis=0))) * 3  # RC or UU, whichever is lower
+    name = f"stay probability RC, UU, lowest member{where}"
+    findings.append(
+        worst_member(name, stays[..., least], "higher", counts[..., least], fraction=True, bar=sure)
+    )
     if within is not None:
         farthest = float(np.abs(stay[:, 1:3] - np.asarray(ideal)[1:3]).max())
         findings.append(
@@ -98,6 +103,19 @@ def stay_findings(
             )
         )
     return findings
+
+
+def _by_episode(trials: TwoStepTrials) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return stays and occurrences of each condition in each episode, ``[M, E, 4]``."""
+    size = trials.first_action.shape
+    alone = TwoStepTrials(
+        *(
+            np.asarray(field).reshape(-1, 1, size[2])
+            for field in (trials.first_action, trials.common, trials.reward)
+        )
+    )
+    stays, counts = (counted.reshape(*size[:2], 4) for counted in stay_counts(alone))
+    return stays, counts
 
 
 def index_findings(

@@ -19,7 +19,7 @@ from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments import settings as cfg
 from prefrontal.experiments.bandits.measures import curve_figure
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
+from prefrontal.experiments.experiment import Experiment, Outcome, exact, finding, worst_member
 from prefrontal.experiments.two_step.measures import (
     index_findings,
     regression_findings,
@@ -51,13 +51,13 @@ def measure(evaluation: Evaluation) -> Outcome:
             ),
             worst_member(
                 f"reward per trial, worst member{where}",
-                rewards,
+                trials.reward.mean(axis=2),
                 "higher",
                 optimum=IDEAL,
                 bar=0.70,
                 goal=0.704,
             ),
-            *stay_findings(stay, IDEAL_2018, where, (0.55, 0.75), PUBLISHED_2018, within=0.05),
+            *stay_findings(trials, IDEAL_2018, where, (0.55, 0.75), PUBLISHED_2018, within=0.05),
             *index_findings(stay, IDEAL_2018, where, PUBLISHED_2018),
             *regression_findings(trials, where),
             *_dopamine(record),
@@ -92,12 +92,14 @@ def _training(evaluation: Evaluation, condition: str, where: str) -> list[Findin
     episodes /= 1 if condition == "compact" else 2
     bar = PUBLISHED_EPISODES if condition == "compact" else None
     return [
-        Finding(
+        exact(
             f"training episodes of a member{where}",
             episodes,
+            len(evaluation.populations[condition]),
             published=PUBLISHED_EPISODES,
             bar=bar,
             better="lower",
+            note="" if bar else "more than published",
         )
     ]
 

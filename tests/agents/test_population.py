@@ -133,7 +133,7 @@ def _rewrite(folder: Path, change) -> None:
         (lambda meta: meta.update(members=[0, 1]), "2 members cannot have 3 weights"),
         (
             lambda meta: meta["environment"].update(id="nowhere:A-v0"),
-            "'nowhere' cannot be imported",
+            "named by its id alone, not 'nowhere:A-v0'",
         ),
         (lambda meta: meta.update(input_size="five"), "input_size must be an integer"),
     ],

@@ -265,9 +265,10 @@ def test_picture_shows_both_colours():
     env = envs.TaskEnv("prefrontal.envs:ChangingReward", render_mode="rgb_array")
     obs, _ = env.reset(seed=0)
     picture = env.render()
-    assert picture.shape == (64, 128, 3)
-    np.testing.assert_allclose(picture[30, 30] / 255, obs[:3])
-    np.testing.assert_allclose(picture[30, 94] / 255, obs[3:6])
+    np.testing.assert_allclose(picture[100, 256] / 255, obs[:3])  # those to choose from now
+    np.testing.assert_allclose(picture[100, 344] / 255, obs[3:6])
+    env.step(1)
+    np.testing.assert_allclose(env.render()[100, [56, 144]] / 255, obs[:6].reshape(2, 3))  # before
 
 
 @pytest.mark.parametrize(

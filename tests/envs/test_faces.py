@@ -106,6 +106,8 @@ class TestInputs:
         [
             (("rewards",), "inputs must be among action, reward, .*; got 'rewards'"),
             (("time", "time"), "must not repeat"),
+            ({"action", "reward"}, "inputs must be in an order, such as .*; a set has none"),
+            (frozenset(("action",)), "inputs must be in an order"),
         ],
     )
     def test_wrong_names_are_errors(self, inputs, message):
@@ -149,6 +151,51 @@ class TestEpisodes:
         assert "final_obs" not in info
         with pytest.raises(gymnasium.error.ResetNeeded):
             env.step([0, 0])
+
+    @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+    def test_modes_of_gymnasium_are_understood(self, mode):
+        env = make_vec(2, trials=2, autoreset=mode)
+        assert env.metadata["autoreset_mode"] is mode
+        env.reset(seed=0)
+        env.step([0, 0])
+        assert ("final_obs" in env.step([0, 0])[-1]) == (mode is AutoresetMode.SAME_STEP)
+
+    def test_reset_masks_of_gymnasium_name_all_rows(self):
+        env = RecordEpisodeStatistics(make_vec(3, trials=2, autoreset="disabled"))
+        expected = make_vec(3).reset(seed=4)[1]["task"]["p"]
+        env.reset(seed=0)
+        for _ in range(2):
+            over = env.step([0, 1, 0])[2]
+        options = {"reset_mask": over, "task": {"p": expected}}
+        assert (env.reset(options=options)[1]["task"]["p"] == expected).all()
+        env.step([0, 1, 0])
+        for mask, message in (
+            (np.array([True, False, True]), "reset_mask must be true in every row: .* lock-step"),
+            (np.zeros(3, dtype=bool), "reset_mask must be true in every row"),
+            (np.ones(2, dtype=bool), "reset_mask must be 3 of true or false"),
+            (np.ones(3), "reset_mask must be 3 of true or false"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                env.unwrapped.reset(seed=1, options={"reset_mask": mask})
+        env.step([0, 1, 0])  # the refused ones left the episode as it was
+        with pytest.raises(ValueError, match="reset options must be 'task' only; got reset_mask"):
+            gymnasium.make(ID).reset(options={"reset_mask": np.ones(1, dtype=bool)})
+
+    def test_action_spaces_may_start_anywhere(self):
+        class FromOne(envs.TwoArmedBandit):
+            action_space = gymnasium.spaces.Discrete(2, start=1)
+
+        env, plain = (envs.TaskVectorEnv(task, 4) for task in (FromOne(), envs.TwoArmedBandit()))
+        env.reset(seed=0)
+        plain.reset(seed=0)
+        env.action_space.seed(0)
+        for _ in range(20):
+            action = env.action_space.sample()
+            for a, b in zip(env.step(action)[:2], plain.step(action - 1)[:2], strict=True):
+                assert (a == b).all()
+        with pytest.raises(ValueError, match=r"actions must be integers in 1\.\.2; got \[0"):
+            env.step([0, 1, 1, 1])
+        assert envs.TaskEnv(FromOne()).action_space.start == 1
 
     def test_without_facts_info_is_empty(self):
         env = make_vec(2, trials=3, facts=False)
@@ -326,7 +373,12 @@ def test_privileged_belongs_to_the_next_choice():
         ({"trial": 3}, "unknown key 'trial' of TwoArmedBandit; did you mean 'trials'"),
         ({"split": "test"}, "split must be one of train, held_out, all; got 'test'"),
         ({"autoreset": "next_step"}, "autoreset must be one of same_step, disabled"),
-        ({"render_mode": "human"}, "render_mode must be None or 'ansi'; got 'human'"),
+        ({"autoreset": AutoresetMode.NEXT_STEP}, "autoreset must be one of same_step, disabled"),
+        ({"autoreset": None}, "autoreset must be one of same_step, disabled; got None"),
+        (
+            {"render_mode": "human"},
+            "render_mode must be None, 'ansi' or 'rgb_array'; got 'human'",
+        ),
         ({"inputs": 3}, "inputs must be among action, reward, .*; got 3"),
     ],
 )

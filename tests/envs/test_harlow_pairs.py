@@ -5,28 +5,28 @@ import numpy as np
 import pytest
 
 from prefrontal import envs
+from prefrontal.envs import pictures
 
 ID = "prefrontal/HarlowPairs-v0"
-
-
-def halves(picture):
-    return picture[:, :64], picture[:, 64:]
 
 
 def test_pictures_show_the_objects_on_their_sides_and_the_rewarded_one():
     env = gymnasium.make(ID, trials=2, render_mode="rgb_array")
     env.reset(options={"task": {"objects": [3, 7], "side": [0, 1]}})
-    left, right = halves(env.render())
-    assert left.shape == right.shape == (64, 64, 3)
-    assert left.dtype == np.uint8
-    assert (left != right).any()
-    assert (left[9, 9] != right[9, 9]).any()  # only the rewarded object has a frame
-    env.step(0)
-    swapped = halves(env.render())
-    np.testing.assert_array_equal(swapped[0], right)
-    np.testing.assert_array_equal(swapped[1], left)
-    env.step(0)  # after the last trial the same once more
-    np.testing.assert_array_equal(halves(env.render()), swapped)
+    seven = (slice(64, 136), slice(308, 380))  # the card on the right of those to choose from now
+    dots = (152, [256, 344])
+    first = env.render()
+    assert first.dtype == np.uint8
+    assert (first[dots] == pictures.GOOD).all(-1).tolist() == [True, False]
+    env.step(1)
+    second = env.render()
+    assert (second[dots] == pictures.GOOD).all(-1).tolist() == [False, True]
+    assert (first[seven] != second[seven]).any()
+    np.testing.assert_array_equal(first[seven], second[64:136, 220:292])  # it has changed sides
+    np.testing.assert_array_equal(first[seven], second[64:136, 108:180])  # and was chosen before
+    assert (second[178, 132] == pictures.BAD).all()
+    env.step(0)  # after the last trial there is nothing to choose from
+    assert (env.render()[30:190, 204:] == pictures.PAPER).all()
 
 
 @pytest.mark.parametrize("looks", ["digits", "one_hot", "vectors"])

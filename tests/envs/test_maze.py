@@ -182,15 +182,15 @@ def test_pictures_show_the_agent_and_the_goal():
     )
     env.reset(seed=0, options={"task": {"goal": 3, "first_cell": 2}})
     picture = env.render()
-    assert picture.shape == (72, 72, 3)
+    assert picture.shape == (144, 144, 3)
     assert picture.dtype == np.uint8
-    centre, goal, wall = picture[36, 36], picture[36, 60], picture[2, 2]
+    centre, goal, wall = picture[72, 72], picture[72, 120], picture[4, 4]
     env.step(LEFT)
     moved = env.render()
-    assert (moved[36, 12] == centre).all()
-    assert (moved[36, 60] == goal).all()
-    assert (moved[2, 2] == wall).all()
-    assert len({tuple(colour) for colour in (centre, goal, wall, moved[36, 36])}) == 4
+    assert (moved[72, 24] == centre).all()
+    assert (moved[72, 120] == goal).all()
+    assert (moved[4, 4] == wall).all()
+    assert len({tuple(colour) for colour in (centre, goal, wall, moved[72, 72])}) == 4
     words = gymnasium.make("prefrontal/OneShotMaze-v0", render_mode="ansi")
     words.reset(seed=0, options={"task": {"goal": 5, "first_cell": 12}})
     assert "(goal: row 2, column 1 of open)" in words.render()

@@ -80,8 +80,26 @@ def test_attributes_and_methods_reach_the_environment():
     assert env.get_attr("steps", indices=[0]) == [5]
     assert env.env_is_wrapped(Monitor) == [True] * 3
     assert len(env.env_method("random_state")) == 3
-    with pytest.raises(ValueError, match="rows share their attributes"):
-        env.set_attr("split", "all", indices=[0])
+    for indices in (0, np.int64(0), [0], [0, 2], -1, []):
+        with pytest.raises(ValueError, match=r"rows share one environment .* indices must be None"):
+            env.set_attr("split", "all", indices=indices)
+        with pytest.raises(ValueError, match=r"rows share one environment .* indices must be None"):
+            env.env_method("reset", indices=indices)
+    assert len(env.env_method("random_state", indices=range(3))) == 3
+
+
+def test_reset_as_a_method_counts_returns_anew():
+    env = make(3, trials=4)
+    env.seed(0)
+    expected = env.reset()
+    env.step(np.zeros(3, dtype=int))
+    returned = env.env_method("reset", seed=0)
+    assert [info for _, info in returned] == [{}] * 3
+    assert (np.stack([row for row, _ in returned]) == expected).all()
+    rewards = [env.step(np.zeros(3, dtype=int)) for _ in range(4)]
+    for row, info in enumerate(rewards[-1][3]):
+        assert info["episode"]["l"] == 4
+        assert info["episode"]["r"] == sum(step[1][row] for step in rewards)
 
 
 def test_sb3_learns_logs_and_evaluates():

@@ -22,7 +22,8 @@ from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_regret
 from prefrontal.experiments.evaluation import Evaluation, write_record
 from prefrontal.experiments.experiment import all_experiments, find_experiment
-from prefrontal.experiments.settings import Settings, read_curves, settings_of
+from prefrontal.experiments.run_files import read_curves, settings_of
+from prefrontal.experiments.settings import Settings
 from prefrontal.options import RunOptions as Run
 from prefrontal.reading import parse_settings
 
@@ -163,11 +164,17 @@ def test_bandit_findings(bandit_run: Path, capsys: pytest.CaptureFixture[str]) -
     findings = {f["name"]: f for f in stored["findings"]}
     regret = findings["regret, all tasks"]
     assert regret["optimum"] == pytest.approx(bayes_optimal_regret(100))
-    assert regret["met"] is (regret["value"] <= regret["bar"])
+    assert regret["verdict"] == "missed"
+    assert stored["conclusion"].startswith("150 of 4,000 episodes: 0 met")
+    # The bar does not move with the length of the run, which is said.
+    assert regret["bar"] == 2.1
+    assert regret["note"] == "trained for 0.0064 M steps; the bar is for 12 M"
+    budget = findings["training episodes of a member"]
+    assert (budget["value"], budget["published"]) == (64, 20_000)
     assert regret["low"] <= regret["value"] <= regret["high"]
     # Hardly trained, so near chance, and no better than Thompson sampling.
     assert regret["value"] == pytest.approx(16.6, abs=4)
-    assert findings["Thompson's regret less the agent's"]["met"] is False
+    assert findings["Thompson's regret less the agent's"]["verdict"] == "missed"
     assert findings["reference: Thompson"]["value"] == pytest.approx(2.79, abs=0.9)
     for name in ("regret.png", "choices.png", "hidden_states.png", "learning_curve.png"):
         assert (bandit_run / "evaluation" / name).stat().st_size > 5000

@@ -2,6 +2,7 @@
 
 import pytest
 
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.experiments.experiment import find_experiment
 from prefrontal.experiments.settings import (
     A2CConfig,
@@ -25,7 +26,7 @@ def test_options_reach_every_part():
 
 
 def test_options_are_checked():
-    with pytest.raises(TypeError, match="there are no options membres"):
+    with pytest.raises(ConfigError, match="no setting 'membres'; did you mean 'members'"):
         SETTINGS.with_options(membres=3)
     with pytest.raises(ValueError, match="members must be at least 1, not 0"):
         SETTINGS.with_options(members=0)

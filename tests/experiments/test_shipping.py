@@ -14,7 +14,7 @@ from prefrontal.agents import load
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.experiments import report
 from prefrontal.experiments.experiment import find_experiment
-from prefrontal.experiments.settings import read_curves
+from prefrontal.experiments.run_files import read_curves
 
 WORDS = [
     "--total-steps",

@@ -8,7 +8,7 @@ from prefrontal.agents import A2CConfig
 from prefrontal.agents.a2c.config import CriticConfig, EWCConfig, ReplayConfig
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.runs.folder import RunFolder
-from prefrontal.experiments.settings import settings_of
+from prefrontal.experiments.run_files import settings_of
 
 PRETRAINED = sorted((Path(__file__).parents[3] / "pretrained").rglob("config.toml"))
 GROUPS = {"replay": ReplayConfig, "ewc": EWCConfig, "critic": CriticConfig}

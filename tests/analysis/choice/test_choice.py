@@ -104,7 +104,7 @@ def test_rescorla_wagner_weights_decay_by_its_learning_rate():
     ("call", "message"),
     [
         (lambda x: choice.history_regression(x[0], x[0]), r"\[M, E, T\]"),
-        (lambda x: choice.history_regression(x + 2, x), "two arms"),
+        (lambda x: choice.history_regression(x + 2, x), "from 0 to 1 .* got 2.0 at member 0"),
         (lambda x: choice.history_regression(x, x, lags=5), "lags must be 1 to 4"),
     ],
 )

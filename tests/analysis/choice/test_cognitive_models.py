@@ -1,5 +1,7 @@
 """Parameter and model recovery, learning rates of blocks, likelihoods by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,104 @@ def test_learning_rates_of_blocks_are_recovered():
     assert 0.2 < found.shared_rate < 0.6
 
 
+def _two_step(options):
+    rng = np.random.default_rng(3)
+    truth = [0.6, 0.4, 0.6, 0.4, 5.0, 0.1, 4.0][: len(Hybrid(options=options).names)]
+    return Hybrid(options=options).simulate(truth, rng.uniform(0.2, 0.8, (4, 40, 2, options)))
+
+
+MODELS = {
+    "plain": (lambda unit: RescorlaWagner(0.5 * unit), 2),
+    "forgetting": (lambda unit: RescorlaWagner(0.5 * unit, forgetting=True), 2),
+    "hybrid": (lambda unit: Hybrid(), 2),
+    "hybrid, one option": (lambda unit: Hybrid(options=1), 1),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fits_do_not_depend_on_the_unit_of_reward(name):
+    make, options = MODELS[name]
+    data = _two_step(options)
+    wanted = fit(make(1.0), data, starts=1)
+    for unit in (1000.0, 0.01):
+        found = fit(make(unit), replace(data, reward=unit * data.reward), starts=1)
+        assert found.log_likelihood == pytest.approx(wanted.log_likelihood, rel=1e-6)
+        assert found.at_bound == wanted.at_bound
+        for label, power in zip(make(1.0).names, make(1.0).units, strict=True):
+            in_ours = found.parameters[label] / unit**power
+            assert in_ours == pytest.approx(wanted.parameters[label], rel=0.01, abs=1e-3), label
+
+
+def test_learning_rates_do_not_depend_on_the_unit_of_reward():
+    data = RescorlaWagner().simulate([0.4, 5.0], _arms(10, 50))
+    group = np.arange(10) % 2
+    wanted = learning_rates(data.action, data.reward, group)
+    for unit in (1000.0, 0.01):
+        found = learning_rates(data.action, unit * data.reward, group, 0.5 * unit)
+        np.testing.assert_allclose(found.rates, wanted.rates)
+        assert found.inverse_temperature * unit == pytest.approx(wanted.inverse_temperature)
+
+
+def test_only_models_of_the_same_choices_are_ranked():
+    data = _two_step(2)
+    with pytest.raises(ValueError, match="cached those of action, hybrid those of action and sec"):
+        compare({"cached": RescorlaWagner(), "hybrid": Hybrid()}, data)
+    first = compare({"cached": RescorlaWagner(), "hybrid": Hybrid(options=1)}, data, starts=1)
+    assert [one.choices for one in first] == [160, 160]
+    assert {one.explains for one in first} == {("action",)}
+    both = fit(Hybrid(), data, starts=1)
+    assert (both.choices, both.explains) == (320, ("action", "second_action"))
+    second = np.where(np.arange(40) < 10, -1, data.second_action)
+    assert fit(Hybrid(), replace(data, second_action=second), starts=1).choices == 320 - 40
+
+
+def test_parameters_that_the_likelihood_does_not_depend_on_are_flagged():
+    rng = np.random.default_rng(0)
+    episodes = choice_data(np.ones((30, 2), int), rng.integers(0, 2, (30, 2)))
+    # Second choices stay after a reward and after none alike: forgetting cannot matter, at start 0
+    # the values of arms not chosen are 0 with and without it.
+    switching = replace(episodes, action=np.repeat(rng.integers(0, 2, (30, 1)), 2, axis=1))
+    found = fit(RescorlaWagner(0.0, forgetting=True), switching, starts=2)
+    assert found.flat == ("forgetting_rate",)
+    assert fit(RescorlaWagner(), RescorlaWagner().simulate([0.5, 4.0], _arms())).flat == ()
+
+
+class Broken(RescorlaWagner):
+    """A model whose likelihood is not finite where an arm is learned about fast."""
+
+    def log_likelihood(self, parameters, data):
+        found = super().log_likelihood(parameters, data)
+        return np.where(parameters[:, 0] > self.start, np.nan, found)
+
+
+def test_an_optimum_that_is_not_finite_is_never_returned():
+    data = RescorlaWagner(0.9).simulate([0.3, 4.0], _arms(5))
+    found = fit(Broken(0.9), data)
+    assert np.isfinite([found.log_likelihood, *found.parameters.values()]).all()
+    with pytest.raises(ValueError, match="Broken: the log likelihood is not finite"):
+        fit(Broken(-1.0), data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (choice_data([0], [1.0]), "1 choices cannot determine 2 parameters"),
+        (
+            choice_data([0, 1, 0, 1], [2.0] * 4),
+            "every reward is 2: a fit needs rewards that differ",
+        ),
+        (choice_data([0, 1, 0], [np.nan] * 3), "every reward is missing"),
+        (choice_data([1, 1, 1], [0.0, 1.0, 0.0]), "3 choices and all the same"),
+        (choice_data([0, 0, 0], [0.0, 1.0, 0.0], 1), "all the same"),
+        (choice_data([[0], [1], [0]], [[0.0], [1.0], [0.0]]), "the likelihood is flat"),
+        (choice_data([0, -1, 1, -1], [0.0, 1.0, 1.0, 0.0]), "2 choices cannot determine"),
+    ],
+)
+def test_data_that_cannot_be_fitted_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        fit(RescorlaWagner(), data)
+
+
 def test_errors():
     with pytest.raises(ValueError, match=r"must be \[E, T\]"):
         choice_data(np.zeros((2, 3)), np.zeros((2, 4)))
@@ -95,8 +195,12 @@ def test_errors():
         choice_data([0, 2], [0, 0])
     with pytest.raises(ValueError, match="second_state"):
         Hybrid().log_likelihood(np.ones((1, 7)), choice_data([0], [0]))
+    with pytest.raises(ValueError, match=r"from 0 to 1 .* got -2 at episode 0, trial 1"):
+        choice_data([[0, -2]], [[0, 0]])
     with pytest.raises(ValueError, match="group must be"):
         learning_rates([[0, 1]], [[0, 1]], np.zeros(3))
     with pytest.raises(ValueError, match="options=1"):
         two_step_data(simulate_two_step("random", episodes=2).trials, options=2)
+    with pytest.raises(ValueError, match="the choices of group 1 say nothing of its rate"):
+        learning_rates([[0, 1, 1], [-1, -1, -1]], [[0, 1, 0], [0, 1, 0]], [0, 1])
     assert ChoiceData(np.zeros((1, 2), int), np.zeros((1, 2))).choices == 2

@@ -73,5 +73,5 @@ def test_errors(tmp_path):
     with pytest.raises(ValueError, match="begin with one of"):
         to_hbayesdm_csv(RECORD, tmp_path / "a.tsv", "igt_orl")
     three = {**RECORD, "action": RECORD["action"] + 1}
-    with pytest.raises(ValueError, match="know 2 arms, got choice 3"):
+    with pytest.raises(ValueError, match=r"from 0 to 1 .* got 2 at member 0, episode 0, trial 1"):
         to_hbayesdm_csv(three, tmp_path / "a.tsv")

@@ -68,6 +68,8 @@ class TestEnds:
         assert trials.duration == pytest.approx(np.array([[[1.0], [2.0]]]))
         assert nav.rewarded_fraction(trials) == pytest.approx([0.5])
         assert nav.reward_rate(trials) == pytest.approx([1 / 3.0])
+        # With the step of each stop: 11 and 21 steps
+        assert nav.reward_rate(trials, stop_takes_time=True) == pytest.approx([1 / 3.2])
 
     def test_time_out_takes_all_its_time_and_pays_nothing(self):
         trials = ends_at([(0, 300)], [(0, 300)], stopped=False)

@@ -5,11 +5,11 @@ import pytest
 
 from prefrontal.analysis.figures.navigation import (
     architecture_table,
+    goals_found_by_step,
     learning_by_trials,
     maze_paths,
     measures_against_gain,
     paths_from_above,
-    steps_by_goal,
 )
 
 COLUMNS = ("active", "x", "y", "end_x", "end_y", "target_x", "target_y", "rewarded")
@@ -43,7 +43,7 @@ def test_figures_are_written(tmp_path, members):
 
 def test_figures_of_the_maze_are_written(tmp_path):
     curves = {"a": np.array([[9.0, 3, 3], [8.0, 2, 3]]), "b": np.array([[9.0, 9, 9]])}
-    assert steps_by_goal(curves, tmp_path / "steps.png", {"a": 2.5}).stat().st_size > 2000
+    assert goals_found_by_step(curves, tmp_path / "steps.png").stat().st_size > 2000
     cells = np.array([[0, 0], [0, 1], [1, 1]])
     visited = np.array([[0, 1, 0, 1], [0, 0, 0, 0]])
     reached = np.array([[0, 1, 0, 1], [0, 0, 0, 0]])

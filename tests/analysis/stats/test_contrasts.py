@@ -41,5 +41,5 @@ def test_edges():
     assert (same.low, same.value, same.high) == (0.5, 0.5, 0.5)
     with pytest.raises(ValueError, match="2 groups need as many coefficients, not 3"):
         contrast([[1.0], [2.0]], [1, 1, 1])
-    with pytest.raises(ValueError, match="no members"):
+    with pytest.raises(ValueError, match="group 0 must hold at least one member"):
         contrast([[], [1.0]])

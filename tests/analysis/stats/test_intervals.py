@@ -5,9 +5,11 @@ import pytest
 from scipy import stats
 
 from prefrontal.analysis.stats.intervals import (
+    NotMeasurableError,
     curve_interval,
     interval,
     iqm,
+    over_episodes,
     probability_of_improvement,
 )
 
@@ -121,6 +123,49 @@ def test_probability_of_improvement_is_mann_whitney():
     assert probability_of_improvement([1.0], [0.0]).low is None
 
 
+def test_interval_of_improvement_by_newcombe():
+    """Ends solve (p - end)^2 = z^2 V(end), and are never the estimate itself."""
+    one = probability_of_improvement(np.arange(8.0) + 8, np.arange(8.0))
+    assert (one.value, one.high, one.method) == (1.0, 1.0, "newcombe")
+    assert 0.6 < one.low < 0.85
+    none = probability_of_improvement(np.arange(8.0), np.arange(8.0) + 8)
+    assert (none.low, none.high) == (0.0, pytest.approx(1 - one.low))
+    for n, other in ((8, 8), (5, 12)):
+        found = probability_of_improvement(np.arange(n) + 0.5, np.arange(other))
+        for end in (found.low, found.high):
+            spare = (n + other) / 2 - 1
+            odds = (1 - end) / (2 - end) + end / (1 + end)
+            variance = end * (1 - end) / (n * other) * (1 + spare * odds)
+            assert (found.value - end) ** 2 == pytest.approx(1.959964**2 * variance, rel=1e-5)
+    more = probability_of_improvement(np.tile(np.arange(8.0)[:, None] + 8, 4), np.ones((8, 4)))
+    assert more.low > one.low  # four tasks, other agents in each
+
+
+@pytest.mark.parametrize("truth", [0.5, 0.9, 0.95, 0.98])
+def test_coverage_of_the_probability_of_improvement(truth):
+    rng = np.random.default_rng(11)
+    shift = 2**0.5 * stats.norm.ppf(truth)
+    ours, theirs = rng.normal(shift, 1, (4000, 8)), rng.normal(0, 1, (4000, 8))
+    wins = (ours[:, :, None] > theirs[:, None]).sum(axis=(1, 2))
+    # The interval depends on the number of wins alone: one call for each number that occurred.
+    kinds, first, counts = np.unique(wins, return_index=True, return_counts=True)
+    found = [probability_of_improvement(ours[i], theirs[i]) for i in first]
+    assert [round(one.value * 64) for one in found] == kinds.tolist()
+    hit = np.array([one.low <= truth <= one.high for one in found])
+    assert 0.92 <= counts[hit].sum() / counts.sum() < 0.995
+    assert all(one.high - one.low > 0.1 for one in found)
+
+
+def test_no_interval_of_the_mean_covers_where_one_member_in_ten_fails():
+    """43 of 100 sets of eight members hold no failure at all; docs/intervals.md says so."""
+    rng = np.random.default_rng(12)
+    for rate, covered in ((0.1, 0.57), (0.2, 0.82)):
+        score = np.where(rng.random((1000, 8)) < rate, 0.5, 1.0) + rng.normal(0, 0.02, (1000, 8))
+        _, low, high = curve_interval(score, resamples=500)
+        mean = 1 - 0.5 * rate
+        assert np.mean((low <= mean) & (high >= mean)) == pytest.approx(covered, abs=0.04)
+
+
 def test_same_seed_same_interval():
     x = np.random.default_rng(10).normal(size=8)
     assert interval(x) == interval(x)
@@ -135,6 +180,11 @@ def test_same_seed_same_interval():
         (lambda: interval([1.0, 2.0], "median"), "'mean' or 'iqm'"),
         (lambda: interval([1.0, 2.0], level=95), "level"),
         (lambda: interval([1.0, 2.0], resamples=9), "resamples"),
+        (lambda: interval([1.0, 2.0], within=(1, 0)), "low < high"),
+        (lambda: interval([1.0, 2.0], within=(0, 1)), "2.0 at member 1"),
+        (lambda: curve_interval(np.ones((2, 8)), level=1.0), "level"),
+        (lambda: curve_interval(np.ones((2, 8)), level=-0.5), "level"),
+        (lambda: probability_of_improvement([1.0], [1.0], level=0), "level"),
         (lambda: probability_of_improvement(np.ones((2, 2)), np.ones((2, 3))), "same tasks"),
         (lambda: curve_interval([1.0]), "points, members"),
     ],
@@ -142,3 +192,28 @@ def test_same_seed_same_interval():
 def test_errors_say_what_would_be_right(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("chance", [0.5, 0.98, 0.999])
+def test_the_interval_over_episodes_covers_a_fraction(chance):
+    """Of one member: 300 episodes of up to five choices, which come in runs."""
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(1500):
+        shown = rng.integers(1, 6, 300)
+        right = np.where(rng.random(300) < chance, shown, 0)  # all of an episode, or none
+        found = over_episodes(right, shown, fraction=True)
+        assert 0 <= found.low <= found.value <= found.high <= 1
+        hits += found.low <= chance <= found.high
+    assert hits / 1500 > 0.925
+
+
+def test_the_interval_over_episodes():
+    x = np.random.default_rng(1).normal(3, 2, 50)
+    found, theirs = over_episodes(x), stats.ttest_1samp(x, 0).confidence_interval()
+    assert found.low == pytest.approx(theirs.low)
+    assert found.high == pytest.approx(theirs.high)
+    certain = over_episodes(np.ones(20), fraction=True)
+    assert certain.low < 0.9  # 20 of 20 do not say that it is always so
+    assert over_episodes(np.ones(1)).low is None
+    with pytest.raises(NotMeasurableError):
+        over_episodes(np.zeros(3), np.zeros(3))

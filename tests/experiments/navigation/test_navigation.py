@@ -199,7 +199,7 @@ def test_learning_curves_are_as_long_as_the_run():
     late = np.where(trials >= 12_000, 0.95, 0.3)
     metrics = {"trials": trials, "phase": np.full_like(trials, 2), "validation": late}
     found = {f.name: f.value for f in learning_findings(*learning({"modular": metrics}))}
-    assert found["trials to 0.9 rewarded, modular"] == 12_000
+    assert found["trials to 0.9 rewarded, whole run if never, modular"] == 12_000
     assert found["agents that reached 0.9 rewarded, modular"] == 1.0
 
 
@@ -208,24 +208,26 @@ def test_measures_find_what_was_simulated(tmp_path):
     outcome = measure(evaluation)
     found = {finding.name: finding for finding in outcome.findings}
     assert len(found) == len(outcome.findings)
-    assert found["rewarded fraction, 1x, modular"].met
-    assert found["rewards a second, 1x, modular"].met
-    assert found["radial error, 2x, modular"].met
-    assert found["radial error, 2x, holistic"].met
-    assert found["area of the boundary sweep, 2x, modular"].met
-    assert found["area of the boundary sweep, 2x, holistic"].met
+    assert found["rewarded fraction, 1x, modular"].verdict == "met"
+    assert found["rewards a second, 1x, modular"].verdict == "met"
+    assert found["radial error, 2x, modular"].verdict == "met"
+    assert found["radial error, 2x, holistic"].verdict == "met"
+    assert found["area of the boundary sweep, 2x, modular"].verdict == "met"
+    assert found["area of the boundary sweep, 2x, holistic"].verdict == "met"
     assert found["TD error, 1x, holistic"].value == 0.25
     assert found["place decoded, decoder of 1x, 2x, modular"].value < 2
-    assert found["trials to 0.9 rewarded, modular"].value == 2400
-    assert found["trials to 0.9 rewarded, holistic less modular"].value == 2200
-    assert found["trials to 0.9 rewarded, holistic less modular"].met
+    assert found["trials to 0.9 rewarded, whole run if never, modular"].value == 2400
+    assert found["trials to 0.9 rewarded, whole run if never, holistic less modular"].value == 2200
+    assert (
+        found["trials to 0.9 rewarded, whole run if never, holistic less modular"].verdict == "met"
+    )
     for name in (
         "modular less holistic",
         "modular less holistic, noise as at 1x",
         "effect of a modular critic",
         "effect of the critic less that of the actor",
     ):
-        assert found[f"area, 2x: {name}"].met
+        assert found[f"area, 2x: {name}"].verdict == "met"
     actor = found["area, 2x: effect of a modular actor"]
     assert actor.low < 0 < actor.high
     assert found["area, 2x: two LSTMs less holistic"].value == pytest.approx(0.0, abs=1e-9)

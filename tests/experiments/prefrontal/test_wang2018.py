@@ -3,6 +3,7 @@
 Each measure on observers of known answer, and on untrained agents.
 """
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from prefrontal.experiments.bandits.wang2018_bandit_pca import plane_order
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import find_experiment
 from prefrontal.experiments.prefrontal.wang2018_dopamine import risky_choice
-from prefrontal.experiments.prefrontal.wang2018_foraging import baited, best_choices
+from prefrontal.experiments.prefrontal.wang2018_foraging import baited, best_choices, known_value
 from prefrontal.experiments.prefrontal.wang2018_inferred_value import (
     cues,
     effect,
@@ -170,7 +171,29 @@ def test_dopamine_moves_an_actor_that_has_learned_a_little(tmp_path):
     evaluation = untrained("dopamine", tmp_path, episodes=100, learn=1280)
     outcome = find_experiment("wang2018-dopamine").measure(evaluation)
     by_name = {finding.name: finding for finding in outcome.findings}
-    assert by_name["weights that differ bitwise afterwards"].met
+    assert by_name["weights that differ bitwise afterwards"].verdict == "met"
     alone = evaluation.record(stimulation=None)
     assert 0 < risky_choice(alone).mean() < 1
     assert by_name["risky choice, left alone"].value == pytest.approx(risky_choice(alone).mean())
+
+
+def test_the_bound_of_foraging_is_that_of_the_best_sequence_of_choices():
+    """Rewards tell nothing to one who knows the base probabilities: a visit empties a target."""
+
+    def best(p, trials):
+        totals = []
+        for choices in itertools.product((0, 1), repeat=trials):
+            empty, total = 1 - p, 0.0
+            for choice in choices:
+                total += 1 - empty[choice]
+                empty = np.where(np.arange(2) == choice, 1.0, empty) * (1 - p)
+            totals.append(total)
+        return max(totals)
+
+    pairs = np.random.default_rng(0).uniform(0, 0.6, (2, 3, 2))
+    found = known_value(pairs, 8)
+    assert found.shape == (2, 3)
+    np.testing.assert_allclose(found, [[best(p, 8) for p in row] for row in pairs])
+    many = np.repeat(pairs, 400, axis=1)
+    played = best_choices(many, 100)[1].sum(axis=2).mean()
+    assert played <= known_value(pairs, 100).mean() + 0.3  # the myopic player, with its noise

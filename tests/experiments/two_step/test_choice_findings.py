@@ -12,11 +12,11 @@ import torch
 from prefrontal.agents import Population
 from prefrontal.agents.registry import make_learner
 from prefrontal.analysis.choice.observers import WANG_2016, simulate_daw, simulate_two_step
-from prefrontal.analysis.choice.two_step import CONDITIONS, IDEAL_2016, IDEAL_2018
+from prefrontal.analysis.choice.two_step import CONDITIONS, IDEAL_2016, IDEAL_2018, TwoStepTrials
 from prefrontal.envs.daw import Daw2011TwoStep
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import find_experiment
-from prefrontal.experiments.prefrontal.wang2018_harlow import accuracy
+from prefrontal.experiments.prefrontal.wang2018_harlow import right_choices
 from prefrontal.experiments.two_step.daw2011_two_step import earned, on_walks
 from prefrontal.experiments.two_step.measures import (
     index_findings,
@@ -47,7 +47,7 @@ def test_every_measure_runs_and_draws(name, tmp_path):
     outcome = find_experiment(name).measure(untrained(name, tmp_path, figures=True))
     names = [finding.name for finding in outcome.findings]
     assert len(set(names)) == len(names)
-    assert any(finding.met is False for finding in outcome.findings)
+    assert any(finding.verdict == "missed" for finding in outcome.findings)
     assert all(np.isfinite(finding.value) for finding in outcome.findings)
     assert outcome.figures
     assert all(path.is_file() for path in outcome.figures)
@@ -93,17 +93,46 @@ def test_ideal_observer_has_the_stay_probabilities_of_the_oracle(task, ideal, st
     stay = stay_by_member(trials)
     np.testing.assert_allclose(stay[0], ideal, atol=0.015)
     mixed = (0.55, 0.75) if task is None else (0.45, 0.60)
-    findings = stay_findings(stay, ideal, "", mixed, within=0.05) + index_findings(stay, ideal, "")
-    assert all(finding.met is not False and finding.goal_met is not False for finding in findings)
+    several = members(trials, 6)
+    findings = stay_findings(several, ideal, "", mixed, within=0.05)
+    findings += index_findings(stay_by_member(several), ideal, "")
+    assert {finding.verdict for finding in findings} == {"met", None}
+    assert {finding.goal_verdict for finding in findings} == {None}
+    farthest = next(finding for finding in findings if "farthest" in finding.name)
+    assert farthest.value < farthest.goal
+
+
+def members(trials, count):
+    """The trials of one member as those of several."""
+    names = ("first_action", "common", "reward")
+    fields = (np.asarray(getattr(trials, name)) for name in names)
+    return TwoStepTrials(*(field.reshape(count, -1, field.shape[2]) for field in fields))
+
+
+def test_the_lowest_member_is_judged_by_its_own_episodes():
+    """Few episodes leave the bar open, which many decide; one member has no verdict."""
+    trials = simulate_two_step("ideal", episodes=4000).trials
+
+    def lowest(count, episodes):
+        some = members(trials, count)
+        fields = (some.first_action, some.common, some.reward)
+        some = TwoStepTrials(*(field[:, :episodes] for field in fields))
+        found = stay_findings(some, IDEAL_2018, "", (0.55, 0.75))
+        return next(one for one in found if "lowest member" in one.name)
+
+    assert lowest(4, 1000).verdict == "met"
+    assert lowest(4, 2).verdict == "open"
+    assert lowest(1, 4000).verdict is None
 
 
 def test_model_free_learner_fails_the_bars():
-    stay = stay_by_member(simulate_two_step("model_free", episodes=1000).trials)
-    findings = stay_findings(stay, IDEAL_2018, "", (0.55, 0.75)) + index_findings(
-        stay, IDEAL_2018, ""
+    trials = members(simulate_two_step("model_free", episodes=1000).trials, 5)
+    findings = stay_findings(trials, IDEAL_2018, "", (0.55, 0.75)) + index_findings(
+        stay_by_member(trials), IDEAL_2018, ""
     )
-    assert [f.met for f in findings if "RU" in f.name] == [False]
-    assert [f.met for f in findings if f.name == "model-free index"] == [False]
+    missed = [f.name for f in findings if f.verdict == "missed"]
+    assert {"stay probability RU (rewarded, rare)", "model-free index"} <= set(missed)
+    assert "stay probability RC, UU, lowest member" in missed
 
 
 def test_too_few_episodes_are_refused():
@@ -149,11 +178,13 @@ def test_expected_pay_is_that_of_what_was_chosen():
     assert earned(trials, p[None])[0, e] == pytest.approx(np.mean(expected))
 
 
-def test_accuracy_counts_decisions_alone():
+def test_a_trial_that_is_never_finished_counts_as_wrong():
     record = {
         "correct": np.array([[[0, 1, 0, 0], [0, 1, 0, 1]]]),
         "decision": np.array([[[0, 1, 0, 1], [0, 1, 0, 1]]]),
         "trial": np.array([[[0, 0, 1, 1], [0, 0, 1, 1]]]),
         "task.side": np.zeros((1, 2, 3)),
     }
-    np.testing.assert_allclose(accuracy(record), [[1.0, 0.5, 0.0]])
+    np.testing.assert_array_equal(right_choices(record), [[[1, 0, 0], [1, 1, 0]]])
+    record["decision"][0, 0] = 0  # the first episode decides nothing
+    np.testing.assert_array_equal(right_choices(record), [[[0, 0, 0], [1, 1, 0]]])

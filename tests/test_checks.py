@@ -252,7 +252,7 @@ WRONG_TASKS = {
     "wrong optimal reward": (
         '"optimal_reward": params["good"]',
         '"optimal_reward": torch.ones_like(params["good"])',
-        "'optimal_reward' is 1 at trial 0, where the largest 'expected_reward' of all actions",
+        "'optimal_reward' is 1 at trial 0, where 'expected_reward' of the best action",
     ),
     "wrong expected reward": (
         "pays < self.chance(params, state, action)",
@@ -290,7 +290,10 @@ WRONG_TASKS = {
 FORWARD = "        return h, (h,)"
 UNITS = "        self.units = hidden_size\n"
 NEW = "h = torch.lerp(h, new, gate)"
-INITIALISE = "    def initialise(self, generator, input_gain, forget_bias):\n        for w in self.parameters():\n"
+INITIALISE = (
+    "    def initialise(self, generator, input_gain, forget_bias):\n"
+    "        for w in self.parameters():\n"
+)
 
 WRONG_CORES = {
     "no module": ("MyCore(nn.Module)", "MyCore", "MyCore must derive from torch.nn.Module"),
@@ -525,10 +528,10 @@ def test_environments_of_gymnasium_are_checked_by_its_checker(tmp_path, old, new
 
 def test_a_name_of_another_learner_and_a_missing_docstring_are_notes(template, capsys):
     start = '    """A bandit whose best arm'
-    what = template("task", ("cue", "saturation"), (start, f'    _ = """A bandit'))
+    what = template("task", ("cue", "inheritance"), (start, '    _ = """A bandit'))
     said = [
         "MyTask has no docstring: say in a line what the task is",
-        "MyTask.saturation is also a setting of evolution, which counts there",
+        "MyTask.inheritance is also a setting of evolution, which counts there",
     ]
     assert notes(what) == said
     assert guarded(main, ["check", what]) == 0

@@ -47,7 +47,7 @@ def core_problems(cls: type[nn.Module], quick: bool = False) -> Iterator[str]:
         raise Wrong("")
     state = _initial(core)
     x = torch.randn(BATCH, INPUTS, generator=torch.Generator().manual_seed(0))
-    features, after = _step(core, x, state)
+    _, after = _step(core, x, state)
     if quick:
         return
     on_its_device(f"{name}.forward", core, x, state)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from prefrontal.checks.calls import Wrong, called, on_its_device, pure, same, said
+from prefrontal.checks.calls import Wrong, called, on_its_device, pure, said, same
 from prefrontal.envs.splits import SPLITS
 from prefrontal.envs.task import Params, Task
 
@@ -117,7 +117,8 @@ def split_problems(task: Task) -> Iterator[str]:
     other = _columns(drawn(task, MANY, "held_out", seed=1))
     common = _rows(train) & (_rows(held_out) | _rows(other))
     if (share := _mixed(train, held_out)) > 0.05:
-        yield f"{where}the splits overlap: about {min(1.0, 2 * share):.0%} of train lies in held_out"
+        much = f"{min(1.0, 2 * share):.0%}"
+        yield f"{where}the splits overlap: about {much} of train lies in held_out"
     elif common:
         example = np.array2string(np.frombuffer(min(common), train.dtype)[:6], precision=3)
         yield f"{where}the splits overlap: train and held_out both have the task {example}"

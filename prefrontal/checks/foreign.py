@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,8 @@ from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.checks.calls import called
 from prefrontal.doors import Doors
+
+_OF_VALUES = "returned by"  # what its warnings about wrong observations and rewards have in common
 
 
 def environment_problems(cls: type[gymnasium.Env[Any, Any]], quick: bool = False) -> Iterator[str]:
@@ -26,12 +29,15 @@ def environment_problems(cls: type[gymnasium.Env[Any, Any]], quick: bool = False
     assert env_id is not None
     if not quick:
         env = called(f"{name}()", cls)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            called(f"{name}: the checker of Gymnasium", check_env, env, None, True)
+        where = f"{name}: the checker of Gymnasium"
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            called(where, check_env, env, None, True)
         env.close()
-    spec = EnvironmentSpec(env_id, ("action", "reward"))
-    made = make_envs(spec, (0,), 2, discrete=False)  # its ConfigError says what is wrong
+        texts = [re.sub(r"\x1b\[\d*m|WARN: ", "", str(one.message)) for one in warned]
+        yield from (f"{where} says: {text}" for text in dict.fromkeys(texts) if _OF_VALUES in text)
+    limit = {} if gymnasium.spec(env_id).max_episode_steps else {"max_episode_steps": 100}
+    spec = EnvironmentSpec(env_id, ("action", "reward"), limit)
+    made = make_envs(spec, (0,), 2)  # its ConfigError says what is wrong
     made.reset(seed=0)
     made.close()
-    yield from ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prefrontal.checks import declared, distributions, playing
+from prefrontal.checks import declared, distributions, expectations, playing
 from prefrontal.checks.calls import called
 from prefrontal.envs.task import Task
 
@@ -30,5 +30,5 @@ def task_problems(cls: type[Task], quick: bool = False) -> Iterator[str]:
     playing.device_problems(task, episode)
     yield from playing.history_problems(task, episode)
     if task.num_actions:
-        yield from playing.expectation_problems(task)
+        yield from expectations.expectation_problems(task)
     called(f"{cls.__name__}.render", task.render, episode.params, 0)

@@ -14,20 +14,20 @@ from typing import Any
 from prefrontal.agents.common.errors import PrefrontalError
 from prefrontal.agents.registry import check
 from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.analysis.stats.intervals import NotMeasurableError
 from prefrontal.checks.calls import Wrong, called, said
 from prefrontal.doors import Doors
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, is_experiment
-from prefrontal.experiments.settings import (
-    Settings,
+from prefrontal.experiments.run_files import (
     condition_folder,
     load_run,
     load_snapshots,
     read_curves,
     settings_of,
 )
+from prefrontal.experiments.settings import Settings
 from prefrontal.training import train
 
 EPISODES = 64  # that each member plays to be measured

@@ -30,6 +30,8 @@ def template(tmp_path):
 
 RETURN = 'return {"t": state["t"] + 1, "best": best}, light, reward'
 PAYS = "reward = (pays < self.chance(params, state, action)).float()"
+MAKE = "    def from_uniform(self, uniform, split):\n"
+SAMPLE = "    def sample(self, n, split, generator):\n        uniform = "
 START = 'return {"t": 0, "best": params["first"]}, light'
 MADE = 'return {"good": good, "first": (uniform[:, 1] * self.arms).long()}'
 
@@ -108,6 +110,36 @@ WRONG_TASKS = {
         "good = 0.6 +",
         "good = 0.0 * uniform.mean() + uniform[:, 0].mean() * 1e-2 + 0.6 +",
         "a task depends on the others of its batch",
+    ),
+    "tasks of a global generator": (
+        ("    draws = 2 ", "    # "),
+        (MAKE, f"{SAMPLE}torch.rand(n, 2)\n"),
+        "MyTask.sample draws numbers from torch's global generator",
+    ),
+    "tasks of another generator": (
+        ("    draws = 2 ", "    # "),
+        (MAKE, f"{SAMPLE}torch.rand(n, 2, generator=torch.Generator().manual_seed(0))\n"),
+        "MyTask.sample draws the same tasks always",
+    ),
+    "tasks on another device": (
+        ("    draws = 2 ", "    # "),
+        (MAKE, f"{SAMPLE}torch.rand(n, 2, generator=generator)\n"),
+        "MyTask.sample makes tensors on the default device",
+    ),
+    "tasks that differ for one seed": (
+        ("    draws = 2 ", "    # "),
+        (
+            MAKE,
+            "    calls = [0]\n\n"
+            f"{SAMPLE}torch.rand(n, 2, generator=generator) * 0.1 * self.calls[0] % 1\n"
+            "        self.calls[0] += 1\n",
+        ),
+        "MyTask.sample changes MyTask.calls",
+    ),
+    "a trial that goes back": (
+        'torch.full_like(action, state["t"])',
+        'torch.full_like(action, -state["t"])',
+        "'trial' goes down at step 1",
     ),
     "splits that overlap": (
         "good = 0.6 + 0.4 * bands(uniform[:, 0], split)",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.common.user_files import import_file, import_object
+from prefrontal.agents.common.user_files import blamed, import_file, import_object
 from prefrontal.experiments.experiment import Experiment
 
 __all__ = ["notes", "problems", "quick_problems"]
@@ -52,6 +52,10 @@ def _collected(check: Callable[[Any], Iterator[str]], what: Any) -> list[str]:
         found.append(str(wrong))
     except ConfigError as error:
         found.append(str(error))
+    except Exception as error:
+        if (theirs := blamed(error)) is None:
+            raise
+        found.append(theirs)
     return [" ".join(one.split()) for one in found if one]
 
 
@@ -59,7 +63,7 @@ def _all_problems(what: Any) -> Iterator[str]:
     if isinstance(what, str) and (what.endswith(".py") or ":" not in what):
         from prefrontal.checks.studies import study_problems
 
-        yield from _named(what)
+        _refuse_another(what)
         yield from study_problems(what)
         return
     made = import_object(what) if isinstance(what, str) else what
@@ -81,18 +85,21 @@ def _class_problems(made: Any, quick: bool) -> Iterator[str]:
     from torch import nn
 
     from prefrontal.checks.calls import Wrong
-    from prefrontal.checks.cores import core_problems
-    from prefrontal.checks.foreign import environment_problems
-    from prefrontal.checks.tasks import task_problems
     from prefrontal.envs.task import Task
 
     if not isinstance(made, type):
         raise Wrong(f"{made!r:.60} is no class: name the class of a task or core")
     if issubclass(made, Task):
+        from prefrontal.checks.tasks import task_problems
+
         yield from task_problems(made, quick)
     elif issubclass(made, gymnasium.Env):
-        yield from environment_problems(made, quick)
+        from prefrontal.checks.foreign import environment_problems
+
+        yield from () if quick else environment_problems(made)
     elif issubclass(made, nn.Module):
+        from prefrontal.checks.cores import core_problems
+
         yield from core_problems(made, quick)
     else:
         bases = "prefrontal.envs.Task (a task) or torch.nn.Module (a core)"
@@ -103,8 +110,10 @@ def _class_problems(made: Any, quick: bool) -> Iterator[str]:
         raise Wrong(f"{made.__name__} must derive from {bases}")
 
 
-def _named(what: str) -> Iterator[str]:
-    """Yield that a file without a study has tasks or cores to be named."""
+def _refuse_another(what: str) -> None:
+    """Raise Wrong for a file without a study; say how its tasks or cores are named."""
+    from prefrontal.checks.calls import Wrong
+
     module = import_file(what)
     if hasattr(module, "EXPERIMENT"):
         return
@@ -113,10 +122,5 @@ def _named(what: str) -> Iterator[str]:
         for name, one in vars(module).items()
         if inspect.isclass(one) and one.__module__ == module.__name__ and not name.startswith("_")
     ]
-    from prefrontal.checks.calls import Wrong
-
-    raise Wrong(
-        f"{what} has no EXPERIMENT, as a study must"
-        + (f"; name the class if you mean a task or core: {what}:{own[-1]}" if own else "")
-    )
-    yield ""
+    hint = f"; name the class if you mean a task or core: {what}:{own[-1]}" if own else ""
+    raise Wrong(f"{what} has no EXPERIMENT, as a study must{hint}")

@@ -40,6 +40,8 @@ def called(where: str, function: Callable[..., Any], *arguments: Any, hint: str 
     """
     try:
         return function(*arguments)
+    except Wrong:
+        raise
     except Exception as error:
         if isinstance(error, dataclasses.FrozenInstanceError):
             hint = ": keep nothing on the object, put it in the state"

@@ -83,7 +83,7 @@ def _uniform_problems(task: Task, draws: int) -> Iterator[str]:
 
 def _validate_problems(task: Task) -> Iterator[str]:
     """Yield what is wrong with how a task accepts parameters set by hand."""
-    where, params = f"{type(task).__name__}.validate", drawn(task, 5)
+    where, params = f"{type(task).__name__}.validate", drawn(task, 256)
     given = {name: value.numpy().copy() for name, value in params.items()}
     accepted = called(where, task.validate, given, hint=" for parameters that it has drawn itself")
     if not isinstance(accepted, dict) or not same(accepted, params, 1e-6):
@@ -112,7 +112,10 @@ def split_problems(task: Task) -> Iterator[str]:
             raise Wrong(f"{wrong} in the split {split!r}") from wrong
     train, held_out, whole = (made[split] for split in SPLITS)
     if np.array_equal(train, held_out):
-        yield f"{where}split is ignored: train and held_out give the same tasks"
+        yield (
+            f"{where}split is ignored: train and held_out give the same tasks (raise ValueError "
+            "where nothing can be held out)"
+        )
         return
     other = _columns(drawn(task, MANY, "held_out", seed=1))
     common = _rows(train) & (_rows(held_out) | _rows(other))

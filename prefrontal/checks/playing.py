@@ -31,14 +31,12 @@ class Played:
         noise: ``[T, noise, n]``.
         actions: Of every step, ``[n]`` or ``[n, A]``.
         states: Before every step, and after the last.
-        trials: Of every step, ``[n]``.
     """
 
     params: Params
     noise: Tensor
     actions: list[Tensor] = dataclasses.field(default_factory=list)
     states: list[Any] = dataclasses.field(default_factory=list)
-    trials: list[Tensor] = dataclasses.field(default_factory=list)
 
 
 def played(task: Task, seed: int = 0, closely: int = CLOSELY, most: int | None = None) -> Played:
@@ -55,7 +53,7 @@ def played(task: Task, seed: int = 0, closely: int = CLOSELY, most: int | None =
     episode = Played(drawn(task, ROWS, seed=seed), noise)
     state, observation = _begun(task, episode.params, closely > 0)
     seen = task.privileged
-    size = None
+    size, trial = None, torch.zeros(ROWS, dtype=torch.int64)
     for t in range(steps):
         near = t < closely or (closely > 0 and t == steps - 1)
         episode.states.append(state)
@@ -65,7 +63,10 @@ def played(task: Task, seed: int = 0, closely: int = CLOSELY, most: int | None =
         action = _action(task, episode.params, state, generator, call)
         episode.actions.append(action)
         facts = call(f"{name}.facts", task.facts, episode.params, state, action)
-        episode.trials.append(facts["trial"])
+        check_facts(task, facts)
+        if bool((facts["trial"] < trial).any()):
+            raise Wrong(f"{name}.facts: 'trial' goes down at step {t}: it must count the trials")
+        trial = facts["trial"]
         hint = f" (noise = {task.noise}: as many rows)"
         given = (episode.params, state, action, noise[t])
         made = call(f"{name}.step", task.step, *given, hint=hint)
@@ -171,7 +172,7 @@ def _action(
     if not count:
         space: Any = task.action_space
         unit = torch.rand(ROWS, *space.shape, generator=generator)
-        low, high = torch.from_numpy(space.low), torch.from_numpy(space.high)
+        low, high = (torch.from_numpy(x).clamp(-10.0, 10.0) for x in (space.low, space.high))
         return low + unit * (high - low)
     action = torch.randint(count, (ROWS,), generator=generator)
     facts = call(f"{name}.facts", task.facts, params, state, action)

@@ -109,7 +109,7 @@ def random_states() -> dict[str, Any]:
     """Return the states of the global generators of random numbers, by their names."""
     return {
         "torch's global generator": torch.get_rng_state(),
-        "numpy.random": np.random.get_state()[1:],  # noqa: NPY002 (what a user may draw from)
+        "numpy.random": np.random.get_state(legacy=False),  # noqa: NPY002 (a user may draw from it)
         "the module random": random.getstate(),
     }
 

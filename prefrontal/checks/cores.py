@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from prefrontal.agents.networks.vectorised import Vectorised
 from prefrontal.checks.calls import (
@@ -168,7 +168,7 @@ def _dependence_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Ite
     for inputs in (x, x.flip(0)):
         first, after = core(inputs, state)
         made.append((first, core(x, after)[0]))
-    if same(*made, 1e-7):
+    if same(made[0], made[1], 1e-7):
         yield f"{type(core).__name__}.forward ignores x: its features never depend on the inputs"
 
 
@@ -195,7 +195,7 @@ def _weight_problems(cls: type[nn.Module]) -> Iterator[str]:
         core: Any = cls(INPUTS, UNITS)
         _initialise(core, 1)
         made.append({key: value.detach() for key, value in core.named_parameters()})
-    if not same(*made):
+    if not same(made[0], made[1]):
         how = "initialise" if hasattr(cls, "initialise") else "__init__"
         yield f"{cls.__name__}.{how}: the weights differ for the same seed: draw them with torch"
 
@@ -209,7 +209,7 @@ class _WithHead(nn.Module):
 
     def initial_state(self, batch: int) -> tuple[Tensor, ...]:
         """Return the core's."""
-        return self.core.initial_state(batch)  # type: ignore[operator,no-any-return]
+        return self.core.initial_state(batch)  # type: ignore[operator]
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> Any:
         """Return the features twice, once as read-outs."""
@@ -237,10 +237,11 @@ def _population_problems(core: Any) -> Iterator[str]:
 
     made = called(f"{name} mapped over members", play, hint=hint)
     for member in range(MEMBERS):
-        own = {key: value[member] for key, value in views.items()}
-        state = tuple(functional_call(_Start(net), {f"net.{k}": v for k, v in own.items()}, BATCH))
+        own = copy.deepcopy(core)
+        own.load_state_dict({key[len("core.") :]: value[member] for key, value in views.items()})
+        state = own.initial_state(BATCH)
         for x, expected in zip(xs[:, member], made[:, member], strict=True):
-            features, _, state = functional_call(net, own, (x, state))
+            features, state = own(x, state)
             if not same(features.detach(), expected.detach(), 1e-4):
                 yield f"{name} gives something else when it is mapped over members"
                 return
@@ -254,18 +255,6 @@ def _population_problems(core: Any) -> Iterator[str]:
     )
     if any(part is not None and not bool(part.isfinite().all()) for part in unrolled):
         yield f"{name}: the gradient is not finite (NaN or infinite)"
-
-
-class _Start(nn.Module):
-    """The initial state of a network as a function of its parameters."""
-
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, batch: int) -> tuple[Tensor, ...]:
-        """Return the state at the start."""
-        return self.net.initial_state(batch)  # type: ignore[no-any-return]
 
 
 def _size_problems(core: Any, state: tuple[Tensor, ...]) -> Iterator[str]:

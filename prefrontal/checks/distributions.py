@@ -59,10 +59,11 @@ def sample_problems(task: Task) -> Iterator[str]:
     else:
         where = f"{name}.sample"
         made = pure(where, task, lambda seed: drawn(task, 64, seed=seed), 0)
-        on_its_device(where, task.sample, 5, "all", torch.Generator())
         varied = any(len(value.unique(dim=0)) > 1 for value in made.values())
         if varied and same(made, drawn(task, 64, seed=1)):
             yield f"{where} draws the same tasks always: draw from the generator that it is given"
+        else:
+            on_its_device(where, task.sample, 5, "all", torch.Generator())
     yield from _validate_problems(task)
     yield from split_problems(task)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -73,7 +73,7 @@ def expectation_problems(task: Task, count: int = 1000) -> Iterator[str]:
             return
 
 
-def _one_step(seen: list[tuple[Tensor, ...]], t: int) -> bool:
+def _one_step(seen: Sequence[tuple[Tensor, ...]], t: int) -> bool:
     """Return whether a trial begins and ends with step `t` in every row, as is known by now."""
     trials = [one[0] for one in seen]
     begins = t == 0 or (t > 0 and bool((trials[t] != trials[t - 1]).all()))

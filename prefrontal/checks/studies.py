@@ -16,7 +16,7 @@ from prefrontal.agents.registry import check
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.findings import Finding
-from prefrontal.checks.calls import Wrong, called, said
+from prefrontal.checks.calls import Wrong, said
 from prefrontal.doors import Doors
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, is_experiment
@@ -119,12 +119,12 @@ def _measure_problems(what: str, study: Experiment, folder: Path) -> Iterator[st
         raise Wrong(f"EXPERIMENT.measure raises {said(error)}") from error
     if not isinstance(outcome, Outcome):
         raise Wrong(f"EXPERIMENT.measure must return an Outcome, not {type(outcome).__name__}")
-    for one in outcome.findings:
-        if not isinstance(one, Finding):
-            yield f"EXPERIMENT.measure: findings must be of the class Finding, not {one!r:.60}"
-    for one in outcome.figures:
-        if not isinstance(one, Path) or not called("figures", one.is_file):
-            yield f"EXPERIMENT.measure: figures must be paths of written files, not {one!r:.60}"
+    for found in outcome.findings:
+        if not isinstance(found, Finding):
+            yield f"EXPERIMENT.measure: findings must be of the class Finding, not {found!r:.60}"
+    for path in outcome.figures:
+        if not isinstance(path, Path) or not path.is_file():
+            yield f"EXPERIMENT.measure: figures must be paths of written files, not {path!r:.60}"
 
 
 def _evaluation(run: RunFolder, folder: Path) -> Evaluation:

@@ -31,8 +31,8 @@ install: $(VENV)/.installed
 
 train: install
 	out=runs/$(EXPERIMENT)/$$(date +%Y%m%d-%H%M%S) && \
-	$(BIN)/python train.py $(EXPERIMENT) --out $$out $(ARGS) && \
-	{ $(BIN)/python evaluate.py $$out || test $$? -eq 1; } && \
+	$(BIN)/prefrontal train $(EXPERIMENT) --out $$out $(ARGS) && \
+	{ $(BIN)/prefrontal evaluate $$out || test $$? -eq 1; } && \
 	echo "the figures are in $$out/evaluation; 'make tensorboard' shows the curves"
 
 lint: install
@@ -52,11 +52,11 @@ bench: install
 	$(BIN)/python -m benchmarks.td3
 
 reproduce: install
-	$(BIN)/python reproduce.py $(EXPERIMENT) $(ARGS)
+	$(BIN)/prefrontal reproduce $(EXPERIMENT) $(ARGS)
 
 findings: install
 	for run in pretrained/*/; do \
-		$(BIN)/python evaluate.py $$run --no-figures; test $$? -le 1 && cp $${run}evaluation/metrics.json $${run}findings.json || exit 1; \
+		$(BIN)/prefrontal evaluate $$run --no-figures; test $$? -le 1 && cp $${run}evaluation/metrics.json $${run}findings.json || exit 1; \
 	done
 	$(BIN)/python -m prefrontal.experiments.report
 

@@ -14,7 +14,6 @@ from torch import Tensor
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.learner import make_learner
 from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
-from prefrontal.agents.common.copies import copied
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import next_values, rpe
@@ -107,9 +106,6 @@ class Population(Members):
             )
         self.model.set_parameters(weights)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return copied(self)
-
     @classmethod
     def create(
         cls: type[P],
@@ -163,7 +159,7 @@ class Population(Members):
         """Train all members on with recurrent A2C (a new optimiser; schedules span the call).
 
         With one thread (``torch.set_num_threads(1)``, also the fastest) new agents learn what
-        `train.py` gives.
+        `prefrontal train` gives.
 
         Args:
             total_steps: Environment steps per member.
@@ -283,13 +279,12 @@ class Population(Members):
 class Agent(Population):
     """One member. `predict` makes it usable wherever a Stable-Baselines3 model is."""
 
+    behind = {"_tapes": []}  # noqa: RUF012 (tapes know addresses; `predict` makes new ones)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._tapes: list[Tape] = []
         self.set_random_seed(0)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return copied(self, _tapes=[])  # they know addresses; `predict` makes new ones
 
     def set_random_seed(self, seed: int) -> None:
         """Restart the random numbers that actions are drawn with."""

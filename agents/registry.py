@@ -159,7 +159,7 @@ def load(
     core: str | None = None,
     environment: str | None = None,
 ) -> Any:
-    """Load the agents of a run folder (`train.py`), a shipped population, or `Population.save`.
+    """Load the agents of a run folder, a shipped population, or what `Population.save` wrote.
 
     Args:
         path: The folder.

@@ -81,7 +81,7 @@ def update() -> dict[str, set[str]]:
 
 
 def train(folder: Path) -> dict[str, set[str]]:
-    """Return what ``train.py`` enters."""
+    """Return what ``prefrontal train`` enters."""
     from prefrontal import command
 
     words = [DEFAULT, *SMALL, "--out", str(folder / "run")]
@@ -90,7 +90,7 @@ def train(folder: Path) -> dict[str, set[str]]:
 
 
 def evaluate(folder: Path) -> dict[str, set[str]]:
-    """Return what ``evaluate.py`` enters, figures included."""
+    """Return what ``prefrontal evaluate`` enters, figures included."""
     from prefrontal import command
 
     train(folder)

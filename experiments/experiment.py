@@ -42,7 +42,7 @@ class Experiment:
         reference: Paper.
         conditions: Settings by condition; a single one is called `default`.
         measure: From an evaluation of trained populations to findings and figures.
-        shipped: Words for train.py with which the shipped population was trained.
+        shipped: Options of `prefrontal train` with which the shipped population was trained.
         whole_curves: Whether learning curves are shipped whole, because findings are read off them.
         most_episodes: Episodes of each member that are measured at most; None: as many as asked
             for.

@@ -1,4 +1,4 @@
-"""Any Gymnasium environment: what ``train.py --env-id ID`` trains, and how it is measured.
+"""Any Gymnasium environment: what ``prefrontal train TASK`` trains, and how it is measured.
 
 Most control tasks show their whole state, so that the default core has no memory: ``--core lstm``
 is for tasks that hide some of it. Measurements: docs/findings/own-environment.md.
@@ -221,7 +221,7 @@ def _figures(evaluation: Evaluation, condition: str, played: Played) -> list[Pat
 
 EXPERIMENT = Experiment(
     name="own-environment",
-    summary="Any Gymnasium environment: train.py --env-id ID.",
+    summary="any task of yours or Gymnasium environment: prefrontal train TASK",
     reference="yours",
     conditions={"default": Settings(EnvironmentSpec("prefrontal/TwoArmedBandit-v0"))},
     measure=_measure,

@@ -89,7 +89,7 @@ def _section(path: Path) -> str:
     summary = f"<b><code>{metrics['experiment']}</code></b> ({escape(metrics['reference'])}){bars}"
     size = (
         f"{members} members, {metrics['episodes']:,} episodes each, seed {metrics['seed']}; "
-        f"`python evaluate.py pretrained/{metrics['experiment']}`"
+        f"`prefrontal evaluate {metrics['experiment']}`"
     )
     return "\n\n".join(
         [f"<details><summary>{summary}</summary>", size, table(findings, "markdown"), "</details>"]

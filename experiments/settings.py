@@ -168,7 +168,7 @@ class Settings:
         task = task_options(spec.id)
         try:
             plain = {one.name: getattr(spec, one.name) for one in dataclasses.fields(spec)}
-            changed = build(EnvironmentSpec, plain | shown | {"kwargs": kwargs})
+            changed = build(EnvironmentSpec, {**plain, **shown, "kwargs": kwargs})
             if task is not None:
                 if given:
                     _refuse_staged(spec, build(task, spec.kwargs), build(task, kwargs))

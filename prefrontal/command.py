@@ -70,7 +70,7 @@ def train(words: list[str]) -> int:
         condition: parse_settings(one, options, rest, prog, made.description)
         for condition, one in made.conditions.items()
     }
-    run = execute(made, settings, options)
+    run = execute(made, settings, options, shlex.join(["prefrontal", "train", *words]))
     code = {"--task": made.doors.task, "--core": made.doors.core, "--study": made.doors.study}
     named = [word for flag, text in code.items() if text for word in (flag, text)]
     print(f"trained: {run.path}")
@@ -80,7 +80,7 @@ def train(words: list[str]) -> int:
 
 
 def evaluate(words: list[str]) -> int:
-    """Evaluate trained agents on held-out tasks; the exit code is 1 for a finding not reproduced."""
+    """Evaluate trained agents; the exit code is 1 for a finding that is not reproduced."""
     from prefrontal.evaluating import evaluate_by
     from prefrontal.options import EvaluationOptions
     from prefrontal.reading import parse

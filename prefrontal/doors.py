@@ -7,6 +7,7 @@ its names are never imported. Processes that training starts open the same doors
 from __future__ import annotations
 
 import re
+import typing
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,7 +143,7 @@ def _register_task(made: Any) -> str:
         if issubclass(made, envs.Task):
             envs.register(made.__name__, made, namespace=OWN)
         else:
-            gymnasium.register(env_id, entry_point=made)
+            gymnasium.register(env_id, entry_point=typing.cast(Any, made))
     except ValueError as error:
         raise ConfigError(f"task {error}") from error
     return env_id

@@ -190,7 +190,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         for condition, one in settings.items()
         if one.environment != NO_ENVIRONMENT
     }
-    said, code = conclusion(experiment, outcome.findings, settings, evaluation.episodes)
+    said, exit_code = conclusion(experiment, outcome.findings, settings, evaluation.episodes)
     metrics = {
         "experiment": name,
         "reference": experiment.reference,
@@ -216,7 +216,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         [Figure(path) for path in outcome.figures],
         records,
         metrics,
-        code,
+        exit_code,
         [*written, *outcome.figures],
     )
     written[0].write_text(report.metrics_text)

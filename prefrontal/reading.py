@@ -107,8 +107,9 @@ def _tyro(
         flags = [f"--{name.replace('_', '-')}" for name in names]
         raise ConfigError(f"{_said(event, flags)}; see {prog} --help".replace("?; see", "? see"))
 
+    cli: Any = tyro.cli
     with failures.on_parse_error(refuse):
-        return tyro.cli(
+        return cli(
             cls,
             args=list(words),
             prog=prog,
@@ -148,7 +149,7 @@ def _joined(parts: Mapping[str, Any]) -> Any:
     """
     fields: list[tuple[str, Any]] = []
     taken: set[str] = set()
-    for name, part in reversed(parts.items()):
+    for name, part in reversed(list(parts.items())):
         options = [one for one in _options(part) if one[0] not in taken]
         taken |= {one[0] for one in options}
         flat = dataclasses.make_dataclass(name, options)

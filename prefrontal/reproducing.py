@@ -45,7 +45,7 @@ def reproduce(options: ReproduceOptions) -> Report:
         key: parse_settings(one, run, rest, experiment.name, "")
         for key, one in made.conditions.items()
     }
-    execute(made, settings, run)
+    execute(made, settings, run, shlex.join(["prefrontal", "train", experiment.name, *words]))
     report = evaluate(out)
     if options.ship:
         ship(experiment, RunFolder.read(out), Path("pretrained", experiment.name))
@@ -63,7 +63,7 @@ def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     _, seed, settings = settings_of(run)
     command = " ".join([experiment.name, experiment.shipped, "--seed", str(seed)])
-    shipped = RunFolder.create(target, run.config(), f"python train.py {command}")
+    shipped = RunFolder.create(target, run.config(), f"prefrontal train {command}")
     with shipped:
         for condition in settings:
             source, place = condition_folder(run, condition), condition_folder(shipped, condition)
@@ -91,7 +91,7 @@ def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
 Trained {time.strftime("%Y-%m-%d")} with seed {seed} by
 
 ```
-python train.py {command}
+prefrontal train {command}
 ```
 
 (`make reproduce EXPERIMENT={experiment.name}` trains and evaluates it again). Conditions:
@@ -103,7 +103,7 @@ The settings are in `config.toml`, the versions of the libraries in `versions.js
 
 ## Findings
 
-`python evaluate.py pretrained/{experiment.name}` (95 % intervals over members):
+`prefrontal evaluate {experiment.name}` (95 % intervals over members):
 
 {findings}
 {_use(experiment.name, settings)}"""
@@ -119,10 +119,9 @@ def _use(name: str, settings: Mapping[str, Settings]) -> str:
     return f"""## Use
 
 ```python
-from prefrontal.agents import load
+import prefrontal as pf
 
-population = load("pretrained/{name}"{which})
-agent = population[0]
+agent = pf.load("{name}"{which})[0]
 action, state = agent.predict(observation, state, episode_start)
 ```
 

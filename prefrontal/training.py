@@ -115,7 +115,8 @@ def train(
     options = built(RunOptions, given)
     made = plan(what, options, Doors(task, core))
     chosen = {name: one.with_options(**settings) for name, one in made.conditions.items()}
-    return execute(made, chosen, options)
+    told = {name: value for name, value in (given | settings).items() if value is not None}
+    return execute(made, chosen, options, f"prefrontal.train({what!r}, **{told})")
 
 
 def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> Plan:
@@ -229,8 +230,14 @@ def _new_folder(name: str, seed: int) -> Path:
     return next(path for path in paths if not path.exists())
 
 
-def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions) -> Run:
+def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions, command: str) -> Run:
     """Check the settings, then train every condition in one run folder.
+
+    Args:
+        plan: What is trained.
+        settings: Its settings, changed or not.
+        options: How to run.
+        command: What the user typed, for ``command.txt``.
 
     Raises:
         PrefrontalError: It cannot be trained, or training cannot go on.
@@ -254,10 +261,10 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions) -
     name = plan.experiment.name
     title = plan.doors.environment() or name
     if resumed is not None:
-        run = RunFolder.resume(resumed.path)
+        run = RunFolder.resume(resumed.path, command)
     else:
         out = options.out or _new_folder(name, seed)
-        run = RunFolder.create(out, config_of(name, seed, settings))
+        run = RunFolder.create(out, config_of(name, seed, settings), command)
     if plan.doors.local:
         options = replace(options, workers=1)
     PREPARATIONS.append(plan.doors.open)

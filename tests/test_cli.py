@@ -341,7 +341,7 @@ def test_resume_refuses_another_environment(capsys):
         (
             "trials = 5",
             "trials = '5'",
-            "environment TwoArmedBandit: trials must be an integer, got '5'",
+            "trials must be an integer, got '5'",
         ),
         ('core = "lstm"', 'core = "lsmt"', "core must be one of lstm"),
         ("[conditions.default.network]", "[conditions.default.netwerk]", "did you mean 'network'"),

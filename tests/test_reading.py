@@ -1,4 +1,4 @@
-"""The command line's options: what `train.py EXPERIMENT --help` says of a task is true."""
+"""The command line's options: what `prefrontal train EXPERIMENT --help` says of a task is true."""
 
 import dataclasses
 import re

@@ -115,7 +115,7 @@ def make_envs(
     if discrete and not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(
             f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs "
-            "Discrete (recurrent TD3 does not: see train.py zhang2024-modularity --help)"
+            "Discrete (recurrent TD3 does not: --algorithm td3)"
         )
     return envs
 
@@ -133,7 +133,9 @@ def make_public(spec: EnvironmentSpec, num_envs: int | None, split: str | None) 
     """
     spec = spec.stage(-1)
     native = is_native(spec.id)
-    shown = {"inputs": tuple(spec.inputs), "split": split or spec.split} if native else {}
+    shown: dict[str, Any] = {}
+    if native:
+        shown = {"inputs": tuple(spec.inputs), "split": split or spec.split}
     try:
         if native and num_envs is not None:
             return gymnasium.make_vec(spec.id, num_envs=num_envs, **shown, **spec.kwargs)

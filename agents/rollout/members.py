@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 from prefrontal.agents.rollout.environments import make_public
 from prefrontal.agents.rollout.spec import EnvironmentSpec
@@ -14,6 +15,16 @@ class Members:
 
     members: Sequence[int]
     environment: EnvironmentSpec
+    #: Attributes that copies do not take along, and what they have instead.
+    behind: ClassVar[Mapping[str, Any]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return copies of all attributes.
+
+        Tensors that are sent to another process are moved to memory that both share: the original
+        would lose its place, which compiled code knows, and change with its copy.
+        """
+        return copy.deepcopy({**vars(self), **self.behind})
 
     def member(self, index: int) -> Any:
         """Return the agent at an index, 0 ... P - 1."""

@@ -219,7 +219,7 @@ class RunFolder:
             return  # a file system without locks
 
     def _log_command(self, command: str | None) -> None:
-        line = shlex.join(["python", *sys.argv]) if command is None else command
+        line = shlex.join(sys.argv) if command is None else command
         path = self.path / "command.txt"
         earlier = path.read_bytes() if path.exists() else b""
         write_atomically(path, earlier + (" ".join(line.splitlines()) + "\n").encode())

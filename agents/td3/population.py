@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.base import Job, Record, learn_until
-from prefrontal.agents.common.copies import copied
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.common.returns import rpe
@@ -104,9 +103,6 @@ class ContinuousPopulation(Members):
                 f"{actor + 2 * critic}"
             )
         self.weights = weights.detach().clone().to(torch.float32)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return copied(self)
 
     @property
     def actors(self) -> Tensor:
@@ -243,7 +239,7 @@ class ContinuousPopulation(Members):
         """Train all members on their environment, and keep what did best in validation.
 
         Memory, optimisers and phases begin anew; so does the second critic of agents that came
-        without one. Random agents learn what `train.py` gives, bit for bit (with one thread).
+        without one. Random agents learn what `prefrontal train` gives, bit for bit (one thread).
 
         Args:
             total_steps: Environment steps per member after phase I, each trial counted as a whole

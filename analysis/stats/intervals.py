@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.missing import numbers
+from prefrontal.analysis.missing import NotMeasurableError, numbers
 
 Statistic = Literal["mean", "iqm"]
 Array = NDArray[np.float64]

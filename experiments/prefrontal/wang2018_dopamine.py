@@ -37,7 +37,7 @@ def measure(evaluation: Evaluation) -> Outcome:
     from prefrontal.agents.rollout.rollout import Stimulation
 
     stimulations = {
-        "alone": Stimulation(),  # adds nothing, also where evaluate.py adds something
+        "alone": Stimulation(),  # adds nothing, also where `prefrontal evaluate` adds something
         "block": Stimulation(win=-AMOUNT, action=RISKY),
         "stimulate": Stimulation(loss=AMOUNT, action=RISKY),
     }

@@ -111,7 +111,7 @@ def register_countdown(longest: int = 5, start: int = 0) -> str:
 
 
 def run_train(folder: str, arguments: list[str]) -> None:
-    """`train.py` in a process of its own, with a checkpoint after every report."""
+    """`prefrontal train` in a process of its own, with a checkpoint after every report."""
     import os
     import sys
 

@@ -44,7 +44,7 @@ def test_shipped_population_is_the_trained_one(shipped: Path) -> None:
     assert len(theirs) == 2
     np.testing.assert_array_equal(ours.model.parameters, theirs.model.parameters)
     target = shipped / "pretrained" / "wang2016-informative-arm"
-    assert "python train.py wang2016-informative-arm" in (target / "MODEL_CARD.md").read_text()
+    assert "prefrontal train wang2016-informative-arm" in (target / "MODEL_CARD.md").read_text()
     assert sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) < 500_000
     full, thin = read_curves(Path("run/metrics.csv")), read_curves(target / "metrics.csv")
     assert len(thin["steps"]) <= 2 * reproducing.REPORTS < len(full["steps"])

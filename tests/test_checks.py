@@ -580,6 +580,8 @@ def test_a_name_of_another_learner_and_a_missing_docstring_are_notes(template, c
         ("prefrontal.envs.bandits:NAMED", "is no class: name the class of a task or core"),
         ("prefrontal.envs.bandits:Bandit", "Bandit lacks facts"),
         ("prefrontal.envs.bandits", "has no EXPERIMENT, as a study must"),
+        ("wang2016-bandit", "name a task or core, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a"),
+        ("", "name a task or core, FILE.py:CLASS"),
     ],
 )
 def test_other_names_are_refused_in_one_line(what, said, capsys):

@@ -114,6 +114,11 @@ def _refuse_another(what: str) -> None:
     """Raise Wrong for a file without a study; say how its tasks or cores are named."""
     from prefrontal.checks.calls import Wrong
 
+    if not what.endswith(".py") and not all(map(str.isidentifier, what.split("."))):
+        raise Wrong(
+            "name a task or core, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study, FILE.py, not "
+            f"{what!r}"
+        )
     module = import_file(what)
     if hasattr(module, "EXPERIMENT"):
         return

@@ -7,25 +7,18 @@ names that `write` replaces by those of the file.
 from __future__ import annotations
 
 import keyword
+import shlex
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from prefrontal.agents.common.errors import ConfigError
 
-#: How what was written is checked and trained; and how that is evaluated.
+#: What follows `train` and `evaluate RUN`.
 _NEXT = {
-    "task": (
-        "{file}:{name}",
-        "{file}:{name} --members 2 --total-steps 20000",
-        "--task {file}:{name}",
-    ),
-    "core": (
-        "{file}:{name}",
-        "wang2018-harlow --core {file}:{name} --members 2 --total-steps 20000",
-        "--core {file}:{name}",
-    ),
-    "study": ("{file}", "{file} --members 2 --total-steps 20000", "--study {file}"),
+    "task": ("{what} --members 2 --total-steps 20000", "--task {what}"),
+    "core": ("wang2018-harlow --core {what} --members 2 --total-steps 20000", "--core {what}"),
+    "study": ("{what} --members 2 --total-steps 20000", "--study {what}"),
 }
 
 
@@ -67,13 +60,14 @@ def write(kind: str, file: Path) -> str:
         for old, new in names.items():
             text = text.replace(old, new)
         target.write_text(text, encoding="utf-8")
-    checked, trained, evaluated = (part.format(file=file, name=name) for part in _NEXT[kind])
+    what = shlex.quote(str(file) if kind == "study" else f"{file}:{name}")
+    trained, evaluated = (part.format(what=what) for part in _NEXT[kind])
     return (
         f"written: {file}, {test}\n"
-        f"check it:     prefrontal check {checked}\n"
+        f"check it:     prefrontal check {what}\n"
         f"train:        prefrontal train {trained}\n"
         f"evaluate:     prefrontal evaluate RUN {evaluated}\n"
-        f"test it:      pytest {test}"
+        f"test it:      pytest {shlex.quote(str(test))}"
     )
 
 

@@ -239,6 +239,18 @@ WRONG_TASKS = {
         f"{PAYS}\n        globals()['CALLS'] = globals().get('CALLS', 0) + 1",
         "MyTask.step changes the global CALLS",
     ),
+    "state where only another batch shows it": (
+        (
+            "@dataclasses.dataclass(frozen",
+            "class Kept:\n    pass\n\n\n@dataclasses.dataclass(frozen",
+        ),
+        (
+            "light = torch.zeros_like",
+            "Kept.good = params['good']\n        light = torch.zeros_like",
+        ),
+        ("noise\n", "noise\n        params = {'good': Kept.good[: len(action)]}\n"),
+        "MyTask keeps state outside of what it returns",
+    ),
     "global randomness": (
         "jump = jumps < self.hazard",
         "jump = torch.rand_like(jumps) < self.hazard",

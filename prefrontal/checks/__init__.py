@@ -70,6 +70,8 @@ def _all_problems(what: Any) -> Iterator[str]:
     if isinstance(made, Experiment):
         from prefrontal.checks.studies import study_problems
 
+        if not isinstance(what, str):
+            raise ConfigError("a study is checked by the name of its file, FILE.py")
         yield from study_problems(what)
     else:
         yield from _class_problems(made, quick=False)

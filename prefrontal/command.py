@@ -120,7 +120,7 @@ def new(words: list[str]) -> int:
 
 def check(words: list[str]) -> int:
     """Say what is wrong with a task, a core or a study of the user's."""
-    from prefrontal.checks import problems
+    from prefrontal.checks import notes, problems
     from prefrontal.options import CheckOptions
     from prefrontal.reading import parse
 
@@ -129,6 +129,8 @@ def check(words: list[str]) -> int:
     for problem in found:
         print(f"{options.what}: {problem}", file=sys.stderr)
     if not found:
+        for note in notes(options.what):
+            print(f"{options.what}: note: {note}")
         print(f"{options.what}: all is well")
     return 2 if found else 0
 

@@ -110,10 +110,12 @@ def play(
     """
     with blaming(envs):
         played = _play(envs, stack, flat, exploration, keep, forget)
-    if bool(played.action.isfinite().all()):  # else the actor is to blame
-        told = name_of(envs), getattr(envs, "task", None)
-        check_numbers(told[0], "reward", played.reward, told[1], time=1, first=1)
-        check_numbers(told[0], "observation", played.observation, told[1], time=1)
+    # Once an action is no number, the actor is to blame for what follows.
+    wrong = (~played.action.isfinite()).flatten(2).any(2).any(0).nonzero().flatten().tolist()
+    end = wrong[0] if wrong else played.action.shape[1]
+    told = name_of(envs), getattr(envs, "task", None)
+    check_numbers(told[0], "reward", played.reward[:, :end], told[1], time=1, first=1)
+    check_numbers(told[0], "observation", played.observation[:, : end + 1], told[1], time=1)
     return played
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,27 +12,28 @@ from prefrontal.agents.common.errors import PrefrontalError, TrainingError
 from prefrontal.agents.common.user_files import blamed, place_of
 
 
-@contextlib.contextmanager
-def blaming(envs: Any) -> Iterator[None]:
-    """Turn what a task of the user's raises into one line; errors of ours stay as they are.
+def blame(envs: Any, error: Exception) -> None:
+    """Say in one line what a task of the user's raised; do nothing about errors of ours.
+
+    Args:
+        envs: A vector environment of tensors.
+        error: What escaped while it was played.
 
     Raises:
-        TrainingError: An error came out of the user's file, or out of a vector environment that
+        TrainingError: The error came out of the user's task, or out of a vector environment that
             was given something else than its task has to return.
     """
-    try:
-        yield
-    except (PrefrontalError, MemoryError):
-        raise
-    except Exception as error:
-        task = type(getattr(envs, "task", envs))
-        files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
-        inside = type(envs).step.__code__.co_filename in files
-        said = blamed(error)
-        if not inside or (said is None and task.__module__.startswith("prefrontal.")):
-            raise  # a core of the user's, or a bug of ours
-        said = said or f"{type(error).__name__}: {error}{place_of(task.step)}"
-        raise TrainingError(f"environment {name_of(envs)}: {said}") from error
+    if isinstance(error, PrefrontalError | MemoryError):
+        return
+    task = type(getattr(envs, "task", envs))
+    files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+    said = blamed(error)
+    if type(envs).step.__code__.co_filename not in files:
+        return  # a core of the user's, or a bug of ours
+    if said is None and task.__module__.startswith("prefrontal."):
+        return
+    said = said or f"{type(error).__name__}: {error}{place_of(task.step)}"
+    raise TrainingError(f"environment {name_of(envs)}: {said}") from error
 
 
 def check_numbers(

@@ -19,6 +19,7 @@ from prefrontal.agents.common.user_files import blamed, place_of
 from prefrontal.agents.rollout.spec import in_order
 
 _INPUTS = ("action", "reward", "time")
+_FIVE = "step must return (observation, reward, terminated, truncated, info)"
 _MOST = 1_000_000  # numbers in an observation
 _IMAGES = (
     "images are not encoded yet: wrap the environment in a class of yours that makes a few numbers "
@@ -118,7 +119,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         self._t += 1
         result = self._call(self.env.step, number + self._first_action)
         if not isinstance(result, tuple) or len(result) != 5:
-            self._blame("step must return 5 values (observation, reward, terminated, ...)", result)
+            self._blame(_FIVE, result)
         observation, reward, ended, cut, info = result
         if not _is_number(reward):
             self._blame("the reward must be a finite number", reward)
@@ -149,15 +150,15 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         except (PrefrontalError, MemoryError, gymnasium.error.ResetNeeded):
             raise
         except Exception as error:  # others' environments raise anything
-            name, said = method.__name__, f"{type(error).__name__}: {error}"
+            name = method.__name__
+            said = f"{name} raised {blamed(error) or f'{type(error).__name__}: {error}'}"
             if name == "reset" and isinstance(error, TypeError) and "argument" in said:
                 said += "; it takes seed and options"
-            if name == "step" and "to unpack (expected 5" in said:  # Gymnasium's own wrappers
-                said = "step must return 5 values (observation, reward, terminated, ...)"
-            where = place_of(getattr(type(self.unwrapped), name)) if blamed(error) is None else ""
-            raise TrainingError(
-                f"{self._when()}: {name} raised {blamed(error) or said}{where}"
-            ) from error
+            if name == "step" and "to unpack (expected 5" in said:  # by Gymnasium's own wrappers
+                said = _FIVE
+            if blamed(error) is None:
+                said += place_of(getattr(type(self.unwrapped), name))
+            raise TrainingError(f"{self._when()}: {said}") from error
 
     def _blame(self, wrong: str, value: Any) -> None:
         method = type(self.unwrapped).step if self._t else type(self.unwrapped).reset

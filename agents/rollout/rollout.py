@@ -16,7 +16,7 @@ from torch import Tensor
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Tape
-from prefrontal.agents.rollout.blame import blaming, check_numbers, check_shape, name_of
+from prefrontal.agents.rollout.blame import blame, check_numbers, check_shape, name_of
 
 _NOT_FACTS = ("task", "privileged")
 
@@ -152,12 +152,18 @@ class Rollout:
                 "these actors are given rewards; stimulation needs the network option "
                 'actor_reward "rpe"'
             )
-        with blaming(self.envs):
+        try:
             trajectory = self._play(deterministic, stimulation)
-        told = name_of(self.envs), getattr(self.envs, "task", None)
-        check_numbers(told[0], "reward", trajectory.rewards, told[1], first=1)
+        except Exception as error:
+            blame(self.envs, error)
+            raise
         # The last tape: an actor that is given prediction errors does not see the reward.
-        check_numbers(told[0], "observation", self.tapes[-1].x[: trajectory.steps], told[1])
+        rewards, seen = trajectory.rewards, self.tapes[-1].x[: trajectory.steps]
+        size = torch.linalg.vector_norm(rewards) + torch.linalg.vector_norm(seen)
+        if not bool(size.isfinite()):
+            name, task = name_of(self.envs), getattr(self.envs, "task", None)
+            check_numbers(name, "reward", rewards, task, first=1)
+            check_numbers(name, "observation", seen, task)
         return trajectory
 
     def _play(self, deterministic: bool, stimulation: Stimulation | None) -> Trajectory:
@@ -189,7 +195,7 @@ class Rollout:
             else:
                 model.act(self.tapes, t, noise[t], self.actions[t])
             observation, reward, ended, cut, info = self.envs.step(actions[t])
-            if not t:
+            if not t and getattr(reward, "shape", None) != actions[t].shape:
                 check_shape(self.envs, reward)
             rewards[t].copy_(reward)
             if self.facts:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prefrontal.agents.rollout.blame import blaming, check_numbers, check_shape, name_of
+from prefrontal.agents.rollout.blame import blame, check_numbers, check_shape, name_of
 from prefrontal.agents.td3.networks import Stack
 
 
@@ -108,8 +108,11 @@ def play(
     Raises:
         TrainingError: The environment raises, or returns something that nobody can learn from.
     """
-    with blaming(envs):
+    try:
         played = _play(envs, stack, flat, exploration, keep, forget)
+    except Exception as error:
+        blame(envs, error)
+        raise
     # Once an action is no number, the actor is to blame for what follows.
     wrong = (~played.action.isfinite()).flatten(2).any(2).any(0).nonzero().flatten().tolist()
     end = wrong[0] if wrong else played.action.shape[1]

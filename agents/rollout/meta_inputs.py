@@ -31,8 +31,8 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
     """An environment as recurrent agents see it: flat observations, followed by chosen inputs.
 
     Observations are flattened as `gymnasium.spaces.flatten` does: discrete ones become one-hot,
-    those of a Dict or Tuple follow each other. Vectors of bytes (uint8) are scaled from their
-    bounds to 0 ... 1. Actions are numbered from 0, whatever the environment's own numbers are.
+    those of a Dict or Tuple follow each other. Vectors of bytes (uint8, or other unsigned
+    integers) are scaled from their bounds to 0 ... 1. Actions are numbered from 0, whatever the environment's own numbers are.
 
     Args:
         env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or
@@ -186,7 +186,7 @@ def _unfit(space: Any) -> str:
         return next(filter(None, map(_unfit, parts)), "")
     if isinstance(space, spaces.Box):
         whole = space.low.size > 0 and bool((space.low == 0).all() and (space.high == 255).all())
-        return _IMAGES if len(space.shape) > 1 and (space.dtype == np.uint8 or whole) else ""
+        return _IMAGES if len(space.shape) > 1 and (_unsigned(space) or whole) else ""
     if isinstance(space, spaces.Discrete | spaces.MultiBinary | spaces.MultiDiscrete):
         return ""
     return (
@@ -212,7 +212,10 @@ def _flat(space: Any, value: Any) -> np.ndarray:
         if not space.contains(value):
             raise ValueError(f"must be of {_short(space)}")
         return np.asarray(spaces.flatten(space, np.asarray(value)), np.float32).ravel()
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # of rows of unequal length
+        array = np.asarray(None)
     if array.dtype.kind not in "biuf" or array.shape != space.shape:
         raise ValueError(f"must be numbers of shape {list(space.shape)}")
     with np.errstate(over="ignore"):
@@ -227,10 +230,15 @@ def _flat(space: Any, value: Any) -> np.ndarray:
             or (array > limits.max).any()
         ):
             raise ValueError(f"must be of its type, {space.dtype}")
-    if space.dtype == np.uint8:
+    if _unsigned(space):
         low, high = space.low.astype(np.float32).ravel(), space.high.astype(np.float32).ravel()
         flat = (flat - low) / np.maximum(high - low, 1)
     return flat
+
+
+def _unsigned(space: spaces.Box) -> bool:
+    """Return whether observations are bytes, or other counts from 0."""
+    return np.issubdtype(space.dtype, np.unsignedinteger)
 
 
 def _is_number(value: Any) -> bool:

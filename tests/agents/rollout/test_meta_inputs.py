@@ -79,6 +79,7 @@ def test_bytes_are_scaled_from_their_bounds():
     [
         (spaces.Box(0, 255, (4, 4, 3), np.uint8), "images are not encoded yet: wrap"),
         (spaces.Box(0, 255, (4, 4), np.uint8), "images are not encoded yet: wrap"),
+        (spaces.Box(0, 65535, (4, 4), np.uint16), "images are not encoded yet: wrap"),
         (spaces.Box(0, 255, (4, 4, 3), np.float32), "images are not encoded yet: wrap"),
         (spaces.Dict({"a": BOX, "b": spaces.Box(0, 255, (4, 4), np.uint8)}), "images are not"),
         (spaces.Text(4), "need Box, Discrete, MultiBinary, MultiDiscrete, or Dict and Tuple"),
@@ -217,7 +218,7 @@ WRONG = [
     ({"step": 7}, "step raised TypeError: cannot unpack"),
     ({"step": (None, 0.0, False, False, {})}, r"observation must be numbers of shape \[3\]"),
     ({"step": (np.zeros(4), 0.0, False, False, {})}, r"observation must be numbers of shape"),
-    ({"step": ([1, [2, 3], 4], 0.0, False, False, {})}, "observation"),
+    ({"step": ([1, [2, 3], 4], 0.0, False, False, {})}, r"must be numbers of shape \[3\], not \[1"),
     ({"step": (np.array([0, NAN, 0]), 0.0, False, False, {})}, "observation must be finite"),
     ({"seen": np.array([1e300, 0, 0])}, "step 0 .*observation must be finite numbers"),
     ({"seen": np.zeros((3, 1))}, "step 0 of an episode with seed 3: the observation must be"),

@@ -32,7 +32,8 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
 
     Observations are flattened as `gymnasium.spaces.flatten` does: discrete ones become one-hot,
     those of a Dict or Tuple follow each other. Vectors of bytes (uint8, or other unsigned
-    integers) are scaled from their bounds to 0 ... 1. Actions are numbered from 0, whatever the environment's own numbers are.
+    integers) are scaled from their bounds to 0 ... 1. Actions are numbered from 0, whatever the
+    environment's own numbers are.
 
     Args:
         env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or

@@ -24,7 +24,7 @@ from prefrontal.experiments.experiment import (
     is_experiment,
 )
 from prefrontal.experiments.run_files import condition_folder, config_of, read_curves, settings_of
-from prefrontal.experiments.settings import Settings
+from prefrontal.experiments.settings import Settings, task_options
 from prefrontal.options import RunOptions
 from prefrontal.reading import built
 
@@ -134,6 +134,7 @@ def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> P
     if what is not None and not is_experiment(what):
         doors = _door_to(what, doors)
     core = doors.core_name()
+    _refuse_faults(doors)
     experiment, conditions, description = _defaults(what, doors)
     resumed = _resumed(experiment.name, options.out) if options.resume else None
     if resumed is not None:
@@ -148,6 +149,24 @@ def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> P
         if core is not None:
             conditions = {k: one.with_options(core=core) for k, one in conditions.items()}
     return Plan(experiment, conditions, description, doors, resumed)
+
+
+def _refuse_faults(doors: Doors) -> None:
+    """Refuse a task or core of the user's that a few steps show to be wrong.
+
+    Raises:
+        ConfigError: It is; `prefrontal check` would say more.
+    """
+    from prefrontal.agents.networks.config import CORES
+
+    classes = {doors.task: task_options(doors.environment() or ""), doors.core: None}
+    classes[doors.core] = CORES.get(doors.core_name() or "")
+    for what, made in classes.items():
+        if isinstance(made, type) and not made.__module__.startswith("prefrontal."):
+            from prefrontal.checks.classes import quick_problems
+
+            if found := quick_problems(made):
+                raise ConfigError(f"{what if isinstance(what, str) else made.__name__}: {found[0]}")
 
 
 def _door_to(what: str, doors: Doors) -> Doors:

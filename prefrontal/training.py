@@ -159,9 +159,8 @@ def _refuse_faults(doors: Doors) -> None:
     """
     from prefrontal.agents.networks.config import CORES
 
-    classes = {doors.task: task_options(doors.environment() or ""), doors.core: None}
-    classes[doors.core] = CORES.get(doors.core_name() or "")
-    for what, made in classes.items():
+    task, core = task_options(doors.environment() or ""), CORES.get(doors.core_name() or "")
+    for what, made in ((doors.task, task), (doors.core, core)):
         if isinstance(made, type) and not made.__module__.startswith("prefrontal."):
             from prefrontal.checks.classes import quick_problems
 

@@ -83,6 +83,7 @@ def curves_by_trial(
     references: Mapping[str, float] | None = None,
     ylim: tuple[float, float] | None = None,
     xlabel: str = "trial",
+    episodes: int | None = None,
 ) -> Path:
     """Draw any measure by trial: mean over members with a 95 % interval, and every member.
 
@@ -93,6 +94,7 @@ def curves_by_trial(
         references: Named horizontal lines, for example {"chance": 0.5}.
         ylim: Limits of the vertical axis.
         xlabel: What the columns are.
+        episodes: Episodes of each member that the values are means over, for the caption.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -44,12 +44,54 @@ def learning_curve(
     return path
 
 
+def training_curves(
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    path: Path,
+    levels: Mapping[str, Mapping[str, float]],
+) -> Path:
+    """Draw returns over training, smoothed: mean with a 95 % interval, every member as a thin line.
+
+    Conditions of the same levels share a panel. Where their optimum is known, it is regret that is
+    drawn: the optimum less the return.
+
+    Args:
+        curves: Condition to environment steps ``[U]`` and mean returns of an episode ``[U, M]``.
+        path: Where to write, in the format of its suffix; returned.
+        levels: Condition to known returns by name, drawn as lines; "optimum" is the exact one.
+    """
+    panels: dict[tuple[tuple[str, float], ...], list[str]] = {}
+    for condition in curves:
+        panels.setdefault(tuple(levels.get(condition, {}).items()), []).append(condition)
+    tones = style.colours(list(curves))
+    unit, label = style.step_unit(max(float(np.max(steps)) for steps, _ in curves.values()))
+    canvas = style.drawing(path, len(panels), most=3, xlabel=label)
+    with canvas as (figure, drawn):
+        for axes, (known, conditions) in zip(drawn, panels.items(), strict=True):
+            lines = dict(known)
+            optimum = lines.pop("optimum", None)
+            for name in conditions:
+                steps, returns = curves[name]
+                shown = style.smoothed(returns)
+                shown = shown if optimum is None else optimum - shown
+                x = np.asarray(steps) / unit
+                style.mean_and_members(axes, x, shown, tones[name], name)
+            if optimum is not None:
+                lines = {name: optimum - value for name, value in lines.items()} | {"optimum": 0.0}
+            style.reference_lines(axes, lines)
+            axes.set_xlim(left=0)
+            axes.set_ylabel("return of an episode" if optimum is None else "regret of an episode")
+        if len(curves) > 1:
+            style.legend_below(figure, 4)
+    return path
+
+
 def regret_curves(
     agent: ArrayLike,
     policies: Mapping[str, ArrayLike],
     path: Path,
     optimum: ArrayLike | float | None = None,
     title: str = "",
+    episodes: int | None = None,
 ) -> Path:
     """Draw the cumulative regret of the agent against reference policies.
 
@@ -60,6 +102,7 @@ def regret_curves(
         optimum: Exact regret of the Bayes-optimal policy: a curve ``[T]``, or its total after T
             trials.
         title: Title, if any.
+        episodes: Episodes of each member that the values are means over, for the caption.
     """
     members = np.atleast_2d(np.asarray(agent, dtype=np.float64))
     trials = np.arange(1, members.shape[1] + 1)
@@ -98,6 +141,7 @@ def bars_with_members(
     published: Mapping[str, float] | None = None,
     ideal: Mapping[str, float] | None = None,
     ylim: tuple[float, float] | None = None,
+    episodes: int | None = None,
 ) -> Path:
     """Draw bars of means with 95 % intervals, every member as a dot.
 
@@ -109,6 +153,7 @@ def bars_with_members(
         published: Category to the published number, drawn as a diamond.
         ideal: Category to the ideal observer's number, drawn as a line.
         ylim: Limits of the vertical axis.
+        episodes: Episodes of each member that the values are means over, for the caption.
     """
     conditions = list(next(iter(groups.values())))
     tones, width = style.colours(conditions), 0.8 / len(conditions)

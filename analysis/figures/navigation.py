@@ -88,6 +88,7 @@ def measures_against_gain(
     references: Mapping[str, Mapping[str, float]] | None = None,
     others: Mapping[str, Mapping[str, ArrayLike]] | None = None,
     trained: float = 1.0,
+    episodes: int | None = None,
 ) -> Path:
     """Draw measures by gain, one panel each: mean with a 95 % interval, and every member.
 
@@ -99,6 +100,7 @@ def measures_against_gain(
         others: Name of a measure to (name of a simulated navigator to its values ``[G]``), drawn
             dashed; at most two.
         trained: The gain of training, marked.
+        episodes: Episodes of each member that the values are means over, for the caption.
     """
     x = np.log2(numbers("gains", gains, axes=("gain",), complete=True))
     canvas = style.drawing(path, len(panels), (3.3, 3.6), (0.4, 0.0), None, "gain (trained at 1)")
@@ -169,12 +171,15 @@ def architecture_table(
     return path
 
 
-def goals_found_by_step(curves: Mapping[str, ArrayLike], path: Path) -> Path:
+def goals_found_by_step(
+    curves: Mapping[str, ArrayLike], path: Path, episodes: int | None = None
+) -> Path:
     """Draw the mean number of goals found by each step: mean with a 95 % interval, every member.
 
     Args:
         curves: Name to members' curves ``[M, T]``, of all their episodes.
         path: Where to write; returned.
+        episodes: Episodes of each member that the values are means over, for the caption.
     """
     canvas = style.drawing(path, xlabel="step", ylabel="goals found (mean of all episodes)")
     with canvas as (_, (axes,)):

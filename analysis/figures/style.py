@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.missing import numbers
 from prefrontal.analysis.stats.intervals import curve_interval, interval
+from prefrontal.analysis.stats.means import observed_mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,6 +136,19 @@ def mean_and_members(
         axes.plot(x, curves, color=colour, linewidth=0.5, alpha=0.3)
         axes.fill_between(np.asarray(x), low, high, color=colour, alpha=0.22, linewidth=0)
     axes.plot(x, mean, color=colour, label=label, linewidth=2.0)
+
+
+def smoothed(values: ArrayLike) -> NDArray[np.float64]:
+    """Return running means of curves ``[U, M]`` over at most 5 % of their points.
+
+    The window is centred and shrinks towards both ends, so that the first and the last point stay.
+    """
+    curves = numbers("values", values, axes=("point", "member"))
+    count = len(curves)
+    reach = min(count // 40, (count - 1) // 2)
+    half = np.minimum(np.minimum(np.arange(count), np.arange(count)[::-1]), reach)
+    window = [curves[at - by : at + by + 1] for at, by in enumerate(half)]
+    return np.array([observed_mean(part, axis=0) for part in window])
 
 
 def draw_curves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from prefrontal.analysis.figures import style
-from prefrontal.analysis.stats.intervals import curve_interval
 
 
 def learning_curve(
@@ -36,11 +36,11 @@ def learning_curve(
         for name, values in curves.items()
     }
     canvas = style.drawing(path, xlabel=label, ylabel=ylabel)
-    with canvas as (_, (axes,)):
+    with canvas as (figure, (axes,)):
         x = style.draw_curves(axes, counted, np.asarray(steps) / unit)
         style.reference_lines(axes, references)
         axes.set_xlim(0, x.max())
-        axes.legend(loc="best")
+        style.legend_below(figure, 3)
     return path
 
 
@@ -64,7 +64,9 @@ def training_curves(
         panels.setdefault(tuple(levels.get(condition, {}).items()), []).append(condition)
     tones = style.colours(list(curves))
     unit, label = style.step_unit(max(float(np.max(steps)) for steps, _ in curves.values()))
-    canvas = style.drawing(path, len(panels), most=3, xlabel=label)
+    canvas = style.drawing(
+        path, len(panels), most=3, xlabel=label, caption="while learning, on tasks of training"
+    )
     with canvas as (figure, drawn):
         for axes, (known, conditions) in zip(drawn, panels.items(), strict=True):
             lines = dict(known)
@@ -79,7 +81,9 @@ def training_curves(
                 lines = {name: optimum - value for name, value in lines.items()} | {"optimum": 0.0}
             style.reference_lines(axes, lines)
             axes.set_xlim(left=0)
-            axes.set_ylabel("return of an episode" if optimum is None else "regret of an episode")
+            axes.set_ylabel(
+                "return of an episode" if optimum is None else "return below the optimum"
+            )
         if len(curves) > 1:
             style.legend_below(figure, 4)
     return path
@@ -106,14 +110,15 @@ def regret_curves(
     """
     members = np.atleast_2d(np.asarray(agent, dtype=np.float64))
     trials = np.arange(1, members.shape[1] + 1)
-    tones = style.colours(["agent", *policies])
+    tones = {"agent": style.PALETTE[0]}
+    tones |= dict(zip(policies, itertools.cycle(style.PALETTE[1:]), strict=False))
     ends: list[tuple[float, str, str]] = []
-    canvas = style.drawing(path, panel=(5.4, 3.4), xlabel="trial", ylabel="cumulative regret")
-    with canvas as (figure, (axes,)):
-        for index, (name, curve) in enumerate(policies.items(), start=1):
+    labels: Any = {"xlabel": "trial", "ylabel": "cumulative regret"}
+    canvas = style.drawing(path, panel=(4.4, 3.4), caption=style.each(episodes), **labels)
+    with canvas as (_, (axes,)):
+        for name, curve in policies.items():
             regret = np.asarray(curve, dtype=np.float64)
-            line = "-" if index < len(style.PALETTE) else (0, (2, 1.5))  # colours come round again
-            axes.plot(trials, regret, color=tones[name], linewidth=1.2, linestyle=line)
+            axes.plot(trials, regret, color=tones[name], linewidth=1.2)
             ends.append((float(regret[-1]), name, tones[name]))
         if optimum is not None:
             best = np.asarray(optimum, dtype=np.float64)
@@ -122,14 +127,12 @@ def regret_curves(
             else:
                 axes.plot(trials, best, color=style.INK, linewidth=1.2, linestyle=style.DASHED)
             ends.append((float(best.ravel()[-1]), "Bayes-optimal", style.INK))
-        mean, low, high = curve_interval(members.T)
-        axes.fill_between(trials, low, high, color=tones["agent"], alpha=0.25, linewidth=0)
-        axes.plot(trials, mean, color=tones["agent"], linewidth=2.4)
-        ends.append((float(mean[-1]), "meta-RL agent", tones["agent"]))
+        style.mean_and_members(axes, trials, members.T, tones["agent"])
+        ended = float(members[:, -1].mean())
+        ends.append((ended, "meta-RL agent", tones["agent"]))
         # A policy over three times as bad as the agent leaves the picture, its name stays.
-        within = [end for end, _, _ in ends if end <= 3 * mean[-1]]
+        within = [end for end, _, _ in ends if end <= 3 * ended]
         axes.set(title=title, xlim=(0, trials[-1]), ylim=(0, 1.08 * max([*within, 1e-9])))
-        figure.draw_without_rendering()  # settles the layout that the labels are placed in
         style.label_ends(axes, ends)
     return path
 
@@ -158,7 +161,7 @@ def bars_with_members(
     conditions = list(next(iter(groups.values())))
     tones, width = style.colours(conditions), 0.8 / len(conditions)
     size = max(3.4, 1.2 + 0.9 * len(groups)), 3.2
-    canvas = style.drawing(path, panel=size, ylabel=ylabel)
+    canvas = style.drawing(path, panel=size, ylabel=ylabel, caption=style.each(episodes))
     with canvas as (figure, (axes,)):
         for i, (category, members) in enumerate(groups.items()):
             for j, (name, tone) in enumerate(tones.items()):

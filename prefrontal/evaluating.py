@@ -30,6 +30,7 @@ from prefrontal.experiments.experiment import (
     Outcome,
     conclusion,
     is_experiment,
+    known_levels,
     of_other_tasks,
     unjudged,
 )
@@ -284,6 +285,7 @@ def _evaluation(
         figures=options.figures,
         stimulation=Stimulation(-options.block, options.stimulate) if given else None,
         snapshots=load_snapshots(run, settings, *code),
+        levels=known_levels(experiment, settings),
     )
 
 

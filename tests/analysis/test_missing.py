@@ -527,6 +527,10 @@ REFUSED = {
         lambda: learning.learning_curve([1], {"a": [[INF]]}, OUT),
         "inf at point 0, member 0",
     ),
+    "learning.training_curves": (
+        lambda: learning.training_curves({"a": ([1], [[INF]])}, OUT, {}),
+        "inf at point 0, member 0",
+    ),
     "learning.regret_curves": (lambda: learning.regret_curves([[INF]], {}, OUT), "inf at"),
     "learning.bars_with_members": (
         lambda: learning.bars_with_members({"a": {"b": [1.0, NAN]}}, OUT, "y"),
@@ -606,8 +610,8 @@ OTHERS = {
     "findings": "table number span tally tally_text",
     "portrait": "choices_by_trial outcome_by_trial states_or_values",  # draw by functions above
     "probes": "matching_figure history_figure",
-    "style": "drawing colours gradient mean_and_members draw_curves dots_and_interval draw_table"
-    " reference_lines legend_below hide_spines label_ends step_unit",
+    "style": "drawing colours gradient smoothed mean_and_members draw_curves dots_and_interval"
+    " draw_table reference_lines legend_below hide_spines label_ends step_unit",
 }
 
 

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe & Ito (2008), reordered: the first two go best together. The last four: Tol (2021).
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#4D4D4D")
-PALETTE += ("#882255", "#999933", "#332288", "#661100")
+PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#4D4D4D"),
+    *("#882255", "#999933", "#332288", "#661100"),
+)
 INK, GREY, FAINT = "#222222", "#8A8A8A", "#DDDDDD"
 CURVE, DOTS, NAME = "curve", "dots", "name"  # what an artist shows, in its gid
 DASHED: Any = (0, (4, 3))

@@ -55,6 +55,7 @@ def main(arguments: list[str]) -> int:
 
 def train(words: list[str]) -> int:
     """Train the agents of an experiment, or on a task."""
+    from prefrontal.doors import is_code
     from prefrontal.options import RunOptions
     from prefrontal.reading import parse, parse_known, parse_settings
     from prefrontal.training import execute, plan
@@ -72,7 +73,7 @@ def train(words: list[str]) -> int:
     }
     run = execute(made, settings, options, shlex.join(["prefrontal", "train", *words]))
     code = {"--task": made.doors.task, "--core": made.doors.core, "--study": made.doors.study}
-    named = [word for flag, text in code.items() if text for word in (flag, text)]
+    named = [word for flag, text in code.items() if is_code(text) for word in (flag, text)]
     print(f"trained: {run.path}")
     print(f"evaluate it:  {shlex.join(['prefrontal', 'evaluate', str(run.path), *named])}")
     print(f"its curves:   {shlex.join(['tensorboard', '--logdir', str(run.path)])}")

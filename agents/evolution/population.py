@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -69,6 +70,14 @@ class Evolved(Population):
         made, champions = super().from_checkpoint(arrays, meta, folder), arrays["champion"]
         made.genomes, made.hyper = champions[:, : -len(HYPER)], champions[:, -len(HYPER) :]
         made.lifetime = from_plain(LifetimeConfig, meta.get("lifetime", {}), str(folder))
+        return made
+
+    def part(self, indices: Sequence[int], kind: Any = None) -> Any:
+        """See `Members.part`: a population takes its genes along, an agent is its weights alone."""
+        made, rows = super().part(indices, kind), list(indices)
+        if isinstance(made, Evolved):
+            made.genomes, made.hyper = self.genomes[rows], self.hyper[rows]
+            made.lifetime = self.lifetime
         return made
 
     def meta(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Tape
+from prefrontal.agents.rollout.blame import blaming, check_numbers, check_shape, name_of
 
 _NOT_FACTS = ("task", "privileged")
 
@@ -144,12 +145,22 @@ class Rollout:
 
         Raises:
             ConfigError: If there is something to add, but the actor is given rewards.
+            TrainingError: The environment raises, or returns something that nobody can learn from.
         """
         if stimulation is not None and self.model.reward_row is None:
             raise ConfigError(
                 "these actors are given rewards; stimulation needs the network option "
                 'actor_reward "rpe"'
             )
+        with blaming(self.envs):
+            trajectory = self._play(deterministic, stimulation)
+        told = name_of(self.envs), getattr(self.envs, "task", None)
+        check_numbers(told[0], "reward", trajectory.rewards, told[1], first=1)
+        # The last tape: an actor that is given prediction errors does not see the reward.
+        check_numbers(told[0], "observation", self.tapes[-1].x[: trajectory.steps], told[1])
+        return trajectory
+
+    def _play(self, deterministic: bool, stimulation: Stimulation | None) -> Trajectory:
         model, members, batch = self.model, self.model.members, self.batch
         noise = None if deterministic else self.draw_noise().unbind(1)
         actions, rewards = self.actions.view(self.steps, -1), self.rewards.view(self.steps, -1)
@@ -178,6 +189,8 @@ class Rollout:
             else:
                 model.act(self.tapes, t, noise[t], self.actions[t])
             observation, reward, ended, cut, info = self.envs.step(actions[t])
+            if not t:
+                check_shape(self.envs, reward)
             rewards[t].copy_(reward)
             if self.facts:
                 facts.append({name: info[name] for name in info if name not in _NOT_FACTS})

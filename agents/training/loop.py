@@ -62,7 +62,8 @@ def train(
         levels: Known returns of an episode by name, for TensorBoard.
 
     Raises:
-        TrainingError: A loss is not a number or a worker dies; the last checkpoint is kept.
+        TrainingError: A loss is not a number, an environment goes wrong, or a worker dies; the
+            last checkpoint, if there is one, is kept.
     """
     state, meta = run.load() if run.has_checkpoint else (None, {})
     update = int(meta.get("update", 0))
@@ -88,7 +89,8 @@ def train(
             report(Progress(done, job.total_steps, {}))
         saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         while not finished:
-            metrics, state = _advance(shards, every)
+            with _keeping(run):
+                metrics, state = _advance(shards, every)
             update += every
             finished = bool((state["steps"] >= job.total_steps).all())
             steps = state["steps"].min().item()
@@ -102,6 +104,17 @@ def train(
                 pause = max(CHECKPOINT_SECONDS, (saved - begun) / CHECKPOINT_SHARE)
             if report is not None:
                 report(Progress(int(steps), job.total_steps, metrics))
+
+
+@contextlib.contextmanager
+def _keeping(run: RunFolder) -> Iterator[None]:
+    """Say of what ends a run that its last checkpoint is kept, if there is one."""
+    try:
+        yield
+    except TrainingError as error:
+        if not run.has_checkpoint:
+            raise
+        raise TrainingError(f"{error} (the last checkpoint is kept)") from error
 
 
 class _Snapshots:
@@ -211,8 +224,7 @@ class _Worker:
             kind, value = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
             raise TrainingError(
-                "a worker process died (killed, or out of memory); run again with --resume to go "
-                "on from the last checkpoint"
+                "a worker process died (killed, or out of memory); run again with --resume"
             ) from error
         if kind == "error":
             raise value

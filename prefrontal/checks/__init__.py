@@ -8,11 +8,12 @@ mapped over members; studies train for one update and are measured.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.common.user_files import blamed, import_file, import_object
+from prefrontal.agents.common.user_files import import_file, import_object
+from prefrontal.checks.classes import class_problems, collected, quick_problems
 from prefrontal.experiments.experiment import Experiment
 
 __all__ = ["notes", "problems", "quick_problems"]
@@ -25,12 +26,7 @@ def problems(what: Any) -> list[str]:
         what: ``FILE.py:CLASS`` or ``PACKAGE.MODULE:CLASS`` of a task (`prefrontal.envs.Task` or
             `gymnasium.Env`) or core, or the class; ``FILE.py`` of a study.
     """
-    return _collected(_all_problems, what)
-
-
-def quick_problems(made: Any) -> list[str]:
-    """Return the problems of the class of a task or core that a few steps show."""
-    return _collected(_quick_problems, made)
+    return collected(_all_problems, what)
 
 
 def notes(what: Any) -> list[str]:
@@ -40,23 +36,6 @@ def notes(what: Any) -> list[str]:
 
     made = import_object(what) if isinstance(what, str) and ":" in what else what
     return list(notes_on(made)) if isinstance(made, type) and issubclass(made, Task) else []
-
-
-def _collected(check: Callable[[Any], Iterator[str]], what: Any) -> list[str]:
-    from prefrontal.checks.calls import Wrong
-
-    found: list[str] = []
-    try:
-        found.extend(iter(check(what)))
-    except Wrong as wrong:
-        found.append(str(wrong))
-    except ConfigError as error:
-        found.append(str(error))
-    except Exception as error:
-        if (theirs := blamed(error)) is None:
-            raise
-        found.append(theirs)
-    return [" ".join(one.split()) for one in found if one]
 
 
 def _all_problems(what: Any) -> Iterator[str]:
@@ -74,42 +53,7 @@ def _all_problems(what: Any) -> Iterator[str]:
             raise ConfigError("a study is checked by the name of its file, FILE.py")
         yield from study_problems(what)
     else:
-        yield from _class_problems(made, quick=False)
-
-
-def _quick_problems(made: Any) -> Iterator[str]:
-    yield from _class_problems(made, quick=True)
-
-
-def _class_problems(made: Any, quick: bool) -> Iterator[str]:
-    """Yield what is wrong with a class; which checks it gets depends on what it derives from."""
-    import gymnasium
-    from torch import nn
-
-    from prefrontal.checks.calls import Wrong
-    from prefrontal.envs.task import Task
-
-    if not isinstance(made, type):
-        raise Wrong(f"{made!r:.60} is no class: name the class of a task or core")
-    if issubclass(made, Task):
-        from prefrontal.checks.tasks import task_problems
-
-        yield from task_problems(made, quick)
-    elif issubclass(made, gymnasium.Env):
-        from prefrontal.checks.foreign import environment_problems
-
-        yield from () if quick else environment_problems(made)
-    elif issubclass(made, nn.Module):
-        from prefrontal.checks.cores import core_problems
-
-        yield from core_problems(made, quick)
-    else:
-        bases = "prefrontal.envs.Task (a task) or torch.nn.Module (a core)"
-        if hasattr(made, "step"):
-            bases = "prefrontal.envs.Task or gymnasium.Env"
-        elif hasattr(made, "forward"):
-            bases = "torch.nn.Module, as a core must"
-        raise Wrong(f"{made.__name__} must derive from {bases}")
+        yield from class_problems(made, quick=False)
 
 
 def _refuse_another(what: str) -> None:

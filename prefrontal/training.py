@@ -22,6 +22,7 @@ from prefrontal.experiments.experiment import (
     all_experiments,
     find_experiment,
     is_experiment,
+    known_levels,
 )
 from prefrontal.experiments.run_files import condition_folder, config_of, read_curves, settings_of
 from prefrontal.experiments.settings import Settings, task_options
@@ -292,9 +293,11 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions, c
     PREPARATIONS.append(plan.doors.open)
     try:
         with run:
+            levels = known_levels(plan.experiment, settings)
             for condition, one in settings.items():
                 label = title if condition == "default" else condition
-                _train_condition(run, condition, one, options, seed, label)
+                known = levels.get(condition, {})
+                _train_condition(run, condition, one, options, seed, label, known)
     finally:
         PREPARATIONS.remove(plan.doors.open)
     return Run(run.path, plan.doors)
@@ -330,6 +333,7 @@ def _train_condition(
     options: RunOptions,
     seed: int,
     label: str,
+    levels: Mapping[str, float],
 ) -> None:
     """Train the agents of one condition, and say how far it is."""
     from prefrontal.agents.registry import entry_of
@@ -342,7 +346,7 @@ def _train_condition(
     folder = condition_folder(run, condition)
     job = settings.job(seed, options.device, workers, options.ray_address)
     with Reporter(label, settings.training, workers, options.progress) as reporter:
-        train(job, folder, workers, reporter.report)
+        train(job, folder, workers, reporter.report, levels)
     _diagnose(folder, condition, job)
 
 

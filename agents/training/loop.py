@@ -14,7 +14,7 @@ import math
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from prefrontal.agents.common.pool import start_process
 from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.registry import entry_of, make_learner, updates
 from prefrontal.agents.registry import meta as describe
+from prefrontal.agents.runs.events import write_start
 from prefrontal.agents.runs.folder import MetricsFile, RunFolder
 
 CHECKPOINT_SECONDS = 10.0  # between checkpoints at least, and
@@ -45,7 +46,11 @@ class Progress:
 
 
 def train(
-    job: Job, run: RunFolder, workers: int = 1, report: Callable[[Progress], None] | None = None
+    job: Job,
+    run: RunFolder,
+    workers: int = 1,
+    report: Callable[[Progress], None] | None = None,
+    levels: Mapping[str, float] | None = None,
 ) -> None:
     """Train one condition in its run folder, going on from the checkpoint if there is one.
 
@@ -54,6 +59,7 @@ def train(
         run: Where to write.
         workers: Processes to spread the members over.
         report: Called at the start, without metrics, and then about 200 times a run.
+        levels: Known returns of an episode by name, for TensorBoard.
 
     Raises:
         TrainingError: A loss is not a number, an environment goes wrong, or a worker dies; the
@@ -76,7 +82,7 @@ def train(
         shards = stack.enter_context(_shards(job, min(blocks, job.members)))
         if state is not None:
             _broadcast(shards, job, state)
-        log = _Log(run, update if state is not None else None)
+        log = _Log(run, update if state is not None else None, job, levels or {})
         stack.callback(log.close)
         if report is not None:
             done = 0 if state is None else int(state["steps"].min().item())
@@ -144,8 +150,11 @@ class _Snapshots:
 class _Log:
     """`metrics.csv` (one row a member and report) and TensorBoard events."""
 
-    def __init__(self, run: RunFolder, last_update: int | None) -> None:
+    def __init__(
+        self, run: RunFolder, last_update: int | None, job: Job, levels: Mapping[str, float]
+    ) -> None:
         self.run, self.last_update = run, last_update
+        self.job, self.levels = job, levels
         self.writer: Any = None
         self.file: MetricsFile | None = None
 
@@ -164,6 +173,7 @@ class _Log:
             self.writer = SummaryWriter(
                 str(self.run.path), purge_step=int(steps.min()) if self.last_update else None
             )
+            write_start(self.writer, self.job, self.levels)
         for member, done in enumerate(steps.tolist()):
             values = {name: value[member].item() for name, value in metrics.items()}
             self.file.append({"update": update, "member": member, "steps": int(done), **values})

@@ -28,9 +28,9 @@ def accuracy_through_switches(
         path: Where to write; returned.
     """
     unit, label = style.step_unit(float(np.max(steps)))
-    canvas = style.drawing(
-        path, len(curves), (2.6, 2.3), (0.6, 0.7), 3, label, "fraction correct", **style.SHARED
-    )
+    said = "dashed: the mode changes; dotted: chance"
+    look: Any = {"ylabel": "fraction correct", "caption": said, **style.SHARED}
+    canvas = style.drawing(path, len(curves), (2.6, 2.3), (0.6, 0.7), 3, label, **look)
     with canvas as (figure, panels):
         for axes, (name, pairs) in zip(panels, curves.items(), strict=True):
             style.draw_curves(axes, pairs, np.asarray(steps) / unit)

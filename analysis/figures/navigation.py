@@ -48,9 +48,9 @@ def paths_from_above(
     """
     columns = len(next(iter(records.values())))
     drawn = [(c, gain, record) for c, by in records.items() for gain, record in by.items()]
-    canvas = style.drawing(
-        path, len(drawn), (2.7, 2.7), (0.6, 0.5), columns, "cm", "cm", **style.SHARED
-    )
+    said = f"at most {count} trials a panel; blue paths end in the reward zone, orange ones do not"
+    look: Any = {"xlabel": "cm", "ylabel": "cm", "caption": said, **style.SHARED}
+    canvas = style.drawing(path, len(drawn), (2.7, 2.7), (0.6, 0.5), columns, **look)
     with canvas as (_, panels):
         for axes, (condition, gain, record) in zip(panels, drawn, strict=True):
             for trial in range(min(count, record["active"].shape[1])):

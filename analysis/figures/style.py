@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe & Ito (2008), reordered: the first two go best together. The last four: Tol (2021).
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#4D4D4D")
-PALETTE += ("#882255", "#999933", "#332288", "#661100")
+PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#4D4D4D"),
+    *("#882255", "#999933", "#332288", "#661100"),
+)
 INK, GREY, FAINT = "#222222", "#8A8A8A", "#DDDDDD"
 CURVE, DOTS, NAME = "curve", "dots", "name"  # what an artist shows, in its gid
 DASHED: Any = (0, (4, 3))
@@ -161,7 +163,12 @@ def gradient(*tones: str) -> Any:
 
 
 def mean_and_members(
-    axes: Axes, x: ArrayLike, values: ArrayLike, colour: str, label: str | None = None
+    axes: Axes,
+    x: ArrayLike,
+    values: ArrayLike,
+    colour: str,
+    label: str | None = None,
+    strength: float = 1.0,
 ) -> None:
     """Draw the mean over members with its 95 % interval, and every member as a thin line.
 
@@ -171,12 +178,15 @@ def mean_and_members(
         values: Curves ``[U, M]``, one column a member.
         colour: Colour of all of them.
         label: Entry of the legend for the mean.
+        strength: Opacity of band and members, less where many curves share a panel.
     """
     curves = np.asarray(values, dtype=np.float64)
     mean, low, high = curve_interval(curves)
     if curves.shape[1] > 1:
-        axes.plot(x, curves, color=colour, linewidth=0.5, alpha=0.3)
-        axes.fill_between(np.asarray(x), low, high, color=colour, alpha=0.22, linewidth=0)
+        axes.plot(x, curves, color=colour, linewidth=0.5, alpha=0.3 * strength)
+        axes.fill_between(
+            np.asarray(x), low, high, color=colour, alpha=0.22 * strength, linewidth=0
+        )
     shown = f"{CURVE}-{curves.shape[1]}"
     axes.plot(x, mean, color=colour, label=label, linewidth=2.0, gid=shown)
 
@@ -218,7 +228,7 @@ def draw_curves(
     for name, values in curves.items():
         table = np.asarray(values, dtype=np.float64)
         at = np.asarray(range(first, first + len(table)) if x is None else x, dtype=np.float64)
-        mean_and_members(axes, at, table, tones[name], name)
+        mean_and_members(axes, at, table, tones[name], name, 1.0 if len(curves) < 5 else 0.5)
         longest = max(longest, at, key=len)
     return longest
 

@@ -610,7 +610,7 @@ OTHERS = {
     "findings": "table number span tally tally_text",
     "portrait": "choices_by_trial outcome_by_trial states_or_values",  # draw by functions above
     "probes": "matching_figure history_figure",
-    "style": "drawing colours gradient smoothed mean_and_members draw_curves dots_and_interval"
+    "style": "drawing each colours gradient smoothed mean_and_members draw_curves dots_and_interval"
     " draw_table reference_lines legend_below hide_spines label_ends step_unit",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.networks.actor_critic import ActorCritic
@@ -154,6 +156,11 @@ class Job:
     workers: int = 1
     ray_address: str | None = None
 
+    def __post_init__(self) -> None:
+        """Check the counts, which Python callers give."""
+        for name in ("members", "num_envs", "total_steps"):
+            require_count(name, getattr(self, name))
+
     @cached_property
     def facts(self) -> EnvironmentFacts:
         """Sizes and lengths of the environment; it is made once, to be asked.
@@ -179,6 +186,16 @@ def require_discrete(job: Job) -> None:
         probe(job.environment)  # says so
 
 
+def require_count(name: str, value: Any) -> None:
+    """Check that there are so many of something.
+
+    Raises:
+        ConfigError: It is no whole number of at least 1.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{name} must be a whole number of at least 1, not {value!r:.80}")
+
+
 def section(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the part of a state whose names begin with ``prefix.``, without it."""
     cut = len(prefix) + 1
@@ -192,10 +209,9 @@ def learn_until(learner: Learner, total_steps: int) -> dict[str, np.ndarray]:
         Metrics by name, ``[updates, P]``.
 
     Raises:
-        ValueError: `total_steps` is below 1.
+        ConfigError: `total_steps` is no whole number of at least 1.
     """
-    if total_steps < 1:
-        raise ValueError(f"total_steps must be at least 1, not {total_steps}")
+    require_count("total_steps", total_steps)
     rows: list[dict[str, Tensor]] = []
     while bool((learner.steps < total_steps).any()):
         rows.append(learner.update())

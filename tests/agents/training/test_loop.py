@@ -70,7 +70,7 @@ def test_a_run_leaves_metrics_a_checkpoint_and_events(tmp_path):
     assert rows[0].startswith("update,member,steps,")
     assert len(rows) == 1 + 150 * 3
     assert rows[-1].startswith(f"450,2,{JOB.total_steps},")
-    assert [p.steps for p in seen] == [45 * (k + 1) for k in range(150)]
+    assert [p.steps for p in seen] == [45 * k for k in range(151)]
     assert torch.equal(load(tmp_path / "run").model.parameters, population.model.parameters)
     assert torch.equal(state["weights"], population.model.parameters)
     assert list((tmp_path / "run").glob("events.out.tfevents*"))

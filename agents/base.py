@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -13,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.errors import require_count
+from prefrontal.agents.common.memory import require_training
 from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.actor_critic import ActorCritic, parameter_counts
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import facts_of, probe
@@ -176,24 +176,19 @@ def updates(job: Job) -> float:
     return job.facts.updates(job.num_envs, job.total_steps)
 
 
-def require_discrete(job: Job) -> None:
-    """Check that actions are choices.
+def require_learnable(job: Job) -> None:
+    """Check that actions are choices, and that the networks can be trained in this memory.
 
     Raises:
-        ConfigError: They are not.
+        ConfigError: They are not, or cannot.
     """
-    if not job.facts.discrete:
+    facts, network = job.facts, job.network
+    if not facts.discrete:
         probe(job.environment)  # says so
-
-
-def require_count(name: str, value: Any) -> None:
-    """Check that there are so many of something.
-
-    Raises:
-        ConfigError: It is no whole number of at least 1.
-    """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"{name} must be a whole number of at least 1, not {value!r:.80}")
+    counts = parameter_counts(facts.input_size, facts.num_actions, network)
+    step = facts.input_size + facts.num_actions + 8 * network.hidden_size * len(counts)
+    played = job.num_envs * facts.longest * step
+    require_training(job.members, sum(counts), played, job.snapshots, job.device)
 
 
 def section(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -20,9 +20,8 @@ from prefrontal.agents.base import (
     Record,
     RecurrentLearner,
     learn_until,
-    require_count,
 )
-from prefrontal.agents.common.errors import CheckpointError, ConfigError
+from prefrontal.agents.common.errors import CheckpointError, ConfigError, require_count
 from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.returns import next_values, rpe
 from prefrontal.agents.common.seeding import generator

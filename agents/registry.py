@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean
 from prefrontal.agents.common.files import read_toml, require_plain
+from prefrontal.agents.common.memory import require_time
 from prefrontal.agents.networks.config import NetworkConfig
 
 if TYPE_CHECKING:  # these import torch
@@ -145,6 +146,7 @@ def check(job: Job) -> str:
             f"the algorithm {job.algorithm.kind} needs a network of the kind {network.kind}, not "
             f"{job.network.kind}"
         )
+    require_time(float(job.members) * job.total_steps, "training", "take fewer --total-steps")
     said: str = _get(entry.learner, "check")(job)
     return said
 

@@ -42,6 +42,33 @@ def require_memory(nbytes: float, what: str, mend: str) -> None:
         )
 
 
+def require_training(
+    members: int, parameters: float, played: float, snapshots: int = 0, device: str = "cpu"
+) -> None:
+    """Check that members can be trained in this memory; not on other devices, which have their own.
+
+    Args:
+        members: Members.
+        parameters: Parameters of each; so many are its gradient, two moments of the optimiser, and
+            the copy in a checkpoint.
+        played: Numbers that each keeps of the episodes of an update, or remembers.
+        snapshots: Copies in half precision that are kept of each.
+        device: Where it is computed.
+
+    Raises:
+        ConfigError: There is not that much memory; says both numbers.
+    """
+    if device != "cpu":
+        return
+    each = 4 * (5 * parameters + played) + 2 * snapshots * parameters
+    kept = f", {snapshots:,} snapshots" if snapshots else ""
+    require_memory(
+        members * each,
+        f"training {members:,} x {parameters:,} parameters{kept}, with the episodes of an update,",
+        "take fewer members, episodes at once or snapshots, or smaller networks",
+    )
+
+
 def require_time(steps: float, what: str, mend: str) -> None:
     """Check that so many environment steps can be made in a lifetime.
 

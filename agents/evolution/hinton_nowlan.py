@@ -23,6 +23,7 @@ from torch import Tensor
 
 from prefrontal.agents.base import Job, Record
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
+from prefrontal.agents.common.memory import require_memory
 from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.evolution.config import HintonNowlanConfig, NoNetworkConfig
@@ -78,7 +79,20 @@ def _meta(config: HintonNowlanConfig, seed: int, members: Sequence[int]) -> dict
 
 
 def check(job: Job) -> str:
-    """Return nothing: every simulation can be run."""
+    """Check that a simulation can be run; there is nothing to say of it.
+
+    Raises:
+        ConfigError: There is not the memory for it, or a setting would change nothing.
+    """
+    if job.num_envs != 1 or job.snapshots:
+        raise ConfigError("the simulation plays no episodes: leave out --num-envs and --snapshots")
+    config = cast(HintonNowlanConfig, job.algorithm)
+    nbytes = 5 * config.individuals * config.genes + 8 * len(HISTORY) * updates(job)
+    require_memory(
+        job.members * nbytes,
+        f"simulating {job.members:,} populations",
+        "take fewer members, individuals, genes or steps",
+    )
     return ""
 
 

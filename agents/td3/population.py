@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, Record, learn_until, require_count
-from prefrontal.agents.common.errors import CheckpointError, ConfigError
+from prefrontal.agents.base import Job, Record, learn_until
+from prefrontal.agents.common.errors import CheckpointError, ConfigError, require_count
 from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.returns import rpe
 from prefrontal.agents.networks.packed import Packing

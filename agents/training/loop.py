@@ -24,11 +24,17 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from prefrontal.agents.base import Job, Learner
-from prefrontal.agents.common.errors import PrefrontalError, TrainingError, UserCodeError
+from prefrontal.agents.common.errors import (
+    CheckpointError,
+    PrefrontalError,
+    TrainingError,
+    UserCodeError,
+)
 from prefrontal.agents.common.pool import start_process
 from prefrontal.agents.common.user_files import blamed
-from prefrontal.agents.registry import entry_of, make_learner, updates
+from prefrontal.agents.registry import entry_of, make_learner, require_fit, updates
 from prefrontal.agents.registry import meta as describe
+from prefrontal.agents.runs.checkpoint import Shapes
 from prefrontal.agents.runs.folder import MetricsFile, RunFolder
 
 CHECKPOINT_SECONDS = 10.0  # between checkpoints at least, and
@@ -58,10 +64,8 @@ def train(
     Raises:
         TrainingError: A loss is not a number or a worker dies; the last checkpoint is kept.
     """
-    state, meta = run.load() if run.has_checkpoint else (None, {})
+    state, meta = _resumed(job, run) if run.has_checkpoint else (None, {})
     update = int(meta.get("update", 0))
-    if state is not None and len(state["steps"]) != job.members:
-        raise TrainingError(f"the checkpoint has {len(state['steps'])} members, not {job.members}")
     snapshots = _Snapshots(job.snapshots, job.total_steps, state, meta)
     entry, described = entry_of(job.algorithm), describe(job)
     # About 200 reports a run; fixed by the job, so that a resumed run reports alike
@@ -96,6 +100,25 @@ def train(
                 pause = max(CHECKPOINT_SECONDS, (saved - begun) / CHECKPOINT_SHARE)
             if report is not None:
                 report(Progress(int(steps), job.total_steps, metrics))
+
+
+def _resumed(job: Job, run: RunFolder) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return tensors and description of the checkpoint to go on from.
+
+    Raises:
+        CheckpointError: It cannot be read, or is not one of this job.
+    """
+
+    def check(shapes: Shapes, meta: dict[str, Any]) -> None:
+        snapshots = {"snapshot_steps": meta.get("snapshot_steps", [])}
+        require_fit(shapes, describe(job) | snapshots, run.path)
+
+    state, meta = run.load(check)
+    steps, update = state.get("steps"), meta.get("update")
+    known = steps is not None and steps.shape == (job.members,) and steps.dtype == torch.float64
+    if not known or not bool((steps >= 0).all()) or not isinstance(update, int) or update < 0:
+        raise CheckpointError(f"the checkpoint in {run.path} does not say how far the run is")
+    return state, meta
 
 
 class _Snapshots:
@@ -232,11 +255,31 @@ def _work(pipe: Any, job: Job, members: list[int]) -> None:
 
 def _answer(learner: Learner, request: str, argument: Any) -> Any:
     if request == "state":
-        learner.set_state(argument)
+        try:
+            _require_like(argument, learner.state())
+            learner.set_state(argument)
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"the checkpoint is not one of this run's settings ({error!s:.200}); restore the "
+                "folder from a copy or start a new run"
+            ) from error
         return None
     rows = [learner.update() for _ in range(argument)]
     means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
     return means, learner.state()
+
+
+def _require_like(state: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
+    """Check that a state has the tensors of a learner that has just begun.
+
+    Raises:
+        ValueError: One is missing, or of another type or shape; what replay keeps grows.
+    """
+    for name, begun in fresh.items():
+        found, free = state.get(name, torch.empty(0)), 2 if ".data." in name else 0
+        shapes = [list(one.shape[:1] + one.shape[free:]) for one in (found, begun)]
+        if found.dtype != begun.dtype or shapes[0] != shapes[1] or found.ndim != begun.ndim:
+            raise ValueError(f"{name} is missing, or of another type or shape")
 
 
 @contextlib.contextmanager

@@ -34,6 +34,7 @@ class Entry:
         config: Settings of the algorithm, ``module:class``.
         network: Settings of its networks, ``module:class``.
         learner: Module with ``make_learner(job, members)`` and ``check(job)``.
+        trained: Kind of the agents that it trains, a key of `TRAINED`.
         population: Module with ``make_population(job, weights)`` and ``meta(job)``.
         updates: Module with ``updates(job)``.
         spreads_itself: Whether one learner spreads its own work over the worker processes.
@@ -44,6 +45,7 @@ class Entry:
     network: str
     learner: str
     population: str
+    trained: str
     updates: str = "base"
     spreads_itself: bool = False
     every_update: bool = False
@@ -53,19 +55,28 @@ _ACTOR_CRITIC = "networks.config:NetworkConfig"
 
 #: Algorithms by the `kind` of their settings.
 ALGORITHMS = {
-    "a2c": Entry("a2c.config:A2CConfig", _ACTOR_CRITIC, "a2c.learner", "population"),
-    "q": Entry("r2d2.config:R2D2Config", _ACTOR_CRITIC, "r2d2.learner", "r2d2.population"),
+    "a2c": Entry(
+        "a2c.config:A2CConfig", _ACTOR_CRITIC, "a2c.learner", "population", "recurrent-a2c"
+    ),
+    "q": Entry(
+        "r2d2.config:R2D2Config", _ACTOR_CRITIC, "r2d2.learner", "r2d2.population", "recurrent-q"
+    ),
     "course-replay": Entry(
-        "a2c.config:CourseReplayConfig", _ACTOR_CRITIC, "a2c.course", "population"
+        "a2c.config:CourseReplayConfig", _ACTOR_CRITIC, "a2c.course", "population", "recurrent-a2c"
     ),
     "td3": Entry(
-        "td3.config:TD3Config", "td3.config:TD3NetworkConfig", "td3.learner", "td3.population"
+        "td3.config:TD3Config",
+        "td3.config:TD3NetworkConfig",
+        "td3.learner",
+        "td3.population",
+        "recurrent-td3",
     ),
     "evolution": Entry(
         "evolution.config:EvolutionConfig",
         _ACTOR_CRITIC,
         "evolution.learner",
         "evolution.population",
+        "evolved",
         updates="evolution.learner",
         spreads_itself=True,
         every_update=True,
@@ -75,6 +86,7 @@ ALGORITHMS = {
         _ACTOR_CRITIC,
         "evolution.published",
         "evolution.population",
+        "evolved",
         updates="evolution.learner",
         spreads_itself=True,
     ),
@@ -83,6 +95,7 @@ ALGORITHMS = {
         "evolution.config:NoNetworkConfig",
         "evolution.hinton_nowlan",
         "evolution.hinton_nowlan",
+        "hinton-nowlan",
         updates="evolution.hinton_nowlan",
     ),
 }

@@ -15,7 +15,8 @@ import numpy as np
 from prefrontal.agents.common.errors import ConfigError, RunFolderError
 from prefrontal.agents.common.files import TABLES, require_size
 from prefrontal.agents.common.plain import from_plain, to_plain
-from prefrontal.agents.registry import load, load_trained, read_agents, with_code
+from prefrontal.agents.registry import entry_of, load, load_trained, read_agents, with_code
+from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.experiments.settings import Settings
 
 if TYPE_CHECKING:
@@ -95,8 +96,9 @@ def load_run(
     for name, population in populations.items():
         given, stored = to_plain(conditions[name]), population.meta()
         tasks = [plain.get("environment") for plain in (given, stored)]
+        kinds = entry_of(conditions[name].algorithm).trained, stored["kind"]
         networks = [{"kind": None, **plain.get("network", {})} for plain in (given, stored)]
-        if networks[0] != networks[1] or tasks[0] != tasks[1]:
+        if networks[0] != networks[1] or tasks[0] != tasks[1] or kinds[0] != kinds[1]:
             raise ConfigError(
                 f"{run.path / 'config.toml'} and the checkpoint of {name} describe different "
                 "agents or tasks; restore the configuration"
@@ -121,6 +123,13 @@ def load_snapshots(
             for steps, weights in zip(meta.get("snapshot_steps", ()), kept, strict=True)
         ]
     return found
+
+
+class Curves(dict[str, np.ndarray]):
+    """Learning curves ``[U, M]`` by name; says which one is missing."""
+
+    def __missing__(self, name: str) -> np.ndarray:
+        raise NotMeasurableError(f"metrics.csv has no column {name!r}")
 
 
 def read_curves(path: Path) -> dict[str, np.ndarray]:
@@ -152,7 +161,7 @@ def read_curves(path: Path) -> dict[str, np.ndarray]:
         steps = numbers.pop("steps")
         if not np.isfinite(steps).all():
             raise ValueError("steps must be numbers")
-        return {"steps": steps, **numbers} if kept else {}
+        return Curves(steps=steps, **numbers) if kept else {}
     except (csv.Error, KeyError, ValueError, OverflowError) as error:
         raise ConfigError(
             f"{path} is not a table of learning curves; restore or remove it"

@@ -601,7 +601,9 @@ def test_a_navigator_is_refused_what_it_cannot_do(capsys):
         ["--observation-noise", "inf"],
     ):
         assert "must be a finite number" in refused(capsys, command.train, [*words, *option])
-    assert "more than the total memory" in refused(capsys, command.train, [*words, "--scale", "1e6"])
+    assert "more than the total memory" in refused(
+        capsys, command.train, [*words, "--scale", "1e6"]
+    )
     assert command.train([*tiny, "--out", "whole"]) == 0
     assert command.train([*tiny, "--episode-steps", "5", "--out", "cut"]) == 0
     for run in ("whole", "cut"):

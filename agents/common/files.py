@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prefrontal.agents.common.errors import ConfigError, RunFolderError
+from prefrontal.checking import INTEGERS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,7 +22,6 @@ SMALL = 2**20  # bytes of a file of settings at most,
 LISTS = 2**24  # of one that lists members and snapshots,
 TABLES = 2**27  # and of a table of learning curves
 DEPTH = 16  # of tables and lists in each other
-INTEGERS = 2**63  # whole numbers are below it, as TOML has them and PyTorch takes them
 
 
 def require_size(path: Path, most: int) -> None:

@@ -340,7 +340,7 @@ def _train_condition(
 
 def _diagnose(folder: RunFolder, condition: str, job: Job) -> None:
     """Say what the learning curves of policies show of failures."""
-    from prefrontal.agents.training.loop import diagnose
+    from prefrontal.agents.training.diagnosis import diagnose
 
     curves = read_curves(folder.path / "metrics.csv")
     if "entropy" in curves:

@@ -5,8 +5,8 @@ import errno
 import json
 import multiprocessing
 import os
-import re
 import random
+import re
 import signal
 import time
 from pathlib import Path

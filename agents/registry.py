@@ -159,8 +159,8 @@ def check(job: Job) -> str:
             f"the algorithm {job.algorithm.kind} needs a network of the kind {network.kind}, not "
             f"{job.network.kind}"
         )
-    require_time(float(job.members) * job.total_steps, "training", "take fewer --total-steps")
     said: str = _get(entry.learner, "check")(job)
+    require_time(float(job.members) * job.total_steps, "training", "take fewer --total-steps")
     return said
 
 

@@ -64,8 +64,7 @@ def children(process: int) -> set[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
-@pytest.mark.parametrize("after", [0.5, 4.0])
-@pytest.mark.parametrize("what", ["evolution", "members"])
+@pytest.mark.parametrize(("what", "after"), [("members", 0.5), ("evolution", 4.0)])
 def test_workers_end_with_a_parent_that_is_killed(tmp_path, what, after):
     words = ["course-baldwin-harlow", "--condition", "baldwin", *EVOLVED.split()]
     if what == "members":

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prefrontal.agents.common.errors import require_count
+from prefrontal.agents.common.memory import require_training
 from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.actor_critic import ActorCritic, parameter_counts
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import facts_of, probe
@@ -154,6 +156,11 @@ class Job:
     workers: int = 1
     ray_address: str | None = None
 
+    def __post_init__(self) -> None:
+        """Check the counts, which Python callers give."""
+        for name in ("members", "num_envs", "total_steps"):
+            require_count(name, getattr(self, name))
+
     @cached_property
     def facts(self) -> EnvironmentFacts:
         """Sizes and lengths of the environment; it is made once, to be asked.
@@ -169,14 +176,19 @@ def updates(job: Job) -> float:
     return job.facts.updates(job.num_envs, job.total_steps)
 
 
-def require_discrete(job: Job) -> None:
-    """Check that actions are choices.
+def require_learnable(job: Job) -> None:
+    """Check that actions are choices, and that the networks can be trained in this memory.
 
     Raises:
-        ConfigError: They are not.
+        ConfigError: They are not, or cannot.
     """
-    if not job.facts.discrete:
+    facts, network = job.facts, job.network
+    if not facts.discrete:
         probe(job.environment)  # says so
+    counts = parameter_counts(facts.input_size, facts.num_actions, network)
+    step = facts.input_size + facts.num_actions + 8 * network.hidden_size * len(counts)
+    played = job.num_envs * facts.longest * step
+    require_training(job.members, sum(counts), played, job.snapshots, job.device)
 
 
 def section(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -192,10 +204,9 @@ def learn_until(learner: Learner, total_steps: int) -> dict[str, np.ndarray]:
         Metrics by name, ``[updates, P]``.
 
     Raises:
-        ValueError: `total_steps` is below 1.
+        ConfigError: `total_steps` is no whole number of at least 1.
     """
-    if total_steps < 1:
-        raise ValueError(f"total_steps must be at least 1, not {total_steps}")
+    require_count("total_steps", total_steps)
     rows: list[dict[str, Tensor]] = []
     while bool((learner.steps < total_steps).any()):
         rows.append(learner.update())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -13,12 +14,18 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.learner import make_learner
-from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
-from prefrontal.agents.common.errors import CheckpointError, ConfigError
-from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.base import (
+    Algorithm,
+    Job,
+    Record,
+    RecurrentLearner,
+    learn_until,
+)
+from prefrontal.agents.common.errors import CheckpointError, ConfigError, require_count
+from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.returns import next_values, rpe
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.actor_critic import ActorCritic, stored_sizes
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import probe, register_ids, reward_row
@@ -26,7 +33,9 @@ from prefrontal.agents.rollout.members import Members
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.agents.runs.checkpoint import save_checkpoint
+from prefrontal.agents.runs.checkpoint import Shapes, save_checkpoint
+from prefrontal.agents.runs.described import Described, require_shape
+from prefrontal.checking import option
 
 KIND = "recurrent-a2c"
 
@@ -34,15 +43,15 @@ P = TypeVar("P", bound="Population")
 
 
 @dataclass(frozen=True)
-class Description:
+class Description(Described):
     """What loading needs besides the weights; see `Population`."""
 
     network: NetworkConfig
     environment: EnvironmentSpec
-    input_size: int
-    num_actions: int
-    seed: int
-    members: tuple[int, ...]
+    input_size: int = option(dataclasses.MISSING, "Inputs a step.", least=1)
+    num_actions: int = option(dataclasses.MISSING, "Actions.", least=1)
+    seed: int = option(dataclasses.MISSING, "Seed of the run.", least=0)
+    members: tuple[int, ...] = option(dataclasses.MISSING, "Identities.", least=0)
 
 
 def make_population(job: Job, weights: Tensor) -> Population:
@@ -115,6 +124,7 @@ class Population(Members):
         seed: int = 0,
     ) -> P:
         """Make agents with initial weights for an environment (an id, or a specification)."""
+        require_count("members", members)
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
         facts, network = probe(spec), network or NetworkConfig()
         made = cls(None, network, spec, facts.input_size, facts.num_actions, seed, range(members))
@@ -133,11 +143,21 @@ class Population(Members):
         cls: type[P], arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
     ) -> P:
         """Make the agents in what a checkpoint holds; see `prefrontal.agents.registry`."""
-        names = [field.name for field in fields(Description)]
-        known = {name: meta[name] for name in names if name in meta}
-        description = from_plain(Description, known, f"{folder / 'checkpoint'}")
-        register_ids(description.environment.id)
-        return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
+        told = Description.of(meta, folder)
+        register_ids(told.environment.id)
+        return cls(arrays["weights"], **vars(told))
+
+    @classmethod
+    def require_fit(cls, shapes: Shapes, meta: Mapping[str, Any], folder: Path) -> None:
+        """Check that weights of these shapes are those of the agents that `meta` describes.
+
+        Raises:
+            CheckpointError: They are not.
+            ConfigError: The description is none.
+        """
+        told = Description.of(meta, folder)
+        sizes = stored_sizes(told.input_size, told.num_actions, told.network)
+        require_shape(shapes, "weights", [(len(told.members), size) for size in sizes], folder)
 
     def part(self, indices: Sequence[int], kind: Any = None) -> Any:
         """See `Members.part`; of another class, if one is given."""

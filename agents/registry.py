@@ -7,24 +7,21 @@ kind). Modules are imported when they are needed; importing this one imports no 
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean
+from prefrontal.agents.common.files import read_toml, require_plain
+from prefrontal.agents.common.memory import require_time
 from prefrontal.agents.networks.config import NetworkConfig
 
 if TYPE_CHECKING:  # these import torch
     from torch import Tensor
 
     from prefrontal.agents.base import Job, Learner, Trained
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+    from prefrontal.agents.runs.checkpoint import Shapes
 
 _ROOT = "prefrontal.agents"
 
@@ -37,6 +34,7 @@ class Entry:
         config: Settings of the algorithm, ``module:class``.
         network: Settings of its networks, ``module:class``.
         learner: Module with ``make_learner(job, members)`` and ``check(job)``.
+        trained: Kind of the agents that it trains, a key of `TRAINED`.
         population: Module with ``make_population(job, weights)`` and ``meta(job)``.
         updates: Module with ``updates(job)``.
         spreads_itself: Whether one learner spreads its own work over the worker processes.
@@ -47,6 +45,7 @@ class Entry:
     network: str
     learner: str
     population: str
+    trained: str
     updates: str = "base"
     spreads_itself: bool = False
     every_update: bool = False
@@ -56,19 +55,28 @@ _ACTOR_CRITIC = "networks.config:NetworkConfig"
 
 #: Algorithms by the `kind` of their settings.
 ALGORITHMS = {
-    "a2c": Entry("a2c.config:A2CConfig", _ACTOR_CRITIC, "a2c.learner", "population"),
-    "q": Entry("r2d2.config:R2D2Config", _ACTOR_CRITIC, "r2d2.learner", "r2d2.population"),
+    "a2c": Entry(
+        "a2c.config:A2CConfig", _ACTOR_CRITIC, "a2c.learner", "population", "recurrent-a2c"
+    ),
+    "q": Entry(
+        "r2d2.config:R2D2Config", _ACTOR_CRITIC, "r2d2.learner", "r2d2.population", "recurrent-q"
+    ),
     "course-replay": Entry(
-        "a2c.config:CourseReplayConfig", _ACTOR_CRITIC, "a2c.course", "population"
+        "a2c.config:CourseReplayConfig", _ACTOR_CRITIC, "a2c.course", "population", "recurrent-a2c"
     ),
     "td3": Entry(
-        "td3.config:TD3Config", "td3.config:TD3NetworkConfig", "td3.learner", "td3.population"
+        "td3.config:TD3Config",
+        "td3.config:TD3NetworkConfig",
+        "td3.learner",
+        "td3.population",
+        "recurrent-td3",
     ),
     "evolution": Entry(
         "evolution.config:EvolutionConfig",
         _ACTOR_CRITIC,
         "evolution.learner",
         "evolution.population",
+        "evolved",
         updates="evolution.learner",
         spreads_itself=True,
         every_update=True,
@@ -78,6 +86,7 @@ ALGORITHMS = {
         _ACTOR_CRITIC,
         "evolution.published",
         "evolution.population",
+        "evolved",
         updates="evolution.learner",
         spreads_itself=True,
     ),
@@ -86,6 +95,7 @@ ALGORITHMS = {
         "evolution.config:NoNetworkConfig",
         "evolution.hinton_nowlan",
         "evolution.hinton_nowlan",
+        "hinton-nowlan",
         updates="evolution.hinton_nowlan",
     ),
 }
@@ -150,6 +160,7 @@ def check(job: Job) -> str:
             f"{job.network.kind}"
         )
     said: str = _get(entry.learner, "check")(job)
+    require_time(float(job.members) * job.total_steps, "training", "take fewer --total-steps")
     return said
 
 
@@ -174,14 +185,14 @@ def load(
         CheckpointError: There are no agents, or they cannot be read; never unpickles anything.
         ConfigError: The agents need code of the user's that is not named.
     """
-    from prefrontal.agents.runs.checkpoint import has_checkpoint, load_checkpoint
+    from prefrontal.agents.runs.checkpoint import has_checkpoint
     from prefrontal.agents.runs.folder import runs_below
 
     folder = Path(path).expanduser()
     folder = folder if condition is None else folder / condition
     if has_checkpoint(folder / "checkpoint"):
-        arrays, meta = load_checkpoint(folder / "checkpoint")
-        return load_trained(arrays, with_code(meta, core, environment), folder)
+        arrays, meta = read_agents(folder, core, environment)
+        return load_trained(arrays, meta, folder)
     nothing = f"there are no trained agents in {folder}"
     # A run has a configuration; a folder without one may hold runs.
     if not (folder / "config.toml").is_file() and (below := runs_below(folder)):
@@ -226,36 +237,89 @@ def with_code(
     return changed
 
 
-def load_trained(arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path) -> Trained:
-    """Make the agents in what a checkpoint holds.
+def read_agents(
+    folder: Path, core: str | None = None, environment: str | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return what the checkpoint of a folder holds, for `load_trained`.
 
     Args:
-        arrays: Its tensors, `weights` among them.
-        meta: Its description, `kind` among it.
-        folder: Where it lies.
+        folder: The folder that has the checkpoint.
+        core: Name of the user's core, see `with_code`.
+        environment: Id of the user's environment, likewise.
 
     Raises:
-        CheckpointError: It holds no agents, or such as this version does not know.
+        CheckpointError: It cannot be read, or its tensors are not those that its description asks
+            for; no tensor is made before that is known.
+        ConfigError: The description is none, or needs code of the user's that is not named.
     """
+    from prefrontal.agents.runs.checkpoint import load_checkpoint
+
+    def check(shapes: Shapes, meta: dict[str, Any]) -> None:
+        require_fit(shapes, with_code(meta, core, environment), folder)
+
+    arrays, meta = load_checkpoint(folder / "checkpoint", check)
+    return arrays, with_code(meta, core, environment)
+
+
+def require_fit(shapes: Shapes, meta: Mapping[str, Any], folder: Path) -> None:
+    """Check that the tensors of a checkpoint are those that its description asks for.
+
+    Args:
+        shapes: Types and shapes of the tensors by name.
+        meta: The description.
+        folder: Where they lie.
+
+    Raises:
+        CheckpointError: They are not.
+        ConfigError: The description is none.
+    """
+    from prefrontal.agents.runs.described import require_shape
+
+    require_plain(meta, str(folder / "checkpoint"))
+    _class_of(meta, folder).require_fit(shapes, meta, folder)
+    steps = meta.get("snapshot_steps", [])
+    if not isinstance(steps, list) or not all(type(one) is int and one >= 0 for one in steps):
+        raise CheckpointError(f"snapshot_steps of {folder / 'checkpoint'} must be whole numbers")
+    if steps or "snapshots" in shapes:
+        rows, size = shapes["weights"][1]
+        require_shape(shapes, "snapshots", [(rows, len(steps), size)], folder)
+
+
+def load_trained(arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path) -> Trained:
+    """Make the agents in what `read_agents` returned.
+
+    Args:
+        arrays: Tensors, `weights` among them.
+        meta: Their description, `kind` among it.
+        folder: Where they lie.
+
+    Raises:
+        CheckpointError: There are no agents, or such as this version does not know.
+    """
+    if not bool(arrays["weights"].isfinite().all()):
+        raise CheckpointError(f"the weights in {folder} are not all numbers: training went wrong")
+    trained: Trained = _class_of(meta, folder).from_checkpoint(arrays, meta, folder)
+    return trained
+
+
+def _class_of(meta: Mapping[str, Any], folder: Path) -> Any:
+    """Return the class of the agents that a checkpoint describes."""
     kind = str(meta.get("kind"))
     if kind == "recurrent-a2c" and _algorithm_in(folder) == "q":
         kind = "recurrent-q"  # early versions did not tell them apart in the checkpoint
-    if kind not in TRAINED or "weights" not in arrays:
+    if kind not in TRAINED:
         raise CheckpointError(
             f"the checkpoint in {folder} does not hold agents of {', '.join(TRAINED)}"
         )
-    if not bool(arrays["weights"].isfinite().all()):
-        raise CheckpointError(f"the weights in {folder} are not all numbers: training went wrong")
-    trained: Trained = _get(*TRAINED[kind].split(":")).from_checkpoint(arrays, meta, folder)
-    return trained
+    return _get(*TRAINED[kind].split(":"))
 
 
 def _algorithm_in(folder: Path) -> str | None:
     """Return the kind of algorithm that a run's configuration gives for a folder of it."""
     for run, condition in ((folder, "default"), (folder.parent, folder.name)):
         try:
-            config = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
+            config = read_toml(run / "config.toml")
             return str(config["conditions"][condition]["algorithm"].get("kind"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return None

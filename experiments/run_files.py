@@ -6,15 +6,17 @@ Importing this module imports no torch.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.errors import ConfigError, RunFolderError
+from prefrontal.agents.common.files import TABLES, require_size
 from prefrontal.agents.common.plain import from_plain, to_plain
-from prefrontal.agents.registry import load, load_trained, with_code
+from prefrontal.agents.registry import entry_of, load, load_trained, read_agents, with_code
+from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.experiments.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,27 +47,30 @@ def settings_of(
         environment: Environment of the user's, likewise.
 
     Raises:
-        ConfigError: If something in it is missing, unknown or wrong.
+        ConfigError: If something in it is missing, unknown or wrong; names file and section.
     """
-    config = run.config()
+    path, config = run.path / "config.toml", run.config()
     if config.get("format", 1) not in (1, FORMAT):
         raise ConfigError(
-            f"{run.path / 'config.toml'} has format {config['format']!r:.20}; this version reads "
-            f"1 and {FORMAT}"
+            f"{path} has format {config['format']!r:.20}; this version reads 1 and {FORMAT}"
         )
     conditions = config.get("conditions")
     name, seed = config.get("experiment"), config.get("seed")
     tables = isinstance(conditions, dict) and all(isinstance(c, dict) for c in conditions.values())
-    if not (tables and conditions and isinstance(name, str) and isinstance(seed, int)):
+    whole = type(seed) is int and seed >= 0
+    if not (tables and conditions and isinstance(name, str) and whole):
         raise ConfigError(
-            f"{run.path / 'config.toml'} is not the configuration of a run: it needs experiment, "
-            "seed and [conditions]"
+            f"{path} is not the configuration of a run: it needs experiment, seed and [conditions]"
         )
-    settings = {
-        key: from_plain(Settings, with_code(value, core, environment), f"conditions.{key}")
-        for key, value in conditions.items()
-    }
-    return name, seed, settings
+    settings = {}
+    for key, value in conditions.items():
+        try:
+            condition_folder(run, key)
+            changed = with_code(value, core, environment)
+            settings[key] = from_plain(Settings, changed, f"conditions.{key}")
+        except (ConfigError, RunFolderError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+    return name, int(seed), settings  # type: ignore[arg-type] # checked above
 
 
 def condition_folder(run: RunFolder, condition: str) -> RunFolder:
@@ -91,8 +96,9 @@ def load_run(
     for name, population in populations.items():
         given, stored = to_plain(conditions[name]), population.meta()
         tasks = [plain.get("environment") for plain in (given, stored)]
+        kinds = entry_of(conditions[name].algorithm).trained, stored["kind"]
         networks = [{"kind": None, **plain.get("network", {})} for plain in (given, stored)]
-        if networks[0] != networks[1] or tasks[0] != tasks[1]:
+        if networks[0] != networks[1] or tasks[0] != tasks[1] or kinds[0] != kinds[1]:
             raise ConfigError(
                 f"{run.path / 'config.toml'} and the checkpoint of {name} describe different "
                 "agents or tasks; restore the configuration"
@@ -109,15 +115,21 @@ def load_snapshots(
     """Return the snapshots of every condition: environment steps, and the agents then."""
     found = {}
     for name in conditions:
-        folder = condition_folder(run, name)
-        arrays, meta = folder.load()
-        meta = with_code(meta, core, environment)
+        folder = condition_folder(run, name).path
+        arrays, meta = read_agents(folder, core, environment)
         kept = arrays["snapshots"].unbind(1) if "snapshots" in arrays else ()
         found[name] = [
-            (steps, load_trained({**arrays, "weights": weights}, meta, folder.path))
+            (steps, load_trained({**arrays, "weights": weights}, meta, folder))
             for steps, weights in zip(meta.get("snapshot_steps", ()), kept, strict=True)
         ]
     return found
+
+
+class Curves(dict[str, np.ndarray]):
+    """Learning curves ``[U, M]`` by name; says which one is missing."""
+
+    def __missing__(self, name: str) -> np.ndarray:
+        raise NotMeasurableError(f"metrics.csv has no column {name!r}")
 
 
 def read_curves(path: Path) -> dict[str, np.ndarray]:
@@ -129,29 +141,41 @@ def read_curves(path: Path) -> dict[str, np.ndarray]:
         ConfigError: It is not a table of numbers with rows of all members, in order, for report
             after report.
     """
-    if not path.is_file():
+    if not path.exists():
         return {}
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        return {}
+    require_size(path, TABLES)
     try:
-        last = [row for row in rows if row["update"] == rows[-1]["update"]]
-        members = max(int(row["member"] or -1) for row in rows) + 1
-        if len(last) < members or None in rows[-1].values():
-            rows = rows[: -len(last)]
-        numbers = {
-            name: np.array([float(row[name] or "nan") for row in rows]).reshape(-1, members)
-            for name in (rows[0] if rows else ())
-        }
-        if not rows:
+        with path.open(newline="", encoding="utf-8") as file:
+            names, rows = _rows(csv.reader(file))
+        if not len(rows):
             return {}
-        update = numbers.pop("update")
-        ordered = (numbers.pop("member") == np.arange(members)).all()
+        numbers = dict(zip(names, rows.T, strict=True))
+        member, update = numbers["member"], numbers["update"]
+        members, last = int(member.max()) + 1, update == update[-1]
+        kept = len(rows) - (last.sum() if last.sum() < members else 0)
+        numbers = {name: one[:kept].reshape(-1, members) for name, one in numbers.items()}
+        update, member = numbers.pop("update"), numbers.pop("member")
+        ordered = (member == np.arange(members)).all()
         if not ordered or (update != update[:, :1]).any() or (np.diff(update[:, 0]) <= 0).any():
             raise ValueError("rows are missing, or not in their order")
-        return {"steps": numbers.pop("steps"), **numbers}
-    except (KeyError, ValueError, TypeError) as error:
+        steps = numbers.pop("steps")
+        if not np.isfinite(steps).all():
+            raise ValueError("steps must be numbers")
+        return Curves(steps=steps, **numbers) if kept else {}
+    except (csv.Error, KeyError, ValueError, OverflowError) as error:
         raise ConfigError(
             f"{path} is not a table of learning curves; restore or remove it"
         ) from error
+
+
+def _rows(lines: Iterator[list[str]]) -> tuple[list[str], np.ndarray]:
+    """Return column names and numbers ``[rows, columns]``, without a last row that was cut."""
+    names: list[str] = next(lines, [])
+    rows, whole = [], True
+    for line in filter(None, lines):
+        if not whole or len(line) > len(names):
+            raise ValueError("rows have other numbers of columns")
+        whole = len(line) == len(names)
+        if whole:
+            rows.append(np.array([float(cell or "nan") for cell in line]))
+    return names, np.array(rows)

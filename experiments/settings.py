@@ -97,7 +97,8 @@ class TrainingConfig:
     )
     total_steps: int = option(
         1_000_000,
-        "Environment steps per member, rounded up to whole updates (of evolution: generations).",
+        "Environment steps per member, rounded up to whole updates (of evolution: generations). "
+        "TD3 counts each trial as a whole episode, and no trial of its phase I.",
         least=1,
     )
     snapshots: int = option(

@@ -29,6 +29,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+INTEGERS = 2**63  # whole numbers are below it, as TOML has them and PyTorch takes them
 KIND = "kind"  # key that says which of several dataclasses a table is
 NONE = "none"  # TOML has no null: how None is written where the default is something else
 _WORDS = {
@@ -82,7 +83,7 @@ def option(
 
 
 def check(config: Any) -> None:
-    """Check every field of a dataclass against its range and its choices; None is not checked.
+    """Check every field of a dataclass against its type, its range and its choices.
 
     Raises:
         ValueError: A value is not allowed; names the field, what is allowed, and the value.
@@ -91,11 +92,13 @@ def check(config: Any) -> None:
         value, name = getattr(config, key), field.metadata.get("name", key)
         choices = get_args(hint)
         if dataclasses.is_dataclass(hint) and not isinstance(value, typing.cast(type, hint)):
-            raise ValueError(f"{name} must be a {getattr(hint, '__name__', hint)}, not {value!r}")
+            kind = getattr(hint, "__name__", hint)
+            raise ValueError(f"{name} must be a {kind}, not {shown(value)}")
         if get_origin(hint) is Literal and value not in choices:
-            raise ValueError(
-                f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}"
-            )
+            known = ", ".join(map(repr, choices))
+            raise ValueError(f"{name} must be one of {known}, not {shown(value)}")
+        if not (value is None and field.default is None):
+            checked(value, hint, name)
         limits = {key: field.metadata[key] for key in _LIMITS if key in field.metadata}
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
@@ -103,7 +106,15 @@ def check(config: Any) -> None:
             if number is not None and not all(
                 _LIMITS[key][1](number, limit) for key, limit in limits.items()
             ):
-                raise ValueError(f"{name} must {_range(limits)}, not {value}")
+                raise ValueError(f"{name} must {_range(limits)}, not {shown(value)}")
+            if isinstance(number, int) and abs(number) >= INTEGERS:
+                raise ValueError(f"{name} must be below 2^63, not {shown(number)}")
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message, at most 80 characters of it."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _range(limits: Mapping[str, float]) -> str:
@@ -194,7 +205,7 @@ def build(cls: type[T], values: Mapping[str, Any], section: str = "") -> T:
     where = f"in [{section}]" if section else f"of {cls.__name__}"
     for key in values:
         if key not in known:
-            raise ValueError(f"unknown key {key!r} {where}{did_you_mean(str(key), known)}")
+            raise ValueError(f"unknown key {shown(key)} {where}{did_you_mean(str(key), known)}")
     given = {}
     for name, (field, hint) in known.items():
         if name in values:
@@ -225,7 +236,7 @@ def checked(value: Any, hint: Any, name: str) -> Any:
         # `in` alone would take True or 1.0 for 1.
         if any(value == choice and type(value) is type(choice) for choice in args):
             return value
-        raise ValueError(f"{name} must be {expected(hint)}, got {value!r}")
+        raise ValueError(f"{name} must be {expected(hint)}, got {shown(value)}")
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return build(typing.cast(type, hint), value, name)
     if origin in (tuple, list) and isinstance(value, tuple | list):
@@ -247,16 +258,30 @@ def _checked_class(value: Any, hint: Any, name: str) -> Any:
     value = value.item() if getattr(value, "shape", None) == () else value
     if hint is type(None) and value == NONE:
         return None
-    if (hint, type(value)) in ((float, int), (Path, str)):
-        return hint(value)
+    if hint is float and type(value) is int and abs(value) >= INTEGERS:
+        raise _wrong(value, hint, name)
+    if (hint, type(value)) == (float, int):
+        return float(value)
+    if hint is Path and isinstance(value, str | Path):
+        return _path(value, name)
     # True is an int to Python, and not to us.
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise _wrong(value, hint, name)
     return value
 
 
+def _path(value: str | Path, name: str) -> Path:
+    """Return a path, with the home folder in place of ``~``."""
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # there is no such home
+        raise ValueError(f"{name} {shown(str(value))} has no home folder") from error
+
+
 def _wrong(value: Any, hint: Any, name: str) -> ValueError:
-    return ValueError(f"{name} must be {expected(hint)}, got {value!r} ({type(value).__name__})")
+    return ValueError(
+        f"{name} must be {expected(hint)}, got {shown(value)} ({type(value).__name__})"
+    )
 
 
 def _open(hint: Any) -> bool:
@@ -269,8 +294,8 @@ def _one_of(hint: Any, value: Any, name: str) -> Any:
     kinds = alternatives(hint)
     if kinds and isinstance(value, Mapping):
         kind = value.get(KIND, next(iter(kinds)))
-        if kind not in kinds:
-            raise ValueError(f"{name}.{KIND} must be one of {', '.join(kinds)}, got {kind!r}")
+        if not isinstance(kind, str) or kind not in kinds:
+            raise ValueError(f"{name}.{KIND} must be one of {', '.join(kinds)}, got {shown(kind)}")
         return build(kinds[kind], {k: v for k, v in value.items() if k != KIND}, name)
     members = get_args(hint)
     if len(members) == 2 and type(None) in members and value not in (None, NONE):

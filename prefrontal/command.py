@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from prefrontal.agents.common.errors import (
     ConfigError,
@@ -15,6 +16,7 @@ from prefrontal.agents.common.errors import (
     did_you_mean,
 )
 
+ECHOED = 80  # characters of an argument in a message at most
 NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  # as PyTorch says it
 
 USAGE = """usage: prefrontal COMMAND ...
@@ -164,6 +166,9 @@ def guarded(main: Callable[[list[str]], int], arguments: list[str]) -> int:
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
+        for word in arguments:
+            if re.fullmatch(r"(--[\w-]+=)?\s*", word):
+                raise ConfigError(f"{word or repr(word)} has no value: give one, or leave it out")
         return main(arguments)
     except KeyboardInterrupt:
         print("interrupted; go on with --resume", file=sys.stderr)
@@ -171,8 +176,25 @@ def guarded(main: Callable[[list[str]], int], arguments: list[str]) -> int:
     except Exception as error:
         if (said := _said(error)) is None:
             raise
-        print(f"error: {said}", file=sys.stderr)
+        print(f"error: {_printable(said, arguments)}", file=sys.stderr)
         return 2
+
+
+def _printable(said: str, arguments: list[str]) -> str:
+    """Return a message as one line of printable characters; long arguments in it are cut."""
+    values = [part for word in arguments for part in (word, word.partition("=")[2])]
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) > ECHOED and not _is_path(value):
+            said = said.replace(value, f"{value[: ECHOED - 3]}...")
+    return "".join(one if one.isprintable() else "?" for one in said)
+
+
+def _is_path(text: str) -> bool:
+    """Return whether there is such a file, or the folder that it would be in."""
+    try:
+        return Path(text).parent.is_dir() and Path(text).parent != Path()
+    except (OSError, ValueError):
+        return False
 
 
 def _said(error: Exception) -> str | None:

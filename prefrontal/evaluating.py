@@ -46,6 +46,7 @@ from prefrontal.experiments.run_files import (
 from prefrontal.experiments.settings import Settings, task_options
 from prefrontal.options import EvaluationOptions
 from prefrontal.reading import built
+from prefrontal.reading_runs import find_run, require_own, require_room
 from prefrontal.shipped import shipped_folder, shipped_names
 from prefrontal.training import Run
 
@@ -180,10 +181,11 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
     import torch
 
     torch.set_num_threads(1)
-    run, out = _find(options.run)
+    run, out = find_run(options.run)
     code = doors.core_name(), doors.environment()
     name, _, settings = settings_of(run, *code)
     experiment = doors.experiment(name)
+    require_own(experiment, settings, run.path)
     folder = (options.out or out).expanduser()
     evaluation = _evaluation(run, settings, experiment, options, folder, code)
     outcome = _measured(experiment, evaluation, run.path)
@@ -205,7 +207,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         "findings": [finding.to_json() for finding in outcome.findings],
     }
     written = [folder / "metrics.json", folder / "findings.md"]
-    written[1].write_text(table(outcome.findings, "markdown") + "\n")
+    written[1].write_text(table(outcome.findings, "markdown") + "\n", encoding="utf-8")
     for condition, one in records.items():
         place = folder if condition == "default" else folder / condition
         place.mkdir(exist_ok=True)
@@ -221,7 +223,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         exit_code,
         [*written, *outcome.figures],
     )
-    written[0].write_text(report.metrics_text)
+    written[0].write_text(report.metrics_text, encoding="utf-8")
     shipped = shipped_folder(run.path.name)
     ours = shipped is not None and shipped.samefile(run.path)
     if not ours and os.access(run.path, os.W_OK):
@@ -283,22 +285,39 @@ def _evaluation(
     """Return the trained populations of a run, ready to be measured; make the folder."""
     from prefrontal.agents.rollout.rollout import Stimulation
 
-    populations = load_run(run, settings, *code)
-    folder.mkdir(parents=True, exist_ok=True)
-    curves = {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings}
-    _note_missing(curves, settings)
     given = options.block or options.stimulate
+    if given and any(
+        getattr(one.network, "actor_reward", "") != "rpe" for one in settings.values()
+    ):
+        raise ConfigError(
+            'prediction errors are changed only in networks with actor_reward "rpe", which these '
+            "are not: leave out block and stimulate"
+        )
+    episodes = min(options.episodes, experiment.most_episodes or options.episodes)
+    populations = load_run(run, settings, *code)
+    curves = {key: read_curves(condition_folder(run, key).path / "metrics.csv") for key in settings}
+    for key, population in populations.items():
+        if population.environment != NO_ENVIRONMENT:
+            require_room(key, population, episodes, options.record)
+        members = curves[key]["steps"].shape[1] if curves[key] else len(population)
+        if members != len(population):
+            raise ConfigError(
+                f"metrics.csv of {key} has {members} members, and the checkpoint {len(population)}"
+            )
+    snapshots = load_snapshots(run, settings, *code)
+    folder.mkdir(parents=True, exist_ok=True)
+    _note_missing(curves, settings)
     return Evaluation(
         populations,
         settings,
         options.split,
-        min(options.episodes, experiment.most_episodes or options.episodes),
+        episodes,
         options.seed,
         folder,
         curves,
         figures=options.figures,
         stimulation=Stimulation(-options.block, options.stimulate) if given else None,
-        snapshots=load_snapshots(run, settings, *code),
+        snapshots=snapshots,
         levels=known_levels(experiment, settings),
     )
 
@@ -323,8 +342,8 @@ def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outc
             outcome = experiment.measure(evaluation)
     except NotMeasurableError as error:
         raise ConfigError(
-            f"{run} cannot be measured: in {evaluation.episodes} episodes some member never did "
-            "what a finding is about; train longer, or give more --episodes"
+            f"{run} cannot be measured in {evaluation.episodes} episodes: {error}; train longer, "
+            "or give more --episodes"
         ) from error
     except PrefrontalError:
         raise
@@ -351,26 +370,3 @@ def _title(experiment: Experiment, settings: Mapping[str, Settings]) -> str:
     env_id = next(iter(settings.values())).environment.id
     task = task_options(env_id)
     return f"{env_id}: {(inspect.getdoc(task) or '').partition(chr(10))[0]}" if task else env_id
-
-
-def _find(path: Path) -> tuple[RunFolder, Path]:
-    """Return the run of that folder or name, and where its evaluation goes.
-
-    Raises:
-        ConfigError: There is none; suggests one below it, a neighbour, or a shipped population.
-    """
-    from prefrontal.agents.runs.folder import RunFolder, runs_below
-
-    path = path.expanduser()
-    if (path / "config.toml").is_file():
-        return RunFolder.read(path), path / "evaluation"
-    if not path.is_dir() and (shipped := shipped_folder(str(path))) is not None:
-        return RunFolder.read(shipped), Path("runs", "evaluation", path.name)
-    if path.parent.is_dir():
-        if below := runs_below(path):
-            raise ConfigError(f"there is no run in {path}{below}")
-        names = [p.parent.name for p in path.parent.glob("*/config.toml")]
-        names += shipped_names() if path.parent == Path() else []
-        hint = did_you_mean(path.name, names)
-        raise ConfigError(f"there is no run in {path}{hint if 'mean' in hint else ''}")
-    return RunFolder.read(path), path

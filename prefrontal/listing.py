@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterator
 
 from prefrontal import envs
+from prefrontal.agents.common.files import read_toml
 from prefrontal.agents.networks.config import CORES, SUMMARIES
 from prefrontal.experiments.experiment import all_experiments
 from prefrontal.experiments.settings import LEARNERS
 from prefrontal.shipped import shipped_folder, shipped_names
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 def lines(what: str) -> Iterator[str]:
@@ -45,7 +40,7 @@ def _trained(name: str) -> str:
     """Return what a shipped population is made of."""
     folder = shipped_folder(name)
     assert folder is not None
-    conditions = tomllib.loads((folder / "config.toml").read_text())["conditions"]
+    conditions = read_toml(folder / "config.toml")["conditions"]
     sizes = [one["training"] for one in conditions.values()]
     members = " + ".join(str(one.get("members", 1)) for one in sizes)
     longest = max(one.get("total_steps", 0) for one in sizes)

@@ -53,10 +53,8 @@ class RunOptions:
         check(self)
         if self.device.partition(":")[0] not in ("cpu", "cuda"):
             raise ValueError(f"device must be cpu or cuda, not {self.device!r}")
-        if self.out is not None:
-            if str(self.out) == ".":
-                raise ValueError("out must be the name of a folder")
-            object.__setattr__(self, "out", self.out.expanduser())
+        if self.out is not None and str(self.out) == ".":
+            raise ValueError("out must be the name of a folder")
 
 
 @dataclass(frozen=True)

@@ -324,6 +324,20 @@ def _check(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> 
     for condition, one in settings.items():
         if said := check(one.job(seed, options.device)):
             print(f"{condition}: {said}")
+        _check_workers(one, options)
+
+
+def _check_workers(settings: Settings, options: RunOptions) -> None:
+    """Check that the processes fit in memory, and that a Ray cluster would be used."""
+    from prefrontal.agents.common.memory import WORKER, require_memory
+    from prefrontal.agents.registry import entry_of
+
+    spreads = entry_of(settings.algorithm).spreads_itself
+    if options.ray_address is not None and not spreads:
+        raise ConfigError("--ray-address is for evolving populations: leave it out")
+    workers = options.workers if spreads else min(options.workers, settings.training.members)
+    if workers > 1:
+        require_memory(workers * WORKER, f"{workers:,} processes", "take fewer --workers")
 
 
 def _train_condition(
@@ -352,7 +366,7 @@ def _train_condition(
 
 def _diagnose(folder: RunFolder, condition: str, job: Job) -> None:
     """Say what the learning curves of policies show of failures."""
-    from prefrontal.agents.training.loop import diagnose
+    from prefrontal.agents.training.diagnosis import diagnose
 
     curves = read_curves(folder.path / "metrics.csv")
     if "entropy" in curves:

@@ -34,7 +34,7 @@ class Whole:
     ("make", "message"),
     [
         (lambda: Whole(rate=0.0), "rate must be positive, not 0.0"),
-        (lambda: Whole(rate=float("nan")), "rate must be positive, not nan"),
+        (lambda: Whole(rate=float("nan")), "rate must be a finite number, not nan"),
         (lambda: Whole(coef=2.5), "coef must be between 0 and 2, not 2.5"),
         (lambda: Part(size=0), "part_size must be at least 1, not 0"),
         (lambda: Part(share=(0.2, 1.0)), r"share must be at least 0 and below 1, not \(0.2, 1.0\)"),

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import CourseReplayConfig
-from prefrontal.agents.base import Job, RecurrentLearner, require_discrete
+from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.optim import check_finite
 from prefrontal.agents.common.returns import by_member, count_steps, monte_carlo
 from prefrontal.agents.rollout.environments import make_stages
@@ -41,7 +41,7 @@ def check(job: Job) -> str:
     Raises:
         ConfigError: The environment has continuous actions.
     """
-    require_discrete(job)
+    require_learnable(job)
     return ""
 
 

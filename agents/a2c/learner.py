@@ -23,7 +23,7 @@ from prefrontal.agents.a2c.off_policy import (
     corrected,
     episode_buffer,
 )
-from prefrontal.agents.base import Job, RecurrentLearner, require_discrete
+from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import (
@@ -65,7 +65,7 @@ def check(job: Job) -> str:
         ConfigError: Settings do not fit each other or the environment, or there is not that much
             memory.
     """
-    require_discrete(job)
+    require_learnable(job)
     config = cast(A2CConfig, job.algorithm)
     _check(job.network, config, job.facts, job.environment.inputs)
     if config.replay.keep == "none":

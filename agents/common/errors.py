@@ -1,6 +1,7 @@
 """Errors that a user can mend, and the hints that go with them."""
 
-from typing import ClassVar
+from numbers import Integral
+from typing import Any, ClassVar
 
 from prefrontal.checking import did_you_mean
 
@@ -12,6 +13,7 @@ __all__ = [
     "TrainingError",
     "UserCodeError",
     "did_you_mean",
+    "require_count",
 ]
 
 
@@ -45,3 +47,13 @@ class TrainingError(PrefrontalError):
 
 class UserCodeError(PrefrontalError):
     """A task, core or study of the user's raised; the message gives its file and line."""
+
+
+def require_count(name: str, value: Any) -> None:
+    """Check that there are so many of something.
+
+    Raises:
+        ConfigError: It is no whole number of at least 1.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{name} must be a whole number of at least 1, not {value!r:.80}")

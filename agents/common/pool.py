@@ -12,9 +12,11 @@ import contextlib
 import importlib.util
 import multiprocessing
 import multiprocessing.connection
+import os
 import pickle
 import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,11 +47,19 @@ def start_process(context: Any, target: Callable[..., None], pipe: Any, *args: A
 
 
 def _begin(preparations: Sequence[Callable[[], object]], pipe: Any, work: bytes) -> None:
-    """Run a new process."""
+    """Run a new process, which ends when its parent does, in whatever way that ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for prepare in preparations:
         prepare()
     target, args = pickle.loads(work)  # written by the parent
     target(pipe, *args)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # nobody is left who could read a result or an error
 
 
 def make_pool(function: Work, workers: int = 1, ray_address: str | None = None) -> Serial:

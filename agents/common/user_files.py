@@ -31,8 +31,12 @@ def import_file(place: str) -> ModuleType:
     Raises:
         ConfigError: There is no such file or module, or it raises; names its line.
     """
-    path = Path(place).expanduser()
-    file = path.resolve()
+    if not place.endswith(".py") and not all(map(str.isidentifier, place.split("."))):
+        raise ConfigError(f"{place!r:.80} is neither FILE.py nor a module, PACKAGE.MODULE")
+    try:
+        file = Path(place).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # no such home, a name too long
+        raise ConfigError(f"there is no file {place!r:.80}: {error!s:.80}") from error
     folder = str(file.parent if place.endswith(".py") else Path.cwd())
     if folder not in sys.path:
         sys.path.append(folder)

@@ -13,7 +13,8 @@ number x and no trial is ever played: ``1 + floor(log(1 - x) / log(1 - 2^-u))``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,12 +23,15 @@ from torch import Tensor
 
 from prefrontal.agents.base import Job, Record
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
-from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.common.memory import require_memory
+from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.evolution.config import HintonNowlanConfig, NoNetworkConfig
 from prefrontal.agents.rollout.members import Members
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
-from prefrontal.agents.runs.checkpoint import save_checkpoint
+from prefrontal.agents.runs.checkpoint import Shapes, save_checkpoint
+from prefrontal.agents.runs.described import Described, require_shape
+from prefrontal.checking import option
 
 WRONG, RIGHT, UNDECIDED = 0, 1, 2
 
@@ -36,6 +40,15 @@ HISTORY = (
     *("right", "wrong", "undecided"),  # mean frequency of the alleles
     *("mean_fitness", "best_fitness", "innate_fitness", "perfect", "diversity"),
 )
+
+
+@dataclass(frozen=True)
+class Description(Described):
+    """What loading needs besides the histories."""
+
+    algorithm: HintonNowlanConfig = field(default_factory=HintonNowlanConfig)
+    seed: int = option(0, "Seed of the run.", least=0)
+    members: tuple[int, ...] = option((), "Identities; none: 0 ... P - 1.", least=0)
 
 
 def make_learner(job: Job, members: Sequence[int]) -> HintonNowlan:
@@ -66,7 +79,20 @@ def _meta(config: HintonNowlanConfig, seed: int, members: Sequence[int]) -> dict
 
 
 def check(job: Job) -> str:
-    """Return nothing: every simulation can be run."""
+    """Check that a simulation can be run; there is nothing to say of it.
+
+    Raises:
+        ConfigError: There is not the memory for it, or a setting would change nothing.
+    """
+    if job.num_envs != 1 or job.snapshots:
+        raise ConfigError("the simulation plays no episodes: leave out --num-envs and --snapshots")
+    config = cast(HintonNowlanConfig, job.algorithm)
+    nbytes = 5 * config.individuals * config.genes + 8 * len(HISTORY) * updates(job)
+    require_memory(
+        job.members * nbytes,
+        f"simulating {job.members:,} populations",
+        "take fewer members, individuals, genes or steps",
+    )
     return ""
 
 
@@ -251,9 +277,18 @@ class Lineages(Members):
         cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
     ) -> Lineages:
         """Return what a checkpoint holds; see `prefrontal.agents.load`."""
-        where, constants = f"{folder / 'checkpoint'}", meta.get("algorithm", {})
-        config = from_plain(HintonNowlanConfig, constants, where)
-        return cls(arrays["weights"], config, int(meta.get("seed", 0)), meta.get("members"))
+        told = Description.of(meta, folder)
+        return cls(arrays["weights"], told.algorithm, told.seed, told.members or None)
+
+    @classmethod
+    def require_fit(cls, shapes: Shapes, meta: Mapping[str, Any], folder: Path) -> None:
+        """Check the shape of the histories; see `Population.require_fit`."""
+        told = Description.of(meta, folder)
+        _, shape = shapes.get("weights", ("", ()))
+        rows = len(told.members) or (shape[0] if shape else 1)
+        generations = shape[1] // len(HISTORY) if len(shape) == 2 else 0
+        sizes = [(rows, max(generations, 1) * len(HISTORY))]
+        require_shape(shapes, "weights", sizes, folder)
 
     def meta(self) -> dict[str, Any]:
         """Return what `load` needs besides the weights."""

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.memory import require_training
 from prefrontal.agents.common.pool import make_pool
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.evolution.config import HYPER, EvolutionConfig
@@ -37,13 +38,26 @@ from prefrontal.agents.evolution.genome import (
     mutate,
     random_genome,
 )
+from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 from prefrontal.agents.evolution.lifetimes import Lifetimes
+from prefrontal.agents.networks.vectorised import without_memory
 
 _PART = 16  # individuals that a worker is given at once
 
 
 def check(job: Job) -> str:
-    """Check that a job can be trained, see `lifetimes_of`; there is nothing to say of it."""
+    """Check that a job can be trained, see `lifetimes_of`; there is nothing to say of it.
+
+    Raises:
+        ConfigError: It cannot, or not in the memory there is.
+    """
+    config, facts = cast(EvolutionConfig, job.algorithm), job.facts
+    sizes = facts.input_size, facts.num_actions, job.network, config.embedding_units
+    size = without_memory(lambda: LifetimeNet(*sizes)).size
+    population = size * (config.individuals + config.offspring)
+    lessons = config.learning_updates * config.learning_episodes + 1
+    played = config.tasks * lessons * facts.longest
+    require_training(job.members, size, population + played, job.snapshots)
     lifetimes_of(job)
     return ""
 

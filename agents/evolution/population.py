@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.base import Job
-from prefrontal.agents.common.errors import CheckpointError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import HYPER, EvolutionConfig, LifetimeConfig
+from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 from prefrontal.agents.evolution.lifetimes import Lifetimes
-from prefrontal.agents.population import Population
+from prefrontal.agents.networks.vectorised import without_memory
+from prefrontal.agents.population import Description, Population
 from prefrontal.agents.population import meta as actor_critic_meta
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.agents.runs.checkpoint import save_checkpoint
+from prefrontal.agents.runs.checkpoint import Shapes, save_checkpoint
+from prefrontal.agents.runs.described import require_shape
 
 
 def make_population(job: Job, weights: Tensor) -> Evolved:
@@ -65,8 +67,6 @@ class Evolved(Population):
         cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
     ) -> Evolved:
         """Return the champions in what a checkpoint holds; see `prefrontal.agents.load`."""
-        if "champion" not in arrays:
-            raise CheckpointError(f"the checkpoint in {folder} lacks the genes of its champions")
         made, champions = super().from_checkpoint(arrays, meta, folder), arrays["champion"]
         made.genomes, made.hyper = champions[:, : -len(HYPER)], champions[:, -len(HYPER) :]
         made.lifetime = from_plain(LifetimeConfig, meta.get("lifetime", {}), str(folder))
@@ -79,6 +79,16 @@ class Evolved(Population):
             made.genomes, made.hyper = self.genomes[rows], self.hyper[rows]
             made.lifetime = self.lifetime
         return made
+
+    @classmethod
+    def require_fit(cls, shapes: Shapes, meta: Mapping[str, Any], folder: Path) -> None:
+        """Check the genes of the champions too; see `Population.require_fit`."""
+        super().require_fit(shapes, meta, folder)
+        told = Description.of(meta, folder)
+        lifetime = from_plain(LifetimeConfig, meta.get("lifetime", {}), str(folder))
+        sizes = told.input_size, told.num_actions, told.network, lifetime.embedding_size
+        genes = without_memory(lambda: LifetimeNet(*sizes)).size
+        require_shape(shapes, "champion", [(len(told.members), genes + len(HYPER))], folder)
 
     def meta(self) -> dict[str, Any]:
         """Return what `load` needs besides the weights and genes."""

@@ -10,6 +10,7 @@ else: the compiled LSTM where there can be one, else plain PyTorch.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +21,30 @@ from prefrontal.agents.common.optim import Optimiser, clip_by_norm
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.compiled import CompiledLSTM
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.vectorised import PlainNet, Tape
+from prefrontal.agents.networks.vectorised import Net, PlainNet, Tape, without_memory
 
 State = list[tuple[Tensor, ...]]
+
+
+def outputs_of(num_actions: int, config: NetworkConfig) -> list[int]:
+    """Return the read-outs of each network: of actor and critic, or of both in one."""
+    return [num_actions, 1] if config.layout == "separate" else [num_actions + 1]
+
+
+def parameter_counts(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
+    """Return the number of parameters of each network of a member, without making them."""
+    nets = [
+        without_memory(functools.partial(Net, input_size, outputs, config))
+        for outputs in outputs_of(num_actions, config)
+    ]
+    return [sum(part.numel() for part in net.parameters()) for net in nets]
+
+
+def stored_sizes(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
+    """Return how many numbers a member's stored parameters may be: now, and in early versions."""
+    counts = parameter_counts(input_size, num_actions, config)
+    now, spare = sum(counts), config.hidden_size**2 * len(counts)
+    return [now, now + spare] if config.core in ("none", "relu") else [now]
 
 
 class ActorCritic:
@@ -58,8 +80,7 @@ class ActorCritic:
         self.input_size, self.num_actions, self.config = input_size, num_actions, config
         self.members, self.dtype, self.device = members, dtype, device
         self.reward_row = reward_row
-        outputs = [num_actions, 1] if config.layout == "separate" else [num_actions + 1]
-        self.nets = [self._net(size) for size in outputs]
+        self.nets = [self._net(size) for size in outputs_of(num_actions, config)]
         self._sizes = [net.parameters.shape[1] for net in self.nets]
 
     def _net(self, outputs: int) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.cores import make_core
 
 State = tuple[Tensor, ...]
+M = TypeVar("M")
 
 
 class Affine(nn.Module):
@@ -110,6 +111,23 @@ def _unroll(net: Any, xs: Tensor, state: State | None) -> Tensor:
         outputs, _, state = net(x, state)
         steps.append(outputs)
     return torch.stack(steps)
+
+
+def without_memory(make: Callable[[], M]) -> M:
+    """Return what `make` makes of PyTorch modules, with sizes and without memory for parameters.
+
+    Only a user's core that cannot be made so has its memory.
+
+    Raises:
+        ConfigError: The sizes are beyond what any machine can hold.
+    """
+    try:
+        with torch.device("meta"):
+            return make()
+    except RuntimeError as error:
+        if "overflow" in str(error) or "invalid" in str(error):
+            raise ConfigError("there is no memory for networks of this size") from error
+        return make()
 
 
 class Vectorised:

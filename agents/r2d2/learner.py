@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, RecurrentLearner, require_discrete, write_inputs
+from prefrontal.agents.base import Job, RecurrentLearner, require_learnable, write_inputs
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import count_steps, mean
@@ -46,7 +46,7 @@ def check(job: Job) -> str:
         ConfigError: Settings do not fit each other or the environment, or there is not that much
             memory.
     """
-    require_discrete(job)
+    require_learnable(job)
     _check(job.network)
     config, size = cast(R2D2Config, job.algorithm), 0
     if config.sequence is not None:

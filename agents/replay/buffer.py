@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.memory import require_memory
 from prefrontal.agents.common.seeding import generator_states, set_generator_states
 from prefrontal.agents.replay.priorities import Priorities, Prioritised, priority_bytes
 from prefrontal.agents.replay.store import (
@@ -33,7 +34,6 @@ from prefrontal.agents.replay.store import (
     Sample,
     Store,
     Values,
-    memory_limit,
     row_fields,
 )
 
@@ -164,12 +164,7 @@ class Buffer:
         self.nbytes = members * capacity * sum(field.nbytes for field in columns)
         if kind == "prioritised":
             self.nbytes += priority_bytes(members, capacity)
-        limit = memory_limit()
-        if self.nbytes > limit:
-            raise ConfigError(
-                f"{self} needs {self.nbytes / 1e9:,.3g} GB, more than the total memory "
-                f"of {limit / 1e9:,.3g} GB: give it a smaller capacity"
-            )
+        require_memory(self.nbytes, str(self), "give it a smaller capacity")
         self._store = Store(members, capacity, columns)
         self._draws = Uniforms(generators)
         self._seen = 0  # rows that every member has ever added

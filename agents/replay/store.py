@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -87,16 +85,6 @@ def row_fields(fields: Sequence[Field], steps: int | None = None) -> list[Field]
         if names.count(name) > 1:
             raise ConfigError(f"a replay buffer cannot have two fields {name!r}")
     return rows
-
-
-def memory_limit(container: Path = Path("/sys/fs/cgroup/memory.max")) -> float:
-    """Return the bytes that a process can have at most; infinite where that is not known."""
-    limit = float("inf")
-    if "SC_PHYS_PAGES" in os.sysconf_names:
-        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if container.exists():  # a number, or "max"
-        limit = min(limit, float(container.read_text().replace("max", "inf")))
-    return limit
 
 
 # ROWS

@@ -56,7 +56,11 @@ def find_spec(env_id: str) -> EnvSpec:
 def is_native(env_id: str) -> bool:
     """Return whether the vector class of an environment declares ``tensor_face``."""
     entry = find_spec(env_id).vector_entry_point
-    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    try:
+        creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    except Exception as error:  # importing others' code raises anything
+        said = blamed(error) or f"{type(error).__name__}: {error}"
+        raise ConfigError(f"environment {env_id!r} cannot be imported: {said}") from error
     return bool(getattr(creator, "tensor_face", False))
 
 

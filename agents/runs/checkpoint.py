@@ -22,7 +22,7 @@ import os
 import platform
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,13 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from prefrontal.agents.common.errors import CheckpointError
+from prefrontal.agents.common.errors import CheckpointError, RunFolderError
+from prefrontal.agents.common.files import LISTS, read_json, require_size
+from prefrontal.agents.common.memory import require_memory
+
+#: Type and shape of every tensor of a checkpoint by its name.
+Shapes = dict[str, tuple[str, tuple[int, ...]]]
+Check = Callable[[Shapes, dict[str, Any]], None]
 
 FORMAT = "prefrontal-checkpoint"
 VERSION = 1
@@ -85,12 +91,19 @@ def save_checkpoint(folder: Path | str, arrays: Mapping[str, Tensor], meta: dict
     _remove_leftovers(folder, keep=name)
 
 
-def load_checkpoint(folder: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_checkpoint(
+    folder: Path | str, check: Check | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the tensors, on the CPU, and `meta`. Nothing is ever executed or unpickled.
 
+    Args:
+        folder: Folder of the checkpoint.
+        check: Called with the shapes of the tensors by name and with `meta`, before any tensor is
+            made; raises if they are not what the caller needs.
+
     Raises:
-        CheckpointError: If the checkpoint is missing, truncated, damaged, from another program or
-            from another version of the format.
+        CheckpointError: If the checkpoint is missing, truncated, damaged, too large, from another
+            program or from another version of the format.
     """
     folder, previous = Path(folder), None
     try:
@@ -98,7 +111,7 @@ def load_checkpoint(folder: Path | str) -> tuple[dict[str, Tensor], dict[str, An
             header = _read_header(folder)
             expected = header["arrays"]
             try:
-                return _read_arrays(folder, expected), header["meta"]
+                return _read_arrays(folder, expected, header["meta"], check), header["meta"]
             except FileNotFoundError as error:
                 # A writer that saved in between has removed the old arrays: look again.
                 if expected == previous:
@@ -215,14 +228,15 @@ def _read_header(folder: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"no checkpoint in {folder}; give a folder that contains {_HEADER}, or train first"
         )
+    require_size(path, LISTS)
     try:
-        header = json.loads(path.read_bytes().decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        header = read_json(path, LISTS)
+    except RunFolderError as error:
         raise CheckpointError(
             f"{path} is {_kind(path)}, not complete JSON: truncated or written by another program; "
             "restore it from a copy or start a new run"
         ) from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    if header.get("format") != FORMAT:
         raise CheckpointError(f"{foreign}: its format must be {FORMAT!r}")
     if header.get("version") != VERSION:
         raise CheckpointError(
@@ -242,8 +256,10 @@ def _read_header(folder: Path) -> dict[str, Any]:
     return header
 
 
-def _read_arrays(folder: Path, expected: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the tensors, once size and checksum of their file are right."""
+def _read_arrays(
+    folder: Path, expected: dict[str, Any], meta: dict[str, Any], check: Check | None
+) -> dict[str, Tensor]:
+    """Return the tensors, once size, shapes and checksum of their file are right."""
     path = folder / expected["file"]
     mend = "restore the folder from a copy or start a new run"
     found = path.stat()  # once: a writer may remove the file at any moment
@@ -252,6 +268,10 @@ def _read_arrays(folder: Path, expected: dict[str, Any]) -> dict[str, Tensor]:
             f"{path} is truncated or damaged: {found.st_size} bytes instead of "
             f"{expected['bytes']}; {mend}"
         )
+    shapes = _shapes(path, found.st_size)
+    if check is not None:
+        check(shapes, meta)
+    require_memory(2 * found.st_size, str(path), mend)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != expected["sha256"]:
         raise CheckpointError(f"{path} is damaged: its SHA-256 does not match {_HEADER}; {mend}")
@@ -259,6 +279,23 @@ def _read_arrays(folder: Path, expected: dict[str, Any]) -> dict[str, Tensor]:
         return safetensors.torch.load(content)
     except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{path} is no safetensors file: {error!s:.200}; {mend}") from error
+
+
+def _shapes(path: Path, size: int) -> Shapes:
+    """Return type and shape of every tensor, from the head of a safetensors file of that size.
+
+    Sizes that do not add up to that of the file are refused where it is read as a whole.
+    """
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > min(size, LISTS):
+                raise ValueError("its head is too long")
+            head = json.loads(file.read(length).decode("utf-8"))
+        told = {name: one for name, one in head.items() if name != "__metadata__"}
+        return {name: (str(one["dtype"]), tuple(one["shape"])) for name, one in told.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is no safetensors file: {error!s:.200}") from error
 
 
 def _kind(path: Path) -> str:

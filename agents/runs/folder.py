@@ -17,7 +17,6 @@ import re
 import shlex
 import subprocess
 import sys
-import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +26,16 @@ import tomli_w
 from torch import Tensor
 
 from prefrontal.agents.common.errors import PrefrontalError, RunFolderError
+from prefrontal.agents.common.files import (
+    SMALL,
+    TABLES,
+    read_json,
+    read_toml,
+    require_plain,
+    require_size,
+)
 from prefrontal.agents.runs.checkpoint import (
+    Check,
     has_checkpoint,
     library_versions,
     load_checkpoint,
@@ -35,12 +43,6 @@ from prefrontal.agents.runs.checkpoint import (
     write_all,
     write_atomically,
 )
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 EXAMPLES = 3  # of folders that a message names
 
@@ -74,7 +76,8 @@ class RunFolder:
         Raises:
             RunFolderError: If the folder holds something, is in use or cannot be written.
         """
-        run = cls(path)
+        run, config = cls(path), dict(config)
+        require_plain(config)  # what could not be read again is not written
         with writing(run.path):
             if run.path.exists() and not run.path.is_dir():
                 raise RunFolderError(f"{run.path} is a file; choose a folder for the run")
@@ -91,8 +94,8 @@ class RunFolder:
     def resume(cls, path: Path | str, command: str | None = None) -> RunFolder:
         """Go on with a run, whether or not it got as far as its first checkpoint.
 
-        `command` is for `command.txt`, as in `create`. Warn where the libraries are not those the
-        run was begun with.
+        `command` is for `command.txt`, as in `create`. Say on stderr where the libraries are not
+        those the run was begun with.
 
         Raises:
             RunFolderError: If the folder holds no run, is in use or cannot be written.
@@ -104,10 +107,9 @@ class RunFolder:
             run._log_command(command)
         for name, version in library_versions().items():
             if name != "platform" and begun.get(name, version) != version:
-                warnings.warn(
+                note(
                     f"resuming {run.path} with {name} {version}, begun with {begun[name]}: numbers "
-                    "may differ from those of an uninterrupted run",
-                    stacklevel=2,
+                    "may differ from those of an uninterrupted run"
                 )
         return run
 
@@ -127,35 +129,31 @@ class RunFolder:
 
     def config(self) -> dict[str, Any]:
         """Return the configuration as plain values, for `agents.common.plain.from_plain`."""
-        path = self.path / "config.toml"
-        try:
-            return tomllib.loads(path.read_bytes().decode("utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunFolderError(f"cannot read {path}: {error}") from error
+        return read_toml(self.path / "config.toml")
 
     def versions(self) -> dict[str, str]:
         """Return the versions the run was begun with."""
-        path = self.path / "versions.json"
-        try:
-            versions = json.loads(path.read_bytes().decode("utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise RunFolderError(f"cannot read {path}: {error}") from error
-        if not isinstance(versions, dict):
-            raise RunFolderError(f"{path} must hold a JSON object of names and versions")
-        return versions
+        versions = read_json(self.path / "versions.json")
+        return {name: f"{version!s:.80}" for name, version in versions.items()}
 
     def condition(self, name: str) -> RunFolder:
-        """Return the sub-folder of one condition, with its own metrics and checkpoint."""
+        """Return the sub-folder of one condition, with its own metrics and checkpoint.
+
+        Raises:
+            RunFolderError: It cannot have that name.
+        """
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) or name == "checkpoint":
-            raise ValueError(f"a condition is named by letters, digits, '-', '_', got {name!r}")
-        with writing(self.path):
-            (self.path / name).mkdir(exist_ok=True)
+            raise RunFolderError(
+                f"a condition is named by letters, digits, '-', '_', got {name!r:.80}"
+            )
         return RunFolder(self.path / name)
 
     def metrics(self, columns: Sequence[str], last_update: int | None = None) -> MetricsFile:
         """Open `metrics.csv`; see `MetricsFile`. `save` then keeps it in step with checkpoints."""
         if self._metrics is not None:
             self._metrics.close()
+        with writing(self.path):
+            self.path.mkdir(exist_ok=True)  # that of a condition
         self._metrics = MetricsFile(self.path / "metrics.csv", columns, last_update)
         return self._metrics
 
@@ -163,11 +161,13 @@ class RunFolder:
         """Save a checkpoint after the rows that precede it; see `save_checkpoint`."""
         if self._metrics is not None:
             self._metrics.sync()
+        if not self.path.is_dir():
+            raise RunFolderError(f"the run folder {self.path} was removed while the run went on")
         save_checkpoint(self.checkpoint, arrays, meta)
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def load(self, check: Check | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Read the checkpoint; see `load_checkpoint`."""
-        return load_checkpoint(self.checkpoint)
+        return load_checkpoint(self.checkpoint, check)
 
     @property
     def has_checkpoint(self) -> bool:
@@ -221,8 +221,12 @@ class RunFolder:
     def _log_command(self, command: str | None) -> None:
         line = shlex.join(sys.argv) if command is None else command
         path = self.path / "command.txt"
-        earlier = path.read_bytes() if path.exists() else b""
-        write_atomically(path, earlier + (" ".join(line.splitlines()) + "\n").encode())
+        earlier = b""
+        if path.exists():
+            require_size(path, SMALL)
+            earlier = path.read_bytes()
+        line = " ".join(line.splitlines()) + "\n"  # of bytes that are no Unicode, as they were
+        write_atomically(path, earlier + line.encode(errors="surrogateescape"))
 
 
 def git_revision() -> str:
@@ -318,10 +322,9 @@ class MetricsFile:
     def _rows_until(self, last_update: int) -> bytes:
         """Return the complete rows up to an update, byte by byte as they were."""
         if not self.path.exists():
-            warnings.warn(
-                f"{self.path} is missing: it starts again after update {last_update}", stacklevel=4
-            )
+            note(f"{self.path} is missing: it starts again after update {last_update}")
             return b""
+        require_size(self.path, TABLES)
         lines = self.path.read_bytes().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()  # the process was killed while it wrote this line
@@ -332,7 +335,7 @@ class MetricsFile:
             )
         kept = []
         for number, line in enumerate(lines[1:], start=2):
-            update = re.match(rb"(\d+)(,|\n)", line)
+            update = re.match(rb"(\d{1,18})(,|\n)", line)
             if update is None:
                 raise RunFolderError(
                     f"{self.path}, line {number}, does not start with an update number: mend or "
@@ -349,6 +352,11 @@ class MetricsFile:
         if len(text.getvalue().splitlines()) > 1:
             raise ValueError(f"a cell must be one line, got {list(cells)}")
         return text.getvalue().encode()
+
+
+def note(text: str) -> None:
+    """Say something on stderr that does not stop a run."""
+    print(f"note: {text}", file=sys.stderr)
 
 
 @contextlib.contextmanager

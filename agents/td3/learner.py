@@ -10,6 +10,7 @@ from torch import Tensor
 
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.memory import require_training
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.member import Member
 from prefrontal.agents.td3.networks import stacks
@@ -38,7 +39,11 @@ def check(job: Job) -> str:
     if job.facts.discrete:
         raise ConfigError(f"environment {job.environment.id!r} has no continuous actions")
     actor, critic = stacks(job.network, job.facts.input_size, job.facts.action_size)
-    torch.empty(actor.size + critic.size)  # raises where there is not that much memory
+    config, steps = cast(TD3Config, job.algorithm), job.facts.longest
+    trials = max(-(-job.total_steps // steps), config.learning_starts)
+    rows = min(config.memory, trials + job.num_envs) + job.num_envs + config.validation_trials
+    played = rows * steps * (job.facts.input_size + job.facts.action_size + 1)
+    require_training(job.members, actor.size + 2 * critic.size, played, job.snapshots)
     return ""
 
 

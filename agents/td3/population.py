@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +13,36 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.base import Job, Record, learn_until
-from prefrontal.agents.common.errors import CheckpointError, ConfigError
-from prefrontal.agents.common.plain import from_plain, to_plain
+from prefrontal.agents.common.errors import CheckpointError, ConfigError, require_count
+from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.returns import rpe
 from prefrontal.agents.networks.packed import Packing
 from prefrontal.agents.rollout.environments import probe, register_ids
 from prefrontal.agents.rollout.members import Members
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.agents.runs.checkpoint import save_checkpoint
+from prefrontal.agents.runs.checkpoint import Shapes, save_checkpoint
+from prefrontal.agents.runs.described import Described, require_shape
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.learner import TD3
 from prefrontal.agents.td3.networks import stacks
 from prefrontal.agents.td3.play import Episodes, play
 from prefrontal.agents.td3.update import initial_weights
+from prefrontal.checking import option
 
 KIND = "recurrent-td3"
 
 
 @dataclass(frozen=True)
-class Description:
+class Description(Described):
     """What `prefrontal.agents.load` needs besides the weights; see `ContinuousPopulation`."""
 
     network: TD3NetworkConfig
     environment: EnvironmentSpec
-    input_size: int
-    action_size: int
-    seed: int
-    members: tuple[int, ...]
+    input_size: int = option(dataclasses.MISSING, "Inputs a step.", least=1)
+    action_size: int = option(dataclasses.MISSING, "Numbers in an action.", least=1)
+    seed: int = option(dataclasses.MISSING, "Seed of the run.", least=0)
+    members: tuple[int, ...] = option(dataclasses.MISSING, "Identities.", least=0)
 
 
 def make_population(job: Job, weights: Tensor) -> ContinuousPopulation:
@@ -130,6 +133,7 @@ class ContinuousPopulation(Members):
         """Return agents with random weights for an environment (its id or its settings)."""
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
         network = network or TD3NetworkConfig()
+        require_count("members", members)
         facts = probe(spec, discrete=False)
         if facts.discrete:
             raise ConfigError(f"environment {spec.id!r} has no continuous actions")
@@ -142,12 +146,17 @@ class ContinuousPopulation(Members):
         cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path
     ) -> ContinuousPopulation:
         """Return the agents that a checkpoint holds; see `prefrontal.agents.load`."""
-        names = [field.name for field in fields(Description)]
-        known = {name: meta[name] for name in names if name in meta}
-        known["network"] = {k: v for k, v in known.get("network", {}).items() if k != "kind"}
-        description = from_plain(Description, known, f"{folder / 'checkpoint'}")
-        register_ids(description.environment.id)
-        return cls(arrays["weights"], **{name: getattr(description, name) for name in names})
+        told = Description.of(meta, folder)
+        register_ids(told.environment.id)
+        return cls(arrays["weights"], **vars(told))
+
+    @classmethod
+    def require_fit(cls, shapes: Shapes, meta: Mapping[str, Any], folder: Path) -> None:
+        """Check shapes of weights; see `Population.require_fit`."""
+        told = Description.of(meta, folder)
+        actor, critic = stacks(told.network, told.input_size, told.action_size)
+        sizes = [actor.size + count * critic.size for count in (1, 2)]
+        require_shape(shapes, "weights", [(len(told.members), size) for size in sizes], folder)
 
     def part(self, indices: Sequence[int], kind: Any = None) -> Any:
         """See `Members.part`; of another class, if one is given."""

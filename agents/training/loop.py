@@ -13,24 +13,29 @@ import itertools
 import math
 import multiprocessing
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from prefrontal.agents.base import Job, Learner
-from prefrontal.agents.common.errors import PrefrontalError, TrainingError, UserCodeError
+from prefrontal.agents.common.errors import (
+    CheckpointError,
+    PrefrontalError,
+    TrainingError,
+    UserCodeError,
+)
 from prefrontal.agents.common.pool import start_process
 from prefrontal.agents.common.user_files import blamed
-from prefrontal.agents.registry import entry_of, make_learner, updates
+from prefrontal.agents.registry import entry_of, make_learner, require_fit, updates
 from prefrontal.agents.registry import meta as describe
+from prefrontal.agents.runs.checkpoint import Shapes
 from prefrontal.agents.runs.events import write_start
-from prefrontal.agents.runs.folder import MetricsFile, RunFolder
+from prefrontal.agents.runs.folder import MetricsFile, RunFolder, writing
 
 CHECKPOINT_SECONDS = 10.0  # between checkpoints at least, and
 CHECKPOINT_SHARE = 0.02  # of the time is spent on writing them at most
@@ -65,10 +70,8 @@ def train(
         TrainingError: A loss is not a number, an environment goes wrong, or a worker dies; the
             last checkpoint, if there is one, is kept.
     """
-    state, meta = run.load() if run.has_checkpoint else (None, {})
+    state, meta = _resumed(job, run) if run.has_checkpoint else (None, {})
     update = int(meta.get("update", 0))
-    if state is not None and len(state["steps"]) != job.members:
-        raise TrainingError(f"the checkpoint has {len(state['steps'])} members, not {job.members}")
     snapshots = _Snapshots(job.snapshots, job.total_steps, state, meta)
     entry, described = entry_of(job.algorithm), describe(job)
     # About 200 reports a run; fixed by the job, so that a resumed run reports alike
@@ -77,6 +80,7 @@ def train(
     if finished:
         return
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_quiet_threads())
         # An algorithm that spreads its own work over `job.workers` has one learner, here
         blocks = 1 if entry.spreads_itself else workers
         shards = stack.enter_context(_shards(job, min(blocks, job.members)))
@@ -115,6 +119,49 @@ def _keeping(run: RunFolder) -> Iterator[None]:
         if not run.has_checkpoint:
             raise
         raise TrainingError(f"{error} (the last checkpoint is kept)") from error
+
+
+def _resumed(job: Job, run: RunFolder) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return tensors and description of the checkpoint to go on from.
+
+    Raises:
+        CheckpointError: It cannot be read, or is not one of this job.
+    """
+
+    def check(shapes: Shapes, meta: dict[str, Any]) -> None:
+        snapshots = {"snapshot_steps": meta.get("snapshot_steps", [])}
+        require_fit(shapes, describe(job) | snapshots, run.path)
+
+    state, meta = run.load(check)
+    steps, update = state.get("steps"), meta.get("update")
+    told = (
+        isinstance(steps, Tensor)
+        and steps.shape == (job.members,)
+        and steps.dtype == torch.float64
+        and bool((steps >= 0).all())
+    )
+    if not told or not isinstance(update, int) or update < 0:
+        raise CheckpointError(f"the checkpoint in {run.path} does not say how far the run is")
+    return state, meta
+
+
+@contextlib.contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """Let threads that cannot write files end without a traceback.
+
+    The writer of TensorBoard's events raises their error again where it is called next.
+    """
+    before = threading.excepthook
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if not issubclass(args.exc_type, OSError):
+            before(args)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 class _Snapshots:
@@ -159,12 +206,25 @@ class _Log:
         self.file: MetricsFile | None = None
 
     def close(self) -> None:
-        """End the events."""
+        """End the events.
+
+        Raises:
+            RunFolderError: They cannot be written.
+        """
         if self.writer is not None:
-            self.writer.close()
+            with writing(self.run.path):
+                self.writer.close()
 
     def write(self, update: int, steps: Tensor, metrics: dict[str, Tensor]) -> None:
-        """Append one report."""
+        """Append one report.
+
+        Raises:
+            RunFolderError: The disk is full, or the folder was removed.
+        """
+        with writing(self.run.path):
+            self._write(update, steps, metrics)
+
+    def _write(self, update: int, steps: Tensor, metrics: dict[str, Tensor]) -> None:
         if self.file is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -254,11 +314,31 @@ def _work(pipe: Any, job: Job, members: list[int]) -> None:
 
 def _answer(learner: Learner, request: str, argument: Any) -> Any:
     if request == "state":
-        learner.set_state(argument)
+        try:
+            _require_like(argument, learner.state())
+            learner.set_state(argument)
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"the checkpoint is not one of this run's settings ({error!s:.200}); restore the "
+                "folder from a copy or start a new run"
+            ) from error
         return None
     rows = [learner.update() for _ in range(argument)]
     means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
     return means, learner.state()
+
+
+def _require_like(state: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
+    """Check that a state has the tensors of a learner that has just begun.
+
+    Raises:
+        ValueError: One is missing, or of another type or shape; what replay keeps grows.
+    """
+    for name, begun in fresh.items():
+        found, free = state.get(name, torch.empty(0)), 2 if ".data." in name else 0
+        shapes = [list(one.shape[:1] + one.shape[free:]) for one in (found, begun)]
+        if found.dtype != begun.dtype or shapes[0] != shapes[1] or found.ndim != begun.ndim:
+            raise ValueError(f"{name} is missing, or of another type or shape")
 
 
 @contextlib.contextmanager
@@ -299,72 +379,3 @@ def _broadcast(shards: list[Any], job: Job, state: dict[str, Tensor]) -> None:
         shard.send(("state", {name: value[shard.members] for name, value in state.items()}))
     for shard in shards:
         shard.receive()
-
-
-# WHAT LEARNING CURVES TELL OF FAILURES
-
-HEAD, TAIL = 0.02, 0.1  # shares of the curve averaged at its start and end
-RISEN = 0.05  # rise of the return that counts, in units of the largest |return| of any member
-UNDECIDED, DECIDED = 0.95, 0.1  # entropy, in units of ln K
-BEHIND = 0.75  # share of the best member's gain below which a member has learned half a rule
-ADVICE = (
-    "never left the plateau at chance (entropy is still that of a coin): try more updates of fewer "
-    "episodes (--num-envs 16, more --total-steps), a smaller --discount, --input-gain 3",
-    "settled on one way of acting before it learned anything (no entropy left, return as at the "
-    "start): try a larger --entropy-coef (x 3) or a smaller --learning-rate (/ 2)",
-    "learned half a rule (return stands still well below the best member's, hardly any entropy "
-    "left): try --input-gain 3, a larger --entropy-coef, or --critic privileged --passes 4",
-)
-
-
-def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[str]:
-    """Read signatures of failure off the curves of a run.
-
-    - Undecided: entropy near ln K at the end, and a return not above that of the start (of the
-      lowest member): never left the plateau at chance.
-    - Collapsed: entropy near 0 and a return not above that of the start: one action is always
-      taken.
-    - Half a rule: the return rose and then stood still well below the best member's, with little
-      entropy left: the member follows a rule that is right on some tasks only. One member alone
-      cannot be told from one that has learned all.
-
-    Args:
-        entropy: Mean entropy of the policy by report and member ``[U, M]``, nats.
-        returns: Mean return of an episode ``[U, M]``.
-        num_actions: Number of actions K.
-
-    Returns:
-        One sentence for each signature found: members, and settings to try; empty if all is well.
-
-    Raises:
-        ValueError: The curves differ in shape, are empty, or are not ``[U, M]``.
-    """
-    h, g = np.asarray(entropy, dtype=np.float64), np.asarray(returns, dtype=np.float64)
-    if h.shape != g.shape or h.ndim != 2 or not h.size:
-        raise ValueError(
-            f"entropy and returns must both be [U, M] and not empty, got {h.shape}, {g.shape}"
-        )
-    head, tail = max(1, round(HEAD * len(h))), max(1, round(TAIL * len(h)))
-    # Members start alike: the lowest start is chance, also for those that left it early
-    gain = g[-tail:].mean(axis=0) - g[:head].mean(axis=0).min()
-    left = h[-tail:].mean(axis=0) / math.log(max(num_actions, 2))
-    scale = max(float(np.abs(g).max()), 1e-12)
-    risen = gain > RISEN * scale
-    # A curve that still rises may yet arrive: compare the last two quarters.
-    quarter = max(1, len(g) // 4)
-    late = g[-2 * quarter : max(1, len(g) - quarter)].mean(axis=0)
-    later = g[-quarter:].mean(axis=0)
-    stands = later - late < RISEN * scale
-    undecided = ~risen & (left > UNDECIDED)
-    collapsed = ~risen & (left < DECIDED)
-    half_rule = risen & stands & (left < 0.5) & (gain < BEHIND * gain.max())
-    found = zip((undecided, collapsed, half_rule), ADVICE, strict=True)
-    return [f"{_members(which)} {advice}" for which, advice in found if which.any()]
-
-
-def _members(which: np.ndarray) -> str:
-    """Return names such as "member 3", "members 1, 2" or "all members"."""
-    if which.all() and len(which) > 1:
-        return "all members"
-    named = ", ".join(map(str, np.flatnonzero(which)))
-    return f"member {named}" if which.sum() == 1 else f"members {named}"

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.memory import memory_limit
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.replay.buffer import TransitionBuffer
-from prefrontal.agents.replay.store import Field, memory_limit
+from prefrontal.agents.replay.store import Field
 from prefrontal.agents.replay.trajectories import TrajectoryBuffer
 
 FIELDS = [

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from prefrontal.agents.training.loop import diagnose
+from prefrontal.agents.training.diagnosis import diagnose
 
 U = 200
 RISE = 50 + 48 / (1 + np.exp(-(np.arange(U) - 60) / 8))  # 50 to 98

@@ -198,6 +198,7 @@ def test_a_compiler_that_fails_is_one_line(script, message, cache, tmp_path, mon
     monkeypatch.setenv("CXX", told)
     monkeypatch.delenv("PREFRONTAL_KERNEL", raising=False)
     monkeypatch.setattr(build, "TIMEOUT", 0.5)
+    monkeypatch.setattr(build, "compiled", make)  # it remembers what this process has loaded
     begun = time.monotonic()
     with pytest.warns(UserWarning, match=f"replay runs in PyTorch.*{message}") as seen:
         assert build.available.__wrapped__("replay") is False

@@ -50,8 +50,22 @@ def settings_for(env_id: str, base: Settings | None = None) -> Settings:
         if isinstance(algorithm, A2CConfig) and not native:  # only ours can show their task
             algorithm = replace(algorithm, critic=CriticConfig("own"))
         return replace(base, environment=EnvironmentSpec(env_id, inputs, {}), algorithm=algorithm)
-    if native:
-        return Settings(EnvironmentSpec(env_id, ("action", "reward", "time"), {}))
+    if native:  # small batches, a short horizon first, and a critic that sees the task
+        return Settings(
+            EnvironmentSpec(env_id, ("action", "reward", "time"), {}),
+            NetworkConfig(input_gain=3.0),
+            A2CConfig(
+                learning_rate=7e-3,
+                discount=0.8,
+                discount_final=0.97,
+                gae_lambda=0.95,
+                entropy_coef=0.05,
+                entropy_anneal=0.7,
+                normalise_advantages=True,
+                critic=CriticConfig("privileged"),
+                passes=4,
+            ),
+        )
     return Settings(
         EnvironmentSpec(env_id, ("action", "reward"), {}),
         NetworkConfig(core="none", hidden_size=64, input_gain=3.0),

@@ -52,7 +52,7 @@ def settings_for(env_id: str, base: Settings | None = None) -> Settings:
         return replace(base, environment=EnvironmentSpec(env_id, inputs, {}), algorithm=algorithm)
     if native:  # small batches, a short horizon first, and a critic that sees the task
         return Settings(
-            EnvironmentSpec(env_id, ("action", "reward", "time"), {}),
+            EnvironmentSpec(env_id, ("action", "centred_reward", "time"), {}),
             NetworkConfig(input_gain=3.0),
             A2CConfig(
                 learning_rate=7e-3,

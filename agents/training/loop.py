@@ -115,8 +115,8 @@ def _resumed(job: Job, run: RunFolder) -> tuple[dict[str, Tensor], dict[str, Any
 
     state, meta = run.load(check)
     steps, update = state.get("steps"), meta.get("update")
-    known = steps is not None and steps.shape == (job.members,) and steps.dtype == torch.float64
-    if not known or not bool((steps >= 0).all()) or not isinstance(update, int) or update < 0:
+    told = steps is not None and steps.shape == (job.members,) and bool((steps >= 0).all())
+    if not told or not isinstance(update, int) or update < 0:
         raise CheckpointError(f"the checkpoint in {run.path} does not say how far the run is")
     return state, meta
 

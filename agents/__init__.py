@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from prefrontal.agents.population import Agent as Agent
     from prefrontal.agents.population import Population as Population
     from prefrontal.agents.registry import load as load
+    from prefrontal.agents.rollout.meta_inputs import MetaInputs as MetaInputs
     from prefrontal.agents.rollout.spec import EnvironmentSpec as EnvironmentSpec
 
 _PLACES = {
@@ -32,6 +33,7 @@ _PLACES = {
     "ActorCritic": "networks.actor_critic",
     "Agent": "population",
     "EnvironmentSpec": "rollout.spec",
+    "MetaInputs": "rollout.meta_inputs",
     "NetworkConfig": "networks.config",
     "Population": "population",
     "load": "registry",

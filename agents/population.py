@@ -14,13 +14,7 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.learner import make_learner
-from prefrontal.agents.base import (
-    Algorithm,
-    Job,
-    Record,
-    RecurrentLearner,
-    learn_until,
-)
+from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError, require_count
 from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.returns import next_values, rpe
@@ -159,17 +153,21 @@ class Population(Members):
         sizes = stored_sizes(told.input_size, told.num_actions, told.network)
         require_shape(shapes, "weights", [(len(told.members), size) for size in sizes], folder)
 
-    def member(self, index: int, kind: type[P] | None = None) -> P:
-        """Return the agent at an index; of another class, if one is given."""
-        return (kind or Agent)(  # type: ignore[return-value]
-            self.model.parameters[index : index + 1],
+    def part(self, indices: Sequence[int], kind: Any = None) -> Any:
+        """See `Members.part`; of another class, if one is given."""
+        return (kind or type(self))(
+            self.model.parameters[list(indices)],
             self.network,
             self.environment,
             self.model.input_size,
             self.model.num_actions,
             self.seed,
-            [self.members[index]],
+            [self.members[index] for index in indices],
         )
+
+    def member(self, index: int) -> Any:
+        """See `Members.member`."""
+        return self.part([index], Agent)
 
     # LEARN
 
@@ -217,6 +215,11 @@ class Population(Members):
 
     # PLAY
 
+    @property
+    def input_size(self) -> int:  # type: ignore[override]
+        """Numbers I of an observation, with its inputs."""
+        return self.model.input_size
+
     def noise(self, steps: int, batch: int, generator: torch.Generator) -> Tensor:
         """Return Gumbel noise ``[T, K, B]``: ``argmax(logits + noise)`` samples the policy."""
         uniform = torch.rand(steps, self.model.num_actions, batch, generator=generator)
@@ -250,6 +253,7 @@ class Population(Members):
         """
         if forget:
             raise ConfigError("only agents with continuous actions can lose their memory")
+        self.check_env(envs)
         greedy = self.greedy if deterministic is None else deterministic
         streams = [generator(seed, member, "evaluation") for member in self.members]
         rollout = self.rollout(envs, streams)
@@ -320,7 +324,8 @@ class Agent(Population):
         """Return actions for one observation or a batch, and the state for the next call.
 
         Args:
-            observation: ``[I]`` or ``[n, I]``, with the inputs the agent was trained with.
+            observation: ``[I]`` or ``[n, I]``, with the inputs the agent was trained with (only
+                their number can be checked here; see `check_env`).
             state: What the call before returned; None at the start of an episode.
             episode_start: ``[n]`` of bool; rows where an episode starts get the initial state.
             deterministic: Whether to take the best action. The default is how these agents act: an

@@ -38,8 +38,7 @@ class Inputs:
         self.names = _checked(task, names)
         self._steps = task.steps
         self._continuous = task.num_actions == 0
-        low, high = task.reward_range
-        self._scale, self._shift = 2.0 / (high - low), -(high + low) / (high - low)
+        self._scale, self._shift = _centring(task)
         bounds: dict[str, Bounds] = {"observation": (task.observation_low, task.observation_high)}
         for name in self.names:
             bounds[name] = _bounds(task, name)
@@ -136,4 +135,15 @@ def _bounds(task: Task, name: str) -> Bounds:
     if name == "reward_one_hot":
         size = len(task.reward_values or ())
         return (0.0,) * size, (1.0,) * size
-    return ((-1.0,), (1.0,)) if name == "centred_reward" else ((0.0,), (1.0,))
+    if name == "centred_reward":
+        scale, shift = _centring(task)
+        ends = torch.add(torch.full((2,), shift), torch.tensor(task.reward_range), alpha=scale)
+        # Rounding may carry the largest reward a little above 1.
+        return (min(-1.0, ends[0].item()),), (max(1.0, ends[1].item()),)
+    return (0.0,), (1.0,)
+
+
+def _centring(task: Task) -> tuple[float, float]:
+    """Return factor and summand that map the rewards of a task to [-1, 1]."""
+    low, high = task.reward_range
+    return 2.0 / (high - low), -(high + low) / (high - low)

@@ -17,6 +17,11 @@ class TaskEnv(gymnasium.Env[np.ndarray, Any]):
 
     Task parameters set by hand, ``reset(options={"task": {name: value}})``, have no batch dimension
     here; nor has anything else.
+
+    Attributes:
+        task: The task.
+        inputs: Names of the inputs.
+        input_slices: Where in an observation each input lies; ``"observation"`` is the base.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012
@@ -34,6 +39,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, Any]):
             task, 1, autoreset="disabled", render_mode=render_mode, **arguments
         )
         self.task, self.render_mode = self._vector.task, render_mode
+        self.inputs, self.input_slices = self._vector.inputs, self._vector.input_slices
         self.__doc__ = self.task.__doc__
         self.observation_space = self._vector.single_observation_space
         self.action_space = self._vector.single_action_space

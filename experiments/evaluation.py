@@ -38,6 +38,7 @@ class Evaluation:
         seed: Seed of tasks, noise and actions.
         folder: Where figures and records go.
         curves: Metrics of training by condition (arrays ``[U, M]`` by name), if there are any.
+        levels: Known returns of an episode by condition, see `Experiment`.
         figures: Whether figures are wanted.
         stimulation: Added to the prediction errors that actors are given, in every record that
             does not say otherwise.
@@ -57,11 +58,12 @@ class Evaluation:
         figures: bool = True,
         stimulation: Stimulation | None = None,
         snapshots: Mapping[str, list[tuple[int, Any]]] | None = None,
+        levels: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         self.populations, self.settings = populations, settings
         self.split, self.episodes, self.seed, self.folder = split, episodes, seed, folder
         self.curves, self.figures, self.stimulation = curves or {}, figures, stimulation
-        self._snapshots = snapshots or {}
+        self._snapshots, self.levels = snapshots or {}, levels or {}
         self._cache: dict[tuple[Any, ...], Record] = {}
 
     @property
@@ -216,24 +218,45 @@ def _padded(name: str, part: Record, steps: int) -> np.ndarray:
 
 
 def write_record(record: Record, folder: Path) -> list[Path]:
-    """Write ``record.npz`` (everything) and ``record.csv`` (one row a step, no hidden states)."""
+    """Write ``record.npz`` (everything) and tables of it, without hidden states.
+
+    ``record.csv`` has a row for each step, ``record_tasks.csv`` a row for each episode with the
+    parameters of its task, and ``record_trials.csv``, where tasks have parameters by trial, a row
+    for each trial with those. They are joined by ``member``, ``episode`` and ``trial``.
+    """
     arrays = folder / "record.npz"
     np.savez_compressed(arrays, allow_pickle=False, **record)
-    members, episodes, steps = record["action"].shape[:3]
-    columns: dict[str, np.ndarray] = {}
+    steps = record["action"].shape[2]
+    trials = int(record["trial"].max()) + 1 if "trial" in record else steps
+    if "policy" in record and record["policy"].shape[3] == trials:
+        trials = 0  # nobody can tell an array by trial from one by action
+    tables: dict[str, Record] = {"record": {}, "record_tasks": {}, "record_trials": {}}
     for name, value in record.items():
-        if name in ("hidden", "observation"):
-            continue
-        if name.startswith("task.") and not (value.ndim > 2 and value.shape[2] == steps):
-            value = np.repeat(value[:, :, None], steps, axis=2)
-        flat = value.reshape(members * episodes * steps, -1)
+        if name.startswith("task."):
+            by_trial = value.ndim > 2 and value.shape[2] == trials
+            tables["record_trials" if by_trial else "record_tasks"][name] = value
+        elif name not in ("hidden", "observation"):
+            tables["record"][name] = value
+    axes = {"record": ("step",), "record_tasks": (), "record_trials": ("trial",)}
+    written = [
+        _write_table(table, axes[name], folder / f"{name}.csv")
+        for name, table in tables.items()
+        if table
+    ]
+    return [arrays, *written]
+
+
+def _write_table(table: Record, axes: tuple[str, ...], path: Path) -> Path:
+    """Write arrays that share ``[M, E]`` and these axes, a row for each of their entries."""
+    shape = next(iter(table.values())).shape[: 2 + len(axes)]
+    index = np.indices(shape).reshape(len(shape), -1)
+    columns = dict(zip(("member", "episode", *axes), index, strict=True))
+    for name, value in table.items():
+        flat = value.reshape(index.shape[1], -1)
         names = [name] if flat.shape[1] == 1 else [f"{name}.{k}" for k in range(flat.shape[1])]
         columns |= dict(zip(names, flat.T, strict=True))
-    index = np.indices((members, episodes, steps)).reshape(3, -1)
-    columns = dict(zip(("member", "episode", "step"), index, strict=True)) | columns
-    table = folder / "record.csv"
-    with table.open("w", newline="") as file:
+    with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
-        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    return [arrays, table]
+        writer.writerows(zip(*(column.astype(str) for column in columns.values()), strict=True))
+    return path

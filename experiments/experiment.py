@@ -46,6 +46,8 @@ class Experiment:
         whole_curves: Whether learning curves are shipped whole, because findings are read off them.
         most_episodes: Episodes of each member that are measured at most; None: as many as asked
             for.
+        levels: From settings to the known returns of an episode, by name: "optimum" where it is
+            exact, "chance", others. Learning curves are drawn against them.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Experiment:
     shipped: str = "--members 8"
     whole_curves: bool = False
     most_episodes: int | None = None
+    levels: Callable[[Settings], Mapping[str, float]] = lambda _: {}
 
 
 def finding(
@@ -64,6 +67,7 @@ def finding(
     *,
     where: str = "",
     within: tuple[float, float] = (-np.inf, np.inf),
+    failure: float | None = None,
     **fields: Any,
 ) -> Finding:
     """Return a finding: the mean over members with its interval.
@@ -73,8 +77,11 @@ def finding(
         values: One number a member, ``[M]``.
         where: End of the name, for several findings of one condition.
         within: Bounds of what is measured, which the interval does not leave.
+        failure: A member on the wrong side of this has failed; how many have not is said too.
         **fields: Fields of the `Finding`: what to hold it against.
     """
+    if failure is not None:
+        return Finding.of_members(name + where, values, failure, within=within, **fields)
     return Finding.of(name + where, interval(values, within=within), **fields)
 
 
@@ -206,6 +213,14 @@ def of_other_tasks(experiment: Experiment, settings: Mapping[str, Settings]) -> 
     ]
 
 
+def known_levels(
+    experiment: Experiment, settings: Mapping[str, Settings]
+) -> dict[str, Mapping[str, float]]:
+    """Return the known returns of an episode by condition; none where the task is another one."""
+    others = of_other_tasks(experiment, settings)
+    return {key: experiment.levels(one) for key, one in settings.items() if key not in others}
+
+
 def _task(spec: EnvironmentSpec) -> object:
     """Return what tells one task from another, defaults filled in."""
     last = spec.stage(-1)
@@ -215,7 +230,6 @@ def _task(spec: EnvironmentSpec) -> object:
 
 
 def unjudged(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings without bars, goals, and values of the paper and of other sources."""
-    return [
-        replace(finding, bar=None, goal=None, published=None, other=None) for finding in findings
-    ]
+    """Return the findings without bars, goals, failures, and values of the paper and others."""
+    none = dict.fromkeys(("bar", "goal", "published", "other", "failure", "succeeded"))
+    return [replace(finding, **none) for finding in findings]  # type: ignore[arg-type]

@@ -209,10 +209,10 @@ def _figures(evaluation: Evaluation, condition: str, played: Played) -> list[Pat
     folder = evaluation.folder if condition == "default" else evaluation.folder / condition
     lines = {"random policy": float(reward_by_member(played.random).mean())}
     if played.oracle is not None:
-        lines["oracle of the facts"] = played.oracle
+        lines["bound: oracle of the facts"] = played.oracle
     inside = evaluation.record(condition, episodes=min(200, evaluation.episodes), hidden=True)
     return [
-        *curve_figure(evaluation, lines, conditions=[condition]),
+        *curve_figure(evaluation, lines, [condition]),
         outcome_by_trial(played.agent, played.random, folder, played.axis),
         choices_by_trial(played.agent, played.random, folder / "choices.png", played.axis),
         states_or_values(inside, folder, played.axis),

@@ -57,6 +57,7 @@ def main(arguments: list[str]) -> int:
 
 def train(words: list[str]) -> int:
     """Train the agents of an experiment, or on a task."""
+    from prefrontal.doors import is_code
     from prefrontal.options import RunOptions
     from prefrontal.reading import parse, parse_known, parse_settings
     from prefrontal.training import execute, plan
@@ -74,7 +75,7 @@ def train(words: list[str]) -> int:
     }
     run = execute(made, settings, options, shlex.join(["prefrontal", "train", *words]))
     code = {"--task": made.doors.task, "--core": made.doors.core, "--study": made.doors.study}
-    named = [word for flag, text in code.items() if text for word in (flag, text)]
+    named = [word for flag, text in code.items() if is_code(text) for word in (flag, text)]
     print(f"trained: {run.path}")
     print(f"evaluate it:  {shlex.join(['prefrontal', 'evaluate', str(run.path), *named])}")
     print(f"its curves:   {shlex.join(['tensorboard', '--logdir', str(run.path)])}")
@@ -122,7 +123,7 @@ def new(words: list[str]) -> int:
 
 def check(words: list[str]) -> int:
     """Say what is wrong with a task, a core or a study of the user's."""
-    from prefrontal.checks import problems
+    from prefrontal.checks import notes, problems
     from prefrontal.options import CheckOptions
     from prefrontal.reading import parse
 
@@ -131,6 +132,8 @@ def check(words: list[str]) -> int:
     for problem in found:
         print(f"{options.what}: {problem}", file=sys.stderr)
     if not found:
+        for note in notes(options.what):
+            print(f"{options.what}: note: {note}")
         print(f"{options.what}: all is well")
     return 2 if found else 0
 

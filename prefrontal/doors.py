@@ -110,6 +110,11 @@ class Doors:
         return found
 
 
+def is_code(text: str | None) -> bool:
+    """Return whether a name is that of a file or module of the user's, not of something known."""
+    return text is not None and (text.endswith(".py") or ":" in text)
+
+
 def stored_name(text: str) -> str:
     """Return the name of a user's class as run folders hold it: without the folder of its file."""
     return re.split(r"[/\\]", text)[-1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import inspect
 import json
+import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from prefrontal.experiments.experiment import (
     Outcome,
     conclusion,
     is_experiment,
+    known_levels,
     of_other_tasks,
     unjudged,
 )
@@ -222,7 +224,20 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         [*written, *outcome.figures],
     )
     written[0].write_text(report.metrics_text, encoding="utf-8")
+    shipped = shipped_folder(run.path.name)
+    ours = shipped is not None and shipped.samefile(run.path)
+    if not ours and os.access(run.path, os.W_OK):
+        _show_in_tensorboard(run.path, report, evaluation.trained_steps())
     return report
+
+
+def _show_in_tensorboard(run: Path, report: Report, step: int) -> None:
+    """Add findings and figures to the events in a run folder."""
+    from prefrontal.agents.runs.events import write_evaluation
+
+    values = {one.name: one.value for one in report.findings}
+    said = "\n\n".join([report.title, table(report.findings, "markdown")])
+    write_evaluation(run, values, said, [figure.path for figure in report.figures], step)
 
 
 def load(
@@ -303,6 +318,7 @@ def _evaluation(
         figures=options.figures,
         stimulation=Stimulation(-options.block, options.stimulate) if given else None,
         snapshots=snapshots,
+        levels=known_levels(experiment, settings),
     )
 
 

@@ -88,7 +88,7 @@ class EvaluationOptions:
     )
     record: int = option(
         20,
-        "Episodes per member that are written to record.npz and record.csv, step by step.",
+        "Episodes per member that are written to record.npz and its tables, step by step.",
         least=1,
     )
     figures: bool = option(True, "Whether to write figures.")

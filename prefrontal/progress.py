@@ -65,8 +65,9 @@ class Reporter:
             self._say(f"{many}, {self.total:,} steps each{begun}{processes}")
             return
         if self.begun is None:  # what came before holds the time that processes need to start
-            self.first, self.begun, self.tenth = done, time.monotonic(), 10 * done // self.total
+            self.first, self.begun = done, time.monotonic()
             if done < self.total:
+                self.tenth = 10 * done // self.total
                 return
         left = (time.monotonic() - self.begun) * (self.total - done) / max(done - self.first, 1)
         if not self.told and done < self.total:

@@ -9,7 +9,7 @@ import dataclasses
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,10 @@ from prefrontal.experiments.experiment import (
     all_experiments,
     find_experiment,
     is_experiment,
+    known_levels,
 )
 from prefrontal.experiments.run_files import condition_folder, config_of, read_curves, settings_of
-from prefrontal.experiments.settings import Settings
+from prefrontal.experiments.settings import Settings, task_options
 from prefrontal.options import RunOptions
 from prefrontal.reading import built
 
@@ -43,6 +44,7 @@ class Plan:
         description: One line.
         doors: Code of the user's that is needed.
         resumed: The run that is continued, if one is.
+        seed: Its seed.
     """
 
     experiment: Experiment
@@ -50,6 +52,7 @@ class Plan:
     description: str
     doors: Doors
     resumed: RunFolder | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def train(
     resume: bool = False,
     device: str = "cpu",
     workers: int = 0,
-    condition: tuple[str, ...] | list[str] = (),
+    condition: str | Sequence[str] = (),
     progress: bool = True,
     **settings: Any,
 ) -> Run:
@@ -109,9 +112,12 @@ def train(
     """
     if isinstance(what, type):
         what, task = None, what
+    if not isinstance(what, str | None):
+        raise ConfigError(f"name an experiment or a task, not {what!r:.80}")
+    condition = (condition,) if isinstance(condition, str) else tuple(condition)
     names = {field.name for field in dataclasses.fields(RunOptions)} - {"task", "core"}
     given = {name: value for name, value in locals().items() if name in names}
-    given |= {"out": None if out is None else Path(out), "condition": tuple(condition)}
+    given |= {"out": None if out is None else Path(out), "condition": condition}
     options = built(RunOptions, given)
     made = plan(what, options, Doors(task, core))
     chosen = {name: one.with_options(**settings) for name, one in made.conditions.items()}
@@ -134,10 +140,11 @@ def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> P
     if what is not None and not is_experiment(what):
         doors = _door_to(what, doors)
     core = doors.core_name()
+    _refuse_faults(doors)
     experiment, conditions, description = _defaults(what, doors)
-    resumed = _resumed(experiment.name, options.out) if options.resume else None
+    resumed, seed = _resumed(experiment.name, options.out) if options.resume else None, 0
     if resumed is not None:
-        stored, _, conditions = settings_of(resumed, core)
+        stored, seed, conditions = settings_of(resumed, core)
         _refuse_another(resumed, stored, experiment.name, conditions, doors.environment())
     conditions = _chosen(conditions, options.condition)
     if resumed is None:
@@ -147,7 +154,24 @@ def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> P
             conditions = {k: one.with_algorithm(options.algorithm) for k, one in conditions.items()}
         if core is not None:
             conditions = {k: one.with_options(core=core) for k, one in conditions.items()}
-    return Plan(experiment, conditions, description, doors, resumed)
+    return Plan(experiment, conditions, description, doors, resumed, seed)
+
+
+def _refuse_faults(doors: Doors) -> None:
+    """Refuse a task or core of the user's that a few steps show to be wrong.
+
+    Raises:
+        ConfigError: It is; `prefrontal check` would say more.
+    """
+    from prefrontal.agents.networks.config import CORES
+
+    task, core = task_options(doors.environment() or ""), CORES.get(doors.core_name() or "")
+    for what, made in ((doors.task, task), (doors.core, core)):
+        if isinstance(made, type) and not made.__module__.startswith("prefrontal."):
+            from prefrontal.checks.classes import quick_problems
+
+            if found := quick_problems(made):
+                raise ConfigError(f"{what if isinstance(what, str) else made.__name__}: {found[0]}")
 
 
 def _door_to(what: str, doors: Doors) -> Doors:
@@ -250,13 +274,12 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions, c
     torch.set_num_threads(1)
     resumed, seed = plan.resumed, options.seed or 0
     if resumed is not None:
-        _, stored, _ = settings_of(resumed, plan.doors.core_name())
-        if settings != plan.conditions or options.seed not in (None, stored) or options.algorithm:
+        seed = plan.seed
+        if settings != plan.conditions or options.seed not in (None, seed) or options.algorithm:
             raise ConfigError(
                 f"--resume goes on with the settings in {resumed.path / 'config.toml'}; leave "
                 "other settings out, or start a new run"
             )
-        seed = stored
     _check(settings, options, seed)  # what cannot be trained leaves no folder behind
     name = plan.experiment.name
     title = plan.doors.environment() or name
@@ -270,9 +293,11 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions, c
     PREPARATIONS.append(plan.doors.open)
     try:
         with run:
+            levels = known_levels(plan.experiment, settings)
             for condition, one in settings.items():
                 label = title if condition == "default" else condition
-                _train_condition(run, condition, one, options, seed, label)
+                known = levels.get(condition, {})
+                _train_condition(run, condition, one, options, seed, label, known)
     finally:
         PREPARATIONS.remove(plan.doors.open)
     return Run(run.path, plan.doors)
@@ -322,6 +347,7 @@ def _train_condition(
     options: RunOptions,
     seed: int,
     label: str,
+    levels: Mapping[str, float],
 ) -> None:
     """Train the agents of one condition, and say how far it is."""
     from prefrontal.agents.registry import entry_of
@@ -334,7 +360,7 @@ def _train_condition(
     folder = condition_folder(run, condition)
     job = settings.job(seed, options.device, workers, options.ray_address)
     with Reporter(label, settings.training, workers, options.progress) as reporter:
-        train(job, folder, workers, reporter.report)
+        train(job, folder, workers, reporter.report, levels)
     _diagnose(folder, condition, job)
 
 

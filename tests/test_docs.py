@@ -54,18 +54,6 @@ def test_the_core_of_the_documentation_is_saved_and_predicts(core, tmp_path):
     assert torch.equal(agent.model.parameters[0], population.model.parameters[1])
 
 
-def test_the_python_of_the_readme_runs(monkeypatch):
-    """From the root of a checkout, where `pretrained` is."""
-    monkeypatch.chdir(DOCS.parent)
-    blocks = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        found: dict = {}
-        exec(compile(block, "README.md", "exec"), found)
-        assert len(found["population"]) == 8
-        assert found["terminated"].all()
-
-
 def test_the_core_of_the_documentation_learns_with_r2d2(core):
     spec = EnvironmentSpec(BANDIT, ("action", "reward", "time"), {"trials": 6})
     config = R2D2Config(sequence=4, burn_in=2, replay_start=4, replay_batch=4)

@@ -257,7 +257,11 @@ def test_a_study_of_mine(capsys):
         ("class JumpingBandit(Task):", "class Another(Task):", "no 'JumpingBandit' in mine/my_"),
         ("class JumpingBandit(Task):", "class JumpingBandit:", "must be a class derived from"),
         ("    hazard:", "    members:", "must not be named members"),
-        ('"pay": low', '"pya": low', "KeyError: 'pay' (my_task.py, line"),
+        (
+            '"pay": low',
+            '"pya": low',
+            "from_uniform must return a dict with the names in parameters",
+        ),
         ("jumps.float()[:, None]", "jumps.float()[:, None][0, 5]", "(my_task.py, line"),
         ("LOW)", "1 / (LOW - LOW))", "ZeroDivisionError: float division by zero (my_task.py"),
     ],

@@ -66,6 +66,8 @@ def test_findings_are_records_that_pandas_reads(run, tmp_path):
 def test_the_same_checks_as_the_command(run):
     for call, message in (
         (lambda: pf.train("wang2016-bandi"), "did you mean 'wang2016-bandit'?"),
+        (lambda: pf.train(3), "name an experiment or a task, not 3"),
+        (lambda: pf.train("bandit-ablations", condition="ful"), "did you mean 'full'?"),
         (lambda: pf.train(), "name an experiment or a task first"),
         (lambda: pf.train("wang2016-bandit", membres=3), "did you mean 'members'?"),
         (lambda: pf.train("wang2016-bandit", members="many"), "members must be an integer"),

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "envs", "analysis", "experiments")
 PROGRAMS = ("train", "evaluate")
+FRONT_ROOMS = ("checks", "templates")  # folders of the front
 
 BELOW = {"prefrontal.checking"}
 FINDINGS = BELOW | {"prefrontal.agents", "prefrontal.analysis", "prefrontal.envs"}
@@ -50,6 +51,7 @@ def modules() -> dict[str, Path]:
     roots = [(ROOT / name, f"prefrontal.{name}") for name in PACKAGES]
     for path in sorted((ROOT / "prefrontal").glob("*.py")):
         found[f"prefrontal.{path.stem}".removesuffix(".__init__")] = path
+    roots += [(ROOT / "prefrontal" / name, f"prefrontal.{name}") for name in FRONT_ROOMS]
     for root, package in roots:
         for path in sorted(root.rglob("*.py")):
             parts = path.relative_to(root).with_suffix("").parts

@@ -41,7 +41,7 @@ def check_finite(norm: Tensor, members: Sequence[int], steps: Tensor) -> None:
     if bad:
         raise TrainingError(
             f"the loss of member {', '.join(map(str, bad))} is not a number at step "
-            f"{int(steps.max())}: try a smaller --learning-rate (the last checkpoint is kept)"
+            f"{int(steps.max())}: try a smaller --learning-rate"
         )
 
 

@@ -158,8 +158,7 @@ class Processes(Serial):
                     if deaths[piece] == DEATHS:
                         raise TrainingError(
                             f"{DEATHS} worker processes died over the same work (killed, or out "
-                            "of memory): try fewer --workers; run again with --resume to go on "
-                            "from the last checkpoint"
+                            "of memory): try fewer --workers; run again with --resume"
                         ) from None
                     self._crew[worker][0].join()
                     self._crew[worker] = self._hire()

@@ -105,6 +105,14 @@ def blamed(error: BaseException) -> str | None:
     return f"{type(error).__name__}: {error}{where}" if where else None
 
 
+def place_of(function: Any) -> str:
+    """Return file and line of a function of the user's, in brackets after a space; "" if ours."""
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_filename not in _files:
+        return ""
+    return f" ({Path(code.co_filename).name}, line {code.co_firstlineno}, in {code.co_name})"
+
+
 def _where(error: BaseException) -> str:
     """Return the last place in a file of the user's that an error passed, or ""."""
     frames = [

@@ -234,7 +234,7 @@ class Lineages(Members):
     """
 
     environment = NO_ENVIRONMENT
-    discrete = True
+    discrete, input_size = True, 0
 
     def __init__(
         self,
@@ -253,10 +253,14 @@ class Lineages(Members):
         if len(self.members) != shape[0]:
             raise CheckpointError(f"{len(self.members)} members cannot have {shape[0]} histories")
 
+    def part(self, indices: Sequence[int]) -> Lineages:
+        """See `Members.part`."""
+        members = [self.members[index] for index in indices]
+        return Lineages(self.weights[list(indices)], self.config, self.seed, members)
+
     def member(self, index: int) -> Lineages:
         """See `Members.member`."""
-        row = self.weights[index : index + 1]
-        return Lineages(row, self.config, self.seed, [self.members[index]])
+        return self.part([index])
 
     def record(self, *_: Any, **__: Any) -> list[Record]:
         """Raise a `ConfigError`: there is nothing to play."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.rollout.blame import check_numbers
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
@@ -86,6 +87,9 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
     Returns:
         Observations ``[L, N, T, D]``, rewards of each action ``[L, N, T, A]``, uniform numbers for
         actions ``[L, N, T]`` and best actions ``[L, N, T]``.
+
+    Raises:
+        TrainingError: A reward or an observation is no finite number.
     """
     size, actions = len(task.observation_low), int(task.num_actions)
     if episodes is None:
@@ -105,10 +109,13 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
         best.append(task.facts(rows.params, state, action)["optimal_action"])
         paid.append(torch.stack(outcomes, 1))
         state, observation = after, shown
-    shape = (lives, count // lives, int(task.steps))
+    shape, name = (lives, count // lives, int(task.steps)), type(task).__name__
+    observations, rewards = torch.stack(seen, 1).float(), torch.stack(paid, 1).float()
+    check_numbers(name, "reward", rewards, task, time=1, first=1)
+    check_numbers(name, "observation", observations, task, time=1)
     return (
-        torch.stack(seen, 1).float().contiguous().view(*shape, size),
-        torch.stack(paid, 1).float().contiguous().view(*shape, actions),
+        observations.contiguous().view(*shape, size),
+        rewards.contiguous().view(*shape, actions),
         rows.uniform.T.contiguous().view(shape),
         torch.stack(best, 1).view(shape),
     )

@@ -37,6 +37,7 @@ from prefrontal.agents.evolution.lifetime_episodes import (
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 from prefrontal.agents.kernels.build import available, compiled
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.rollout.blame import check_numbers
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 _CHUNK = 512  # lives that are tabulated at once
@@ -128,7 +129,7 @@ class Lifetimes:
         for i in range(0, len(weights), _CHUNK):
             some = slice(i, i + _CHUNK)
             life, test = self._draw(seeds[some], split, learning)
-            fast = self.tabulated and self.net.lstm and available()
+            fast = self.tabulated and self.net.lstm and available("lifetime")
             lived = self._compiled if fast else self._torch
             parts.append(lived(weights[some], hyper[some], life, test, keep_weights))
         learned = [part.weights for part in parts if part.weights is not None]
@@ -212,9 +213,11 @@ class Lifetimes:
         state, observation = task.reset(rows.params)
         memory = plain.initial_state(views, batch)
         records: list[tuple[Tensor, ...]] = []
+        seen: list[Tensor] = []
         x = weights.new_zeros(lives, batch, self.net.inputs)
         for t in range(int(task.steps)):
             x[:, :, : self.observation_size] = observation.view(lives, batch, -1)
+            seen.append(observation)
             outputs, _, memory = plain.step(views, x, memory)
             logits, value = outputs[..., :-1], outputs[..., -1]
             low = logits.detach().softmax(2).cumsum(2)[:, :, :-1]
@@ -227,7 +230,10 @@ class Lifetimes:
             reward = reward.view(lives, batch)
             records.append((logits, value, action, reward, action == best))
             x = self._next(x, action, reward, (t + 1) / int(task.steps))
-        return _Played(*(torch.stack(kept) for kept in zip(*records, strict=True)))
+        played = _Played(*(torch.stack(kept) for kept in zip(*records, strict=True)))
+        check_numbers(self.spec.id, "reward", played.rewards, task, first=1)
+        check_numbers(self.spec.id, "observation", torch.stack(seen), task)
+        return played
 
     def _next(self, x: Tensor, action: Tensor, reward: Tensor, time: float) -> Tensor:
         """Return the inputs of the next step ``[L, B, I]``, without its observation."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -81,6 +81,14 @@ class Evolved(Population):
         sizes = told.input_size, told.num_actions, told.network, lifetime.embedding_size
         genes = without_memory(lambda: LifetimeNet(*sizes)).size
         require_shape(shapes, "champion", [(len(told.members), genes + len(HYPER))], folder)
+
+    def part(self, indices: Sequence[int], kind: Any = None) -> Any:
+        """See `Members.part`: a population takes its genes along, an agent is its weights alone."""
+        made, rows = super().part(indices, kind), list(indices)
+        if isinstance(made, Evolved):
+            made.genomes, made.hyper = self.genomes[rows], self.hyper[rows]
+            made.lifetime = self.lifetime
+        return made
 
     def meta(self) -> dict[str, Any]:
         """Return what `load` needs besides the weights and genes."""

@@ -73,7 +73,8 @@ class LSTMTape(Tape):
         self.gates, self.squashed = zeros(steps, 4 * hidden), zeros(steps, hidden)
         self.cell, self.heads = zeros(steps + 1, hidden), zeros(steps, net.output_size)
         # Views are made once: making one costs as much as a small product.
-        self.x_t = [z[:, :inputs] for z in self.z]
+        self.x = self.z[:, :, :inputs]
+        self.x_t = list(self.x)
         self.h_t = [z[:, inputs:-1] for z in self.z]
         self.heads_t = list(self.heads)
         sizes = steps, members, batch, inputs, hidden, net.output_size

@@ -198,6 +198,7 @@ class Tape:
         steps: Steps T that it has room for.
         used: How many of them hold a recording (fewer where episodes ended early).
         batch: Episodes B per member.
+        x: Inputs of all steps, ``[T, P, ...]`` (or one step more).
         x_t: Inputs of each step, views ``[P, I, B]`` to write to.
         heads: Read-outs ``[T, P, O, B]``; `heads_t` are its steps.
         before: Value before the first step, ``[P, B]``, of a critic whose prediction errors an
@@ -207,6 +208,7 @@ class Tape:
     steps: int
     used: int
     batch: int
+    x: Tensor
     x_t: list[Tensor]
     heads: Tensor
     heads_t: list[Tensor]

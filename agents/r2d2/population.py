@@ -39,9 +39,9 @@ class QPopulation(Population):
     KIND = KIND
     greedy = True
 
-    def member(self, index: int, kind: Any = None) -> Any:
-        """See `Population.member`."""
-        return super().member(index, kind or QAgent)
+    def member(self, index: int) -> Any:
+        """See `Members.member`."""
+        return self.part([index], QAgent)
 
     def learn(
         self, total_steps: int, config: Algorithm | None = None, num_envs: int = 16

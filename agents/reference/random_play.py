@@ -11,6 +11,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from prefrontal.agents.common.seeding import generator
+from prefrontal.agents.rollout.blame import blame
 
 
 class RandomPlayers:
@@ -39,7 +40,11 @@ class RandomPlayers:
             they tell it, and ``mask`` where episodes may end early: ``[P, B, T, ...]``.
         """
         streams = [generator(seed, member, "evaluation") for member in self.members]
-        return [self._episode(envs, streams) for _ in range(batches)]
+        try:
+            return [self._episode(envs, streams) for _ in range(batches)]
+        except Exception as error:
+            blame(envs, error)
+            raise
 
     def _episode(self, envs: Any, streams: Sequence[torch.Generator]) -> dict[str, np.ndarray]:
         rows = envs.num_envs // len(self.members)

@@ -147,7 +147,7 @@ class SumTree:
         self.levels = [
             torch.zeros(members, width, dtype=torch.float64) for width in _level_widths(capacity)
         ]
-        self._kernel = _Kernel(self.levels) if available() else None
+        self._kernel = _Kernel(self.levels) if available("replay") else None
 
     @property
     def leaves(self) -> Tensor:

@@ -1,7 +1,8 @@
 """Agents meet environments: specifications, vector environments, and the episodes played in them.
 
 `spec` says which environment and what of it an agent is shown (data, no PyTorch); `environments`
-makes it, of any Gymnasium id, for all members at once and for every stage of a run; `episodes`
-wraps environments that are not ours. `rollout` plays whole episodes and records them, `predicting`
-acts one step at a time, as Stable-Baselines3's `predict` does.
+makes it, of any Gymnasium id, for all members at once and for every stage of a run. Environments
+that are not ours are wrapped: `meta_inputs` one at a time, `episodes` many. `rollout` plays whole
+episodes and records them, `predicting` acts one step at a time, as Stable-Baselines3's `predict`
+does, and `blame` says in one line what an environment did wrong.
 """

@@ -7,19 +7,21 @@ which adds the meta-reinforcement-learning inputs, tensors, and whole episodes o
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, load_env_creator
-from gymnasium.vector import SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.common.user_files import blamed
-from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, MetaInputs
-from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
+from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, make_foreign
+from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentFacts, EnvironmentSpec
 
 #: The module that registers the ids of a namespace.
 _NAMESPACES = {"prefrontal": "prefrontal.envs"}
@@ -91,14 +93,14 @@ def make_envs(
     spec = spec.stage(-1)
     name, native = spec.id, is_native(spec.id)
     envs: Any
-    try:
+    with _making(spec):
         if native:
             envs = gymnasium.make_vec(
                 name,
                 num_envs=len(members) * batch,
                 tensors=True,
                 members=tuple(members),
-                inputs=tuple(spec.inputs),
+                inputs=spec.inputs,
                 split=split or spec.split,
                 privileged=privileged,
                 facts=facts,
@@ -108,14 +110,6 @@ def make_envs(
             ).unwrapped
         else:
             envs = EpisodeVectorEnv(name, members, batch, spec.inputs, device=device, **spec.kwargs)
-    except ConfigError:
-        raise
-    except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
-        raise ConfigError(f"environment {spec.id!r}: {blamed(error) or error}") from error
-    except Exception as error:  # others' environments raise anything
-        given = ", ".join(f"{k}={v!r}" for k, v in spec.kwargs.items()) or "no arguments"
-        said = blamed(error) or f"{type(error).__name__}: {error}"
-        raise ConfigError(f"environment {spec.id!r} cannot be made with {given}: {said}") from error
     if discrete and not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(
             f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs "
@@ -124,34 +118,96 @@ def make_envs(
     return envs
 
 
-def make_public(spec: EnvironmentSpec, num_envs: int | None, split: str | None) -> Any:
+def make_public(
+    spec: EnvironmentSpec, num_envs: int | None, split: str | None, render_mode: str | None
+) -> Any:
     """Make what agents of these environments play: Gymnasium's, with the inputs they are shown.
 
     Args:
         spec: Which environment; of several stages, the last.
         num_envs: Rows of a vector environment; None makes a single one.
         split: In place of ``spec.split``.
+        render_mode: What ``render`` returns, see Gymnasium.
 
     Raises:
         ConfigError: There is no such environment, or it cannot be made.
     """
+    if spec.id == NO_ENVIRONMENT.id:
+        raise ConfigError("these populations have no networks: there is no environment to play")
     spec = spec.stage(-1)
-    native = is_native(spec.id)
-    shown: dict[str, Any] = {}
+    native, shown = is_native(spec.id), dict(spec.kwargs)
+    if render_mode is not None:
+        shown["render_mode"] = render_mode
     if native:
-        shown = {"inputs": tuple(spec.inputs), "split": split or spec.split}
-    try:
+        shown |= {"inputs": spec.inputs, "split": split or spec.split}
+    with _making(spec):
         if native and num_envs is not None:
-            return gymnasium.make_vec(spec.id, num_envs=num_envs, **shown, **spec.kwargs)
+            return gymnasium.make_vec(spec.id, num_envs=num_envs, **shown)
         if native:
-            return gymnasium.make(spec.id, **shown, **spec.kwargs)
+            return gymnasium.make(spec.id, **shown)
+        make = functools.partial(make_foreign, spec.id, spec.inputs, **shown)
+        if num_envs is None:
+            return make()
+        return SyncVectorEnv([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
 
-        def make() -> gymnasium.Env[Any, Any]:
-            return MetaInputs(gymnasium.make(spec.id, **spec.kwargs), spec.inputs)
 
-        return make() if num_envs is None else SyncVectorEnv([make] * num_envs)
+@contextlib.contextmanager
+def _making(spec: EnvironmentSpec) -> Iterator[None]:
+    """Say in one line why an environment cannot be made."""
+    try:
+        yield
+    except ConfigError:
+        raise
     except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
         raise ConfigError(f"environment {spec.id!r}: {blamed(error) or error}") from error
+    except Exception as error:  # others' environments raise anything
+        given = ", ".join(f"{k}={v!r}" for k, v in spec.kwargs.items()) or "no arguments"
+        said = blamed(error) or f"{type(error).__name__}: {error}"
+        raise ConfigError(f"environment {spec.id!r} cannot be made with {given}: {said}") from error
+
+
+def check_shown(env: Any, spec: EnvironmentSpec, size: int) -> None:
+    """Check that an environment shows what agents were trained to see.
+
+    Args:
+        env: An `Env`, a `VectorEnv`, or a `VecEnv` of Stable-Baselines3's, wrapped or not.
+        spec: What they were trained on.
+        size: Numbers of an observation that they need.
+
+    Raises:
+        ConfigError: It shows other inputs, or does not say which, or has observations of another
+            size.
+    """
+    space = getattr(env, "single_observation_space", getattr(env, "observation_space", None))
+    told, advice = _inputs_of(env), "; agent.make_env() and agent.make_vec(n) make the right one"
+    if told is None and spec.inputs:
+        raise ConfigError(
+            f"the agents need observations with the inputs {', '.join(spec.inputs)}, and the "
+            f"environment does not say what it shows{advice}"
+        )
+    if told is not None and told != spec.inputs:
+        raise ConfigError(
+            f"the agents need the inputs {', '.join(spec.inputs) or 'none'}, and the environment "
+            f"shows {', '.join(told) or 'none'}{advice}"
+        )
+    shape = getattr(space, "shape", None)
+    if shape != (size,):
+        raise ConfigError(f"the agents need observations of shape {[size]}, not {shape}{advice}")
+
+
+def _inputs_of(env: Any) -> tuple[str, ...] | None:
+    """Return the names of the inputs that an environment shows; None if it does not say."""
+    for ask in (
+        lambda: env.get_wrapper_attr("inputs"),  # Env
+        lambda: env.get_attr("inputs")[0],  # VecEnv, and VectorEnv made of single ones
+        lambda: env.unwrapped.inputs,
+        lambda: env.inputs,
+    ):
+        with contextlib.suppress(AttributeError, NotImplementedError):
+            told = ask()
+            if isinstance(told, tuple) and all(isinstance(name, str) for name in told):
+                return told
+    return None
 
 
 def make_stages(

@@ -1,4 +1,4 @@
-"""Any Gymnasium environment with the inputs of meta-learning: one at a time, or whole episodes."""
+"""Whole episodes of any Gymnasium environment, side by side, as tensors."""
 
 from __future__ import annotations
 
@@ -11,86 +11,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
-
-_INPUTS = ("action", "reward", "time")
+from prefrontal.agents.rollout.meta_inputs import MetaInputs
 
 
-class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
-    """An environment as recurrent agents see it: flat observations, followed by chosen inputs.
-
-    Actions are numbered from 0, whatever the environment's own numbers are.
-
-    Args:
-        env: An environment with a Box or Discrete observation, discrete actions and a time limit.
-        inputs: What follows the observation: any of `action` (the previous one, one-hot),
-            `reward` (the previous one), `time` (share of the time limit).
-
-    Raises:
-        ConfigError: The environment has other spaces or no time limit, or there is no such input.
-
-    Attributes:
-        steps: Longest episode (the time limit of the environment).
-        input_slices: Where in an observation each input lies.
-    """
-
-    def __init__(self, env: gymnasium.Env[Any, Any], inputs: Sequence[str] = ()) -> None:
-        super().__init__(env)
-        env_id = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
-        for name in inputs:
-            if name not in _INPUTS:
-                raise ConfigError(
-                    f"input {name!r} is not available for {env_id}{did_you_mean(name, _INPUTS)}"
-                )
-        limit = env.spec and env.spec.max_episode_steps
-        if not limit:
-            raise ConfigError(
-                f"{env_id} has no time limit; give one: --env-kwargs max_episode_steps=STEPS"
-            )
-        for what, space, kinds in (
-            ("actions", env.action_space, (spaces.Discrete,)),
-            ("observations", env.observation_space, (spaces.Box, spaces.Discrete)),
-        ):
-            if not isinstance(space, kinds):
-                allowed = " or ".join(kind.__name__ for kind in kinds)
-                raise ConfigError(
-                    f"{env_id} has {what} {space}; environments that are not ours need {allowed} "
-                    "ones"
-                )
-        self.steps, actions = int(limit), cast(spaces.Discrete, env.action_space)
-        self.action_space = spaces.Discrete(int(actions.n))
-        self._first_action = int(actions.start)
-        size = spaces.flatdim(env.observation_space)
-        widths = {"action": int(actions.n), "reward": 1, "time": 1}
-        self.input_slices = {"observation": slice(0, size)}
-        for name in inputs:
-            self.input_slices[name] = slice(size, size + widths[name])
-            size += widths[name]
-        self.observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start an episode, with inputs of zero."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        self._t = 0
-        return self._seen(observation), info
-
-    def step(self, action: Any) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
-        """Take one step with an action 0 ... K - 1."""
-        observation, reward, ended, cut, info = self.env.step(int(action) + self._first_action)
-        self._t += 1
-        inputs = {"action": np.eye(int(cast(spaces.Discrete, self.action_space).n))[int(action)]}
-        inputs |= {"reward": np.float32(reward), "time": np.float32(self._t / self.steps)}
-        return self._seen(observation, inputs), reward, ended, cut, info
-
-    def _seen(self, observation: Any, inputs: dict[str, Any] | None = None) -> np.ndarray:
-        seen = np.zeros(cast(spaces.Box, self.observation_space).shape, np.float32)
-        flat = spaces.flatten(self.env.observation_space, observation)
-        for name, value in {"observation": flat, **(inputs or {})}.items():
-            if name in self.input_slices:
-                seen[self.input_slices[name]] = value
-        return seen
+def make_foreign(env_id: str, inputs: Sequence[str], **kwargs: Any) -> MetaInputs:
+    """Make one environment that is not ours; `MetaInputs` takes the place of Gymnasium's checks."""
+    return MetaInputs(gymnasium.make(env_id, **{"disable_env_checker": True, **kwargs}), inputs)
 
 
 class EpisodeVectorEnv:
@@ -113,6 +39,7 @@ class EpisodeVectorEnv:
 
     Attributes:
         steps: Longest episode (the time limit of the environment).
+        inputs: Names of the inputs.
         input_slices: Where in an observation each input lies.
     """
 
@@ -130,9 +57,10 @@ class EpisodeVectorEnv:
     ) -> None:
         self.members, self.batch, self.device = list(members), batch, device
         self.num_envs = len(self.members) * batch
-        first = MetaInputs(gymnasium.make(env_id, **kwargs), inputs)
+        first = make_foreign(env_id, inputs, **kwargs)
         others = range(self.num_envs - 1)
-        self.envs = [first, *(MetaInputs(gymnasium.make(env_id, **kwargs), inputs) for _ in others)]
+        self.envs = [first, *(make_foreign(env_id, inputs, **kwargs) for _ in others)]
+        self.spec, self.inputs = first.spec, first.inputs
         self.steps, self.input_slices = first.steps, first.input_slices
         self.single_action_space = cast(spaces.Discrete, first.action_space)
         self.single_observation_space = cast(spaces.Box, first.observation_space)

@@ -22,7 +22,8 @@ def observed(observation: np.ndarray, size: int, environment: EnvironmentSpec) -
     if rows.ndim != 2 or rows.shape[1] != size:
         raise ValueError(
             f"the agent needs observations of {size} numbers "
-            f"(inputs {', '.join(environment.inputs)}), not {list(array.shape)}"
+            f"(inputs {', '.join(environment.inputs) or 'none'}), not {list(array.shape)}; "
+            "agent.make_env() makes the environment that shows them"
         )
     if not np.isfinite(rows).all():
         raise ValueError("the agent needs observations that are finite, not NaN or infinite")

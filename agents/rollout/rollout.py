@@ -16,6 +16,7 @@ from torch import Tensor
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Tape
+from prefrontal.agents.rollout.blame import blame, check_numbers, check_shape, name_of
 
 _NOT_FACTS = ("task", "privileged")
 
@@ -144,12 +145,28 @@ class Rollout:
 
         Raises:
             ConfigError: If there is something to add, but the actor is given rewards.
+            TrainingError: The environment raises, or returns something that nobody can learn from.
         """
         if stimulation is not None and self.model.reward_row is None:
             raise ConfigError(
                 "these actors are given rewards; stimulation needs the network option "
                 'actor_reward "rpe"'
             )
+        try:
+            trajectory = self._play(deterministic, stimulation)
+        except Exception as error:
+            blame(self.envs, error)
+            raise
+        # The last tape: an actor that is given prediction errors does not see the reward.
+        rewards, seen = trajectory.rewards, self.tapes[-1].x[: trajectory.steps]
+        size = torch.linalg.vector_norm(rewards) + torch.linalg.vector_norm(seen)
+        if not bool(size.isfinite()):
+            name, task = name_of(self.envs), getattr(self.envs, "task", None)
+            check_numbers(name, "reward", rewards, task, first=1)
+            check_numbers(name, "observation", seen, task)
+        return trajectory
+
+    def _play(self, deterministic: bool, stimulation: Stimulation | None) -> Trajectory:
         model, members, batch = self.model, self.model.members, self.batch
         noise = None if deterministic else self.draw_noise().unbind(1)
         actions, rewards = self.actions.view(self.steps, -1), self.rewards.view(self.steps, -1)
@@ -178,6 +195,8 @@ class Rollout:
             else:
                 model.act(self.tapes, t, noise[t], self.actions[t])
             observation, reward, ended, cut, info = self.envs.step(actions[t])
+            if not t and getattr(reward, "shape", None) != actions[t].shape:
+                check_shape(self.envs, reward)
             rewards[t].copy_(reward)
             if self.facts:
                 facts.append({name: info[name] for name in info if name not in _NOT_FACTS})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from prefrontal.agents.common.errors import ConfigError
+
 #: Arguments of Gymnasium's and of our own that say what code runs, and of no environment.
 RESERVED = frozenset(
     {
@@ -48,8 +50,10 @@ class EnvironmentSpec:
         """Restore what a file cannot hold (tuples), and read the ids of earlier versions.
 
         Raises:
-            ValueError: The id names a module, or a parameter is one of Gymnasium's own.
+            ValueError: The id names a module, a parameter is one of Gymnasium's own, or inputs
+                have no order or are there twice.
         """
+        object.__setattr__(self, "inputs", in_order(self.inputs))
         object.__setattr__(self, "id", self.id.removeprefix("envs:"))
         if ":" in self.id:
             raise ValueError(
@@ -111,6 +115,23 @@ class EnvironmentFacts:
         """
         share = total_steps / len(self.steps) / batch
         return sum(share / steps for steps in self.steps)
+
+
+def in_order(inputs: Any) -> tuple[str, ...]:
+    """Return names of inputs as a tuple; a single name is one of one.
+
+    Raises:
+        ConfigError: They have no order (that of a set changes from run to run), or one is there
+            twice.
+    """
+    if isinstance(inputs, set | frozenset):
+        raise ConfigError(
+            "inputs need an order, such as ('action', 'reward'): a set has another one in every run"
+        )
+    names = (inputs,) if isinstance(inputs, str) else tuple(inputs)
+    if len(set(names)) < len(names):
+        raise ConfigError(f"inputs must not repeat; got {', '.join(map(str, names))}")
+    return names
 
 
 def _with_tuples(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prefrontal.agents.rollout.blame import blame, check_numbers, check_shape, name_of
 from prefrontal.agents.td3.networks import Stack
 
 
@@ -103,7 +104,32 @@ def play(
         exploration: How actions differ from the actors'; None for not at all.
         keep: Whether all facts are wanted, or only those that count trials.
         forget: Whether the recurrent state begins anew after every trial, as a control.
+
+    Raises:
+        TrainingError: The environment raises, or returns something that nobody can learn from.
     """
+    try:
+        played = _play(envs, stack, flat, exploration, keep, forget)
+    except Exception as error:
+        blame(envs, error)
+        raise
+    # Once an action is no number, the actor is to blame for what follows.
+    wrong = (~played.action.isfinite()).flatten(2).any(2).any(0).nonzero().flatten().tolist()
+    end = wrong[0] if wrong else played.action.shape[1]
+    told = name_of(envs), getattr(envs, "task", None)
+    check_numbers(told[0], "reward", played.reward[:, :end], told[1], time=1, first=1)
+    check_numbers(told[0], "observation", played.observation[:, : end + 1], told[1], time=1)
+    return played
+
+
+def _play(
+    envs: Any,
+    stack: Stack,
+    flat: Tensor,
+    exploration: Exploration | None,
+    keep: bool,
+    forget: bool,
+) -> Episodes:
     n = len(flat)
     seen, info = envs.reset()
     rows, steps = len(seen), int(envs.steps)
@@ -120,7 +146,10 @@ def play(
         if exploration is not None:
             action = exploration.explore(t, action, started)
         actions[:, t] = action
-        seen, rewards[:, t], _, _, step = envs.step(action)
+        seen, reward, _, _, step = envs.step(action)
+        if not t:
+            check_shape(envs, reward)
+        rewards[:, t] = reward
         for name, value in step.items():
             if name != "task" and (keep or name in ("active", "ended", "rewarded")):
                 if name not in facts:

@@ -158,10 +158,14 @@ class ContinuousPopulation(Members):
         sizes = [actor.size + count * critic.size for count in (1, 2)]
         require_shape(shapes, "weights", [(len(told.members), size) for size in sizes], folder)
 
-    def member(self, index: int) -> ContinuousAgent:
+    def part(self, indices: Sequence[int], kind: Any = None) -> Any:
+        """See `Members.part`; of another class, if one is given."""
+        members = [self.members[index] for index in indices]
+        return (kind or type(self))(self.weights[list(indices)], *self._told, members)
+
+    def member(self, index: int) -> Any:
         """See `Members.member`."""
-        weights = self.weights[index : index + 1]
-        return ContinuousAgent(weights, *self._told, [self.members[index]])
+        return self.part([index], ContinuousAgent)
 
     def play(self, envs: Any, forget: bool = False) -> Episodes:
         """Play an episode in every row of a vector environment of tensors.
@@ -196,6 +200,7 @@ class ContinuousPopulation(Members):
                 "agents with continuous actions are not given prediction errors that could be "
                 "stimulated"
             )
+        self.check_env(envs)
         played = (self.play(envs, forget) for _ in range(batches))
         return [self._recorded(one, discount, hidden, forget) for one in played]
 
@@ -294,7 +299,8 @@ class ContinuousAgent(ContinuousPopulation):
         """Return actions, and the recurrent state to pass back with the next observations.
 
         Args:
-            observation: One ``[I]`` or a batch ``[n, I]``, with the inputs of training.
+            observation: One ``[I]`` or a batch ``[n, I]``, with the inputs of training (only their
+                number can be checked here; see `check_env`).
             state: What the call before returned; None at the start of an episode.
             episode_start: ``[n]`` of bool; rows where an episode starts get the initial state.
             deterministic: Ignored: these agents have no randomness of their own.

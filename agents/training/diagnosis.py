@@ -56,7 +56,8 @@ def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[s
     risen = gain > RISEN * scale
     # A curve that still rises may yet arrive: compare the last two quarters.
     quarter = max(1, len(g) // 4)
-    late, later = g[-2 * quarter : -quarter or None].mean(axis=0), g[-quarter:].mean(axis=0)
+    late = g[-2 * quarter : max(1, len(g) - quarter)].mean(axis=0)
+    later = g[-quarter:].mean(axis=0)
     stands = later - late < RISEN * scale
     undecided = ~risen & (left > UNDECIDED)
     collapsed = ~risen & (left < DECIDED)

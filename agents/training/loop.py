@@ -15,7 +15,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.registry import entry_of, make_learner, require_fit, updates
 from prefrontal.agents.registry import meta as describe
 from prefrontal.agents.runs.checkpoint import Shapes
+from prefrontal.agents.runs.events import write_start
 from prefrontal.agents.runs.folder import MetricsFile, RunFolder, writing
 
 CHECKPOINT_SECONDS = 10.0  # between checkpoints at least, and
@@ -50,7 +51,11 @@ class Progress:
 
 
 def train(
-    job: Job, run: RunFolder, workers: int = 1, report: Callable[[Progress], None] | None = None
+    job: Job,
+    run: RunFolder,
+    workers: int = 1,
+    report: Callable[[Progress], None] | None = None,
+    levels: Mapping[str, float] | None = None,
 ) -> None:
     """Train one condition in its run folder, going on from the checkpoint if there is one.
 
@@ -59,9 +64,11 @@ def train(
         run: Where to write.
         workers: Processes to spread the members over.
         report: Called at the start, without metrics, and then about 200 times a run.
+        levels: Known returns of an episode by name, for TensorBoard.
 
     Raises:
-        TrainingError: A loss is not a number or a worker dies; the last checkpoint is kept.
+        TrainingError: A loss is not a number, an environment goes wrong, or a worker dies; the
+            last checkpoint, if there is one, is kept.
     """
     state, meta = _resumed(job, run) if run.has_checkpoint else (None, {})
     update = int(meta.get("update", 0))
@@ -79,14 +86,15 @@ def train(
         shards = stack.enter_context(_shards(job, min(blocks, job.members)))
         if state is not None:
             _broadcast(shards, job, state)
-        log = _Log(run, update if state is not None else None)
+        log = _Log(run, update if state is not None else None, job, levels or {})
         stack.callback(log.close)
         if report is not None:
             done = 0 if state is None else int(state["steps"].min().item())
             report(Progress(done, job.total_steps, {}))
         saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         while not finished:
-            metrics, state = _advance(shards, every)
+            with _keeping(run):
+                metrics, state = _advance(shards, every)
             update += every
             finished = bool((state["steps"] >= job.total_steps).all())
             steps = state["steps"].min().item()
@@ -140,6 +148,17 @@ def _quiet_threads() -> Iterator[None]:
         threading.excepthook = before
 
 
+@contextlib.contextmanager
+def _keeping(run: RunFolder) -> Iterator[None]:
+    """Say of what ends a run that its last checkpoint is kept, if there is one."""
+    try:
+        yield
+    except TrainingError as error:
+        if not run.has_checkpoint:
+            raise
+        raise TrainingError(f"{error} (the last checkpoint is kept)") from error
+
+
 class _Snapshots:
     """Copies of the weights, evenly spaced over the run, in half precision."""
 
@@ -173,8 +192,11 @@ class _Snapshots:
 class _Log:
     """`metrics.csv` (one row a member and report) and TensorBoard events."""
 
-    def __init__(self, run: RunFolder, last_update: int | None) -> None:
+    def __init__(
+        self, run: RunFolder, last_update: int | None, job: Job, levels: Mapping[str, float]
+    ) -> None:
         self.run, self.last_update = run, last_update
+        self.job, self.levels = job, levels
         self.writer: Any = None
         self.file: MetricsFile | None = None
 
@@ -206,6 +228,7 @@ class _Log:
             self.writer = SummaryWriter(
                 str(self.run.path), purge_step=int(steps.min()) if self.last_update else None
             )
+            write_start(self.writer, self.job, self.levels)
         for member, done in enumerate(steps.tolist()):
             values = {name: value[member].item() for name, value in metrics.items()}
             self.file.append({"update": update, "member": member, "steps": int(done), **values})
@@ -256,8 +279,7 @@ class _Worker:
             kind, value = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
             raise TrainingError(
-                "a worker process died (killed, or out of memory); run again with --resume to go "
-                "on from the last checkpoint"
+                "a worker process died (killed, or out of memory); run again with --resume"
             ) from error
         if kind == "error":
             raise value

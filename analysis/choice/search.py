@@ -26,7 +26,7 @@ def goals_by_step(reward: ArrayLike) -> Array:
     Nothing is conditioned on success: an episode in which nothing is found counts as 0 goals. Among
     episodes with five goals, agents without a memory would seem to find the first one fast.
     """
-    return np.asarray((np.asarray(reward) > 0).cumsum(axis=2).mean(axis=1))
+    return np.asarray(_reached(reward).cumsum(axis=2).mean(axis=1))
 
 
 def steps_per_goal(reward: ArrayLike, goals: int) -> Array:

@@ -25,7 +25,11 @@ RASTER = {
 
 
 def choice_raster(
-    action: ArrayLike, reward: ArrayLike, arm_probabilities: ArrayLike, path: Path
+    action: ArrayLike,
+    reward: ArrayLike,
+    arm_probabilities: ArrayLike,
+    path: Path,
+    member: int = 0,
 ) -> Path:
     """Draw every choice of a two-armed bandit: one row an episode, one column a trial.
 
@@ -38,6 +42,7 @@ def choice_raster(
         reward: Rewards ``[E, T]``; above zero counts as rewarded.
         arm_probabilities: Reward probability of each arm in each episode ``[E, 2]``.
         path: Where to write; returned.
+        member: Whose choices they are, for the caption.
 
     Raises:
         ValueError: If there are not two arms, or shapes disagree.
@@ -57,7 +62,8 @@ def choice_raster(
     episodes, trials = arm.shape
     rows = np.arange(episodes)
     height = min(8.0, max(2.6, 1.3 + 0.075 * episodes))
-    canvas = style.drawing(path, 2, (3.2, height), width_ratios=[7, 1], sharey=True)
+    said = f"member {member}, {episodes} episodes; at the right, the arms' probabilities"
+    canvas = style.drawing(path, 2, (3.2, height), width_ratios=[7, 1], sharey=True, caption=said)
     with canvas as (figure, (axes, side)):
         tones: Any = {"cmap": ListedColormap(list(RASTER.values())), "vmin": -0.5, "vmax": 3.5}
         extent = (0.5, trials + 0.5, episodes - 0.5, -0.5)
@@ -83,6 +89,7 @@ def curves_by_trial(
     references: Mapping[str, float] | None = None,
     ylim: tuple[float, float] | None = None,
     xlabel: str = "trial",
+    episodes: int | None = None,
 ) -> Path:
     """Draw any measure by trial: mean over members with a 95 % interval, and every member.
 
@@ -93,11 +100,12 @@ def curves_by_trial(
         references: Named horizontal lines, for example {"chance": 0.5}.
         ylim: Limits of the vertical axis.
         xlabel: What the columns are.
+        episodes: Episodes of each member that the values are means over, for the caption.
     """
     from matplotlib.ticker import MaxNLocator
 
-    canvas = style.drawing(path, xlabel=xlabel, ylabel=ylabel)
-    with canvas as (_, (axes,)):
+    canvas = style.drawing(path, xlabel=xlabel, ylabel=ylabel, caption=style.each(episodes))
+    with canvas as (figure, (axes,)):
         trials = style.draw_curves(axes, {name: np.atleast_2d(v).T for name, v in curves.items()})
         axes.set_xlim(1, max([2, *trials[-1:]]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -105,12 +113,16 @@ def curves_by_trial(
             axes.set_ylim(ylim)
         style.reference_lines(axes, references)
         if len(curves) > 1:
-            axes.legend(loc="best")
+            style.legend_below(figure, 3)
     return path
 
 
 def hidden_state_pca(
-    hidden: ArrayLike, value: ArrayLike, path: Path, value_name: str = "p(right) - p(left)"
+    hidden: ArrayLike,
+    value: ArrayLike,
+    path: Path,
+    value_name: str = "p(right) - p(left)",
+    member: int = 0,
 ) -> Path:
     """Draw hidden states in their first two principal components, coloured by a task parameter.
 
@@ -123,6 +135,7 @@ def hidden_state_pca(
         value: Task parameter that gives the colour ``[E]``.
         path: Where to write; returned.
         value_name: Name of that parameter, with unit.
+        member: Whose hidden states they are, for the caption.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -139,7 +152,8 @@ def hidden_state_pca(
     colour = ScalarMappable(Normalize(low, high), style.gradient(*DIVERGING))
     order = np.argsort(parameter, kind="stable")
     shown = order[np.linspace(0, len(order) - 1, min(24, len(order))).astype(int)]
-    canvas = style.drawing(path, 2, (3.7, 3.4))
+    said = f"member {member}; left {len(shown)} of {len(order)} episodes, right all"
+    canvas = style.drawing(path, 2, (3.7, 3.4), caption=said)
     with canvas as (figure, (paths, ends)):
         for episode in shown:
             tone = colour.to_rgba(parameter[episode])

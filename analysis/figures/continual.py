@@ -28,9 +28,9 @@ def accuracy_through_switches(
         path: Where to write; returned.
     """
     unit, label = style.step_unit(float(np.max(steps)))
-    canvas = style.drawing(
-        path, len(curves), (2.6, 2.3), (0.6, 0.7), 3, label, "fraction correct", **style.SHARED
-    )
+    said = "dashed: the mode changes; dotted: chance"
+    look: Any = {"ylabel": "fraction correct", "caption": said, **style.SHARED}
+    canvas = style.drawing(path, len(curves), (2.6, 2.3), (0.6, 0.7), 3, label, **look)
     with canvas as (figure, panels):
         for axes, (name, pairs) in zip(panels, curves.items(), strict=True):
             style.draw_curves(axes, pairs, np.asarray(steps) / unit)
@@ -55,7 +55,11 @@ def pair_confusion(matrices: Mapping[str, ArrayLike], stimuli: Sequence[str], pa
     """
     size = len(stimuli)
     below = np.tril(np.ones((size, size), dtype=bool), -1)
-    canvas = style.drawing(path, len(matrices), (2.3, 2.9), (0.9, 0.4), 4, sharey=True)
+    sizes = {np.shape(values)[0] for values in matrices.values()}
+    said = f"mean of {_members(sizes)}; in brackets, the worst member"
+    canvas = style.drawing(
+        path, len(matrices), (2.3, 2.9), (0.9, 0.4), 4, sharey=True, caption=said
+    )
     with canvas as (figure, panels):
         for axes, (name, values) in zip(panels, matrices.items(), strict=True):
             table = numbers("matrices", values, 0.0, 1.0, ("member", "row", "column"))
@@ -88,7 +92,7 @@ def against_buffer_size(
     """
     tones = style.colours(list(measures))
     canvas = style.drawing(path, ylabel=ylabel, xlabel="episodes that the buffer holds")
-    with canvas as (_, (axes,)):
+    with canvas as (figure, (axes,)):
         for index, (name, values) in enumerate(measures.items()):
             x = np.arange(len(sizes)) + 0.06 * (index - (len(measures) - 1) / 2)
             means = [
@@ -98,7 +102,7 @@ def against_buffer_size(
             axes.plot(x, means, color=tones[name], label=name)
         axes.set_xticks(range(len(sizes)), [f"{size:g}" if size else "none" for size in sizes])
         if len(measures) > 1:
-            axes.legend(loc="best")
+            style.legend_below(figure, 3)
     return path
 
 
@@ -110,6 +114,7 @@ def stage_matrix(matrices: Mapping[str, ArrayLike], path: Path) -> Path:
         path: Where to write; returned.
     """
     labels: Any = {"xlabel": "tested on mode", "ylabel": "after training on mode"}
+    labels["caption"] = f"mean of {_members({np.shape(one)[0] for one in matrices.values()})}"
     canvas = style.drawing(path, len(matrices), (2.5, 2.9), (0.9, 0.0), **labels, sharey=True)
     with canvas as (figure, panels):
         for axes, (name, values) in zip(panels, matrices.items(), strict=True):
@@ -119,3 +124,8 @@ def stage_matrix(matrices: Mapping[str, ArrayLike], path: Path) -> Path:
             axes.set_title(name)
         figure.colorbar(image, ax=panels, label="fraction correct", shrink=0.8)
     return path
+
+
+def _members(counts: set[int]) -> str:
+    """Return "8 members", or "8 to 16 members"."""
+    return f"{' to '.join(map(str, sorted({min(counts), max(counts)})))} members"

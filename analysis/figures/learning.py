@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from prefrontal.analysis.figures import style
-from prefrontal.analysis.stats.intervals import curve_interval
 
 
 def learning_curve(
@@ -36,11 +36,56 @@ def learning_curve(
         for name, values in curves.items()
     }
     canvas = style.drawing(path, xlabel=label, ylabel=ylabel)
-    with canvas as (_, (axes,)):
+    with canvas as (figure, (axes,)):
         x = style.draw_curves(axes, counted, np.asarray(steps) / unit)
         style.reference_lines(axes, references)
         axes.set_xlim(0, x.max())
-        axes.legend(loc="best")
+        style.legend_below(figure, 3)
+    return path
+
+
+def training_curves(
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    path: Path,
+    levels: Mapping[str, Mapping[str, float]],
+) -> Path:
+    """Draw returns over training, smoothed: mean with a 95 % interval, every member as a thin line.
+
+    Conditions of the same levels share a panel. Where their optimum is known, it is regret that is
+    drawn: the optimum less the return.
+
+    Args:
+        curves: Condition to environment steps ``[U]`` and mean returns of an episode ``[U, M]``.
+        path: Where to write, in the format of its suffix; returned.
+        levels: Condition to known returns by name, drawn as lines; "optimum" is the exact one.
+    """
+    panels: dict[tuple[tuple[str, float], ...], list[str]] = {}
+    for condition in curves:
+        panels.setdefault(tuple(levels.get(condition, {}).items()), []).append(condition)
+    tones = style.colours(list(curves))
+    unit, label = style.step_unit(max(float(np.max(steps)) for steps, _ in curves.values()))
+    canvas = style.drawing(
+        path, len(panels), most=3, xlabel=label, caption="while learning, on tasks of training"
+    )
+    with canvas as (figure, drawn):
+        for axes, (known, conditions) in zip(drawn, panels.items(), strict=True):
+            lines = dict(known)
+            optimum = lines.pop("optimum", None)
+            for name in conditions:
+                steps, returns = curves[name]
+                shown = style.smoothed(returns)
+                shown = shown if optimum is None else optimum - shown
+                x = np.asarray(steps) / unit
+                style.mean_and_members(axes, x, shown, tones[name], name)
+            if optimum is not None:
+                lines = {name: optimum - value for name, value in lines.items()} | {"optimum": 0.0}
+            style.reference_lines(axes, lines)
+            axes.set_xlim(left=0)
+            axes.set_ylabel(
+                "return of an episode" if optimum is None else "return below the optimum"
+            )
+        if len(curves) > 1:
+            style.legend_below(figure, 4)
     return path
 
 
@@ -50,6 +95,7 @@ def regret_curves(
     path: Path,
     optimum: ArrayLike | float | None = None,
     title: str = "",
+    episodes: int | None = None,
 ) -> Path:
     """Draw the cumulative regret of the agent against reference policies.
 
@@ -60,17 +106,19 @@ def regret_curves(
         optimum: Exact regret of the Bayes-optimal policy: a curve ``[T]``, or its total after T
             trials.
         title: Title, if any.
+        episodes: Episodes of each member that the values are means over, for the caption.
     """
     members = np.atleast_2d(np.asarray(agent, dtype=np.float64))
     trials = np.arange(1, members.shape[1] + 1)
-    tones = style.colours(["agent", *policies])
+    tones = {"agent": style.PALETTE[0]}
+    tones |= dict(zip(policies, itertools.cycle(style.PALETTE[1:]), strict=False))
     ends: list[tuple[float, str, str]] = []
-    canvas = style.drawing(path, panel=(5.4, 3.4), xlabel="trial", ylabel="cumulative regret")
-    with canvas as (figure, (axes,)):
-        for index, (name, curve) in enumerate(policies.items(), start=1):
+    labels: Any = {"xlabel": "trial", "ylabel": "cumulative regret"}
+    canvas = style.drawing(path, panel=(4.4, 3.4), caption=style.each(episodes), **labels)
+    with canvas as (_, (axes,)):
+        for name, curve in policies.items():
             regret = np.asarray(curve, dtype=np.float64)
-            line = "-" if index < len(style.PALETTE) else (0, (2, 1.5))  # colours come round again
-            axes.plot(trials, regret, color=tones[name], linewidth=1.2, linestyle=line)
+            axes.plot(trials, regret, color=tones[name], linewidth=1.2)
             ends.append((float(regret[-1]), name, tones[name]))
         if optimum is not None:
             best = np.asarray(optimum, dtype=np.float64)
@@ -79,14 +127,12 @@ def regret_curves(
             else:
                 axes.plot(trials, best, color=style.INK, linewidth=1.2, linestyle=style.DASHED)
             ends.append((float(best.ravel()[-1]), "Bayes-optimal", style.INK))
-        mean, low, high = curve_interval(members.T)
-        axes.fill_between(trials, low, high, color=tones["agent"], alpha=0.25, linewidth=0)
-        axes.plot(trials, mean, color=tones["agent"], linewidth=2.4)
-        ends.append((float(mean[-1]), "meta-RL agent", tones["agent"]))
+        style.mean_and_members(axes, trials, members.T, tones["agent"])
+        ended = float(members[:, -1].mean())
+        ends.append((ended, "meta-RL agent", tones["agent"]))
         # A policy over three times as bad as the agent leaves the picture, its name stays.
-        within = [end for end, _, _ in ends if end <= 3 * mean[-1]]
+        within = [end for end, _, _ in ends if end <= 3 * ended]
         axes.set(title=title, xlim=(0, trials[-1]), ylim=(0, 1.08 * max([*within, 1e-9])))
-        figure.draw_without_rendering()  # settles the layout that the labels are placed in
         style.label_ends(axes, ends)
     return path
 
@@ -98,6 +144,7 @@ def bars_with_members(
     published: Mapping[str, float] | None = None,
     ideal: Mapping[str, float] | None = None,
     ylim: tuple[float, float] | None = None,
+    episodes: int | None = None,
 ) -> Path:
     """Draw bars of means with 95 % intervals, every member as a dot.
 
@@ -109,11 +156,12 @@ def bars_with_members(
         published: Category to the published number, drawn as a diamond.
         ideal: Category to the ideal observer's number, drawn as a line.
         ylim: Limits of the vertical axis.
+        episodes: Episodes of each member that the values are means over, for the caption.
     """
     conditions = list(next(iter(groups.values())))
     tones, width = style.colours(conditions), 0.8 / len(conditions)
     size = max(3.4, 1.2 + 0.9 * len(groups)), 3.2
-    canvas = style.drawing(path, panel=size, ylabel=ylabel)
+    canvas = style.drawing(path, panel=size, ylabel=ylabel, caption=style.each(episodes))
     with canvas as (figure, (axes,)):
         for i, (category, members) in enumerate(groups.items()):
             for j, (name, tone) in enumerate(tones.items()):

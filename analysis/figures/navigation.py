@@ -48,15 +48,15 @@ def paths_from_above(
     """
     columns = len(next(iter(records.values())))
     drawn = [(c, gain, record) for c, by in records.items() for gain, record in by.items()]
-    canvas = style.drawing(
-        path, len(drawn), (2.7, 2.7), (0.6, 0.5), columns, "cm", "cm", **style.SHARED
-    )
+    said = f"at most {count} trials a panel; blue paths end in the reward zone, orange ones do not"
+    look: Any = {"xlabel": "cm", "ylabel": "cm", "caption": said, **style.SHARED}
+    canvas = style.drawing(path, len(drawn), (2.7, 2.7), (0.6, 0.5), columns, **look)
     with canvas as (_, panels):
         for axes, (condition, gain, record) in zip(panels, drawn, strict=True):
             for trial in range(min(count, record["active"].shape[1])):
                 _one_path(axes, record, members[condition], trial, zone)
             axes.plot(0, 0, marker="^", color=style.INK, markersize=5, zorder=5)
-            axes.set(aspect="equal", title=f"{condition}, {gain}")
+            axes.set(aspect="equal", title=f"{condition}, member {members[condition]}, {gain}")
     return path
 
 
@@ -88,6 +88,7 @@ def measures_against_gain(
     references: Mapping[str, Mapping[str, float]] | None = None,
     others: Mapping[str, Mapping[str, ArrayLike]] | None = None,
     trained: float = 1.0,
+    episodes: int | None = None,
 ) -> Path:
     """Draw measures by gain, one panel each: mean with a 95 % interval, and every member.
 
@@ -99,9 +100,11 @@ def measures_against_gain(
         others: Name of a measure to (name of a simulated navigator to its values ``[G]``), drawn
             dashed; at most two.
         trained: The gain of training, marked.
+        episodes: Episodes of each member that the values are means over, for the caption.
     """
     x = np.log2(numbers("gains", gains, axes=("gain",), complete=True))
-    canvas = style.drawing(path, len(panels), (3.3, 3.6), (0.4, 0.0), None, "gain (trained at 1)")
+    labels: Any = {"xlabel": "gain (trained at 1)", "caption": style.each(episodes)}
+    canvas = style.drawing(path, len(panels), (3.3, 3.6), (0.4, 0.0), **labels)
     with canvas as (figure, drawn):
         for axes, (measure, curves) in zip(drawn, panels.items(), strict=True):
             axes.axvline(np.log2(trained), color=style.FAINT, linewidth=5, zorder=0.5)
@@ -155,7 +158,10 @@ def architecture_table(
         f"{condition} ({row[0].members})" for condition, row in zip(measures, found, strict=True)
     ]
     size = 1.9 + 1.15 * len(names), 0.9 + 0.5 * len(rows)
-    canvas = style.drawing(path, panel=size)
+    said = (
+        "mean and 95 % interval over members, whose number is in brackets; best of a column: blue"
+    )
+    canvas = style.drawing(path, panel=size, caption=said)
     with canvas as (_, (axes,)):
         look: Any = {"cmap": style.gradient(*MERIT), "vmin": 0, "vmax": 1, "aspect": "auto"}
         style.draw_table(axes, shade, rows, names, **look)
@@ -169,19 +175,23 @@ def architecture_table(
     return path
 
 
-def goals_found_by_step(curves: Mapping[str, ArrayLike], path: Path) -> Path:
+def goals_found_by_step(
+    curves: Mapping[str, ArrayLike], path: Path, episodes: int | None = None
+) -> Path:
     """Draw the mean number of goals found by each step: mean with a 95 % interval, every member.
 
     Args:
         curves: Name to members' curves ``[M, T]``, of all their episodes.
         path: Where to write; returned.
+        episodes: Episodes of each member that the values are means over, for the caption.
     """
-    canvas = style.drawing(path, xlabel="step", ylabel="goals found (mean of all episodes)")
-    with canvas as (_, (axes,)):
+    labels: Any = {"xlabel": "step", "ylabel": "goals found (mean of all episodes)"}
+    canvas = style.drawing(path, **labels, caption=style.each(episodes))
+    with canvas as (figure, (axes,)):
         style.draw_curves(axes, {name: np.atleast_2d(v).T for name, v in curves.items()})
         axes.set_ylim(0, None)
         axes.set_xlim(0, None)
-        axes.legend(loc="upper left")
+        style.legend_below(figure, 2)
     return path
 
 
@@ -192,6 +202,7 @@ def maze_paths(
     reached: ArrayLike,
     goals: ArrayLike,
     path: Path,
+    member: int = 0,
 ) -> Path:
     """Draw some episodes from above: the search for the first goal, and the ways back to it.
 
@@ -202,6 +213,7 @@ def maze_paths(
         reached: Whether the step reaches the goal ``[E, T]``.
         goals: Cell of the goal ``[E]``.
         path: Where to write; returned.
+        member: Whose episodes they are, for the caption.
     """
     from matplotlib.patches import Rectangle
 
@@ -210,7 +222,8 @@ def maze_paths(
     goals = codes("goals", goals, len(places), ("episode",), complete=True)
     paid = numbers("reached", reached, axes=("episode", "step"), complete=True)
     later_tone, search_tone, goal_tone = style.PALETTE[:3]
-    canvas = style.drawing(path, len(visited), (2.5, 3.5), (0.2, 0.0))
+    said = f"member {member}, {len(visited)} episodes"
+    canvas = style.drawing(path, len(visited), (2.5, 3.5), (0.2, 0.0), caption=said)
     with canvas as (figure, panels):
         for axes, cell, end, goal in zip(panels, visited, paid > 0, goals, strict=True):
             _draw_maze(axes, rows)

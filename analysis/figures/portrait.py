@@ -30,7 +30,9 @@ def outcome_by_trial(agent: Record, random: Record, folder: Path, axis: str) -> 
     what = "regret" if "regret" in agent else "reward"
     curves = {"agents": agent[what].mean(axis=1), "random policy": random[what].mean(axis=1)}
     label = what + (" (0 after the end)" if "mask" in agent else "")
-    return curves_by_trial(curves, folder / f"{what}_by_{axis}.png", label, xlabel=axis)
+    return curves_by_trial(
+        curves, folder / f"{what}_by_{axis}.png", label, xlabel=axis, episodes=agent[what].shape[1]
+    )
 
 
 def choices_by_trial(agent: Record, random: Record, path: Path, axis: str) -> Path:

@@ -21,9 +21,13 @@ def matching_figure(matching: Matching, path: Path) -> Path:
     extent = 1.05 * float(np.nanmax(np.abs([x, y])))
     limits = (-extent, extent)
     canvas = style.drawing(
-        path, panel=(3.6, 3.6), xlabel="log reward ratio", ylabel="log choice ratio"
+        path,
+        panel=(3.6, 3.6),
+        xlabel="log reward ratio",
+        ylabel="log choice ratio",
+        caption=f"dots: {x.shape[1]} blocks of each of {len(x)} members, lines: members",
     )
-    with canvas as (_, (axes,)):
+    with canvas as (figure, (axes,)):
         axes.plot(limits, limits, color=style.INK, lw=0.9, ls=style.DASHED, label="strict matching")
         alpha = min(1.0, 60 / x.size + 0.15)
         axes.scatter(x, y, s=7, color=style.PALETTE[0], alpha=alpha, linewidths=0)
@@ -33,7 +37,7 @@ def matching_figure(matching: Matching, path: Path) -> Path:
         slope_text = f"slope {matching.sensitivity.mean():.2f}"
         axes.annotate(slope_text, (0.05, 0.93), xycoords="axes fraction", color=style.PALETTE[1])
         axes.set(xlim=limits, ylim=limits, aspect="equal")
-        axes.legend(loc="lower right")
+        style.legend_below(figure, 1)
     return path
 
 
@@ -45,9 +49,9 @@ def history_figure(weights: HistoryWeights, path: Path) -> Path:
         path: Where to write; returned.
     """
     canvas = style.drawing(path, panel=(4.2, 3.0), xlabel="trials ago", ylabel="weight (log odds)")
-    with canvas as (_, (axes,)):
+    with canvas as (figure, (axes,)):
         axes.axhline(0, color=style.GREY, linewidth=0.6)
         lags = style.draw_curves(axes, {"reward": weights.reward.T, "choice": weights.choice.T})
         axes.set_xticks(lags)
-        axes.legend(loc="upper right")
+        style.legend_below(figure, 2)
     return path

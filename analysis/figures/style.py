@@ -1,10 +1,12 @@
 """One look for all figures, and the parts they share.
 
-Colours are those that colour-blind readers can tell apart (Okabe & Ito 2008).
+Colours are those that colour-blind readers can tell apart (Okabe & Ito 2008; Tol 2021). Every
+figure is captioned with how many members it shows, and what bands and bars are.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from prefrontal.analysis.missing import numbers
 from prefrontal.analysis.stats.intervals import curve_interval, interval
+from prefrontal.analysis.stats.means import observed_mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito (2008), reordered: the first two go best together.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#4D4D4D")
+# Okabe & Ito (2008), reordered: the first two go best together. The last four: Tol (2021).
+PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#4D4D4D"),
+    *("#882255", "#999933", "#332288", "#661100"),
+)
 INK, GREY, FAINT = "#222222", "#8A8A8A", "#DDDDDD"
+CURVE, DOTS, NAME = "curve", "dots", "name"  # what an artist shows, in its gid
 DASHED: Any = (0, (4, 3))
 SHARED: Any = {"sharex": True, "sharey": True}
 
@@ -62,18 +70,20 @@ def drawing(
     most: int | None = None,
     xlabel: str = "",
     ylabel: str = "",
+    caption: str = "",
     **grid: Any,
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """Open a figure of our style, and write it at the end of the block, making its folder.
 
     Args:
-        path: Where to write, in the format of its suffix.
+        path: Where to write, in the format of its suffix; an SVG stands beside each PNG.
         count: Number of panels.
         panel: Width and height of each panel, inches.
         margin: Width and height that the whole figure has beside the panels, inches.
         most: Most panels in a row; all of them by default.
         xlabel: Label of the horizontal axis of panels with none below.
         ylabel: Label of the vertical axis of the first panel of each row.
+        caption: What is shown, beside what the figure itself says of members and intervals.
         **grid: Passed to ``Figure.subplots``.
 
     Yields:
@@ -98,14 +108,50 @@ def drawing(
             axes.set_xlabel(xlabel)
             axes.tick_params(labelbottom=True)  # also where a hidden panel is below
         yield figure, panels[:count]
+        said = "; ".join(text for text in (_shown(panels), caption) if text)
+        lines = textwrap.wrap(said, int(17 * size[0]))
+        if lines:
+            look: Any = {"x": 0.01, "ha": "left", "fontsize": 7, "color": "#6A6A6A"}
+            figure.suptitle("\n".join(lines), **look)
+            figure.set_size_inches(size[0], size[1] + 0.06 + 0.12 * len(lines))
+        figure.draw_without_rendering()  # settles the layout
+        for axes in panels[:count]:
+            _spread_names(axes)
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # same data, same file
-        figure.savefig(path, metadata=dated.get(path.suffix))
+        for file in (path, path.with_suffix(".svg")) if path.suffix == ".png" else (path,):
+            figure.savefig(file, metadata=dated.get(file.suffix))
+
+
+def _shown(panels: Sequence[Axes]) -> str:
+    """Return what curves, bands and dots of members are, from what these have as their gid."""
+    counts: dict[str, list[int]] = {}
+    for axes in panels:
+        for artist in axes.get_children():
+            kind, _, count = (artist.get_gid() or "").partition("-")
+            if kind in (CURVE, DOTS):
+                counts.setdefault(kind, []).append(int(count))
+    said = []
+    for kind, found in counts.items():
+        least, most = min(found), max(found)
+        members = f"{least} to {most} members" if least < most else f"{most} members"
+        if most == 1:
+            said.append("1 member")
+        elif kind == CURVE:
+            said.append(f"mean of {members}, band: 95 % interval over members, thin: each member")
+        else:
+            said.append(f"dots: {members}, black lines: 95 % interval of their mean")
+    return "; ".join(said)
+
+
+def each(episodes: int | None) -> str:
+    """Return the part of a caption about the episodes of each member."""
+    return "" if episodes is None else f"{episodes:,} episodes each"
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
-    """Return one colour of the palette for each name, in order, repeating after eight."""
+    """Return one colour of the palette for each name, in order, repeating after twelve."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 
@@ -117,7 +163,12 @@ def gradient(*tones: str) -> Any:
 
 
 def mean_and_members(
-    axes: Axes, x: ArrayLike, values: ArrayLike, colour: str, label: str | None = None
+    axes: Axes,
+    x: ArrayLike,
+    values: ArrayLike,
+    colour: str,
+    label: str | None = None,
+    strength: float = 1.0,
 ) -> None:
     """Draw the mean over members with its 95 % interval, and every member as a thin line.
 
@@ -127,13 +178,30 @@ def mean_and_members(
         values: Curves ``[U, M]``, one column a member.
         colour: Colour of all of them.
         label: Entry of the legend for the mean.
+        strength: Opacity of band and members, less where many curves share a panel.
     """
     curves = np.asarray(values, dtype=np.float64)
     mean, low, high = curve_interval(curves)
     if curves.shape[1] > 1:
-        axes.plot(x, curves, color=colour, linewidth=0.5, alpha=0.3)
-        axes.fill_between(np.asarray(x), low, high, color=colour, alpha=0.22, linewidth=0)
-    axes.plot(x, mean, color=colour, label=label, linewidth=2.0)
+        axes.plot(x, curves, color=colour, linewidth=0.5, alpha=0.3 * strength)
+        axes.fill_between(
+            np.asarray(x), low, high, color=colour, alpha=0.22 * strength, linewidth=0
+        )
+    shown = f"{CURVE}-{curves.shape[1]}"
+    axes.plot(x, mean, color=colour, label=label, linewidth=2.0, gid=shown)
+
+
+def smoothed(values: ArrayLike) -> NDArray[np.float64]:
+    """Return running means of curves ``[U, M]`` over at most 5 % of their points.
+
+    The window is centred and shrinks towards both ends, so that the first and the last point stay.
+    """
+    curves = numbers("values", values, axes=("point", "member"))
+    count = len(curves)
+    reach = min(count // 40, (count - 1) // 2)
+    half = np.minimum(np.minimum(np.arange(count), np.arange(count)[::-1]), reach)
+    window = [curves[at - by : at + by + 1] for at, by in enumerate(half)]
+    return np.array([observed_mean(part, axis=0) for part in window])
 
 
 def draw_curves(
@@ -160,7 +228,7 @@ def draw_curves(
     for name, values in curves.items():
         table = np.asarray(values, dtype=np.float64)
         at = np.asarray(range(first, first + len(table)) if x is None else x, dtype=np.float64)
-        mean_and_members(axes, at, table, tones[name], name)
+        mean_and_members(axes, at, table, tones[name], name, 1.0 if len(curves) < 5 else 0.5)
         longest = max(longest, at, key=len)
     return longest
 
@@ -181,7 +249,8 @@ def dots_and_interval(
     """
     members = np.asarray(values, dtype=np.float64)
     aside = np.linspace(-spread, spread, len(members)) if len(members) > 1 else 0.0
-    axes.scatter(x + aside, members, color=colour, linewidths=0, **dots)
+    shown = f"{DOTS}-{len(members)}"
+    axes.scatter(x + aside, members, color=colour, linewidths=0, gid=shown, **dots)
     estimate = interval(members)
     if estimate.low is not None and estimate.high is not None:
         axes.plot([x, x], [estimate.low, estimate.high], color=INK, linewidth=width, zorder=4)
@@ -200,20 +269,25 @@ def draw_table(
 
 
 def reference_lines(axes: Axes, references: Mapping[str, float] | None) -> None:
-    """Draw dashed horizontal lines with their names at the right end, just above the line."""
+    """Draw dashed horizontal lines with their names at the right of the panel."""
     for name, value in (references or {}).items():
         axes.axhline(value, color=INK, linewidth=0.9, linestyle=DASHED, zorder=1.5)
-        _at_right_end(axes, value, name, (-2, 2), ha="right", va="bottom", fontsize=7.5)
+        _at_right_end(axes, value, textwrap.fill(name, 18), INK)
 
 
 def legend_below(figure: Figure, columns: int, **legend: Any) -> None:
-    """Put one legend of all panels below them, each label once; none if nothing has a label."""
+    """Put one legend of all panels below them, each label once; none if nothing has a label.
+
+    It has as many columns as fit, and at most `columns`.
+    """
     entries: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     if entries:
         handles, labels = list(entries.values()), list(entries)
+        widest = 0.5 + 0.065 * max(map(len, labels))  # inches
+        columns = max(1, min(columns, int(figure.get_figwidth() / widest)))
         figure.legend(handles, labels, loc="outside lower center", ncols=columns, **legend)
 
 
@@ -224,32 +298,41 @@ def hide_spines(axes: Axes) -> None:
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Name curves at their right ends, pushed apart so that no two names overlap.
+    """Name curves at their right ends.
 
     Args:
         axes: With its limits set; curves that end above it are named at the top, with an arrow.
         ends: (height of the end, name, colour) of each curve.
     """
-    bottom, top = axes.get_ylim()
-    height = axes.get_window_extent().height * 72 / axes.figure.get_dpi()  # points
-    gap = 10.5 / height * (top - bottom)
-    ordered = sorted(ends)
-    wanted = np.array([min(end, top) for end, _, _ in ordered])
-    # From the bottom up, then from the top down: at least one line of text between neighbours.
-    for i in range(1, len(wanted)):
-        wanted[i] = max(wanted[i], wanted[i - 1] + gap)
-    wanted[-1:] = np.minimum(wanted[-1:], top)
-    for i in range(len(wanted) - 2, -1, -1):
-        wanted[i] = min(wanted[i], wanted[i + 1] - gap)
-    for y, (end, name, colour) in zip(wanted, ordered, strict=True):
+    top = axes.get_ylim()[1]
+    for end, name, colour in sorted(ends):
         text = f"{name}  {end:.2f}" + (" ↑" if end > top else "")
-        _at_right_end(axes, y, text, (5, 0), color=colour, va="center", fontsize=8)
+        _at_right_end(axes, min(end, top), text, colour)
 
 
-def _at_right_end(axes: Axes, y: float, text: str, shift: tuple[float, float], **look: Any) -> None:
-    """Write at the right end of a panel at height y, shifted by so many points."""
-    ends: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-    axes.annotate(text, (1, y), shift, annotation_clip=False, **ends, **look)
+def _at_right_end(axes: Axes, y: float, text: str, colour: str) -> None:
+    """Write at the right of a panel at height y; `drawing` pushes such names apart."""
+    place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    look: Any = {"color": colour, "va": "center", "fontsize": 8, "annotation_clip": False}
+    axes.annotate(text, (1, y), (5, 0), gid=NAME, **place, **look)
+
+
+def _spread_names(axes: Axes) -> None:
+    """Push names at the right of a panel apart, so that no two overlap."""
+    names: list[Any] = [text for text in axes.texts if text.get_gid() == NAME]
+    at = [axes.transData.transform((0, name.xy[1]))[1] * 72 / axes.figure.dpi for name in names]
+    order = np.argsort(at, kind="stable")
+    names, heights = [names[i] for i in order], np.array(at)[order]
+    half = [5.3 * (1 + name.get_text().count("\n")) for name in names]  # points
+    wanted = heights.copy()
+    # From the bottom up, then from the top down to where the highest one belongs
+    for i in range(1, len(wanted)):
+        wanted[i] = max(wanted[i], wanted[i - 1] + half[i - 1] + half[i])
+    wanted[-1:] = np.minimum(wanted[-1:], axes.bbox.y1 * 72 / axes.figure.dpi)
+    for i in range(len(wanted) - 2, -1, -1):
+        wanted[i] = min(wanted[i], wanted[i + 1] - half[i + 1] - half[i])
+    for name, height, y in zip(names, heights, wanted, strict=True):
+        name.set_position((5, y - height))
 
 
 def step_unit(largest: float) -> tuple[float, str]:

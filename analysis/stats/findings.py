@@ -11,7 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prefrontal.analysis.stats.intervals import Interval
+import numpy as np
+from numpy.typing import ArrayLike
+
+from prefrontal.analysis.stats.intervals import Interval, interval
 
 Better = Literal["lower", "higher", "near"]
 Verdict = Literal["met", "open", "missed"]
@@ -44,6 +47,9 @@ class Finding:
         other: What another source says, which the note names: a rebuild of the published method, a
             computed value, another paper. In the form of `published`.
         bound: What nobody can pass, but perhaps nobody can reach either, in place of the optimum.
+        failure: A member whose value is on the wrong side of this number has failed; None where
+            no failure is stated.
+        succeeded: How many members have not failed, and of how many, (7, 8).
     """
 
     name: str
@@ -59,6 +65,8 @@ class Finding:
     note: str = ""
     other: Reference = None
     bound: float | None = None
+    failure: float | None = None
+    succeeded: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Check the fields.
@@ -86,6 +94,32 @@ class Finding:
         """Return a finding from an interval over members."""
         return cls(name, interval.value, interval.low, interval.high, **fields)
 
+    @classmethod
+    def of_members(
+        cls,
+        name: str,
+        values: ArrayLike,
+        failure: float,
+        better: Better = "higher",
+        within: tuple[float, float] = (-math.inf, math.inf),
+        **fields: Any,
+    ) -> Finding:
+        """Return the mean over members with its interval, and how many members have not failed.
+
+        Args:
+            name: What was measured, in words.
+            values: One number a member ``[M]``.
+            failure: What a member that has not failed reaches.
+            better: "lower" or "higher".
+            within: Bounds that the interval does not leave.
+            **fields: Other fields.
+        """
+        members = np.asarray(values, dtype=np.float64)
+        learned = members <= failure if better == "lower" else members >= failure
+        counts = int(learned.sum()), len(members)
+        fields |= {"better": better, "failure": failure, "succeeded": counts}
+        return cls.of(name, interval(members, within=within), **fields)
+
     @property
     def verdict(self) -> Verdict | None:
         """Say what the interval says of the bar; None without a bar or an interval."""
@@ -111,7 +145,7 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """Return all fields and both verdicts as JSON values; null if absent or NaN."""
         fields = ("value", "low", "high", "published", "other", "optimum", "bound", "bar", "goal")
-        numbers = {label: _json_number(getattr(self, label)) for label in fields}
+        numbers = {label: _json_number(getattr(self, label)) for label in (*fields, "failure")}
         return {
             "name": self.name,
             **numbers,
@@ -120,13 +154,14 @@ class Finding:
             "goal_verdict": self.goal_verdict,
             "unit": self.unit,
             "note": self.note,
+            "succeeded": None if self.succeeded is None else list(self.succeeded),
         }
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Finding:
         """Return a finding from what `to_json` gave; verdicts are made anew from the numbers."""
         fields = {key: row[key] for key in cls.__dataclass_fields__ if key in row}
-        for key in ("published", "other", "bar", "goal"):
+        for key in ("published", "other", "bar", "goal", "succeeded"):
             if isinstance(fields.get(key), list):
                 fields[key] = tuple(fields[key])
         if fields["value"] is None:
@@ -159,8 +194,8 @@ def table(findings: Sequence[Finding], format: Literal["text", "markdown"] = "te
     """
     if format not in ("text", "markdown"):
         raise ValueError(f"format must be 'text' or 'markdown', got {format!r}")
-    header = ["finding", "measured", "95 % interval", "published", "other source", "optimum"]
-    header += ["bound", "bar", "verdict", "goal", "note"]
+    header = ["finding", "measured", "95 % interval", "members that learned", "published"]
+    header += ["other source", "optimum", "bound", "bar", "verdict", "goal", "note"]
     rows = [_row(finding) for finding in findings]
     kept = [i for i in range(len(header)) if i < 2 or any(row[i] for row in rows)]
     cells = [[row[i] for i in kept] for row in [header, *rows]]
@@ -200,6 +235,7 @@ def _row(finding: Finding) -> list[str]:
         finding.name,
         number(finding.value) + (f" {finding.unit}" if finding.unit else ""),
         span(finding.low, finding.high),
+        _learned(finding, sign),
         _reference(finding.published),
         _reference(finding.other),
         _reference(finding.optimum),
@@ -209,6 +245,13 @@ def _row(finding: Finding) -> list[str]:
         _reference(finding.goal, sign),
         finding.note,
     ]
+
+
+def _learned(finding: Finding, sign: str) -> str:
+    if finding.succeeded is None:
+        return ""
+    count, members = finding.succeeded
+    return f"{count} of {members} ({_reference(finding.failure, sign)})"
 
 
 def _reference(reference: Reference, sign: str = "") -> str:

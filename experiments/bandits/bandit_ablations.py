@@ -50,7 +50,12 @@ def measure(evaluation: Evaluation) -> Outcome:
     if evaluation.figures:
         shown = {c: {"regret": r} for c, r in regrets.items() if c != "no-reward"}
         figures.append(
-            bars_with_members(shown, evaluation.folder / "ablations.png", "regret per episode")
+            bars_with_members(
+                shown,
+                evaluation.folder / "ablations.png",
+                "regret per episode",
+                episodes=evaluation.episodes,
+            )
         )
     return Outcome(findings, figures)
 

@@ -16,6 +16,8 @@ from prefrontal.experiments.bandits.measures import curve_figure, reward_by_memb
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import Experiment, Outcome, exact, finding, worst_member
 
+FAILED = 90.0  # half a rule, such as one colour or one side, earns 50 to 75
+
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Measure the return on colours never seen in training, and accuracy by trial."""
@@ -27,7 +29,9 @@ def measure(evaluation: Evaluation) -> Outcome:
     bars: dict[str, Any] = {"bar": 97.0, "goal": 98.5} if trials == 100 else {}
     curve = learning_set_curve(record["correct"], record["trial"], trials)
     findings = [
-        finding("return", returns, optimum=optimum, **bars),
+        finding(
+            "return", returns, optimum=optimum, failure=FAILED if trials == 100 else None, **bars
+        ),
         worst_member(
             "return, worst member", record["reward"].sum(axis=2), "higher", optimum=optimum, **bars
         ),
@@ -41,14 +45,27 @@ def measure(evaluation: Evaluation) -> Outcome:
         findings.append(
             exact("training steps of a member", steps, len(returns), bar=3e6, better="lower")
         )
-    figures = curve_figure(evaluation, {"optimum": optimum, "chance": trials / 2})
+    figures = curve_figure(evaluation)
     if evaluation.figures:
         path = evaluation.folder / "accuracy_by_trial.png"
         lines = {"chance": 0.5}
         figures.append(
-            curves_by_trial({"default": curve}, path, "fraction correct", lines, (0.4, 1.02))
+            curves_by_trial(
+                {"default": curve},
+                path,
+                "fraction correct",
+                lines,
+                (0.4, 1.02),
+                episodes=evaluation.episodes,
+            )
         )
     return Outcome(findings, figures)
+
+
+def levels(settings: cfg.Settings) -> dict[str, float]:
+    """Return the reward of the optimum, which has to guess once, and of chance."""
+    trials = settings.environment.kwargs["trials"]
+    return {"optimum": trials - 0.5, "chance": trials / 2}
 
 
 EXPERIMENT = Experiment(
@@ -73,4 +90,5 @@ EXPERIMENT = Experiment(
         )
     },
     measure=measure,
+    levels=levels,
 )

@@ -78,7 +78,7 @@ def measure(evaluation: Evaluation) -> Outcome:
             Finding(f"reference, {condition}: {name}", float(ceiling - regret.mean()))
             for name, regret in regrets.items()
         ]
-    return Outcome(findings, curve_figure(evaluation, {}))
+    return Outcome(findings, curve_figure(evaluation))
 
 
 def _settings(
@@ -119,4 +119,5 @@ EXPERIMENT = Experiment(
         "10x100": _settings(10, 100, 32, 6_000_000, _LONG),
     },
     measure=measure,
+    levels=lambda settings: {"chance": settings.environment.kwargs["trials"] / 2},
 )

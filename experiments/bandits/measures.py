@@ -12,7 +12,7 @@ from prefrontal.agents.reference.counting import Policy
 from prefrontal.agents.reference.play import simulate
 from prefrontal.analysis.choice.bandits import regret_curve, total_regret
 from prefrontal.analysis.figures.behaviour import choice_raster, hidden_state_pca
-from prefrontal.analysis.figures.learning import learning_curve, regret_curves
+from prefrontal.analysis.figures.learning import regret_curves, training_curves
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation, Record
@@ -114,33 +114,36 @@ def regret_figure(
         return []
     curves = {key: regret.mean(axis=(0, 1)).cumsum() for key, regret in references.items()}
     path = evaluation.folder / f"{name}.png"
-    return [regret_curves(regret_curve(record["regret"]), curves, path, optimum, title)]
+    return [
+        regret_curves(
+            regret_curve(record["regret"]), curves, path, optimum, title, record["regret"].shape[1]
+        )
+    ]
 
 
 def curve_figure(
     evaluation: Evaluation,
-    references: Mapping[str, float],
-    name: str = "learning_curve",
-    ylabel: str = "reward per episode",
+    references: Mapping[str, float] | None = None,
     conditions: Collection[str] | None = None,
 ) -> list[Path]:
-    """Draw the learning curves of these conditions (default: all) that have metrics."""
-    if not evaluation.figures:
+    """Draw the learning curves of these conditions (default: all) that have metrics.
+
+    Args:
+        evaluation: The trained populations.
+        references: Measured returns of an episode, by name, beside `Evaluation.levels`.
+        conditions: Which.
+    """
+    shown = {
+        condition: curves
+        for condition, curves in evaluation.curves.items()
+        if curves and (conditions is None or condition in conditions)
+    }
+    if not evaluation.figures or not shown:
         return []
-    written = []
-    for condition, curves in evaluation.curves.items():
-        if curves and (conditions is None or condition in conditions):
-            file = name if condition == "default" else f"{name}_{condition}"
-            written.append(
-                learning_curve(
-                    curves["steps"].min(axis=1),
-                    {"recurrent A2C": curves["return"]},
-                    evaluation.folder / f"{file}.png",
-                    ylabel,
-                    references,
-                )
-            )
-    return written
+    levels = {c: {**evaluation.levels.get(c, {}), **(references or {})} for c in shown}
+    points = {c: (one["steps"].min(axis=1), one["return"]) for c, one in shown.items()}
+    ending = "" if conditions is None or "default" in shown else f"_{'_'.join(shown)}"
+    return [training_curves(points, evaluation.folder / f"learning_curve{ending}.png", levels)]
 
 
 def portrait_figures(evaluation: Evaluation) -> list[Path]:

@@ -76,10 +76,14 @@ def measure(evaluation: Evaluation) -> Outcome:
                 better="near",
             )
         )
-    return Outcome(
-        findings,
-        curve_figure(evaluation, {"Bayes-optimal": 75.0 - correlated_optimal_regret("uniform")}),
-    )
+    return Outcome(findings, curve_figure(evaluation))
+
+
+def levels(settings: cfg.Settings) -> dict[str, float]:
+    """Return the reward of the optimum (of one that sees rewards) and of random pulls."""
+    trials = settings.environment.kwargs["trials"]
+    best = 0.75 * trials - correlated_optimal_regret("uniform", trials)
+    return {"optimum": best, "chance": trials / 2}
 
 
 _UNIFORM = cfg.Settings(
@@ -102,4 +106,5 @@ EXPERIMENT = Experiment(
         "no-reward": _UNIFORM.with_options(inputs=("action", "time"), total_steps=500_000),
     },
     measure=measure,
+    levels=levels,
 )

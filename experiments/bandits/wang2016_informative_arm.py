@@ -39,8 +39,16 @@ def measure(evaluation: Evaluation) -> Outcome:
             finding("return, greedy", reward_by_member(greedy), optimum=exact["optimal"]),
             finding("first pull is the informative arm", first, published=1.0, bar=0.99),
         ],
-        curve_figure(evaluation, {"optimal": exact["optimal"], "search": exact["search"]}),
+        curve_figure(evaluation),
     )
+
+
+def levels(settings: cfg.Settings) -> dict[str, float]:
+    """Return the reward of the optimum, of search without arm 11, and of random pulls."""
+    trials = settings.environment.kwargs["trials"]
+    exact = informative_arm_returns(trials)
+    chance = trials * (5 + 9 * 1 + 0.55) / 11
+    return {"optimum": exact["optimal"], "search": exact["search"], "chance": chance}
 
 
 EXPERIMENT = Experiment(
@@ -61,4 +69,5 @@ EXPERIMENT = Experiment(
         )
     },
     measure=measure,
+    levels=levels,
 )

@@ -34,7 +34,7 @@ GRID = (0.01, 0.02, 0.03, 0.04, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 def measure(evaluation: Evaluation) -> Outcome:
     """Measure regret at low and high volatility against the controls and the ideal observer."""
     findings: list[Finding] = []
-    figures = curve_figure(evaluation, {})
+    figures = curve_figure(evaluation)
     mixed = _paths(evaluation.record(volatility="mixed", episodes=500)["task.p"])
     mixed, rng = mixed.reshape(-1, *mixed.shape[2:])[:2000], np.random.default_rng(evaluation.seed)
     betas = (5.0, 10.0, float("inf"))
@@ -96,4 +96,5 @@ EXPERIMENT = Experiment(
         )
     },
     measure=measure,
+    levels=lambda settings: {"chance": settings.environment.kwargs["trials"] / 2},
 )

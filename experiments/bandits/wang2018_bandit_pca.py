@@ -75,7 +75,7 @@ def measure(evaluation: Evaluation) -> Outcome:
         finding("variance that the first two PCs explain", explained),
         regret_finding(f"regret, {evaluation.split} tasks", record),
     ]
-    return Outcome(findings, curve_figure(evaluation, {}) + _figure(evaluation))
+    return Outcome(findings, curve_figure(evaluation) + _figure(evaluation))
 
 
 def _figure(evaluation: Evaluation) -> list[Path]:
@@ -93,4 +93,5 @@ EXPERIMENT = Experiment(
     reference="Wang et al. 2018, Nature Neuroscience 21:860, Fig. 1",
     conditions={"default": BANDIT.conditions["default"].with_options(total_steps=1_500_000)},
     measure=measure,
+    levels=BANDIT.levels,
 )

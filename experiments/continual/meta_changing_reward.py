@@ -29,7 +29,7 @@ WINDOW = 3  # trials of the running mean that says when accuracy is back
 def measure(evaluation: Evaluation) -> Outcome:
     """Measure accuracy on pairs whose order changed, by trials since a switch."""
     findings: list[Finding] = []
-    figures = curve_figure(evaluation, {})
+    figures = curve_figure(evaluation)
     curves: dict[str, np.ndarray] = {}
     for change in ("concept", "covariate", "gradual"):
         record = evaluation.record(episodes=400, change=change, cue="none")
@@ -61,7 +61,7 @@ def measure(evaluation: Evaluation) -> Outcome:
         label = "fraction correct on pairs whose order changed"
         figures.append(
             curves_by_trial(
-                curves, path, label, {"chance": 0.5}, (0, 1.02), "trials since the switch"
+                curves, path, label, {"chance": 0.5}, (0, 1.02), "trials since the switch", 400
             )
         )
     return Outcome(findings, figures)

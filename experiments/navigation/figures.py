@@ -79,6 +79,7 @@ def modularity_figures(
                 label: {who: [getattr(s, name)[0] for s in by] for who, by in simulated.items()}
                 for label, name in panels.items()
             },
+            episodes=count,
         )
     )
     grid, curves = learning

@@ -50,8 +50,10 @@ def measure(evaluation: Evaluation) -> Outcome:
         found[condition] = goals_by_step(record["reward"])
     if not evaluation.figures:
         return Outcome(findings)
-    figures = curve_figure(evaluation, {})
-    figures.append(goals_found_by_step(found, evaluation.folder / "goals_by_step.png"))
+    figures = curve_figure(evaluation)
+    figures.append(
+        goals_found_by_step(found, evaluation.folder / "goals_by_step.png", evaluation.episodes)
+    )
     for condition in evaluation.conditions:
         if not condition.endswith(CONTROL):
             figures.append(_paths(evaluation, condition))

@@ -128,6 +128,7 @@ def of_condition(
             "rewarded fraction, 1x",
             one.rewarded,
             within=FRACTION,
+            failure=LEARNED,
             published=published[0],
             bar=bar(0.95),
         ),

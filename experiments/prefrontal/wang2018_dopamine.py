@@ -91,12 +91,9 @@ def measure(evaluation: Evaluation) -> Outcome:
         findings.append(
             Finding.of("risky choice, with --block and --stimulate, less left alone", asked)
         )
+    trials = alone["action"].shape[2]
     figures = curve_figure(
-        evaluation,
-        {
-            "p known": best * alone["action"].shape[2],
-            "always safe": small * alone["action"].shape[2],
-        },
+        evaluation, {"bound: p known": best * trials, "always safe": small * trials}
     )
     return Outcome(findings, figures + _figure(evaluation, records))
 
@@ -118,7 +115,11 @@ def _figure(evaluation: Evaluation, records: dict[str, Record]) -> list[Path]:
         names[key]: (record["action"] == RISKY).mean(axis=1) for key, record in records.items()
     }
     path = evaluation.folder / "risky_choice.png"
-    return [curves_by_trial(curves, path, "risky choices", ylim=(0.0, 1.0))]
+    return [
+        curves_by_trial(
+            curves, path, "risky choices", ylim=(0.0, 1.0), episodes=evaluation.episodes
+        )
+    ]
 
 
 EXPERIMENT = Experiment(

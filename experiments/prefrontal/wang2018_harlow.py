@@ -21,6 +21,7 @@ from prefrontal.experiments.experiment import Experiment, Outcome, finding, wors
 
 BARS = {"abstract": (0.98, 0.995), "one-dimensional": (0.94, 0.97)}  # of trial 2, and goals
 PUBLISHED = (0.53, 0.97, 0.98, 0.98, 0.99, 0.985)  # model, end of training; read off a figure, ±.01
+FAILED = 0.9  # accuracy on trial 2; chance is .5, half a rule .75
 PUBLIC = "best public re-implementation .94 to .95"
 
 
@@ -60,6 +61,7 @@ def measure(evaluation: Evaluation) -> Outcome:
                 curve[:, 1],
                 published=PUBLISHED[1],
                 optimum=1.0,
+                failure=FAILED,
                 bar=bar,
                 goal=goal,
                 note=note,
@@ -85,16 +87,28 @@ def measure(evaluation: Evaluation) -> Outcome:
                 here("trials finished", finished, optimum=1.0, bar=0.99),
                 here("steps a trial", steps, better="lower"),
             ]
-    figures = curve_figure(evaluation, {})
+    figures = curve_figure(evaluation)
     if evaluation.figures:
         path = evaluation.folder / "accuracy_by_trial.png"
         lines = {"chance": 0.5, "published, trial 2": PUBLISHED[1]}
         figures.append(
             curves_by_trial(
-                curves, path, "fraction correct on objects never seen", lines, (0.4, 1.02)
+                curves,
+                path,
+                "fraction correct on objects never seen",
+                lines,
+                (0.4, 1.02),
+                episodes=evaluation.episodes,
             )
         )
     return Outcome(findings, figures)
+
+
+def levels(settings: cfg.Settings) -> dict[str, float]:
+    """Return the reward of the optimum and of chance, in the task of +1 and -1 a trial."""
+    if settings.environment.id != "prefrontal/Harlow-v0":
+        return {}
+    return {"optimum": settings.environment.kwargs["trials"] - 1, "chance": 0.0}
 
 
 EXPERIMENT = Experiment(
@@ -130,4 +144,5 @@ EXPERIMENT = Experiment(
         ),
     },
     measure=measure,
+    levels=levels,
 )

@@ -101,7 +101,7 @@ def measure(evaluation: Evaluation) -> Outcome:
                     note="without recurrence: no flip",
                 )
             )
-    return Outcome(findings, figures + curve_figure(evaluation, {}))
+    return Outcome(findings, figures + curve_figure(evaluation))
 
 
 def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
@@ -178,6 +178,7 @@ def _recurrent(evaluation: Evaluation) -> tuple[list[Finding], list[Path]]:
         evaluation.folder / "inferred_value.png",
         "RPE at the sight, paying less not paying",
         xlabel="trial after a reversal, target not seen since",
+        episodes=evaluation.episodes,
     )
     return findings, [path]
 
@@ -206,4 +207,5 @@ EXPERIMENT = Experiment(
         "feedforward": _RECURRENT.with_options(core="none", total_steps=400_000),
     },
     measure=measure,
+    levels=lambda settings: {"optimum": settings.environment.kwargs["trials"] / 2},
 )

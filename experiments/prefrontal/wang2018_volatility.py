@@ -181,7 +181,9 @@ def _figure(evaluation: Evaluation, rates: dict[str, np.ndarray]) -> list[Path]:
         for i, kind in enumerate(("stable blocks", "volatile blocks"))
     }
     path = evaluation.folder / "learning_rates.png"
-    return [bars_with_members(groups, path, "learning rate")]
+    return [
+        bars_with_members(groups, path, "learning rate", episodes=min(FITTED, evaluation.episodes))
+    ]
 
 
 EXPERIMENT = Experiment(
@@ -201,4 +203,5 @@ EXPERIMENT = Experiment(
         )
     },
     measure=measure,
+    levels=lambda settings: {"chance": settings.environment.kwargs["trials"] / 2},
 )

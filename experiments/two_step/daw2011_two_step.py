@@ -85,11 +85,8 @@ def measure(evaluation: Evaluation) -> Outcome:
     findings += index_findings(stay, None, "", reach=None) + indices
     findings += regression_findings(trials, "")
     findings += _hybrid(trials, record)
-    references = {"chance": 33.5}
-    return Outcome(
-        findings,
-        curve_figure(evaluation, references) + stay_figure(evaluation, {"agent": stay}, None),
-    )
+    figures = curve_figure(evaluation)
+    return Outcome(findings, figures + stay_figure(evaluation, {"agent": stay}, None))
 
 
 def earned(trials: TwoStepTrials, p: Array) -> Array:
@@ -168,4 +165,5 @@ EXPERIMENT = Experiment(
         )
     },
     measure=measure,
+    levels=lambda settings: {"chance": settings.environment.kwargs["trials"] / 2},
 )

@@ -187,6 +187,7 @@ def stay_figure(
             published=dict(zip(CONDITIONS, published, strict=True)) if published else None,
             ideal=dict(zip(CONDITIONS, ideal, strict=True)) if ideal else None,
             ylim=(0.0, 1.05),
+            episodes=evaluation.episodes,
         )
     ]
 

@@ -57,7 +57,7 @@ def measure(evaluation: Evaluation) -> Outcome:
         ),
         *regression_findings(trials, ""),
     ]
-    figures = curve_figure(evaluation, {"ideal observer": 10 * IDEAL, "chance": 5.0})
+    figures = curve_figure(evaluation)
     figures += stay_figure(evaluation, {"whole episode": stay}, IDEAL_2016)
     figures += stay_figure(
         evaluation,
@@ -84,4 +84,5 @@ EXPERIMENT = Experiment(
         )
     },
     measure=measure,
+    levels=lambda _: {"optimum": 10 * IDEAL, "chance": 5.0},
 )

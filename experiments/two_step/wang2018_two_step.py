@@ -47,6 +47,7 @@ def measure(evaluation: Evaluation) -> Outcome:
                 f"reward per trial{where}",
                 rewards,
                 optimum=IDEAL,
+                failure=MODEL_FREE,
                 note=f"model-free learner {MODEL_FREE}",
             ),
             worst_member(
@@ -63,8 +64,14 @@ def measure(evaluation: Evaluation) -> Outcome:
             *_dopamine(record),
             *_training(evaluation, condition, where),
         ]
-    figures = curve_figure(evaluation, {"ideal observer": 100 * IDEAL, "chance": 50.0})
+    figures = curve_figure(evaluation)
     return Outcome(findings, figures + stay_figure(evaluation, stays, IDEAL_2018, PUBLISHED_2018))
+
+
+def levels(settings: cfg.Settings) -> dict[str, float]:
+    """Return the reward of the ideal observer, of a model-free learner and of chance."""
+    by_trial = {"optimum": IDEAL, "model-free": MODEL_FREE, "chance": 0.5}
+    return {name: settings.environment.kwargs["trials"] * one for name, one in by_trial.items()}
 
 
 def _dopamine(record: Record) -> list[Finding]:
@@ -125,4 +132,5 @@ EXPERIMENT = Experiment(
         ),
     },
     measure=measure,
+    levels=levels,
 )

@@ -456,6 +456,8 @@ REFUSED = {
     ),
     "search.goals_found": (lambda: search.goals_found([[[0.0, NAN]]]), "nan at .* step 1"),
     "search.steps_per_goal": (lambda: search.steps_per_goal([[[0.0, NAN]]], 1), "step 1"),
+    "intervals.over_episodes": (lambda: intervals.over_episodes([1.0, NAN]), "episode with NaN"),
+    "search.goals_by_step": (lambda: search.goals_by_step([[[0.0, NAN]]]), "step 1"),
     "search.first_and_later": (lambda: search.first_and_later([[[0.0, NAN]]]), "step 1"),
     "search.first_to_second": (lambda: search.first_to_second([[[0.0, NAN]]]), "step 1"),
     "navigation.ends_of_trials": (
@@ -525,6 +527,10 @@ REFUSED = {
         lambda: learning.learning_curve([1], {"a": [[INF]]}, OUT),
         "inf at point 0, member 0",
     ),
+    "learning.training_curves": (
+        lambda: learning.training_curves({"a": ([1], [[INF]])}, OUT, {}),
+        "inf at point 0, member 0",
+    ),
     "learning.regret_curves": (lambda: learning.regret_curves([[INF]], {}, OUT), "inf at"),
     "learning.bars_with_members": (
         lambda: learning.bars_with_members({"a": {"b": [1.0, NAN]}}, OUT, "y"),
@@ -574,8 +580,8 @@ REFUSED = {
         lambda: navigation_figures.architecture_table({"a": {"b": [1.0, NAN]}}, OUT),
         "nan at member 1",
     ),
-    "navigation.steps_by_goal": (
-        lambda: navigation_figures.steps_by_goal({"a": [[INF]]}, OUT),
+    "navigation.goals_found_by_step": (
+        lambda: navigation_figures.goals_found_by_step({"a": [[INF]]}, OUT),
         "inf at point 0",
     ),
     "navigation.maze_paths": (
@@ -601,10 +607,11 @@ OTHERS = {
     "export": "to_tidy_csv",  # a copy of the record, missing values and all
     "similarity": "to_rsatoolbox",
     "cognitive_models": "log_softmax softmax_choice",
-    "findings": "table number span",
+    "findings": "table number span tally tally_text",
+    "portrait": "choices_by_trial outcome_by_trial states_or_values",  # draw by functions above
     "probes": "matching_figure history_figure",
-    "style": "drawing colours gradient mean_and_members draw_curves dots_and_interval draw_table"
-    " reference_lines legend_below hide_spines label_ends step_unit",
+    "style": "drawing each colours gradient smoothed mean_and_members draw_curves dots_and_interval"
+    " draw_table reference_lines legend_below hide_spines label_ends step_unit",
 }
 
 

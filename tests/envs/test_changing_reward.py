@@ -2,6 +2,7 @@
 
 import itertools
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -289,3 +290,19 @@ def test_picture_shows_both_colours():
 def test_bad_fields_are_errors(wrong, message):
     with pytest.raises(ValueError, match=message):
         envs.ChangingReward(**wrong)
+
+
+def test_rounding_does_not_carry_the_largest_reward_out_of_the_space():
+    fields = {"mode": "any", "scale": 0.25, "change": "mixed", "trials": 50}
+    env = gymnasium.make_vec(
+        "prefrontal/ChangingReward-v0", num_envs=64, inputs=("centred_reward",), **fields
+    )
+    env.reset(seed=0)
+    highest = env.single_observation_space.high[env.unwrapped.input_slices["centred_reward"]]
+    assert highest == pytest.approx(1)
+    top = 0.0
+    for _ in range(49):
+        observation, reward, *_ = env.step(env.action_space.sample())
+        top = max(top, reward.max())
+        assert env.observation_space.contains(observation)
+    assert top == 1

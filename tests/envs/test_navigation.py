@@ -414,6 +414,6 @@ def test_noise_must_be_a_number_that_is_not_negative(name):
         envs.FireflyNavigation(**{name: -0.1})
     for value in (float("inf"), float("nan")):
         with pytest.raises(
-            ValueError, match=f"{name} must (be finite|not be negative), not {value}"
+            ValueError, match=f"{name} must (be a finite number|not be negative), not {value}"
         ):
             envs.FireflyNavigation(**{name: value})

@@ -84,7 +84,8 @@ def test_conditions_meet_the_same_tasks_and_members_their_own(tmp_path: Path) ->
 
 def test_written_record_reads_back(tmp_path: Path) -> None:
     record = make(tmp_path, episodes=3).record(hidden=True)
-    arrays, table = write_record(record, tmp_path)
+    arrays, table, tasks = write_record(record, tmp_path)
+    assert [path.name for path in (table, tasks)] == ["record.csv", "record_tasks.csv"]
     with np.load(arrays, allow_pickle=False) as stored:
         assert set(stored) == set(record)
         np.testing.assert_array_equal(stored["hidden"], record["hidden"])
@@ -94,8 +95,40 @@ def test_written_record_reads_back(tmp_path: Path) -> None:
     last = rows[-1]
     assert (last["member"], last["episode"], last["step"]) == ("1", "2", "11")
     assert float(last["reward"]) == record["reward"][1, 2, 11]
-    assert float(last["task.p.1"]) == pytest.approx(record["task.p"][1, 2, 1])
-    assert "hidden.0" not in last
+    assert not [name for name in last if name.startswith(("hidden", "task."))]
+    with tasks.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 3
+    assert float(rows[-1]["task.p.1"]) == pytest.approx(record["task.p"][1, 2, 1])
+
+
+def test_parameters_by_trial_are_joined_by_trial(tmp_path: Path) -> None:
+    trial = np.tile(np.repeat(np.arange(4), 2), (2, 3, 1))  # two steps a trial
+    side = np.random.default_rng(0).integers(2, size=(2, 3, 4))
+    record = {
+        "action": np.zeros((2, 3, 8), np.int64),
+        "trial": trial,
+        "policy": np.full((2, 3, 8, 2), 0.5, np.float32),
+        "task.side": side,
+        "task.objects": np.zeros((2, 3, 2)),
+    }
+    written = {path.name: path for path in write_record(record, tmp_path)}
+    tables = {}
+    for name in ("record", "record_tasks", "record_trials"):
+        with written[f"{name}.csv"].open() as file:
+            tables[name] = list(csv.DictReader(file))
+    assert [len(rows) for rows in tables.values()] == [2 * 3 * 8, 2 * 3, 2 * 3 * 4]
+    assert list(tables["record_tasks"][0]) == [
+        "member",
+        "episode",
+        *(f"task.objects.{k}" for k in (0, 1)),
+    ]
+    for row in tables["record_trials"]:
+        at = tuple(int(row[key]) for key in ("member", "episode", "trial"))
+        assert int(row["task.side"]) == side[at]
+    # As many trials as actions: nobody can tell, so that nothing is called a trial's.
+    few = {**record, "policy": np.full((2, 3, 8, 4), 0.25)}
+    assert "record_trials.csv" not in {path.name for path in write_record(few, tmp_path / "..")}
 
 
 def test_every_experiment_has_settings_that_parse_and_survive_toml() -> None:

@@ -83,7 +83,7 @@ def test_options_keep_their_flat_names_on_the_command_line():
         "--rho-bar",
         "2",
     ]
-    config = parse(A2CConfig(), words, "program")
+    config = parse(A2CConfig, words, "program")
     assert config == A2CConfig(
         replay=ReplayConfig("uniform", 9, rho_bar=2.0),
         ewc=EWCConfig(1.0),
@@ -95,7 +95,7 @@ def test_every_option_has_a_help_text(capsys):
     from prefrontal.reading import parse
 
     with pytest.raises(SystemExit):
-        parse(A2CConfig(), ["--help"], "program")
+        parse(A2CConfig, ["--help"], "program")
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for text in (
         "--replay-capacity INT",

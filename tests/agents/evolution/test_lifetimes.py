@@ -39,7 +39,7 @@ def genomes(lifetimes: Lifetimes, count: int, seed: int = 0) -> torch.Tensor:
 @pytest.fixture
 def in_torch(monkeypatch):
     def switch() -> None:
-        monkeypatch.setattr(prefrontal.agents.evolution.lifetimes, "available", lambda: False)
+        monkeypatch.setattr(prefrontal.agents.evolution.lifetimes, "available", lambda *_: False)
 
     return switch
 

@@ -17,7 +17,7 @@ from prefrontal.agents.replay.priorities import (
 def _way(request, monkeypatch):
     """The compiled tree, where there is a compiler, and the one in PyTorch."""
     if request.param == "torch":
-        monkeypatch.setattr(module, "available", lambda: False)
+        monkeypatch.setattr(module, "available", lambda *_: False)
 
 
 def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -79,7 +79,7 @@ def test_a_leaf_without_weight_is_never_drawn():
 
 def test_both_ways_are_the_same_bit_by_bit(monkeypatch):
     trees = [SumTree(3, 2000)]
-    monkeypatch.setattr(module, "available", lambda: False)
+    monkeypatch.setattr(module, "available", lambda *_: False)
     trees.append(SumTree(3, 2000))
     g = torch.Generator().manual_seed(0)
     for _ in range(20):

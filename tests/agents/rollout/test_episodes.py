@@ -1,16 +1,13 @@
 """Environments that are not ours, as vectors of whole episodes."""
 
-import gymnasium
-import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 
 from prefrontal.agents import EnvironmentSpec
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
-from tests.agents.helpers import Countdown, register_countdown
+from tests.agents.helpers import register_countdown
 
 
 def made(members=(0,), batch=4, inputs=("action", "reward", "time"), **kwargs) -> EpisodeVectorEnv:
@@ -91,17 +88,8 @@ def test_goes_on_exactly_from_its_random_state():
         ("CartPole-v1", ("reward_one_hot",), "'reward_one_hot' is not available"),
         ("Pendulum-v1", (), "need Discrete ones"),
         ("Blackjack-v1", (), "no time limit"),
-        ("tests/Dictionary-v0", (), "need Box or Discrete"),
     ],
 )
 def test_refuses_what_it_cannot_play(env_id, inputs, message):
-    if env_id.startswith("tests/") and env_id not in gymnasium.registry:
-        gymnasium.register(env_id, entry_point=Dictionary, max_episode_steps=5)
     with pytest.raises(ConfigError, match=message):
         make_envs(EnvironmentSpec(env_id, inputs), [0], 1)
-
-
-class Dictionary(Countdown):
-    def __init__(self):
-        super().__init__()
-        self.observation_space = spaces.Dict({"left": spaces.Box(0, 1, (1,), np.float32)})

@@ -86,9 +86,7 @@ def test_resumed_without_checkpoint_starts_again(tmp_path: Path) -> None:
         assert resumed.read_bytes() == whole.read_bytes()
 
 
-def test_damaged_metrics_are_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_metrics_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "m.csv"
     path.write_text("update,other\n1,2\n")
     with pytest.raises(RunFolderError, match=r"has the columns 'update,other', and this run"):

@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 
 from prefrontal.agents.base import Job
+from prefrontal.agents.common.pool import PREPARATIONS
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.envs import register
@@ -63,7 +64,14 @@ class Recall(Task):
 
 register("TestRecall", Recall)
 
-RECALL = EnvironmentSpec("tests.agents.td3.reach:prefrontal/TestRecall-v0", inputs=())
+
+def prepare() -> None:
+    """What a new process must import to know the task: this module."""
+
+
+PREPARATIONS.append(prepare)
+
+RECALL = EnvironmentSpec("prefrontal/TestRecall-v0", inputs=())
 FIREFLY = EnvironmentSpec(
     "prefrontal/FireflyNavigation-v0", ("action",), stages=({"observation_noise": 0.0}, {})
 )

@@ -147,11 +147,13 @@ def test_record(population, tmp_path):
 def test_record_is_written_with_a_column_for_each_number(population, tmp_path):
     settings = Settings(FIREFLY, SMALL, TD3Config())
     evaluation = Evaluation({"default": population}, {"default": settings}, "train", 2, 0, tmp_path)
-    arrays, table = write_record(evaluation.record(hidden=True), tmp_path)
+    arrays, table, tasks, trials = write_record(evaluation.record(hidden=True), tmp_path)
     assert np.load(arrays)["action"].shape == (3, 2, 35, 2)
     header, *rows = table.read_text().splitlines()
-    assert {"action.0", "action.1", "task.target.0"} <= set(header.split(","))
+    assert {"action.0", "action.1", "target_x"} <= set(header.split(","))
     assert len(rows) == 3 * 2 * 35
+    assert tasks.read_text().startswith("member,episode,task.gain\n")
+    assert trials.read_text().startswith("member,episode,trial,task.target.0,task.target.1")
 
 
 def test_record_on_given_tasks(population, tmp_path):

@@ -1,6 +1,7 @@
 """Failure signatures on synthetic curves."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -22,6 +23,12 @@ def curves(*columns):
 def test_success_is_not_a_failure():
     assert diagnose(np.stack([FALL, FALL], 1), curves(RISE, RISE), 2) == []
     assert diagnose(FALL[:, None], curves(RISE), 2) == []
+
+
+def test_one_report_is_enough_to_say_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert diagnose(FALL[:1, None] / 2, RISE[:1, None], 2) == []
 
 
 def test_those_who_learn_early_are_not_failures():

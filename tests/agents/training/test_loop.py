@@ -144,6 +144,15 @@ def test_a_loss_that_is_not_a_number_names_the_member(tmp_path, forking, workers
         finished(tmp_path / "run", job, workers)
 
 
+def test_that_the_last_checkpoint_is_kept_is_said_only_if_there_is_one(tmp_path):
+    wrong = replace(JOB, algorithm=A2CConfig(learning_rate=1e38, epsilon=1e-30))
+    with pytest.raises(TrainingError, match=r"try a smaller --learning-rate$"):
+        finished(tmp_path / "new", wrong)
+    finished(tmp_path / "run", SHORT)
+    with pytest.raises(TrainingError, match=r"--learning-rate \(the last checkpoint is kept\)$"):
+        finished(tmp_path / "run", wrong)
+
+
 def test_a_checkpoint_of_another_population_is_refused(tmp_path):
     finished(tmp_path / "run", SHORT)
     with pytest.raises(TrainingError, match="the checkpoint has 3 members, not 2"):

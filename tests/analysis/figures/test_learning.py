@@ -8,6 +8,7 @@ from prefrontal.analysis.choice import choice
 from prefrontal.analysis.figures import behaviour as figures_behaviour
 from prefrontal.analysis.figures import learning as figures
 from prefrontal.analysis.figures import probes as figures_probes
+from prefrontal.analysis.figures import style
 
 RNG = np.random.default_rng(0)
 STEPS = np.arange(1, 21) * 1000.0
@@ -75,3 +76,21 @@ def test_rasters_are_for_two_arms(tmp_path):
         figures_behaviour.choice_raster(
             np.zeros((2, 3)), np.zeros((2, 3)), np.zeros((2, 3)), tmp_path / "a.png"
         )
+
+
+def test_training_is_drawn_below_the_optimum_where_it_is_known(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(style, "mean_and_members", lambda *given: drawn.append(given))
+    returns = {"a": np.full((40, 2), 60.0), "b": np.full((30, 2), 50.0), "c": np.full((30, 2), 1.0)}
+    curves = {name: (np.arange(len(one)) + 1, one) for name, one in returns.items()}
+    levels = {"optimum": 65.0, "chance": 50.0}
+    lines = []
+    monkeypatch.setattr(style, "reference_lines", lambda axes, named: lines.append((axes, named)))
+    figures.training_curves(curves, tmp_path / "a.png", {"a": levels, "b": levels})
+    assert [named for _, named in lines] == [{"chance": 15.0, "optimum": 0.0}, {}]
+    panels = [axes for axes, _ in lines]
+    assert [given[0] for given in drawn] == [panels[0], panels[0], panels[1]]
+    for given, value in zip(drawn, (5.0, 15.0, 1.0), strict=True):
+        np.testing.assert_allclose(given[2], value)
+        assert len(given[1]) == len(given[2])  # from the first report to the last
+    assert len({given[3] for given in drawn}) == 3

@@ -53,6 +53,18 @@ def test_findings_survive_json():
     assert Finding.from_json(old) == findings[0]
 
 
+def test_members_that_failed_stand_beside_the_mean():
+    high = Finding.of_members("a", [0.7, 0.5, 0.71], 0.635, bar=0.6)
+    assert (high.succeeded, high.failure) == ((2, 3), 0.635)
+    low = Finding.of_members("b", [1.9, 2.1, 2.79, 16.0], 2.79, "lower")
+    assert low.succeeded == (3, 4)
+    assert (low.value, low.low) == pytest.approx((5.6975, interval([1.9, 2.1, 2.79, 16.0]).low))
+    assert "3 of 4 (<= 2.790)" in table([low])
+    assert "members that learned" not in table([Finding("c", 1.0)])
+    again = Finding.from_json(json.loads(json.dumps(low.to_json())))
+    assert again == low
+
+
 def test_json_has_null_where_absent():
     finding = Finding("regret", float("nan"), bar=(0.0, 1.0), better="near")
     as_json = json.loads(json.dumps(finding.to_json(), allow_nan=False))

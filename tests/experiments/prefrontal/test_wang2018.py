@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from prefrontal.agents import Population
-from prefrontal.envs.foraging import Foraging
+from prefrontal.envs.foraging import RANGES, Foraging
 from prefrontal.envs.reversal import InferredValue, Volatility
 from prefrontal.experiments.bandits.wang2018_bandit_pca import plane_order
 from prefrontal.experiments.evaluation import Evaluation
@@ -194,6 +194,10 @@ def test_the_bound_of_foraging_is_that_of_the_best_sequence_of_choices():
     found = known_value(pairs, 8)
     assert found.shape == (2, 3)
     np.testing.assert_allclose(found, [[best(p, 8) for p in row] for row in pairs])
+    first = np.concatenate([np.linspace(*ends, 201) for ends in RANGES["held_out"]])
+    held_out = np.stack([first, 0.5 - first], axis=1)
+    assert known_value(held_out, 100).mean() / 100 == pytest.approx(0.4394, abs=1e-4)
+    assert known_value(held_out, 1000).mean() / 1000 == pytest.approx(0.4402, abs=1e-4)
     many = np.repeat(pairs, 400, axis=1)
     played = best_choices(many, 100)[1].sum(axis=2).mean()
     assert played <= known_value(pairs, 100).mean() + 0.3  # the myopic player, with its noise

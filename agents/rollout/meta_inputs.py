@@ -1,0 +1,256 @@
+"""Any Gymnasium environment as recurrent agents see it, one episode at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from prefrontal.agents.common.errors import (
+    ConfigError,
+    PrefrontalError,
+    TrainingError,
+    did_you_mean,
+)
+from prefrontal.agents.common.user_files import blamed, place_of
+from prefrontal.agents.rollout.spec import in_order
+
+_INPUTS = ("action", "reward", "time")
+_FIVE = "step must return (observation, reward, terminated, truncated, info)"
+_MOST = 1_000_000  # numbers in an observation
+_IMAGES = (
+    "images are not encoded yet: wrap the environment in a class of yours that makes a few numbers "
+    "of them (gymnasium.ObservationWrapper), and train FILE.py:CLASS"
+)
+
+
+class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
+    """An environment as recurrent agents see it: flat observations, followed by chosen inputs.
+
+    Observations are flattened as `gymnasium.spaces.flatten` does: discrete ones become one-hot,
+    those of a Dict or Tuple follow each other. Vectors of bytes (uint8, or other unsigned
+    integers) are scaled from their bounds to 0 ... 1. Actions are numbered from 0, whatever the
+    environment's own numbers are.
+
+    Args:
+        env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or
+            a Dict or Tuple of these, with discrete actions and a time limit.
+        inputs: What follows the observation, in this order: any of `action` (the previous one,
+            one-hot), `reward` (the previous one), `time` (share of the time limit).
+
+    Raises:
+        ConfigError: The environment has other spaces, images, or no time limit, or there is no such
+            input.
+
+    Attributes:
+        inputs: Names of the inputs.
+        input_slices: Where in an observation each input lies.
+        steps: Longest episode (the time limit of the environment).
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], inputs: Sequence[str] = ()) -> None:
+        if not isinstance(env, gymnasium.Env):
+            raise ConfigError(f"MetaInputs takes an environment of Gymnasium's, not {_short(env)}")
+        super().__init__(env)
+        self.id = name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+        self.inputs = in_order(inputs)
+        for one in self.inputs:
+            if one not in _INPUTS:
+                raise ConfigError(
+                    f"input {one!r} is not available for {name}{did_you_mean(one, _INPUTS)}"
+                )
+        limit = _time_limit(env)
+        if not limit:
+            raise ConfigError(
+                f"{name} has no time limit; give one: --env-kwargs max_episode_steps=STEPS (or "
+                "gymnasium.wrappers.TimeLimit)"
+            )
+        actions = env.action_space
+        if not isinstance(actions, spaces.Discrete):
+            raise ConfigError(
+                f"{name} has actions {_short(actions)}; environments that are not ours need "
+                "Discrete ones"
+            )
+        if why := _unfit(env.observation_space):
+            raise ConfigError(f"{name} has observations {_short(env.observation_space)}; {why}")
+        self.steps, self.action_space = int(limit), spaces.Discrete(int(actions.n))
+        self._first_action = int(actions.start)
+        size = spaces.flatdim(env.observation_space)
+        widths = {"action": int(actions.n), "reward": 1, "time": 1}
+        self.input_slices = {"observation": slice(0, size)}
+        for one in self.inputs:
+            self.input_slices[one] = slice(size, size + widths[one])
+            size += widths[one]
+        if not 0 < size <= _MOST:
+            raise ConfigError(
+                f"{name} has observations {_short(env.observation_space)}, {size:,} numbers with "
+                f"their inputs; there must be 1 to {_MOST:,}"
+            )
+        self.observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        self._t, self._seed = 0, "no seed"
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start an episode, with inputs of zero.
+
+        Raises:
+            TrainingError: The environment raises, or returns no observation of its space.
+        """
+        self._t, self._seed = 0, "no seed" if seed is None else f"seed {seed}"
+        result = self._call(self.env.reset, seed=seed, options=options)
+        if not isinstance(result, tuple) or len(result) != 2:
+            self._blame("reset must return (observation, info)", result)
+        observation, info = result
+        return self._seen(observation, {}), info
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Take one step with an action 0 ... K - 1.
+
+        Raises:
+            ValueError: There is no such action.
+            TrainingError: The environment raises, or returns something that nobody can learn from.
+        """
+        number, count = int(action), int(cast(spaces.Discrete, self.action_space).n)
+        if not 0 <= number < count:
+            raise ValueError(f"actions must be 0 ... {count - 1}, not {number}")
+        self._t += 1
+        result = self._call(self.env.step, number + self._first_action)
+        if not isinstance(result, tuple) or len(result) != 5:
+            self._blame(_FIVE, result)
+        observation, reward, ended, cut, info = result
+        if not _is_number(reward):
+            self._blame("the reward must be a finite number", reward)
+        for flag in (ended, cut):
+            if np.ndim(flag) or flag not in (True, False):
+                self._blame("terminated and truncated must be true or false", flag)
+        inputs = {"action": np.eye(count)[number], "reward": np.float32(reward)}
+        inputs["time"] = np.float32(self._t / self.steps)
+        return self._seen(observation, inputs), float(reward), bool(ended), bool(cut), info
+
+    def _seen(self, observation: Any, inputs: dict[str, Any]) -> np.ndarray:
+        seen = np.zeros(cast(spaces.Box, self.observation_space).shape, np.float32)
+        try:
+            flat = _flat(self.env.observation_space, observation)
+        except (ValueError, TypeError, OverflowError) as error:
+            self._blame(f"the observation {error}", observation)
+        for name, value in {"observation": flat, **inputs}.items():
+            if name in self.input_slices:
+                seen[self.input_slices[name]] = value
+        return seen
+
+    # BLAME
+
+    def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call the environment; what it raises is its fault."""
+        try:
+            return method(*args, **kwargs)
+        except (PrefrontalError, MemoryError, gymnasium.error.ResetNeeded):
+            raise
+        except Exception as error:  # others' environments raise anything
+            name = method.__name__
+            said = f"{name} raised {blamed(error) or f'{type(error).__name__}: {error}'}"
+            if name == "reset" and isinstance(error, TypeError) and "argument" in said:
+                said += "; it takes seed and options"
+            if name == "step" and "to unpack (expected 5" in said:  # by Gymnasium's own wrappers
+                said = _FIVE
+            if blamed(error) is None:
+                said += place_of(getattr(type(self.unwrapped), name))
+            raise TrainingError(f"{self._when()}: {said}") from error
+
+    def _blame(self, wrong: str, value: Any) -> None:
+        method = type(self.unwrapped).step if self._t else type(self.unwrapped).reset
+        raise TrainingError(f"{self._when()}: {wrong}, not {_short(value)}{place_of(method)}")
+
+    def _when(self) -> str:
+        return f"environment {self.id}, step {self._t} of an episode with {self._seed}"
+
+
+def _time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
+    """Return the longest episode, from the specification or from a wrapper."""
+    if env.spec is not None and env.spec.max_episode_steps:
+        return env.spec.max_episode_steps
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, gymnasium.wrappers.TimeLimit):
+            return int(env._max_episode_steps)
+        env = env.env
+    return None
+
+
+def _unfit(space: Any) -> str:
+    """Return why observations cannot be shown to agents; "" if they can."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        parts = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
+        return next(filter(None, map(_unfit, parts)), "")
+    if isinstance(space, spaces.Box):
+        whole = space.low.size > 0 and bool((space.low == 0).all() and (space.high == 255).all())
+        return _IMAGES if len(space.shape) > 1 and (_unsigned(space) or whole) else ""
+    if isinstance(space, spaces.Discrete | spaces.MultiBinary | spaces.MultiDiscrete):
+        return ""
+    return (
+        "environments that are not ours need Box, Discrete, MultiBinary, MultiDiscrete, or Dict "
+        "and Tuple of these"
+    )
+
+
+def _flat(space: Any, value: Any) -> np.ndarray:
+    """Return an observation as numbers ``[I]``; raise ValueError if it is none of the space."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        keys: Sequence[Any] = list(space.spaces) if isinstance(space, spaces.Dict) else []
+        if isinstance(space, spaces.Tuple):
+            keys = range(len(space.spaces))
+            fits = isinstance(value, Sequence | np.ndarray) and len(value) == len(keys)
+        else:
+            fits = isinstance(value, Mapping) and set(value) == set(keys)
+        if not fits:
+            raise ValueError(f"must have the entries {', '.join(map(str, keys))}")
+        parts = [_flat(space.spaces[key], value[key]) for key in keys]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    if not isinstance(space, spaces.Box):
+        if not space.contains(value):
+            raise ValueError(f"must be of {_short(space)}")
+        return np.asarray(spaces.flatten(space, np.asarray(value)), np.float32).ravel()
+    try:
+        array = np.asarray(value)
+    except ValueError:  # of rows of unequal length
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf" or array.shape != space.shape:
+        raise ValueError(f"must be numbers of shape {list(space.shape)}")
+    with np.errstate(over="ignore"):
+        flat = array.astype(np.float32).ravel()
+    if not np.isfinite(flat).all():
+        raise ValueError("must be finite numbers")
+    if np.issubdtype(space.dtype, np.integer):
+        limits = np.iinfo(cast(Any, space.dtype))
+        if (
+            (flat != np.round(flat)).any()
+            or (array < limits.min).any()
+            or (array > limits.max).any()
+        ):
+            raise ValueError(f"must be of its type, {space.dtype}")
+    if _unsigned(space):
+        low, high = space.low.astype(np.float32).ravel(), space.high.astype(np.float32).ravel()
+        flat = (flat - low) / np.maximum(high - low, 1)
+    return flat
+
+
+def _unsigned(space: spaces.Box) -> bool:
+    """Return whether observations are bytes, or other counts from 0."""
+    return np.issubdtype(space.dtype, np.unsignedinteger)
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is one finite number, for agents too (float32)."""
+    array = np.asarray(value)
+    with np.errstate(over="ignore"):
+        return (
+            not array.ndim and array.dtype.kind in "biuf" and bool(np.isfinite(np.float32(array)))
+        )
+
+
+def _short(value: Any) -> str:
+    """Return a value in one line of at most 80 characters."""
+    return " ".join(repr(value).split())[:80]

@@ -1,0 +1,273 @@
+"""All that is checked of a core, in the order in which it must be right."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prefrontal.agents.networks.vectorised import Vectorised
+from prefrontal.checks.calls import (
+    Wrong,
+    called,
+    on_its_device,
+    pure,
+    random_states,
+    same,
+    shaped,
+    tensors,
+)
+
+INPUTS, UNITS, BATCH, MEMBERS, STEPS = 3, 8, 5, 2, 4  # all different, so that they tell
+LARGE = 1e4  # inputs that a core must survive
+
+
+def core_problems(cls: type[nn.Module], quick: bool = False) -> Iterator[str]:
+    """Yield what is wrong with a class of a core.
+
+    Args:
+        cls: The class.
+        quick: Whether to take one step only.
+
+    Raises:
+        Wrong: The last problem, after which nothing can be checked.
+    """
+    name = cls.__name__
+    core = _made(cls)
+    found = [
+        f"{name}.{key} is a buffer: make it a parameter, or part of the state"
+        for key, _ in core.named_buffers()
+    ]
+    yield from found
+    if found:
+        raise Wrong("")
+    state = _initial(core)
+    x = torch.randn(BATCH, INPUTS, generator=torch.Generator().manual_seed(0))
+    _, after = _step(core, x, state)
+    if quick:
+        return
+    on_its_device(f"{name}.forward", core, x, state)
+    yield from _row_problems(core, x, after)
+    yield from _dependence_problems(core, x, state)
+    yield from _gradient_problems(core, x, state)
+    yield from _weight_problems(cls)
+    yield from _population_problems(core)
+    yield from _size_problems(core, state)
+
+
+def _made(cls: type[nn.Module]) -> Any:
+    """Return a core, its weights drawn.
+
+    Raises:
+        Wrong: It cannot be made, or lacks a method.
+    """
+    name = cls.__name__
+    missing = [key for key in ("initial_state", "forward") if key not in _methods(cls)]
+    if missing:
+        raise Wrong(f"{name} lacks {' and '.join(missing)}; see prefrontal.agents.networks.cores")
+    _fits(f"{name}.__init__", cls, "(input_size, hidden_size)", 2)
+    torch.manual_seed(0)
+    core = called(f"{name}(input_size={INPUTS}, hidden_size={UNITS})", cls, INPUTS, UNITS)
+    _fits(f"{name}.initial_state", core.initial_state, "(batch)", 1)
+    _fits(f"{name}.forward", core.forward, "(x, state)", 2)
+    for key, value in core.named_parameters():
+        if value.dtype != torch.float32:
+            raise Wrong(f"{name}.{key} must be float32, not {str(value.dtype)[6:]}")
+    _initialise(core, 0)
+    return core
+
+
+def _methods(cls: type[Any]) -> set[str]:
+    return {key for base in cls.__mro__ if base is not nn.Module for key in vars(base)}
+
+
+def _fits(where: str, function: Any, right: str, count: int) -> None:
+    """Raise Wrong unless a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError as error:
+        raise Wrong(f"{where} must take {right}: {error}") from error
+
+
+def _initialise(core: Any, seed: int) -> None:
+    """Draw the weights of a core that says how."""
+    if not hasattr(core, "initialise"):
+        return
+    where = f"{type(core).__name__}.initialise"
+    _fits(where, core.initialise, "(generator, input_gain, forget_bias)", 3)
+    before = random_states()
+    called(where, core.initialise, torch.Generator().manual_seed(seed), 1.0, 1.0)
+    for key, value in random_states().items():
+        if not same(value, before[key]):
+            raise Wrong(f"{where} draws numbers from {key}: draw from the generator it is given")
+
+
+def _initial(core: Any) -> tuple[Tensor, ...]:
+    """Return the initial state, checked."""
+    where = f"{type(core).__name__}.initial_state"
+    state = pure(where, core, core.initial_state, BATCH)
+    _check_state(where, state)
+    return state
+
+
+def _check_state(where: str, state: Any, like: tuple[Tensor, ...] | None = None) -> None:
+    """Raise Wrong unless a state is a tuple of tensors ``[B, ...]``, shaped as that before."""
+    if not isinstance(state, tuple) or not all(isinstance(part, Tensor) for part in state):
+        what = type(state).__name__
+        if isinstance(state, tuple):
+            what = f"a tuple of {', '.join(type(part).__name__ for part in state)}"
+        one = "; of one tensor it is (h,)" if isinstance(state, Tensor) else ""
+        raise Wrong(f"{where} must return the state as a tuple of tensors, not {what}{one}")
+    if like is not None and len(like) != len(state):
+        raise Wrong(f"{where}: the state has {len(state)} tensors, and {len(like)} at the start")
+    for number, part in enumerate(state):
+        if not part.is_floating_point():
+            raise Wrong(f"{where}: tensor {number} of the state must be float32, not {part.dtype}")
+        if like is None and (part.dim() == 0 or len(part) != BATCH):
+            raise Wrong(
+                f"{where}: tensor {number} of the state must be [batch, ...], not "
+                f"{list(part.shape)} for batch = {BATCH}"
+            )
+        if like is not None and (wrong := shaped(part, tuple(like[number].shape))):
+            raise Wrong(f"{where}: tensor {number} of the state {wrong}, as at the start")
+
+
+def _step(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Take a step, checked."""
+    where = f"{type(core).__name__}.forward"
+    made = pure(where, core, core.forward, x, state)
+    if not isinstance(made, tuple) or len(made) != 2:
+        kind = f"{len(made)} values" if isinstance(made, tuple) else type(made).__name__
+        raise Wrong(f"{where} must return (features, state), not {kind}")
+    if wrong := shaped(made[0], (BATCH, UNITS)):
+        raise Wrong(f"{where}: the features {wrong}: [batch, hidden_size]")
+    _check_state(where, made[1], state)
+    return made
+
+
+def _row_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Iterator[str]:
+    """Yield whether an episode depends on the others of its batch."""
+    name, whole = f"{type(core).__name__}.forward", core(x, state)
+    for row in (0, BATCH - 1):
+        part = slice(row, row + 1)
+        one = called(
+            f"{name} of one row", core.forward, x[part], tuple(value[part] for value in state)
+        )
+        if not same(one, (whole[0][part], tuple(value[part] for value in whole[1])), 1e-4):
+            yield f"{name}: a row depends on the others of its batch: keep episodes apart"
+            return
+
+
+def _dependence_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Iterator[str]:
+    """Yield that features do not depend on the inputs, now or a step later."""
+    made = []
+    for inputs in (x, x.flip(0)):
+        first, after = core(inputs, state)
+        made.append((first, core(x, after)[0]))
+    if same(made[0], made[1], 1e-7):
+        yield f"{type(core).__name__}.forward ignores x: its features never depend on the inputs"
+
+
+def _gradient_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Iterator[str]:
+    """Yield parameters that are not used, or not reached by the gradient."""
+    name, parameters = type(core).__name__, dict(core.named_parameters())
+    total = torch.zeros(())
+    for _ in range(STEPS):
+        features, state = core(x, state)
+        total = total + features.square().sum()
+    if parameters and not total.requires_grad:
+        raise Wrong(f"{name}.forward: the features carry no gradient: leave out detach and no_grad")
+    gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
+    for key, gradient in zip(parameters, gradients, strict=True):
+        if gradient is None:
+            yield f"{name}.{key} is a parameter without a gradient: use it in forward, or remove it"
+
+
+def _weight_problems(cls: type[nn.Module]) -> Iterator[str]:
+    """Yield that weights do not follow from the seed alone."""
+    made = []
+    for _ in range(2):
+        torch.manual_seed(1)
+        core: Any = cls(INPUTS, UNITS)
+        _initialise(core, 1)
+        made.append({key: value.detach() for key, value in core.named_parameters()})
+    if not same(made[0], made[1]):
+        how = "initialise" if hasattr(cls, "initialise") else "__init__"
+        yield f"{cls.__name__}.{how}: the weights differ for the same seed: draw them with torch"
+
+
+class _WithHead(nn.Module):
+    """A core as `Vectorised` takes it."""
+
+    def __init__(self, core: nn.Module) -> None:
+        super().__init__()
+        self.core = core
+
+    def initial_state(self, batch: int) -> tuple[Tensor, ...]:
+        """Return the core's."""
+        return self.core.initial_state(batch)  # type: ignore[operator]
+
+    def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> Any:
+        """Return the features twice, once as read-outs."""
+        features, state = self.core(x, state)
+        return features, features, state
+
+
+def _population_problems(core: Any) -> Iterator[str]:
+    """Yield what does not work where a population is mapped over its members."""
+    name, net = f"{type(core).__name__}.forward", _WithHead(core)
+    mapped = Vectorised(net)
+    flat = torch.cat([value.detach().flatten() for value in core.parameters()] or [torch.zeros(0)])
+    generator = torch.Generator().manual_seed(2)
+    rows = flat + 0.1 * torch.randn(MEMBERS, len(flat), generator=generator)
+    xs = torch.randn(STEPS, MEMBERS, BATCH, INPUTS, generator=generator)
+    hint = ": use operations that torch.func.vmap maps over members"
+    views = mapped.views(rows)
+
+    def play() -> Tensor:
+        state, steps = mapped.initial_state(views, BATCH), []
+        for x in xs:
+            features, _, state = mapped.step(views, x, state)
+            steps.append(features)
+        return torch.stack(steps)
+
+    made = called(f"{name} mapped over members", play, hint=hint)
+    for member in range(MEMBERS):
+        own = copy.deepcopy(core)
+        own.load_state_dict({key[len("core.") :]: value[member] for key, value in views.items()})
+        state = own.initial_state(BATCH)
+        for x, expected in zip(xs[:, member], made[:, member], strict=True):
+            features, state = own(x, state)
+            if not same(features.detach(), expected.detach(), 1e-4):
+                yield f"{name} gives something else when it is mapped over members"
+                return
+    leaves = rows.clone().requires_grad_()
+    unrolled = called(
+        f"{name} mapped over members, with gradient",
+        lambda: torch.autograd.grad(
+            mapped.unroll(mapped.views(leaves), xs, None).sum(), leaves, allow_unused=True
+        ),
+        hint=hint,
+    )
+    if any(part is not None and not bool(part.isfinite().all()) for part in unrolled):
+        yield f"{name}: the gradient is not finite (NaN or infinite)"
+
+
+def _size_problems(core: Any, state: tuple[Tensor, ...]) -> Iterator[str]:
+    """Yield that large inputs make numbers that are not finite."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for step in range(5 * STEPS):
+            x = LARGE * torch.randn(BATCH, INPUTS, generator=generator)
+            made = core(x, state)
+            if not all(bool(part.isfinite().all()) for part in tensors(made)):
+                yield (
+                    f"{type(core).__name__}.forward is not finite at step {step} of inputs of size "
+                    f"{LARGE:g}: bound what grows (tanh, sigmoid)"
+                )
+                return
+            state = made[1]

@@ -1,0 +1,75 @@
+"""Commented templates of a task, a core and a study, which a user edits.
+
+Each is a Python file beside this one, ``KIND.py.txt``, and its test, ``test_KIND.py.txt``, with
+names that `write` replaces by those of the file.
+"""
+
+from __future__ import annotations
+
+import keyword
+import shlex
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from prefrontal.agents.common.errors import ConfigError
+
+#: What follows `train` and `evaluate RUN`.
+_NEXT = {
+    "task": ("{what} --members 2 --total-steps 20000", "--task {what}"),
+    "core": ("wang2018-harlow --core {what} --members 2 --total-steps 20000", "--core {what}"),
+    "study": ("{what} --members 2 --total-steps 20000", "--study {what}"),
+}
+
+
+def write(kind: str, file: Path) -> str:
+    """Write a template and its test.
+
+    Args:
+        kind: task, core or study.
+        file: Python file to write; its class has the name of the file: ``my_task.py``, MyTask.
+
+    Returns:
+        What was written, and the commands that come next.
+
+    Raises:
+        ConfigError: The file or its test exists, or cannot have that name or place.
+    """
+    file = file.expanduser()
+    stem = file.stem
+    name = "".join(part[:1].upper() + part[1:] for part in stem.split("_"))
+    if file.suffix != ".py" or not _is_name(stem) or not _is_name(name):
+        raise ConfigError(
+            f"{file.name} must be a name of Python with the ending .py, as my_{kind}.py"
+        )
+    if not file.parent.is_dir():
+        raise ConfigError(f"there is no folder {file.parent}")
+    test = file.with_name(f"test_{file.name}")
+    for one in (file, test):
+        if one.exists():
+            raise ConfigError(f"{one} exists already; give another name")
+    if stem in sys.stdlib_module_names or stem in packages_distributions():
+        raise ConfigError(f"{file.name} would hide an installed module; give another name")
+    for source, target in ((f"{kind}.py.txt", file), (f"test_{kind}.py.txt", test)):
+        text = Path(__file__).with_name(source).read_text(encoding="utf-8")
+        names = {
+            f"My{kind.title()}": name,
+            f"my_{kind}": stem,
+            f"my-{kind}": stem.replace("_", "-"),
+        }
+        for old, new in names.items():
+            text = text.replace(old, new)
+        target.write_text(text, encoding="utf-8")
+    what = shlex.quote(str(file) if kind == "study" else f"{file}:{name}")
+    trained, evaluated = (part.format(what=what) for part in _NEXT[kind])
+    return (
+        f"written: {file}, {test}\n"
+        f"check it:     prefrontal check {what}\n"
+        f"train:        prefrontal train {trained}\n"
+        f"evaluate:     prefrontal evaluate RUN {evaluated}\n"
+        f"test it:      pytest {shlex.quote(str(test))}"
+    )
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)

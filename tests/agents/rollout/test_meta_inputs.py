@@ -1,0 +1,296 @@
+"""Foreign environments as agents see them: observations of any space, one after the other."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.wrappers import FlattenObservation, TimeLimit
+from stable_baselines3.common.evaluation import evaluate_policy
+
+from prefrontal.agents import EnvironmentSpec, MetaInputs, NetworkConfig, Population
+from prefrontal.agents.common.errors import ConfigError, TrainingError
+from tests.agents.helpers import register_countdown
+
+BOX = spaces.Box(-2, 2, (3,), np.float32)
+
+
+class Told(gymnasium.Env):
+    """It returns what it is told to: an observation, and a step."""
+
+    def __init__(self, space=BOX, actions=None, seen=None, step=None):
+        self.observation_space = space
+        self.action_space = spaces.Discrete(2) if actions is None else actions
+        self.seen, self.told = seen, step
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._seen(), {}
+
+    def _seen(self):
+        return self.observation_space.sample() if self.seen is None else self.seen
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        return (self._seen(), 0.5, False, False, {}) if self.told is None else self.told
+
+
+def wrapped(space=BOX, inputs=(), **told) -> MetaInputs:
+    return MetaInputs(TimeLimit(Told(space, **told), 5), inputs)
+
+
+SPACES = {
+    "box": spaces.Box(-1, 1, (2, 3), np.float64),
+    "integers": spaces.Box(-5, 900, (4,), np.int64),
+    "bits in bytes": spaces.Box(0, 1, (4,), np.uint8),
+    "discrete": spaces.Discrete(5, start=-2),
+    "binary": spaces.MultiBinary([2, 3]),
+    "multi": spaces.MultiDiscrete([3, 2], start=[1, -1]),
+    "tuple": spaces.Tuple((spaces.Discrete(3), BOX)),
+    "dict": spaces.Dict({"b": BOX, "a": spaces.Dict({"c": spaces.MultiBinary(2)})}),
+    "scalar": spaces.Box(-1, 1, (), np.float32),
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_observations_are_flattened_as_gymnasium_does(name):
+    space = SPACES[name]
+    for seed in range(20):
+        space.seed(seed)
+        value = space.sample()
+        env = wrapped(space, ("action", "reward"), seen=value)
+        flat = spaces.flatten(space, value).astype(np.float32)
+        seen, _ = env.reset(seed=seed)
+        assert env.observation_space.contains(seen)
+        np.testing.assert_array_equal(seen, [*flat, 0, 0, 0])
+        np.testing.assert_array_equal(env.step(1)[0], [*flat, 0, 1, 0.5])
+        np.testing.assert_array_equal(seen[env.input_slices["observation"]], flat)
+
+
+def test_bytes_are_scaled_from_their_bounds():
+    value = np.array([0, 51, 255], np.uint8)
+    seen, _ = wrapped(spaces.Box(0, 255, (3,), np.uint8), seen=value).reset()
+    np.testing.assert_allclose(seen, [0, 0.2, 1])
+    seen, _ = wrapped(spaces.Box(10, 20, (3,), np.uint8), seen=np.uint8([10, 15, 20])).reset()
+    np.testing.assert_allclose(seen, [0, 0.5, 1])
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (spaces.Box(0, 255, (4, 4, 3), np.uint8), "images are not encoded yet: wrap"),
+        (spaces.Box(0, 255, (4, 4), np.uint8), "images are not encoded yet: wrap"),
+        (spaces.Box(0, 65535, (4, 4), np.uint16), "images are not encoded yet: wrap"),
+        (spaces.Box(0, 255, (4, 4, 3), np.float32), "images are not encoded yet: wrap"),
+        (spaces.Dict({"a": BOX, "b": spaces.Box(0, 255, (4, 4), np.uint8)}), "images are not"),
+        (spaces.Text(4), "need Box, Discrete, MultiBinary, MultiDiscrete, or Dict and Tuple"),
+        (spaces.Sequence(BOX), "need Box, Discrete"),
+        (spaces.Tuple((BOX, spaces.Graph(BOX, None))), "need Box, Discrete"),
+        (spaces.Discrete(10**9), "1,000,000,000 numbers with their inputs; there must be 1 to"),
+        (spaces.Dict({}), "0 numbers"),
+    ],
+)
+def test_observations_that_cannot_be_shown(space, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        wrapped(space)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_image_is_taken_from_a_wrapper_of_the_users():
+    class Means(gymnasium.ObservationWrapper):
+        def __init__(self, env):
+            super().__init__(env)
+            self.observation_space = spaces.Box(0, 1, (3,), np.float32)
+
+        def observation(self, observation):
+            return observation.mean((0, 1)) / 255
+
+    inner = TimeLimit(Told(spaces.Box(0, 255, (4, 4, 3), np.uint8)), 5)
+    assert MetaInputs(Means(inner)).reset()[0].shape == (3,)
+
+
+@pytest.mark.parametrize("actions", [BOX, spaces.MultiDiscrete([2, 2]), spaces.MultiBinary(2)])
+def test_other_actions_are_refused(actions):
+    with pytest.raises(ConfigError, match="need Discrete ones") as caught:
+        wrapped(actions=actions)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_time_limits_are_found_wherever_they_are():
+    assert MetaInputs(FlattenObservation(TimeLimit(Told(), 7))).steps == 7
+    assert MetaInputs(gymnasium.make("Blackjack-v1", max_episode_steps=9)).steps == 9
+    assert MetaInputs(TimeLimit(gymnasium.make("Blackjack-v1"), 6)).steps == 6
+    with pytest.raises(ConfigError, match="Told has no time limit; give one"):
+        MetaInputs(Told())
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"action", "reward"}, "inputs need an order, such as"),
+        (frozenset({"action"}), "inputs need an order"),
+        (("action", "action"), "must not repeat"),
+        (("centred_reward",), "'centred_reward' is not available for Told"),
+    ],
+)
+def test_inputs_must_be_known_and_in_order(inputs, message):
+    with pytest.raises(ConfigError, match=message):
+        wrapped(inputs=inputs)
+    if message != "'centred_reward' is not available for Told":
+        with pytest.raises(ConfigError, match=message):
+            EnvironmentSpec("CartPole-v1", inputs)
+
+
+def test_one_input_is_one_name():
+    assert (
+        wrapped(inputs="time").inputs == EnvironmentSpec("CartPole-v1", "time").inputs == ("time",)
+    )
+
+
+def test_actions_are_those_of_the_space():
+    env = wrapped(actions=spaces.Discrete(3, start=4))
+    env.reset()
+    assert env.action_space == spaces.Discrete(3)
+    for action in range(3):
+        env.step(np.array(action))
+    for action in (-1, 3):
+        with pytest.raises(ValueError, match=f"actions must be 0 ... 2, not {action}"):
+            env.step(action)
+
+
+# AGENTS THAT PLAY THEM
+
+
+@pytest.mark.parametrize(
+    ("env_id", "kwargs"),
+    [
+        ("CartPole-v1", {}),
+        ("FrozenLake-v1", {"is_slippery": False}),
+        ("Blackjack-v1", {"max_episode_steps": 12}),
+        (register_countdown(start=3), {}),
+    ],
+)
+def test_agents_play_foreign_environments(env_id, kwargs):
+    spec = EnvironmentSpec(env_id, ("action", "reward", "time"), kwargs)
+    agent = Population.create(spec, NetworkConfig(hidden_size=4))[0]
+    env = agent.make_env()
+    assert isinstance(env, MetaInputs)
+    agent.check_env(env)
+    env.reset(seed=1)
+    mean, _ = evaluate_policy(agent, env, n_eval_episodes=3, warn=False)
+    assert np.isfinite(mean)
+    observation, _ = env.reset(seed=1)
+    action, _ = agent.predict(observation)
+    assert env.action_space.contains(action)
+    agent.learn(64, num_envs=2)
+    rows = agent.make_vec(2)
+    agent.check_env(rows)
+    observation, _ = rows.reset(seed=1)
+    state, start, ends = None, np.ones(2, bool), 0
+    for _ in range(30):
+        action, state = agent.predict(observation, state, start)
+        observation, _, ended, cut, _ = rows.step(action)
+        start = ended | cut
+        ends += start.sum()
+        # A row that ended shows the start of the next episode: nothing has been done in it yet.
+        first = observation[start]
+        assert not first[:, agent.make_env().input_slices["action"]].any()
+    assert ends
+
+
+# WHO IS TO BLAME
+
+NAN = float("nan")
+WRONG = [
+    ({"step": (np.zeros(3), NAN, False, False, {})}, "step 1 .*reward must be a finite .*not nan"),
+    ({"step": (np.zeros(3), float("inf"), False, False, {})}, "reward must be .*not inf"),
+    ({"step": (np.zeros(3), 1e300, False, False, {})}, r"reward must be .*not 1e\+300"),
+    ({"step": (np.zeros(3), None, False, False, {})}, "reward must be .*not None"),
+    ({"step": (np.zeros(3), "1", False, False, {})}, "reward must be .*not '1'"),
+    (
+        {"step": (np.zeros(3), np.ones(1), False, False, {})},
+        r"reward must be .*not array\(\[1.\]\)",
+    ),
+    ({"step": (np.zeros(3), 1j, False, False, {})}, "reward must be"),
+    ({"step": (np.zeros(3), 0.0, None, False, {})}, "terminated and truncated .*not None"),
+    ({"step": (np.zeros(3), 0.0, NAN, False, {})}, "terminated and truncated .*not nan"),
+    ({"step": (np.zeros(3), 0.0, False, np.zeros(2), {})}, "terminated and truncated"),
+    ({"step": (np.zeros(3), 0.0, False, {})}, "step must return .observation, reward, term"),
+    ({"step": 7}, "step raised TypeError: cannot unpack"),
+    ({"step": (None, 0.0, False, False, {})}, r"observation must be numbers of shape \[3\]"),
+    ({"step": (np.zeros(4), 0.0, False, False, {})}, r"observation must be numbers of shape"),
+    ({"step": ([1, [2, 3], 4], 0.0, False, False, {})}, r"must be numbers of shape \[3\], not \[1"),
+    ({"step": (np.array([0, NAN, 0]), 0.0, False, False, {})}, "observation must be finite"),
+    ({"seen": np.array([1e300, 0, 0])}, "step 0 .*observation must be finite numbers"),
+    ({"seen": np.zeros((3, 1))}, "step 0 of an episode with seed 3: the observation must be"),
+    ({"space": spaces.Discrete(3), "seen": 3}, r"must be of Discrete\(3\), not 3"),
+    ({"space": spaces.Discrete(3), "seen": -1}, r"must be of Discrete\(3\), not -1"),
+    ({"space": spaces.MultiBinary(2), "seen": np.array([0, 2])}, "must be of MultiBinary"),
+    ({"space": spaces.MultiDiscrete([2, 2]), "seen": np.array([0, 2])}, "must be of MultiDiscrete"),
+    ({"space": spaces.Tuple((BOX, BOX)), "seen": (np.zeros(3),)}, "must have the entries 0, 1"),
+    ({"space": spaces.Dict({"a": BOX}), "seen": {"b": np.zeros(3)}}, "must have the entries a"),
+    ({"space": spaces.Box(0, 9, (1,), np.uint8), "seen": np.array([300])}, "its type, uint8"),
+    ({"space": spaces.Box(0, 9, (1,), np.int32), "seen": np.array([0.5])}, "its type, int32"),
+]
+
+
+def played(env, seed):
+    env.reset(seed=seed)
+    for _ in range(2):
+        env.step(0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("told", "message"), WRONG)
+def test_the_environment_is_to_blame(told, message):
+    with pytest.raises(TrainingError, match=message) as caught:
+        played(wrapped(**told), 3)
+    said = str(caught.value)
+    assert said.startswith("environment Told, step ")
+    assert len(said) < 300
+    assert "\n" not in said
+
+
+class Raises(Told):
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        if seed == 13:
+            raise KeyError("thirteen")
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        self.t += 1
+        if self.t == 2:
+            raise ZeroDivisionError("two\nlines")
+        return super().step(action)
+
+
+class OldReset(Told):
+    def reset(self):
+        return self._seen()
+
+
+class OnlyObservation(Told):
+    def reset(self, *, seed=None, options=None):
+        return self._seen()
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed", "message"),
+    [
+        (Raises, 13, "step 0 of an episode with seed 13: reset raised KeyError: 'thirteen'"),
+        (Raises, 1, "step 2 of an episode with seed 1: step raised ZeroDivisionError: two lines"),
+        (OldReset, 1, "step 0 .*reset raised TypeError.*'seed'.*it takes seed and options"),
+        (OnlyObservation, 1, r"step 0 .*reset must return \(observation, info\), not array"),
+    ],
+)
+def test_environments_that_raise_or_are_old(kind, seed, message):
+    env_id = f"tests/{kind.__name__}-v0"
+    if env_id not in gymnasium.registry:
+        gymnasium.register(env_id, entry_point=kind, max_episode_steps=5)
+    agent = Population.create(EnvironmentSpec(env_id, ()), NetworkConfig(hidden_size=4))[0]
+    env = agent.make_env()
+    with pytest.raises(TrainingError, match=f"^environment {env_id}, {message}") as caught:
+        played(env, seed)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(TrainingError, match=f"^environment {env_id}, "):
+        agent.learn(100, num_envs=2)

@@ -14,13 +14,7 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.learner import make_learner
-from prefrontal.agents.base import (
-    Algorithm,
-    Job,
-    Record,
-    RecurrentLearner,
-    learn_until,
-)
+from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError, require_count
 from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.returns import next_values, rpe

@@ -57,7 +57,7 @@ def settings_of(
     conditions = config.get("conditions")
     name, seed = config.get("experiment"), config.get("seed")
     tables = isinstance(conditions, dict) and all(isinstance(c, dict) for c in conditions.values())
-    whole = type(seed) is int and seed >= 0
+    whole = isinstance(seed, int) and seed >= 0
     if not (tables and conditions and isinstance(name, str) and whole):
         raise ConfigError(
             f"{path} is not the configuration of a run: it needs experiment, seed and [conditions]"
@@ -70,7 +70,7 @@ def settings_of(
             settings[key] = from_plain(Settings, changed, f"conditions.{key}")
         except (ConfigError, RunFolderError) as error:
             raise ConfigError(f"{path}: {error}") from error
-    return name, int(seed), settings  # type: ignore[arg-type] # checked above
+    return name, int(config["seed"]), settings
 
 
 def condition_folder(run: RunFolder, condition: str) -> RunFolder:

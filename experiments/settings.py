@@ -147,7 +147,9 @@ class Settings:
         own = self._task_options() if given else set()
         for name in given:
             if name not in own:
-                raise ConfigError(f"there is no setting {name!r}{did_you_mean(name, sorted(known | own))}")
+                raise ConfigError(
+                    f"there is no setting {name!r}{did_you_mean(name, sorted(known | own))}"
+                )
         changed = {name: with_options(part, options) for name, part in parts.items()}
         shown = {name: options[name] for name in options.keys() & _SHOWN}
         if not (given or shown):

@@ -292,7 +292,7 @@ def test_a_navigator_is_refused_what_it_cannot_do(capsys):
         capsys, command.evaluate, ["whole", "--episodes", "5"]
     )
     refusal = refused(capsys, command.evaluate, ["whole", "--episodes", "30", "--block", "1"])
-    assert refusal.startswith("error: agents with continuous actions are not given")
+    assert 'networks with actor_reward "rpe", which these are not' in refusal
     words = ["zhang2024-modularity", "--env-id", "Pendulum-v1", "--no-progress"]
     assert "not ours need Discrete ones" in refused(capsys, command.train, words)
 

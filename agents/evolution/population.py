@@ -72,14 +72,6 @@ class Evolved(Population):
         made.lifetime = from_plain(LifetimeConfig, meta.get("lifetime", {}), str(folder))
         return made
 
-    def part(self, indices: Sequence[int], kind: Any = None) -> Any:
-        """See `Members.part`: a population takes its genes along, an agent is its weights alone."""
-        made, rows = super().part(indices, kind), list(indices)
-        if isinstance(made, Evolved):
-            made.genomes, made.hyper = self.genomes[rows], self.hyper[rows]
-            made.lifetime = self.lifetime
-        return made
-
     @classmethod
     def require_fit(cls, shapes: Shapes, meta: Mapping[str, Any], folder: Path) -> None:
         """Check the genes of the champions too; see `Population.require_fit`."""
@@ -89,6 +81,14 @@ class Evolved(Population):
         sizes = told.input_size, told.num_actions, told.network, lifetime.embedding_size
         genes = without_memory(lambda: LifetimeNet(*sizes)).size
         require_shape(shapes, "champion", [(len(told.members), genes + len(HYPER))], folder)
+
+    def part(self, indices: Sequence[int], kind: Any = None) -> Any:
+        """See `Members.part`: a population takes its genes along, an agent is its weights alone."""
+        made, rows = super().part(indices, kind), list(indices)
+        if isinstance(made, Evolved):
+            made.genomes, made.hyper = self.genomes[rows], self.hyper[rows]
+            made.lifetime = self.lifetime
+        return made
 
     def meta(self) -> dict[str, Any]:
         """Return what `load` needs besides the weights and genes."""

@@ -10,8 +10,8 @@ else: the compiled LSTM where there can be one, else plain PyTorch.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ def outputs_of(num_actions: int, config: NetworkConfig) -> list[int]:
 def parameter_counts(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
     """Return the number of parameters of each network of a member, without making them."""
     nets = [
-        without_memory(functools.partial(Net, input_size, outputs, config))
+        without_memory(partial(Net, input_size, outputs, config))
         for outputs in outputs_of(num_actions, config)
     ]
     return [sum(part.numel() for part in net.parameters()) for net in nets]

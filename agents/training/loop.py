@@ -110,17 +110,6 @@ def train(
                 report(Progress(int(steps), job.total_steps, metrics))
 
 
-@contextlib.contextmanager
-def _keeping(run: RunFolder) -> Iterator[None]:
-    """Say of what ends a run that its last checkpoint is kept, if there is one."""
-    try:
-        yield
-    except TrainingError as error:
-        if not run.has_checkpoint:
-            raise
-        raise TrainingError(f"{error} (the last checkpoint is kept)") from error
-
-
 def _resumed(job: Job, run: RunFolder) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return tensors and description of the checkpoint to go on from.
 
@@ -134,12 +123,7 @@ def _resumed(job: Job, run: RunFolder) -> tuple[dict[str, Tensor], dict[str, Any
 
     state, meta = run.load(check)
     steps, update = state.get("steps"), meta.get("update")
-    told = (
-        isinstance(steps, Tensor)
-        and steps.shape == (job.members,)
-        and steps.dtype == torch.float64
-        and bool((steps >= 0).all())
-    )
+    told = steps is not None and steps.shape == (job.members,) and bool((steps >= 0).all())
     if not told or not isinstance(update, int) or update < 0:
         raise CheckpointError(f"the checkpoint in {run.path} does not say how far the run is")
     return state, meta
@@ -162,6 +146,17 @@ def _quiet_threads() -> Iterator[None]:
         yield
     finally:
         threading.excepthook = before
+
+
+@contextlib.contextmanager
+def _keeping(run: RunFolder) -> Iterator[None]:
+    """Say of what ends a run that its last checkpoint is kept, if there is one."""
+    try:
+        yield
+    except TrainingError as error:
+        if not run.has_checkpoint:
+            raise
+        raise TrainingError(f"{error} (the last checkpoint is kept)") from error
 
 
 class _Snapshots:

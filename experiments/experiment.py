@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.analysis.stats.findings import Better, Finding, tally, tally_text
 from prefrontal.analysis.stats.intervals import interval, over_episodes
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.settings import Settings, task_options
+from prefrontal.experiments.names import module_of, summaries
+from prefrontal.experiments.settings import EPISODES, Settings, task_options
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,6 @@ def exact(name: str, value: float, members: int, **fields: Any) -> Finding:
     return Finding(name, value, end, end, **fields)
 
 
-#: Episodes of each member that findings are measured on, unless an experiment has its own number.
-EPISODES = 4000
-
-
 def conclusion(
     experiment: Experiment, findings: Sequence[Finding], conditions: Collection[str], episodes: int
 ) -> tuple[str, int]:
@@ -157,12 +153,7 @@ def conclusion(
 
 def all_experiments() -> dict[str, Experiment]:
     """Return every experiment by name."""
-    return {name: find_experiment(name) for name in _modules()}
-
-
-def is_experiment(name: str) -> bool:
-    """Return whether the package has an experiment of that name."""
-    return name in _modules()
+    return {name: find_experiment(name) for name in summaries()}
 
 
 def find_experiment(name: str) -> Experiment:
@@ -173,29 +164,6 @@ def find_experiment(name: str) -> Experiment:
     """
     experiment: Experiment = importlib.import_module(module_of(name)).EXPERIMENT
     return experiment
-
-
-def module_of(name: str) -> str:
-    """Return the name of the module of an experiment.
-
-    Raises:
-        ConfigError: There is none; suggests the nearest.
-    """
-    modules = _modules()
-    if name not in modules:
-        raise ConfigError(f"there is no experiment {name!r}{did_you_mean(name, modules)}")
-    return modules[name]
-
-
-def _modules() -> dict[str, str]:
-    """Return the module of every experiment by name: the files that define ``EXPERIMENT``."""
-    root = Path(__file__).parent
-    found = {}
-    for path in sorted(root.rglob("*.py"), key=lambda path: path.stem):
-        if "\nEXPERIMENT = " in path.read_text():
-            parts = path.relative_to(root).with_suffix("").parts
-            found[path.stem.replace("_", "-")] = ".".join(("prefrontal.experiments", *parts))
-    return found
 
 
 def of_other_tasks(experiment: Experiment, settings: Mapping[str, Settings]) -> list[str]:

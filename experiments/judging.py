@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from prefrontal.experiments.experiment import module_of
+from prefrontal.experiments.names import module_of
 
 PACKAGE = Path(__file__).parents[1]  # the folder of `prefrontal`, or the root of a checkout
 #: Code that measures and judges: the modules of the experiments, analyses, reference policies.

@@ -67,6 +67,9 @@ Algorithm = (
 )
 
 
+#: Episodes of each member that findings are measured on, unless an experiment has its own number.
+EPISODES = 4000
+
 #: Learners that any environment may be trained with, and their settings: algorithm and network.
 LEARNERS: dict[str, tuple[Any, Any]] = {
     "a2c": (A2CConfig, NetworkConfig),

@@ -13,7 +13,8 @@ from typing import Any
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.user_files import import_file, import_object
-from prefrontal.experiments.experiment import Experiment, find_experiment, is_experiment
+from prefrontal.experiments.experiment import Experiment, find_experiment
+from prefrontal.experiments.names import is_experiment
 
 _VERSION = r"-v\d+$"
 

@@ -26,16 +26,15 @@ from prefrontal.doors import Doors
 from prefrontal.experiments import own_environment
 from prefrontal.experiments.evaluation import Evaluation, Record, write_record
 from prefrontal.experiments.experiment import (
-    EPISODES,
     Experiment,
     Outcome,
     conclusion,
-    is_experiment,
     known_levels,
     of_other_tasks,
     unjudged,
 )
 from prefrontal.experiments.judging import fingerprint
+from prefrontal.experiments.names import is_experiment
 from prefrontal.experiments.run_files import (
     condition_folder,
     load_run,
@@ -43,7 +42,7 @@ from prefrontal.experiments.run_files import (
     read_curves,
     settings_of,
 )
-from prefrontal.experiments.settings import Settings, task_options
+from prefrontal.experiments.settings import EPISODES, Settings, task_options
 from prefrontal.options import EvaluationOptions
 from prefrontal.reading import built
 from prefrontal.reading_runs import find_run, require_own, require_room

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from prefrontal import envs
 from prefrontal.agents.common.files import read_toml
 from prefrontal.agents.networks.config import CORES, SUMMARIES
-from prefrontal.experiments.experiment import all_experiments
+from prefrontal.experiments.names import summaries
 from prefrontal.experiments.settings import LEARNERS
 from prefrontal.shipped import shipped_folder, shipped_names
 
@@ -16,7 +16,7 @@ from prefrontal.shipped import shipped_folder, shipped_names
 def lines(what: str) -> Iterator[str]:
     """Yield the lines of `prefrontal list`; `what` is one of its kinds, or `all`."""
     kinds = {
-        "experiments": {name: one.summary for name, one in all_experiments().items()},
+        "experiments": summaries(),
         "environments": {
             f"prefrontal/{name}-v0": _first(envs.task_class(name)) for name in envs.TASKS
         },

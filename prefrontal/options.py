@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from prefrontal.checking import check, option
-from prefrontal.experiments.experiment import EPISODES
+from prefrontal.experiments.settings import EPISODES
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,10 @@ from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.doors import Doors
 from prefrontal.experiments.experiment import (
     Experiment,
-    all_experiments,
     find_experiment,
-    is_experiment,
     known_levels,
 )
+from prefrontal.experiments.names import is_experiment, summaries
 from prefrontal.experiments.run_files import condition_folder, config_of, read_curves, settings_of
 from prefrontal.experiments.settings import Settings, task_options
 from prefrontal.options import RunOptions
@@ -180,7 +179,7 @@ def _door_to(what: str, doors: Doors) -> Doors:
     if what.endswith(".py"):
         return replace(doors, study=what)
     if doors.task is not None:
-        raise ConfigError(f"there is no experiment {what!r}{did_you_mean(what, all_experiments())}")
+        raise ConfigError(f"there is no experiment {what!r}{did_you_mean(what, summaries())}")
     if place and not re.search(r"/|-v\d+$", name):
         from prefrontal.agents.common.user_files import import_object
 
@@ -189,7 +188,7 @@ def _door_to(what: str, doors: Doors) -> Doors:
         return replace(doors, task=what)
     if place or "/" in what or re.search(r"-v\d+$", what):
         return replace(doors, task=what)
-    raise ConfigError(f"there is no experiment {what!r}{did_you_mean(what, all_experiments())}")
+    raise ConfigError(f"there is no experiment {what!r}{did_you_mean(what, summaries())}")
 
 
 def _defaults(what: str | None, doors: Doors) -> tuple[Experiment, Mapping[str, Settings], str]:

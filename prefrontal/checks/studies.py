@@ -19,7 +19,8 @@ from prefrontal.analysis.stats.findings import Finding
 from prefrontal.checks.calls import Wrong, said
 from prefrontal.doors import Doors
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.experiment import Experiment, Outcome, is_experiment
+from prefrontal.experiments.experiment import Experiment, Outcome
+from prefrontal.experiments.names import is_experiment
 from prefrontal.experiments.run_files import (
     condition_folder,
     load_run,

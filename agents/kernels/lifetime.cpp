@@ -6,8 +6,9 @@
 //   embedding [I, E], bias [E] (none if E = 0) | LSTM: input [X, 4H], state [H, 4H], two biases [4H] (gates i, f, g, o)
 //   | critic [H], bias | actor [H, A], bias [A]
 
+// Large weights make exp infinite and sigmoid 0: without infinities in its mathematics, GCC gets them wrong.
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3,fast-math")
+#pragma GCC optimize("O3,fast-math,no-finite-math-only")
 #endif
 
 #include <algorithm>

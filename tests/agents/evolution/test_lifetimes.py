@@ -76,6 +76,21 @@ def test_compiled_lives_are_those_of_pytorch(spec, config, hidden, in_torch):
     assert (compiled.weights - weights).abs().max() > 1e-3
 
 
+@pytest.mark.skipif(not available(), reason="no compiler")
+@pytest.mark.parametrize("factor", [3, 10, 30, 100])
+def test_compiled_lives_with_large_weights_are_those_of_pytorch(factor, in_torch):
+    """Evolved weights saturate their units: exp of what reaches them is infinite."""
+    lifetimes = Lifetimes(COURSE, LifetimeConfig(updates=4), units(20))
+    weights = factor * genomes(lifetimes, 6)
+    hyper = HYPER.repeat(6, 1)
+    hyper[:, 0] = 0.0  # they play, and do not learn: rounding would grow
+    fast = lifetimes.live(weights, hyper, list(range(6)))
+    in_torch()
+    plain = lifetimes.live(weights, hyper, list(range(6)))
+    assert torch.equal(fast.correct, plain.correct)
+    assert fast.correct.double().std() > 0
+
+
 def test_one_update_by_hand(in_torch):
     """The learned weights are those of PyTorch's RMSProp on the A2C loss of the episode."""
     in_torch()

@@ -9,7 +9,7 @@ from prefrontal import command
 from tests.hostile import RUNS, fault, said_of
 from tests.hostile_words import draw_words, write_files
 
-COUNT = int(os.environ.get("PREFRONTAL_ATTACKS", "150"))
+COUNT = int(os.environ.get("PREFRONTAL_ATTACKS", "80"))
 
 
 @pytest.mark.slow
@@ -18,6 +18,8 @@ def test_any_command_line_works_or_is_refused_in_one_line(tmp_path, monkeypatch)
     write_files(tmp_path)
     code, err = said_of(command.train, [*RUNS["a2c"].split(), "--out", "run"])
     assert code == 0, err
+    # What is said before training is what matters; some of these runs would be large.
+    monkeypatch.setattr("prefrontal.agents.training.loop.train", lambda *_, **__: None)
     faults = []
     for seed in range(COUNT):
         name, main, words = draw_words(seed)

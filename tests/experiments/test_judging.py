@@ -15,7 +15,6 @@ from prefrontal.experiments.judging import fingerprint, stale
 SHIPPED = sorted((Path(__file__).parents[2] / "pretrained").glob("*/findings.json"))
 
 
-@pytest.mark.xfail(strict=True, reason="the shipped findings are to be measured again")
 def test_the_shipped_findings_were_judged_by_the_code_there_is() -> None:
     """`make findings` measures and judges them again."""
     assert SHIPPED

@@ -277,6 +277,8 @@ class Population(Members):
         }
         if trajectory.mask is not None:
             tensors["mask"] = trajectory.mask
+        if clash := {*tensors, "hidden", "observation", "regret"} & set(trajectory.facts):
+            raise ConfigError(f"a record has its own {', '.join(clash)}: name the fact otherwise")
         tensors |= trajectory.facts
         if {"optimal_reward", "expected_reward"} <= set(tensors):
             tensors["regret"] = tensors["optimal_reward"] - tensors["expected_reward"]

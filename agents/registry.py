@@ -223,7 +223,7 @@ def with_code(
         environment: Id of a registered environment, in place of one of the user's.
 
     Raises:
-        ConfigError: The core or the environment in the folder is one of the package.
+        ConfigError: The core in the folder is one of the package, or the environment another one.
     """
     changed = dict(plain)
     for table, key, given in (("network", "core", core), ("environment", "id", environment)):
@@ -231,7 +231,8 @@ def with_code(
         if given is None or not isinstance(part, Mapping) or part.get(key) == given:
             continue
         stored = str(part.get(key, NetworkConfig.core if key == "core" else ""))
-        if not (":" in stored if key == "core" else not stored.startswith("prefrontal/")):
+        theirs = ":" in stored if key == "core" else ":" in stored.removeprefix("envs:")
+        if not theirs:
             raise ConfigError(f"the agents have the {table} {key} {stored!r}, not {given!r}")
         changed[table] = {**part, key: given}
     return changed

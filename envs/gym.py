@@ -112,12 +112,12 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         if mode not in AUTORESET.values():
             raise ValueError(f"autoreset must be one of {', '.join(AUTORESET)}; got {autoreset!r}")
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(
-                f"render_mode must be None, 'ansi' or 'rgb_array'; got {render_mode!r}"
-            )
+            raise ValueError(f"render_mode must be None, ansi or rgb_array; got {render_mode!r}")
         self.metadata = {**self.metadata, "autoreset_mode": mode}
         self.tensors, self.device = tensors, torch.device(device)
         self.steps, self.num_actions = self.task.steps, self.task.num_actions
+        if self.steps < 1:
+            raise ValueError(f"an episode must have at least 1 step; got {self.steps}")
         self.reward_range = self.task.reward_range
         self._same_step = mode is AutoresetMode.SAME_STEP
         self._facts, self._privileged = facts, privileged

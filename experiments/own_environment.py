@@ -221,9 +221,10 @@ def _splits(evaluation: Evaluation, condition: str, where: str) -> list[Finding]
 def _figures(evaluation: Evaluation, condition: str, played: Played) -> list[Path]:
     """Draw learning, reward or regret by trial, choices, and what goes on inside."""
     folder = evaluation.folder if condition == "default" else evaluation.folder / condition
-    lines = {"random policy": float(reward_by_member(played.random).mean())}
-    if played.oracle is not None:
-        lines["bound: oracle of the facts"] = played.oracle
+    trained = _play(evaluation, condition, split=evaluation.settings[condition].environment.split)
+    lines = {"random policy": float(reward_by_member(trained.random).mean())}
+    if trained.oracle is not None:
+        lines["bound: oracle of the facts"] = trained.oracle
     inside = evaluation.record(condition, episodes=min(200, evaluation.episodes), hidden=True)
     return [
         *curve_figure(evaluation, lines, [condition]),

@@ -184,6 +184,15 @@ class Settings:
             raise ConfigError(f"{name}{error}") from error
         return changed
 
+    def resolved(self) -> Settings:
+        """Return these settings with all parameters of the task, those at their defaults too."""
+        spec = self.environment
+        task = task_options(spec.id)
+        if task is None:
+            return self
+        kwargs = dataclasses.asdict(build(task, spec.kwargs))
+        return replace(self, environment=replace(spec, kwargs=kwargs))
+
     def with_algorithm(self, name: str) -> Settings:
         """Return these settings with another learner (`LEARNERS`), and settings of its own.
 

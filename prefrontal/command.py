@@ -171,7 +171,8 @@ def guarded(main: Callable[[list[str]], int], arguments: list[str]) -> int:
                 raise ConfigError(f"{word or repr(word)} has no value: give one, or leave it out")
         return main(arguments)
     except KeyboardInterrupt:
-        print("interrupted; go on with --resume", file=sys.stderr)
+        hint = "; go on with --resume" if main is train or arguments[:1] == ["train"] else ""
+        print(f"interrupted{hint}", file=sys.stderr)
         return 130
     except Exception as error:
         if (said := _said(error)) is None:

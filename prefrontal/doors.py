@@ -91,6 +91,8 @@ class Doors:
             ConfigError: There is none of that name, or the file holds none.
         """
         if stored is not None and is_experiment(stored):
+            if self.study is not None:
+                raise ConfigError(f"the run is of {stored!r}, not of a study: leave out --study")
             return find_experiment(stored)
         if self.study is None:
             raise ConfigError(

@@ -120,8 +120,12 @@ def train(
     options = built(RunOptions, given)
     made = plan(what, options, Doors(task, core))
     chosen = {name: one.with_options(**settings) for name, one in made.conditions.items()}
-    told = {name: value for name, value in (given | settings).items() if value is not None}
-    return execute(made, chosen, options, f"prefrontal.train({what!r}, **{told})")
+    code = {"task": task, "core": core}
+    named = {key: getattr(one, "__qualname__", one) for key, one in code.items()} | given | settings
+    told = [
+        f"{key}={value if key == 'out' else repr(value)}" for key, value in named.items() if value
+    ]
+    return execute(made, chosen, options, f"prefrontal.train({', '.join([repr(what), *told])})")
 
 
 def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> Plan:
@@ -246,6 +250,10 @@ def _refuse_another(
         raise ConfigError(f"{run.path} trains on {', '.join(sorted(ids))}, not on {env_id}")
 
 
+def _resolved(settings: Mapping[str, Settings]) -> dict[str, Settings]:
+    return {name: one.resolved() for name, one in settings.items()}
+
+
 def _new_folder(name: str, seed: int) -> Path:
     """Return a folder that does not exist, for a run that was not given one."""
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
@@ -274,11 +282,17 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions, c
     resumed, seed = plan.resumed, options.seed or 0
     if resumed is not None:
         seed = plan.seed
-        if settings != plan.conditions or options.seed not in (None, seed) or options.algorithm:
+        if (
+            _resolved(settings) != _resolved(plan.conditions)
+            or options.seed not in (None, seed)
+            or options.algorithm
+        ):
             raise ConfigError(
                 f"--resume goes on with the settings in {resumed.path / 'config.toml'}; leave "
                 "other settings out, or start a new run"
             )
+    else:
+        settings = _resolved(settings)  # a folder says all, whatever defaults become later
     _check(settings, options, seed)  # what cannot be trained leaves no folder behind
     name = plan.experiment.name
     title = plan.doors.environment() or name

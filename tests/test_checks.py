@@ -351,7 +351,7 @@ WRONG_CORES = {
     "arguments of forward": ("(self, x, state)", "(self, x)", "must take (x, state)"),
     "arguments of initial_state": ("(self, batch)", "(self)", "initial_state must take (batch)"),
     "an error of the user's": ("torch.tanh(", "torch.tanhh(", "(my_core.py, line 35, in forward)"),
-    "constructor fails": (UNITS, f"{UNITS}        units()\n", "hidden_size=8) raises NameError"),
+    "constructor fails": (UNITS, f"{UNITS}        units()\n", "hidden_size=24) raises NameError"),
     "a state that is a tensor": (
         "return (torch.zeros(batch, self.units),)",
         "return torch.zeros(batch, self.units)",
@@ -593,7 +593,7 @@ def test_a_name_of_another_learner_and_a_missing_docstring_are_notes(template, c
         ("prefrontal.envs.bandits:Bandit", "Bandit lacks facts"),
         ("prefrontal.envs.bandits", "has no EXPERIMENT, as a study must"),
         ("wang2016-bandit", "name a task or core, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a"),
-        ("", "name a task or core, FILE.py:CLASS"),
+        ("", "has no value: give one, or leave it out"),
     ],
 )
 def test_other_names_are_refused_in_one_line(what, said, capsys):

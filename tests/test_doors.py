@@ -229,6 +229,8 @@ def test_a_core_of_the_package_is_not_replaced(capsys):
     assert command.train(["wang2016-bandit", "--trials", "5", *TINY, "--out", "run"]) == 0
     message = said(capsys, command.evaluate, ["run", *CODE[2:], *QUICK])
     assert "core 'lstm', not 'my_core.py:MyCore'" in message
+    study = ["run", "--study", "mine/my_study.py", *QUICK]
+    assert "not of a study: leave out --study" in said(capsys, command.evaluate, study)
     message = said(capsys, command.evaluate, ["run", *CODE[:2], *QUICK])
     assert "'prefrontal/TwoArmedBandit-v0', not 'own/JumpingBandit-v0'" in message
 

@@ -1,6 +1,10 @@
 """The Python front: what the README shows, in a notebook; the same checks as the command."""
 
+import dataclasses
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbclient
@@ -12,6 +16,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 import prefrontal as pf
 from prefrontal import command
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.envs import Harlow
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"trials": 5, "num_envs": 4, "hidden_size": 6, "total_steps": 200, "progress": False}
@@ -145,3 +151,30 @@ def test_continuous_actions_are_for_td3(tmp_path):
     with pytest.raises(ConfigError, match="FireflyNavigation"):
         pf.train("prefrontal/FireflyNavigation-v0", algorithm="a2c", out=tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_a_script_without_a_main_guard_trains_in_processes(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import prefrontal as pf\n"
+        f"run = pf.train('wang2016-bandit', members=2, workers=2, out='r', **{SMALL})\n"
+        "print(len(pf.load(run)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+    settings = RunFolder.read(tmp_path / "r").config()["conditions"]["default"]
+    assert settings["environment"]["kwargs"] == {"trials": 5}
+
+
+def test_a_run_from_python_holds_every_parameter_of_the_task(tmp_path):
+    small = {name: value for name, value in SMALL.items() if name != "trials"} | {"total_steps": 9}
+    run = pf.train("prefrontal/Harlow-v0", out=tmp_path / "r", **small)
+    kwargs = RunFolder.read(run.path).config()["conditions"]["default"]["environment"]["kwargs"]
+    assert kwargs.keys() == {one.name for one in dataclasses.fields(Harlow)}
+    assert pf.train("prefrontal/Harlow-v0", out=tmp_path / "r", resume=True, progress=False)

@@ -16,8 +16,9 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -42,8 +43,21 @@ def start_process(context: Any, target: Callable[..., None], pipe: Any, *args: A
     """Start ``target(pipe, *args)`` in a process, after the `PREPARATIONS`; return the process."""
     work = pickle.dumps((target, args))
     process = context.Process(target=_begin, args=(tuple(PREPARATIONS), pipe, work), daemon=True)
-    process.start()
+    with _without_main():
+        process.start()
     return process
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep new processes from running the user's script again, which may have no main guard."""
+    main = sys.modules["__main__"]
+    file, spec = getattr(main, "__file__", None), main.__spec__
+    main.__file__, main.__spec__ = None, None
+    try:
+        yield
+    finally:
+        main.__file__, main.__spec__ = file, spec
 
 
 def _begin(preparations: Sequence[Callable[[], object]], pipe: Any, work: bytes) -> None:

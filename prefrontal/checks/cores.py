@@ -22,7 +22,7 @@ from prefrontal.checks.calls import (
     tensors,
 )
 
-INPUTS, UNITS, BATCH, MEMBERS, STEPS = 3, 8, 5, 2, 4  # all different, so that they tell
+INPUTS, UNITS, BATCH, MEMBERS, STEPS = 3, 24, 5, 2, 4  # all different, so that they tell
 LARGE = 1e4  # inputs that a core must survive
 
 

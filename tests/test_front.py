@@ -167,7 +167,8 @@ def test_a_script_without_a_main_guard_trains_in_processes(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("2\n")
     settings = RunFolder.read(tmp_path / "r").config()["conditions"]["default"]
     assert settings["environment"]["kwargs"] == {"trials": 5}
 

@@ -377,7 +377,7 @@ def test_privileged_belongs_to_the_next_choice():
         ({"autoreset": None}, "autoreset must be one of same_step, disabled; got None"),
         (
             {"render_mode": "human"},
-            "render_mode must be None, 'ansi' or 'rgb_array'; got 'human'",
+            "render_mode must be None, ansi or rgb_array; got 'human'",
         ),
         ({"inputs": 3}, "inputs must be among action, reward, .*; got 3"),
     ],

@@ -361,7 +361,7 @@ WRONG_CORES = {
     "a state without a batch": (
         "torch.zeros(batch, self.units)",
         "torch.zeros(self.units)",
-        "tensor 0 of the state must be [batch, ...], not [8] for batch = 5",
+        "tensor 0 of the state must be [batch, ...], not [24] for batch = 5",
     ),
     "a state of another kind": (
         "torch.zeros(batch, self.units)",
@@ -371,16 +371,16 @@ WRONG_CORES = {
     "a state that grows": (
         FORWARD,
         "        return h, (torch.cat([h, h], 1),)",
-        "tensor 0 of the state must be a float32 tensor [5, 8], not float32 [5, 16]",
+        "tensor 0 of the state must be a float32 tensor [5, 24], not float32 [5, 48]",
     ),
     "a state with more": (FORWARD, "        return h, (h, h)", "the state has 2 tensors, and 1"),
     "features alone": (FORWARD, "        return h", "must return (features, state), not Tensor"),
     "features of another shape": (
         FORWARD,
         "        return h[:, :4], (h,)",
-        "the features must be a float32 tensor [5, 8], not float32 [5, 4]",
+        "the features must be a float32 tensor [5, 24], not float32 [5, 4]",
     ),
-    "features of another kind": (FORWARD, "        return h.double(), (h,)", "not float64 [5, 8]"),
+    "features of another kind": (FORWARD, "        return h.double(), (h,)", "not float64 [5, 24]"),
     "weights of another kind": (
         UNITS,
         UNITS + "        super().double()\n        self.w = "

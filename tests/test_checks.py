@@ -629,3 +629,19 @@ def test_tasks_of_the_package_are_right(name):
 def test_cores_of_the_package_are_right(core):
     assert problems(getattr(cores, core)) == []
     assert quick_problems(getattr(cores, core)) == []
+
+
+def test_a_frozen_parameter_is_named(tmp_path):
+    """A population is one tensor of weights, and all of it is learned."""
+    path = tmp_path / "frozen.py"
+    path.write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Frozen(nn.Module):\n"
+        "    def __init__(self, input_size, hidden_size):\n        super().__init__()\n"
+        "        self.units = hidden_size\n"
+        "        self.seen = nn.Linear(input_size, hidden_size).requires_grad_(False)\n"
+        "        self.kept = nn.Linear(hidden_size, hidden_size)\n\n"
+        "    def initial_state(self, batch):\n        return (torch.zeros(batch, self.units),)\n\n"
+        "    def forward(self, x, state):\n"
+        "        h = torch.tanh(self.seen(x) + self.kept(state[0]))\n        return h, (h,)\n"
+    )
+    assert "Frozen.seen.weight is frozen" in " ".join(problems(f"{path}:Frozen"))

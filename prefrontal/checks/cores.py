@@ -175,6 +175,11 @@ def _dependence_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Ite
 def _gradient_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Iterator[str]:
     """Yield parameters that are not used, or not reached by the gradient."""
     name, parameters = type(core).__name__, dict(core.named_parameters())
+    for key, parameter in parameters.items():
+        if not parameter.requires_grad:
+            raise Wrong(
+                f"{name}.{key} is frozen, and would be learned all the same: all parameters are"
+            )
     total = torch.zeros(())
     for _ in range(STEPS):
         features, state = core(x, state)

@@ -31,6 +31,7 @@ from prefrontal.agents.evolution.lifetime_episodes import (
     Episodes,
     Numbers,
     Rows,
+    best_action,
     draw_episodes,
     tabulate,
     task_of,
@@ -54,7 +55,7 @@ class Lives:
     Attributes:
         score: Reward of the test ``[L]``.
         correct: Whether the best action was taken, step by step, in learning and then in the test,
-            ``[L, S]``.
+            ``[L, S]``; never on blank steps.
         weights: Weights after learning ``[L, n]``, if they were asked for.
     """
 
@@ -231,7 +232,7 @@ class Lifetimes:
             state, observation, reward = task.step(
                 rows.params, state, action.flatten(), rows.noise[t]
             )
-            best = facts["optimal_action"].view(lives, batch)
+            best = best_action(task, facts).view(lives, batch)
             reward = reward.view(lives, batch)
             records.append((logits, value, action, reward, action == best))
             x = self._next(x, action, reward, (t + 1) / int(task.steps))

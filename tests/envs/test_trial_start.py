@@ -103,7 +103,7 @@ def test_all_faces_show_the_same():
 
 
 @dataclasses.dataclass(frozen=True)
-class Endless(envs.Harlow):
+class Endless(envs.TwoArmedBandit):
     """A task whose trials have no fixed number of steps."""
 
     steps = 7

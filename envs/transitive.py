@@ -73,7 +73,10 @@ class TransitiveInference(Task):
     come before the first trial, a loss has three times the weight in the last ten trials, the
     activity of the network (not its plastic weights) is set back before every trial (here that is
     the network's to do, see the input `trial_start`), and action 1 is the first item. The split is
-    ours. Chance 0, one who knows the order 30.
+    ours. Return of chance 0, of one who knows the order 30. One who remembers every outcome, infers
+    what follows and guesses else earns 24.9 (3,000 episodes), and is right in the test about .994
+    of neighbours and .984 of other pairs: not all neighbours were met, and the more so the farther
+    two items are apart, so that it is no better about these.
 
     ## References
     Miconi T & Kay K 2025, Neural mechanisms of relational learning and fast knowledge reassembly in

@@ -277,6 +277,23 @@ WRONG_TASKS = {
         "jump = jumps.mean() * torch.ones_like(jumps) < 0.5",
         "rows of a batch leak into each other",
     ),
+    "trials that start where they do not": (
+        '"trial": torch.full_like(action, state["t"])',
+        '"trial": torch.full_like(action, state["t"] // 2)',
+        "MyTask.trial_start is True at step 1, where 'trial' of the facts is not another",
+    ),
+    "trials that do not start": (
+        "    def facts(self, params, state, action):",
+        "    def trial_start(self, params, state):\n        return False\n\n"
+        "    def facts(self, params, state, action):",
+        "MyTask.trial_start is False at step 0, where 'trial' of the facts is another",
+    ),
+    "a start that is a number": (
+        "    def facts(self, params, state, action):",
+        "    def trial_start(self, params, state):\n        return 1\n\n"
+        "    def facts(self, params, state, action):",
+        "MyTask.trial_start must be a bool tensor [16], not int (or True or False)",
+    ),
     "facts that lack one": ('"optimal_action": state', '"best": state', "lacks optimal_action"),
     "facts of another shape": (
         '"optimal_reward": params["good"]',

@@ -6,11 +6,14 @@ import numpy as np
 import torch
 
 STREAMS = {
-    name: number
-    for number, name in enumerate(
-        ("weights", "actions", "critic", "evaluation", "replay", "evolution")
-        + ("feedback", "perturbation")
-    )
+    "weights": 0,
+    "actions": 1,
+    "critic": 2,
+    "evaluation": 3,
+    "replay": 4,
+    "evolution": 5,
+    "feedback": 6,
+    "perturbation": 7,
 }
 
 

@@ -75,6 +75,9 @@ class Bar:
 
 GRID = ((1, 16), (1, 64), (1, 256), (8, 16), (32, 16))  # members P and episodes N
 
+# Learning rules that must cost no more than back-propagation through time (within the noise).
+RULES = ("eprop", "truncated")
+
 # N that makes an update about as many steps as the bandit's 1,600.
 OTHER_TASKS = {"TwoStep": 16, "Harlow": 256}
 
@@ -100,7 +103,10 @@ def _sides() -> list[Side]:
         if _chunked(p, n):
             sides.append(Side(f"JAX P{p} N{n}, chunks", "jax_a2c", p, n, options=chunks))
     plain = {"kernel": "torch"}
-    sides.append(Side("ours, plain core P8 N16", "prefrontal", 8, 16, options=plain))
+    for p in (1, 8):
+        sides.append(Side(f"ours, plain core P{p} N16", "prefrontal", p, 16, options=plain))
+    for rule in RULES:
+        sides.append(Side(f"ours, {rule} P8 N16", "prefrontal", 8, 16, options={"rule": rule}))
     # OTHER TASKS
     for name, n in OTHER_TASKS.items():
         options = {"env_id": f"prefrontal/{name}-v0"}
@@ -140,7 +146,12 @@ def _bars() -> list[Bar]:
     claim("P1 N16: ours / RecurrentPPO", small, ppo[16], 10, 40)
     claim("P1 N256: ours / RecurrentPPO", large, ppo[256], 8, 15)
     claim("P32 N16: ours / RecurrentPPO N16", many, ppo[16], 25, 100)
-    claim("plain core, P8 N16: ours / RecurrentPPO N16", ["ours, plain core P8 N16"], ppo[16], 4, 8)
+    plain = {p: [f"ours, plain core P{p} N16"] for p in (1, 8)}
+    claim("plain core, P1 N16: ours / RecurrentPPO N16", plain[1], ppo[16], 1.5, 3)
+    claim("plain core, P8 N16: ours / RecurrentPPO N16", plain[8], ppo[16], 4, 8)
+    claim("P8 N16: plain core / compiled LSTM", plain[8], ["ours P8 N16"], 1 / 6, 1 / 3)
+    for rule in RULES:
+        claim(f"P8 N16: {rule} / bptt", [f"ours, {rule} P8 N16"], ["ours P8 N16"], 0.97, 1.1)
     # One after another, 32 members make as many steps a second as one does.
     claim("P32 N16: ours / members one after another", many, small, 2, 4)
     claim("P32 N16: ours / one-environment A2C", many, ["one-environment LSTM A2C"], 180, 700)
@@ -268,7 +279,7 @@ def table(
     lines += ["", "| ratio | measured | quartiles | bar | goal | |", "|---|---|---|---|---|---|"]
     for row in rows:
         low, high = (f"{value:.3g}" for value in row["quartiles"])
-        bar = "-" if row["bar"] is None else f"{row['bar']:g}"
+        bar = "-" if row["bar"] is None else f"{row['bar']:.3g}"
         lines.append(
             f"| {row['name']} | {row['ratio']:.3g} | {low}-{high} "
             f"| {bar} | {row['goal']:g} | {row['verdict']} |"

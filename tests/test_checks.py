@@ -6,7 +6,8 @@ import pytest
 
 from prefrontal import envs
 from prefrontal.agents.common.user_files import import_object
-from prefrontal.agents.networks import cores
+from prefrontal.agents.networks.config import CORES
+from prefrontal.agents.networks.cores import core_class
 from prefrontal.checking import option
 from prefrontal.checks import notes, problems, quick_problems
 from prefrontal.command import guarded, main
@@ -465,6 +466,33 @@ WRONG_CORES = {
         "        self.gate.bias.data += float(numpy.random.default_rng().random())",
         "the weights differ for the same seed",
     ),
+    "one half": (
+        "    # Weights are",
+        "    def drive(self, x, state):\n        return x\n    # Weights are",
+        "MyCore has one of drive and advance: it needs both, or neither",
+    ),
+    "halves of something else": (
+        "    # Weights are",
+        "    def drive(self, x, state):\n        return self.gate(torch.cat([x, state[0]], 1))\n"
+        "    def advance(self, pre, state):\n        return pre, (pre,)\n    # Weights are",
+        "MyCore.advance(drive(x, state), state) is not what forward(x, state) is",
+    ),
+    "a sequence of something else": (
+        "    # Weights are",
+        "    def sequence(self, xs, state):\n"
+        "        return torch.stack([self(x, state)[0] for x in xs])\n    # Weights are",
+        "MyCore.sequence is not what forward gives step by step",
+    ),
+    "a reset of nothing": (
+        "    # Weights are",
+        "    def reset(self, state):\n        return state\n    # Weights are",
+        "MyCore.reset changes nothing",
+    ),
+    "a reset to no state": (
+        "    # Weights are",
+        "    def reset(self, state):\n        return torch.zeros_like(state[0])\n    # Weights are",
+        "MyCore.reset must return the state as a tuple of tensors",
+    ),
     "numbers that grow": (
         "new = torch.tanh(",
         "new = torch.exp(",
@@ -666,10 +694,10 @@ def test_tasks_with_trials_of_unequal_length_are_right(task):
     assert problems(task) == []
 
 
-@pytest.mark.parametrize("core", ["LSTM", "GRU", "RNN", "Feedforward", "Rectified"])
+@pytest.mark.parametrize("core", [name for name, where in CORES.items() if isinstance(where, str)])
 def test_cores_of_the_package_are_right(core):
-    assert problems(getattr(cores, core)) == []
-    assert quick_problems(getattr(cores, core)) == []
+    assert problems(core_class(core)) == []
+    assert quick_problems(core_class(core)) == []
 
 
 def test_a_frozen_parameter_is_named(tmp_path):

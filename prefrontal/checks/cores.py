@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prefrontal.agents.networks.vectorised import Vectorised
+from prefrontal.agents.networks.vectorised import Net, Vectorised
 from prefrontal.checks.calls import (
     Wrong,
     called,
@@ -51,6 +51,9 @@ def core_problems(cls: type[nn.Module], quick: bool = False) -> Iterator[str]:
     if quick:
         return
     on_its_device(f"{name}.forward", core, x, state)
+    yield from _half_problems(core, x, after)
+    yield from _sequence_problems(core, state)
+    yield from _reset_problems(core, after)
     yield from _row_problems(core, x, after)
     yield from _dependence_problems(core, x, state)
     yield from _gradient_problems(core, x, state)
@@ -149,6 +152,53 @@ def _step(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tupl
     return made
 
 
+def _half_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Iterator[str]:
+    """Yield that `drive` and `advance`, where there are both, are not the halves of `forward`."""
+    name, there = type(core).__name__, [hasattr(core, key) for key in ("drive", "advance")]
+    if not any(there):
+        return
+    if not all(there):
+        yield f"{name} has one of drive and advance: it needs both, or neither"
+        return
+    _fits(f"{name}.drive", core.drive, "(x, state)", 2)
+    _fits(f"{name}.advance", core.advance, "(pre, state)", 2)
+    pre = pure(f"{name}.drive", core, core.drive, x, state)
+    if not isinstance(pre, Tensor) or pre.dim() != 2 or len(pre) != BATCH:
+        yield f"{name}.drive must return what reaches the units, one tensor [batch, N]"
+        return
+    made = pure(f"{name}.advance", core, core.advance, pre, state)
+    if not same(made, core(x, state), 1e-5):
+        yield f"{name}.advance(drive(x, state), state) is not what forward(x, state) is"
+
+
+def _sequence_problems(core: Any, state: tuple[Tensor, ...]) -> Iterator[str]:
+    """Yield that `sequence`, where there is one, is not `forward` step by step."""
+    if not hasattr(core, "sequence"):
+        return
+    where, steps = f"{type(core).__name__}.sequence", []
+    _fits(where, core.sequence, "(xs, state)", 2)
+    xs = torch.randn(STEPS, BATCH, INPUTS, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        now = state
+        for x in xs:
+            features, now = core(x, now)
+            steps.append(features)
+        made = pure(where, core, core.sequence, xs, state)
+    if not same(made, torch.stack(steps), 1e-4):
+        yield f"{where} is not what forward gives step by step: [steps, batch, hidden_size]"
+
+
+def _reset_problems(core: Any, state: tuple[Tensor, ...]) -> Iterator[str]:
+    """Yield that `reset`, where there is one, gives no state."""
+    if not hasattr(core, "reset"):
+        return
+    where = f"{type(core).__name__}.reset"
+    _fits(where, core.reset, "(state)", 1)
+    _check_state(where, pure(where, core, core.reset, state), state)
+    if state and same(core.reset(state), state):
+        yield f"{where} changes nothing: it sets the activity back where a trial starts"
+
+
 def _row_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Iterator[str]:
     """Yield whether an episode depends on the others of its batch."""
     name, whole = f"{type(core).__name__}.forward", core(x, state)
@@ -205,21 +255,13 @@ def _weight_problems(cls: type[nn.Module]) -> Iterator[str]:
         yield f"{cls.__name__}.{how}: the weights differ for the same seed: draw them with torch"
 
 
-class _WithHead(nn.Module):
-    """A core as `Vectorised` takes it."""
+class _WithHead(Net):
+    """A core as `Vectorised` takes it; its read-outs are the features."""
 
     def __init__(self, core: nn.Module) -> None:
-        super().__init__()
-        self.core = core
-
-    def initial_state(self, batch: int) -> tuple[Tensor, ...]:
-        """Return the core's."""
-        return self.core.initial_state(batch)  # type: ignore[operator]
-
-    def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> Any:
-        """Return the features twice, once as read-outs."""
-        features, state = self.core(x, state)
-        return features, features, state
+        nn.Module.__init__(self)
+        self.core, self.head = core, nn.Identity()  # type: ignore[assignment]
+        self.embedding, self.trial_row = None, None
 
 
 def _population_problems(core: Any) -> Iterator[str]:

@@ -16,7 +16,7 @@ from prefrontal.agents.common.errors import require_count
 from prefrontal.agents.common.memory import require_training
 from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.networks.actor_critic import ActorCritic, parameter_counts
+from prefrontal.agents.networks.actor_critic import ActorCritic, parameter_counts, state_sizes
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import facts_of, probe, rows_in, rows_of
@@ -186,8 +186,9 @@ def require_learnable(job: Job) -> None:
     if not facts.discrete:
         probe(job.environment)  # says so
     rows_of(network, job.environment.inputs, facts.input_size, facts.num_actions)
-    counts = parameter_counts(facts.input_size, facts.num_actions, network)
-    step = facts.input_size + facts.num_actions + 8 * network.hidden_size * len(counts)
+    sizes = facts.input_size, facts.num_actions, network
+    counts, states = parameter_counts(*sizes), sum(state_sizes(*sizes))
+    step = facts.input_size + facts.num_actions + 8 * network.hidden_size * len(counts) + states
     played = job.num_envs * facts.longest * step
     require_training(job.members, sum(counts), played, job.snapshots, job.device)
 

@@ -47,6 +47,16 @@ def parameter_counts(input_size: int, num_actions: int, config: NetworkConfig) -
     return [sum(part.numel() for part in net.parameters()) for net in nets]
 
 
+def state_sizes(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
+    """Return how many numbers the state of an episode has in each network of a member."""
+
+    def size(outputs: int) -> int:
+        state = Net(input_size, outputs, config).initial_state(1)
+        return sum(part.numel() for part in state)
+
+    return [without_memory(partial(size, outputs)) for outputs in outputs_of(num_actions, config)]
+
+
 def stored_sizes(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
     """Return how many numbers a member's stored parameters may be: now, and in early versions."""
     counts = parameter_counts(input_size, num_actions, config)

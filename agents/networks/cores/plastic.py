@@ -1,0 +1,115 @@
+"""Weights that change within an episode, by Hebb's rule under the network's own control."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from prefrontal.agents.networks.cores.gated import OneMatrix, State
+
+RULES = ("none", "fixed", "modulated", "retroactive")
+
+
+class Plastic(OneMatrix):
+    """Recurrent network with plastic weights, as Miconi et al. (2018, 2019).
+
+    ``h_t = tanh(W [x_t; h_{t-1}; 1] + (α ∘ H_{t-1}) h_{t-1})``. W and α are learned by gradient
+    descent; the Hebbian trace H ``[H, H]`` begins at 0 in every episode. `plasticity` says how it
+    changes:
+
+    - ``fixed``: ``H_t = clip(H_{t-1} + η h_t h_{t-1}ᵀ)``, differentiable plasticity (Miconi et al.
+      2018);
+    - ``modulated``: ``H_t = clip(H_{t-1} + M_t h_t h_{t-1}ᵀ)``, simple neuromodulation
+      (Backpropamine, Miconi et al. 2019);
+    - ``retroactive``: ``H_t = clip(H_{t-1} + M_t E_{t-1})``, ``E_t = (1 - η) E_{t-1} + η h_t
+      h_{t-1}ᵀ``, retroactive neuromodulation of an eligibility trace E (Miconi et al. 2019);
+    - ``none``: no H, α = 0: a vanilla recurrent network, as a control.
+
+    The modulation is one number, ``M_t = tanh(m · [h_t; 1])``. η and m are learned.
+
+    Where activity is reset at the start of a trial, h and E are, and H is kept (as in Miconi & Kay
+    2025, Nature Neuroscience 28:406).
+
+    Args:
+        input_size: Inputs I a step.
+        hidden_size: Units H.
+        plasticity: By which rule H changes.
+        alpha: Largest initial α; they are drawn uniformly in ±alpha (published in 2025: .01).
+        eta: Initial η (published in 2025: .7).
+        clip: Largest size of the numbers in H (published: 1; in 2025 50).
+
+    Raises:
+        ValueError: A value is out of its range.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        plasticity: str = "modulated",
+        alpha: float = 0.01,
+        eta: float = 0.1,
+        clip: float = 1.0,
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        if plasticity not in RULES:
+            raise ValueError(f"plasticity must be one of {', '.join(RULES)}, not {plasticity!r}")
+        for name, value in {"alpha": alpha, "eta": eta, "clip": clip}.items():
+            if not value > 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+        self.plasticity, self.clip, self.scale = plasticity, clip, alpha
+        if plasticity != "none":
+            self.alpha = nn.Parameter(torch.zeros(hidden_size, hidden_size))
+        if plasticity in ("fixed", "retroactive"):
+            self.eta = nn.Parameter(torch.tensor(float(eta)))
+        if plasticity in ("modulated", "retroactive"):
+            self.modulator = nn.Parameter(torch.zeros(hidden_size + 1))
+
+    def initialise(
+        self, generator: torch.Generator, input_gain: float = 1.0, forget_bias: float = 1.0
+    ) -> None:
+        """Draw weights as any core of one matrix; α in ±alpha, the modulator in ±1/√H."""
+        super().initialise(generator, input_gain)
+        bounds = {"alpha": self.scale, "modulator": self.units**-0.5}
+        with torch.no_grad():
+            for name, bound in bounds.items():
+                if hasattr(self, name):
+                    part = getattr(self, name)
+                    part.copy_(bound * (2 * torch.rand(part.shape, generator=generator) - 1))
+
+    def initial_state(self, batch: int) -> State:
+        """Return zeros: h ``[B, H]``, and where there are any H and E ``[B, H, H]``."""
+        h = self.weight.new_zeros(batch, self.units)
+        traces = {"none": 0, "retroactive": 2}.get(self.plasticity, 1)
+        return (h, *(h.new_zeros(batch, self.units, self.units) for _ in range(traces)))
+
+    def reset(self, state: State) -> State:
+        """Return the state with h and E at 0, and H as it is."""
+        return tuple(part if k == 1 else torch.zeros_like(part) for k, part in enumerate(state))
+
+    def modulation(self, h: Tensor) -> Tensor:
+        """Return ``M_t`` ``[...]`` of features ``[..., H]``."""
+        return torch.tanh(F.linear(h, self.modulator[:-1]) + self.modulator[-1])
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Compute one step from inputs ``[B, I]``."""
+        h, *traces = state
+        pre = self.reaching(x, state)
+        if self.plasticity == "none":
+            new = torch.tanh(pre)
+            return new, (new,)
+        hebb = traces[0]
+        new = torch.tanh(pre + ((self.alpha * hebb) @ h.unsqueeze(2)).squeeze(2))
+        pairing = new.unsqueeze(2) * h.unsqueeze(1)
+        if self.plasticity == "fixed":
+            return new, (new, self._clipped(hebb + self.eta * pairing))
+        gate = self.modulation(new)[:, None, None]
+        if self.plasticity == "modulated":
+            return new, (new, self._clipped(hebb + gate * pairing))
+        trace = traces[1]
+        hebb = self._clipped(hebb + gate * trace)
+        return new, (new, hebb, torch.lerp(trace, pairing, self.eta))
+
+    def _clipped(self, hebb: Tensor) -> Tensor:
+        return hebb.clamp(-self.clip, self.clip)

@@ -100,16 +100,18 @@ class Plastic(OneMatrix):
             new = torch.tanh(pre)
             return new, (new,)
         hebb = traces[0]
-        new = torch.tanh(pre + ((self.alpha * hebb) @ h.unsqueeze(2)).squeeze(2))
-        pairing = new.unsqueeze(2) * h.unsqueeze(1)
+        new = torch.tanh(pre + (self.alpha * hebb * h.unsqueeze(1)).sum(2))
+        pre_synaptic, post_synaptic = h.unsqueeze(1), new.unsqueeze(2)
         if self.plasticity == "fixed":
-            return new, (new, self._clipped(hebb + self.eta * pairing))
+            hebb = torch.addcmul(hebb, self.eta * post_synaptic, pre_synaptic)
+            return new, (new, self._clipped(hebb))
         gate = self.modulation(new)[:, None, None]
         if self.plasticity == "modulated":
-            return new, (new, self._clipped(hebb + gate * pairing))
-        trace = traces[1]
-        hebb = self._clipped(hebb + gate * trace)
-        return new, (new, hebb, torch.lerp(trace, pairing, self.eta))
+            hebb = torch.addcmul(hebb, gate * post_synaptic, pre_synaptic)
+            return new, (new, self._clipped(hebb))
+        hebb = torch.addcmul(hebb, gate, traces[1])
+        trace = torch.addcmul((1 - self.eta) * traces[1], self.eta * post_synaptic, pre_synaptic)
+        return new, (new, self._clipped(hebb), trace)
 
     def _clipped(self, hebb: Tensor) -> Tensor:
         return hebb.clamp(-self.clip, self.clip)

@@ -33,15 +33,7 @@ class Leaky(OneMatrix):
             raise ValueError(f"alpha must be above 0 and at most 1, not {alpha}")
         self.alpha = alpha
 
-    def drive(self, x: Tensor, state: State) -> Tensor:
-        """Return ``u_t`` ``[B, H]``."""
-        return self.reaching(x, state)
-
     def advance(self, pre: Tensor, state: State) -> tuple[Tensor, State]:
         """Compute features and state from ``u_t``."""
         h = torch.lerp(state[0], torch.tanh(pre), self.alpha)
         return h, (h,)
-
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Compute one step from inputs ``[B, I]``."""
-        return self.advance(self.drive(x, state), state)

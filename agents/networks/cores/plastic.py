@@ -28,6 +28,9 @@ class Plastic(OneMatrix):
 
     The modulation is one number, ``M_t = tanh(m · [h_t; 1])``. η and m are learned.
 
+    Without the path through the weights (e-prop) no credit passes from one step to another: H acts
+    through them alone.
+
     Where activity is reset at the start of a trial, h and E are, and H is kept (as in Miconi & Kay
     2025, Nature Neuroscience 28:406).
 
@@ -92,26 +95,29 @@ class Plastic(OneMatrix):
         """Return ``M_t`` ``[...]`` of features ``[..., H]``."""
         return torch.tanh(F.linear(h, self.modulator[:-1]) + self.modulator[-1])
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Compute one step from inputs ``[B, I]``."""
-        h, *traces = state
-        pre = self.reaching(x, state)
+    def drive(self, x: Tensor, state: State) -> Tensor:
+        """Return what reaches the units, through plastic weights too, ``[B, H]``."""
+        reaching = super().drive(x, state)
         if self.plasticity == "none":
-            new = torch.tanh(pre)
+            return reaching
+        h, hebb = state[:2]
+        return reaching + (self.alpha * hebb * h.unsqueeze(1)).sum(2)
+
+    def advance(self, pre: Tensor, state: State) -> tuple[Tensor, State]:
+        """Compute activity, which are the features, and plastic weights."""
+        new = torch.tanh(pre)
+        if self.plasticity == "none":
             return new, (new,)
-        hebb = traces[0]
-        new = torch.tanh(pre + (self.alpha * hebb * h.unsqueeze(1)).sum(2))
-        pre_synaptic, post_synaptic = h.unsqueeze(1), new.unsqueeze(2)
+        h, hebb = state[:2]
+        before, after = h.unsqueeze(1), new.unsqueeze(2)
         if self.plasticity == "fixed":
-            hebb = torch.addcmul(hebb, self.eta * post_synaptic, pre_synaptic)
-            return new, (new, self._clipped(hebb))
+            return new, (new, self._clipped(torch.addcmul(hebb, self.eta * after, before)))
         gate = self.modulation(new)[:, None, None]
         if self.plasticity == "modulated":
-            hebb = torch.addcmul(hebb, gate * post_synaptic, pre_synaptic)
-            return new, (new, self._clipped(hebb))
-        hebb = torch.addcmul(hebb, gate, traces[1])
-        trace = torch.addcmul((1 - self.eta) * traces[1], self.eta * post_synaptic, pre_synaptic)
-        return new, (new, self._clipped(hebb), trace)
+            return new, (new, self._clipped(torch.addcmul(hebb, gate * after, before)))
+        trace = state[2]
+        hebb = self._clipped(torch.addcmul(hebb, gate, trace))
+        return new, (new, hebb, torch.addcmul((1 - self.eta) * trace, self.eta * after, before))
 
     def _clipped(self, hebb: Tensor) -> Tensor:
         return hebb.clamp(-self.clip, self.clip)

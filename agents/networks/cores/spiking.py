@@ -99,10 +99,6 @@ class Spiking(OneMatrix):
         zeros = self.weight.new_zeros(batch, self.units)
         return zeros, zeros, zeros[:, : self.adaptive], zeros
 
-    def drive(self, x: Tensor, state: State) -> Tensor:
-        """Return what reaches the units at every tick of a step, ``[B, H]``."""
-        return self.reaching(x, state)
-
     def advance(self, pre: Tensor, state: State) -> tuple[Tensor, State]:
         """Compute the ticks of a step from what reaches the units; the features are y."""
         _, v, a, y = state
@@ -116,7 +112,3 @@ class Spiking(OneMatrix):
             y = torch.lerp(z, y, self.keep)
             fired = fired + z
         return y, (fired / self.ticks, v, a, y)
-
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Compute one step from inputs ``[B, I]``."""
-        return self.advance(self.drive(x, state), state)

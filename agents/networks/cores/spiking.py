@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from prefrontal.agents.networks.cores.gated import OneMatrix, State
 
 
 def spike(excess: Tensor, damping: float) -> Tensor:
-    """Return 1 where `excess` is above 0, else 0, with a surrogate gradient.
+    """Return 1 where what exceeds the threshold is above 0, else 0, with a surrogate gradient.
 
     The derivative is taken to be ``ψ = γ max(0, 1 - |excess|)``, with damping γ (Bellec et al.
     2018, for a threshold of 1).
     """
-    slope = damping * (1 - excess.detach().abs()).clamp_min(0)
-    smooth = slope * excess
-    return (excess > 0).to(excess) + (smooth - smooth.detach())
+    spikes = (excess > 0).to(excess.dtype)
+    if not torch.is_grad_enabled():
+        return spikes
+    slope = (1 - excess.detach().abs()).clamp_min(0) * damping
+    smooth = slope * excess  # adds its gradient, and nothing else
+    return spikes + (smooth - smooth.detach())
 
 
 class Spiking(OneMatrix):
@@ -95,20 +97,19 @@ class Spiking(OneMatrix):
             self.weight[:, self.inputs :] *= self.units**-0.5
 
     def initial_state(self, batch: int) -> State:
-        """Return zeros: s, v ``[B, H]``, a ``[B, adaptive units]``, y ``[B, H]``."""
-        zeros = self.weight.new_zeros(batch, self.units)
-        return zeros, zeros, zeros[:, : self.adaptive], zeros
+        """Return zeros: s, v, a, y ``[B, H]``; a stays 0 in units without adaptation."""
+        return super().initial_state(batch) * 4
 
     def advance(self, pre: Tensor, state: State) -> tuple[Tensor, State]:
         """Compute the ticks of a step from what reaches the units; the features are y."""
         _, v, a, y = state
-        plain = self.units - self.adaptive
+        adapts = (torch.arange(self.units, device=v.device) >= self.units - self.adaptive).to(v)
         fired = torch.zeros_like(y)
         for _ in range(self.ticks):
-            v = self.keep * v + pre
-            z = spike(v - 1 - self.beta * F.pad(a, (plain, 0)), self.damping)
+            v = torch.add(pre, v, alpha=self.keep)
+            z = spike(torch.sub(v, a, alpha=self.beta) - 1, self.damping)
             v = v - z.detach()
-            a = self.keep_adaptation * a + z[:, plain:]
+            a = torch.addcmul(self.keep_adaptation * a, adapts, z)
             y = torch.lerp(z, y, self.keep)
             fired = fired + z
         return y, (fired / self.ticks, v, a, y)

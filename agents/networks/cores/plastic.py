@@ -38,7 +38,9 @@ class Plastic(OneMatrix):
         input_size: Inputs I a step.
         hidden_size: Units H.
         plasticity: By which rule H changes.
-        alpha: Largest initial α; they are drawn uniformly in ±alpha (published in 2025: .01).
+        alpha: Largest initial α; they are drawn uniformly from 0 to `alpha` (published in 2025:
+            ±.01). With one sign, what a unit gets through H is at first a weighted similarity of
+            present and past activity; with both, similarities cancel.
         eta: Initial η (published in 2025: .7).
         clip: Largest size of the numbers in H (published: 1; in 2025 50).
 
@@ -51,9 +53,9 @@ class Plastic(OneMatrix):
         input_size: int,
         hidden_size: int,
         plasticity: str = "modulated",
-        alpha: float = 0.01,
-        eta: float = 0.1,
-        clip: float = 1.0,
+        alpha: float = 0.1,
+        eta: float = 0.7,
+        clip: float = 5.0,
     ) -> None:
         super().__init__(input_size, hidden_size)
         if plasticity not in RULES:
@@ -72,14 +74,15 @@ class Plastic(OneMatrix):
     def initialise(
         self, generator: torch.Generator, input_gain: float = 1.0, forget_bias: float = 1.0
     ) -> None:
-        """Draw weights as any core of one matrix; α in ±alpha, the modulator in ±1/√H."""
+        """Draw weights as any core of one matrix; α from 0 to alpha, the modulator in ±1/√H."""
         super().initialise(generator, input_gain)
-        bounds = {"alpha": self.scale, "modulator": self.units**-0.5}
         with torch.no_grad():
-            for name, bound in bounds.items():
-                if hasattr(self, name):
-                    part = getattr(self, name)
-                    part.copy_(bound * (2 * torch.rand(part.shape, generator=generator) - 1))
+            if self.plasticity != "none":
+                drawn = torch.rand(self.alpha.shape, generator=generator)
+                self.alpha.copy_(drawn * self.scale)
+            if self.plasticity in ("modulated", "retroactive"):
+                drawn = 2 * torch.rand(self.modulator.shape, generator=generator) - 1
+                self.modulator.copy_(drawn * self.units**-0.5)
 
     def initial_state(self, batch: int) -> State:
         """Return zeros: h ``[B, H]``, and where there are any H and E ``[B, H, H]``."""

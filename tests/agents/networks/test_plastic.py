@@ -120,11 +120,13 @@ def test_the_checker_finds_nothing(plasticity):
     assert list(core_problems(Chosen)) == []
 
 
-def test_published_initial_values():
-    core = Plastic(3, 40)
+def test_initial_values():
+    core = Plastic(3, 40, alpha=0.3)
     core.initialise(torch.Generator().manual_seed(0))
-    assert 0.0095 < core.alpha.abs().max() <= 0.01
+    assert 0 <= core.alpha.min() < 0.01
+    assert 0.29 < core.alpha.max() <= 0.3
     assert 0.15 < core.modulator.abs().max() <= 40**-0.5
+    assert core.modulator.min() < 0
 
 
 @pytest.mark.parametrize(

@@ -190,16 +190,20 @@ def _conditions() -> dict[str, cfg.Settings]:
     task = {"fewest_items": ITEMS, "most_items": ITEMS, "trials": 30}
     plastic = cfg.Settings(
         cfg.EnvironmentSpec(
-            "prefrontal/TransitiveInference-v0", ("action", "reward", "trial_start"), task
+            "prefrontal/TransitiveInference-v0",
+            ("action", "reward", "trial_start"),
+            task,
+            stages=({"fewest_items": 2}, {}, {}),  # also fewer items in the first third
         ),
         cfg.NetworkConfig(
             core="plastic",
             core_kwargs={"plasticity": "retroactive"},
             hidden_size=32,
+            input_gain=2.0,
             reset_at="trial",
         ),
         cfg.A2CConfig(learning_rate=5e-3, discount=0.0, entropy_coef=0.05),
-        cfg.TrainingConfig(num_envs=16, total_steps=1_000_000),
+        cfg.TrainingConfig(num_envs=16, total_steps=960_000),
     )
     none = {"plasticity": "none"}
     return {

@@ -17,6 +17,9 @@ CORES: dict[str, str | type[Any]] = {
     "rnn": f"{_CORES}.gated:RNN",
     "none": f"{_CORES}.gated:Feedforward",
     "relu": f"{_CORES}.gated:Rectified",
+    "leaky": f"{_CORES}.leaky:Leaky",
+    "spiking": f"{_CORES}.spiking:Spiking",
+    "plastic": f"{_CORES}.plastic:Plastic",
 }
 
 
@@ -27,6 +30,9 @@ SUMMARIES = {
     "rnn": "vanilla recurrent network (Elman 1990)",
     "none": "a layer of tanh units without memory, as a control",
     "relu": "a layer of rectified units without memory, as a control",
+    "leaky": "leaky continuous-time units (Murray 2019)",
+    "spiking": "integrate-and-fire units, half of them with adaptive thresholds (Bellec et al. 2018)",
+    "plastic": "weights that change within an episode, neuromodulated (Miconi et al. 2019)",
 }
 
 

@@ -115,7 +115,9 @@ class Net(nn.Module):
         fresh = reset(state) if reset else self.core.initial_state(len(x))
         starts = x[:, self.trial_row] > 0.5
         return tuple(
-            torch.where(starts.view(-1, *[1] * (new.dim() - 1)), new.to(old), old)
+            old
+            if new is old  # outlasts a trial
+            else torch.where(starts.view(-1, *[1] * (new.dim() - 1)), new.to(old), old)
             for new, old in zip(fresh, state, strict=True)
         )
 

@@ -17,6 +17,8 @@ CORES: dict[str, str | type[Any]] = {
     "rnn": f"{_CORES}.gated:RNN",
     "none": f"{_CORES}.gated:Feedforward",
     "relu": f"{_CORES}.gated:Rectified",
+    "attention": f"{_CORES}.attention:Attention",
+    "linear-attention": f"{_CORES}.linear_attention:LinearAttention",
 }
 
 
@@ -27,6 +29,8 @@ SUMMARIES = {
     "rnn": "vanilla recurrent network (Elman 1990)",
     "none": "a layer of tanh units without memory, as a control",
     "relu": "a layer of rectified units without memory, as a control",
+    "attention": "causal self-attention with gated residuals (GTrXL, Parisotto et al. 2020)",
+    "linear-attention": "fast weights written by the delta rule (Schlag et al. 2021)",
 }
 
 

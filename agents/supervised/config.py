@@ -13,7 +13,6 @@ class DecisionPretrainedConfig:
     """Settings of decision pretraining (Lee et al. 2023). "Annealed": linear over the run."""
 
     kind: ClassVar[str] = "decision-pretrained"
-    final_discount: ClassVar[float] = 0.0  # no values are learned, so that none are discounted
 
     learning_rate: float = option(3e-3, "Step size of Adam at the start.", above=0)
     learning_rate_final: float = option(0.0, "Step size of Adam at the end (annealed).", least=0)
@@ -32,3 +31,8 @@ class DecisionPretrainedConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         check(self)
+
+    @property
+    def final_discount(self) -> float:
+        """Discount γ: none, as no values are learned."""
+        return 0.0

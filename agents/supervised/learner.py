@@ -59,9 +59,7 @@ def check(job: Job) -> str:
     return ""
 
 
-def behaviour(
-    spread: float, batch: int, actions: int, generator: torch.Generator
-) -> Tensor:
+def behaviour(spread: float, batch: int, actions: int, generator: torch.Generator) -> Tensor:
     """Draw logits of behaviour policies, ``[K, B]``: τ log E, τ uniform, E exponential.
 
     Args:

@@ -6,13 +6,12 @@ Sources: Vaswani et al. (2017), Parisotto et al. (2020), Press et al. (2022).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor, ...]
-
-POSITIONS = ("none", "alibi")
+from prefrontal.agents.networks.cores import State
 
 
 class Gate(nn.Module):
@@ -56,7 +55,9 @@ class Layer(nn.Module):
         self.before_mixing, self.before_mlp = nn.LayerNorm(units), nn.LayerNorm(units)
         self.project = nn.Linear(units, projected, bias=False)
         self.output = nn.Linear(mixed, units)
-        self.mlp = nn.Sequential(nn.Linear(units, 2 * units), nn.ReLU(), nn.Linear(2 * units, units))
+        self.mlp = nn.Sequential(
+            nn.Linear(units, 2 * units), nn.ReLU(), nn.Linear(2 * units, units)
+        )
         self.first, self.second = Gate(units), Gate(units)
 
     def forward(self, x: Tensor, mix: Callable[[Tensor], Tensor]) -> Tensor:
@@ -64,6 +65,17 @@ class Layer(nn.Module):
         mixed = mix(self.project(self.before_mixing(x)))
         x = self.first(x, torch.relu(self.output(mixed)))
         return self.second(x, torch.relu(self.mlp(self.before_mlp(x))))
+
+
+def require_counts(**counts: int) -> None:
+    """Check settings of a core.
+
+    Raises:
+        ValueError: One is below 1.
+    """
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
 
 
 def draw(core: nn.Module, embedding: nn.Linear, generator: torch.Generator, gain: float) -> None:
@@ -104,7 +116,7 @@ class Attention(nn.Module):
         positions: ``none`` or ``alibi``.
 
     Raises:
-        ValueError: A number is below 1, or there are no such positions.
+        ValueError: A number is below 1.
     """
 
     def __init__(
@@ -114,14 +126,10 @@ class Attention(nn.Module):
         layers: int = 1,
         heads: int = 2,
         memory: int = 100,
-        positions: str = "none",
+        positions: Literal["none", "alibi"] = "none",
     ) -> None:
         super().__init__()
-        for name, value in (("layers", layers), ("heads", heads), ("memory", memory)):
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
-        if positions not in POSITIONS:
-            raise ValueError(f"positions must be one of {', '.join(POSITIONS)}, not {positions!r}")
+        require_counts(layers=layers, heads=heads, memory=memory)
         self.heads, self.memory, self.positions = heads, memory, positions
         self.size = -(-hidden_size // heads)  # d
         mixed = heads * self.size

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prefrontal.agents.networks.cores.attention import Layer, State, draw
+from prefrontal.agents.networks.cores import State
+from prefrontal.agents.networks.cores.attention import Layer, draw, require_counts
 
 
 def feature(x: Tensor) -> Tensor:
@@ -55,13 +56,9 @@ class LinearAttention(nn.Module):
         ValueError: A number is below 1.
     """
 
-    def __init__(
-        self, input_size: int, hidden_size: int, layers: int = 1, heads: int = 2
-    ) -> None:
+    def __init__(self, input_size: int, hidden_size: int, layers: int = 1, heads: int = 2) -> None:
         super().__init__()
-        for name, value in (("layers", layers), ("heads", heads)):
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+        require_counts(layers=layers, heads=heads)
         self.heads, self.size = heads, -(-hidden_size // heads)  # d
         mixed = heads * self.size
         self.embed = nn.Linear(input_size, hidden_size)

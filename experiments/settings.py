@@ -40,6 +40,7 @@ __all__ = [
     "A2CConfig",
     "Algorithm",
     "CriticConfig",
+    "DecisionPretrainedConfig",
     "EWCConfig",
     "EnvironmentSpec",
     "Network",

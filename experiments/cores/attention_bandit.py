@@ -191,7 +191,7 @@ def _told(core: str, steps: int, inputs: tuple[str, ...], **network: Any) -> cfg
 
 
 #: Memory for contexts twice as long as those of training.
-ATTENTION = {"heads": 4, "memory": 200}
+ATTENTION = {"heads": 8, "memory": 200}
 SEEN = ("action", "centred_reward")
 LEARNED = ("rl2-5x10", "harlow")
 
@@ -200,7 +200,7 @@ def _conditions() -> dict[str, cfg.Settings]:
     attention = {"core": "attention", "hidden_size": 32}
     rl2 = RL2.conditions["5x10"].with_options(**attention, core_kwargs={"heads": 4, "memory": 10})
     harlow = HARLOW.conditions["abstract"].with_options(
-        **attention, core_kwargs={"heads": 4, "memory": 6}
+        **attention, core_kwargs={"heads": 4, "memory": 6}, total_steps=1_000_000
     )
     small: dict[str, Any] = {"hidden_size": 32, "core_kwargs": ATTENTION}
     return {

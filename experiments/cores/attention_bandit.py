@@ -204,11 +204,11 @@ def _conditions() -> dict[str, cfg.Settings]:
     )
     small: dict[str, Any] = {"hidden_size": 32, "core_kwargs": ATTENTION}
     return {
-        "rl2-5x10": rl2,
-        "harlow": harlow,
         "supervised": _told("attention", 3_000_000, SEEN, **small),
         "supervised-lstm": _told("lstm", 3_000_000, SEEN),
         "supervised-no-reward": _told("attention", 300_000, ("action",), **small),
+        "rl2-5x10": rl2,
+        "harlow": harlow,
     }
 
 

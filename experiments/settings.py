@@ -79,6 +79,7 @@ LEARNERS: dict[str, tuple[Any, Any]] = {
     "r2d2": (R2D2Config, NetworkConfig),
     "td3": (TD3Config, TD3NetworkConfig),
     "evolution": (EvolutionConfig, NetworkConfig),
+    "decision-pretrained": (DecisionPretrainedConfig, NetworkConfig),
 }
 
 

@@ -159,7 +159,7 @@ class Attention(nn.Module):
 
     def _steps(self, xs: Tensor, state: State | None) -> tuple[Tensor, list[Tensor]]:
         """Map inputs ``[B, T, I]`` to features ``[B, T, H]``; return keys and values too."""
-        x, kept = self.embed(xs), []
+        x, kept = self.embed(xs), list[Tensor]()
         if state is None:  # a cache without room
             empty = x.new_zeros(x.shape[0], self.heads, 1, self.size)
             state = (*[empty] * (2 * len(self.layers)), x.new_zeros(x.shape[0], 1))

@@ -175,7 +175,7 @@ class Attention(nn.Module):
                 # No step attends to what was the oldest before it.
                 k, v = (torch.cat([a[:, :, 1:], b], 2) for a, b in zip(cache, new, strict=True))
                 kept.extend((k, v))
-                scores = q @ k.transpose(2, 3) * self.size**-0.5 + bias
+                scores = (q * self.size**-0.5) @ k.transpose(2, 3) + bias
                 return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
 
             x = layer(x, mix)

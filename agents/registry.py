@@ -64,6 +64,13 @@ ALGORITHMS = {
     "course-replay": Entry(
         "a2c.config:CourseReplayConfig", _ACTOR_CRITIC, "a2c.course", "population", "recurrent-a2c"
     ),
+    "decision-pretrained": Entry(
+        "supervised.config:DecisionPretrainedConfig",
+        _ACTOR_CRITIC,
+        "supervised.learner",
+        "population",
+        "recurrent-a2c",
+    ),
     "td3": Entry(
         "td3.config:TD3Config",
         "td3.config:TD3NetworkConfig",

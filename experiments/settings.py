@@ -29,6 +29,7 @@ from prefrontal.agents.evolution.config import (
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
+from prefrontal.agents.supervised.config import DecisionPretrainedConfig
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.checking import build, check, checked, fields, option
 
@@ -39,6 +40,7 @@ __all__ = [
     "A2CConfig",
     "Algorithm",
     "CriticConfig",
+    "DecisionPretrainedConfig",
     "EWCConfig",
     "EnvironmentSpec",
     "Network",
@@ -64,6 +66,7 @@ Algorithm = (
     | R2D2Config
     | CourseReplayConfig
     | PublishedConfig
+    | DecisionPretrainedConfig
 )
 
 
@@ -76,6 +79,7 @@ LEARNERS: dict[str, tuple[Any, Any]] = {
     "r2d2": (R2D2Config, NetworkConfig),
     "td3": (TD3Config, TD3NetworkConfig),
     "evolution": (EvolutionConfig, NetworkConfig),
+    "decision-pretrained": (DecisionPretrainedConfig, NetworkConfig),
 }
 
 

@@ -24,7 +24,7 @@ class RunOptions:
     core: str | None = option(
         None, "Recurrent core of the networks: one of `prefrontal list`, or FILE.py:CLASS."
     )
-    algorithm: Literal["a2c", "r2d2", "td3", "evolution"] | None = option(
+    algorithm: Literal["a2c", "r2d2", "td3", "evolution", "decision-pretrained"] | None = option(
         None, "Learner in place of the experiment's, with settings of its own."
     )
     seed: int | None = option(

@@ -109,7 +109,10 @@ class PlainNet:
 
     Attributes:
         parameters: ``[P, n]``: embedding, core, read-out.
+        unrolls: Whether `attach` needs the inputs on a tape alone, not the steps.
     """
+
+    unrolls = True
 
     def __init__(
         self,

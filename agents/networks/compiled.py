@@ -95,6 +95,8 @@ class LSTMTape(Tape):
 class CompiledLSTM:
     """Networks of P members with the core `lstm`; arguments as of `PlainNet`, parameters alike."""
 
+    unrolls = False
+
     def __init__(
         self, input_size: int, output_size: int, config: NetworkConfig, members: int
     ) -> None:

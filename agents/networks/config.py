@@ -20,6 +20,8 @@ CORES: dict[str, str | type[Any]] = {
     "leaky": f"{_CORES}.leaky:Leaky",
     "spiking": f"{_CORES}.spiking:Spiking",
     "plastic": f"{_CORES}.plastic:Plastic",
+    "attention": f"{_CORES}.attention:Attention",
+    "linear-attention": f"{_CORES}.linear_attention:LinearAttention",
 }
 
 
@@ -33,6 +35,8 @@ SUMMARIES = {
     "leaky": "leaky continuous-time units (Murray 2019)",
     "spiking": "integrate-and-fire units, half of them with adaptive thresholds (Bellec et al. 2018)",
     "plastic": "weights that change within an episode, neuromodulated (Miconi et al. 2019)",
+    "attention": "causal self-attention with gated residuals (GTrXL, Parisotto et al. 2020)",
+    "linear-attention": "fast weights written by the delta rule (Schlag et al. 2021)",
 }
 
 

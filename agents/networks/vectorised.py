@@ -150,8 +150,6 @@ def unroll(
     truncate: int = 0,
 ) -> Tensor:
     """Map inputs ``[T, B, I]`` of one member to read-outs ``[T, B, O]``; see `Credit`."""
-    if state is None:
-        state = tuple(part.to(xs) for part in net.initial_state(xs.shape[1]))
     features = _features(net, xs, state, noise, path, truncate)
     if feedback is None:
         return net.head(features)
@@ -160,12 +158,14 @@ def unroll(
 
 
 def _features(
-    net: Any, xs: Tensor, state: State, noise: Tensor | None, path: str, truncate: int
+    net: Any, xs: Tensor, state: State | None, noise: Tensor | None, path: str, truncate: int
 ) -> Tensor:
     """Map inputs ``[T, B, I]`` of one member to features ``[T, B, H]``."""
     whole = path == "full" and not truncate and net.trial_row is None and noise is None
     if whole and hasattr(net.core, "sequence"):
         return net.core.sequence(net.embedded(xs), state)
+    if state is None:
+        state = tuple(part.to(xs) for part in net.initial_state(xs.shape[1]))
     given = net.embedded(xs)
     if whole and not state:  # nothing is carried over: all steps at once
         return net.core(given.flatten(0, 1), state)[0].unflatten(0, xs.shape[:2])

@@ -18,7 +18,7 @@ It may have more:
   through what stays in a unit. Rules that cut the first path (e-prop) or disturb the units (node
   perturbation) need them;
 - ``sequence(xs, state)``: features ``[T, B, hidden_size]`` of all steps ``[T, B, I]`` at once, in
-  place of T calls of `forward`, where that is faster;
+  place of T calls of `forward`, where that is faster; the state is None for the initial one;
 - ``reset(state)``: the state with its activity set back where a trial starts (`reset_at` "trial"),
   while what outlasts a trial is kept; without it all of the state is set back.
 

@@ -15,6 +15,8 @@ CORES: dict[str, str | type[Any]] = {
     "lstm": f"{_CORES}.gated:LSTM",
     "gru": f"{_CORES}.gated:GRU",
     "rnn": f"{_CORES}.gated:RNN",
+    "rim": f"{_CORES}.rim:RIM",
+    "rim-workspace": f"{_CORES}.workspace:RIMWorkspace",
     "none": f"{_CORES}.gated:Feedforward",
     "relu": f"{_CORES}.gated:Rectified",
 }
@@ -25,6 +27,8 @@ SUMMARIES = {
     "lstm": "long short-term memory (Hochreiter & Schmidhuber 1997), compiled where it can be",
     "gru": "gated recurrent unit (Cho et al. 2014)",
     "rnn": "vanilla recurrent network (Elman 1990)",
+    "rim": "recurrent independent mechanisms (Goyal et al. 2021): modules compete for the input",
+    "rim-workspace": "the same with a shared workspace (Goyal et al. 2022)",
     "none": "a layer of tanh units without memory, as a control",
     "relu": "a layer of rectified units without memory, as a control",
 }

@@ -6,10 +6,10 @@ Goyal A et al. 2021, Recurrent independent mechanisms, ICLR, arXiv:1909.10893, s
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prefrontal.agents.networks.cores.gated import State, lstm_cell
+from prefrontal.agents.networks.cores import State
+from prefrontal.agents.networks.cores.gated import lstm_cell
 
 
 def sized(name: str, value: int, least: int, most: int | None = None) -> int:
@@ -142,14 +142,14 @@ class RIM(nn.Module):
         return self.ask @ (key * self.key_size**-0.5), self.read @ value
 
     def step(self, asked: Tensor, read: Tensor, state: State) -> tuple[Tensor, State]:
-        """Compute one step from what `sense` returns. All is computed feature-major ``[K, u, B]``."""
+        """Compute one step from what `sense` returns, feature-major, ``[K, u, B]``."""
         h, c, *shared = (part.movedim(0, -1) for part in state)
         score = (asked[:, :-1] * h).sum(1) + asked[:, -1]
         last = score.detach().topk(self.active, 0).values[-1]
         active = (score >= last).unsqueeze(1)
         pre = self.recur[:, :, :-1] @ h + self.recur[:, :, -1:]
         pre = torch.addcmul(pre, torch.sigmoid(score).unsqueeze(1), read)
-        new = lstm_cell(pre, c, 1)
+        new = [part.mT for part in lstm_cell(pre.mT, c.mT)]
         h, c = torch.where(active, new[0], h), torch.where(active, new[1], c)
         heard, shared = self.communicate(h, shared)
         if heard is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from prefrontal.agents.networks.cores.gated import State
+from prefrontal.agents.networks.cores import State
 from prefrontal.agents.networks.cores.rim import RIM, attention, sized
 
 
@@ -17,8 +17,8 @@ class RIMWorkspace(RIM):
     """Modules as in `RIM`, with a workspace of l slots of u units in place of step 4.
 
     4. Modules compete to write: slot m_i attends to all modules, and only the `writers` modules
-       with the largest attention keep a weight, ``w_i = softmax over these(Q m_i · E_j h'_j / √d)``,
-       ``n_i = Σ_j w_ij V_j h'_j``. The slot is updated through gates, as in a relational memory
+       with the largest attention keep a weight, ``n_i = Σ_j softmax_j(Q m_i · E_j h'_j / √d) V_j
+       h'_j`` over these j. The slot is updated through gates, as in a relational memory
        (Santoro et al. 2018): ``i, f = σ(G [n_i; tanh(m_i); 1])``, ``m_i = f m_i + i tanh(n_i)``.
     5. The workspace is broadcast to the active modules:
        ``h_k = h'_k + Σ_i softmax_i(Q'_k h'_k · E' m_i / √d) V' m_i``.

@@ -63,7 +63,7 @@ def two_modules(cls, **own):
 
 
 def first_step():
-    """h and c of the two modules before they communicate; the first is the active one."""
+    """Return h and c of the two modules before they communicate; the first is the active one."""
     key, value = 0.5 * 2 + 0.1, -0.7 * 2 + 0.2
     scores = [(2 * 0.6 + 0.3) * key, (-0.2 - 0.4) * key]
     assert scores[0] > scores[1]
@@ -179,7 +179,8 @@ def test_the_gradient_passes_modules_at_rest_unchanged_and_losers_learn_nothing(
     for gradient, weight in ((to_h, weights[0]), (to_c, weights[1])):
         assert torch.equal(gradient[0, resting], weight[resting])
         assert gradient.abs().sum() == weight[resting].abs().sum()
-    assert not to_x.any() and not ask.any()
+    assert not to_x.any()
+    assert not ask.any()
     (ask,) = torch.autograd.grad(core(x, (h, c))[0].sum(), core.ask)
     assert [bool(part.any()) for part in ask] == [module != resting for module in range(3)]
 
@@ -219,7 +220,7 @@ def test_all_steps_at_once_are_the_steps(name):
 @pytest.mark.parametrize("name", CASES)
 def test_gradients_are_those_of_finite_differences(name):
     cls, own = CASES[name]
-    core, xs = drawn(cls, inputs=2, **own), randn(3, 2, 2)
+    core, xs = drawn(cls, inputs=1, units=3, **own), randn(3, 2, 1)
     names = [key for key, _ in core.named_parameters()]
 
     class Played(torch.nn.Module):

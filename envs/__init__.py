@@ -38,6 +38,8 @@ TASKS = {
     "ChangingReward": "changing_reward",
     "FireflyNavigation": "navigation",
     "OneShotMaze": "maze",
+    "DelayedNonMatchToSample": "non_match",
+    "TransitiveInference": "transitive",
 }
 
 #: What is exported beside the tasks, and its module.

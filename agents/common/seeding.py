@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-STREAMS = {"weights": 0, "actions": 1, "critic": 2, "evaluation": 3, "replay": 4, "evolution": 5}
+STREAMS = {
+    name: number
+    for number, name in enumerate(
+        ("weights", "actions", "critic", "evaluation", "replay", "evolution")
+        + ("feedback", "perturbation")
+    )
+}
 
 
 def generator(seed: int, member: int, stream: str) -> torch.Generator:

@@ -330,7 +330,8 @@ def _require_like(state: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
         ValueError: One is missing, or of another type or shape; what replay keeps grows.
     """
     for name, begun in fresh.items():
-        found, free = state.get(name, torch.empty(0)), 2 if ".data." in name else 0
+        found = state.get(name, torch.empty(0))
+        free = 2 if ".data." in name or name == "replay.weights" else 0
         shapes = [list(one.shape[:1] + one.shape[free:]) for one in (found, begun)]
         if found.dtype != begun.dtype or shapes[0] != shapes[1] or found.ndim != begun.ndim:
             raise ValueError(f"{name} is missing, or of another type or shape")

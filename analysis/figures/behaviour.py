@@ -90,6 +90,7 @@ def curves_by_trial(
     ylim: tuple[float, float] | None = None,
     xlabel: str = "trial",
     episodes: int | None = None,
+    x: ArrayLike | None = None,
 ) -> Path:
     """Draw any measure by trial: mean over members with a 95 % interval, and every member.
 
@@ -101,14 +102,19 @@ def curves_by_trial(
         ylim: Limits of the vertical axis.
         xlabel: What the columns are.
         episodes: Episodes of each member that the values are means over, for the caption.
+        x: Positions of the columns ``[T]``; by default 1, 2, ...
     """
     from matplotlib.ticker import MaxNLocator
 
     canvas = style.drawing(path, xlabel=xlabel, ylabel=ylabel, caption=style.each(episodes))
     with canvas as (figure, (axes,)):
-        trials = style.draw_curves(axes, {name: np.atleast_2d(v).T for name, v in curves.items()})
-        axes.set_xlim(1, max([2, *trials[-1:]]))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        members = {name: np.atleast_2d(v).T for name, v in curves.items()}
+        at = style.draw_curves(axes, members, x)
+        if x is None:
+            axes.set_xlim(1, max([2, *at[-1:]]))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        else:
+            axes.set_xticks(at)
         if ylim is not None:
             axes.set_ylim(ylim)
         style.reference_lines(axes, references)

@@ -39,7 +39,7 @@ ROOMS = [
     {"base"},
     {"a2c", "reference"},
     {"population"},
-    {"r2d2", "td3", "evolution"},
+    {"r2d2", "td3", "evolution", "hebbian"},
     {"registry"},
     {"training"},
 ]

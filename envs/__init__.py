@@ -38,6 +38,7 @@ TASKS = {
     "ChangingReward": "changing_reward",
     "FireflyNavigation": "navigation",
     "OneShotMaze": "maze",
+    "DelayedNonMatchToSample": "non_match",
 }
 
 #: What is exported beside the tasks, and its module.

@@ -10,7 +10,7 @@ import numpy as np
 
 from prefrontal.checking import option
 from prefrontal.envs import pictures
-from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
+from prefrontal.envs.harlow import PairChoice
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import chequerboard
 from prefrontal.envs.task import Params, check_parameters
@@ -29,7 +29,8 @@ class ContextBandit(PairChoice):
 
     ## Observation Space
     Red, green and blue of the left colour, then of the right one, each mapped from [0, 1] to
-    [-1, 1]; then the chosen `inputs`.
+    [-1, 1]; then the chosen `inputs`. All six are 0 on the blank steps that `delay` puts between
+    the choices.
 
     ## Starting State
     The paying colour c is uniform on the unit cube, the other one is its complement 1 - c; sides
@@ -40,8 +41,10 @@ class ContextBandit(PairChoice):
 
     ## Information
     `task`: `colour` [3], the one that pays, in [0, 1]; `side` [trials], where it is (0 left, 1
-    right). Each step: `trial`; `correct`, whether the paying colour was chosen; `optimal_action`,
-    `expected_reward`, `optimal_reward` for one who knows the colour.
+    right); with `shortest_delay` also `delay`. Each step: `trial`; `correct`, whether the paying
+    colour was chosen; `optimal_action`, `expected_reward`, `optimal_reward` for one who knows the
+    colour (all 0 on blank steps). With `delay` also `decision`, whether the step is a choice, and
+    `active`, 0 after the last one.
 
     ## Task Distribution
     The distances |2 c - 1| of the three channels from grey are cut into 4 cells each and coloured
@@ -51,7 +54,8 @@ class ContextBandit(PairChoice):
     ## Paper Correspondence
     The "rainbow" contextual bandit of A. Juliani's Meta-RL notebooks (2017), an abstraction of
     Harlow's task, which users report recurrent PPO does not learn (sb3-contrib, issue 211):
-    colours, sides, rewards and 100 steps as there. The mapping to [-1, 1] and the split are ours.
+    colours, sides, rewards and 100 steps as there. The mapping to [-1, 1], the split and blank
+    steps are ours.
     Optimal return 99.5 (half a reward on trial 1, one on each of the others), random 50.
 
     ## References
@@ -62,7 +66,6 @@ class ContextBandit(PairChoice):
     parameters = ("colour", "side")
     reward_range = (0.0, 1.0)
     lasting = ("colour",)
-    reward_values = (0.0, 1.0)
     observation_low = (-1.0,) * 6
     observation_high = (1.0,) * 6
 
@@ -75,19 +78,19 @@ class ContextBandit(PairChoice):
 
     @property
     def draws(self) -> int:
-        """Three distances from grey, their signs, and a side for every trial."""
-        return 6 + self.trials
+        """Three distances from grey, their signs, and the schedule."""
+        return 6 + self.schedule_draws
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
-        """Make ``{"colour": [n, 3], "side": [n, trials]}``."""
+        """Make ``{"colour": [n, 3], "side": [n, trials]}``, and `delay` if it varies."""
         distance = chequerboard(uniform[:, :3], split, cells=CELLS)
         sign = torch.where(uniform[:, 3:6] < 0.5, -0.5, 0.5)
-        return {"colour": 0.5 + sign * distance, "side": (uniform[:, 6:] < 0.5).long()}
+        return {"colour": 0.5 + sign * distance, **self.schedule(uniform[:, 6:])}
 
     def validate(self, params: Mapping[str, Any]) -> Params:
         """Accept ``{"colour": [num_envs, 3], "side": [num_envs, trials]}``."""
-        side = ((self.trials,), LEFT, RIGHT)
-        return check_parameters(params, integers=("side",), colour=((3,), 0.0, 1.0), side=side)
+        bounds = self.schedule_bounds
+        return check_parameters(params, integers=bounds, colour=((3,), 0.0, 1.0), **bounds)
 
     def stimuli(self, params: Params) -> tuple[Tensor, Tensor]:
         """Return the paying colour and its complement, in [-1, 1], ``[n, 3]`` each."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from prefrontal.checking import option
 from prefrontal.envs import pictures
-from prefrontal.envs.harlow import LEFT, RIGHT, PairChoice
+from prefrontal.envs.harlow import PairChoice
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import check_split
 from prefrontal.envs.task import Params, check_parameters
@@ -36,12 +36,15 @@ class HarlowPairs(PairChoice):
     equally probable on every trial.
 
     ## Reward
-    +1 for the rewarded object, `punishment` for the other one.
+    +1 for the rewarded object, `punishment` for the other one, 0 on the blank steps that `delay`
+    puts between the choices.
 
     ## Information
     `task`: `objects` [2], the rewarded and the punished object; `side` [trials], where the rewarded
-    one is (0 left, 1 right). Each step: `trial`; `correct`, whether the rewarded object was chosen;
-    `optimal_action`, `expected_reward`, `optimal_reward` for one who knows the object.
+    one is (0 left, 1 right); with `shortest_delay` also `delay`. Each step: `trial`; `correct`,
+    whether the rewarded object was chosen; `optimal_action`, `expected_reward`, `optimal_reward`
+    for one who knows the object (all 0 on blank steps). With `delay` also `decision`, whether the
+    step is a choice, and `active`, 0 after the last one.
 
     ## Task Distribution
     `train`: pairs of the first `num_objects` - `held_out_objects` objects; `held_out`: pairs of the
@@ -75,16 +78,15 @@ class HarlowPairs(PairChoice):
         least = self.held_out_objects + 2
         if self.num_objects < least:
             raise ValueError(f"num_objects must be at least {least}, not {self.num_objects}")
+        if self.delay and self.punishment > 0:
+            raise ValueError(
+                f"punishment must not be positive where blank steps pay 0, not {self.punishment}"
+            )
 
     @property
     def reward_range(self) -> tuple[float, float]:
         """The punishment and the reward, 1."""
         return float(self.punishment), 1.0
-
-    @property
-    def reward_values(self) -> tuple[float, ...]:  # type: ignore[override]
-        """The punishment and the reward."""
-        return self.reward_range
 
     @property
     def features(self) -> Tensor:
@@ -93,21 +95,23 @@ class HarlowPairs(PairChoice):
 
     @property
     def observation_low(self) -> tuple[float, ...]:  # type: ignore[override]
-        """Lowest value of each feature of both objects."""
-        return tuple(2 * self.features.amin(0).tolist())
+        """Lowest value of each feature of both objects, and of blank steps."""
+        lowest = self.features.amin(0)
+        return tuple(2 * (lowest.clamp(max=0.0) if self.delay else lowest).tolist())
 
     @property
     def observation_high(self) -> tuple[float, ...]:  # type: ignore[override]
-        """Highest value of each feature of both objects."""
-        return tuple(2 * self.features.amax(0).tolist())
+        """Highest value of each feature of both objects, and of blank steps."""
+        highest = self.features.amax(0)
+        return tuple(2 * (highest.clamp(min=0.0) if self.delay else highest).tolist())
 
     @property
     def draws(self) -> int:
-        """The two objects, and a side for every trial."""
-        return 2 + self.trials
+        """The two objects, and the schedule."""
+        return 2 + self.schedule_draws
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
-        """Make ``{"objects": [n, 2], "side": [n, trials]}``."""
+        """Make ``{"objects": [n, 2], "side": [n, trials]}``, and `delay` if it varies."""
         check_split(split)
         trained = self.num_objects - self.held_out_objects
         first = trained if split == "held_out" else 0
@@ -115,13 +119,14 @@ class HarlowPairs(PairChoice):
         good = (uniform[:, 0] * count).long().clamp_(max=count - 1)
         offset = 1 + (uniform[:, 1] * (count - 1)).long().clamp_(max=count - 2)
         objects = first + torch.stack([good, (good + offset) % count], dim=1)
-        return {"objects": objects, "side": (uniform[:, 2:] >= 0.5).long()}
+        schedule = self.schedule(uniform[:, 2:])
+        return {"objects": objects, **schedule, "side": 1 - schedule["side"]}
 
     def validate(self, params: Mapping[str, Any]) -> Params:
         """Accept ``{"objects": [num_envs, 2], "side": [num_envs, trials]}``."""
         objects = ((2,), 0, self.num_objects - 1)
-        side = ((self.trials,), LEFT, RIGHT)
-        checked = check_parameters(params, integers=("objects", "side"), objects=objects, side=side)
+        bounds = {"objects": objects, **self.schedule_bounds}
+        checked = check_parameters(params, integers=bounds, **bounds)
         if bool((checked["objects"][:, 0] == checked["objects"][:, 1]).any()):
             raise ValueError("the objects of a pair must differ")
         return checked

@@ -146,6 +146,7 @@ class HarlowOneDimensional(Task):
         state: State = {
             "t": 0,
             "place": place,
+            "before": place,  # that of the step before
             "next": graphs["next"].flatten(),
             "reward": reward.flatten(),
             "reward_at": torch.arange(0, n * chosen.numel(), chosen.numel(), device=device),
@@ -169,7 +170,15 @@ class HarlowOneDimensional(Task):
         move = torch.add(action, state["place"], alpha=self.num_actions)
         place = state["next"].take(move)
         reward = state["reward"].take(state["reward_at"] + move)
-        return {**state, "t": state["t"] + 1, "place": place}, self._see(state, place), reward
+        after = {**state, "t": state["t"] + 1, "place": place, "before": state["place"]}
+        return after, self._see(state, place), reward
+
+    def trial_start(self, params: Params, state: State) -> Tensor | bool:
+        """Say whether the step before chose an object, and another trial follows."""
+        if state["t"] == 0:
+            return True
+        trial = state["graph"]["trial"]
+        return trial[state["place"]] != trial[state["before"]]
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the facts of the step; see the class."""

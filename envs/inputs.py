@@ -8,11 +8,11 @@ import numpy as np
 from gymnasium import spaces
 
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.task import Mirror, Task
+from prefrontal.envs.task import Mirror, Params, State, Task
 
 Bounds = tuple[Sequence[float], Sequence[float]]
 
-INPUTS = ("action", "reward", "centred_reward", "reward_one_hot", "time")
+INPUTS = ("action", "reward", "centred_reward", "reward_one_hot", "time", "trial_start")
 
 
 class Inputs:
@@ -21,8 +21,10 @@ class Inputs:
     The base observation comes first, then the inputs in the order in which they were asked for:
     ``action`` (one-hot previous action, or the previous action itself where it is continuous),
     ``reward`` (previous reward), ``centred_reward`` (the same, mapped from the task's reward range
-    to [-1, 1]), ``reward_one_hot`` (which of the task's ``reward_values`` it was) and ``time``
-    (t / T). Before the first step all are 0, so "no action yet" differs from "action 0".
+    to [-1, 1]), ``reward_one_hot`` (which of the task's ``reward_values`` it was), ``time`` (t / T)
+    and ``trial_start`` (1 at the first step of every trial, else 0; see `Task.trial_start`). Before
+    the first step all others are 0, so "no action yet" differs from "action 0". After the last step
+    ``trial_start`` is 0: there is no trial to come.
 
     Args:
         task: The task whose steps are shown.
@@ -36,7 +38,7 @@ class Inputs:
 
     def __init__(self, task: Task, names: Sequence[str], num_envs: int, device: torch.device):
         self.names = _checked(task, names)
-        self._steps = task.steps
+        self._task, self._steps = task, task.steps
         self._continuous = task.num_actions == 0
         self._scale, self._shift = _centring(task)
         bounds: dict[str, Bounds] = {"observation": (task.observation_low, task.observation_high)}
@@ -62,6 +64,7 @@ class Inputs:
         self._centred = views["centred_reward"][0] if "centred_reward" in views else None
         self._one_hot = views.get("reward_one_hot")
         self._time = views.get("time")
+        self._trial_start = views["trial_start"][0] if "trial_start" in views else None
         self._actions = torch.arange(task.num_actions, device=device)[:, None]
         self._values = torch.tensor(task.reward_values or (), device=device)[:, None]
         self._offset = torch.full((num_envs,), self._shift, device=device)
@@ -79,13 +82,23 @@ class Inputs:
         return tuple(signs.tolist()), action
 
     def start(self, observation: Tensor) -> None:
-        """Write the input of step 0: ``observation`` ``[n, D]`` and zeros."""
+        """Write the input of step 0: ``observation`` ``[n, D]``, zeros, and that a trial starts."""
         self.buffer.zero_()
+        if self._trial_start is not None:
+            self._trial_start.fill_(1.0)
         self._observation.copy_(observation)
         self._shown = observation
 
-    def write(self, observation: Tensor, action: Tensor, reward: Tensor, t: int) -> None:
-        """Write the input of step ``t`` > 0: the observation and what step ``t`` - 1 did."""
+    def check(self, params: Params, state: State) -> None:
+        """Raise ValueError if the task does not say in the state of a trial run what is shown."""
+        if self._trial_start is not None:
+            self._task.trial_start(params, state)
+
+    def write(
+        self, params: Params, state: State, observation: Tensor, action: Tensor, reward: Tensor
+    ) -> None:
+        """Write the input of a step after the first: its state, and what the step before did."""
+        t = state["t"]
         if observation is not self._shown:
             self._observation.copy_(observation)
             self._shown = observation
@@ -102,6 +115,12 @@ class Inputs:
             torch.eq(reward, self._values, out=self._one_hot)
         if self._time is not None:
             self._time.fill_(t / self._steps)
+        if self._trial_start is not None:
+            starts = self._task.trial_start(params, state) if t < self._steps else False
+            if isinstance(starts, bool):
+                self._trial_start.fill_(starts)
+            else:
+                self._trial_start.copy_(starts)
 
 
 def _checked(task: Task, names: Sequence[str]) -> tuple[str, ...]:

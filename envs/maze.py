@@ -289,6 +289,7 @@ class OneShotMaze(Task):
             "t": 0,
             "position": position,
             "found": torch.zeros_like(goal),
+            "fresh": True,  # whether the agent was just put to where it starts
             "moves": torch.from_numpy(maze.moves.reshape(-1)).to(device),
             "views": torch.eye(maze.size, device=device),
             "start": torch.tensor(maze.start, device=device),
@@ -307,8 +308,14 @@ class OneShotMaze(Task):
             "t": state["t"] + 1,
             "position": position,
             "found": state["found"] + reached,
+            "fresh": reached,
         }
         return after, state["views"].index_select(0, position), reached.float()
+
+    def trial_start(self, params: Params, state: State) -> Tensor | bool:
+        """Say whether the agent was just put to the start."""
+        fresh: Tensor | bool = state["fresh"]
+        return fresh
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return trial, place, distance, and which actions shorten the path."""

@@ -328,6 +328,11 @@ class FireflyNavigation(Task):
             "target": state["targets"].gather(0, index)[0],
         }
 
+    def trial_start(self, params: Params, state: State) -> Tensor:
+        """Say whether a target has just appeared."""
+        appeared: Tensor = state["active"] & (state["clock"] == 0)
+        return appeared
+
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return trial, flags, pose and target in cm and degrees, and what this step will end."""
         _, _, stopped, over, _, end = self._movement(state, action)

@@ -225,6 +225,26 @@ class Task(ABC):
         It must accept the state after the last step too (no action is chosen there).
         """
 
+    def trial_start(self, params: Params, state: State) -> Tensor | bool:
+        """Say whether the step to come is the first of a trial: the input ``trial_start``.
+
+        By default every trial has ``steps / trials`` steps. A task of which that is not true
+        overrides it. The last state of an episode is never asked for.
+
+        Returns:
+            bool ``[n]``, or one bool where it is the same in all episodes.
+
+        Raises:
+            ValueError: The task does not say where its trials start.
+        """
+        trials = getattr(self, "trials", None)
+        if not isinstance(trials, int) or not trials or self.steps % trials:
+            raise ValueError(
+                f"inputs: {type(self).__name__} does not say where its trials start, so "
+                "'trial_start' is not available; a task says it in its method trial_start"
+            )
+        return bool(state["t"] % (self.steps // trials) == 0)
+
     def render(self, params: Params, row: int) -> str:
         """Describe the task of one episode in words, on one line."""
         pairs = (f"{name}={_short(params[name][row])}" for name in self.parameters)

@@ -164,7 +164,8 @@ class ShownOptions:
     inputs: tuple[str, ...] = option(
         ("action", "reward", "time"),
         "What follows the observation: `action` (the previous one; one-hot if discrete), `reward`, "
-        "`centred_reward` or `reward_one_hot` (the previous reward), `time` (t / T).",
+        "`centred_reward` or `reward_one_hot` (the previous reward), `time` (t / T), `trial_start` "
+        "(1 at the first step of every trial, else 0).",
     )
     split: Literal["train", "held_out", "all"] = option("train", "Tasks to train on.")
 

@@ -106,7 +106,7 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
             action = torch.full((count,), a)
             after, shown, reward = task.step(rows.params, state, action, rows.noise[t])
             outcomes.append(reward)
-        best.append(task.facts(rows.params, state, action)["optimal_action"])
+        best.append(best_action(task, task.facts(rows.params, state, action)))
         paid.append(torch.stack(outcomes, 1))
         state, observation = after, shown
     shape, name = (lives, count // lives, int(task.steps)), type(task).__name__
@@ -119,6 +119,14 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
         rows.uniform.T.contiguous().view(shape),
         torch.stack(best, 1).view(shape),
     )
+
+
+def best_action(task: Any, facts: dict[str, Tensor]) -> Tensor:
+    """Return the best actions; of an open-loop task -1 at steps that decide nothing."""
+    best = facts["optimal_action"]
+    if task.open_loop and "decision" in facts:
+        return best.where(facts["decision"] == 1, -1)
+    return best
 
 
 def task_of(spec: EnvironmentSpec) -> Any:

@@ -11,7 +11,8 @@ every episode.
 A life is determined by its weights, its hyper-parameters and its seed, whoever lives beside it.
 PyTorch lives any life. Where actions have no influence on what is seen next (`open_loop`), episodes
 can be tabulated, and an LSTM's are lived by compiled code (``kernels/lifetime.cpp``), some 800,000
-steps a second and core, unless there is no compiler or ``PREFRONTAL_KERNEL=torch`` is set.
+steps a second and core, unless there is no compiler or ``PREFRONTAL_KERNEL=torch`` is set. With
+the input ``trial_start`` PyTorch lives them all.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from prefrontal.agents.evolution.lifetime_episodes import (
     Episodes,
     Numbers,
     Rows,
+    best_action,
     draw_episodes,
     tabulate,
     task_of,
@@ -41,7 +43,8 @@ from prefrontal.agents.rollout.blame import check_numbers
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 _CHUNK = 512  # lives that are tabulated at once
-_INPUTS = ("action", "reward", "centred_reward", "time")
+_COMPILED_INPUTS = ("action", "reward", "centred_reward", "time")
+_INPUTS = (*_COMPILED_INPUTS, "trial_start")
 _COURSE = NetworkConfig(hidden_size=20)
 
 
@@ -52,7 +55,7 @@ class Lives:
     Attributes:
         score: Reward of the test ``[L]``.
         correct: Whether the best action was taken, step by step, in learning and then in the test,
-            ``[L, S]``.
+            ``[L, S]``; never on blank steps.
         weights: Weights after learning ``[L, n]``, if they were asked for.
     """
 
@@ -96,7 +99,7 @@ class Lifetimes:
         self.centre = (2 / (high - low), -(high + low) / (high - low))
         self.net = LifetimeNet(width, actions, network, config.embedding_size)
         self.learning_steps = config.updates * config.episodes * self.task.steps
-        self.tabulated = bool(self.task.open_loop)
+        self.tabulated = bool(self.task.open_loop) and "trial_start" not in self.rows
 
     @property
     def steps(self) -> int:
@@ -178,7 +181,7 @@ class Lifetimes:
         config, net, scale = self.config, self.net, self.centre
         sizes = self.observation_size, net.inputs, net.embedding, net.hidden, net.actions
         lengths = updates, config.episodes, int(self.task.steps), int(self.test.steps)
-        rows = [self.rows.get(name, -1) for name in _INPUTS]
+        rows = [self.rows.get(name, -1) for name in _COMPILED_INPUTS]
         return _Life(*sizes, *lengths, *rows, *scale, config.decay, config.epsilon)
 
     # PYTORCH
@@ -216,6 +219,9 @@ class Lifetimes:
         seen: list[Tensor] = []
         x = weights.new_zeros(lives, batch, self.net.inputs)
         for t in range(int(task.steps)):
+            if (row := self.rows.get("trial_start")) is not None:
+                starts = torch.as_tensor(t == 0 or task.trial_start(rows.params, state))
+                x[:, :, row] = starts.expand(lives * batch).view(lives, batch)
             x[:, :, : self.observation_size] = observation.view(lives, batch, -1)
             seen.append(observation)
             outputs, _, memory = plain.step(views, x, memory)
@@ -226,7 +232,7 @@ class Lifetimes:
             state, observation, reward = task.step(
                 rows.params, state, action.flatten(), rows.noise[t]
             )
-            best = facts["optimal_action"].view(lives, batch)
+            best = best_action(task, facts).view(lives, batch)
             reward = reward.view(lives, batch)
             records.append((logits, value, action, reward, action == best))
             x = self._next(x, action, reward, (t + 1) / int(task.steps))
@@ -245,8 +251,9 @@ class Lifetimes:
             "centred_reward": (reward * scale + shift)[..., None],
             "time": torch.full_like(reward, time)[..., None],
         }
-        for name, row in self.rows.items():
-            x[:, :, row : row + given[name].shape[2]] = given[name]
+        for name, value in given.items():
+            if (row := self.rows.get(name)) is not None:
+                x[:, :, row : row + value.shape[2]] = value
         return x
 
 

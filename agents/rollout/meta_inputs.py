@@ -58,6 +58,11 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         self.id = name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
         self.inputs = in_order(inputs)
         for one in self.inputs:
+            if one == "trial_start":
+                raise ConfigError(
+                    f"input 'trial_start' is not available for {name}: environments that are not "
+                    "ours do not say where their trials start"
+                )
             if one not in _INPUTS:
                 raise ConfigError(
                     f"input {one!r} is not available for {name}{did_you_mean(one, _INPUTS)}"

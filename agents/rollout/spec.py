@@ -31,7 +31,8 @@ class EnvironmentSpec:
     Attributes:
         id: Gymnasium id. It names no module (``module:id``): what a run folder says is data.
         inputs: What follows the observation: `action` (one-hot if discrete), `reward` or
-            `centred_reward` or `reward_one_hot`, `time`.
+            `centred_reward` or `reward_one_hot`, `time`, `trial_start` (1 at the first step of
+            every trial, else 0).
         kwargs: Parameters of the environment, by name.
         split: Which tasks are trained on: `train`, `held_out` or `all` (ignored where an
             environment has no splits).

@@ -12,6 +12,7 @@ SHORT = {
     "HarlowOneDimensional": {"max_steps": 40},
     "FireflyNavigation": {"trial_steps": 20},
     "OneShotMaze": {"max_steps": 12},
+    "DelayedNonMatchToSample": {"step_ms": 40},
 }
 
 

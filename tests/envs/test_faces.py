@@ -292,7 +292,7 @@ class TestMembers:
                 if env.num_actions:
                     action = torch.full((env.num_envs,), t % env.num_actions)
                 else:  # several steps on, then a stop
-                    action = torch.full((env.num_envs, 2), 0.5 * (t % 8 != 7))
+                    action = torch.full(env.action_space.shape, 0.5 * (t % 8 != 7))
                 seen.append(env.step(action)[1][rows].clone())
             return torch.stack(seen)
 

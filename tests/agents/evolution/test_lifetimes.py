@@ -57,6 +57,11 @@ CASES = [
         LifetimeConfig(2, 1, 0),
         20,
     ),
+    (
+        replace(COURSE, stages=({"trials": 3, "delay": 2, "shortest_delay": 0}, {"delay": 1})),
+        LifetimeConfig(2, 2, 0),
+        5,
+    ),
 ]
 
 
@@ -89,6 +94,22 @@ def test_compiled_lives_with_large_weights_are_those_of_pytorch(factor, in_torch
     plain = lifetimes.live(weights, hyper, list(range(6)))
     assert torch.equal(fast.correct, plain.correct)
     assert fast.correct.double().std() > 0
+
+
+def test_starts_of_trials_are_shown_and_blank_steps_are_never_right(monkeypatch):
+    spec = replace(COURSE, inputs=("trial_start", "reward"), stages=({"trials": 3, "delay": 2},))
+    lifetimes = Lifetimes(spec, LifetimeConfig(updates=1), units(5))
+    (row,) = [lifetimes.rows["trial_start"]]
+    shown, step = [], lifetimes.net.plain.step
+    monkeypatch.setattr(
+        lifetimes.net.plain,
+        "step",
+        lambda w, x, s: shown.append(x[..., row].clone()) or step(w, x, s),
+    )
+    lives = lifetimes.live(genomes(lifetimes, 4), HYPER.repeat(4, 1), range(4))
+    assert torch.stack(shown)[:, :, 0].T.tolist() == [[1, 0, 0, 1, 0, 0, 1] * 2] * 4
+    assert not lives.correct[:, torch.tensor([1, 2, 4, 5, 8, 9, 11, 12])].any()
+    assert lives.correct.any()
 
 
 def test_one_update_by_hand(in_torch):

@@ -13,6 +13,7 @@ it cancels them. Node perturbation (Fiete & Seung 2006) takes ``e_ij = Σ_t r_j(
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, cast
@@ -231,7 +232,7 @@ def fluctuations(potential: Tensor, average: float, out: Tensor) -> Tensor:
     """
     torch.sub(potential[1:], potential[:-1], out=out)
     steps = out.unbind(0)
-    for before, now in zip(steps, steps[1:], strict=False):
+    for before, now in itertools.pairwise(steps):
         now.add_(before, alpha=average)
     out[:SETTLING] = 0.0
     return out

@@ -55,10 +55,8 @@ def biased(values: Tensor) -> Tensor:
     return values
 
 
-def initial(
-    network: RateNetworkConfig, rows: int, generators: Sequence[torch.Generator]
-) -> Tensor:
-    """Return random potentials at the start of a trial ``[P, B, N]``, each member's from its own."""
+def initial(network: RateNetworkConfig, rows: int, generators: Sequence[torch.Generator]) -> Tensor:
+    """Return random potentials ``[P, B, N]`` to start from, each member's from its generator."""
     drawn = [torch.rand(rows, network.units, generator=chance) for chance in generators]
     return biased((2 * torch.stack(drawn) - 1) * network.start)
 

@@ -96,7 +96,8 @@ def test_events_are_independent_and_as_frequent_as_asked_for():
     counts, total = torch.zeros(20), 4000
     for _ in range(total):
         at = events(20, 0.15, chance)
-        assert (at.diff() > 0).all() and (at < 20).all()
+        assert (at.diff() > 0).all()
+        assert (at < 20).all()
         counts[at] += 1
     expected, spread = total * 0.15, (total * 0.15 * 0.85) ** 0.5
     assert ((counts - expected).abs() < 4 * spread).all()
@@ -113,7 +114,8 @@ def test_perturbations_reach_units_late_enough_and_none_that_is_constant():
     free = given[..., [n for n in range(14) if n not in constant]]
     assert (free[:4] == 0).all()
     assert 0.3 < (free[4:] != 0).float().mean() < 0.7
-    assert free.abs().max() <= 2 and free.min() < -1 < 1 < free.max()
+    assert free.abs().max() <= 2
+    assert free.min() < -1 < 1 < free.max()
 
 
 def test_node_perturbation_follows_the_gradient():
@@ -137,7 +139,8 @@ def test_node_perturbation_follows_the_gradient():
     wanted = gradient * size**2 / 3  # the variance of a uniform number within ± size
     free = [n for n in range(14) if n not in BIASES]
     z = ((found - wanted) / error)[:, free]
-    assert z.abs().max() < 4.5 and 0.3 < z.square().mean() < 2.0  # entries are correlated
+    assert z.abs().max() < 4.5
+    assert 0.3 < z.square().mean() < 2.0  # entries are correlated
     pair = torch.stack([found[:, free].flatten(), wanted[:, free].flatten()])
     assert torch.corrcoef(pair)[0, 1] > 0.95
     signal = (wanted / error)[:, free]
@@ -178,7 +181,8 @@ def test_a_trial_changes_weights_and_mean_errors_as_said():
     torch.testing.assert_close(learner.mean_error[:, 1], expected)
     moved = (learner.weights - before).abs()
     assert 0 < moved[:, :14].max() <= 3 * 0.01
-    assert (moved[:, 14:] == 0).all() and (moved[..., list(BIASES)] == 0).all()
+    assert (moved[:, 14:] == 0).all()
+    assert (moved[..., list(BIASES)] == 0).all()
 
 
 @pytest.mark.parametrize("rule", ["hebbian", "node-perturbation"])

@@ -19,7 +19,7 @@ from prefrontal.agents.common.seeding import generator, generator_states, set_ge
 from prefrontal.agents.networks.actor_critic import ActorCritic, parameter_counts
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
-from prefrontal.agents.rollout.environments import facts_of, probe
+from prefrontal.agents.rollout.environments import facts_of, probe, rows_in, rows_of
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
 
 if TYPE_CHECKING:
@@ -185,6 +185,7 @@ def require_learnable(job: Job) -> None:
     facts, network = job.facts, job.network
     if not facts.discrete:
         probe(job.environment)  # says so
+    rows_of(network, job.environment.inputs, facts.input_size, facts.num_actions)
     counts = parameter_counts(facts.input_size, facts.num_actions, network)
     step = facts.input_size + facts.num_actions + 8 * network.hidden_size * len(counts)
     played = job.num_envs * facts.longest * step
@@ -297,7 +298,7 @@ class RecurrentLearner:
         total_steps: Environment steps per member of the whole run, for annealing and stages.
         seed: Seed of the run.
         device: Where to compute.
-        reward_row: See `ActorCritic`.
+        plain: See `ActorCritic`.
 
     Attributes:
         stages: The environments, and which of them is the present one.
@@ -315,7 +316,7 @@ class RecurrentLearner:
         total_steps: int,
         seed: int,
         device: torch.device | str = "cpu",
-        reward_row: int | None = None,
+        plain: bool = False,
     ) -> None:
         self.stages = Stages(envs if isinstance(envs, list | tuple) else [envs], total_steps)
         self.members, self.batch, self.seed = list(members), batch, seed
@@ -326,7 +327,8 @@ class RecurrentLearner:
             network,
             len(self.members),
             device=device,
-            reward_row=reward_row,
+            rows=rows_in(self.stages.envs, network),
+            plain=plain,
         )
         self.model.initialise(self.streams("weights"))
         self.optimiser = Optimiser(self.model.parameters, optimiser, epsilon)

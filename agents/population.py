@@ -22,7 +22,7 @@ from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic, stored_sizes
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import Tape
-from prefrontal.agents.rollout.environments import probe, register_ids, reward_row
+from prefrontal.agents.rollout.environments import probe, register_ids, rows_of
 from prefrontal.agents.rollout.members import Members
 from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
@@ -93,11 +93,10 @@ class Population(Members):
         self.network, self.environment, self.seed = network, environment, seed
         if members is None:
             members = range(0 if weights is None else len(weights))
-        self.members, row = list(members), None
-        if network.actor_reward == "rpe":
-            row = reward_row(environment.inputs, input_size, num_actions)
+        self.members = list(members)
+        rows = rows_of(network, environment.inputs, input_size, num_actions)
         size = len(self.members)
-        self.model = ActorCritic(input_size, num_actions, network, size, reward_row=row)
+        self.model = ActorCritic(input_size, num_actions, network, size, rows=rows)
         if weights is None:
             return
         if len(self.members) != len(weights):
@@ -345,7 +344,9 @@ class Agent(Population):
             logits = logits + self.noise(1, tapes[0].batch, self._generator)[0]
         action = logits.argmax(0).numpy()
         after = [part for parts in self.model.state(tapes, 1) for part in parts]
-        if self.model.reward_row is not None:  # the next prediction error is relative to this value
+        if (
+            self.model.rows.reward is not None
+        ):  # the next prediction error is relative to this value
             after.append(tapes[1].heads_t[0].transpose(1, 2))
         kept = tuple(part[0].numpy().copy() for part in after)
         return (action[0] if np.ndim(observation) == 1 else action), kept
@@ -388,11 +389,11 @@ class Agent(Population):
         """Write `state` on the tapes, except in rows where an episode starts."""
         before = self.model.state(tapes, 0)
         initial = [part[0] for parts in before for part in parts]
-        if self.model.reward_row is not None:
+        if self.model.rows.reward is not None:
             initial.append(torch.zeros(tapes[0].batch, 1))
         given = iter(resumed(state, episode_start, initial, tapes[0].batch))
         self.model.begin(
             tapes, [tuple(next(given).unsqueeze(0) for _ in parts) for parts in before]
         )
-        if self.model.reward_row is not None:
+        if self.model.rows.reward is not None:
             tapes[1].before.copy_(next(given).T)

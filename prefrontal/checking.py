@@ -79,6 +79,8 @@ def option(
     metadata = {"help": help, "least": least, "above": above, "most": most, "below": below}
     metadata |= {"name": name, "alias": alias, "positional": positional or None}
     known = {key: value for key, value in metadata.items() if value is not None}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=known)
     return dataclasses.field(default=default, metadata=known)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from prefrontal.checking import check, option
 from prefrontal.experiments.settings import EPISODES
@@ -174,4 +174,4 @@ class ShownOptions:
 class ForeignOptions:
     """Parameters of an environment that is not ours."""
 
-    env_kwargs: tuple[str, ...] = option((), "Arguments of the environment, as NAME=VALUE.")
+    env_kwargs: dict[str, Any] = option({}, "Arguments of the environment, as NAME=VALUE.")

@@ -164,6 +164,9 @@ def _options(part: Any) -> typing.Iterator[tuple[str, Any, Any]]:
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         default = field.default if part is cls else getattr(part, field.name)
+        if get_origin(hints[field.name]) is dict:
+            hints[field.name] = _named_values(field.name)
+            default = field.default_factory() if part is cls else default  # type: ignore[misc]
         if dataclasses.is_dataclass(default):
             yield from _options(default)
             continue
@@ -174,7 +177,10 @@ def _options(part: Any) -> typing.Iterator[tuple[str, Any, Any]]:
         told = tyro.conf.arg(help=text, aliases=flags)
         if default is dataclasses.MISSING or field.metadata.get("positional"):
             hint = Annotated[hint, tyro.conf.Positional]
-        yield name, Annotated[hint, told], dataclasses.field(default=default)
+        whole: Any = dataclasses.field(default=default)
+        if isinstance(default, dict):
+            whole = dataclasses.field(default_factory=default.copy)
+        yield name, Annotated[hint, told], whole
 
 
 def _with_none(hint: Any) -> Any:
@@ -206,6 +212,19 @@ def _with_none(hint: Any) -> Any:
     ]
 
 
+def _named_values(option: str) -> Any:
+    """Return the type of an option that takes NAME=VALUE, any number of times, as a dictionary."""
+    flag = f"--{option}".replace("_", "-")
+    spec = PrimitiveConstructorSpec[Any](
+        nargs="*",
+        metavar="NAME=VALUE ...",
+        instance_from_str=lambda words: dict(_argument(word, flag) for word in words),
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [f"{key}={one!r}" for key, one in value.items()],
+    )
+    return Annotated[Any, spec]
+
+
 def _values(made: Any) -> dict[str, Any]:
     """Return the options of a dataclass of `_joined` by their flat names."""
     parts = [getattr(made, part.name) for part in dataclasses.fields(made)]
@@ -235,24 +254,23 @@ def parse_settings(
     parts: dict[str, Any] = {"run": run, "training": settings.training}
     if spec != NO_ENVIRONMENT:
         task = task_options(spec.id)
-        shown = tuple(f"{name}={value!r}" for name, value in spec.kwargs.items())
-        parts["task"] = built(task, spec.kwargs) if task else ForeignOptions(shown)
+        parts["task"] = built(task, spec.kwargs) if task else ForeignOptions(spec.kwargs)
         parts["shown"] = ShownOptions(spec.inputs, typing.cast(Any, spec.split))
     parts |= {"network": settings.network, "algorithm": settings.algorithm}
     values = read(parts, words, prog, description)
     own = {name: value for name, value in values.items() if name not in vars(run)}
     if "env_kwargs" in own:
-        own["kwargs"] = dict(map(_argument, own.pop("env_kwargs")))
+        own["kwargs"] = own.pop("env_kwargs")
     if isinstance(settings.network, NetworkConfig):
         own["core"] = values["core"]
     return settings.with_options(**own)
 
 
-def _argument(text: str) -> tuple[str, Any]:
+def _argument(text: str, flag: str) -> tuple[str, Any]:
     """Return name and value of ``NAME=VALUE`` (a value that is no literal of Python is a text)."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"--env-kwargs takes NAME=VALUE, not {text!r}")
+        raise ConfigError(f"{flag} takes NAME=VALUE, not {text!r}")
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

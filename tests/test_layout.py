@@ -34,6 +34,7 @@ ROOMS = [
     {"kernels"},
     {"networks"},
     {"rollout"},
+    {"rules"},
     {"replay"},
     {"runs"},
     {"base"},

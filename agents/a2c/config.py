@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from prefrontal.agents.rules.config import BACKWARD, SEARCHING, RuleConfig
 from prefrontal.checking import check, option
 
 
@@ -228,6 +229,7 @@ class A2CConfig:
     reset_optimiser: bool = option(
         False, "Whether every later stage begins with fresh moments of the optimiser."
     )
+    rule: RuleConfig = RuleConfig()  # noqa: RUF009 (frozen)
     replay: ReplayConfig = ReplayConfig()
     ewc: EWCConfig = EWCConfig()
 
@@ -237,6 +239,14 @@ class A2CConfig:
         mixed = self.replay.keep != "none" and self.replay.steps == "mixed"
         if mixed and self.passes > 1:
             raise ValueError('replay with passes above 1 needs replay_steps "separate"')
+        rule = self.rule.name
+        if rule not in BACKWARD and (self.passes > 1 or self.replay.keep != "none"):
+            raise ValueError(
+                f"the rule {rule} learns from what its own noise did: it needs passes = 1, and no "
+                "replay"
+            )
+        if rule in SEARCHING and (self.critic.baseline != "own" or self.ewc.coef):
+            raise ValueError(f'the rule {rule} needs critic "own", and no ewc_coef')
 
     @property
     def final_discount(self) -> float:

@@ -16,32 +16,33 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
+from prefrontal.agents.a2c.critic import AsymmetricCritic
 from prefrontal.agents.a2c.ewc import Consolidation
 from prefrontal.agents.a2c.off_policy import (
     METRICS,
     Replay,
-    corrected,
     episode_buffer,
 )
 from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import (
-    by_member,
+    actor_critic_loss,
     count_steps,
     deviation,
     estimate,
     log_probs,
-    mean,
     normalise,
     step_weights,
 )
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.networks.actor_critic import AsymmetricCritic
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.rollout.environments import facts_of, make_stages, reward_row
+from prefrontal.agents.networks.vectorised import FULL, Credit
+from prefrontal.agents.rollout.environments import facts_of, make_stages
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentFacts
+from prefrontal.agents.rules.config import DISTURBING
+from prefrontal.agents.rules.rule import Rule, check_rule
 
 
 def make_learner(job: Job, members: Sequence[int]) -> A2C:
@@ -67,7 +68,7 @@ def check(job: Job) -> str:
     """
     require_learnable(job)
     config = cast(A2CConfig, job.algorithm)
-    _check(job.network, config, job.facts, job.environment.inputs)
+    _check(job.network, config, job.facts, job.num_envs)
     if config.replay.keep == "none":
         return ""
     buffer = episode_buffer(config.replay, job.facts, [generator(job.seed, 0, "replay")])
@@ -103,15 +104,18 @@ class A2C(RecurrentLearner):
         device: torch.device | str = "cpu",
     ) -> None:
         envs = list(envs) if isinstance(envs, list | tuple) else [envs]
-        inputs = [name for name in envs[0].input_slices if name != "observation"]
-        row = _check(network, config, facts_of(envs), inputs)
-        shape = (members, batch, total_steps, seed, device, row)
+        _check(network, config, facts_of(envs), batch)
+        plain = config.rule.name in DISTURBING
+        shape = (members, batch, total_steps, seed, device, plain)
         super().__init__(envs, network, config.optimiser, config.epsilon, *shape)
         self.config, self.final_discount = config, config.final_discount
         self.critic: AsymmetricCritic | None = None
         if config.critic.baseline == "privileged":
             sizes = network.hidden_size, self.stages.facts.privileged_size, config.critic.units
             self.critic = AsymmetricCritic(*sizes, self.streams("critic"), device=device)
+        self.rule: Rule | None = None  # of plain back-propagation through time
+        if config.rule != A2CConfig.rule:
+            self.rule = Rule(config.rule, self.model, self.streams)
         self.rollout = self._rollout()
         self.replay: Replay | None = None
         if config.replay.keep != "none":
@@ -124,7 +128,7 @@ class A2C(RecurrentLearner):
 
     def update(self) -> dict[str, Tensor]:
         """Play one episode in every environment and learn from it; return metrics ``[P]``."""
-        config, model = self.config, self.model
+        config, model, rule = self.config, self.model, self.rule
         self._enter_stage()
         progress = self.stages.progress(self.steps, config.anneal).to(model.dtype)
         rate = anneal(config.learning_rate, config.learning_rate_final, progress)
@@ -134,71 +138,96 @@ class A2C(RecurrentLearner):
         discount = anneal(
             config.discount, self.final_discount, progress / config.discount_anneal
         ).to(model.device)
+        if rule is not None and rule.search is not None:
+            return self._search(rule, rate, entropy_coef, discount)
 
         # COLLECT
+        credits = rule.begin(self.rollout.tapes) if rule is not None else (FULL, FULL)
         trajectory = self.rollout.collect()
-        with torch.no_grad():
-            logits, values = model.heads(trajectory.tapes)
-            weight = step_weights(trajectory.mask, values)
-            if self.replay is not None:
-                self.replay.add(trajectory, logits, values, self.stages.index)
+        logits, values = model.heads(trajectory.tapes)
+        if self.replay is not None:
+            self.replay.add(trajectory, logits, values, self.stages.index)
 
-            # ADVANTAGES
-            returned = trajectory.to_the_end(values, discount)
-            own = estimate(*returned, config.gae_lambda, config.n_step)
-            advantages, critic_loss = own.advantages, None
-            if self.critic is not None:
-                advantages, critic_loss = self._fit_critic(trajectory, discount, weight, rate)
-            if config.normalise_advantages:
-                advantages = normalise(advantages, weight)
-            _, old = log_probs(logits, trajectory.actions)
-        learned = Learned(trajectory, advantages, own.targets, old, weight)
+        # ADVANTAGES
+        learned, metrics = self._judge(trajectory, discount, rate)
+        if rule is not None and rule.config.alignment:
+            metrics |= self._alignment(rule, learned, entropy_coef)
 
         # LOSS AND STEP
         due = [] if self.replay is None else self.replay.due(self.stages.index)
         mixed = config.replay.steps == "mixed"
-        metrics: dict[str, Tensor] = {}
         replayed: dict[str, Tensor] = {}
+
+        def replay_loss(number: int, parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            assert self.replay is not None
+            given = discount, entropy_coef, credits
+            return self.replay.loss(config, number, parameters, self.stages.index, *given)
+
         for index in range(config.passes):
             if index:
                 model.unroll(trajectory.tapes)
             parameters = model.parameters.requires_grad_()
-            loss, parts = self._loss(learned, parameters, entropy_coef)
+            loss, parts = self._loss(learned, parameters, entropy_coef, credits)
             if mixed and due:
-                more, replayed = self._replay_loss(due[0], parameters, discount, entropy_coef)
+                more, replayed = replay_loss(due[0], parameters)
                 loss = loss + more
-            norm, penalty = self._step(loss, parameters, rate)
-            metrics = metrics or parts | {"gradient_norm": norm}
+            norm, penalty = self._step(self._gradient(loss, parameters, learned), parameters, rate)
+            metrics = parts | {"gradient_norm": norm} | metrics  # those of the first pass
         for number in [] if mixed else due:
             parameters = model.parameters.requires_grad_()
-            loss, replayed = self._replay_loss(number, parameters, discount, entropy_coef)
-            _, penalty = self._step(loss, parameters, rate)
+            loss, replayed = replay_loss(number, parameters)
+            _, penalty = self._step(self._gradient(loss, parameters), parameters, rate)
 
         # REPORT
-        self.steps += count_steps(trajectory.mask, trajectory.actions)
-        metrics |= {
-            "return": trajectory.rewards.double().sum((0, 2)) / self.batch,
-            "rpe_deviation": deviation(own.targets - values[: trajectory.steps], weight),
-            "learning_rate": rate,
-            "entropy_coef": entropy_coef,
-            "discount": discount,
-        }
-        if critic_loss is not None:
-            metrics["critic_loss"] = critic_loss
-        if len(self.stages) > 1:
-            metrics["stage"] = torch.full_like(rate, self.stages.index)
         if self.replay is not None:
             metrics |= {name: torch.zeros_like(rate) for name in METRICS} | replayed
         if self.consolidation is not None:
             metrics["ewc_penalty"] = penalty
+        metrics |= {"entropy_coef": entropy_coef, "discount": discount}
+        return self._report(trajectory, rate, metrics)
+
+    def _report(
+        self, trajectory: Trajectory, rate: Tensor, metrics: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Count the steps of new episodes; return all metrics ``[P]``."""
+        self.steps += count_steps(trajectory.mask, trajectory.actions)
+        metrics["return"] = trajectory.rewards.double().sum((0, 2)) / self.batch
+        metrics["learning_rate"] = rate
+        if len(self.stages) > 1:
+            metrics["stage"] = torch.full_like(rate, self.stages.index)
         return {name: value.detach().cpu().to(torch.float64) for name, value in metrics.items()}
 
+    @torch.no_grad()
+    def _judge(
+        self, trajectory: Trajectory, discount: Tensor, rate: Tensor
+    ) -> tuple[Learned, dict[str, Tensor]]:
+        """Return what is learned from new episodes, and metrics ``[P]``; fit the critic to them."""
+        config = self.config
+        logits, values = self.model.heads(trajectory.tapes)
+        weight = step_weights(trajectory.mask, values)
+        returned = trajectory.to_the_end(values, discount)
+        own = estimate(*returned, config.gae_lambda, config.n_step)
+        error = own.targets - values[: trajectory.steps]
+        advantages, metrics = own.advantages, {"rpe_deviation": deviation(error, weight)}
+        if self.critic is not None:
+            share = rate / config.learning_rate
+            advantages, loss = self.critic.judge(config, trajectory, discount, weight, share)
+            metrics["critic_loss"] = loss
+        if config.normalise_advantages:
+            advantages = normalise(advantages, weight)
+        _, old = log_probs(logits, trajectory.actions)
+        return Learned(trajectory, advantages, own.targets, old, weight), metrics
+
     def _loss(
-        self, learned: Learned, parameters: Tensor, entropy_coef: Tensor
+        self,
+        learned: Learned,
+        parameters: Tensor,
+        entropy_coef: Tensor,
+        credits: Sequence[Credit] = (FULL, FULL),
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of new episodes ``[P]``, and its parts."""
         trajectory, advantages = learned.trajectory, learned.advantages
-        logits, values = self.model.heads(trajectory.tapes, parameters)
+        logits, values = self.model.heads(trajectory.tapes, parameters, credits)
         every, chosen = log_probs(logits, trajectory.actions)
         gain = chosen * advantages
         if self.config.passes > 1:  # the clipped objective (Schulman et al. 2017, equation 7)
@@ -206,58 +235,51 @@ class A2C(RecurrentLearner):
             low, high = 1 - self.config.clip_ratio, 1 + self.config.clip_ratio
             gain = torch.minimum(ratio * advantages, ratio.clamp(low, high) * advantages)
         error = (values[: trajectory.steps] - learned.targets).square()
-        return actor_critic_loss(self.config, gain, every, error, learned.weight, entropy_coef)
+        return actor_critic_loss(
+            self.config.value_coef, gain, every, error, learned.weight, entropy_coef
+        )
 
-    def _replay_loss(
-        self, number: int, parameters: Tensor, discount: Tensor, entropy_coef: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Draw kept episodes; return their loss ``[P]`` and metrics.
+    def _gradient(self, loss: Tensor, parameters: Tensor, learned: Learned | None = None) -> Tensor:
+        """Return the gradient of the loss ``[P]`` by the rule, ``[P, n]``.
 
         Args:
-            number: How many episodes.
-            parameters: ``[P, n]``, those of the model.
-            discount: Discount γ, ``[P]``.
-            entropy_coef: Weight of the entropy bonus, ``[P]``.
+            loss: A function of the parameters.
+            parameters: ``[P, n]``.
+            learned: Episodes that were played with noise, if the rule adds some.
         """
-        assert self.replay is not None
-        drawn = self.replay.draw(number)
-        config, trajectory, weight = self.config.replay, drawn.trajectory, drawn.weight
-        logits, all_values = self.model.heads(trajectory.tapes, parameters)
-        every, chosen = log_probs(logits, trajectory.actions)
-        values = all_values[: trajectory.steps]
-        with torch.no_grad():
-            ratio = (chosen - log_probs(drawn.policy, trajectory.actions)[1]).exp()
-            found, value_weight = corrected(self.config, trajectory, all_values, discount, ratio)
-            advantages = found.advantages
-            if self.config.normalise_advantages:
-                advantages = normalise(advantages, weight)
-            self.replay.prioritise(drawn, found.targets - values)
-        error = (values - found.targets).square() * value_weight
-        gain = chosen * advantages
-        loss, _ = actor_critic_loss(self.config, gain, every, error, weight, entropy_coef)
-        loss = config.coef * loss
-        kl = torch.zeros_like(loss.detach())
-        if config.clones:
-            policy, kept, which = self.replay.cloned(drawn, self.stages.index)
-            kl = mean((policy.exp() * (policy - every)).sum(2) * which, weight)
-            apart = mean((values - kept).square() * which, weight)
-            loss = loss + config.policy_cloning * kl + config.value_cloning * apart
-        plain = step_weights(trajectory.mask, ratio)
-        parts = (loss, mean(ratio, plain), kl)
-        return loss, {name: x.detach() for name, x in zip(METRICS, parts, strict=True)}
+        gradient: Tensor
+        (gradient,) = torch.autograd.grad(loss.sum(), parameters)
+        if self.rule is not None and self.rule.perturbation is not None and learned is not None:
+            weight = learned.weight
+            share = weight if weight.dim() else weight / learned.old[:, 0].numel()
+            tapes, gain = learned.trajectory.tapes, share * learned.advantages
+            gradient = gradient + self.rule.perturbation.gradient(tapes, gain)
+        return gradient
 
-    def _step(self, loss: Tensor, parameters: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+    def _alignment(
+        self, rule: Rule, learned: Learned, entropy_coef: Tensor, update: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return how an update, or that from these episodes, is aligned with that of BPTT."""
+
+        def gradient(credits: Sequence[Credit], learned_too: Learned | None = None) -> Tensor:
+            parameters = self.model.parameters.requires_grad_()
+            loss, _ = self._loss(learned, parameters, entropy_coef, credits)
+            return self._gradient(loss, parameters, learned_too)
+
+        own = gradient(rule.credits, learned) if update is None else update
+        return rule.alignment(gradient, own)
+
+    def _step(self, gradient: Tensor, parameters: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Take one optimiser step.
 
         Args:
-            loss: Of each member, ``[P]``.
-            parameters: ``[P, n]``, which the loss is a function of.
+            gradient: Of each member, ``[P, n]``.
+            parameters: ``[P, n]``.
             rate: Step sizes, ``[P]``.
 
         Returns:
             The norm of the gradient and the elastic penalty, ``[P]`` each.
         """
-        (gradient,) = torch.autograd.grad(loss.sum(), parameters)
         with torch.no_grad():
             flat = parameters.detach()
             penalty = torch.zeros_like(rate)
@@ -265,36 +287,35 @@ class A2C(RecurrentLearner):
                 penalty = self.consolidation.add_gradient(flat, gradient)
             norm = clip_by_norm(gradient, self.config.clip_norm)
             check_finite(norm, self.members, self.steps)
+            before = flat.clone()
             self.optimiser.step(flat, gradient, rate.unsqueeze(1).to(self.model.device))
+            if self.rule is not None:
+                self.rule.follow(before, flat)
             self.model.set_parameters(flat)
         return norm, penalty
 
-    def _fit_critic(
-        self, trajectory: Trajectory, discount: Tensor, weight: Tensor, rate: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return advantages over the privileged critic's values, then fit it to its targets."""
-        critic, config = self.critic, self.config
-        assert critic is not None
-        assert trajectory.privileged is not None
-        hidden = trajectory.tapes[0].hidden()[: trajectory.steps]
-        features = critic.features(hidden, trajectory.privileged)
-        baseline = critic.values(features)  # [P, T * B]
-        baseline = baseline.unflatten(1, (trajectory.steps, -1)).transpose(0, 1)
-        returned = trajectory.to_the_end(baseline, discount)
-        found = estimate(*returned, config.gae_lambda, config.n_step)
-        targets = by_member(found.targets)
-        scale = by_member(weight) * targets.shape[1] if weight.dim() else 1.0
-        relative = rate.unsqueeze(1).to(features.device) / config.learning_rate
-        for _ in range(config.passes):
-            step_size = relative * config.critic.learning_rate
-            error = critic.fit(features, targets, scale, step_size, config.clip_norm)
-        return found.advantages, error
+    def _search(
+        self, rule: Rule, rate: Tensor, entropy_coef: Tensor, discount: Tensor
+    ) -> dict[str, Tensor]:
+        """Learn from episodes that are played with disturbed weights; return metrics ``[P]``."""
+        assert rule.search is not None
+        trajectory, gradient = rule.search.collect(self.rollout)
+        metrics: dict[str, Tensor] = {}
+        if rule.config.alignment:  # with episodes of the weights themselves, which are not counted
+            play = self.stages.now, self.model, self.batch, self.generators
+            learned, _ = self._judge(Rollout(*play).collect(), discount, rate)
+            metrics = self._alignment(rule, learned, entropy_coef, gradient)
+        metrics["gradient_norm"], _ = self._step(gradient, self.model.parameters, rate)
+        return self._report(trajectory, rate, metrics)
 
     # STAGES AND STATE
 
     def _rollout(self) -> Rollout:
-        play = self.stages.now, self.model, self.batch, self.generators
-        return Rollout(*play, privileged=self.critic is not None)
+        play, rule = (self.stages.now, self.model, self.batch, self.generators), self.rule
+        if rule is not None and rule.search is not None:
+            return rule.search.rollout(self.stages.now, self.batch, self.generators)
+        every = rule is not None and rule.perturbation is not None
+        return Rollout(*play, privileged=self.critic is not None, every=every)
 
     def _enter_stage(self) -> None:
         """Go on to the next stage if it is time."""
@@ -315,7 +336,8 @@ class A2C(RecurrentLearner):
     def parts(self) -> Mapping[str, Any]:
         """Return what has a state of its own, by name."""
         more = {"critic": self.critic, "replay": self.replay, "consolidation": self.consolidation}
-        return dict(super().parts()) | {k: part for k, part in more.items() if part is not None}
+        own = {name: part for name, part in more.items() if part is not None}
+        return {**super().parts(), **own, **(self.rule.parts() if self.rule is not None else {})}
 
 
 class Learned(NamedTuple):
@@ -328,43 +350,10 @@ class Learned(NamedTuple):
     weight: Tensor  # of each step, see `step_weights`
 
 
-# LOSS
-
-
-def actor_critic_loss(
-    config: A2CConfig,
-    gain: Tensor,
-    every: Tensor,
-    value_error: Tensor,
-    weight: Tensor,
-    entropy_coef: Tensor,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return -gain + value_coef · error² - entropy_coef · H, the mean over steps, and its parts.
-
-    Args:
-        config: The coefficients.
-        gain: Advantage times log-probability of the action, ``[T, P, B]``.
-        every: Log-probabilities of all actions, ``[T, P, K, B]``.
-        value_error: Squared errors of the values, ``[T, P, B]``.
-        weight: Of each step, see `step_weights`.
-        entropy_coef: Weight of the entropy bonus, ``[P]``.
-    """
-    entropy = mean(-(every.exp() * every).sum(2), weight)
-    value_loss = mean(value_error, weight)
-    policy_loss = -mean(gain, weight)
-    loss = policy_loss + config.value_coef * value_loss - entropy_coef * entropy
-    return loss, {"entropy": entropy, "value_loss": value_loss, "policy_loss": policy_loss}
-
-
-def _check(
-    network: NetworkConfig, config: A2CConfig, facts: EnvironmentFacts, inputs: Sequence[str]
-) -> int | None:
-    """Check that settings fit each other and the environment.
-
-    Returns:
-        Which input is the previous reward, where actors are given prediction errors in its place.
-    """
+def _check(network: NetworkConfig, config: A2CConfig, facts: EnvironmentFacts, batch: int) -> None:
+    """Check that settings fit each other and the environment."""
     last = len(facts.steps) - 1
+    check_rule(config.rule, network, batch)
     if config.critic.baseline == "privileged" and not facts.privileged_size:
         raise ConfigError('critic="privileged" needs an environment that can show its task')
     if config.replay.keep != "none" and config.replay.from_stage > last:
@@ -373,7 +362,7 @@ def _check(
             f"first is 0), not {config.replay.from_stage}"
         )
     if network.actor_reward != "rpe":
-        return None
+        return
     if config.replay.keep != "none":
         raise ConfigError('replay cannot be combined with actor_reward "rpe"')
     if config.passes != 1:
@@ -383,4 +372,3 @@ def _check(
             'actor_reward "rpe" needs a constant discount equal to rpe_discount, '
             f"{network.rpe_discount}"
         )
-    return reward_row(inputs, facts.input_size, facts.num_actions)

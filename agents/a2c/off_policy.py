@@ -19,9 +19,18 @@ from torch import Tensor
 from prefrontal.agents.a2c.config import A2CConfig, ReplayConfig
 from prefrontal.agents.a2c.teacher import Teacher
 from prefrontal.agents.base import section, write_inputs
-from prefrontal.agents.common.returns import Estimate, estimate, step_weights, vtrace
+from prefrontal.agents.common.returns import (
+    Estimate,
+    actor_critic_loss,
+    estimate,
+    log_probs,
+    mean,
+    normalise,
+    step_weights,
+    vtrace,
+)
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.vectorised import Tape
+from prefrontal.agents.networks.vectorised import Credit, Tape
 from prefrontal.agents.replay.buffer import Kind
 from prefrontal.agents.replay.priorities import sequence_priority
 from prefrontal.agents.replay.store import Field
@@ -222,6 +231,53 @@ class Replay:
         policy, values = self.teacher.teach(drawn.trajectory.tapes)
         steps = drawn.trajectory.steps
         return policy[:steps], values[:steps], earlier
+
+    def loss(
+        self,
+        settings: A2CConfig,
+        number: int,
+        parameters: Tensor,
+        stage: int,
+        discount: Tensor,
+        entropy_coef: Tensor,
+        credits: Sequence[Credit],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Draw kept episodes; return their loss ``[P]`` and metrics.
+
+        Args:
+            settings: Of the learner.
+            number: How many episodes.
+            parameters: ``[P, n]``, those of the model.
+            stage: The present stage.
+            discount: Discount γ, ``[P]``.
+            entropy_coef: Weight of the entropy bonus, ``[P]``.
+            credits: The ways that the gradient takes in each net.
+        """
+        drawn = self.draw(number)
+        config, trajectory, weight = self.config, drawn.trajectory, drawn.weight
+        logits, all_values = self.model.heads(trajectory.tapes, parameters, credits)
+        every, chosen = log_probs(logits, trajectory.actions)
+        values = all_values[: trajectory.steps]
+        with torch.no_grad():
+            ratio = (chosen - log_probs(drawn.policy, trajectory.actions)[1]).exp()
+            found, value_weight = corrected(settings, trajectory, all_values, discount, ratio)
+            advantages = found.advantages
+            if settings.normalise_advantages:
+                advantages = normalise(advantages, weight)
+            self.prioritise(drawn, found.targets - values)
+        error = (values - found.targets).square() * value_weight
+        gain = chosen * advantages
+        loss, _ = actor_critic_loss(settings.value_coef, gain, every, error, weight, entropy_coef)
+        loss = config.coef * loss
+        kl = torch.zeros_like(loss.detach())
+        if config.clones:
+            policy, kept, which = self.cloned(drawn, stage)
+            kl = mean((policy.exp() * (policy - every)).sum(2) * which, weight)
+            apart = mean((values - kept).square() * which, weight)
+            loss = loss + config.policy_cloning * kl + config.value_cloning * apart
+        plain = step_weights(trajectory.mask, ratio)
+        parts = (loss, mean(ratio, plain), kl)
+        return loss, {name: x.detach() for name, x in zip(METRICS, parts, strict=True)}
 
     # STAGES AND STATE
 

@@ -204,6 +204,31 @@ def mean(x: Tensor, weight: Tensor) -> Tensor:
     return (x * weight).sum((0, 2)) if weight.dim() else x.mean((0, 2))
 
 
+def actor_critic_loss(
+    value_coef: float,
+    gain: Tensor,
+    every: Tensor,
+    value_error: Tensor,
+    weight: Tensor,
+    entropy_coef: Tensor,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return -gain + value_coef · error² - entropy_coef · H, the mean over steps, and its parts.
+
+    Args:
+        value_coef: Weight of the squared value errors.
+        gain: Advantage times log-probability of the action, ``[T, P, B]``.
+        every: Log-probabilities of all actions, ``[T, P, K, B]``.
+        value_error: Squared errors of the values, ``[T, P, B]``.
+        weight: Of each step, see `step_weights`.
+        entropy_coef: Weight of the entropy bonus, ``[P]``.
+    """
+    entropy = mean(-(every.exp() * every).sum(2), weight)
+    value_loss = mean(value_error, weight)
+    policy_loss = -mean(gain, weight)
+    loss = policy_loss + value_coef * value_loss - entropy_coef * entropy
+    return loss, {"entropy": entropy, "value_loss": value_loss, "policy_loss": policy_loss}
+
+
 def deviation(x: Tensor, weight: Tensor) -> Tensor:
     """Return the standard deviation of each member, ``[P]``; arguments as of `mean`."""
     return mean((x - mean(x, weight).view(1, -1, 1)).square(), weight).sqrt()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.cores import lstm_cell
+from prefrontal.agents.networks.cores.gated import lstm_cell
 from prefrontal.agents.networks.vectorised import Net, Vectorised
 
 State = tuple[Tensor, ...]
@@ -76,6 +76,7 @@ class LifetimeNet:
         actions: Actions A.
         network: Shape; its embedding is replaced.
         embedding: Units E of the linear layer before the core; 0: none.
+        trial_row: Which input says that a trial starts, where that sets the core's activity back.
 
     Attributes:
         plain: The network; its read-outs are logits and value ``[L, B, A + 1]``.
@@ -83,13 +84,21 @@ class LifetimeNet:
         modules: Slice of each module's weights.
     """
 
-    def __init__(self, inputs: int, actions: int, network: NetworkConfig, embedding: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        actions: int,
+        network: NetworkConfig,
+        embedding: int,
+        trial_row: int | None = None,
+    ) -> None:
         self.inputs, self.actions, self.embedding = inputs, actions, embedding
-        self.hidden, self.lstm = network.hidden_size, network.core == "lstm"
+        self.hidden = network.hidden_size
+        self.lstm = network.core == "lstm" and trial_row is None
         self.plain = Vectorised(
             CourseNet(inputs, embedding, self.hidden, actions)
             if self.lstm
-            else Net(inputs, actions + 1, replace(network, embedding_size=embedding))
+            else Net(inputs, actions + 1, replace(network, embedding_size=embedding), trial_row)
         )
         self.size = self.plain.size
         self.modules: dict[str, slice] = {}

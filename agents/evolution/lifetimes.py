@@ -40,6 +40,7 @@ from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 from prefrontal.agents.kernels.build import available, compiled
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.rollout.blame import check_numbers
+from prefrontal.agents.rollout.environments import rows_of
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 _CHUNK = 512  # lives that are tabulated at once
@@ -97,7 +98,8 @@ class Lifetimes:
             self.rows[name] = width
             width += actions if name == "action" else 1
         self.centre = (2 / (high - low), -(high + low) / (high - low))
-        self.net = LifetimeNet(width, actions, network, config.embedding_size)
+        rows = rows_of(network, spec.inputs, width, actions)
+        self.net = LifetimeNet(width, actions, network, config.embedding_size, rows.trial)
         self.learning_steps = config.updates * config.episodes * self.task.steps
         self.tabulated = bool(self.task.open_loop) and "trial_start" not in self.rows
 

@@ -22,6 +22,12 @@ inline void narrow(real* to, const real* from, long rows, long B, int n) {
     for (long r = 0; r < rows; ++r) store(to + r * B, *(const uvec*)(from + r * W), n);
 }
 
+// Which ways the gradient takes; see Credit in networks/vectorised.py.
+struct Credit {
+    const real* feedback;   // [P, O, H + 1] in place of the read-out, or null
+    int local, truncate;
+};
+
 struct Tape {
     Shape s;
     const real* weight;   // [P, 4H, F]; rows of g doubled
@@ -80,7 +86,7 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
 
 // One block of columns of one member, all steps backwards; sums into dw [4H, FP], dv [O, FP]
 template <int C>
-void backward_block(const Tape& k, const real* d_heads, const real* d_hidden, int p, int b, int n, real* scratch,
+void backward_block(const Tape& k, const real* d_heads, const Credit& credit, int p, int b, int n, real* scratch,
                     real* dw, real* dv, real* d_state) {
     const Shape& s = k.s;
     const long B = s.B, H = s.H, F = s.I + s.H + 1, N = C * W, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
@@ -91,7 +97,7 @@ void backward_block(const Tape& k, const real* d_heads, const real* d_hidden, in
     real* ot = zt + CHUNK * N * FP;           // [CHUNK, N, FP] one step later: holds h_t
     real* dl = ot + CHUNK * N * FP;           // [O, CHUNK, N]
     const real* weight = k.weight + (long)p * 4 * H * F;
-    const real* head = k.head + (long)p * s.O * (H + 1);
+    const real* head = (credit.feedback ? credit.feedback : k.head) + (long)p * s.O * (H + 1);
     const int columns = n, m = n < W ? n : W;   // C > 1 only for whole vectors
     memset(dh, 0, 2 * H * N * sizeof(real));
     memset(zt, 0, 2 * CHUNK * N * FP * sizeof(real));
@@ -104,7 +110,6 @@ void backward_block(const Tape& k, const real* d_heads, const real* d_hidden, in
             const real* c0 = k.cell + at * k.cell_block + b;
             const real* sq = k.squashed + at * k.squashed_block + b;
             const real* d = d_heads + at * s.O * B + b;
-            const real* other = d_hidden ? d_hidden + at * H * B + b : nullptr;
             real* dt = delta + u * N;
             for (int o = 0; o < s.O; ++o)
                 for (int c = 0; c < C; ++c) store(dl + o * row + u * N + c * W, load(d + o * B + c * W, m), W);
@@ -120,7 +125,6 @@ void backward_block(const Tape& k, const real* d_heads, const real* d_hidden, in
                         __builtin_prefetch(sq - s.P * k.squashed_block + q);
                         __builtin_prefetch(k.z + (at - s.P) * k.z_block + b + q);
                     }
-                    if (other) e += load(other + q, m);
                     for (int o = 0; o < s.O; ++o) e += head[o * (H + 1) + j] * *(vec*)(dl + o * row + u * N + c * W);
                     const Gates<vec> a = {load(g + q, m), load(g + h + q, m), 2 * load(g + 2 * h + q, m) - 1,
                                           load(g + 3 * h + q, m)};
@@ -130,7 +134,8 @@ void backward_block(const Tape& k, const real* d_heads, const real* d_hidden, in
                     *(vec*)(dt + (2 * H + j) * row + c * W) = (real).5 * back.g;   // its weights are doubled
                     *(vec*)(dt + (3 * H + j) * row + c * W) = back.o;
                 }
-            product<C, false>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
+            if (!credit.local) product<C, false>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
+            if (credit.truncate && t % credit.truncate == 0) memset(dh, 0, 2 * H * N * sizeof(real));   // and dc
             const real* z = k.z + at * k.z_block + b;
             const real* z1 = z + s.P * k.z_block;
             for (int f = 0; f < F; ++f)
@@ -199,7 +204,7 @@ void lstm_choose(const Tape* tape, int t, int choices, const real* noise, long n
     }
 }
 
-// d_heads [T, P, O, B]; d_hidden [T, P, H, B], gradients of the hidden states through other read-outs, or null.
+// d_heads [T, P, O, B]; feedback, local and truncate as in Credit.
 // d_weight [P, 4H, F], d_head [P, O, H + 1] and d_state [P, 2, H] are overwritten.
 // scratch: aligned to 64 bytes, lstm_scratch() reals.
 long lstm_scratch(const Tape* tape) {
@@ -208,9 +213,10 @@ long lstm_scratch(const Tape* tape) {
     return 2L * s.H * N + 4L * s.H * CHUNK * N + 2L * CHUNK * N * FP + (long)s.O * CHUNK * N + (4L * s.H + s.O) * FP;
 }
 
-void lstm_backward(const Tape* tape, const real* d_heads, const real* d_hidden, real* d_weight, real* d_head,
-                   real* d_state, real* scratch) {
+void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, int local, int truncate,
+                   real* d_weight, real* d_head, real* d_state, real* scratch) {
     const Shape& s = tape->s;
+    const Credit credit = {feedback, local, truncate};
     const long H = s.H, F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
     real* dw = scratch;
     real* dv = dw + 4 * H * FP;
@@ -222,8 +228,8 @@ void lstm_backward(const Tape* tape, const real* d_heads, const real* d_hidden, 
         for (int b = 0; b < s.B;) {
             const int left = s.B - b;
             const int n = left < W ? left : W;
-            if (left >= 2 * W) { backward_block<2>(*tape, d_heads, d_hidden, p, b, 2 * W, rest, dw, dv, state); b += 2 * W; }
-            else { backward_block<1>(*tape, d_heads, d_hidden, p, b, n, rest, dw, dv, state); b += W; }
+            if (left >= 2 * W) { backward_block<2>(*tape, d_heads, credit, p, b, 2 * W, rest, dw, dv, state); b += 2 * W; }
+            else { backward_block<1>(*tape, d_heads, credit, p, b, n, rest, dw, dv, state); b += W; }
         }
         for (long r = 0; r < 4 * H; ++r) memcpy(d_weight + ((long)p * 4 * H + r) * F, dw + r * FP, F * sizeof(real));
         for (long o = 0; o < s.O; ++o)

@@ -17,13 +17,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prefrontal.agents.common.optim import Optimiser, clip_by_norm
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.compiled import CompiledLSTM
-from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.vectorised import Net, PlainNet, Tape, without_memory
+from prefrontal.agents.networks.config import NO_ROWS, NetworkConfig, Rows
+from prefrontal.agents.networks.vectorised import (
+    FULL,
+    Credit,
+    Net,
+    State,
+    Tape,
+    Vectorised,
+    without_memory,
+)
 
-State = list[tuple[Tensor, ...]]
+States = list[State]
 
 
 def outputs_of(num_actions: int, config: NetworkConfig) -> list[int]:
@@ -47,6 +54,132 @@ def stored_sizes(input_size: int, num_actions: int, config: NetworkConfig) -> li
     return [now, now + spare] if config.core in ("none", "relu") else [now]
 
 
+class PlainTape(Tape):
+    """A tape of `PlainNet`: all that is recorded lies batch-first, ``[T, P, B, ...]``.
+
+    Attributes:
+        every: Whether the states before all steps are kept, or the first and the last alone.
+        noise: What is added to what reaches the units, ``[T, P, B, N]``; None: nothing.
+        drives: What reached the units with the noise, of each step, ``[P, B, N]``.
+    """
+
+    def __init__(self, net: PlainNet, steps: int, batch: int, every: bool) -> None:
+        self.steps = self.used = steps
+        self.batch, self.every = batch, every
+
+        def empty(size: int) -> Tensor:
+            return net.parameters.new_zeros(steps, len(net.parameters), batch, size)
+
+        self.x, self.features = empty(net.input_size), empty(net.config.hidden_size)
+        self.outputs = empty(net.output_size)
+        self.x_t = [x.transpose(1, 2) for x in self.x]
+        self.heads = self.outputs.transpose(2, 3)
+        self.heads_t = list(self.heads)
+        self.states: dict[int, State] = {}
+        self.start: State | None = None  # None: the initial state, through which gradients flow
+        self.noise: Tensor | None = None
+        self.drives: list[Tensor] = []
+
+    def hidden(self) -> Tensor:
+        """See `Tape.hidden`."""
+        return self.features.transpose(2, 3)
+
+
+class PlainNet:
+    """Networks of P members in plain PyTorch, with any core.
+
+    Args:
+        input_size: Inputs I a step.
+        output_size: Read-outs O a step.
+        config: Shape and initialisation.
+        members: Number of members P.
+        dtype: Number type.
+        device: Where parameters live.
+        trial_row: See `Net`.
+
+    Attributes:
+        parameters: ``[P, n]``: embedding, core, read-out.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        config: NetworkConfig,
+        members: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        trial_row: int | None = None,
+    ) -> None:
+        self.input_size, self.output_size, self.config = input_size, output_size, config
+        self.plain = Vectorised(Net(input_size, output_size, config, trial_row))
+        size = self.plain.size
+        self.parameters = torch.zeros(members, size, dtype=dtype, device=device)
+        self._views = self.plain.views(self.parameters)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self._views = self.plain.views(self.parameters)  # a copy of a view is none
+
+    def initial(self, generator: torch.Generator) -> Tensor:
+        """Draw one member's initial parameters ``[n]``."""
+        return self.plain.initial(generator)
+
+    def set_parameters(self, flat: Tensor) -> None:
+        """Overwrite all parameters with ``flat [P, n]``."""
+        self.parameters.copy_(flat)
+
+    def tape(self, steps: int, batch: int, every: bool = False) -> PlainTape:
+        """Return a tape for `steps` steps of `batch` episodes per member; see `PlainTape`."""
+        return PlainTape(self, steps, batch, every)
+
+    def begin(self, tape: PlainTape, state: State | None = None) -> None:
+        """Set the state before the first step: tensors ``[P, B, ...]``, or the initial one."""
+        tape.start, tape.drives = state, []
+        tape.states = {0: self.initial_state(tape.batch) if state is None else state}
+
+    @torch.no_grad()
+    def initial_state(self, batch: int) -> State:
+        """Return the state at the start of an episode, tensors ``[P, B, ...]``."""
+        return self.plain.initial_state(self._views, batch)
+
+    def state(self, tape: PlainTape, t: int) -> State:
+        """Return the state before step `t` (``t = T`` is the last one), ``[P, B, ...]``."""
+        return tape.states[t]
+
+    @torch.no_grad()
+    def step(self, tape: PlainTape, t: int) -> Tensor:
+        """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
+        now = tape.states[t] if tape.every or not t else tape.states.pop(t)
+        found: Any
+        if tape.noise is None:
+            found = self.plain.step(self._views, tape.x[t], now)
+        else:
+            *found, drive = self.plain.disturbed(self._views, tape.x[t], now, tape.noise[t])
+            tape.drives.append(drive)
+        tape.outputs[t], tape.features[t], tape.states[t + 1] = found
+        return tape.heads_t[t]
+
+    def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
+        """Write the argmax of the first `choices` read-outs plus noise to `actions` ``[P, B]``."""
+        torch.argmax(tape.heads_t[t][:, :choices] + noise, 1, out=actions)
+
+    def attach(self, tape: PlainTape, parameters: Tensor, credit: Credit = FULL) -> Tensor:
+        """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
+        views, used = self.plain.views(parameters), tape.used
+        if credit.path == "none":
+            weight = views["head.weight"]
+            seen = tape.features[:used].transpose(0, 1).flatten(1, 2)
+            outputs = torch.baddbmm(weight[:, None, :, -1], seen, weight[:, :, :-1].mT)
+            return outputs.unflatten(1, (used, -1)).permute(1, 0, 3, 2)
+        noise = None if tape.noise is None else tape.noise[:used]
+        return self.plain.unroll(views, tape.x[:used], tape.start, noise, credit).transpose(2, 3)
+
+    def core_slice(self) -> slice:
+        """Return which parameters are those before the read-out."""
+        return slice(0, self.plain.size - self.output_size * (self.config.hidden_size + 1))
+
+
 class ActorCritic:
     """Policy logits and state value for P members.
 
@@ -57,12 +190,11 @@ class ActorCritic:
         members: Number of members P.
         dtype: Number type.
         device: Where the parameters live.
-        reward_row: Which input is the previous reward, where the actor is given prediction errors
-            in its place.
+        rows: Which inputs the networks must know of.
+        plain: Whether plain PyTorch computes them, whatever else could.
 
     Raises:
-        ValueError: If there is a `reward_row` without actors that are given prediction errors, or
-            the reverse.
+        ValueError: If a row is missing that the network must know of, or the reverse.
     """
 
     def __init__(
@@ -73,27 +205,31 @@ class ActorCritic:
         members: int = 1,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
-        reward_row: int | None = None,
+        rows: Rows = NO_ROWS,
+        plain: bool = False,
     ) -> None:
-        if (config.actor_reward == "rpe") != (reward_row is not None):
-            raise ValueError('a reward_row goes with actor_reward "rpe", and with nothing else')
+        if (config.actor_reward == "rpe") != (rows.reward is not None):
+            raise ValueError('a row of rewards goes with actor_reward "rpe", and nothing else')
+        if (config.reset_at == "trial") != (rows.trial is not None):
+            raise ValueError('a row of trials goes with reset_at "trial", and with nothing else')
         self.input_size, self.num_actions, self.config = input_size, num_actions, config
         self.members, self.dtype, self.device = members, dtype, device
-        self.reward_row = reward_row
+        self.rows, self.plain = rows, plain
         self.nets = [self._net(size) for size in outputs_of(num_actions, config)]
         self._sizes = [net.parameters.shape[1] for net in self.nets]
 
     def _net(self, outputs: int) -> Any:
         sizes, config = (self.input_size, outputs, self.config, self.members), self.config
-        fast = config.core == "lstm" and not config.embedding_size
-        if fast and self.dtype == torch.float32 and str(self.device) == "cpu" and available():
+        fast = config.core == "lstm" and not config.embedding_size and config.reset_at == "episode"
+        fast = fast and self.dtype == torch.float32 and str(self.device) == "cpu"
+        if fast and not self.plain and available():
             return CompiledLSTM(*sizes)
-        return PlainNet(*sizes, self.dtype, self.device)
+        return PlainNet(*sizes, self.dtype, self.device, self.rows.trial)
 
     def like(self, members: int | None = None) -> ActorCritic:
         """Return networks of the same shape without weights, of as many members or of `members`."""
         members = self.members if members is None else members
-        kind = self.dtype, self.device, self.reward_row
+        kind = self.dtype, self.device, self.rows, self.plain
         return ActorCritic(self.input_size, self.num_actions, self.config, members, *kind)
 
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
@@ -131,20 +267,26 @@ class ActorCritic:
 
     # TAPES
 
-    def tapes(self, steps: int, batch: int) -> list[Tape]:
-        """Return a tape a net, for `steps` steps of `batch` episodes per member."""
-        tapes = [net.tape(steps, batch) for net in self.nets]
+    def tapes(self, steps: int, batch: int, every: bool = False) -> list[Tape]:
+        """Return a tape a net, for `steps` steps of `batch` episodes per member.
+
+        Args:
+            steps: Steps T.
+            batch: Episodes B.
+            every: Whether the states before all steps are wanted, or the first and last alone.
+        """
+        tapes = [net.tape(steps, batch, every) for net in self.nets]
         for tape in tapes:
             tape.before = torch.zeros(self.members, batch, dtype=self.dtype, device=self.device)
         return tapes
 
-    def begin(self, tapes: list[Tape], state: State | None = None) -> None:
+    def begin(self, tapes: list[Tape], state: States | None = None) -> None:
         """Set the states before the first step, ``[P, B, ...]`` each, or the initial ones."""
         for index, (net, tape) in enumerate(zip(self.nets, tapes, strict=True)):
             net.begin(tape, None if state is None else state[index])
             tape.before.zero_()  # before an episode nothing is expected
 
-    def state(self, tapes: list[Tape], t: int) -> State:
+    def state(self, tapes: list[Tape], t: int) -> States:
         """Return the states before step `t`, tensors ``[P, B, ...]`` of each net."""
         return [net.state(tape, t) for net, tape in zip(self.nets, tapes, strict=True)]
 
@@ -161,7 +303,7 @@ class ActorCritic:
         """
         if len(self.nets) == 2:
             self.nets[1].step(tapes[1], t)
-        if self.reward_row is not None:
+        if self.rows.reward is not None:
             self._dopamine(tapes, t, stimulation)
         logits: Tensor = self.nets[0].step(tapes[0], t)
         return logits[:, : self.num_actions]
@@ -175,11 +317,11 @@ class ActorCritic:
         actor, critic = tapes
         value = critic.heads_t[t][:, 0]
         before = critic.heads_t[t - 1][:, 0] if t else critic.before
-        delta = torch.sub(critic.x_t[t][:, self.reward_row], before)
+        delta = torch.sub(critic.x_t[t][:, self.rows.reward], before)
         delta.add_(value, alpha=self.config.rpe_discount)
         if stimulation is not None:
             delta.add_(stimulation)
-        actor.x_t[t][:, self.reward_row] = delta
+        actor.x_t[t][:, self.rows.reward] = delta
 
     def unroll(self, tapes: list[Tape]) -> None:
         """Repeat all steps on the recorded inputs (after a change of the parameters)."""
@@ -188,97 +330,37 @@ class ActorCritic:
             for t in range(tape.used):
                 net.step(tape, t)
 
-    def heads(self, tapes: list[Tape], parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def heads(
+        self,
+        tapes: list[Tape],
+        parameters: Tensor | None = None,
+        credits: Sequence[Credit] = (FULL, FULL),
+    ) -> tuple[Tensor, Tensor]:
         """Return logits ``[T, P, K, B]`` and values ``[T, P, B]``.
 
-        They are those on the tapes or, if `parameters` are given, differentiable functions of them.
+        They are those on the tapes or, if `parameters` are given, differentiable functions of them;
+        `credits` say which ways the gradient takes in each net.
         """
         if parameters is None:
             heads = [tape.heads[: tape.used] for tape in tapes]
         else:
             parts = parameters.split(self._sizes, dim=1)
-            heads = [n.attach(tape, p) for n, tape, p in zip(self.nets, tapes, parts, strict=True)]
+            each = zip(self.nets, tapes, parts, credits, strict=False)
+            heads = [net.attach(tape, part, credit) for net, tape, part, credit in each]
         return heads[0][:, :, : self.num_actions], heads[-1][:, :, -1]
 
+    def readouts(self, flat: Tensor) -> list[Tensor]:
+        """Return the weights of each read-out without biases, views ``[P, O, H]`` of ``[P, n]``."""
+        units = self.config.hidden_size
+        parts = [
+            part[:, net.core_slice().stop :].unflatten(1, (-1, units + 1))
+            for net, part in zip(self.nets, flat.split(self._sizes, dim=1), strict=True)
+        ]
+        return [part[:, :, :-1] for part in parts]
 
-class AsymmetricCritic:
-    """A baseline that sees, in training only, what the agent must infer: a perceptron a member.
-
-    The baseline of a policy gradient may depend on anything but the action (Pinto et al. 2018). A
-    critic that is told the task (for a bandit, the arm probabilities) explains away the luck of the
-    draw of tasks, most of the variance of the learning signal. The agent's own value head, which
-    models the dopamine system's prediction, is trained beside it and is what analyses read.
-
-    Args:
-        hidden_size: Size H of the agent's hidden state (no gradient flows into it).
-        privileged_size: Privileged features K.
-        units: Units of the hidden layer.
-        generators: One generator a member, for the initial weights.
-        dtype: Number type.
-        device: Where it lives.
-    """
-
-    def __init__(
-        self,
-        hidden_size: int,
-        privileged_size: int,
-        units: int,
-        generators: list[torch.Generator],
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        self.inputs, self.units = hidden_size + privileged_size + 1, units
-        rows = []
-        for g in generators:
-            first = (2 * torch.rand(units, self.inputs, generator=g) - 1) * self.inputs**-0.5
-            second = (2 * torch.rand(units + 1, generator=g) - 1) * units**-0.5
-            rows.append(torch.cat([first.flatten(), second]))
-        self.parameters = torch.stack(rows).to(device, dtype)
-        self.optimiser = Optimiser(self.parameters, "adam", 1e-5)
-
-    def features(self, hidden: Tensor, privileged: Tensor) -> Tensor:
-        """Join ``[T, P, H, B]`` and ``[T, P, B, K]`` to features ``[P, H + K + 1, T * B]``."""
-        both = [hidden, privileged.transpose(2, 3), torch.ones_like(hidden[:, :, :1])]
-        return torch.cat(both, dim=2).permute(1, 2, 0, 3).flatten(2)
-
-    def state(self) -> dict[str, Tensor]:
-        """Return all that is needed to go on exactly; first dimension: the member."""
-        moments = self.optimiser.state().items()
-        return {"weights": self.parameters} | {f"optimiser.{name}": x for name, x in moments}
-
-    def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restore what `state` returned."""
-        self.parameters.copy_(state["weights"])
-        self.optimiser.set_state({n: state[f"optimiser.{n}"] for n in self.optimiser.state()})
-
-    def values(self, features: Tensor, parameters: Tensor | None = None) -> Tensor:
-        """Compute values ``[P, T * B]``, as functions of `parameters` ``[P, n]`` if given."""
-        flat = self.parameters if parameters is None else parameters
-        first, second = flat.split([self.units * self.inputs, self.units + 1], dim=1)
-        active = torch.bmm(first.unflatten(1, (self.units, self.inputs)), features).relu()
-        return torch.baddbmm(second[:, None, -1:], second[:, None, :-1], active).squeeze(1)
-
-    def fit(
-        self,
-        features: Tensor,
-        targets: Tensor,
-        weight: Tensor | float,
-        learning_rate: float | Tensor,
-        clip_norm: float,
-    ) -> Tensor:
-        """Take one optimiser step on the mean squared error; return the error before it, ``[P]``.
-
-        Args:
-            features: See `features`.
-            targets: ``[P, T * B]``.
-            weight: Weight of each sample, broadcastable to ``[P, T * B]``.
-            learning_rate: Step size, one number or one per member ``[P, 1]``.
-            clip_norm: Largest gradient norm per member.
-        """
-        parameters = self.parameters.detach().requires_grad_()
-        with torch.enable_grad():
-            error = ((self.values(features, parameters) - targets).square() * weight).mean(1)
-            (gradient,) = torch.autograd.grad(error.sum(), parameters)
-        clip_by_norm(gradient, clip_norm)
-        self.optimiser.step(self.parameters, gradient, learning_rate)
-        return error.detach()
+    def before_readouts(self) -> Tensor:
+        """Return which parameters are not those of a read-out, ``[n]`` of bool."""
+        mask = torch.zeros(sum(self._sizes), dtype=torch.bool, device=self.device)
+        for net, part in zip(self.nets, mask.split(self._sizes), strict=True):
+            part[net.core_slice()] = True
+        return mask

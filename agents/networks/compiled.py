@@ -16,11 +16,12 @@ import functools
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from prefrontal.agents.kernels.build import compiled
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.vectorised import Net, Tape, Vectorised
+from prefrontal.agents.networks.vectorised import FULL, Credit, Net, Tape, Vectorised
 
 State = tuple[Tensor, ...]
 _BUFFERS = ("z", "gates", "cell", "squashed", "heads")
@@ -45,7 +46,7 @@ def _library() -> Any:
     library.lstm_forward.argtypes = [address, number]
     library.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
     library.lstm_choose.restype = None
-    library.lstm_backward.argtypes = [address] * 7
+    library.lstm_backward.argtypes = [address] * 3 + [number] * 2 + [address] * 4
     return library
 
 
@@ -117,8 +118,8 @@ class CompiledLSTM:
         torch.mul(weight, self._gain, out=self.weight)
         self.head.copy_(head)
 
-    def tape(self, steps: int, batch: int) -> LSTMTape:
-        """Return a tape for `steps` steps of `batch` episodes per member."""
+    def tape(self, steps: int, batch: int, every: bool = False) -> LSTMTape:
+        """Return a tape for `steps` steps of `batch` episodes per member; it has every state."""
         return LSTMTape(self, steps, batch)
 
     def initial_state(self, batch: int) -> State:
@@ -149,34 +150,47 @@ class CompiledLSTM:
             tape.address, t, choices, noise.data_ptr(), noise.stride(0), actions.data_ptr()
         )
 
-    def attach(self, tape: LSTMTape, parameters: Tensor) -> Tensor:
+    def attach(self, tape: LSTMTape, parameters: Tensor, credit: Credit = FULL) -> Tensor:
         """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
-        return _Recorded.apply(parameters, self, tape)
+        return _Recorded.apply(parameters, self, tape, credit)
 
-    def backward(self, tape: LSTMTape, d_heads: Tensor) -> Tensor:
+    def backward(self, tape: LSTMTape, d_heads: Tensor, credit: Credit = FULL) -> Tensor:
         """Map the gradient of the read-outs ``[T, P, O, B]`` to that of the parameters."""
-        gradient, d_heads = torch.empty_like(self.parameters), d_heads.contiguous()
+        gradient, d_heads = torch.zeros_like(self.parameters), d_heads.contiguous()
+        core, head = self.plain.views(gradient).values()
+        if credit.path == "none":
+            seen = tape.z[1 : tape.used + 1, :, -1 - self.config.hidden_size :]
+            head.copy_(torch.einsum("tpob,tphb->poh", d_heads, seen))
+            return gradient
         d_weight, d_head = torch.empty_like(self.weight), torch.empty_like(self.head)
         d_state = torch.empty(len(gradient), 2, self.config.hidden_size)
+        back = None if credit.feedback is None else F.pad(credit.feedback, (0, 1)).contiguous()
         tape.struct.T = tape.used
+        switches = int(credit.path == "local"), credit.truncate
         found = (each.data_ptr() for each in (d_weight, d_head, d_state))
+        address = None if back is None else back.data_ptr()
         _library().lstm_backward(
-            tape.address, d_heads.data_ptr(), None, *found, tape.struct.scratch
+            tape.address, d_heads.data_ptr(), address, *switches, *found, tape.struct.scratch
         )
-        core, head = self.plain.views(gradient).values()
         torch.mul(d_weight, self._gain, out=core)
         head.copy_(d_head)
         return gradient
+
+    def core_slice(self) -> slice:
+        """Return which parameters are those before the read-out."""
+        return slice(0, self.weight[0].numel())
 
 
 class _Recorded(torch.autograd.Function):
     """Read-outs on a tape as a function of the flat parameters."""
 
     @staticmethod
-    def forward(ctx: Any, parameters: Tensor, net: CompiledLSTM, tape: LSTMTape) -> Tensor:
-        ctx.net, ctx.tape = net, tape
+    def forward(
+        ctx: Any, parameters: Tensor, net: CompiledLSTM, tape: LSTMTape, credit: Credit
+    ) -> Tensor:
+        ctx.net, ctx.tape, ctx.credit = net, tape, credit
         return tape.heads[: tape.used].detach()
 
     @staticmethod
-    def backward(ctx: Any, *d_heads: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.net.backward(ctx.tape, d_heads[0]), None, None
+    def backward(ctx: Any, *d_heads: Tensor) -> tuple[Tensor, None, None, None]:
+        return ctx.net.backward(ctx.tape, d_heads[0], ctx.credit), None, None, None

@@ -12,11 +12,11 @@ _CORES = "prefrontal.agents.networks.cores"
 #: Cores by name: where their class is, or the class itself. See `prefrontal.agents.networks.cores`
 #: for what a core is.
 CORES: dict[str, str | type[Any]] = {
-    "lstm": f"{_CORES}:LSTM",
-    "gru": f"{_CORES}:GRU",
-    "rnn": f"{_CORES}:RNN",
-    "none": f"{_CORES}:Feedforward",
-    "relu": f"{_CORES}:Rectified",
+    "lstm": f"{_CORES}.gated:LSTM",
+    "gru": f"{_CORES}.gated:GRU",
+    "rnn": f"{_CORES}.gated:RNN",
+    "none": f"{_CORES}.gated:Feedforward",
+    "relu": f"{_CORES}.gated:Rectified",
 }
 
 
@@ -33,7 +33,7 @@ SUMMARIES = {
 def register_core(name: str, core: type[Any]) -> None:
     """Make a core known, so that ``NetworkConfig(core=name)`` means it.
 
-    It is a class called with ``(input_size, hidden_size)``; what it must do is in
+    It is a class called with ``(input_size, hidden_size, **own)``; what it must do is in
     `prefrontal.agents.networks.cores`.
 
     Raises:
@@ -50,6 +50,22 @@ def register_core(name: str, core: type[Any]) -> None:
     if known is not core and (isinstance(known, str) or known.__qualname__ != core.__qualname__):
         raise ValueError(f"there is a core named {name!r} already")
     CORES[name] = core  # a class of the same name that was defined anew takes its place
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which number of an observation a network must know of; None where it need not.
+
+    Attributes:
+        reward: The previous reward, where the actor is given prediction errors in its place.
+        trial: The input `trial_start`, where a trial sets the core's activity back.
+    """
+
+    reward: int | None = None
+    trial: int | None = None
+
+
+NO_ROWS = Rows()
 
 
 @dataclass(frozen=True)
@@ -71,7 +87,13 @@ class NetworkConfig:
         "Recurrent core: lstm, gru, rnn (vanilla), as a control without memory a layer of tanh "
         "units (none) or of rectified ones (relu), or one of yours, FILE.py:CLASS.",
     )
+    core_kwargs: dict[str, Any] = option({}, "Settings of the core's own, as NAME=VALUE.")
     hidden_size: int = option(48, "Units per core; 48 in Wang et al. (2018).", least=1)
+    reset_at: Literal["episode", "trial"] = option(
+        "episode",
+        "Where the core's activity is set back: at the start of an episode alone, or also where a "
+        "trial starts (needs the input `trial_start`); plastic weights are kept.",
+    )
     layout: Literal["shared", "separate"] = option(
         "shared",
         "Whether actor and critic are two linear heads on one shared core, or have separate cores "

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.kernels.build import available, compiled
-from prefrontal.agents.networks.cores import lstm_cell
+from prefrontal.agents.networks.cores.gated import lstm_cell
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +44,26 @@ class Affine(nn.Module):
         return F.linear(x, self.weight[:, :-1], self.weight[:, -1])
 
 
+@dataclass(frozen=True)
+class Credit:
+    """Which ways the gradient takes from the read-outs to the weights.
+
+    Attributes:
+        path: ``full``, back-propagation; ``local``, without the way from what the units said a step
+            before, through the weights (e-prop); ``none``, the read-out's own weights alone.
+        truncate: Steps after which the way through time is cut, at k, 2k, ... of an episode; 0:
+            nowhere. With 1 no gradient goes through time.
+        feedback: In place of the read-out's weights on the way back to the features, ``[P, O, H]``.
+    """
+
+    path: Literal["full", "local", "none"] = "full"
+    truncate: int = 0
+    feedback: Tensor | None = None
+
+
+FULL = Credit()
+
+
 class Net(nn.Module):
     """One member's network: a linear embedding if there is one, a core, and a linear read-out.
 
@@ -49,13 +71,17 @@ class Net(nn.Module):
         input_size: Inputs I a step.
         output_size: Read-outs O a step.
         config: Shape and initialisation.
+        trial_row: Which input says that a trial starts, where that sets the core's activity back.
     """
 
-    def __init__(self, input_size: int, output_size: int, config: NetworkConfig) -> None:
+    def __init__(
+        self, input_size: int, output_size: int, config: NetworkConfig, trial_row: int | None = None
+    ) -> None:
         super().__init__()
+        self.inputs, self.trial_row = input_size, trial_row
         self.config, units = config, config.embedding_size
         self.embedding = Affine(input_size, units) if units else None
-        self._core = config.core, units or input_size, config.hidden_size
+        self._core = config.core, units or input_size, config.hidden_size, config.core_kwargs
         self.core = make_core(*self._core)
         self.head = Affine(config.hidden_size, output_size)
 
@@ -77,12 +103,89 @@ class Net(nn.Module):
         """Return the core's initial state, tensors ``[B, ...]``."""
         return tuple(self.core.initial_state(batch))
 
+    def embedded(self, x: Tensor) -> Tensor:
+        """Return what the core is given of inputs ``[..., I]``."""
+        return x if self.embedding is None else self.embedding(x)
+
+    def begun(self, x: Tensor, state: State) -> State:
+        """Return the state that a step from inputs ``[B, I]`` begins with."""
+        if self.trial_row is None or not state:
+            return state
+        reset = getattr(self.core, "reset", None)
+        fresh = reset(state) if reset else self.core.initial_state(len(x))
+        starts = x[:, self.trial_row] > 0.5
+        return tuple(
+            torch.where(starts.view(-1, *[1] * (new.dim() - 1)), new.to(old), old)
+            for new, old in zip(fresh, state, strict=True)
+        )
+
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """Map inputs ``[B, I]`` to read-outs ``[B, O]``, features ``[B, H]`` and the next state."""
-        if self.embedding is not None:
-            x = self.embedding(x)
-        features, state = self.core(x, state)
+        features, state = self.core(self.embedded(x), self.begun(x, state))
         return self.head(features), features, tuple(state)
+
+    def disturbed(
+        self, x: Tensor, state: State, noise: Tensor
+    ) -> tuple[Tensor, Tensor, State, Tensor]:
+        """Step as `forward`, with noise ``[B, N]`` added to what reaches the units.
+
+        Returns:
+            As `forward`, and what reached the units, with the noise, ``[B, N]``.
+        """
+        state = self.begun(x, state)
+        pre = self.core.drive(self.embedded(x), state) + noise
+        features, state = self.core.advance(pre, state)
+        return self.head(features), features, tuple(state), pre
+
+
+def unroll(
+    net: Any,
+    xs: Tensor,
+    state: State | None,
+    noise: Tensor | None,
+    feedback: Tensor | None,
+    path: str = "full",
+    truncate: int = 0,
+) -> Tensor:
+    """Map inputs ``[T, B, I]`` of one member to read-outs ``[T, B, O]``; see `Credit`."""
+    if state is None:
+        state = tuple(part.to(xs) for part in net.initial_state(xs.shape[1]))
+    features = _features(net, xs, state, noise, path, truncate)
+    if feedback is None:
+        return net.head(features)
+    back = F.linear(features, feedback)  # only for its gradient
+    return net.head(features.detach()) + (back - back.detach())
+
+
+def _features(
+    net: Any, xs: Tensor, state: State, noise: Tensor | None, path: str, truncate: int
+) -> Tensor:
+    """Map inputs ``[T, B, I]`` of one member to features ``[T, B, H]``."""
+    whole = path == "full" and not truncate and net.trial_row is None and noise is None
+    if whole and hasattr(net.core, "sequence"):
+        return net.core.sequence(net.embedded(xs), state)
+    given = net.embedded(xs)
+    if whole and not state:  # nothing is carried over: all steps at once
+        return net.core(given.flatten(0, 1), state)[0].unflatten(0, xs.shape[:2])
+    steps = []
+    for t, x in enumerate(given):
+        if truncate and t and t % truncate == 0:
+            state = tuple(part.detach() for part in state)
+        state = net.begun(xs[t], state)
+        if path == "full" and noise is None:
+            features, state = net.core(x, state)
+        else:
+            past = state if path == "full" else tuple(part.detach() for part in state)
+            pre = net.core.drive(x, past)
+            features, state = net.core.advance(pre if noise is None else pre + noise[t], state)
+        steps.append(features)
+    return torch.stack(steps)
+
+
+def drives(net: Any, xs: Tensor, states: State) -> Tensor:
+    """Map inputs ``[T, B, I]`` and the states before them to what reached the units."""
+    xs, states = xs.flatten(0, 1), tuple(part.flatten(0, 1) for part in states)
+    return net.core.drive(net.embedded(xs), net.begun(xs, states))
 
 
 class _Applied(nn.Module):
@@ -98,19 +201,6 @@ class _Applied(nn.Module):
 
 def _initial_state(net: Any, batch: int) -> State:
     return tuple(net.initial_state(batch))
-
-
-def _unroll(net: Any, xs: Tensor, state: State | None) -> Tensor:
-    """Map inputs ``[T, B, I]`` of one member to read-outs ``[T, B, O]``."""
-    if state is None:
-        state = tuple(part.to(xs) for part in net.initial_state(xs.shape[1]))
-    if not state:  # nothing is carried over: all steps at once
-        return net(xs.flatten(0, 1), state)[0].unflatten(0, xs.shape[:2])
-    steps = []
-    for x in xs:
-        outputs, _, state = net(x, state)
-        steps.append(outputs)
-    return torch.stack(steps)
 
 
 def without_memory(make: Callable[[], M]) -> M:
@@ -153,7 +243,7 @@ class Vectorised:
         self.shapes = {name: part.shape for name, part in module.named_parameters()}
         self.size = sum(math.prod(shape) for shape in self.shapes.values())
         self._initial = _Applied(_initial_state, module)
-        self._unrolled = _Applied(_unroll, module)
+        self._drives = _Applied(drives, module)
 
     def initial(self, generator: torch.Generator) -> Tensor:
         """Draw one member's initial parameters ``[n]``."""
@@ -173,8 +263,8 @@ class Vectorised:
         if not self.module.initial_state(batch):
             return ()
         like = next(iter(views.values()))
-        named = {f"net.{name}": view for name, view in views.items()}
-        state = vmap(lambda p: functional_call(self._initial, p, (batch,)))(named)
+        initial = vmap(lambda p: functional_call(self._initial, p, (batch,)))
+        state = initial(self._named(views))
         return tuple(part.to(like.device, like.dtype).contiguous() for part in state)
 
     def step(
@@ -183,12 +273,54 @@ class Vectorised:
         """Map inputs ``[P, B, I]`` to read-outs, features ``[P, B, ...]`` and the next state."""
         return vmap(lambda p, x, s: functional_call(self.module, p, (x, s)))(views, x, state)
 
-    def unroll(self, views: dict[str, Tensor], xs: Tensor, state: State | None) -> Tensor:
-        """Map inputs ``[T, P, B, I]`` to read-outs ``[T, P, B, O]``, from a state or the first."""
-        named = {f"net.{name}": view for name, view in views.items()}
-        members = (0, 1, None if state is None else 0)  # which dimension of each argument
-        call = vmap(lambda p, *given: functional_call(self._unrolled, p, given), members, 1)
-        return call(named, xs, state)
+    def disturbed(
+        self, views: dict[str, Tensor], x: Tensor, state: State, noise: Tensor
+    ) -> tuple[Tensor, Tensor, State, Tensor]:
+        """Step with noise ``[P, B, N]``; see `Net.disturbed`."""
+        step = _Applied(type(self.module).disturbed, self.module)
+        return vmap(lambda p, *given: functional_call(step, p, given))(
+            self._named(views), x, state, noise
+        )
+
+    def drives(self, views: dict[str, Tensor], xs: Tensor, states: State) -> Tensor:
+        """Map inputs and states ``[T, P, B, ...]`` to what reached the units ``[P, T * B, N]``."""
+        call = vmap(lambda p, *given: functional_call(self._drives, p, given), (0, 1, 1))
+        return call(self._named(views), xs, states)
+
+    def unroll(
+        self,
+        views: dict[str, Tensor],
+        xs: Tensor,
+        state: State | None,
+        noise: Tensor | None = None,
+        credit: Credit = FULL,
+    ) -> Tensor:
+        """Map inputs ``[T, P, B, I]`` to read-outs ``[T, P, B, O]``.
+
+        Args:
+            views: Parameters.
+            xs: Inputs.
+            state: That before the first step; None: the initial one.
+            noise: Added to what reaches the units, ``[T, P, B, N]``.
+            credit: Which ways the gradient takes.
+        """
+        function = partial(unroll, path=credit.path, truncate=credit.truncate)
+        unrolled = _Applied(function, self.module)
+        given = state, noise, credit.feedback
+        # Which dimension of each argument is the member.
+        members = [None if one is None else dim for one, dim in zip(given, (0, 1, 0), strict=True)]
+        call = vmap(lambda p, *args: functional_call(unrolled, p, args), (0, 1, *members), 1)
+        return call(self._named(views), xs, *given)
+
+    @cached_property
+    def driven(self) -> int:
+        """How many numbers reach the units in a step, N (of a core that says so)."""
+        given = self.module.embedded(torch.zeros(1, self.module.inputs))
+        return int(self.module.core.drive(given, self.module.initial_state(1)).shape[1])
+
+    @staticmethod
+    def _named(views: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {f"net.{name}": view for name, view in views.items()}
 
 
 class Tape:
@@ -217,103 +349,3 @@ class Tape:
     def hidden(self) -> Tensor:
         """Return the features after each step, a view ``[T, P, H, B]``."""
         raise NotImplementedError
-
-
-class PlainTape(Tape):
-    """A tape of `PlainNet`: all that is recorded lies batch-first, ``[T, P, B, ...]``."""
-
-    def __init__(self, net: PlainNet, steps: int, batch: int) -> None:
-        self.steps = self.used = steps
-        self.batch = batch
-
-        def empty(size: int) -> Tensor:
-            return net.parameters.new_zeros(steps, len(net.parameters), batch, size)
-
-        self.x, self.features = empty(net.input_size), empty(net.config.hidden_size)
-        self.outputs = empty(net.output_size)
-        self.x_t = [x.transpose(1, 2) for x in self.x]
-        self.heads = self.outputs.transpose(2, 3)
-        self.heads_t = list(self.heads)
-        self.states: list[State] = [()] * (steps + 1)
-        self.start: State | None = None  # None: the initial state, through which gradients flow
-
-    def hidden(self) -> Tensor:
-        """See `Tape.hidden`."""
-        return self.features.transpose(2, 3)
-
-
-class PlainNet:
-    """Networks of P members in plain PyTorch, with any core.
-
-    Args:
-        input_size: Inputs I a step.
-        output_size: Read-outs O a step.
-        config: Shape and initialisation.
-        members: Number of members P.
-        dtype: Number type.
-        device: Where parameters live.
-
-    Attributes:
-        parameters: ``[P, n]``: embedding, core, read-out.
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        output_size: int,
-        config: NetworkConfig,
-        members: int,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        self.input_size, self.output_size, self.config = input_size, output_size, config
-        self.plain = Vectorised(Net(input_size, output_size, config))
-        size = self.plain.size
-        self.parameters = torch.zeros(members, size, dtype=dtype, device=device)
-        self._views = self.plain.views(self.parameters)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        self._views = self.plain.views(self.parameters)  # a copy of a view is none
-
-    def initial(self, generator: torch.Generator) -> Tensor:
-        """Draw one member's initial parameters ``[n]``."""
-        return self.plain.initial(generator)
-
-    def set_parameters(self, flat: Tensor) -> None:
-        """Overwrite all parameters with ``flat [P, n]``."""
-        self.parameters.copy_(flat)
-
-    def tape(self, steps: int, batch: int) -> PlainTape:
-        """Return a tape for `steps` steps of `batch` episodes per member."""
-        return PlainTape(self, steps, batch)
-
-    def begin(self, tape: PlainTape, state: State | None = None) -> None:
-        """Set the state before the first step: tensors ``[P, B, ...]``, or the initial one."""
-        tape.start = state
-        tape.states[0] = self.initial_state(tape.batch) if state is None else state
-
-    @torch.no_grad()
-    def initial_state(self, batch: int) -> State:
-        """Return the state at the start of an episode, tensors ``[P, B, ...]``."""
-        return self.plain.initial_state(self._views, batch)
-
-    def state(self, tape: PlainTape, t: int) -> State:
-        """Return the state before step `t` (``t = T`` is the last one), ``[P, B, ...]``."""
-        return tape.states[t]
-
-    @torch.no_grad()
-    def step(self, tape: PlainTape, t: int) -> Tensor:
-        """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
-        found = self.plain.step(self._views, tape.x[t], tape.states[t])
-        tape.outputs[t], tape.features[t], tape.states[t + 1] = found
-        return tape.heads_t[t]
-
-    def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
-        """Write the argmax of the first `choices` read-outs plus noise to `actions` ``[P, B]``."""
-        torch.argmax(tape.heads_t[t][:, :choices] + noise, 1, out=actions)
-
-    def attach(self, tape: PlainTape, parameters: Tensor) -> Tensor:
-        """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
-        views = self.plain.views(parameters)
-        return self.plain.unroll(views, tape.x[: tape.used], tape.start).transpose(2, 3)

@@ -111,7 +111,7 @@ class QLearner(RecurrentLearner):
         self.target.set_parameters(self.model.parameters)
         streams = self.streams("replay")
         self.replay = QReplay(config, self.model, self.stages.facts, streams)
-        self.rollout = ExploringRollout(self.stages.now, self.model, batch, self.generators)
+        self.rollout = self._rollout()
         self.optimised = 0
         self._tapes: dict[tuple[int, int, int], list[Tape]] = {}
 
@@ -230,7 +230,11 @@ class QLearner(RecurrentLearner):
     def move(self, stage: int) -> None:
         """Make a stage the present one."""
         super().move(stage)
-        self.rollout = ExploringRollout(self.stages.now, self.model, self.batch, self.generators)
+        self.rollout = self._rollout()
+
+    def _rollout(self) -> ExploringRollout:
+        play = self.stages.now, self.model, self.batch, self.generators
+        return ExploringRollout(*play, every=True)
 
     def parts(self) -> Mapping[str, Any]:
         """Return what has a state of its own, by name."""

@@ -20,6 +20,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.common.user_files import blamed
+from prefrontal.agents.networks.config import NetworkConfig, Rows
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, make_foreign
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentFacts, EnvironmentSpec
 
@@ -259,19 +260,51 @@ def probe(spec: EnvironmentSpec, *, discrete: bool = True) -> EnvironmentFacts:
     return facts
 
 
-def reward_row(inputs: Sequence[str], input_size: int, num_actions: int) -> int:
-    """Return which number of an observation is the previous reward.
+def rows_of(
+    network: NetworkConfig, inputs: Sequence[str], input_size: int, num_actions: int
+) -> Rows:
+    """Return which numbers of an observation a network must know of.
 
-    `inputs` follow the observation, in this order; `input_size` counts the numbers of both. The
-    input "action" has one number for each of K actions.
+    Args:
+        network: The network.
+        inputs: What follows the observation, in this order.
+        input_size: Numbers of both.
+        num_actions: Actions K; so many numbers has the input "action".
 
     Raises:
-        ConfigError: The reward is not among the inputs, or is there in another form too.
+        ConfigError: It needs the reward, and that is not among the inputs or is there in another
+            form too; or it needs to know where trials start, and that is not among them.
     """
-    if "reward" not in inputs or {"centred_reward", "reward_one_hot"} & set(inputs):
+    if network.actor_reward == "rpe" and (
+        "reward" not in inputs or {"centred_reward", "reward_one_hot"} & set(inputs)
+    ):
         raise ConfigError(
             'actor_reward "rpe" takes the place of the input "reward": inputs must hold it, and '
             f"the reward in no other form, not {', '.join(inputs) or 'none'}"
         )
-    after = list(inputs)[list(inputs).index("reward") + 1 :]
-    return input_size - 1 - sum(num_actions if name == "action" else 1 for name in after)
+    if network.reset_at == "trial" and "trial_start" not in inputs:
+        raise ConfigError(
+            'reset_at "trial" needs the input "trial_start": inputs must hold it, not '
+            f"{', '.join(inputs) or 'none'}"
+        )
+
+    def row(name: str) -> int:
+        after = list(inputs)[list(inputs).index(name) + 1 :]
+        return input_size - 1 - sum(num_actions if one == "action" else 1 for one in after)
+
+    return Rows(
+        row("reward") if network.actor_reward == "rpe" else None,
+        row("trial_start") if network.reset_at == "trial" else None,
+    )
+
+
+def rows_in(envs: Sequence[Any], network: NetworkConfig) -> Rows:
+    """Return which numbers of an observation a network must know of; see `rows_of`.
+
+    Args:
+        envs: Vector environments of all stages.
+        network: The network.
+    """
+    facts = facts_of(envs)
+    inputs = [name for name in envs[0].input_slices if name != "observation"]
+    return rows_of(network, inputs, facts.input_size, facts.num_actions)

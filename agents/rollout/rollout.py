@@ -98,9 +98,11 @@ class Rollout:
             `variable_length`.
         model: The actor-critic.
         batch: Episodes B per member.
-        generators: One generator a member, for the actions.
+        generators: One generator a member, for the actions (or one for several next to each
+            other).
         privileged: Whether to record ``info["privileged"]``.
         facts: Whether to record the task parameters and the facts in ``info``.
+        every: Whether tapes keep the states before all steps.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Rollout:
         generators: list[torch.Generator],
         privileged: bool = False,
         facts: bool = False,
+        every: bool = False,
     ) -> None:
         self.envs, self.model, self.batch, self.generators = envs, model, batch, generators
         self.steps = int(envs.steps)
@@ -118,7 +121,7 @@ class Rollout:
         self.facts = facts
         members, actions = model.members, model.num_actions
         # A time limit needs the value of the state after the last step: one slot more.
-        self.tapes = model.tapes(self.steps + int(self.variable), batch)
+        self.tapes = model.tapes(self.steps + int(self.variable), batch, every)
         shape = (self.steps, members, batch)
         self.actions = torch.zeros(shape, dtype=torch.int64, device=model.device)
         self.rewards = torch.zeros(shape, dtype=model.dtype, device=model.device)
@@ -128,8 +131,9 @@ class Rollout:
 
     def draw_noise(self) -> Tensor:
         """Draw Gumbel noise ``[P, T, K, B]``: its argmax with logits samples the softmax."""
-        for member, g in enumerate(self.generators):
-            torch.rand(self._noise.shape[1:], generator=g, out=self._noise[member])
+        each = len(self._noise) // len(self.generators)  # populations within a member
+        for part, g in zip(self._noise.split(each), self.generators, strict=True):
+            torch.rand(part.shape, generator=g, out=part)
         self._noise.clamp_(min=1e-20).log_().neg_().log_().neg_()
         return self._noise.to(self.model.device, self.model.dtype)
 
@@ -147,7 +151,7 @@ class Rollout:
             ConfigError: If there is something to add, but the actor is given rewards.
             TrainingError: The environment raises, or returns something that nobody can learn from.
         """
-        if stimulation is not None and self.model.reward_row is None:
+        if stimulation is not None and self.model.rows.reward is None:
             raise ConfigError(
                 "these actors are given rewards; stimulation needs the network option "
                 'actor_reward "rpe"'

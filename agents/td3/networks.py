@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from prefrontal.agents.networks.cores import lstm_cell
+from prefrontal.agents.networks.cores.gated import lstm_cell
 from prefrontal.agents.networks.packed import Packing, unroll_lstm
 from prefrontal.agents.td3.config import TD3NetworkConfig
 

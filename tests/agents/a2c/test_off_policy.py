@@ -10,6 +10,7 @@ from prefrontal.agents import A2C, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.learner import Learned
 from prefrontal.agents.common.errors import PrefrontalError
 from prefrontal.agents.common.returns import estimate, normalise, step_weights
+from prefrontal.agents.networks.vectorised import FULL
 from prefrontal.agents.rollout.environments import make_envs
 from tests.agents.a2c.test_learner import curve, same
 from tests.agents.helpers import a2c, learner, reference_heads, register_countdown
@@ -22,7 +23,11 @@ def replayed(subject: A2C, number: int, *args):
     drawn = []
     draw = subject.replay.draw
     subject.replay.draw = lambda n: drawn.append(draw(n)) or drawn[0]
-    loss, parts = subject._replay_loss(number, *args)
+    parameters, *rest = args
+    stage = subject.stages.index
+    loss, parts = subject.replay.loss(
+        subject.config, number, parameters, stage, *rest, (FULL, FULL)
+    )
     subject.replay.draw = draw
     return drawn[0], loss, parts
 

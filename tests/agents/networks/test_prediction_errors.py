@@ -9,7 +9,7 @@ from prefrontal.agents.a2c.learner import A2C
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.population import Population
-from prefrontal.agents.rollout.environments import make_envs, reward_row
+from prefrontal.agents.rollout.environments import make_envs, rows_of
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation
 
 SPEC = EnvironmentSpec("prefrontal/RiskyChoice-v0", kwargs={"trials": 12})
@@ -112,7 +112,7 @@ def test_what_cannot_be_is_refused():
             A2C(make_envs(SPEC, [0], 2), NETWORK, config, [0], 2, 100, 0)
     for names in (("action",), ("reward", "centred_reward"), ()):
         with pytest.raises(ConfigError, match="reward in no other form"):
-            reward_row(names, 6, 2)
+            rows_of(NETWORK, names, 6, 2)
     rewarded = NetworkConfig(hidden_size=6, layout="separate")
     with pytest.raises(ConfigError, match="stimulation needs"):
         played(trained(network=rewarded).model, Stimulation(win=1.0))

@@ -2,7 +2,7 @@
 
 import torch
 
-from prefrontal.agents.networks.actor_critic import AsymmetricCritic
+from prefrontal.agents.a2c.critic import AsymmetricCritic
 
 STEPS, MEMBERS, HIDDEN, BATCH, SEEN = 5, 2, 4, 3, 2
 

@@ -1,40 +1,14 @@
-"""What a core is, and the cores of the package.
-
-A core is the recurrent part of a network for **one** member, in plain PyTorch: an `nn.Module` made
-by ``Core(input_size, hidden_size)`` with two methods,
-
-- ``initial_state(batch)``: the state at the start of an episode, a tuple of tensors ``[B, ...]`` of
-  any shape; an empty tuple if there is none;
-- ``forward(x, state)``: from inputs ``[B, I]`` and the state to features ``[B, hidden_size]`` and
-  the next state, of the same shapes. It keeps nothing on the object and draws no random numbers.
-
-A population runs as one: `prefrontal.agents.networks.vectorised` maps the module over members with
-`torch.func`. A core may say how it is initialised, ``initialise(generator, input_gain,
-forget_bias)``; otherwise its constructor does, with PyTorch's generator seeded for each member.
-Make a core known by `prefrontal.agents.networks.config.register_core`.
-"""
+"""Cores of one matrix: LSTM, GRU, vanilla network, and layers without memory as controls."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prefrontal.agents.networks.config import CORES
-
 State = tuple[Tensor, ...]
-
-
-def make_core(name: str, input_size: int, hidden_size: int) -> Any:
-    """Return a core by its name in `CORES`, for one member."""
-    made = CORES[name]
-    if isinstance(made, str):
-        module, _, attribute = made.partition(":")
-        made = getattr(importlib.import_module(module), attribute)
-    return made(input_size, hidden_size)
 
 
 class OneMatrix(nn.Module):
@@ -67,10 +41,18 @@ class OneMatrix(nn.Module):
         """Return zeros ``[B, H]``, or no state where there is no memory."""
         return (self.weight.new_zeros(batch, self.units),) if self.memory else ()
 
-    def reaching(self, x: Tensor, state: State) -> Tensor:
-        """Return what reaches the units, ``W [x_t; h_{t-1}; 1]``."""
+    def drive(self, x: Tensor, state: State) -> Tensor:
+        """Return what reaches the units, ``W [x_t; h_{t-1}; 1]``, ``[B, blocks * H]``."""
         x = torch.cat([x, state[0]], 1) if state else x
         return F.linear(x, self.weight[:, :-1], self.weight[:, -1])
+
+    def advance(self, pre: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return features ``[B, H]`` and the next state from what reached the units."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Compute one step from inputs ``[B, I]``."""
+        return self.advance(self.drive(x, state), state)
 
 
 def lstm_cell(pre: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,9 +84,9 @@ class LSTM(OneMatrix):
         """Return zeros ``[B, H]``, twice."""
         return super().initial_state(batch) * 2
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Compute one step from inputs ``[B, I]``."""
-        hidden, cell = lstm_cell(self.reaching(x, state), state[1])
+    def advance(self, pre: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `OneMatrix.advance`; what stays in the unit is the cell."""
+        hidden, cell = lstm_cell(pre, state[1])
         return hidden, (hidden, cell)
 
 
@@ -118,23 +100,27 @@ class GRU(OneMatrix):
 
     blocks = 4
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Compute one step from inputs ``[B, I]``."""
+    def drive(self, x: Tensor, state: State) -> Tensor:
+        """Return what reaches r, u, a and b, ``[B, 4H]``."""
         (h,), units, inputs = state, self.units, self.inputs
         gates, a, b = self.weight.split([2 * units, units, units])
         both = F.linear(torch.cat([x, h], 1), gates[:, :-1], gates[:, -1])
-        r, u = torch.sigmoid(both).chunk(2, 1)
-        n = F.linear(x, a[:, :inputs], a[:, -1]) + r * F.linear(h, b[:, inputs:-1], b[:, -1])
-        h = torch.lerp(torch.tanh(n), h, u)
+        own = F.linear(x, a[:, :inputs], a[:, -1]), F.linear(h, b[:, inputs:-1], b[:, -1])
+        return torch.cat([both, *own], 1)
+
+    def advance(self, pre: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `OneMatrix.advance`; what stays in the unit is ``u h_{t-1}``."""
+        r, u, a, b = pre.chunk(4, 1)
+        h = torch.lerp(torch.tanh(a + torch.sigmoid(r) * b), state[0], torch.sigmoid(u))
         return h, (h,)
 
 
 class RNN(OneMatrix):
     """Vanilla recurrent network (Elman 1990): ``h_t = tanh(W [x_t; h_{t-1}; 1])``."""
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Compute one step from inputs ``[B, I]``."""
-        h = torch.tanh(self.reaching(x, state))
+    def advance(self, pre: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `OneMatrix.advance`; nothing stays in the unit."""
+        h = torch.tanh(pre)
         return h, (h,)
 
 
@@ -144,9 +130,9 @@ class Feedforward(OneMatrix):
     memory = False
     activation: Any = staticmethod(torch.tanh)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Compute the layer from inputs ``[B, I]``."""
-        return self.activation(self.reaching(x, state)), ()
+    def advance(self, pre: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `OneMatrix.advance`."""
+        return self.activation(pre), ()
 
 
 class Rectified(Feedforward):

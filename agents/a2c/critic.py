@@ -1,0 +1,128 @@
+"""The privileged critic: a baseline that sees the task."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from prefrontal.agents.a2c.config import A2CConfig
+from prefrontal.agents.common.optim import Optimiser, clip_by_norm
+from prefrontal.agents.common.returns import by_member, estimate
+from prefrontal.agents.rollout.rollout import Trajectory
+
+
+class AsymmetricCritic:
+    """A baseline that sees, in training only, what the agent must infer: a perceptron a member.
+
+    The baseline of a policy gradient may depend on anything but the action (Pinto et al. 2018). A
+    critic that is told the task (for a bandit, the arm probabilities) explains away the luck of the
+    draw of tasks, most of the variance of the learning signal. The agent's own value head, which
+    models the dopamine system's prediction, is trained beside it and is what analyses read.
+
+    Args:
+        hidden_size: Size H of the agent's hidden state (no gradient flows into it).
+        privileged_size: Privileged features K.
+        units: Units of the hidden layer.
+        generators: One generator a member, for the initial weights.
+        dtype: Number type.
+        device: Where it lives.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        privileged_size: int,
+        units: int,
+        generators: list[torch.Generator],
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.inputs, self.units = hidden_size + privileged_size + 1, units
+        rows = []
+        for g in generators:
+            first = (2 * torch.rand(units, self.inputs, generator=g) - 1) * self.inputs**-0.5
+            second = (2 * torch.rand(units + 1, generator=g) - 1) * units**-0.5
+            rows.append(torch.cat([first.flatten(), second]))
+        self.parameters = torch.stack(rows).to(device, dtype)
+        self.optimiser = Optimiser(self.parameters, "adam", 1e-5)
+
+    def features(self, hidden: Tensor, privileged: Tensor) -> Tensor:
+        """Join ``[T, P, H, B]`` and ``[T, P, B, K]`` to features ``[P, H + K + 1, T * B]``."""
+        both = [hidden, privileged.transpose(2, 3), torch.ones_like(hidden[:, :, :1])]
+        return torch.cat(both, dim=2).permute(1, 2, 0, 3).flatten(2)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that is needed to go on exactly; first dimension: the member."""
+        moments = self.optimiser.state().items()
+        return {"weights": self.parameters} | {f"optimiser.{name}": x for name, x in moments}
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.parameters.copy_(state["weights"])
+        self.optimiser.set_state({n: state[f"optimiser.{n}"] for n in self.optimiser.state()})
+
+    def values(self, features: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """Compute values ``[P, T * B]``, as functions of `parameters` ``[P, n]`` if given."""
+        flat = self.parameters if parameters is None else parameters
+        first, second = flat.split([self.units * self.inputs, self.units + 1], dim=1)
+        active = torch.bmm(first.unflatten(1, (self.units, self.inputs)), features).relu()
+        return torch.baddbmm(second[:, None, -1:], second[:, None, :-1], active).squeeze(1)
+
+    def judge(
+        self,
+        config: A2CConfig,
+        trajectory: Trajectory,
+        discount: Tensor,
+        weight: Tensor,
+        share: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return advantages over the values of this critic, then fit it to its targets.
+
+        Args:
+            config: Settings of the learner.
+            trajectory: New episodes.
+            discount: Discount γ of each member, ``[P]``.
+            weight: Of each step, see `step_weights`.
+            share: Of the step size at the start that is left, ``[P]``.
+
+        Returns:
+            Advantages ``[T, P, B]``, and the error before the fit, ``[P]``.
+        """
+        assert trajectory.privileged is not None
+        hidden = trajectory.tapes[0].hidden()[: trajectory.steps]
+        features = self.features(hidden, trajectory.privileged)
+        baseline = self.values(features)  # [P, T * B]
+        baseline = baseline.unflatten(1, (trajectory.steps, -1)).transpose(0, 1)
+        returned = trajectory.to_the_end(baseline, discount)
+        found = estimate(*returned, config.gae_lambda, config.n_step)
+        targets = by_member(found.targets)
+        scale = by_member(weight) * targets.shape[1] if weight.dim() else 1.0
+        step_size = share.unsqueeze(1).to(features.device) * config.critic.learning_rate
+        for _ in range(config.passes):
+            error = self.fit(features, targets, scale, step_size, config.clip_norm)
+        return found.advantages, error
+
+    def fit(
+        self,
+        features: Tensor,
+        targets: Tensor,
+        weight: Tensor | float,
+        learning_rate: float | Tensor,
+        clip_norm: float,
+    ) -> Tensor:
+        """Take one optimiser step on the mean squared error; return the error before it, ``[P]``.
+
+        Args:
+            features: See `features`.
+            targets: ``[P, T * B]``.
+            weight: Weight of each sample, broadcastable to ``[P, T * B]``.
+            learning_rate: Step size, one number or one per member ``[P, 1]``.
+            clip_norm: Largest gradient norm per member.
+        """
+        parameters = self.parameters.detach().requires_grad_()
+        with torch.enable_grad():
+            error = ((self.values(features, parameters) - targets).square() * weight).mean(1)
+            (gradient,) = torch.autograd.grad(error.sum(), parameters)
+        clip_by_norm(gradient, clip_norm)
+        self.optimiser.step(self.parameters, gradient, learning_rate)
+        return error.detach()

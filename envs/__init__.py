@@ -39,6 +39,7 @@ TASKS = {
     "FireflyNavigation": "navigation",
     "OneShotMaze": "maze",
     "DelayedNonMatchToSample": "non_match",
+    "TransitiveInference": "transitive",
 }
 
 #: What is exported beside the tasks, and its module.

@@ -1,10 +1,13 @@
 """The checker names what is wrong with a task, a core or a study, in one line."""
 
+import dataclasses
+
 import pytest
 
 from prefrontal import envs
 from prefrontal.agents.common.user_files import import_object
 from prefrontal.agents.networks import cores
+from prefrontal.checking import option
 from prefrontal.checks import notes, problems, quick_problems
 from prefrontal.command import guarded, main
 from prefrontal.templates import write
@@ -276,6 +279,23 @@ WRONG_TASKS = {
         "jump = jumps < self.hazard",
         "jump = jumps.mean() * torch.ones_like(jumps) < 0.5",
         "rows of a batch leak into each other",
+    ),
+    "trials that start where they do not": (
+        '"trial": torch.full_like(action, state["t"])',
+        '"trial": torch.full_like(action, state["t"] // 2)',
+        "MyTask.trial_start is True at step 1, where 'trial' of the facts is not another",
+    ),
+    "trials that do not start": (
+        "    def facts(self, params, state, action):",
+        "    def trial_start(self, params, state):\n        return False\n\n"
+        "    def facts(self, params, state, action):",
+        "MyTask.trial_start is False at step 0, where 'trial' of the facts is another",
+    ),
+    "a start that is a number": (
+        "    def facts(self, params, state, action):",
+        "    def trial_start(self, params, state):\n        return 1\n\n"
+        "    def facts(self, params, state, action):",
+        "MyTask.trial_start must be a bool tensor [16], not int (or True or False)",
     ),
     "facts that lack one": ('"optimal_action": state', '"best": state', "lacks optimal_action"),
     "facts of another shape": (
@@ -623,6 +643,27 @@ def test_a_few_steps_show_what_is_quickly_seen(template, kind, fault):
 def test_tasks_of_the_package_are_right(name):
     assert problems(envs.task_class(name)) == []
     assert quick_problems(envs.task_class(name)) == []
+
+
+@dataclasses.dataclass(frozen=True)
+class Delayed(envs.Harlow):
+    """Every episode has a delay of its own."""
+
+    delay: int = option(2, "Blank steps.")
+    shortest_delay: int | None = option(0, "The fewest.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Following(envs.FireflyNavigation):
+    """Several short trials."""
+
+    targets: int = option(3, "Targets.")
+    trial_steps: int = option(6, "Steps.")
+
+
+@pytest.mark.parametrize("task", [Delayed, Following])
+def test_tasks_with_trials_of_unequal_length_are_right(task):
+    assert problems(task) == []
 
 
 @pytest.mark.parametrize("core", ["LSTM", "GRU", "RNN", "Feedforward", "Rectified"])

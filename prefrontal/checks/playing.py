@@ -66,6 +66,7 @@ def played(task: Task, seed: int = 0, closely: int = CLOSELY, most: int | None =
         check_facts(task, facts)
         if bool((facts["trial"] < trial).any()):
             raise Wrong(f"{name}.facts: 'trial' goes down at step {t}: it must count the trials")
+        _check_trial_start(task, episode.params, state, (facts["trial"] != trial) | (t == 0), call)
         trial = facts["trial"]
         hint = f" (noise = {task.noise}: as many rows)"
         given = (episode.params, state, action, noise[t])
@@ -151,6 +152,30 @@ def _check_reward(task: Task, reward: Any) -> None:
         others = reward[~torch.isin(reward, torch.tensor(values, dtype=torch.float32))]
         if len(others):
             raise Wrong(f"{where} is {others[0]:.6g}, which is not in reward_values, {values}")
+
+
+def _check_trial_start(task: Task, params: Params, state: Any, changed: Tensor, call: Any) -> None:
+    """Check that trials start where `trial` of the facts is another, if the task says it."""
+    where, t = f"{type(task).__name__}.trial_start", state["t"]
+    if type(task).trial_start is Task.trial_start:
+        try:
+            starts = task.trial_start(params, state)
+        except ValueError:  # it does not say
+            return
+    else:
+        starts = call(where, task.trial_start, params, state)
+    if not isinstance(starts, bool):
+        if wrong := shaped(starts, (ROWS,), torch.bool):
+            raise Wrong(f"{where} {wrong} (or True or False)")
+        starts = starts.to(changed.device)
+    if bool((changed != starts).any()):
+        says, does = (
+            ("True", "not another") if bool((changed < starts).any()) else ("False", "another")
+        )
+        raise Wrong(
+            f"{where} is {says} at step {t}, where 'trial' of the facts is {does}: it must be True "
+            "at the first step of every trial, and there alone"
+        )
 
 
 def _check_privileged(name: str, features: Any, size: int | None) -> int:

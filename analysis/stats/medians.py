@@ -66,7 +66,7 @@ def trials_to_criterion(
     """
     curves = numbers("errors", errors, axes=("trial", "member"), complete=True)
     right = np.cumsum(np.pad(curves < below, ((1, 0), (0, 0))), axis=0)
-    reached = right[window:] - right[:-window] > more_than
+    reached = np.asarray(right[window:] - right[:-window]) > more_than
     if not len(reached):
         return np.full(curves.shape[1], np.inf)
     return np.where(reached.any(axis=0), reached.argmax(axis=0) + window, np.inf)

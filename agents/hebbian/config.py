@@ -58,11 +58,6 @@ class HebbianConfig:
         "tell a perturbation from the relaxation after it).",
         least=1,
     )
-    random_sign: bool = option(
-        False,
-        "Whether the error of a trial counts with a random sign, as a control: changes are as "
-        "large as otherwise, and tell nothing.",
-    )
     learning_rate: float = option(
         0.1, "Step size η; .001 is published for `node-perturbation`.", above=0
     )

@@ -145,7 +145,7 @@ class Hebbian:
         error = -rewards.sum(0)
         mean = self.mean_error[:, kind].clone()
         if trial > self.config.learning_starts:
-            self._learn(mean, (error - mean) * self._signs())
+            self._learn(mean, error - mean)
         self.mean_error[:, kind] = torch.lerp(error, mean, self.config.error_average)
         self.steps += self.time
         return {"return": -error.double()}
@@ -160,12 +160,6 @@ class Hebbian:
             row[at // self.network.units, 0, at % self.network.units] = values
         self._outside[:QUIET] = 0.0
         biased(self._outside)
-
-    def _signs(self) -> Tensor | float:
-        """Return random signs ``[P]`` if errors are to tell nothing, else 1."""
-        if not self.config.random_sign:
-            return 1.0
-        return torch.cat([torch.rand(1, generator=g).sub_(0.5).sign_() for g in self.generators])
 
     def _learn(self, mean: Tensor, surprise: Tensor) -> None:
         """Change the weights after a trial: see `change`."""

@@ -187,7 +187,7 @@ def test_a_trial_changes_weights_and_mean_errors_as_said():
 
 @pytest.mark.parametrize("rule", ["hebbian", "node-perturbation"])
 def test_members_learn_as_they_would_alone(rule):
-    config = replace(EAGER, rule=rule, random_sign=True)
+    config = replace(EAGER, rule=rule)
     together = make_learner(job(config), range(2))
     alone = make_learner(job(config), [1])
     for _ in range(6):
@@ -196,9 +196,8 @@ def test_members_learn_as_they_would_alone(rule):
     torch.testing.assert_close(together.weights[1:], alone.weights, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("config", [EAGER, replace(EAGER, random_sign=True)])
-def test_it_goes_on_exactly(config):
-    learner, again = (make_learner(job(config), range(2)) for _ in range(2))
+def test_it_goes_on_exactly():
+    learner, again = (make_learner(job(), range(2)) for _ in range(2))
     for _ in range(5):
         learner.update()
     again.set_state({name: value.clone() for name, value in learner.state().items()})
@@ -206,13 +205,6 @@ def test_it_goes_on_exactly(config):
         assert torch.equal(learner.update()["return"], again.update()["return"])
     for name, value in learner.state().items():
         assert torch.equal(value, again.state()[name]), name
-
-
-def test_random_signs_are_signs():
-    learner = make_learner(job(replace(EAGER, random_sign=True)), range(2))
-    signs = torch.stack([learner._signs() for _ in range(64)])
-    assert set(signs.unique().tolist()) == {-1.0, 1.0}
-    assert (signs[:, 0] != signs[:, 1]).any()
 
 
 def test_node_perturbation_learns():

@@ -39,6 +39,7 @@ class Entry:
         updates: Module with ``updates(job)``.
         spreads_itself: Whether one learner spreads its own work over the worker processes.
         every_update: Whether every update is reported and saved.
+        every_report: Whether every update is reported, and saved as often as others are.
     """
 
     config: str
@@ -49,6 +50,7 @@ class Entry:
     updates: str = "base"
     spreads_itself: bool = False
     every_update: bool = False
+    every_report: bool = False
 
 
 _ACTOR_CRITIC = "networks.config:NetworkConfig"
@@ -77,6 +79,14 @@ ALGORITHMS = {
         "td3.learner",
         "td3.population",
         "recurrent-td3",
+    ),
+    "hebbian": Entry(
+        "hebbian.config:HebbianConfig",
+        "hebbian.config:RateNetworkConfig",
+        "hebbian.learner",
+        "hebbian.population",
+        "rate-network",
+        every_report=True,
     ),
     "evolution": Entry(
         "evolution.config:EvolutionConfig",
@@ -115,6 +125,7 @@ TRAINED = {
     "evolved": "evolution.population:Evolved",
     "hinton-nowlan": "evolution.hinton_nowlan:Lineages",
     "recurrent-td3": "td3.population:ContinuousPopulation",
+    "rate-network": "hebbian.population:RatePopulation",
 }
 
 

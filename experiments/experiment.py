@@ -44,6 +44,8 @@ class Experiment:
         measure: From an evaluation of trained populations to findings and figures.
         shipped: Options of `prefrontal train` with which the shipped population was trained.
         whole_curves: Whether learning curves are shipped whole, because findings are read off them.
+        held_out: Whether tasks are held out from training, for findings to be about; if nothing
+            can be, they are about all.
         most_episodes: Episodes of each member that are measured at most; None: as many as asked
             for.
         levels: From settings to the known returns of an episode, by name: "optimum" where it is
@@ -57,6 +59,7 @@ class Experiment:
     measure: Callable[[Evaluation], Outcome]
     shipped: str = "--members 8"
     whole_curves: bool = False
+    held_out: bool = True
     most_episodes: int | None = None
     levels: Callable[[Settings], Mapping[str, float]] = lambda _: {}
 

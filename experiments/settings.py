@@ -26,6 +26,7 @@ from prefrontal.agents.evolution.config import (
     NoNetworkConfig,
     PublishedConfig,
 )
+from prefrontal.agents.hebbian.config import HebbianConfig, RateNetworkConfig
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentSpec
@@ -57,7 +58,7 @@ T = TypeVar("T")
 
 #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if there is
 #: none.
-Network = NetworkConfig | NoNetworkConfig | TD3NetworkConfig
+Network = NetworkConfig | NoNetworkConfig | TD3NetworkConfig | RateNetworkConfig
 Algorithm = (
     A2CConfig
     | EvolutionConfig
@@ -67,6 +68,7 @@ Algorithm = (
     | CourseReplayConfig
     | PublishedConfig
     | DecisionPretrainedConfig
+    | HebbianConfig
 )
 
 

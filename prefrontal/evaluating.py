@@ -184,6 +184,8 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
     code = doors.core_name(), doors.environment()
     name, _, settings = settings_of(run, *code)
     experiment = doors.experiment(name)
+    if not experiment.held_out:
+        options = replace(options, split="all")
     require_own(experiment, settings, run.path)
     folder = (options.out or out).expanduser()
     evaluation = _evaluation(run, settings, experiment, options, folder, code)

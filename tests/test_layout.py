@@ -41,6 +41,7 @@ ROOMS = [
     {"a2c", "reference"},
     {"population"},
     {"r2d2", "td3", "evolution", "supervised"},
+    {"r2d2", "td3", "evolution", "hebbian"},
     {"registry"},
     {"training"},
 ]

@@ -75,7 +75,8 @@ def train(
     snapshots = _Snapshots(job.snapshots, job.total_steps, state, meta)
     entry, described = entry_of(job.algorithm), describe(job)
     # About 200 reports a run; fixed by the job, so that a resumed run reports alike
-    every = 1 if entry.every_update else max(1, math.ceil(updates(job) / 200))
+    whole = entry.every_update or entry.every_report
+    every = 1 if whole else max(1, math.ceil(updates(job) / 200))
     finished = state is not None and bool((state["steps"] >= job.total_steps).all())
     if finished:
         return

@@ -40,8 +40,7 @@ ROOMS = [
     {"base"},
     {"a2c", "reference"},
     {"population"},
-    {"r2d2", "td3", "evolution", "supervised"},
-    {"r2d2", "td3", "evolution", "hebbian"},
+    {"r2d2", "td3", "evolution", "supervised", "hebbian"},
     {"registry"},
     {"training"},
 ]

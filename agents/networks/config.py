@@ -37,7 +37,7 @@ SUMMARIES = {
     "none": "a layer of tanh units without memory, as a control",
     "relu": "a layer of rectified units without memory, as a control",
     "leaky": "leaky continuous-time units (Murray 2019)",
-    "spiking": "integrate-and-fire units, half of them with adaptive thresholds (Bellec et al. 2018)",
+    "spiking": "spiking units, half of them with adaptive thresholds (Bellec et al. 2018)",
     "plastic": "weights that change within an episode, neuromodulated (Miconi et al. 2019)",
     "attention": "causal self-attention with gated residuals (GTrXL, Parisotto et al. 2020)",
     "linear-attention": "fast weights written by the delta rule (Schlag et al. 2021)",

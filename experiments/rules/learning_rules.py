@@ -52,11 +52,11 @@ def measure(evaluation: Evaluation) -> Outcome:
     reached: dict[str, dict[str, np.ndarray]] = {task: {} for task in ("delayed", *TASKS)}
     for condition in evaluation.conditions:
         task, rule = _parts(condition)
-        record = evaluation.record(condition, **({"split": "all"} if task == "arms" else {}))
+        record = evaluation.record(condition, split="all" if task == "arms" else None)
         values = reached[task][rule] = MEASURES[task](record)
         findings.append(_finding(task, rule, values, record))
-    for task, values in reached.items():
-        findings += _costs(task, values)
+    for task, by_rule in reached.items():
+        findings += _costs(task, by_rule)
     findings += _alignments(evaluation)
     return Outcome(findings, curve_figure(evaluation) + _figures(evaluation, reached))
 

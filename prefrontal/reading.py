@@ -166,7 +166,7 @@ def _options(part: Any) -> typing.Iterator[tuple[str, Any, Any]]:
         default = field.default if part is cls else getattr(part, field.name)
         if get_origin(hints[field.name]) is dict:
             hints[field.name] = _named_values(field.name)
-            default = field.default_factory() if part is cls else default  # type: ignore[misc]
+            default = default if default is not dataclasses.MISSING else {}
         if dataclasses.is_dataclass(default):
             yield from _options(default)
             continue

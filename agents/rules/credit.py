@@ -83,8 +83,8 @@ class Feedback:
     def cosine(self) -> Tensor:
         """Return the cosine between feedback and read-outs of each member, ``[P]``."""
         theirs = self.model.readouts(self.model.parameters)
-        flat = [torch.cat([w.flatten(1) for w in part], 1) for part in (self.weights, theirs)]
-        return torch.cosine_similarity(*flat, dim=1)
+        mine, own = (torch.cat([w.flatten(1) for w in part], 1) for part in (self.weights, theirs))
+        return torch.cosine_similarity(mine, own, dim=1)
 
     def state(self) -> dict[str, Tensor]:
         """Return all that is needed to go on exactly; first dimension: the member."""

@@ -151,7 +151,7 @@ def _other_numbers(evaluation: Evaluation, condition: str) -> list[Finding]:
     found = []
     number = min(OTHER_EPISODES, evaluation.episodes)
     for items in (4, 6, 7, 8):
-        given = {"fewest_items": items, "most_items": items}
+        given: dict[str, Any] = {"fewest_items": items, "most_items": items}
         record = evaluation.record(condition, episodes=number, **given)
         counts = accuracy(record, 1 - record["adjacent"])
         found.append(finding(f"accuracy, no neighbours, {items} items, {condition}", share(counts)))

@@ -3,8 +3,8 @@
 Recurrent independent mechanisms (Goyal et al. 2021) solve the copying problem over blank phases
 four times as long as in training, where an LSTM fails: modules that lose the competition keep their
 state. Here it is asked of reinforcement learning. Of Harlow's task (two new objects, one of which
-pays) there are the first two trials, with blank steps between them: 0 to 8 in training, drawn anew
-for every episode, up to 32 at test. Accuracy on trial 2 says whether the outcome of trial 1 was
+pays) there are the first three trials, with blank steps between them: 0 to 8 in training, drawn
+anew for every episode, up to 32 at test. Accuracy on trial 2 says whether the outcome of trial 1 was
 remembered.
 
 Conditions: `rim` (3 of 6 modules of 8 units active), `rim-all-active`, `rim-no-communication`,
@@ -49,7 +49,7 @@ def measure(evaluation: Evaluation) -> Outcome:
             findings.append(
                 finding("accuracy, trial 2", at[delay], optimum=1.0, within=(0, 1), **where)
             )
-        goal = {"goal": KEPT} if condition == "rim" else {}
+        goal: dict[str, Any] = {"goal": KEPT} if condition == "rim" else {}
         kept = at[LONGEST] / at[TRAINED]
         name = f"share of accuracy kept, {TRAINED} to {LONGEST} blank steps, {condition}"
         findings.append(finding(name, kept, **goal))
@@ -114,16 +114,16 @@ def _conditions() -> dict[str, cfg.Settings]:
             {
                 "dimension": 8,
                 "unit_variance": True,
-                "trials": 2,
+                "trials": 3,
                 "delay": TRAINED,
                 "shortest_delay": 0,
             },
         ),
         cfg.NetworkConfig(core="rim", input_gain=3.0),
         cfg.A2CConfig(
-            learning_rate=2e-2, discount=0.0, entropy_coef=0.05, normalise_advantages=True
+            learning_rate=1e-2, discount=0.0, entropy_coef=0.05, normalise_advantages=True
         ),
-        cfg.TrainingConfig(num_envs=64, total_steps=1_000_000),
+        cfg.TrainingConfig(num_envs=32, total_steps=1_000_000),
     )
     lstm = rim.with_options(core="lstm", learning_rate=2e-2)
     return {

@@ -101,7 +101,7 @@ def _costs(task: str, values: dict[str, np.ndarray]) -> list[Finding]:
     for rule in ("eprop", "truncated"):
         if {"bptt", rule} <= set(values) and len(values["bptt"]) == len(values[rule]):
             apart = values["bptt"] - values[rule]
-            bar = {"bar": 0.05} if (task, rule) == ("delayed", "eprop") else {}
+            bar: dict[str, Any] = {"bar": 0.05} if (task, rule) == ("delayed", "eprop") else {}
             findings.append(
                 finding(
                     f"cost of {rule}, {task}",

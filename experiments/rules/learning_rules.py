@@ -197,20 +197,41 @@ RULES: dict[str, dict[str, Any]] = {
 }
 _FEW = ("bptt", "eprop", "truncated", "readout")
 
-#: The best of three settings of each rule, tried on seed 1000.
-TUNED: dict[str, dict[str, dict[str, Any]]] = {"delayed": {}, "two-step": {}}
+#: The best of the settings that were tried on seed 1000 with half of the steps: three step sizes
+#: (1/3, 1 and 3 times that of the task), or three pairs of a step size and noise or decay.
+TUNED: dict[str, dict[str, dict[str, Any]]] = {
+    "delayed": {
+        **dict.fromkeys(RULES, {"learning_rate": 3e-2}),
+        "eprop-redrawn": {"learning_rate": 1e-2},
+        "eprop-adaptive": {"learning_rate": 3e-2, "feedback_decay": 3e-3},
+        "node-perturbation": {"perturbation": 0.3},
+        "hebbian": {"perturbation": 0.3},
+        "weight-perturbation": {},
+        "evolution-strategies": {},
+    },
+    "two-step": {
+        **dict.fromkeys(RULES, {"learning_rate": 4.5e-2}),
+        "eprop-redrawn": {"learning_rate": 5e-3},
+        "eprop-adaptive": {"learning_rate": 4.5e-2, "feedback_decay": 3e-3},
+        "node-perturbation": {},
+        "hebbian": {},
+        "weight-perturbation": {},
+        "evolution-strategies": {"directions": 8},
+    },
+}
+ALIGNED = ("eprop", "truncated", "eprop-random", "eprop-adaptive", "bptt-random")
 
 
 def _conditions() -> dict[str, cfg.Settings]:
-    made = {}
+    made: dict[str, cfg.Settings] = {}
     for rule, options in RULES.items():
-        tuned = options | TUNED["delayed"].get(rule, {})
-        made[rule] = _DELAYED.with_options(alignment=True, **tuned)
-        if rule in _FEW:
-            made[f"longer-{rule}"] = _LONGER.with_options(**tuned)
-            made[f"arms-{rule}"] = _ARMS.with_options(**options)
-        tuned = options | TUNED["two-step"].get(rule, {})
-        made[f"two-step-{rule}"] = _TWO_STEP.with_options(**tuned)
+        tuned = options | TUNED["delayed"][rule]
+        made[rule] = _DELAYED.with_options(alignment=rule in ALIGNED, **tuned)
+        made[f"two-step-{rule}"] = _TWO_STEP.with_options(**options | TUNED["two-step"][rule])
+    for rule in _FEW:
+        options = RULES[rule]
+        made[f"longer-{rule}"] = _LONGER.with_options(**options | TUNED["delayed"][rule])
+        made[f"arms-{rule}"] = _ARMS.with_options(**options)
     return made
 
 

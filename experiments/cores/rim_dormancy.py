@@ -4,8 +4,8 @@ Recurrent independent mechanisms (Goyal et al. 2021) solve the copying problem o
 four times as long as in training, where an LSTM fails: modules that lose the competition keep their
 state. Here it is asked of reinforcement learning. Of Harlow's task (two new objects, one of which
 pays) there are the first three trials, with blank steps between them: 0 to 8 in training, drawn
-anew for every episode, up to 32 at test. Accuracy on trial 2 says whether the outcome of trial 1 was
-remembered.
+anew for every episode, up to 32 at test. Accuracy on trial 2 says whether the outcome of trial 1
+was remembered.
 
 Conditions: `rim` (3 of 6 modules of 8 units active), `rim-all-active`, `rim-no-communication`,
 `rim-workspace` (Goyal et al. 2022), `lstm` of as many units, `lstm-equal` of as many parameters,

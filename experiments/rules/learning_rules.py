@@ -201,7 +201,7 @@ _FEW = ("bptt", "eprop", "truncated", "readout")
 #: (1/3, 1 and 3 times that of the task), or three pairs of a step size and noise or decay.
 TUNED: dict[str, dict[str, dict[str, Any]]] = {
     "delayed": {
-        **dict.fromkeys(RULES, {"learning_rate": 3e-2}),
+        **{rule: {"learning_rate": 3e-2} for rule in RULES},
         "eprop-redrawn": {"learning_rate": 1e-2},
         "eprop-adaptive": {"learning_rate": 3e-2, "feedback_decay": 3e-3},
         "node-perturbation": {"perturbation": 0.3},
@@ -210,7 +210,7 @@ TUNED: dict[str, dict[str, dict[str, Any]]] = {
         "evolution-strategies": {},
     },
     "two-step": {
-        **dict.fromkeys(RULES, {"learning_rate": 4.5e-2}),
+        **{rule: {"learning_rate": 4.5e-2} for rule in RULES},
         "eprop-redrawn": {"learning_rate": 5e-3},
         "eprop-adaptive": {"learning_rate": 4.5e-2, "feedback_decay": 3e-3},
         "node-perturbation": {},

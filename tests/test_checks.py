@@ -481,7 +481,7 @@ WRONG_CORES = {
         "    # Weights are",
         "    def sequence(self, xs, state):\n"
         "        return torch.stack([self(x, state)[0] for x in xs])\n    # Weights are",
-        "MyCore.sequence is not what forward gives step by step",
+        "MyCore.sequence with the state is not what forward gives step by step",
     ),
     "a reset of nothing": (
         "    # Weights are",

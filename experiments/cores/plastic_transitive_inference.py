@@ -193,7 +193,7 @@ def _conditions() -> dict[str, cfg.Settings]:
             "prefrontal/TransitiveInference-v0",
             ("action", "reward", "trial_start"),
             task,
-            stages=({"fewest_items": 2}, {}, {}),  # also fewer items in the first third
+            stages=({"fewest_items": 2},) * 5 + ({},),  # fewer items too, but for the last sixth
         ),
         cfg.NetworkConfig(
             core="plastic",
@@ -202,8 +202,13 @@ def _conditions() -> dict[str, cfg.Settings]:
             input_gain=2.0,
             reset_at="trial",
         ),
-        cfg.A2CConfig(learning_rate=5e-3, discount=0.0, entropy_coef=0.05),
-        cfg.TrainingConfig(num_envs=16, total_steps=960_000),
+        cfg.A2CConfig(
+            learning_rate=5e-3,
+            discount=0.0,
+            entropy_coef=0.02,
+            critic=cfg.CriticConfig("privileged"),
+        ),
+        cfg.TrainingConfig(num_envs=16, total_steps=1_200_000),
     )
     none = {"plasticity": "none"}
     return {

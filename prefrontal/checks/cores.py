@@ -52,7 +52,7 @@ def core_problems(cls: type[nn.Module], quick: bool = False) -> Iterator[str]:
         return
     on_its_device(f"{name}.forward", core, x, state)
     yield from _half_problems(core, x, after)
-    yield from _sequence_problems(core, state)
+    yield from _sequence_problems(core, state)  # the initial one
     yield from _reset_problems(core, after)
     yield from _row_problems(core, x, after)
     yield from _dependence_problems(core, x, state)
@@ -183,9 +183,10 @@ def _sequence_problems(core: Any, state: tuple[Tensor, ...]) -> Iterator[str]:
         for x in xs:
             features, now = core(x, now)
             steps.append(features)
-        made = pure(where, core, core.sequence, xs, state)
-    if not same(made, torch.stack(steps), 1e-4):
-        yield f"{where} is not what forward gives step by step: [steps, batch, hidden_size]"
+        for given, what in ((state, "the state"), (None, "None, the initial state")):
+            made = pure(f"{where} with {what}", core, core.sequence, xs, given)
+            if not same(made, torch.stack(steps), 1e-4):
+                yield f"{where} with {what} is not what forward gives step by step"
 
 
 def _reset_problems(core: Any, state: tuple[Tensor, ...]) -> Iterator[str]:

@@ -118,14 +118,16 @@ class RIM(nn.Module):
         """Compute one step from inputs ``[B, I]``."""
         return self.step(*self.sense(x), state)
 
-    def sequence(self, xs: Tensor, state: State) -> Tensor:
+    def sequence(self, xs: Tensor, state: State | None) -> Tensor:
         """Compute steps from inputs ``[T, B, I]``; what depends on inputs alone is computed once.
+
+        `state` is that before the first step; None: the initial one.
 
         Returns:
             Features ``[T, B, hidden_size]``.
         """
         steps = [part.unflatten(2, xs.shape[:2]).unbind(2) for part in self.sense(xs.flatten(0, 1))]
-        features = []
+        features, state = [], self.initial_state(xs.shape[1]) if state is None else state
         for asked, read in zip(*steps, strict=True):
             made, state = self.step(asked, read, state)
             features.append(made)

@@ -483,11 +483,6 @@ WRONG_CORES = {
         "        return torch.stack([self(x, state)[0] for x in xs])\n    # Weights are",
         "MyCore.sequence with the state is not what forward gives step by step",
     ),
-    "a reset of nothing": (
-        "    # Weights are",
-        "    def reset(self, state):\n        return state\n    # Weights are",
-        "MyCore.reset changes nothing",
-    ),
     "a reset to no state": (
         "    # Weights are",
         "    def reset(self, state):\n        return torch.zeros_like(state[0])\n    # Weights are",

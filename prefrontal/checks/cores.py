@@ -53,7 +53,7 @@ def core_problems(cls: type[nn.Module], quick: bool = False) -> Iterator[str]:
     on_its_device(f"{name}.forward", core, x, state)
     yield from _half_problems(core, x, after)
     yield from _sequence_problems(core, state)  # the initial one
-    yield from _reset_problems(core, after)
+    _check_reset(core, after)
     yield from _row_problems(core, x, after)
     yield from _dependence_problems(core, x, state)
     yield from _gradient_problems(core, x, state)
@@ -189,15 +189,13 @@ def _sequence_problems(core: Any, state: tuple[Tensor, ...]) -> Iterator[str]:
                 yield f"{where} with {what} is not what forward gives step by step"
 
 
-def _reset_problems(core: Any, state: tuple[Tensor, ...]) -> Iterator[str]:
-    """Yield that `reset`, where there is one, gives no state."""
+def _check_reset(core: Any, state: tuple[Tensor, ...]) -> None:
+    """Raise Wrong where `reset`, if there is one, gives no state."""
     if not hasattr(core, "reset"):
         return
     where = f"{type(core).__name__}.reset"
     _fits(where, core.reset, "(state)", 1)
     _check_state(where, pure(where, core, core.reset, state), state)
-    if state and same(core.reset(state), state):
-        yield f"{where} changes nothing: it sets the activity back where a trial starts"
 
 
 def _row_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Iterator[str]:

@@ -72,6 +72,7 @@ def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
             trained = load_trained(dict(kept), meta, source.path)
             if hasattr(trained, "compact"):
                 kept["weights"] = trained.compact()
+            place.path.mkdir(exist_ok=True)  # that of a condition
             place.save(kept, meta)
             copy = shutil.copy if experiment.whole_curves else _thin
             copy(source.path / "metrics.csv", place.path / "metrics.csv")

@@ -58,7 +58,9 @@ def measure(evaluation: Evaluation) -> Outcome:
     for task, by_rule in reached.items():
         findings += _costs(task, by_rule)
     findings += _alignments(evaluation)
-    return Outcome(findings, curve_figure(evaluation) + _figures(evaluation, reached))
+    shown = [rule for rule in _FEW if rule in evaluation.conditions]
+    curves = curve_figure(evaluation, conditions=shown) if shown else []
+    return Outcome(findings, curves + _figures(evaluation, reached))
 
 
 def _parts(condition: str) -> tuple[str, str]:

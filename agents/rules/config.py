@@ -62,7 +62,7 @@ class RuleConfig:
         0.1,
         "Standard deviation of the noise of perturbation and search rules.",
         above=0,
-        name="perturbation",
+        name="rule_noise",
     )
     directions: int = option(
         16,

@@ -204,7 +204,7 @@ def test_a_core_of_one_piece_cannot_be_disturbed_or_cut():
         {"rule": "evolution-strategies", "critic": "privileged"},
         {"truncation": 0},
         {"feedback_decay": 1.0},
-        {"perturbation": 0.0},
+        {"rule_noise": 0.0},
         {"rule": "backprop"},
     ],
 )

@@ -133,7 +133,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         trial_run = self.task.sample(1, split, torch.Generator().manual_seed(0))
         state, _ = self.task.reset(trial_run)
         self.privileged_size = self.task.privileged(trial_run, state).shape[1]
-        self._inputs.check(trial_run, state)
+        self._inputs.check(self.task, trial_run, state)
 
         # UNIFORMS of one episode, drawn at reset: a member's tasks and its noise [T, noise, B]
         numbers = (self.task.draws or 0) + self.steps * self.task.noise
@@ -291,7 +291,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             self._past[0][self._t], self._past[1][self._t] = action, reward
         self._t += 1
         self._state = state
-        self._inputs.write(params, state, observation, action, reward)
+        self._inputs.write(self.task, params, state, observation, action, reward)
         if self._t < self.steps:
             obs, info, over = self._observation(), self._info(facts), self._running
         else:

@@ -38,7 +38,7 @@ class Inputs:
 
     def __init__(self, task: Task, names: Sequence[str], num_envs: int, device: torch.device):
         self.names = _checked(task, names)
-        self._task, self._steps = task, task.steps
+        self._steps = task.steps
         self._continuous = task.num_actions == 0
         self._scale, self._shift = _centring(task)
         bounds: dict[str, Bounds] = {"observation": (task.observation_low, task.observation_high)}
@@ -89,13 +89,19 @@ class Inputs:
         self._observation.copy_(observation)
         self._shown = observation
 
-    def check(self, params: Params, state: State) -> None:
+    def check(self, task: Task, params: Params, state: State) -> None:
         """Raise ValueError if the task does not say in the state of a trial run what is shown."""
         if self._trial_start is not None:
-            self._task.trial_start(params, state)
+            task.trial_start(params, state)
 
     def write(
-        self, params: Params, state: State, observation: Tensor, action: Tensor, reward: Tensor
+        self,
+        task: Task,
+        params: Params,
+        state: State,
+        observation: Tensor,
+        action: Tensor,
+        reward: Tensor,
     ) -> None:
         """Write the input of a step after the first: its state, and what the step before did."""
         t = state["t"]
@@ -116,7 +122,7 @@ class Inputs:
         if self._time is not None:
             self._time.fill_(t / self._steps)
         if self._trial_start is not None:
-            starts = self._task.trial_start(params, state) if t < self._steps else False
+            starts = task.trial_start(params, state) if t < self._steps else False
             if isinstance(starts, bool):
                 self._trial_start.fill_(starts)
             else:

@@ -180,6 +180,7 @@ class Settings:
         task = task_options(spec.id)
         try:
             plain = {one.name: getattr(spec, one.name) for one in dataclasses.fields(spec)}
+            kwargs = kwargs if task is None else _told(task, kwargs)
             changed = build(EnvironmentSpec, {**plain, **shown, "kwargs": kwargs})
             if task is not None:
                 if given:
@@ -196,7 +197,7 @@ class Settings:
         task = task_options(spec.id)
         if task is None:
             return self
-        kwargs = dataclasses.asdict(build(task, spec.kwargs))
+        kwargs = _told(task, dataclasses.asdict(build(task, spec.kwargs)))
         return replace(self, environment=replace(spec, kwargs=kwargs))
 
     def with_algorithm(self, name: str) -> Settings:
@@ -292,6 +293,12 @@ def task_options(env_id: str) -> type[Any] | None:
     known = gymnasium.registry.get(env_id)
     task = known.kwargs.get("task") if known is not None else None
     return task if isinstance(task, type) and issubclass(task, envs.Task) else None
+
+
+def _told(task: type[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters without those that are None by default, which files cannot hold."""
+    unset = {one.name for one in dataclasses.fields(task) if one.default is None}
+    return {key: value for key, value in kwargs.items() if value is not None or key not in unset}
 
 
 def _refuse_staged(spec: EnvironmentSpec, own: Any, given: Any) -> None:

@@ -205,7 +205,7 @@ def test_passing_the_state_on_equals_a_rollout(core, layout):
     vector = make_envs(SPEC, [0] * 3, 5)
     vector.reset(seed=4)
     generators = [torch.Generator().manual_seed(m) for m in range(3)]
-    trajectory = Rollout(vector, population.model, 5, generators).collect(deterministic=True)
+    trajectory = Rollout(vector, population.model, 5, generators, every=True).collect(True)
     _, values = population.model.heads(trajectory.tapes)
     agent, state = population[1], None
     for t in range(8):

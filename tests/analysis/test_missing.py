@@ -608,6 +608,8 @@ OTHERS = {
     "similarity": "to_rsatoolbox",
     "cognitive_models": "log_softmax softmax_choice",
     "findings": "table number span tally tally_text",
+    "medians": "median trials_to_criterion",  # refuse what is missing; tested where they are
+    "trials": "error_curves responses",  # draw errors that a learner reports, complete
     "portrait": "choices_by_trial outcome_by_trial states_or_values",  # draw by functions above
     "probes": "matching_figure history_figure",
     "style": "drawing each colours gradient smoothed mean_and_members draw_curves dots_and_interval"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import prefrontal as pf
 from prefrontal.agents import EnvironmentSpec, NetworkConfig, Population
 from prefrontal.agents.evolution.config import LifetimeConfig
 from prefrontal.agents.evolution.population import Evolved
@@ -38,6 +39,7 @@ KINDS = {
     "td3": lambda: ContinuousPopulation.create(
         FIREFLY, TD3NetworkConfig("actor2", "critic4", scale=0.05), members=3, seed=1
     ),
+    "rate": lambda: pf.load("miconi2017-dnms", "hebbian")[:3],
 }
 COPIERS = {
     "deepcopy": copy.deepcopy,
@@ -47,8 +49,7 @@ COPIERS = {
 
 
 def rows_for(agent):
-    size = 6 if isinstance(agent, ContinuousPopulation) else 5
-    return np.random.default_rng(0).random((4, size), dtype=np.float32)
+    return np.random.default_rng(0).random((4, agent.input_size), dtype=np.float32)
 
 
 def go_on(agent, state):
@@ -83,7 +84,7 @@ def test_agents_and_populations_go_on_alike(kind, copier):
 def go_on_and_change(agent, state):
     """Go on in another process, and change the weights there."""
     seen = go_on(agent, state)
-    weights = agent.weights if isinstance(agent, ContinuousPopulation) else agent.model.parameters
+    weights = agent.model.parameters if hasattr(agent, "model") else agent.weights
     weights.zero_()
     return seen
 

@@ -26,6 +26,7 @@ MAKE = {
     "a2c": lambda: Population.create(SPEC, NETWORK, members=5),
     "q": lambda: QPopulation.create(SPEC, NETWORK, members=5),
     "td3": lambda: ContinuousPopulation.create("prefrontal/FireflyNavigation-v0", members=5),
+    "rate": lambda: pf.load("miconi2017-dnms", "hebbian"),
     "evolved": lambda: pf.load("baldwin-two-armed-bandit", "baldwin"),
     "lineages": lambda: pf.load("hinton-nowlan-1987", "learning"),
 }

@@ -12,8 +12,6 @@ from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Credit
 from prefrontal.agents.rules.config import RuleConfig
 
-_PATHS = {"eprop": "local", "readout": "none"}
-
 
 def credit_of(rule: RuleConfig, feedback: Tensor | None = None) -> Credit:
     """Return the ways that a rule leaves to the gradient of one net.

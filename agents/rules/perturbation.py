@@ -6,8 +6,8 @@ advantage,
 - node perturbation (Fiete & Seung 2006) is ``ΔW = Σ_t A_t ξ_t z_tᵀ / σ²``, the score of the
   noise: the policy gradient of a network whose units are drawn, not computed;
 - its reward-modulated Hebbian form (Miconi 2017) does not know the noise:
-  ``ΔW = Σ_t A_t ((u_t - ū_t) z_tᵀ)³``, with ū a running mean of what reached the units and the
-  cube taken of each product. It needs a core of one matrix.
+  ``ΔW = Σ_t A_t ((u_t - ū_{t-1}) z_tᵀ)³``, with ū a running mean of what reached the units, from
+  u_0 on, and the cube taken of each product. It needs a core of one matrix.
 
 Only the core and the embedding learn so; the read-outs learn by their own gradient.
 """
@@ -24,7 +24,7 @@ from prefrontal.agents.networks.actor_critic import ActorCritic, PlainNet, Plain
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rules.config import RuleConfig
 
-KEPT = 0.05  # share of the running mean that a step keeps (Miconi 2017)
+KEPT = 0.05  # share of the running mean that a step keeps (published code of Miconi 2017)
 
 
 class Perturbation:
@@ -82,11 +82,10 @@ class Perturbation:
     def _hebbian(
         self, tape: PlainTape, gain: Tensor, xs: Tensor, states: tuple[Tensor, ...]
     ) -> Tensor:
-        mean = torch.zeros_like(tape.drives[0])
-        apart = []
+        mean, apart = tape.drives[0], []
         for drive in tape.drives[: len(gain)]:
-            mean = KEPT * mean + (1 - KEPT) * drive
             apart.append(drive - mean)
+            mean = torch.lerp(drive, mean, KEPT)
         columns = [xs, *states[:1], torch.ones_like(xs[..., :1])]
         cubes = [
             part.pow(3).transpose(0, 1).flatten(1, 2)  # [P, T * B, ...]

@@ -55,10 +55,14 @@ class Rule:
             self.search = Search(config, model, streams("perturbation"))
 
     @property
+    def carriers(self) -> Sequence[Tensor | None]:
+        """What carries errors back in each net; None: the read-out's own weights."""
+        return self.feedback.weights if self.feedback is not None else (None, None)
+
+    @property
     def credits(self) -> list[Credit]:
         """The ways that the gradient takes in each net."""
-        weights: Sequence[Tensor | None] = self.feedback.weights if self.feedback else (None, None)
-        return [credit_of(self.config, one) for one in weights]
+        return [credit_of(self.config, one) for one in self.carriers]
 
     def begin(self, tapes: Sequence[Tape]) -> Credits:
         """Draw what is drawn for an update, before its episodes are played on these tapes.
@@ -88,8 +92,8 @@ class Rule:
         core = self.model.before_readouts()
         one_step = None
         if self.config.name in BACKWARD and self.config.name != "readout":
-            weights: Sequence[Any] = self.feedback.weights if self.feedback else (None, None)
-            one_step = gradient([Credit(truncate=1, feedback=one) for one in weights])[:, core]
+            cut = [Credit(truncate=1, feedback=one) for one in self.carriers]
+            one_step = gradient(cut)[:, core]
         found = alignment(
             update[:, core], one_step, lambda credit: gradient([credit, credit])[:, core]
         )

@@ -112,26 +112,26 @@ def test_node_perturbation_is_the_gradient_on_average():
 
 
 def test_hebbian_takes_the_cube_of_each_product():
-    """Two steps by hand: drives u, running means .95 u_1 and .05 · .95 u_1 + .95 u_2."""
+    """Three steps by hand: u_t less the running mean of those before, which begins at u_0."""
     model = ActorCritic(1, 1, NetworkConfig(core="rnn", hidden_size=1), 1, plain=True)
     model.set_parameters(torch.tensor([[0.5, 0.2, 0.1, 0.3, 0.0, 0.3, 0.0]]))
     rule = RuleConfig(name="hebbian")
     subject = Perturbation(rule, model, [torch.Generator().manual_seed(0)])
-    tapes = model.tapes(2, 1, every=True)
+    tapes = model.tapes(3, 1, every=True)
     subject.begin(tapes)
-    tapes[0].noise = torch.tensor([0.4, -0.3]).view(2, 1, 1, 1)
+    noise, gain = (0.4, -0.3, 0.2), (2.0, -1.0, 0.5)
+    tapes[0].noise = torch.tensor(noise).view(3, 1, 1, 1)
     model.begin(tapes)
     h, drives, columns = 0.0, [], []
-    for t, x in enumerate((1.0, -2.0)):
+    for t, x in enumerate((1.0, -2.0, 0.5)):
         tapes[0].x_t[t].fill_(x)
         model.step(tapes, t)
         columns.append(torch.tensor([x, h, 1.0]))
-        drives.append(float(torch.tensor([0.5, 0.2, 0.1]) @ columns[-1]) + (0.4, -0.3)[t])
+        drives.append(float(torch.tensor([0.5, 0.2, 0.1]) @ columns[-1]) + noise[t])
         h = float(torch.tanh(torch.tensor(drives[-1])))
-    means = [0.95 * drives[0], 0.05 * 0.95 * drives[0] + 0.95 * drives[1]]
-    gain = (2.0, -1.0)
-    expected = -sum(gain[t] * ((drives[t] - means[t]) * columns[t]) ** 3 for t in range(2))
-    found = subject.gradient(tapes, torch.tensor(gain).view(2, 1, 1))
+    before = [drives[0], drives[0], 0.05 * drives[0] + 0.95 * drives[1]]
+    expected = -sum(gain[t] * ((drives[t] - before[t]) * columns[t]) ** 3 for t in range(3))
+    found = subject.gradient(tapes, torch.tensor(gain).view(3, 1, 1))
     torch.testing.assert_close(found[0, :3], expected)
     assert not found[0, 3:].any()
 

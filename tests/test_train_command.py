@@ -324,3 +324,31 @@ def test_a_configuration_edited_by_hand_is_checked(capsys, run, old, new, messag
         "trials" not in old
     ):  # the weights fit all the same: what they were trained on is in their checkpoint
         assert message in refused(capsys, command.evaluate, ["run", *QUICK])
+
+
+def test_settings_of_a_core_are_options(folder, capsys):
+    small = [*SMALL[:4], *SMALL[6:], "--members", "1", "--workers", "1", "--hidden-size", "6"]
+    core = ["--core", "rim", "--core-kwargs", "modules=3", "active=2"]
+    assert command.train(["wang2016-bandit", *small, *core, "--out", "run"]) == 0
+    agents = load("run")
+    assert agents.network.core_kwargs == {"modules": 3, "active": 2}
+    assert agents.model.nets[0].plain.module.core.count == 3
+    for given, said in (
+        (["active=9"], "the core rim: active must be from 1 to 6, not 9"),
+        (["modules=two"], "the core rim: modules must be an integer, got 'two'"),
+        (["activ=2"], "the core rim has no setting 'activ'; did you mean 'active'?"),
+        (["active"], "--core-kwargs takes NAME=VALUE, not 'active'"),
+    ):
+        words = ["wang2016-bandit", *small, "--core", "rim", "--core-kwargs", *given]
+        assert said in refused(capsys, command.train, words)
+    words = ["wang2016-bandit", *small, "--core-kwargs", "beta=1"]
+    assert "the core lstm has no setting 'beta'; it has none" in refused(
+        capsys, command.train, words
+    )
+
+
+def test_a_rule_that_a_core_cannot_have_says_why(folder, capsys):
+    words = ["wang2018-harlow", "--condition", "abstract", "--core", "attention", "--rule", "eprop"]
+    said = refused(capsys, command.train, [*words, "--out", "run"])
+    assert "the core attention cannot learn by eprop" in said
+    assert not (folder / "run").exists()

@@ -19,9 +19,8 @@ from torch.func import functional_call, vmap
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.cores import make_core
+from prefrontal.agents.networks.cores import State, make_core, uniform
 
-State = tuple[Tensor, ...]
 M = TypeVar("M")
 
 
@@ -34,9 +33,8 @@ class Affine(nn.Module):
 
     def initialise(self, generator: torch.Generator, gain: float = 1.0) -> None:
         """Draw weights uniformly in ±1/√I, as `torch.nn.Linear`; all but the bias times `gain`."""
+        uniform(self.weight, self.weight.shape[1] - 1, generator)
         with torch.no_grad():
-            drawn = 2 * torch.rand(self.weight.shape, generator=generator) - 1
-            self.weight.copy_(drawn * (self.weight.shape[1] - 1) ** -0.5)
             self.weight[:, :-1] *= gain
 
     def forward(self, x: Tensor) -> Tensor:

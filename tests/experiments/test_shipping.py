@@ -56,6 +56,18 @@ def test_shipped_population_is_the_trained_one(shipped: Path) -> None:
     assert command.evaluate([str(target), "--episodes", "5", "--record", "1", "--no-figures"]) == 0
 
 
+def test_conditions_are_shipped_in_folders_of_their_own(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, few = "wang2018-harlow", ["--episodes", "5", "--record", "1", "--no-figures"]
+    command.train([name, "--total-steps", "400", *WORDS[2:], "--out", "run"])
+    command.evaluate(["run", *few])
+    experiment = find_experiment(name)
+    reproducing.ship(experiment, RunFolder.read("run"), Path("pretrained", name))
+    for condition in experiment.conditions:
+        ours, theirs = (load(place, condition) for place in ("run", f"pretrained/{name}"))
+        np.testing.assert_array_equal(ours.model.parameters, theirs.model.parameters)
+
+
 def test_readme_tables(shipped: Path) -> None:
     marks = [
         f"<!-- {n}: written by `make findings` -->\nold\n<!-- end of {n} -->"

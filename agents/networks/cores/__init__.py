@@ -34,6 +34,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
@@ -73,6 +74,24 @@ def make_core(
         return made(input_size, hidden_size, **given)
     except ValueError as error:
         raise ConfigError(f"the core {name}: {error}") from error
+
+
+def sized(name: str, value: int, least: int = 1, most: int | None = None) -> int:
+    """Return a size of a core, checked.
+
+    Raises:
+        ValueError: It is less than `least` or more than `most`.
+    """
+    if value < least or (most is not None and value > most):
+        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} must be {allowed}, not {value}")
+    return value
+
+
+def uniform(part: Tensor, fan_in: int, generator: torch.Generator) -> None:
+    """Draw weights uniformly in ±1/√(fan-in), in place."""
+    with torch.no_grad():
+        part.copy_((2 * torch.rand(part.shape, generator=generator) - 1) * fan_in**-0.5)
 
 
 def core_class(name: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from prefrontal.agents.networks.cores import State
+from prefrontal.agents.networks.cores import State, sized, uniform
 
 
 class Gate(nn.Module):
@@ -67,17 +67,6 @@ class Layer(nn.Module):
         return self.second(x, torch.relu(self.mlp(self.before_mlp(x))))
 
 
-def require_counts(**counts: int) -> None:
-    """Check settings of a core.
-
-    Raises:
-        ValueError: One is below 1.
-    """
-    for name, value in counts.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
-
-
 def draw(core: nn.Module, embedding: nn.Linear, generator: torch.Generator, gain: float) -> None:
     """Draw all matrices of a core uniformly in ±1/√(columns), and set their biases to 0.
 
@@ -86,8 +75,7 @@ def draw(core: nn.Module, embedding: nn.Linear, generator: torch.Generator, gain
     with torch.no_grad():
         for module in core.modules():
             if isinstance(module, nn.Linear):
-                drawn = 2 * torch.rand(module.weight.shape, generator=generator) - 1
-                module.weight.copy_(drawn * module.in_features**-0.5)
+                uniform(module.weight, module.in_features, generator)
                 if module.bias is not None:
                     module.bias.zero_()
         embedding.weight *= gain
@@ -129,12 +117,14 @@ class Attention(nn.Module):
         positions: Literal["none", "alibi"] = "none",
     ) -> None:
         super().__init__()
-        require_counts(layers=layers, heads=heads, memory=memory)
-        self.heads, self.memory, self.positions = heads, memory, positions
+        self.heads, self.memory = sized("heads", heads), sized("memory", memory)
+        self.positions = positions
         self.size = -(-hidden_size // heads)  # d
         mixed = heads * self.size
         self.embed = nn.Linear(input_size, hidden_size)
-        self.layers = nn.ModuleList(Layer(hidden_size, 3 * mixed, mixed) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            Layer(hidden_size, 3 * mixed, mixed) for _ in range(sized("layers", layers))
+        )
 
     def initialise(
         self, generator: torch.Generator, input_gain: float = 1.0, forget_bias: float = 1.0

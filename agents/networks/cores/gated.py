@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-State = tuple[Tensor, ...]
+from prefrontal.agents.networks.cores import State, uniform
 
 
 class OneMatrix(nn.Module):
@@ -32,9 +32,8 @@ class OneMatrix(nn.Module):
         self, generator: torch.Generator, input_gain: float = 1.0, forget_bias: float = 1.0
     ) -> None:
         """Draw weights uniformly in ±1/√H; those from the inputs times `input_gain`."""
+        uniform(self.weight, self.units, generator)
         with torch.no_grad():
-            drawn = 2 * torch.rand(self.weight.shape, generator=generator) - 1
-            self.weight.copy_(drawn * self.units**-0.5)
             self.weight[:, : self.inputs] *= input_gain
 
     def initial_state(self, batch: int) -> State:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prefrontal.agents.networks.cores.gated import OneMatrix, State
+from prefrontal.agents.networks.cores import State
+from prefrontal.agents.networks.cores.gated import OneMatrix
 
 
 class Leaky(OneMatrix):

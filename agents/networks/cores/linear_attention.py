@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prefrontal.agents.networks.cores import State
-from prefrontal.agents.networks.cores.attention import Layer, draw, require_counts
+from prefrontal.agents.networks.cores import State, sized
+from prefrontal.agents.networks.cores.attention import Layer, draw
 
 
 def feature(x: Tensor) -> Tensor:
@@ -58,12 +58,11 @@ class LinearAttention(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int, layers: int = 1, heads: int = 2) -> None:
         super().__init__()
-        require_counts(layers=layers, heads=heads)
-        self.heads, self.size = heads, -(-hidden_size // heads)  # d
+        self.heads, self.size = sized("heads", heads), -(-hidden_size // heads)  # d
         mixed = heads * self.size
         self.embed = nn.Linear(input_size, hidden_size)
         self.layers = nn.ModuleList(
-            Layer(hidden_size, 3 * mixed + heads, mixed) for _ in range(layers)
+            Layer(hidden_size, 3 * mixed + heads, mixed) for _ in range(sized("layers", layers))
         )
 
     def initialise(

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prefrontal.agents.networks.cores.gated import OneMatrix, State
+from prefrontal.agents.networks.cores import State, uniform
+from prefrontal.agents.networks.cores.gated import OneMatrix
 
 RULES = ("none", "fixed", "modulated", "retroactive")
 
@@ -81,8 +82,7 @@ class Plastic(OneMatrix):
                 drawn = torch.rand(self.alpha.shape, generator=generator)
                 self.alpha.copy_(drawn * self.scale)
             if self.plasticity in ("modulated", "retroactive"):
-                drawn = 2 * torch.rand(self.modulator.shape, generator=generator) - 1
-                self.modulator.copy_(drawn * self.units**-0.5)
+                uniform(self.modulator, self.units, generator)
 
     def initial_state(self, batch: int) -> State:
         """Return zeros: h ``[B, H]``, and where there are any H and E ``[B, H, H]``."""

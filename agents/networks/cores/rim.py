@@ -8,26 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from prefrontal.agents.networks.cores import State
+from prefrontal.agents.networks.cores import State, sized, uniform
 from prefrontal.agents.networks.cores.gated import lstm_cell
-
-
-def sized(name: str, value: int, least: int, most: int | None = None) -> int:
-    """Return a size of a core.
-
-    Raises:
-        ValueError: It is less than `least` or more than `most`.
-    """
-    if value < least or (most is not None and value > most):
-        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} must be {allowed}, not {value}")
-    return value
-
-
-def uniform(part: Tensor, fan_in: int, generator: torch.Generator) -> None:
-    """Draw weights uniformly in ±1/√(fan-in), in place."""
-    with torch.no_grad():
-        part.copy_((2 * torch.rand(part.shape, generator=generator) - 1) * fan_in**-0.5)
 
 
 def attention(query: Tensor, key: Tensor) -> Tensor:
@@ -84,14 +66,14 @@ class RIM(nn.Module):
         value_size: int = 32,
     ) -> None:
         super().__init__()
-        self.count, self.active = sized("modules", modules, 1), sized("active", active, 1, modules)
+        self.count, self.active = sized("modules", modules), sized("active", active, 1, modules)
         if hidden_size % modules:
             raise ValueError(
                 f"hidden_size must be a multiple of the {modules} modules, not {hidden_size}"
             )
         units = self.units = hidden_size // modules
-        self.heads, d = sized("heads", heads, 0), sized("key_size", key_size, 1)
-        self.key_size, self.value_size = d, sized("value_size", value_size, 1)
+        self.heads, d = sized("heads", heads, 0), sized("key_size", key_size)
+        self.key_size, self.value_size = d, sized("value_size", value_size)
         self.encode = nn.Parameter(torch.zeros(d + value_size, input_size + 1))  # key, value
         self.ask = nn.Parameter(torch.zeros(modules, units + 1, d))  # the last row is the bias
         self.read = nn.Parameter(torch.zeros(modules, 4 * units, value_size))  # gates i, f, g, o

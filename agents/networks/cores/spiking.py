@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from prefrontal.agents.networks.cores.gated import OneMatrix, State
+from prefrontal.agents.networks.cores import State
+from prefrontal.agents.networks.cores.gated import OneMatrix
 
 
 def spike(excess: Tensor, damping: float) -> Tensor:

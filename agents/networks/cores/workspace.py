@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from prefrontal.agents.networks.cores import State
-from prefrontal.agents.networks.cores.rim import RIM, attention, sized
+from prefrontal.agents.networks.cores import State, sized
+from prefrontal.agents.networks.cores.rim import RIM, attention
 
 
 class RIMWorkspace(RIM):
@@ -54,7 +54,7 @@ class RIMWorkspace(RIM):
     ) -> None:
         super().__init__(input_size, hidden_size, modules, active, 0, key_size, value_size)
         self.writers, u = sized("writers", writers, 1, modules), self.units
-        self.start = nn.Parameter(torch.zeros(sized("slots", slots, 1), u))
+        self.start = nn.Parameter(torch.zeros(sized("slots", slots), u))
         # of modules: rows key and value for the slots, and query to them
         self.say = nn.Parameter(torch.zeros(modules, 2 * key_size + u, u))
         self.admit = nn.Parameter(torch.zeros(key_size, u))  # query of the slots

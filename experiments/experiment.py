@@ -46,6 +46,8 @@ class Experiment:
         whole_curves: Whether learning curves are shipped whole, because findings are read off them.
         held_out: Whether tasks are held out from training, for findings to be about; if nothing
             can be, they are about all.
+        half: Whether weights are shipped in half precision, because there are many; findings are
+            then those of the shipped weights.
         most_episodes: Episodes of each member that are measured at most; None: as many as asked
             for.
         levels: From settings to the known returns of an episode, by name: "optimum" where it is
@@ -59,6 +61,7 @@ class Experiment:
     measure: Callable[[Evaluation], Outcome]
     shipped: str = "--members 8"
     whole_curves: bool = False
+    half: bool = False
     held_out: bool = True
     most_episodes: int | None = None
     levels: Callable[[Settings], Mapping[str, float]] = lambda _: {}

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 SHOWN = {"return": "return", "best": "best", "entropy": "entropy"}  # what is said of the metrics
 
 
+def _in_a_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook; others may import its modules."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 class Reporter:
     """Shows the progress of one condition; use it in a `with` block.
 
@@ -31,8 +37,7 @@ class Reporter:
         self.total = training.total_steps
         self.begun: float | None = None
         self.first, self.tenth, self.told = 0, 0, False
-        notebook = "ipykernel" in sys.modules
-        self.lines = shown and not (notebook or sys.stderr.isatty())
+        self.lines = shown and not (_in_a_notebook() or sys.stderr.isatty())
         self.bar: Any = None
         if shown and not self.lines:
             self.bar = tqdm(total=self.total, unit="step", unit_scale=True, desc=label)

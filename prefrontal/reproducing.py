@@ -72,6 +72,8 @@ def ship(experiment: Experiment, run: RunFolder, target: Path) -> None:
             trained = load_trained(dict(kept), meta, source.path)
             if hasattr(trained, "compact"):
                 kept["weights"] = trained.compact()
+            elif experiment.half:
+                kept["weights"] = kept["weights"].half()
             place.path.mkdir(exist_ok=True)  # that of a condition
             place.save(kept, meta)
             copy = shutil.copy if experiment.whole_curves else _thin

@@ -1,6 +1,8 @@
 """Progress in a log: lines at the start and at every tenth; nothing where it is not wanted."""
 
 import re
+import sys
+import types
 
 import torch
 
@@ -47,3 +49,14 @@ def test_a_run_of_one_report_says_its_end(capsys):
 
 def test_nothing_is_said_where_it_is_not_wanted(capsys):
     assert lines(capsys, [(0, {}), (1000, {"return": torch.tensor([1.0])})], shown=False) == []
+
+
+def test_a_bar_is_for_the_kernel_of_a_notebook_not_for_who_imports_its_modules(monkeypatch, capsys):
+    for shell, bar in ((types.SimpleNamespace(), False), (types.SimpleNamespace(kernel=0), True)):
+        module = types.SimpleNamespace(get_ipython=lambda shell=shell: shell)
+        monkeypatch.setitem(sys.modules, "ipykernel", module)
+        monkeypatch.setitem(sys.modules, "IPython", module)
+        with Reporter("a-task", TRAINING, 1, True) as reporter:
+            assert (reporter.bar is not None) == bar
+            assert reporter.lines != bar
+    capsys.readouterr()

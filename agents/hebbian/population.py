@@ -94,10 +94,6 @@ class RatePopulation(Members):
             )
         self.weights = weights.detach().clone().to(torch.float32)
 
-    def compact(self) -> Tensor:
-        """Return weights to ship, in half precision."""
-        return self.weights.to(torch.float16)
-
     @classmethod
     def from_checkpoint(
         cls, arrays: dict[str, Tensor], meta: dict[str, Any], folder: Path

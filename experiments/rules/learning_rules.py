@@ -242,4 +242,5 @@ EXPERIMENT = Experiment(
     reference="Bellec et al. 2020, Nature Communications 11:3625; Miconi 2017, eLife 6:e20899",
     conditions=_conditions(),
     measure=measure,
+    half=True,
 )

@@ -170,4 +170,5 @@ EXPERIMENT = Experiment(
     whole_curves=True,
     held_out=False,
     most_episodes=100,
+    half=True,
 )

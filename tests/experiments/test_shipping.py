@@ -63,9 +63,12 @@ def test_conditions_are_shipped_in_folders_of_their_own(tmp_path: Path, monkeypa
     command.evaluate(["run", *few])
     experiment = find_experiment(name)
     reproducing.ship(experiment, RunFolder.read("run"), Path("pretrained", name))
+    reproducing.ship(replace(experiment, half=True), RunFolder.read("run"), Path("half"))
     for condition in experiment.conditions:
-        ours, theirs = (load(place, condition) for place in ("run", f"pretrained/{name}"))
-        np.testing.assert_array_equal(ours.model.parameters, theirs.model.parameters)
+        places = "run", f"pretrained/{name}", "half"
+        run, shipped, half = (load(place, condition).model.parameters for place in places)
+        np.testing.assert_array_equal(run, shipped)
+        np.testing.assert_array_equal(run.half().float(), half)
 
 
 def test_readme_tables(shipped: Path) -> None:

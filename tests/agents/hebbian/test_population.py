@@ -58,7 +58,8 @@ def test_it_is_saved_and_loaded(population, tmp_path):
     assert loaded.meta() == population.meta()
     assert loaded[1].members == [1]
     assert torch.equal(loaded[1].weights[0], population.weights[1])
-    np.testing.assert_allclose(population.compact(), population.weights, rtol=1e-3, atol=1e-6)
+    half = RatePopulation(population.weights.half(), SMALL, ANSWERS, 1)  # as they are shipped
+    np.testing.assert_allclose(half.weights, population.weights, rtol=1e-3, atol=1e-6)
 
 
 def test_what_does_not_fit_is_refused(population):

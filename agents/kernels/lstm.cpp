@@ -134,8 +134,8 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                     *(vec*)(dt + (2 * H + j) * row + c * W) = (real).5 * back.g;   // its weights are doubled
                     *(vec*)(dt + (3 * H + j) * row + c * W) = back.o;
                 }
-            if (!credit.local) product<C, false>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
             if (credit.truncate && t % credit.truncate == 0) memset(dh, 0, 2 * H * N * sizeof(real));   // and dc
+            else if (!credit.local) product<C, false>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
             const real* z = k.z + at * k.z_block + b;
             const real* z1 = z + s.P * k.z_block;
             for (int f = 0; f < F; ++f)

@@ -220,6 +220,37 @@ def without_memory(make: Callable[[], M]) -> M:
         return make()
 
 
+def _over_members(function: Callable[..., Any], dims: tuple[Any, ...], out: int = 0) -> Any:
+    """Return `vmap` of a function of parameters ``{name: [P, ...]}`` and more.
+
+    One member is computed without `vmap`, whose overhead is several times that of a small core.
+
+    Args:
+        function: Of one member.
+        dims: Which dimension of each argument is the member; None: none.
+        out: Which one of every result is.
+    """
+    mapped = vmap(function, dims, out)
+
+    def call(parameters: dict[str, Tensor], *args: Any) -> Any:
+        if len(next(iter(parameters.values()), ())) != 1:
+            return mapped(parameters, *args)
+        given = zip((parameters, *args), dims, strict=True)
+        found = function(*(_each(one, partial(torch.select, dim=d, index=0)) for one, d in given))
+        return _each(found, lambda x: x.unsqueeze(out))
+
+    return call
+
+
+def _each(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """Apply a function to all tensors of a dictionary or a tuple, or to one; None stays."""
+    if isinstance(value, dict):
+        return {key: function(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_each(one, function) for one in value)
+    return value if value is None else function(value)
+
+
 class Vectorised:
     """A module for one member, mapped over P members with parameters ``[P, n]``.
 
@@ -263,7 +294,7 @@ class Vectorised:
         if not self.module.initial_state(batch):
             return ()
         like = next(iter(views.values()))
-        initial = vmap(lambda p: functional_call(self._initial, p, (batch,)))
+        initial = _over_members(lambda p: functional_call(self._initial, p, (batch,)), (0,))
         state = initial(self._named(views))
         return tuple(part.to(like.device, like.dtype).contiguous() for part in state)
 
@@ -271,21 +302,24 @@ class Vectorised:
         self, views: dict[str, Tensor], x: Tensor, state: State
     ) -> tuple[Tensor, Tensor, State]:
         """Map inputs ``[P, B, I]`` to read-outs, features ``[P, B, ...]`` and the next state."""
-        return vmap(lambda p, x, s: functional_call(self.module, p, (x, s)))(views, x, state)
+        call = _over_members(lambda p, *given: functional_call(self.module, p, given), (0, 0, 0))
+        found: tuple[Tensor, Tensor, State] = call(views, x, state)
+        return found
 
     def disturbed(
         self, views: dict[str, Tensor], x: Tensor, state: State, noise: Tensor
     ) -> tuple[Tensor, Tensor, State, Tensor]:
         """Step with noise ``[P, B, N]``; see `Net.disturbed`."""
         step = _Applied(type(self.module).disturbed, self.module)
-        return vmap(lambda p, *given: functional_call(step, p, given))(
-            self._named(views), x, state, noise
-        )
+        call = _over_members(lambda p, *given: functional_call(step, p, given), (0, 0, 0, 0))
+        found: tuple[Tensor, Tensor, State, Tensor] = call(self._named(views), x, state, noise)
+        return found
 
     def drives(self, views: dict[str, Tensor], xs: Tensor, states: State) -> Tensor:
         """Map inputs and states ``[T, P, B, ...]`` to what reached the units ``[P, T * B, N]``."""
-        call = vmap(lambda p, *given: functional_call(self._drives, p, given), (0, 1, 1))
-        return call(self._named(views), xs, states)
+        call = _over_members(lambda p, *given: functional_call(self._drives, p, given), (0, 1, 1))
+        found: Tensor = call(self._named(views), xs, states)
+        return found
 
     def unroll(
         self,
@@ -309,8 +343,10 @@ class Vectorised:
         given = state, noise, credit.feedback
         # Which dimension of each argument is the member.
         members = [None if one is None else dim for one, dim in zip(given, (0, 1, 0), strict=True)]
-        call = vmap(lambda p, *args: functional_call(unrolled, p, args), (0, 1, *members), 1)
-        return call(self._named(views), xs, *given)
+        dims = (0, 1, *members)
+        call = _over_members(lambda p, *args: functional_call(unrolled, p, args), dims, 1)
+        found: Tensor = call(self._named(views), xs, *given)
+        return found
 
     @cached_property
     def driven(self) -> int:

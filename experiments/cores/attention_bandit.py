@@ -197,16 +197,18 @@ LEARNED = ("rl2-5x10", "harlow")
 
 
 def _conditions() -> dict[str, cfg.Settings]:
-    attention = {"core": "attention", "hidden_size": 32}
+    attention: dict[str, Any] = {
+        "core": "attention",
+        "hidden_size": 32,
+        "critic": "privileged",
+        "normalise_advantages": True,
+    }
     rl2 = RL2.conditions["5x10"].with_options(**attention, core_kwargs={"heads": 4, "memory": 10})
     harlow = HARLOW.conditions["abstract"].with_options(
         **attention,
         core_kwargs={"heads": 4, "memory": 6},
         total_steps=1_000_000,
-        # Less of either, and some members learn half of the rule.
-        critic="privileged",
-        normalise_advantages=True,
-        entropy_coef=0.2,
+        entropy_coef=0.2,  # with less, some members learn half of the rule
     )
     small: dict[str, Any] = {"hidden_size": 32, "core_kwargs": ATTENTION}
     return {

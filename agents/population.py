@@ -197,7 +197,8 @@ class Population(Members):
         make: Callable[[Job, Sequence[int]], RecurrentLearner],
         default: Algorithm,
         config: Algorithm | None,
-        *shape: int,
+        total_steps: int,
+        num_envs: int,
     ) -> dict[str, np.ndarray]:
         config = config or default
         if (kind := config.kind) != default.kind:

@@ -134,6 +134,7 @@ def _measure(evaluation: Evaluation) -> Outcome:
         where = "" if condition == "default" else f", {condition}"
         findings += _returns(played, where) + _regrets(played, where)
         findings += _choices(played, where) + _splits(evaluation, condition, where)
+        findings += _inner(played, where)
         if evaluation.figures:
             figures += _figures(evaluation, condition, played)
     return Outcome(findings, figures)
@@ -178,6 +179,22 @@ def _regrets(played: Played, where: str) -> list[Finding]:
         name, note = "share of the way from random to oracle", "1 - regret / random policy's regret"
         found.append(finding(name, 1 - ours / theirs, where=where, note=note))
     return found
+
+
+def _inner(played: Played, where: str) -> list[Finding]:
+    """Return what inner episodes pay, first and last, where an episode has several."""
+    record = played.agent
+    if "mask" not in record or "trial" not in record or not record["trial"].any():
+        return []
+    paid, last = record["reward"] * record["mask"], int(record["trial"].max())
+    first, final = (
+        (paid * (record["trial"] == trial)).sum(axis=2).mean(axis=1) for trial in (0, last)
+    )
+    return [
+        finding("return of the first inner episode", first, where=where),
+        finding(f"return of inner episode {last + 1}, the last", final, where=where),
+        finding("return of the last inner episode less the first's", final - first, where=where),
+    ]
 
 
 def _choices(played: Played, where: str) -> list[Finding]:

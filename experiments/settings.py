@@ -169,7 +169,8 @@ class Settings:
         if self.environment == NO_ENVIRONMENT:
             return set()
         task = task_options(self.environment.id)
-        return {one.name for one in dataclasses.fields(task)} if task else {"env_kwargs"}
+        foreign = {"env_kwargs", "meta_episodes", "vary"}
+        return {one.name for one in dataclasses.fields(task)} if task else foreign
 
     def _environment_with(
         self, given: Mapping[str, Any], shown: Mapping[str, Any]

@@ -175,3 +175,13 @@ class ForeignOptions:
     """Parameters of an environment that is not ours."""
 
     env_kwargs: dict[str, Any] = option({}, "Arguments of the environment, as NAME=VALUE.")
+    meta_episodes: int | None = option(
+        None,
+        "Inner episodes of one episode, between which agents keep their memory; none: one.",
+        least=1,
+    )
+    vary: dict[str, Any] = option(
+        {},
+        "Numbers of the environment that are drawn anew for every episode, and stay in all its "
+        "inner ones: NAME=LOW:HIGH.",
+    )

@@ -27,6 +27,7 @@ from prefrontal.experiments.settings import Settings, task_options
 from prefrontal.options import ForeignOptions, RunOptions, ShownOptions
 
 T = TypeVar("T")
+META = ("meta_episodes", "vary")  # what `make_foreign` takes besides an environment's arguments
 
 
 def parse(cls: type[T], words: Sequence[str], prog: str, description: str = "") -> T:
@@ -264,16 +265,23 @@ def parse_settings(
     parts: dict[str, Any] = {"run": run, "training": settings.training}
     if spec != NO_ENVIRONMENT:
         task = task_options(spec.id)
-        parts["task"] = built(task, spec.kwargs) if task else ForeignOptions(spec.kwargs)
+        parts["task"] = built(task, spec.kwargs) if task else _foreign(spec.kwargs)
         parts["shown"] = ShownOptions(spec.inputs, typing.cast(Any, spec.split))
     parts |= {"network": settings.network, "algorithm": settings.algorithm}
     values = read(parts, words, prog, description)
     own = {name: value for name, value in values.items() if name not in vars(run)}
     if "env_kwargs" in own:
-        own["kwargs"] = own.pop("env_kwargs")
+        more = {name: own.pop(name) for name in META}
+        own["kwargs"] = own.pop("env_kwargs") | {k: v for k, v in more.items() if v}
     if isinstance(settings.network, NetworkConfig):
         own["core"] = values["core"]
     return settings.with_options(**own)
+
+
+def _foreign(kwargs: Mapping[str, Any]) -> ForeignOptions:
+    """Return the options of an environment that is not ours, from its arguments."""
+    own = {name: value for name, value in kwargs.items() if name not in META}
+    return ForeignOptions(own, **{name: kwargs[name] for name in META if name in kwargs})
 
 
 def _argument(text: str, flag: str) -> tuple[str, Any]:

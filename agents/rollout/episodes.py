@@ -11,12 +11,30 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from prefrontal.agents.rollout.meta_episodes import MetaEpisodes, Vary
 from prefrontal.agents.rollout.meta_inputs import MetaInputs
 
 
-def make_foreign(env_id: str, inputs: Sequence[str], **kwargs: Any) -> MetaInputs:
-    """Make one environment that is not ours; `MetaInputs` takes the place of Gymnasium's checks."""
-    return MetaInputs(gymnasium.make(env_id, **{"disable_env_checker": True, **kwargs}), inputs)
+def make_foreign(
+    env_id: str,
+    inputs: Sequence[str],
+    meta_episodes: int | None = None,
+    vary: Vary | None = None,
+    **kwargs: Any,
+) -> MetaInputs:
+    """Make one environment that is not ours; `MetaInputs` takes the place of Gymnasium's checks.
+
+    Args:
+        env_id: Gymnasium id.
+        inputs: See `MetaInputs`.
+        meta_episodes: Inner episodes of an episode, see `MetaEpisodes`; None: an episode is one.
+        vary: What changes from episode to episode, likewise.
+        **kwargs: Arguments of the environment.
+    """
+    env = gymnasium.make(env_id, **{"disable_env_checker": True, **kwargs})
+    if meta_episodes is not None or vary:
+        env = MetaEpisodes(env, 1 if meta_episodes is None else meta_episodes, vary)
+    return MetaInputs(env, inputs)
 
 
 class EpisodeVectorEnv:
@@ -66,6 +84,8 @@ class EpisodeVectorEnv:
         self.single_observation_space = cast(spaces.Box, first.observation_space)
         self.num_actions = int(self.single_action_space.n)
         self._seeds: list[np.random.Generator] = []
+        self._trial = np.zeros(self.num_envs, np.int64)
+        self._meta = isinstance(first.env, MetaEpisodes)
 
     def reset(self, *, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Start an episode in every row; `seed` determines all episodes from here on."""
@@ -79,6 +99,7 @@ class EpisodeVectorEnv:
         self._rows = np.stack([env.reset(seed=int(rng.integers(2**31)))[0] for env, rng in starts])
         self._ended = np.zeros(self.num_envs, bool)
         self._cut = np.zeros(self.num_envs, bool)
+        self._trial[:] = 0
         return self._tensor(self._rows), {}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
@@ -86,10 +107,12 @@ class EpisodeVectorEnv:
         chosen = actions.cpu().numpy()
         rewards = np.zeros(self.num_envs, np.float32)
         for row in np.flatnonzero(~(self._ended | self._cut)):
-            self._rows[row], rewards[row], ended, cut, _ = self.envs[row].step(chosen[row])
+            self._rows[row], rewards[row], ended, cut, told = self.envs[row].step(chosen[row])
+            self._trial[row] = told.get("trial", 0) if self._meta else 0
             self._ended[row], self._cut[row] = ended, cut and not ended
         flags = self._tensor(self._ended), self._tensor(self._cut)
-        return self._tensor(self._rows), self._tensor(rewards), *flags, {}
+        info = {"trial": self._tensor(self._trial)} if self._meta else {}
+        return self._tensor(self._rows), self._tensor(rewards), *flags, info
 
     def random_state(self) -> dict[str, Tensor]:
         """Return the states of the rows' seed generators, ``[P, B, words]`` int64."""

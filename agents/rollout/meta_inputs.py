@@ -16,9 +16,10 @@ from prefrontal.agents.common.errors import (
     did_you_mean,
 )
 from prefrontal.agents.common.user_files import blamed, place_of
+from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
 from prefrontal.agents.rollout.spec import in_order
 
-_INPUTS = ("action", "reward", "time")
+_INPUTS = ("action", "reward", "time", "trial_start")
 _FIVE = "step must return (observation, reward, terminated, truncated, info)"
 _MOST = 1_000_000  # numbers in an observation
 _IMAGES = (
@@ -39,7 +40,8 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or
             a Dict or Tuple of these, with discrete actions and a time limit.
         inputs: What follows the observation, in this order: any of `action` (the previous one,
-            one-hot), `reward` (the previous one), `time` (share of the time limit).
+            one-hot), `reward` (the previous one), `time` (share of the time limit), and of
+            `MetaEpisodes` `trial_start` (1 at the first step of an inner episode, else 0).
 
     Raises:
         ConfigError: The environment has other spaces, images, or no time limit, or there is no such
@@ -58,10 +60,10 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         self.id = name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
         self.inputs = in_order(inputs)
         for one in self.inputs:
-            if one == "trial_start":
+            if one == "trial_start" and not isinstance(env, MetaEpisodes):
                 raise ConfigError(
                     f"input 'trial_start' is not available for {name}: environments that are not "
-                    "ours do not say where their trials start"
+                    "ours do not say where their trials start (those of --meta-episodes do)"
                 )
             if one not in _INPUTS:
                 raise ConfigError(
@@ -84,7 +86,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         self.steps, self.action_space = int(limit), spaces.Discrete(int(actions.n))
         self._first_action = int(actions.start)
         size = spaces.flatdim(env.observation_space)
-        widths = {"action": int(actions.n), "reward": 1, "time": 1}
+        widths = {"action": int(actions.n), "reward": 1, "time": 1, "trial_start": 1}
         self.input_slices = {"observation": slice(0, size)}
         for one in self.inputs:
             self.input_slices[one] = slice(size, size + widths[one])
@@ -110,7 +112,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         if not isinstance(result, tuple) or len(result) != 2:
             self._blame("reset must return (observation, info)", result)
         observation, info = result
-        return self._seen(observation, {}), info
+        return self._seen(observation, {"trial_start": np.float32(1)}), info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Take one step with an action 0 ... K - 1.
@@ -134,6 +136,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
                 self._blame("terminated and truncated must be true or false", flag)
         inputs = {"action": np.eye(count)[number], "reward": np.float32(reward)}
         inputs["time"] = np.float32(self._t / self.steps)
+        inputs["trial_start"] = np.float32("trial_start" in self.inputs and info["trial_start"])
         return self._seen(observation, inputs), float(reward), bool(ended), bool(cut), info
 
     def _seen(self, observation: Any, inputs: dict[str, Any]) -> np.ndarray:
@@ -176,6 +179,9 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
 
 def _time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
     """Return the longest episode, from the specification or from a wrapper."""
+    if isinstance(env, MetaEpisodes):
+        limit = _time_limit(env.env)
+        return limit and limit * env.episodes
     if env.spec is not None and env.spec.max_episode_steps:
         return env.spec.max_episode_steps
     while isinstance(env, gymnasium.Wrapper):

@@ -56,7 +56,7 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
         else:
             for name, (low, high, whole) in self._vary.items():
                 drawn = self._random.integers(low, high + 1) if whole else None
-                value = int(drawn) if whole else float(self._random.uniform(low, high))
+                value = float(self._random.uniform(low, high)) if drawn is None else int(drawn)
                 setattr(inner, name, value)
         self.trial = 0
         observation, info = self.env.reset(seed=seed, options=options)

@@ -106,15 +106,19 @@ def wager_gain(confidence: ArrayLike, worth: ArrayLike, safe: float) -> Array:
     return np.where(held < number("safe", safe, 0.0, 1.0), safe - paid, 0.0)
 
 
-def dependent_arms_observer(action: ArrayLike, reward: ArrayLike) -> tuple[Array, Array]:
-    """Judge choices between two arms that pay with p and 1 - p, by Bayes' rule, p ~ U[0, 1].
+def dependent_arms_observer(
+    action: ArrayLike, reward: ArrayLike, better: ArrayLike = ((0.5, 1.0),)
+) -> tuple[Array, Array]:
+    """Judge choices between two arms that pay with p and 1 - p, by Bayes' rule.
 
-    A win here and a loss there are the same evidence. After n trials of which x speak for arm 1,
-    its probability is Beta(x + 1, n - x + 1), and it is the better one if that is above one half.
+    A win here and a loss there are the same evidence: after n trials of which x speak for arm 1,
+    the likelihood of p1 is that of x wins and n - x losses.
 
     Args:
         action: Choices, 0 or 1 ``[..., T]``.
         reward: Their rewards, 0 or 1 ``[..., T]``.
+        better: Bands of equal prior density in which the probability of the better arm lies,
+            ``[n, 2]`` from low to high. The default is p1 ~ U[0, 1].
 
     Returns:
         The exact probability, given all outcomes *before* it, that each choice is of the better
@@ -124,12 +128,25 @@ def dependent_arms_observer(action: ArrayLike, reward: ArrayLike) -> tuple[Array
 
     chosen = codes("action", action, 2, complete=True)
     won = codes("reward", reward, 2, complete=True)
+    bands = numbers("better", better, 0.5, 1.0, ("band", "end"), complete=True)
     for_1 = (chosen == won).astype(np.int64)
     x = np.cumsum(for_1, axis=-1) - for_1
     n = np.arange(chosen.shape[-1])
-    better = betainc(n - x + 1.0, x + 1.0, 0.5)  # P(1 - p1 < .5)
-    paid = (x + 1.0) / (n + 2.0)
-    return np.where(chosen == 1, better, 1 - better), np.where(chosen == 1, paid, 1 - paid)
+    wins = n[:, None] + 0.0  # of arm 1, in tables [x, n]
+    losses = np.maximum(n - wins, 0.0)
+
+    def mass(a: Array, b: Array) -> Array:
+        low, high = bands.T[:, :, None, None]
+        return np.asarray((betainc(a, b, high) - betainc(a, b, low)).sum(axis=0))
+
+    first, second = mass(wins + 1, losses + 1), mass(losses + 1, wins + 1)  # 1 is better, or 0 is
+    paying = mass(wins + 2, losses + 1) + mass(losses + 1, wins + 2)
+    better_1 = (first / (first + second))[x, n]
+    paid_1 = ((wins + 1) / (wins + losses + 2) * paying / (first + second))[x, n]
+    return (
+        np.where(chosen == 1, better_1, 1 - better_1),
+        np.where(chosen == 1, paid_1, 1 - paid_1),
+    )
 
 
 # META-D'

@@ -201,10 +201,8 @@ class Population(Members):
         num_envs: int,
     ) -> dict[str, np.ndarray]:
         config = config or default
-        if config.kind != default.kind:
-            raise ConfigError(
-                f"these agents learn by settings of {default.kind}, not {config.kind}"
-            )
+        if (kind := config.kind) != default.kind:
+            raise ConfigError(f"these agents learn by settings of {default.kind}, not {kind}")
         spec, network = self.environment, self.network
         job = Job(spec, network, config, len(self), num_envs, total_steps, self.seed)
         learner = make(job, self.members)

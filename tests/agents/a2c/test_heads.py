@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from prefrontal.agents.a2c.learner import make_learner
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import HeadConfig
+from prefrontal.agents.networks.vectorised import FULL
 from prefrontal.agents.population import Population
 from prefrontal.agents.registry import check
 from prefrontal.agents.rollout.environments import make_envs
@@ -143,6 +145,28 @@ def test_episodes_of_others_that_end_when_they_end():
     torch.testing.assert_close(told, seen[1:].transpose(2, 3)[counts])
 
 
+def test_episodes_replayed_at_once_teach_heads_the_same():
+    one = replace(job(ALL, replay="uniform", discount=0.7, gae_lambda=0.8), num_envs=1)
+    subject = make_learner(one, range(2))
+    gamma = torch.full((2,), 0.7)
+    trajectory = subject.rollout.collect()
+    logits, values = subject.model.heads(trajectory.tapes)
+    subject.replay.add(trajectory, logits.clone(), values.clone(), 0)
+    learned, _ = subject._judge(trajectory, gamma, gamma)
+    gradients = []
+    for replayed in (False, True):
+        parameters = subject.model.parameters.requires_grad_()
+        entropy = torch.zeros(2)
+        if replayed:
+            given = gamma, entropy, (FULL, FULL), subject._observed
+            loss, _ = subject.replay.loss(subject.config, 1, parameters, 0, *given)
+        else:
+            loss, _ = subject._loss(learned, parameters, entropy)
+        gradients.append(torch.autograd.grad(loss.sum(), parameters)[0])
+    assert bool((gradients[0][:, subject.model.readers()] != 0).any())
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-6)
+
+
 def test_the_mean_of_a_head_can_be_the_baseline():
     heads = (HeadConfig("values"),)
     subject = made(heads, critic="heads", gae_lambda=0.5)
@@ -207,8 +231,6 @@ def test_other_environments_tell_no_facts():
 
 @pytest.mark.parametrize("algorithm", ["q", "course-replay", "decision-pretrained", "evolution"])
 def test_other_learners_refuse_heads(algorithm):
-    from dataclasses import replace
-
     from prefrontal.agents.registry import ALGORITHMS, _get
 
     config = _get(*ALGORITHMS[algorithm].config.split(":"))()

@@ -44,6 +44,7 @@ from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
 
 SAFE = 0.6
+SURE = 0.75
 FROM = 5  # trials before are left out
 BLOCKS = 5  # of trials, in each of which wagers must gain
 LESION_EPISODES = 400
@@ -288,7 +289,10 @@ def _conditions() -> dict[str, cfg.Settings]:
         "reader": asked("correct", False),
         "outcome": asked("reward", True),
         "opt-out": plain.with_options(
-            opt_out=SAFE, stages=({"opt_out": 0.5}, {"opt_out": SAFE})
+            opt_out=SURE,
+            discount_final=0.95,
+            stages=tuple({"opt_out": sure} for sure in (0.5, 0.5, 0.6, 0.65, 0.7, SURE)),
+            total_steps=1_500_000,
         ),
     }
 

@@ -74,7 +74,9 @@ class HigherOrderObserver:
         world = joint / joint.sum(axis=-1, keepdims=True)
         aware = world[..., 1] + world[..., 2]
         levels = np.stack([1 - aware, aware], axis=-1)
-        return Inference(world, aware, _divergence(world, prior), _divergence(levels, [1 - gate, gate]))
+        return Inference(
+            world, aware, _divergence(world, prior), _divergence(levels, [1 - gate, gate])
+        )
 
 
 def _divergence(posterior: Array, prior: ArrayLike) -> Array:

@@ -216,7 +216,7 @@ def meta_d(counts: ArrayLike) -> MetaD:
         ValueError: Counts of another shape, or d' is 0.
     """
     from scipy.optimize import minimize
-    from scipy.stats import norm
+    from scipy.special import log_ndtr, ndtr, ndtri
 
     table = numbers("counts", counts, 0.0, axes=("stimulus", "rating"), complete=True)
     if table.ndim != 2 or len(table) != 2 or table.shape[1] % 2 or table.shape[1] < 4:
@@ -225,7 +225,7 @@ def meta_d(counts: ArrayLike) -> MetaD:
     if (table == 0).any():
         table = table + 1 / (2 * ratings)
     said_1 = table[:, ratings:].sum(axis=1) / table.sum(axis=1)
-    false_alarms, hits = norm.ppf(said_1)
+    false_alarms, hits = ndtri(said_1)
     d, criterion = hits - false_alarms, -(hits + false_alarms) / 2
     if abs(d) < 1e-9:
         raise ValueError("counts: the choices do not tell the stimuli apart, so d' is 0")
@@ -233,18 +233,27 @@ def meta_d(counts: ArrayLike) -> MetaD:
     def loss(x: Array) -> float:
         middle = x[0] * criterion / d
         below, above = np.cumsum(np.exp(x[1:ratings])), np.cumsum(np.exp(x[ratings:]))
-        edges = np.concatenate([[-np.inf], middle - below[::-1], [middle], middle + above, [np.inf]])
+        edges = np.concatenate(
+            [[-np.inf], middle - below[::-1], [middle], middle + above, [np.inf]]
+        )
         total = 0.0
         for row, mean in zip(table, (-x[0] / 2, x[0] / 2), strict=True):
             # the upper tail where it is the smaller one, or differences are rounded off
-            low, high = norm.cdf(edges - mean), norm.sf(edges - mean)
+            low, high = ndtr(edges - mean), ndtr(mean - edges)
             mass = np.where(edges[:-1] > mean, high[:-1] - high[1:], low[1:] - low[:-1])
-            of_choice = np.repeat([low[ratings], high[ratings]], ratings)
-            total -= row @ np.log(np.maximum(mass, 1e-300) / of_choice)
+            said = log_ndtr(middle - mean), log_ndtr(mean - middle)
+            share = np.log(mass, out=np.full(2 * ratings, -np.inf), where=mass > 0)
+            total -= row @ np.maximum(share - np.repeat(said, ratings), -700.0)
         return float(total)
 
     start = np.concatenate([[d], np.full(2 * (ratings - 1), np.log(1.0 / ratings))])
-    found = minimize(loss, start, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-13})
+    found = minimize(
+        loss,
+        start,
+        method="L-BFGS-B",
+        bounds=[(None, None), *[(-15.0, 5.0)] * (2 * (ratings - 1))],
+        options={"maxiter": 1000, "ftol": 1e-13},
+    )
     return MetaD(float(d), float(criterion), float(found.x[0]), -float(found.fun))
 
 

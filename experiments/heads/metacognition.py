@@ -4,8 +4,9 @@ A head is asked at every pull whether it is of the better arm. Conditions: `core
 gradient reaches the core; `reader`, where it reads a core that learns to act alone, as a
 second-order network does; `outcome`, which never sees which arm is better and learns whether the
 pull pays, so that it estimates the probability of the reward; `opt-out`, without a head, where a
-third action pays .6 for certain. All measures but those of `opt-out` are over trials 6 to 100, and
-the observer judges the same choices. Measurements: docs/findings/metacognition.md.
+third action pays .75 for certain and says nothing of the arms (.5 at first, for agents that always
+opt out never learn what else there is). All measures but those of `opt-out` are over trials 6 to
+100, and the observer judges the same choices. Measurements: docs/findings/metacognition.md.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ from prefrontal.experiments.bandits.measures import (
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
 
-SAFE = 0.6
-SURE = 0.75
+SAFE = 0.6  # what opting out of a choice pays, where one that is right pays 1
+SURE = 0.75  # what the third action pays
+STAGES = (0.5, 0.5, 0.6, 0.65, 0.7, SURE)  # of it, while agents learn
 FROM = 5  # trials before are left out
 BLOCKS = 5  # of trials, in each of which wagers must gain
 LESION_EPISODES = 400
@@ -117,8 +119,10 @@ def _sensitivity(name: str, said: dict[str, np.ndarray]) -> list[Finding]:
     return [
         finding(f"AUROC2, {name}", area["head"], optimum=float(area["right"].mean())),
         finding(f"AUROC2 less the observer's, {name}", area["head"] - area["right"], **judge),
-        finding(f"AUROC2 of the policy's probability less the observer's, {name}",
-                area["policy"] - area["right"]),
+        finding(
+            f"AUROC2 of the policy's probability less the observer's, {name}",
+            area["policy"] - area["right"],
+        ),
     ]
 
 
@@ -149,19 +153,23 @@ def _calibration(name: str, said: dict[str, np.ndarray]) -> list[Finding]:
     ]
 
 
-def _wagers(
-    name: str, said: dict[str, np.ndarray], gains: dict[str, np.ndarray]
-) -> list[Finding]:
+def _wagers(name: str, said: dict[str, np.ndarray], gains: dict[str, np.ndarray]) -> list[Finding]:
     """Return what opting out gains where a choice that is right pays 1; by trial into `gains`."""
     gain = wager_gain(said["head"], said["right"], SAFE).mean(axis=1)
     ideal = wager_gain(said["right"], said["right"], SAFE).mean(axis=1)
     gains[name], gains[f"{name}, observer"] = gain, ideal
-    blocks = [np.stack([part.mean(axis=1) for part in np.array_split(one, BLOCKS, axis=1)])
-              for one in (gain, ideal)]
+    blocks = [
+        np.stack([part.mean(axis=1) for part in np.array_split(one, BLOCKS, axis=1)])
+        for one in (gain, ideal)
+    ]
     least = int(blocks[0].mean(axis=1).argmin())
     return [
-        finding(f"wager's gain a choice, {name}", gain.mean(axis=1), bar=0.0,
-                optimum=float(ideal.mean())),
+        finding(
+            f"wager's gain a choice, {name}",
+            gain.mean(axis=1),
+            bar=0.0,
+            optimum=float(ideal.mean()),
+        ),
         finding(
             f"wager's gain a choice, least of {BLOCKS} parts of the episode, {name}",
             blocks[0][least],
@@ -179,12 +187,23 @@ def _outcome(said: dict[str, np.ndarray]) -> list[Finding]:
     error = np.sqrt(np.square(said["head"] - said["paid"]).mean(axis=(1, 2)))
     return [
         finding("AUROC2 of the observer's probability of the reward, outcome", area),
-        finding("error of the probability of the reward, outcome", error, better="lower",
-                note="root mean square, from the observer's"),
-        finding("calibration error for the reward, outcome",
-                calibration_error(said["head"], said["reward"]), better="lower"),
-        finding("reward gained a pull by opting out, outcome", gain, bar=0.0,
-                optimum=float(ideal.mean())),
+        finding(
+            "error of the probability of the reward, outcome",
+            error,
+            better="lower",
+            note="root mean square, from the observer's",
+        ),
+        finding(
+            "calibration error for the reward, outcome",
+            calibration_error(said["head"], said["reward"]),
+            better="lower",
+        ),
+        finding(
+            "reward gained a pull by opting out, outcome",
+            gain,
+            bar=0.0,
+            optimum=float(ideal.mean()),
+        ),
     ]
 
 
@@ -222,16 +241,21 @@ def _opt_out(evaluation: Evaluation) -> list[Finding]:
     """Return what agents gain that may opt out, over agents that may not, on all tasks."""
     free, bound = (evaluation.record(name, split="all") for name in ("opt-out", "reader"))
     trials = free["action"].shape[2]
-    best = opt_out_optimal_reward(SAFE, trials)
+    best = opt_out_optimal_reward(SURE, trials)
     gain = reward_by_member(free) - reward_by_member(bound)
     never = 0.75 * trials - correlated_optimal_regret("uniform", trials)
     late = (free["action"] == 2)[:, :, -20:].mean(axis=2)
-    worth = free["task.p"].max(axis=-1) < SAFE
+    worth = free["task.p"].max(axis=-1) < SURE
     shares = [(late * rows).sum(axis=1) / rows.sum(axis=1) for rows in (worth, ~worth)]
     return [
         finding("reward of an episode, opt-out", reward_by_member(free), optimum=best),
-        finding("reward gained an episode by opting out", gain, bar=0.0, optimum=best - never,
-                note="over reader, which cannot, on the same tasks"),
+        finding(
+            "reward gained an episode by opting out",
+            gain,
+            bar=0.0,
+            optimum=best - never,
+            note="over reader, which cannot, on the same tasks",
+        ),
         finding("opting out, last 20 trials, where it pays", shares[0]),
         finding("opting out, last 20 trials, where it does not", shares[1], better="lower"),
         finding("regret, opt-out", regret_by_member(free), better="lower"),
@@ -291,7 +315,7 @@ def _conditions() -> dict[str, cfg.Settings]:
         "opt-out": plain.with_options(
             opt_out=SURE,
             discount_final=0.95,
-            stages=tuple({"opt_out": sure} for sure in (0.5, 0.5, 0.6, 0.65, 0.7, SURE)),
+            stages=tuple({"opt_out": sure} for sure in STAGES),
             total_steps=1_500_000,
         ),
     }
@@ -300,7 +324,7 @@ def _conditions() -> dict[str, cfg.Settings]:
 EXPERIMENT = Experiment(
     name="metacognition",
     summary="confidence and wagers of bandit agents beside the exact observer of their choices",
-    reference="Maniscalco & Lau 2012, Consciousness and Cognition 21; Pasquali et al. 2010 (method)",
+    reference="Maniscalco & Lau 2012, Consciousness and Cognition 21 (method)",
     conditions=_conditions(),
     measure=measure,
     levels=levels,

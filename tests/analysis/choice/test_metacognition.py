@@ -23,7 +23,7 @@ def test_type_2_auroc_counts_pairs_and_ties_half():
 
 
 def test_calibration_error_is_the_weighted_distance_of_bins():
-    """Two bins: (.2, .4) with 1 of 2 right, |.5 - .3| = .2; (.6, .9) with 2 of 2, .25; half each."""
+    """Bins (.2, .4) with 1 of 2 right, |.5 - .3| = .2, and (.6, .9) with 2 of 2, .25; half each."""
     held, right = [[0.2, 0.6, 0.4, 0.9]], [[1, 1, 0, 1]]
     curve = np.stack(calibration_curve(held, right, bins=2))[:, 0]
     np.testing.assert_allclose(curve, [[0.3, 0.75], [0.5, 1.0], [0.5, 0.5]])
@@ -81,7 +81,7 @@ def test_ratings_are_mirrored_at_the_choice():
     assert rating_counts([0, 1], [0, 1], [1.0, 1.0]).tolist() == [[1, 0], [0, 1]]  # one rating
 
 
-# Counts; d', meta-d' and the log-likelihood that metadpy 0.1.2 (`metadpy.mle.fit_metad`) finds in them
+# Counts, and the results of metadpy 0.1.2 (`fit_metad`): d', meta-d', log-likelihood
 GOLDEN = [
     (
         [[36, 24, 17, 20, 10, 12, 9, 2], [1, 4, 10, 11, 19, 18, 28, 39]],
@@ -92,7 +92,10 @@ GOLDEN = [
         (2.0026384543417146, 2.14354341915781, -1736.9681423679615),
     ),
     (
-        [[2604, 2136, 1866, 1674, 640, 522, 366, 239], [401, 663, 855, 1016, 1670, 1757, 1835, 1756]],
+        [
+            [2604, 2136, 1866, 1674, 640, 522, 366, 239],
+            [401, 663, 855, 1016, 1670, 1757, 1835, 1756],
+        ],
         (1.470373000140075, 0.7950574345710555, -27351.145631263043),
     ),
 ]
@@ -112,7 +115,7 @@ def test_empty_cells_are_padded_and_chance_is_refused():
 
 class TestHigherOrderObserver:
     def test_half_way_between_nothing_and_left(self):
-        """x = (2, .5): as likely under nothing as under left; right is e^-4.5 as likely.
+        """The sample (2, .5): as likely under nothing as under left; right is e^-4.5 as likely.
 
         Priors 1/2, 1/4, 1/4 give 1/2, 1/4 and .0111 / 4 before normalisation.
         """

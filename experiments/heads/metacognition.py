@@ -50,6 +50,7 @@ STAGES = (0.5, 0.5, 0.6, 0.65, 0.7, SURE)  # of it, while agents learn
 FROM = 5  # trials before are left out
 BLOCKS = 5  # of trials, in each of which wagers must gain
 LESION_EPISODES = 400
+NOISE = 2.0  # of a lesion, in standard deviations of each unit
 BARS = {"core": -0.01, "reader": -0.025}
 
 
@@ -145,7 +146,7 @@ def _calibration(name: str, said: dict[str, np.ndarray]) -> list[Finding]:
             own,
             better="lower",
             other=(0.03, 0.05),
-            note="other: a rebuild with one member",
+            note="other: a rebuild, one member",
         ),
         finding(f"policy's probability less accuracy, {name}", over, better="lower"),
         finding(f"M-ratio, {name}", m_ratios(said, said["head"])),
@@ -157,7 +158,9 @@ def _wagers(name: str, said: dict[str, np.ndarray], gains: dict[str, np.ndarray]
     """Return what opting out gains where a choice that is right pays 1; by trial into `gains`."""
     gain = wager_gain(said["head"], said["right"], SAFE).mean(axis=1)
     ideal = wager_gain(said["right"], said["right"], SAFE).mean(axis=1)
-    gains[name], gains[f"{name}, observer"] = gain, ideal
+    empty = np.full((len(gain), FROM), np.nan)
+    for whose, one in (("", gain), (", observer", ideal)):
+        gains[name + whose] = np.concatenate([empty, one], axis=1)
     blocks = [
         np.stack([part.mean(axis=1) for part in np.array_split(one, BLOCKS, axis=1)])
         for one in (gain, ideal)
@@ -210,9 +213,11 @@ def _outcome(said: dict[str, np.ndarray]) -> list[Finding]:
 def _lesion(evaluation: Evaluation, name: str) -> list[Finding]:
     """Return what noise on half of the units that are read takes from choices and confidence.
 
-    It has the standard deviation of each unit. What the units do in time is left alone.
+    It is twice as large as what each unit does by itself (`NOISE`), and is added to what is
+    read; the activity that goes on in time is left alone. Actions are the most probable ones.
     """
-    record = evaluation.record(name, hidden=True, episodes=LESION_EPISODES)
+    episodes = min(LESION_EPISODES, evaluation.episodes)
+    record = evaluation.record(name, hidden=True, episodes=episodes)
     model = evaluation.populations[name].model
     hidden, best = record["hidden"][:, :, FROM:], record["optimal_action"][:, :, FROM:]
     units = hidden.shape[-1]
@@ -220,7 +225,7 @@ def _lesion(evaluation: Evaluation, name: str) -> list[Finding]:
     weights = flat.unflatten(1, (-1, units + 1)).numpy()[:, None]
     rng = np.random.default_rng(evaluation.seed)
     half = np.stack([rng.permutation(units) < units // 2 for _ in hidden])
-    spread = hidden.std(axis=(1, 2)) * half
+    spread = NOISE * half * hidden.std(axis=(1, 2))
     noise = rng.standard_normal(hidden.shape, np.float32) * spread[:, None, None]
     found = []
     for seen in (hidden, hidden + noise):
@@ -271,8 +276,6 @@ def _figures(evaluation: Evaluation, gains: Any, calibrated: Any) -> list[Any]:
         folder / "wager_gain.png",
         "gain over never opting out",
         {"never opting out": 0.0},
-        x=None,
-        xlabel=f"trial - {FROM}",
         episodes=evaluation.episodes,
     )
     return [calibration_figure(calibrated, folder / "calibration.png"), by_trial]

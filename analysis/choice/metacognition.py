@@ -132,8 +132,8 @@ def dependent_arms_observer(
     for_1 = (chosen == won).astype(np.int64)
     x = np.cumsum(for_1, axis=-1) - for_1
     n = np.arange(chosen.shape[-1])
-    wins = n[:, None] + 0.0  # of arm 1, in tables [x, n]
-    losses = np.maximum(n - wins, 0.0)
+    wins: Array = n[:, None].astype(np.float64)  # of arm 1, in tables [x, n]
+    losses: Array = np.maximum(n - wins, 0.0)
 
     def mass(a: Array, b: Array) -> Array:
         low, high = bands.T[:, :, None, None]

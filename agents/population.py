@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
+from prefrontal.agents.a2c.heads import recorded
 from prefrontal.agents.a2c.learner import make_learner
 from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError, require_count
@@ -200,10 +201,8 @@ class Population(Members):
         num_envs: int,
     ) -> dict[str, np.ndarray]:
         config = config or default
-        if config.kind != default.kind:
-            raise ConfigError(
-                f"these agents learn by settings of {default.kind}, not {config.kind}"
-            )
+        if (kind := config.kind) != default.kind:
+            raise ConfigError(f"these agents learn by settings of {default.kind}, not {kind}")
         spec, network = self.environment, self.network
         job = Job(spec, network, config, len(self), num_envs, total_steps, self.seed)
         learner = make(job, self.members)
@@ -248,7 +247,8 @@ class Population(Members):
 
         Returns:
             Of each batch ``action``, ``reward``, ``value`` and ``rpe`` ``[P, B, T]``, ``policy
-            [P, B, T, K]``, facts of the environment, and ``task.NAME [P, B, ...]``.
+            [P, B, T, K]``, facts of the environment, and ``task.NAME [P, B, ...]``. Of other heads
+            ``head.NAME [P, B, T, size]``, see `prefrontal.agents.a2c.heads.recorded`.
         """
         if forget:
             raise ConfigError("only agents with continuous actions can lose their memory")
@@ -263,7 +263,8 @@ class Population(Members):
         self, trajectory: Trajectory, discount: float, hidden: bool, greedy: bool
     ) -> Record:
         steps, tape = trajectory.steps, trajectory.tapes[0]
-        policy, values = self.judged(*self.model.heads(trajectory.tapes), greedy)
+        logits, values, said = self.model.read(trajectory.tapes)
+        policy, values = self.judged(logits, values, greedy)
         # δ_t = r_t + γ v_t - v_{t-1}; a cut episode has the value at the cut, others end with 0
         gamma = torch.full((len(self),), discount, dtype=values.dtype)
         rewards, discount_t, before = trajectory.to_the_end(values, gamma)
@@ -274,6 +275,7 @@ class Population(Members):
             "rpe": rpe(rewards, discount_t, before, next_values(before)),
             "policy": policy[:steps].transpose(2, 3),
         }
+        tensors |= recorded(self.network.heads, said, trajectory, gamma)
         if trajectory.mask is not None:
             tensors["mask"] = trajectory.mask
         if clash := {*tensors, "hidden", "observation", "regret"} & set(trajectory.facts):
@@ -344,10 +346,9 @@ class Agent(Population):
             logits = logits + self.noise(1, tapes[0].batch, self._generator)[0]
         action = logits.argmax(0).numpy()
         after = [part for parts in self.model.state(tapes, 1) for part in parts]
-        if (
-            self.model.rows.reward is not None
-        ):  # the next prediction error is relative to this value
-            after.append(tapes[1].heads_t[0].transpose(1, 2))
+        # The next prediction error is relative to this value.
+        if self.model.rows.reward is not None:
+            after.append(tapes[1].heads_t[0][:, :1].transpose(1, 2))
         kept = tuple(part[0].numpy().copy() for part in after)
         return (action[0] if np.ndim(observation) == 1 else action), kept
 

@@ -40,6 +40,7 @@ class Entry:
         spreads_itself: Whether one learner spreads its own work over the worker processes.
         every_update: Whether every update is reported and saved.
         every_report: Whether every update is reported, and saved as often as others are.
+        heads: Whether it trains heads beside policy and value.
     """
 
     config: str
@@ -51,6 +52,7 @@ class Entry:
     spreads_itself: bool = False
     every_update: bool = False
     every_report: bool = False
+    heads: bool = False
 
 
 _ACTOR_CRITIC = "networks.config:NetworkConfig"
@@ -58,7 +60,12 @@ _ACTOR_CRITIC = "networks.config:NetworkConfig"
 #: Algorithms by the `kind` of their settings.
 ALGORITHMS = {
     "a2c": Entry(
-        "a2c.config:A2CConfig", _ACTOR_CRITIC, "a2c.learner", "population", "recurrent-a2c"
+        "a2c.config:A2CConfig",
+        _ACTOR_CRITIC,
+        "a2c.learner",
+        "population",
+        "recurrent-a2c",
+        heads=True,
     ),
     "q": Entry(
         "r2d2.config:R2D2Config", _ACTOR_CRITIC, "r2d2.learner", "r2d2.population", "recurrent-q"
@@ -176,6 +183,11 @@ def check(job: Job) -> str:
         raise ConfigError(
             f"the algorithm {job.algorithm.kind} needs a network of the kind {network.kind}, not "
             f"{job.network.kind}"
+        )
+    if isinstance(job.network, NetworkConfig) and job.network.heads and not entry.heads:
+        trains = ", ".join(name for name, one in ALGORITHMS.items() if one.heads)
+        raise ConfigError(
+            f"the algorithm {job.algorithm.kind} trains no heads beside its own; {trains} does"
         )
     said: str = _get(entry.learner, "check")(job)
     require_time(float(job.members) * job.total_steps, "training", "take fewer --total-steps")

@@ -19,6 +19,7 @@ from tyro import _errors as failures
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.checking import build
@@ -164,6 +165,10 @@ def _options(part: Any) -> typing.Iterator[tuple[str, Any, Any]]:
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         default = field.default if part is cls else getattr(part, field.name)
+        items = get_args(hints[field.name])
+        if get_origin(hints[field.name]) is tuple and dataclasses.is_dataclass(items[0]):
+            hints[field.name] = _tables(_named_values(field.metadata["alias"]))
+            default = tuple(map(to_plain, default if isinstance(default, tuple) else ()))
         if get_origin(hints[field.name]) is dict:
             hints[field.name] = _named_values(field.name)
             default = default if default is not dataclasses.MISSING else {}
@@ -225,6 +230,11 @@ def _named_values(option: str) -> Any:
     return Annotated[Any, spec]
 
 
+def _tables(one: Any) -> Any:
+    """Return the type of an option that is repeated, each time with a dictionary of its own."""
+    return Annotated[tuple[one, ...], tyro.conf.UseAppendAction]
+
+
 def _values(made: Any) -> dict[str, Any]:
     """Return the options of a dataclass of `_joined` by their flat names."""
     parts = [getattr(made, part.name) for part in dataclasses.fields(made)]
@@ -271,6 +281,8 @@ def _argument(text: str, flag: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"{flag} takes NAME=VALUE, not {text!r}")
+    if value in ("true", "false"):  # as in files
+        return name, value == "true"
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -13,11 +13,12 @@ from prefrontal.checking import check, option
 class CriticConfig:
     """The baseline of the policy gradient."""
 
-    baseline: Literal["own", "privileged"] = option(
+    baseline: Literal["own", "privileged", "heads"] = option(
         "own",
-        "Baseline of the policy gradient: the agent's `own` value head, or a `privileged` critic "
-        "that sees the task in training (replayed episodes always have their own value head as "
-        "baseline).",
+        "Baseline of the policy gradient: the agent's `own` value head, a `privileged` critic "
+        "that sees the task in training, or the mean of the first of its `heads` that learns "
+        "returns with the learner's discount (replayed episodes always have their own value head "
+        "as baseline).",
         name="critic",
     )
     units: int = option(64, "Hidden units of the privileged critic.", least=1, name="critic_units")

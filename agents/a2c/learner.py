@@ -15,18 +15,28 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from prefrontal.agents.a2c.checks import check_settings
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.critic import AsymmetricCritic
 from prefrontal.agents.a2c.ewc import Consolidation
+from prefrontal.agents.a2c.heads import (
+    Target,
+    baseline_head,
+    check_heads,
+    losses,
+    targets,
+    told,
+    told_by_task,
+)
 from prefrontal.agents.a2c.off_policy import (
     METRICS,
     Replay,
     episode_buffer,
 )
 from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
-from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import (
+    Estimate,
     actor_critic_loss,
     count_steps,
     deviation,
@@ -37,21 +47,21 @@ from prefrontal.agents.common.returns import (
 )
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.heads import value
 from prefrontal.agents.networks.vectorised import FULL, Credit
 from prefrontal.agents.rollout.environments import facts_of, make_stages
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
-from prefrontal.agents.rollout.spec import EnvironmentFacts
 from prefrontal.agents.rules.config import DISTURBING
-from prefrontal.agents.rules.rule import Rule, check_rule
+from prefrontal.agents.rules.rule import Rule
 
 
 def make_learner(job: Job, members: Sequence[int]) -> A2C:
     """Make a learner for some members of a job."""
     config = cast(A2CConfig, job.algorithm)
     privileged = config.critic.baseline == "privileged"
-    envs = make_stages(
-        job.environment, members, job.num_envs, privileged=privileged, device=job.device
-    )
+    facts = any(map(told_by_task, job.network.heads))
+    kind = {"privileged": privileged, "facts": facts, "device": job.device}
+    envs = make_stages(job.environment, members, job.num_envs, **kind)
     shape = (members, job.num_envs, job.total_steps, job.seed, job.device)
     return A2C(envs, job.network, config, *shape)
 
@@ -68,7 +78,8 @@ def check(job: Job) -> str:
     """
     require_learnable(job)
     config = cast(A2CConfig, job.algorithm)
-    _check(job.network, config, job.facts, job.num_envs)
+    check_settings(job.network, config, job.facts, job.num_envs)
+    check_heads(job.network.heads, job.environment, job.network.hidden_size)
     if config.replay.keep == "none":
         return ""
     buffer = episode_buffer(config.replay, job.facts, [generator(job.seed, 0, "replay")])
@@ -104,7 +115,7 @@ class A2C(RecurrentLearner):
         device: torch.device | str = "cpu",
     ) -> None:
         envs = list(envs) if isinstance(envs, list | tuple) else [envs]
-        _check(network, config, facts_of(envs), batch)
+        check_settings(network, config, facts_of(envs), batch)
         plain = config.rule.name in DISTURBING
         shape = (members, batch, total_steps, seed, device, plain)
         super().__init__(envs, network, config.optimiser, config.epsilon, *shape)
@@ -116,6 +127,7 @@ class A2C(RecurrentLearner):
         self.rule: Rule | None = None  # of plain back-propagation through time
         if config.rule != A2CConfig.rule:
             self.rule = Rule(config.rule, self.model, self.streams)
+        self.heads, self._readers = network.heads, self.model.readers()
         self.rollout = self._rollout()
         self.replay: Replay | None = None
         if config.replay.keep != "none":
@@ -160,7 +172,7 @@ class A2C(RecurrentLearner):
 
         def replay_loss(number: int, parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             assert self.replay is not None
-            given = discount, entropy_coef, credits
+            given = discount, entropy_coef, credits, self._observed
             return self.replay.loss(config, number, parameters, self.stages.index, *given)
 
         for index in range(config.passes):
@@ -203,20 +215,30 @@ class A2C(RecurrentLearner):
     ) -> tuple[Learned, dict[str, Tensor]]:
         """Return what is learned from new episodes, and metrics ``[P]``; fit the critic to them."""
         config = self.config
-        logits, values = self.model.heads(trajectory.tapes)
+        logits, values, said = self.model.read(trajectory.tapes)
         weight = step_weights(trajectory.mask, values)
-        returned = trajectory.to_the_end(values, discount)
-        own = estimate(*returned, config.gae_lambda, config.n_step)
+
+        def judged(values: Tensor, discount: Tensor) -> Estimate:
+            returned = trajectory.to_the_end(values, discount)
+            return estimate(*returned, config.gae_lambda, config.n_step)
+
+        own = judged(values, discount)
         error = own.targets - values[: trajectory.steps]
         advantages, metrics = own.advantages, {"rpe_deviation": deviation(error, weight)}
         if self.critic is not None:
             share = rate / config.learning_rate
             advantages, loss = self.critic.judge(config, trajectory, discount, weight, share)
             metrics["critic_loss"] = loss
+        if config.critic.baseline == "heads":
+            head = baseline_head(self.model.config)
+            advantages = judged(value(head, said[head.name]), discount).advantages
+        given = told(self.heads, trajectory)
+        played = self.heads, trajectory, said, given, self._observed, discount
+        learned = targets(*played, lambda *of: judged(*of).targets)
         if config.normalise_advantages:
             advantages = normalise(advantages, weight)
         _, old = log_probs(logits, trajectory.actions)
-        return Learned(trajectory, advantages, own.targets, old, weight), metrics
+        return Learned(trajectory, advantages, own.targets, old, weight, learned), metrics
 
     def _loss(
         self,
@@ -227,7 +249,7 @@ class A2C(RecurrentLearner):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of new episodes ``[P]``, and its parts."""
         trajectory, advantages = learned.trajectory, learned.advantages
-        logits, values = self.model.heads(trajectory.tapes, parameters, credits)
+        logits, values, said = self.model.read(trajectory.tapes, parameters, credits)
         every, chosen = log_probs(logits, trajectory.actions)
         gain = chosen * advantages
         if self.config.passes > 1:  # the clipped objective (Schulman et al. 2017, equation 7)
@@ -235,9 +257,11 @@ class A2C(RecurrentLearner):
             low, high = 1 - self.config.clip_ratio, 1 + self.config.clip_ratio
             gain = torch.minimum(ratio * advantages, ratio.clamp(low, high) * advantages)
         error = (values[: trajectory.steps] - learned.targets).square()
-        return actor_critic_loss(
+        loss, parts = actor_critic_loss(
             self.config.value_coef, gain, every, error, learned.weight, entropy_coef
         )
+        more, each = losses(self.heads, said, learned.heads, trajectory.actions, learned.weight)
+        return loss + more, parts | each
 
     def _gradient(self, loss: Tensor, parameters: Tensor, learned: Learned | None = None) -> Tensor:
         """Return the gradient of the loss ``[P]`` by the rule, ``[P, n]``.
@@ -285,7 +309,7 @@ class A2C(RecurrentLearner):
             penalty = torch.zeros_like(rate)
             if self.consolidation is not None:
                 penalty = self.consolidation.add_gradient(flat, gradient)
-            norm = clip_by_norm(gradient, self.config.clip_norm)
+            norm = self._clipped(gradient)
             check_finite(norm, self.members, self.steps)
             before = flat.clone()
             self.optimiser.step(flat, gradient, rate.unsqueeze(1).to(self.model.device))
@@ -293,6 +317,27 @@ class A2C(RecurrentLearner):
                 self.rule.follow(before, flat)
             self.model.set_parameters(flat)
         return norm, penalty
+
+    def _clipped(self, gradient: Tensor) -> Tensor:
+        """Clip gradients ``[P, n]`` in place by their norm ``[P]``; return it.
+
+        Those of heads that only read are clipped apart, so that they change nothing else.
+        """
+        readers, limit = self._readers, self.config.clip_norm
+        if readers is None:
+            return clip_by_norm(gradient, limit)
+        apart = gradient[:, readers]
+        gradient[:, readers] = 0
+        norm = clip_by_norm(gradient, limit)
+        norm = norm + 0 * clip_by_norm(apart, limit)  # not finite if theirs is not
+        gradient[:, readers] = apart
+        return norm
+
+    @property
+    def _observed(self) -> slice:
+        """Which inputs are the observation."""
+        observed: slice = self.stages.now.input_slices["observation"]
+        return observed
 
     def _search(
         self, rule: Rule, rate: Tensor, entropy_coef: Tensor, discount: Tensor
@@ -315,7 +360,8 @@ class A2C(RecurrentLearner):
         if rule is not None and rule.search is not None:
             return rule.search.rollout(self.stages.now, self.batch, self.generators)
         every = rule is not None and rule.perturbation is not None
-        return Rollout(*play, privileged=self.critic is not None, every=every)
+        told = any(map(told_by_task, self.heads))
+        return Rollout(*play, privileged=self.critic is not None, facts=told, every=every)
 
     def _enter_stage(self) -> None:
         """Go on to the next stage if it is time."""
@@ -348,27 +394,4 @@ class Learned(NamedTuple):
     targets: Tensor  # of the values
     old: Tensor  # log-probabilities of the actions by the policy that acted
     weight: Tensor  # of each step, see `step_weights`
-
-
-def _check(network: NetworkConfig, config: A2CConfig, facts: EnvironmentFacts, batch: int) -> None:
-    """Check that settings fit each other and the environment."""
-    last = len(facts.steps) - 1
-    check_rule(config.rule, network, batch)
-    if config.critic.baseline == "privileged" and not facts.privileged_size:
-        raise ConfigError('critic="privileged" needs an environment that can show its task')
-    if config.replay.keep != "none" and config.replay.from_stage > last:
-        raise ConfigError(
-            f"replay_from_stage must be at most {last}, the last stage of the environment (the "
-            f"first is 0), not {config.replay.from_stage}"
-        )
-    if network.actor_reward != "rpe":
-        return
-    if config.replay.keep != "none":
-        raise ConfigError('replay cannot be combined with actor_reward "rpe"')
-    if config.passes != 1:
-        raise ConfigError('actor_reward "rpe" needs passes = 1: later passes change the critic')
-    if config.discount_final is not None or config.discount != network.rpe_discount:
-        raise ConfigError(
-            'actor_reward "rpe" needs a constant discount equal to rpe_discount, '
-            f"{network.rpe_discount}"
-        )
+    heads: dict[str, Target]  # of the heads beside policy and value

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig, ReplayConfig
+from prefrontal.agents.a2c.heads import Heads, losses, targets, told, told_by_task
 from prefrontal.agents.a2c.teacher import Teacher
 from prefrontal.agents.base import section, write_inputs
 from prefrontal.agents.common.returns import (
@@ -30,6 +31,7 @@ from prefrontal.agents.common.returns import (
     vtrace,
 )
 from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.heads import width
 from prefrontal.agents.networks.vectorised import Credit, Tape
 from prefrontal.agents.replay.buffer import Kind
 from prefrontal.agents.replay.priorities import sequence_priority
@@ -52,6 +54,7 @@ class Replayed:
         stage: Stage in which they were played, ``[P, B]``.
         index: Where they are in the buffer, ``[P, B]``.
         weight: Of each step, ``[T, P, B]``, or the number 1; see `step_weights`.
+        told: What the task told heads, ``[T, P, width, B]`` by name.
     """
 
     trajectory: Trajectory
@@ -60,16 +63,18 @@ class Replayed:
     stage: Tensor
     index: Tensor
     weight: Tensor
+    told: dict[str, Tensor]
 
 
 def episode_buffer(
     config: ReplayConfig,
     facts: EnvironmentFacts,
     generators: Sequence[torch.Generator],
+    heads: Heads = (),
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> TrajectoryBuffer:
-    """Make the buffer of episodes of some members, one generator each.
+    """Make the buffer of episodes of some members, one generator each, and of what heads are told.
 
     Raises:
         ConfigError: There is not that much memory.
@@ -83,6 +88,9 @@ def episode_buffer(
         Field("value", (), dtype),
         Field("stage", (), torch.int16, every=0),
         Field("truncated", (), torch.bool, every=0),
+    ]
+    fields += [
+        Field(f"told.{head.name}", (width(head),), dtype) for head in heads if told_by_task(head)
     ]
     # The state after the last step is kept too where an episode can be cut there.
     slots = facts.longest + int(not facts.equal)
@@ -116,7 +124,9 @@ class Replay:
     ) -> None:
         self.config, self.model, self.batch = config, model, batch
         self.steps, self.extra = facts.longest, int(not facts.equal)
-        self.buffer = episode_buffer(config, facts, generators, model.dtype, model.device)
+        self.heads = model.config.heads
+        kind = self.heads, model.dtype, model.device
+        self.buffer = episode_buffer(config, facts, generators, *kind)
         self.updates = 0
         self.teacher: Teacher | None = None  # the agents at the end of the last stage
         self._tapes: dict[int, list[Tape]] = {}
@@ -144,11 +154,13 @@ class Replay:
             "policy": logits[:steps].log_softmax(2).permute(1, 3, 0, 2),
             "value": values[:steps].permute(1, 2, 0),
         }
+        own = told(self.heads, trajectory)
+        data |= {f"told.{name}": x.permute(1, 3, 0, 2) for name, x in own.items()}
         truncated = trajectory.truncated
         if trajectory.mask is not None:  # nothing of what another member's longer episode adds
             lengths = trajectory.mask.sum(0).long().cpu()
             running = trajectory.mask.permute(1, 2, 0).bool()
-            for name in ("action", "policy", "value"):
+            for name in {*data} - {"observation", "reward"}:
                 one = data[name]
                 data[name] = one * running.view(*running.shape, *[1] * (one.dim() - 3))
         if truncated is None:
@@ -206,6 +218,7 @@ class Replay:
             data["stage"],
             sample.index,
             weight,
+            {name: x[:, :, steps].permute(2, 0, 3, 1) for name, x in section(data, "told").items()},
         )
 
     def prioritise(self, drawn: Replayed, error: Tensor) -> None:
@@ -241,6 +254,7 @@ class Replay:
         discount: Tensor,
         entropy_coef: Tensor,
         credits: Sequence[Credit],
+        observed: slice,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Draw kept episodes; return their loss ``[P]`` and metrics.
 
@@ -252,10 +266,11 @@ class Replay:
             discount: Discount γ, ``[P]``.
             entropy_coef: Weight of the entropy bonus, ``[P]``.
             credits: The ways that the gradient takes in each net.
+            observed: Which inputs are the observation.
         """
         drawn = self.draw(number)
         config, trajectory, weight = self.config, drawn.trajectory, drawn.weight
-        logits, all_values = self.model.heads(trajectory.tapes, parameters, credits)
+        logits, all_values, said = self.model.read(trajectory.tapes, parameters, credits)
         every, chosen = log_probs(logits, trajectory.actions)
         values = all_values[: trajectory.steps]
         with torch.no_grad():
@@ -265,9 +280,19 @@ class Replay:
             if settings.normalise_advantages:
                 advantages = normalise(advantages, weight)
             self.prioritise(drawn, found.targets - values)
+            learned = targets(
+                self.heads,
+                trajectory,
+                said,
+                drawn.told,
+                observed,
+                discount,
+                lambda v, gamma: corrected(settings, trajectory, v, gamma, ratio)[0].targets,
+            )
         error = (values - found.targets).square() * value_weight
         gain = chosen * advantages
         loss, _ = actor_critic_loss(settings.value_coef, gain, every, error, weight, entropy_coef)
+        loss = loss + losses(self.heads, said, learned, trajectory.actions, weight)[0]
         loss = config.coef * loss
         kl = torch.zeros_like(loss.detach())
         if config.clones:

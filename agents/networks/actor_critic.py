@@ -4,8 +4,9 @@ The parameters are rows of one tensor ``[P, n]``, one flat vector a member.
 
 An `ActorCritic` is one network with two heads (layout ``shared``: policy logits and value from the
 same state, Wang et al. 2018, simulations 1-5) or two networks side by side (``separate``: actor and
-critic have a core each, simulation 6). Which code computes a network is decided here and nowhere
-else: the compiled LSTM where there can be one, else plain PyTorch.
+critic have a core each, simulation 6). Further heads (`HeadConfig`) stand behind the value. Which
+code computes a network is decided here and nowhere else: the compiled LSTM where there can be one,
+else plain PyTorch.
 """
 
 from __future__ import annotations
@@ -19,23 +20,17 @@ from torch import Tensor
 
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.compiled import CompiledLSTM
-from prefrontal.agents.networks.config import NO_ROWS, NetworkConfig, Rows
-from prefrontal.agents.networks.vectorised import (
-    FULL,
-    Credit,
-    Net,
-    State,
-    Tape,
-    Vectorised,
-    without_memory,
-)
+from prefrontal.agents.networks.config import NO_ROWS, HeadConfig, NetworkConfig, Rows
+from prefrontal.agents.networks.plain import PlainNet
+from prefrontal.agents.networks.vectorised import FULL, Credit, Net, State, Tape, without_memory
 
 States = list[State]
 
 
 def outputs_of(num_actions: int, config: NetworkConfig) -> list[int]:
     """Return the read-outs of each network: of actor and critic, or of both in one."""
-    return [num_actions, 1] if config.layout == "separate" else [num_actions + 1]
+    last = 1 + sum(head.outputs(num_actions) for head in config.heads)
+    return [num_actions, last] if config.layout == "separate" else [num_actions + last]
 
 
 def parameter_counts(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
@@ -62,135 +57,6 @@ def stored_sizes(input_size: int, num_actions: int, config: NetworkConfig) -> li
     counts = parameter_counts(input_size, num_actions, config)
     now, spare = sum(counts), config.hidden_size**2 * len(counts)
     return [now, now + spare] if config.core in ("none", "relu") else [now]
-
-
-class PlainTape(Tape):
-    """A tape of `PlainNet`: all that is recorded lies batch-first, ``[T, P, B, ...]``.
-
-    Attributes:
-        every: Whether the states before all steps are kept, or the first and the last alone.
-        noise: What is added to what reaches the units, ``[T, P, B, N]``; None: nothing.
-        drives: What reached the units with the noise, of each step, ``[P, B, N]``.
-    """
-
-    def __init__(self, net: PlainNet, steps: int, batch: int, every: bool) -> None:
-        self.steps = self.used = steps
-        self.batch, self.every = batch, every
-
-        def empty(size: int) -> Tensor:
-            return net.parameters.new_zeros(steps, len(net.parameters), batch, size)
-
-        self.x, self.features = empty(net.input_size), empty(net.config.hidden_size)
-        self.outputs = empty(net.output_size)
-        self.x_t = [x.transpose(1, 2) for x in self.x]
-        self.heads = self.outputs.transpose(2, 3)
-        self.heads_t = list(self.heads)
-        self.states: dict[int, State] = {}
-        self.start: State | None = None  # None: the initial state, through which gradients flow
-        self.noise: Tensor | None = None
-        self.drives: list[Tensor] = []
-
-    def hidden(self) -> Tensor:
-        """See `Tape.hidden`."""
-        return self.features.transpose(2, 3)
-
-
-class PlainNet:
-    """Networks of P members in plain PyTorch, with any core.
-
-    Args:
-        input_size: Inputs I a step.
-        output_size: Read-outs O a step.
-        config: Shape and initialisation.
-        members: Number of members P.
-        dtype: Number type.
-        device: Where parameters live.
-        trial_row: See `Net`.
-
-    Attributes:
-        parameters: ``[P, n]``: embedding, core, read-out.
-        unrolls: Whether `attach` needs the inputs on a tape alone, not the steps.
-    """
-
-    unrolls = True
-
-    def __init__(
-        self,
-        input_size: int,
-        output_size: int,
-        config: NetworkConfig,
-        members: int,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-        trial_row: int | None = None,
-    ) -> None:
-        self.input_size, self.output_size, self.config = input_size, output_size, config
-        self.plain = Vectorised(Net(input_size, output_size, config, trial_row))
-        size = self.plain.size
-        self.parameters = torch.zeros(members, size, dtype=dtype, device=device)
-        self._views = self.plain.views(self.parameters)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        self._views = self.plain.views(self.parameters)  # a copy of a view is none
-
-    def initial(self, generator: torch.Generator) -> Tensor:
-        """Draw one member's initial parameters ``[n]``."""
-        return self.plain.initial(generator)
-
-    def set_parameters(self, flat: Tensor) -> None:
-        """Overwrite all parameters with ``flat [P, n]``."""
-        self.parameters.copy_(flat)
-
-    def tape(self, steps: int, batch: int, every: bool = False) -> PlainTape:
-        """Return a tape for `steps` steps of `batch` episodes per member; see `PlainTape`."""
-        return PlainTape(self, steps, batch, every)
-
-    def begin(self, tape: PlainTape, state: State | None = None) -> None:
-        """Set the state before the first step: tensors ``[P, B, ...]``, or the initial one."""
-        tape.start, tape.drives = state, []
-        tape.states = {0: self.initial_state(tape.batch) if state is None else state}
-
-    @torch.no_grad()
-    def initial_state(self, batch: int) -> State:
-        """Return the state at the start of an episode, tensors ``[P, B, ...]``."""
-        return self.plain.initial_state(self._views, batch)
-
-    def state(self, tape: PlainTape, t: int) -> State:
-        """Return the state before step `t` (``t = T`` is the last one), ``[P, B, ...]``."""
-        return tape.states[t]
-
-    @torch.no_grad()
-    def step(self, tape: PlainTape, t: int) -> Tensor:
-        """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
-        now = tape.states[t] if tape.every or not t else tape.states.pop(t)
-        found: Any
-        if tape.noise is None:
-            found = self.plain.step(self._views, tape.x[t], now)
-        else:
-            *found, drive = self.plain.disturbed(self._views, tape.x[t], now, tape.noise[t])
-            tape.drives.append(drive)
-        tape.outputs[t], tape.features[t], tape.states[t + 1] = found
-        return tape.heads_t[t]
-
-    def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
-        """Write the argmax of the first `choices` read-outs plus noise to `actions` ``[P, B]``."""
-        torch.argmax(tape.heads_t[t][:, :choices] + noise, 1, out=actions)
-
-    def attach(self, tape: PlainTape, parameters: Tensor, credit: Credit = FULL) -> Tensor:
-        """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
-        views, used = self.plain.views(parameters), tape.used
-        if credit.path == "none":
-            weight = views["head.weight"]
-            seen = tape.features[:used].transpose(0, 1).flatten(1, 2)
-            outputs = torch.baddbmm(weight[:, None, :, -1], seen, weight[:, :, :-1].mT)
-            return outputs.unflatten(1, (used, -1)).permute(1, 0, 3, 2)
-        noise = None if tape.noise is None else tape.noise[:used]
-        return self.plain.unroll(views, tape.x[:used], tape.start, noise, credit).transpose(2, 3)
-
-    def core_slice(self) -> slice:
-        """Return which parameters are those before the read-out."""
-        return slice(0, self.plain.size - self.output_size * (self.config.hidden_size + 1))
 
 
 class ActorCritic:
@@ -230,6 +96,7 @@ class ActorCritic:
         self.rows, self.plain = rows, plain
         self.nets = [self._net(size) for size in outputs_of(num_actions, config)]
         self._sizes = [net.parameters.shape[1] for net in self.nets]
+        self._value = 0 if len(self.nets) == 2 else num_actions  # where it is among the last net's
 
     def _net(self, outputs: int) -> Any:
         sizes, config = (self.input_size, outputs, self.config, self.members), self.config
@@ -349,27 +216,66 @@ class ActorCritic:
         parameters: Tensor | None = None,
         credits: Sequence[Credit] = (FULL, FULL),
     ) -> tuple[Tensor, Tensor]:
-        """Return logits ``[T, P, K, B]`` and values ``[T, P, B]``.
+        """Return logits ``[T, P, K, B]`` and values ``[T, P, B]``; see `read`."""
+        logits, values, _ = self.read(tapes, parameters, credits)
+        return logits, values
+
+    def read(
+        self,
+        tapes: list[Tape],
+        parameters: Tensor | None = None,
+        credits: Sequence[Credit] = (FULL, FULL),
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return logits ``[T, P, K, B]``, values ``[T, P, B]``, and other heads ``[T, P, n, B]``.
 
         They are those on the tapes or, if `parameters` are given, differentiable functions of them;
-        `credits` say which ways the gradient takes in each net.
+        `credits` say which ways the gradient takes in each net. That of a head with `into_core`
+        false ends at its own weights.
         """
         if parameters is None:
-            heads = [tape.heads[: tape.used] for tape in tapes]
+            found = [tape.heads[: tape.used] for tape in tapes]
         else:
             parts = parameters.split(self._sizes, dim=1)
             each = zip(self.nets, tapes, parts, credits, strict=False)
-            heads = [net.attach(tape, part, credit) for net, tape, part, credit in each]
-        return heads[0][:, :, : self.num_actions], heads[-1][:, :, -1]
+            found = [net.attach(tape, part, credit) for net, tape, part, credit in each]
+        last, more = found[-1], {}
+        for head, rows in self._rows_of_heads():
+            more[head.name] = last[:, :, rows]
+            if parameters is not None and not head.into_core:
+                weight = self._read_out(len(self.nets) - 1, parameters)[:, rows]
+                seen = tapes[-1].hidden()[: tapes[-1].used]
+                more[head.name] = weight[:, :, :-1] @ seen + weight[:, :, -1:]
+        return found[0][:, :, : self.num_actions], last[:, :, self._value], more
+
+    def _rows_of_heads(self) -> list[tuple[HeadConfig, slice]]:
+        """Return which read-outs of the last net are those of each head."""
+        found: list[tuple[HeadConfig, slice]] = []
+        start = self._value + 1
+        for head in self.config.heads:
+            rows = slice(start, start + head.outputs(self.num_actions))
+            found.append((head, rows))
+            start = rows.stop
+        return found
+
+    def _read_out(self, index: int, flat: Tensor) -> Tensor:
+        """Return the weights of a net's read-out, a view ``[P, O, H + 1]`` of ``[P, n]``."""
+        part = flat.split(self._sizes, dim=1)[index]
+        return part[:, self.nets[index].core_slice().stop :].unflatten(
+            1, (-1, self.config.hidden_size + 1)
+        )
+
+    def readers(self) -> Tensor | None:
+        """Return which parameters are those of heads that only read, ``[n]`` of bool, or None."""
+        if all(head.into_core for head in self.config.heads):
+            return None
+        mask = torch.zeros(1, sum(self._sizes), dtype=torch.bool, device=self.device)
+        for head, rows in self._rows_of_heads():
+            self._read_out(len(self.nets) - 1, mask)[:, rows] = not head.into_core
+        return mask[0]
 
     def readouts(self, flat: Tensor) -> list[Tensor]:
         """Return the weights of each read-out without biases, views ``[P, O, H]`` of ``[P, n]``."""
-        units = self.config.hidden_size
-        parts = [
-            part[:, net.core_slice().stop :].unflatten(1, (-1, units + 1))
-            for net, part in zip(self.nets, flat.split(self._sizes, dim=1), strict=True)
-        ]
-        return [part[:, :, :-1] for part in parts]
+        return [self._read_out(index, flat)[:, :, :-1] for index in range(len(self.nets))]
 
     def before_readouts(self) -> Tensor:
         """Return which parameters are not those of a read-out, ``[n]`` of bool."""

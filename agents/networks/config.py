@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -82,6 +84,73 @@ class Rows:
 NO_ROWS = Rows()
 
 
+#: Losses of heads that learn a distribution: one read-out a level τ.
+LEVELLED = ("expectile", "quantile")
+#: Targets of heads that any environment has; others are facts of a task.
+TARGETS = ("returns", "reward", "observation", "encoding", "correct")
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """A read-out of the core with a loss of its own, beside policy and value."""
+
+    name: str = option(dataclasses.MISSING, "Name of the head, in records and metrics.")
+    target: str = option(
+        "returns",
+        "What it learns to tell at each step: the discounted `returns` to come, the `reward` that "
+        "follows, the `observation` or the core's `encoding` of it at a horizon, whether the "
+        "choice was `correct` (a best one), or a fact of the task that only training sees, by its "
+        "name.",
+    )
+    size: int = option(
+        1,
+        "Numbers of the target; of `expectile` and `quantile`, levels τ = (i + 1/2) / size.",
+        least=1,
+    )
+    loss: Literal["squared", "expectile", "quantile", "cross_entropy", "gaussian"] = option(
+        "squared", "Loss; `gaussian` also learns a variance, `cross_entropy` probabilities."
+    )
+    weight: float = option(1.0, "Weight of the loss in that of the agent.", least=0)
+    discount: float | None = option(
+        None,
+        "Discount of `returns`, or of the horizon of `observation` and `encoding`; none takes "
+        "the learner's.",
+        least=0,
+        most=1,
+    )
+    per_action: bool = option(
+        False, "Whether it has read-outs for every action, of which those of the chosen one learn."
+    )
+    into_core: bool = option(
+        True, "Whether its gradient reaches the core; without, it reads what is there."
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.name):
+            raise ValueError(
+                f"the name of a head must be letters, digits, _ and -, not {self.name!r}"
+            )
+        if self.per_action and self.target == "returns":
+            raise ValueError(
+                f"head {self.name}: per_action needs another target than returns, which are the "
+                "values of states"
+            )
+        single = self.loss in LEVELLED or self.target in ("returns", "reward", "correct")
+        if self.loss not in LEVELLED and single and self.size != 1:
+            raise ValueError(
+                f"head {self.name}: {self.target} is one number: size must be 1, not {self.size}"
+            )
+        if self.discount == 1 and self.target in ("observation", "encoding"):
+            raise ValueError(f"head {self.name}: the discount of a horizon must be below 1")
+
+    def outputs(self, num_actions: int) -> int:
+        """Return how many read-outs it has."""
+        each = 2 * self.size if self.loss == "gaussian" else self.size
+        return each * num_actions if self.per_action else each
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Shape and initialisation of an actor-critic."""
@@ -132,9 +201,21 @@ class NetworkConfig:
         0, "Units of a linear layer between the inputs and the core; 0 leaves it out.", least=0
     )
 
+    heads: tuple[HeadConfig, ...] = option(
+        (),
+        "A head beside policy and value, as NAME=VALUE: name, target (returns, reward, "
+        "observation, encoding, correct, or a fact of the task), size, loss (squared, expectile, "
+        "quantile, cross_entropy, gaussian), weight, discount, per_action, into_core. Repeat it "
+        "for more.",
+        alias="head",
+    )
+
     def __post_init__(self) -> None:
         """Check the values."""
         check(self)
+        names = [head.name for head in self.heads]
+        if len(set(names)) < len(names):
+            raise ValueError(f"heads need names of their own, not {', '.join(names)}")
         if self.core not in CORES:
             known = f"core must be one of {', '.join(CORES)}, not {self.core!r}"
             yours = f"; if it is yours, name its file: --core {self.core}"

@@ -26,7 +26,7 @@ def replayed(subject: A2C, number: int, *args):
     parameters, *rest = args
     stage = subject.stages.index
     loss, parts = subject.replay.loss(
-        subject.config, number, parameters, stage, *rest, (FULL, FULL)
+        subject.config, number, parameters, stage, *rest, (FULL, FULL), slice(0, 1)
     )
     subject.replay.draw = draw
     return drawn[0], loss, parts
@@ -51,7 +51,7 @@ def gradients(subject: A2C, discount: float, change: float = 0.0):
         if config.normalise_advantages:
             advantages = normalise(advantages, weight)
     parameters = model.parameters.requires_grad_()
-    learned = Learned(trajectory, advantages, found.targets, None, weight)
+    learned = Learned(trajectory, advantages, found.targets, None, weight, {})
     loss, _ = subject._loss(learned, parameters, entropy)
     (fresh,) = torch.autograd.grad(loss.sum(), parameters)
     g = torch.Generator().manual_seed(1)

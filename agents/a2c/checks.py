@@ -1,0 +1,47 @@
+"""Whether settings of the recurrent A2C fit each other and the environment."""
+
+from __future__ import annotations
+
+from prefrontal.agents.a2c.config import A2CConfig
+from prefrontal.agents.a2c.heads import baseline_head
+from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.rollout.spec import EnvironmentFacts
+from prefrontal.agents.rules.config import SEARCHING
+from prefrontal.agents.rules.rule import check_rule
+
+
+def check_settings(
+    network: NetworkConfig, config: A2CConfig, facts: EnvironmentFacts, batch: int
+) -> None:
+    """Check that settings fit each other and the environment.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    last = len(facts.steps) - 1
+    check_rule(config.rule, network, batch)
+    if config.critic.baseline == "heads":
+        baseline_head(network)
+    if config.rule.name in SEARCHING and network.heads:
+        raise ConfigError(
+            f"the rule {config.rule.name} learns from what episodes pay alone: no head can learn"
+        )
+    if config.critic.baseline == "privileged" and not facts.privileged_size:
+        raise ConfigError('critic="privileged" needs an environment that can show its task')
+    if config.replay.keep != "none" and config.replay.from_stage > last:
+        raise ConfigError(
+            f"replay_from_stage must be at most {last}, the last stage of the environment (the "
+            f"first is 0), not {config.replay.from_stage}"
+        )
+    if network.actor_reward != "rpe":
+        return
+    if config.replay.keep != "none":
+        raise ConfigError('replay cannot be combined with actor_reward "rpe"')
+    if config.passes != 1:
+        raise ConfigError('actor_reward "rpe" needs passes = 1: later passes change the critic')
+    if config.discount_final is not None or config.discount != network.rpe_discount:
+        raise ConfigError(
+            'actor_reward "rpe" needs a constant discount equal to rpe_discount, '
+            f"{network.rpe_discount}"
+        )

@@ -117,6 +117,21 @@ def amount_predictive(index: ArrayLike, amounts: int) -> Array:
     return np.asarray((counts + 1) / (counts.sum(axis=-1, keepdims=True) + amounts))
 
 
+def responses_by_outcome(outcome: ArrayLike, response: ArrayLike, count: int) -> Array:
+    """Return the mean response of each cell to each outcome, ``[M, N, K]``; NaN to one that lacks.
+
+    Args:
+        outcome: Which of K outcomes ``[M, E, T]``.
+        response: ``[M, E, T, N]``.
+        count: K.
+    """
+    came, given = np.asarray(outcome), np.asarray(response, dtype=np.float64)
+    masks = [came == k for k in range(count)]
+    sums = [(given * mask[..., None]).sum(axis=(1, 2)) for mask in masks]
+    counts = [mask.sum(axis=(1, 2))[:, None] for mask in masks]
+    return np.stack([one / many for one, many in zip(sums, counts, strict=True)], axis=-1)
+
+
 def reversal_points(amounts: ArrayLike, responses: ArrayLike) -> Array:
     """Return the amount at which the mean response to amounts changes from negative to positive.
 
@@ -145,18 +160,19 @@ def asymmetries(distance: ArrayLike, responses: ArrayLike) -> Array:
 
     Args:
         distance: How far outcomes lie above each cell's reversal point (or prediction errors)
-            ``[..., S]``; at least one above and one below 0.
+            ``[..., S]``.
         responses: Response to each ``[..., S]``.
 
     Returns:
-        ``[...]``; a slope below 0 counts as 0, NaN where both do.
+        ``[...]``; a slope below 0 counts as 0. NaN where both do, and where no outcome lies above
+        0 or none below.
     """
     x, y = numbers("distance", distance), numbers("responses", responses)
     slopes = []
-    for side in (x > 0, x < 0):
-        part = np.where(side, x, 0.0)
-        slopes.append(np.maximum((part * y).sum(axis=-1), 0) / (part * x).sum(axis=-1))
     with np.errstate(invalid="ignore"):
+        for side in (x > 0, x < 0):
+            part = np.where(side, x, 0.0)
+            slopes.append(np.maximum((part * y).sum(axis=-1), 0) / (part * x).sum(axis=-1))
         return np.asarray(slopes[0] / (slopes[0] + slopes[1]))
 
 

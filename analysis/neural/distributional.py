@@ -45,11 +45,11 @@ def expectiles(amounts: ArrayLike, probabilities: ArrayLike, levels: ArrayLike) 
         raise ValueError(f"amounts must rise, one a probability; got {x.shape} and {p.shape}")
     if (np.abs(p.sum(axis=-1) - 1) > 1e-3).any():
         raise ValueError("probabilities must sum to 1")
-    p, tau = p[..., None, :], tau[:, None]
+    tau = tau[:, None]
     share = np.where(x[:, None] < x, tau[..., None], 1 - tau[..., None])  # [N, at, K]
-    pull = (p[..., None, :] * share * (x - x[:, None])).sum(axis=-1)  # [..., N, at], falling
+    pull = np.tensordot(p, share * (x - x[:, None]), axes=(-1, -1))  # [..., N, at], falling
     last = (pull > 0).sum(axis=-1)[..., None]  # how many amounts lie below e
-    weight = p * np.where(np.arange(len(x)) >= last, tau, 1 - tau)
+    weight = p[..., None, :] * np.where(np.arange(len(x)) >= last, tau, 1 - tau)
     return np.asarray((weight * x).sum(axis=-1) / weight.sum(axis=-1))
 
 

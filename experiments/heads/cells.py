@@ -132,8 +132,9 @@ def unit_findings(evaluation: Evaluation, condition: str) -> tuple[list[Finding]
     if not evaluation.figures:
         return findings, []
     pairs = {
-        name: tuple(
-            np.array([getattr(one, axis) for one in each]) for axis in ("asymmetry", "reversal")
+        name: (
+            np.array([one.asymmetry for one in each]),
+            np.array([one.reversal for one in each]),
         )
         for name, each in seen.items()
     }

@@ -219,7 +219,9 @@ def _decoded(points: np.ndarray, known: np.ndarray, name: str) -> list[Finding]:
     from scipy.stats import wasserstein_distance
 
     amounts = AMOUNTS / LARGEST
-    ours, gauss, scalar = [], [], []
+    ours: list[float] = []
+    scalar: list[float] = []
+    gauss = []
     for e, p in zip(points, known, strict=True):
         for found, values in ((ours, e), (scalar, np.full(SIZE, p @ amounts))):
             decoded = dist.decode(values, LEVELS, GRID)
@@ -271,15 +273,15 @@ def _risk(evaluation: Evaluation, condition: str) -> tuple[list[Finding], list[A
     if not evaluation.figures:
         return findings, []
     shown = {name: curve for name, curve in curves.items() if "p = 0.5" in name}
-    path, labels = evaluation.folder / "risk.png", {"xlabel": "safe reward", "x": offers}
     drawn = curves_by_trial(
         shown,
-        path,
+        evaluation.folder / "risk.png",
         "gambles chosen, p = .5",
         {"half": 0.5},
         (0.0, 1.0),
-        episodes=_few(evaluation),
-        **labels,
+        "safe reward",
+        _few(evaluation),
+        offers,
     )
     return findings, [drawn]
 
@@ -310,7 +312,7 @@ _AMOUNTS = _settings("VariableMagnitude", ("reward_one_hot", "time"), {}, 3_000_
 #: Its safe reward is so small that the gamble is always taken. Any probability, so that what there
 #: is to know of a gamble is its probability, not in which bands probabilities lie.
 _RISK = _settings("RiskyChoice", _SEEN, {"small": 0.05, "low": 0.0, "high": 1.0}, 1_500_000, "all")
-_OF_CHOICE = {"target": "reward", "per_action": True}
+_OF_CHOICE: dict[str, Any] = {"target": "reward", "per_action": True}
 
 EXPERIMENT = Experiment(
     name="distributional-dopamine",

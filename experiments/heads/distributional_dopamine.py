@@ -307,8 +307,8 @@ def _settings(
 
 
 _SEEN = ("action", "centred_reward", "time")
-_ARMS = _settings("CorrelatedBandit", _SEEN, {"distribution": "uniform"}, 1_800_000)
-_AMOUNTS = _settings("VariableMagnitude", ("reward_one_hot", "time"), {}, 3_000_000)
+_ARMS = _settings("CorrelatedBandit", _SEEN, {"distribution": "uniform"}, 3_000_000)
+_AMOUNTS = _settings("VariableMagnitude", ("reward_one_hot", "time"), {}, 5_000_000)
 #: Its safe reward is so small that the gamble is always taken. Any probability, so that what there
 #: is to know of a gamble is its probability, not in which bands probabilities lie.
 _RISK = _settings("RiskyChoice", _SEEN, {"small": 0.05, "low": 0.0, "high": 1.0}, 1_500_000, "all")

@@ -307,7 +307,7 @@ def _settings(
 
 
 _SEEN = ("action", "centred_reward", "time")
-_ARMS = _settings("CorrelatedBandit", _SEEN, {"distribution": "uniform"}, 3_000_000)
+_ARMS = _settings("CorrelatedBandit", _SEEN, {"distribution": "uniform"}, 1_800_000)
 _AMOUNTS = _settings("VariableMagnitude", ("reward_one_hot", "time"), {}, 5_000_000)
 #: Its safe reward is so small that the gamble is always taken. Any probability, so that what there
 #: is to know of a gamble is its probability, not in which bands probabilities lie.
@@ -319,7 +319,7 @@ EXPERIMENT = Experiment(
     summary="heads that learn expectiles, reversal points of their errors, optimism of units",
     reference="Dabney et al. 2020, Nature 577:671; Muller et al. 2024, Nature Neuroscience",
     conditions={
-        "arms": _ARMS.with_options(heads=_heads(**_OF_CHOICE)),
+        "arms": _ARMS.with_options(heads=_heads(**_OF_CHOICE), total_steps=3_000_000),
         "critic": _ARMS.with_options(heads=_heads(), critic="heads", discount=0.0),
         "magnitude": _AMOUNTS.with_options(
             heads=_heads(weight=5.0), critic="heads", discount=0.0, input_gain=3.0

@@ -27,7 +27,8 @@ def test_arms_differ_in_what_they_are_named_for():
     arms = EXPERIMENT.conditions
     plain = arms["scalar"]
     assert not plain.network.heads
-    assert arms["arms"].with_options(heads=()) == plain
+    steps = plain.training.total_steps
+    assert arms["arms"].with_options(heads=(), total_steps=steps) == plain
     assert arms["critic"].algorithm.critic.baseline == "heads"
     (head,) = arms["risk"].network.heads
     assert (head.size, head.per_action, head.target) == (2, True, "reward")

@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 import types
 import typing
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
@@ -109,7 +110,9 @@ def _tyro(
         raise ConfigError(f"{_said(event, flags)}; see {prog} --help".replace("?; see", "? see"))
 
     cli: Any = tyro.cli
-    with failures.on_parse_error(refuse):
+    with failures.on_parse_error(refuse), warnings.catch_warnings():
+        # Of defaults that are tables, which only our constructors understand.
+        warnings.filterwarnings("ignore", message="The field", category=UserWarning)
         return cli(
             cls,
             args=list(words),

@@ -13,8 +13,8 @@ from prefrontal.agents.reference.bandit_optima import (
     correlated_optimal_regret,
     gittins_table,
     informative_arm_returns,
-    opt_out_optimal_reward,
 )
+from prefrontal.agents.reference.opting_out import opt_out_optimal_reward
 
 # GITTINS
 

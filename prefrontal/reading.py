@@ -11,7 +11,6 @@ import dataclasses
 import inspect
 import types
 import typing
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
@@ -20,7 +19,6 @@ from tyro import _errors as failures
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
-from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.checking import build
@@ -110,9 +108,7 @@ def _tyro(
         raise ConfigError(f"{_said(event, flags)}; see {prog} --help".replace("?; see", "? see"))
 
     cli: Any = tyro.cli
-    with failures.on_parse_error(refuse), warnings.catch_warnings():
-        # Of defaults that are tables, which only our constructors understand.
-        warnings.filterwarnings("ignore", message="The field", category=UserWarning)
+    with failures.on_parse_error(refuse):
         return cli(
             cls,
             args=list(words),
@@ -171,7 +167,7 @@ def _options(part: Any) -> typing.Iterator[tuple[str, Any, Any]]:
         items = get_args(hints[field.name])
         if get_origin(hints[field.name]) is tuple and dataclasses.is_dataclass(items[0]):
             hints[field.name] = _tables(_named_values(field.metadata["alias"]))
-            default = tuple(map(to_plain, default if isinstance(default, tuple) else ()))
+            default = ()  # what is given comes after those that there are, see `parse_settings`
         if get_origin(hints[field.name]) is dict:
             hints[field.name] = _named_values(field.name)
             default = default if default is not dataclasses.MISSING else {}
@@ -276,6 +272,7 @@ def parse_settings(
         own["kwargs"] = own.pop("env_kwargs")
     if isinstance(settings.network, NetworkConfig):
         own["core"] = values["core"]
+        own["heads"] = (*settings.network.heads, *values["heads"])
     return settings.with_options(**own)
 
 

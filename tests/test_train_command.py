@@ -347,6 +347,25 @@ def test_settings_of_a_core_are_options(folder, capsys):
     )
 
 
+def test_heads_are_options_beside_those_of_the_experiment(folder, capsys):
+    small = [*SMALL[:4], *SMALL[6:], "--members", "1", "--workers", "1", "--hidden-size", "6"]
+    own = ["--head", "name=a", "size=3", "loss=expectile", "--head", "name=b", "target=correct"]
+    words = ["metacognition", "--condition", "reader", *small, *own, "per_action=true"]
+    assert command.train([*words, "--out", "run"]) == 0
+    heads = load("run").network.heads
+    assert [head.name for head in heads] == ["confidence", "a", "b"]
+    assert (heads[1].size, heads[2].per_action, heads[0].into_core) == (3, True, False)
+    for given, said in (
+        (["name=a", "target=corect"], "head a: the environment does not say 'corect'"),
+        (["name=a", "sise=3"], "unknown key 'sise' in [heads[0]]; did you mean 'size'?"),
+        (["target=reward"], "missing key 'name' in [heads[0]]"),
+        (["a"], "--head takes NAME=VALUE, not 'a'"),
+        (["name=a", "--algorithm", "r2d2"], "trains no heads beside its own"),
+    ):
+        words = ["wang2016-bandit", *small, "--head", *given]
+        assert said in refused(capsys, command.train, words)
+
+
 def test_a_rule_that_a_core_cannot_have_says_why(folder, capsys):
     words = ["wang2018-harlow", "--condition", "abstract", "--core", "attention", "--rule", "eprop"]
     said = refused(capsys, command.train, [*words, "--out", "run"])

@@ -206,7 +206,7 @@ class NetworkConfig:
         "A head beside policy and value, as NAME=VALUE: name, target (returns, reward, "
         "observation, encoding, correct, or a fact of the task), size, loss (squared, expectile, "
         "quantile, cross_entropy, gaussian), weight, discount, per_action, into_core. Repeat it "
-        "for more.",
+        "for more; those of the experiment stay.",
         alias="head",
     )
 

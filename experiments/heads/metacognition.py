@@ -16,9 +16,7 @@ from typing import Any
 import numpy as np
 
 from prefrontal.agents.networks.config import HeadConfig
-from prefrontal.agents.reference.bandit_optima import (
-    correlated_optimal_regret,
-)
+from prefrontal.agents.reference.bandit_optima import correlated_optimal_regret
 from prefrontal.agents.reference.opting_out import opt_out_optimal_reward
 from prefrontal.analysis.choice.metacognition import (
     calibration_curve,

@@ -88,6 +88,13 @@ ALGORITHMS = {
         "rate-network",
         every_report=True,
     ),
+    "meta-gradient": Entry(
+        "gradient_policies.config:MetaGradientConfig",
+        "gradient_policies.config:LogitsConfig",
+        "gradient_policies.learner",
+        "gradient_policies.population",
+        "gradient-policy",
+    ),
     "evolution": Entry(
         "evolution.config:EvolutionConfig",
         _ACTOR_CRITIC,
@@ -126,6 +133,7 @@ TRAINED = {
     "hinton-nowlan": "evolution.hinton_nowlan:Lineages",
     "recurrent-td3": "td3.population:ContinuousPopulation",
     "rate-network": "hebbian.population:RatePopulation",
+    "gradient-policy": "gradient_policies.population:GradientPopulation",
 }
 
 

@@ -21,7 +21,8 @@ import numpy as np
 
 from prefrontal.agents.reference.counting import Floats, Ints
 
-DRAWS = 100_000
+DRAWS = 100_000  # of arms and wins
+TRIED = 20_000  # for each number of pulls that is tried
 
 
 class Ceiling(NamedTuple):
@@ -40,6 +41,7 @@ def one_update(
     step: float = np.inf,
     baseline: float = 0.5,
     fresh: bool = False,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> Ceiling:
     """Return the reward of an episode with one update, after uniformly random pulls.
@@ -54,22 +56,27 @@ def one_update(
             arms whose gradient is largest.
         baseline: What rewards are compared with in the gradient.
         fresh: Whether N other pulls follow the update, and only those count.
+        draws: How many arms and wins are drawn.
         seed: Of the random numbers.
     """
     generator = np.random.default_rng(seed)
-    n = generator.multinomial(explore, [1 / arms] * arms, size=DRAWS)
+    n = generator.multinomial(explore, [1 / arms] * arms, size=draws)
     wins = generator.integers(0, n + 1)
     pays = (wins + 1) / (n + 2)
     later = (_policy(rule, wins, n, step, baseline) * pays).sum(axis=1)
     total = pulls * later if fresh else 0.5 * explore + (pulls - explore) * later
-    return Ceiling(float(total.mean()), float(total.std() / DRAWS**0.5))
+    return Ceiling(float(total.mean()), float(total.std() / draws**0.5))
 
 
 def best_one_update(
     arms: int, pulls: int, candidates: Iterable[int], rule: Literal["gradient", "commit"]
 ) -> tuple[int, Ceiling]:
     """Return the best number of pulls before the update, and the reward with it on other draws."""
-    best = max(candidates, key=lambda explore: one_update(arms, pulls, explore, rule, seed=1).value)
+
+    def tried(explore: int) -> float:
+        return one_update(arms, pulls, explore, rule, draws=TRIED, seed=1).value
+
+    best = max(candidates, key=tried)
     return best, one_update(arms, pulls, best, rule)
 
 

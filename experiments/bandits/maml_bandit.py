@@ -166,18 +166,22 @@ UPDATES: dict[int, dict[int, tuple[int, ...]]] = {
     10: {1: (2,), 5: (1, 2, 4, 6, 8), 10: tuple(range(1, 11))},
     100: {1: (20,), 5: (10, 20, 30, 45, 60), 10: tuple(range(5, 55, 5))},
 }
-STEPS = {10: 1_500_000, 100: 4_000_000}  # of the environment
+
+
+def _recurrent(pulls: int) -> cfg.Settings:
+    return duan2016_bandits.EXPERIMENT.conditions[f"{ARMS}x{pulls}"]
 
 
 def _conditions(pulls: int) -> dict[str, cfg.Settings]:
     """Return the settings of all agents with so many pulls."""
-    recurrent = duan2016_bandits.EXPERIMENT.conditions[f"{ARMS}x{pulls}"]
+    recurrent = _recurrent(pulls)
     spec = replace(recurrent.environment, inputs=("reward",))
+    steps = recurrent.training.total_steps
     one = LogitsConfig(UPDATES[pulls][1], inner_step=50.0)
     exact = MetaGradientConfig()
-    training = cfg.TrainingConfig(num_envs=256 if pulls == 10 else 128, total_steps=STEPS[pulls])
+    training = cfg.TrainingConfig(num_envs=256 if pulls == 10 else 128, total_steps=steps)
     # Nothing, or little, is left to learn where step sizes are given
-    short = replace(training, total_steps=STEPS[pulls] // 4)
+    short = replace(training, total_steps=steps // 4)
     many = {u: LogitsConfig(UPDATES[pulls][u]) for u in (5, 10)}
     made = {
         "maml-1": cfg.Settings(spec, one, exact, training),
@@ -189,7 +193,6 @@ def _conditions(pulls: int) -> dict[str, cfg.Settings]:
         "fixed": cfg.Settings(
             spec, replace(one, inner_step=0.5), replace(exact, learned="logits"), short
         ),
-        "rl2": recurrent.with_options(total_steps=STEPS[pulls]),
     }
     return {f"{ARMS}x{pulls}-{name}": one for name, one in made.items()}
 
@@ -198,7 +201,11 @@ EXPERIMENT = Experiment(
     name="maml-bandit",
     summary="agents that adapt by gradient on bandits, beside the ceilings of one update and RL²",
     reference="Mishra et al. 2018, A simple neural attentive meta-learner, ICLR, table 3",
-    conditions=_conditions(10) | _conditions(100),
+    conditions={
+        **_conditions(10),
+        **_conditions(100),
+        **{f"{ARMS}x{pulls}-rl2": _recurrent(pulls) for pulls in ONE},
+    },
     measure=measure,
     half=True,
     levels=duan2016_bandits.EXPERIMENT.levels,

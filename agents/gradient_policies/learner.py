@@ -71,7 +71,7 @@ def check(job: Job) -> str:
         raise ConfigError("meta-gradient needs --num-envs of at least 2: episodes are compared")
     if "reward" not in job.environment.inputs:
         raise ConfigError(
-            "meta-gradient adapts by the reward: inputs must hold 'reward', not "
+            "meta-gradient adapts by the reward: give --inputs reward (and others), not "
             f"{', '.join(job.environment.inputs) or 'none'}"
         )
     if network.times(facts.longest)[-1] > facts.longest:
@@ -115,7 +115,7 @@ def outer_loss(weights: Tensor, played: Played, updates: int, exact: bool) -> Te
         updates: Updates U of an episode.
         exact: Whether the gradient is exact or of first order, see the module.
     """
-    batch, count = played.rewards.shape[2], played.policies[0].shape[-1]
+    batch, count = played.rewards.shape[2], played.logits[0].shape[-1]
     taken = played.by_action(torch.ones_like(played.rewards))
     earned = played.by_action(played.rewards)
     credit = _credit(played, exact)

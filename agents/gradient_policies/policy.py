@@ -101,20 +101,20 @@ class Played:
     Attributes:
         actions: ``[T, P, B]`` int64.
         rewards: ``[T, P, B]``.
-        policies: Probabilities of actions in each part, between updates, ``[P, B, K]`` each.
+        logits: θ in each part, between updates, ``[P, B, K]`` each.
         ends: Where each part ends.
         task: Parameters of the tasks by name, as the environment gives them.
     """
 
     actions: Tensor
     rewards: Tensor
-    policies: list[Tensor]
+    logits: list[Tensor]
     ends: list[int]
     task: dict[str, Tensor]
 
     def by_action(self, amounts: Tensor) -> list[Tensor]:
         """Return amounts ``[T, P, B]`` summed over each part by the action taken."""
-        count, parts = self.policies[0].shape[-1], zip([0, *self.ends], self.ends, strict=False)
+        count, parts = self.logits[0].shape[-1], zip([0, *self.ends], self.ends, strict=False)
         return [tallies(self.actions[i:j], amounts[i:j], count) for i, j in parts]
 
 
@@ -156,7 +156,7 @@ def play(
             rewards[t] = reward.view(members, rows)
             if watch:
                 watch(before, info)
-        played.policies.append(policy)
+        played.logits.append(logits)
         played.ends.append(end)
         if end < steps:
             part = actions[begin:end]

@@ -138,7 +138,7 @@ class GradientPopulation(Members):
         Returns:
             Of each batch ``action`` and ``reward`` ``[P, B, T]``, ``policy [P, B, T, K]``, facts of
             the environment, ``regret`` where it is defined, and ``task.NAME``; if wanted
-            ``observation``.
+            ``hidden`` (the logits) and ``observation``.
         """
         if stimulation is not None or forget:
             raise ConfigError(
@@ -165,12 +165,15 @@ class GradientPopulation(Members):
 
         played = play(envs, self.parameters(), self.network.times(self.told.steps), drawn, watch)
         lengths = torch.tensor([0, *played.ends]).diff()
+        logits = torch.stack(played.logits, 2).repeat_interleave(lengths, 2)
         tensors = {name: torch.stack(values, 2) for name, values in columns.items()}
         tensors |= {
             "action": played.actions.movedim(0, 2).to(torch.int16),
             "reward": played.rewards.movedim(0, 2),
-            "policy": torch.stack(played.policies, 2).repeat_interleave(lengths, 2),
+            "policy": logits.softmax(-1),
         }
+        if hidden:
+            tensors["hidden"] = logits
         if {"optimal_reward", "expected_reward"} <= set(tensors):
             tensors["regret"] = tensors["optimal_reward"] - tensors["expected_reward"]
         for name, value in played.task.items():

@@ -41,13 +41,13 @@ def test_what_is_played():
     assert played.ends == [2, 4, 6]
     pulls = played.by_action(torch.ones_like(played.rewards))
     assert [len(pulls), float(sum(pulls).sum())] == [3, 6 * 8000.0]
-    for policy, part in zip(played.policies, pulls, strict=True):
+    for policy, part in zip([one.softmax(-1) for one in played.logits], pulls, strict=True):
         torch.testing.assert_close(part.mean((0, 1)) / 2, policy.mean((0, 1)), atol=0.02, rtol=0)
     taken, earned = pulls[0][0, 7].double(), played.by_action(played.rewards)[0][0, 7].double()
     before = torch.tensor([1.0, 0.0, -1.0]).double().softmax(0)
     above = earned - 0.5 * taken
     after = torch.tensor([1.0, 0.0, -1.0]) + 5 * (above - before * above.sum()) / 2
-    torch.testing.assert_close(played.policies[1][0, 7].double(), after.softmax(0))
+    torch.testing.assert_close(played.logits[1][0, 7].double(), after)
     greedy = play(envs, parameters, (2, 4, 9), None)
     assert not greedy.actions[:2].any()
     assert greedy.ends == [2, 4, 6]  # an update that does not come any more
@@ -111,7 +111,10 @@ def test_what_cannot_be_learned_is_refused():
     shown = EnvironmentSpec("prefrontal/ContextBandit-v0", ("action", "reward"))
     for wrong, said in (
         (job(spec=shown), "observations never change"),
-        (job(spec=replace(SPEC, inputs=("action",))), "inputs must hold 'reward', not action"),
+        (
+            job(spec=replace(SPEC, inputs=("action",))),
+            "give --inputs reward .and others., not action",
+        ),
         (job(batch=1), "--num-envs of at least 2"),
         (job((2, 7)), "within the 6 steps"),
         (

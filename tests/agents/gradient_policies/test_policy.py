@@ -96,8 +96,8 @@ def mean_gradient(exact: bool) -> np.ndarray:
     """Return the mean of the estimate over all batches of two episodes."""
     batches = list(itertools.product(HISTORIES, HISTORIES))
     told = torch.tensor(batches).permute(2, 0, 1)  # [4, P, B]: a member plays a batch
-    policies = [torch.zeros(*told.shape[1:], 2, dtype=torch.float64)] * 2
-    played = Played(told[::2], told[1::2].double(), policies, [1, 2], {})
+    logits = [torch.zeros(*told.shape[1:], 2, dtype=torch.float64)] * 2
+    played = Played(told[::2], told[1::2].double(), logits, [1, 2], {})
     weights = torch.tensor(PHI).expand(len(batches), -1).clone().requires_grad_()
     (gradient,) = torch.autograd.grad(outer_loss(weights, played, 1, exact).sum(), weights)
     odds = [chance(PHI, one) * chance(PHI, other) for one, other in batches]

@@ -144,14 +144,13 @@ def _gittins(evaluation: Evaluation, condition: str, pulls: int) -> Finding:
 def _figures(evaluation: Evaluation, pulls: int, rewards: dict[str, np.ndarray]) -> list[Path]:
     if not evaluation.figures:
         return []
-    one = one_update(ARMS, pulls, pulls // 5).value
     published = {agent: number for agent, number in PUBLISHED[pulls].items() if agent in rewards}
     path = evaluation.folder / f"rewards_{pulls}.png"
     return [
         bars_with_members(
             {agent: {"members": values} for agent, values in rewards.items()},
             path,
-            f"reward of {pulls} pulls (one update: {one:.2f} at most)",
+            f"reward of {pulls} pulls",
             published,
             ylim=(0.45 * pulls, 0.82 * pulls if pulls > 10 else 0.7 * pulls),
             episodes=evaluation.episodes,

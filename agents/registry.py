@@ -95,6 +95,13 @@ ALGORITHMS = {
         "rate-network",
         every_report=True,
     ),
+    "meta-gradient": Entry(
+        "gradient_policies.config:MetaGradientConfig",
+        "gradient_policies.config:LogitsConfig",
+        "gradient_policies.learner",
+        "gradient_policies.population",
+        "gradient-policy",
+    ),
     "evolution": Entry(
         "evolution.config:EvolutionConfig",
         _ACTOR_CRITIC,
@@ -133,6 +140,7 @@ TRAINED = {
     "hinton-nowlan": "evolution.hinton_nowlan:Lineages",
     "recurrent-td3": "td3.population:ContinuousPopulation",
     "rate-network": "hebbian.population:RatePopulation",
+    "gradient-policy": "gradient_policies.population:GradientPopulation",
 }
 
 

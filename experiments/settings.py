@@ -26,6 +26,7 @@ from prefrontal.agents.evolution.config import (
     NoNetworkConfig,
     PublishedConfig,
 )
+from prefrontal.agents.gradient_policies.config import LogitsConfig, MetaGradientConfig
 from prefrontal.agents.hebbian.config import HebbianConfig, RateNetworkConfig
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.r2d2.config import R2D2Config
@@ -44,6 +45,8 @@ __all__ = [
     "DecisionPretrainedConfig",
     "EWCConfig",
     "EnvironmentSpec",
+    "LogitsConfig",
+    "MetaGradientConfig",
     "Network",
     "NetworkConfig",
     "ReplayConfig",
@@ -58,7 +61,7 @@ T = TypeVar("T")
 
 #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if there is
 #: none.
-Network = NetworkConfig | NoNetworkConfig | TD3NetworkConfig | RateNetworkConfig
+Network = NetworkConfig | NoNetworkConfig | TD3NetworkConfig | RateNetworkConfig | LogitsConfig
 Algorithm = (
     A2CConfig
     | EvolutionConfig
@@ -69,6 +72,7 @@ Algorithm = (
     | PublishedConfig
     | DecisionPretrainedConfig
     | HebbianConfig
+    | MetaGradientConfig
 )
 
 
@@ -82,6 +86,7 @@ LEARNERS: dict[str, tuple[Any, Any]] = {
     "td3": (TD3Config, TD3NetworkConfig),
     "evolution": (EvolutionConfig, NetworkConfig),
     "decision-pretrained": (DecisionPretrainedConfig, NetworkConfig),
+    "meta-gradient": (MetaGradientConfig, LogitsConfig),
 }
 
 

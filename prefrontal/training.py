@@ -95,8 +95,8 @@ def train(
             or its name, ``FILE.py:CLASS``; or a study: ``FILE.py`` with an ``EXPERIMENT``.
         task: Task in place of the experiment's.
         core: Recurrent core: a name, a class, or ``FILE.py:CLASS``.
-        algorithm: Learner in place of the experiment's: a2c, r2d2, td3, evolution or
-            decision-pretrained.
+        algorithm: Learner in place of the experiment's: a2c, r2d2, td3, evolution,
+            decision-pretrained or meta-gradient.
         seed: Seed of weights, tasks, noise and actions; default 0.
         out: Run folder; default ``runs/EXPERIMENT/TIME-seedSEED``.
         resume: Whether to go on with the run in `out`, or with the newest of the experiment.

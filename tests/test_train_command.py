@@ -360,7 +360,6 @@ def test_heads_are_options_beside_those_of_the_experiment(folder, capsys):
         (["name=a", "sise=3"], "unknown key 'sise' in [heads[0]]; did you mean 'size'?"),
         (["target=reward"], "missing key 'name' in [heads[0]]"),
         (["a"], "--head takes NAME=VALUE, not 'a'"),
-        (["name=a", "--algorithm", "r2d2"], "trains no heads beside its own"),
     ):
         words = ["wang2016-bandit", *small, "--head", *given]
         assert said in refused(capsys, command.train, words)

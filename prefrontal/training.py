@@ -162,7 +162,7 @@ def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> P
 
 
 def _refuse_faults(doors: Doors) -> None:
-    """Refuse a task or core of the user's that a few steps show to be wrong.
+    """Refuse a task or core of the user's that is seen to be wrong within a second.
 
     Raises:
         ConfigError: It is; `prefrontal check` would say more.

@@ -229,6 +229,8 @@ def register_shifted() -> None:
         ),
         ("--env-id CartPole-v1 --inputs centred_reward", "'centred_reward' is not available"),
         ("wang2016-bandit --passes 1 --replay uniform --replay-from-stage 1", "must be at most 0"),
+        ("wang2018-harlow --delay 3", "--delay is an option of the condition abstract alone: add"),
+        ("wang2018-harlow --delay=3", "--delay is an option of the condition abstract alone: add"),
         ("wang2016-bandit --resume", "there is no run of wang2016-bandit to resume"),
         ("wang2016-bandit --resume --out nowhere", "no run in nowhere"),
         ("wang2016-bandit --resume --out", "--out: expected one argument"),

@@ -156,6 +156,11 @@ class Settings:
         given = {name: value for name, value in options.items() if name not in known}
         own = self._task_options() if given else set()
         for name in given:
+            if name == "core":
+                raise ConfigError(
+                    "there is no setting 'core': networks of the kind "
+                    f"{self.network.kind!r} have a shape of their own, without a core to choose"
+                )
             if name not in own:
                 raise ConfigError(
                     f"there is no setting {name!r}{did_you_mean(name, sorted(known | own))}"

@@ -194,7 +194,8 @@ def check(job: Job) -> str:
     if isinstance(job.network, NetworkConfig) and job.network.heads and not entry.heads:
         trains = ", ".join(name for name, one in ALGORITHMS.items() if one.heads)
         raise ConfigError(
-            f"the algorithm {entry.name or job.algorithm.kind} trains no heads beside its own; {trains} does"
+            f"the algorithm {entry.name or job.algorithm.kind} trains no heads beside its own; "
+            f"{trains} does"
         )
     said: str = _get(entry.learner, "check")(job)
     require_time(float(job.members) * job.total_steps, "training", "take fewer --total-steps")

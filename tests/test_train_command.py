@@ -205,6 +205,7 @@ def register_shifted() -> None:
         ("wang2016-bandit --core mine.py", "name the class of the core in its file: mine.py:CLASS"),
         ("wang2016-bandit --algorithm td3 --core gru", "without a core to choose"),
         ("miconi2017-dnms --core gru", "without a core to choose"),
+        ("wang2016-bandit --core-kwargs leak", "error: --core-kwargs takes NAME=VALUE, not 'leak'"),
         ("wang2016-bandit --discount 1.5", "discount must be between 0 and 1, not 1.5"),
         ("wang2016-bandit --trials 0", "trials must be at least 1"),
         ("wang2016-bandit --inputs actoin", "'actoin'"),

@@ -138,7 +138,8 @@ def _said(event: failures.ParseErrorEvent, flags: list[str]) -> str:
         many = "one argument" if count == 1 else f"{count} arguments"
         return f"{name}: expected {many if event.reason == 'too_few_values' else 'no value'}"
     if isinstance(event, failures.InstantiationFailure):
-        return f"{name}: {event.message}"
+        own = event.message.startswith("--") and "takes NAME=VALUE" in event.message
+        return event.message if own else f"{name}: {event.message}"
     return f"{name} cannot be read ({type(event).__name__})"
 
 

@@ -269,7 +269,8 @@ def with_code(
         environment: Id of a registered environment, in place of one of the user's.
 
     Raises:
-        ConfigError: The core in the folder is one of the package, or the environment another one.
+        ConfigError: The core in the folder is one of the package or of another class, or the
+            environment another one.
     """
     changed = dict(plain)
     for table, key, given in (("network", "core", core), ("environment", "id", environment)):
@@ -278,6 +279,8 @@ def with_code(
             continue
         stored = str(part.get(key, NetworkConfig.core if key == "core" else ""))
         theirs = ":" in stored if key == "core" else ":" in stored.removeprefix("envs:")
+        if key == "core" and theirs and stored.rpartition(":")[2] != given.rpartition(":")[2]:
+            raise ConfigError(f"the agents were trained with the core {stored}, not {given}")
         if not theirs:
             raise ConfigError(f"the agents have the {table} {key} {stored!r}, not {given!r}")
         changed[table] = {**part, key: given}

@@ -181,6 +181,12 @@ def test_a_task_and_a_core_of_mine(capsys, workers):
     assert "mine" not in Path("run/config.toml").read_text()
     forget()
     assert "--core my_core.py:MyCore" in said(capsys, command.evaluate, ["run", *QUICK])
+    text = Path("mine/my_core.py").read_text()
+    Path("mine/other.py").write_text(text.replace("class MyCore", "class Other"))
+    wrong = ["run", *CODE[:2], "--core", "mine/other.py:Other", *QUICK]
+    needed = "the agents were trained with the core my_core.py:MyCore, not other.py:Other"
+    assert needed in said(capsys, command.evaluate, wrong)
+    forget()
     with_core = ["run", *CODE[2:], *QUICK]
     assert "--task FILE.py:JumpingBandit" in said(capsys, command.evaluate, with_core)
     assert command.evaluate(["run", *CODE, *QUICK]) == 0

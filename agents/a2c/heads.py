@@ -113,6 +113,7 @@ def targets(
     observed: slice,
     discount: Tensor,
     returned: Returned,
+    generators: Sequence[torch.Generator],
 ) -> dict[str, Target]:
     """Return what each head learns from some episodes.
 
@@ -125,6 +126,7 @@ def targets(
         observed: Which inputs are the observation.
         discount: The learner's discount, ``[P]``.
         returned: From values and discounts to the returns that they learn.
+        generators: One a member, for noise.
 
     Raises:
         ConfigError: A target has not the head's size.
@@ -140,6 +142,10 @@ def targets(
             found[head.name] = Target(returned(values, gamma).unsqueeze(2))
         elif head.target == "reward":
             found[head.name] = Target(trajectory.rewards.unsqueeze(2))
+        elif head.target == "noise":
+            size = steps, width(head), trajectory.rewards.shape[2]
+            drawn = [torch.randn(size, generator=g) for g in generators]
+            found[head.name] = Target(torch.stack(drawn, dim=1).to(trajectory.rewards))
         else:
             seen = tape.hidden()[:steps]
             if head.target == "observation":

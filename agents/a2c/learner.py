@@ -172,7 +172,7 @@ class A2C(RecurrentLearner):
 
         def replay_loss(number: int, parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             assert self.replay is not None
-            given = discount, entropy_coef, credits, self._observed
+            given = discount, entropy_coef, credits, self._observed, self.generators
             return self.replay.loss(config, number, parameters, self.stages.index, *given)
 
         for index in range(config.passes):
@@ -234,7 +234,7 @@ class A2C(RecurrentLearner):
             advantages = judged(value(head, said[head.name]), discount).advantages
         given = told(self.heads, trajectory)
         played = self.heads, trajectory, said, given, self._observed, discount
-        learned = targets(*played, lambda *of: judged(*of).targets)
+        learned = targets(*played, lambda *of: judged(*of).targets, self.generators)
         if config.normalise_advantages:
             advantages = normalise(advantages, weight)
         _, old = log_probs(logits, trajectory.actions)

@@ -255,6 +255,7 @@ class Replay:
         entropy_coef: Tensor,
         credits: Sequence[Credit],
         observed: slice,
+        generators: Sequence[torch.Generator],
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Draw kept episodes; return their loss ``[P]`` and metrics.
 
@@ -267,6 +268,7 @@ class Replay:
             entropy_coef: Weight of the entropy bonus, ``[P]``.
             credits: The ways that the gradient takes in each net.
             observed: Which inputs are the observation.
+            generators: One a member, for noise that heads learn.
         """
         drawn = self.draw(number)
         config, trajectory, weight = self.config, drawn.trajectory, drawn.weight
@@ -288,6 +290,7 @@ class Replay:
                 observed,
                 discount,
                 lambda v, gamma: corrected(settings, trajectory, v, gamma, ratio)[0].targets,
+                generators,
             )
         error = (values - found.targets).square() * value_weight
         gain = chosen * advantages

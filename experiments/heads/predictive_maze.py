@@ -12,23 +12,170 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefrontal.experiments import settings as cfg
-from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.experiment import Experiment, Outcome
-from prefrontal.agents.networks.config import HeadConfig
+import numpy as np
 
-#: Three corridors, with doors at both ends and in the middle; and doors moved by one cell. The
-#: cells have the same numbers in both.
+from prefrontal.agents.networks.config import HeadConfig
+from prefrontal.analysis.choice.search import first_and_later, goals_found
+from prefrontal.analysis.figures.behaviour import curves_by_trial
+from prefrontal.analysis.neural.places import (
+    distance_correlation,
+    place_patterns,
+    similarity_by_distance,
+)
+from prefrontal.analysis.stats.findings import Better, Finding, number, span
+from prefrontal.analysis.stats.intervals import interval
+from prefrontal.experiments import settings as cfg
+from prefrontal.experiments.bandits.measures import curve_figure
+from prefrontal.experiments.evaluation import Evaluation, Record
+from prefrontal.experiments.experiment import Experiment, Outcome, finding
+
+#: Three corridors, with doors at both ends and in the middle; and the doors at the ends moved by a
+#: cell. Cells have the same numbers in both.
 MAZE = "......./.##.##./...S.../.##.##./......."
 MOVED = "......./#.#.#.#/...S.../#.#.#.#/......."
 CELLS = 27
 UNITS, FEW_UNITS, SMALL = 48, 24, "small-"
 HORIZONS = (0, 50, 80, 95)  # hundredths
 HEAD = "ahead"
+CONTROLS = ("no-head", "noise")
+
+STATES = 500  # episodes whose hidden states are looked at
+LEAST = 10  # visits of a cell
+
+SEARCH, RETURN = "search steps", "return steps"
+HELD_OUT, TRANSFER = "goals an episode, held-out goals", "goals an episode, doors moved"
+SPEED, ALIKE = "goals an episode while learning", "similarity against distance"
+BETTER: dict[str, Better] = {SEARCH: "lower", RETURN: "lower"}
+
+Values = dict[str, dict[str, np.ndarray]]
 
 
 def measure(evaluation: Evaluation) -> Outcome:
-    return Outcome([])
+    """Measure search, return, transfer and the code for places at each horizon."""
+    values: Values = {name: {} for name in (SEARCH, RETURN, HELD_OUT, TRANSFER, SPEED, ALIKE)}
+    patterns = {}
+    for condition in evaluation.conditions:
+        trained = evaluation.record(condition, split="train")
+        values[SEARCH][condition], values[RETURN][condition] = search_and_return(trained)
+        values[HELD_OUT][condition] = _goals(evaluation.record(condition))
+        values[TRANSFER][condition] = _goals(
+            evaluation.record(condition, split="train", maze=MOVED)
+        )
+        if curves := evaluation.curves.get(condition):
+            values[SPEED][condition] = curves["return"].mean(axis=0)
+        states = evaluation.record(
+            condition, split="train", episodes=min(STATES, evaluation.episodes), hidden=True
+        )
+        patterns[condition] = place_patterns(states["hidden"], states["cell"], CELLS, LEAST)
+        values[ALIKE][condition] = distance_correlation(patterns[condition], _distances())
+    findings = [one for name in values for one in _sweep(name, values[name])]
+    findings += _horizons(values[TRANSFER])
+    if "horizon-0" in evaluation.conditions:
+        told = foretold(evaluation.record("horizon-0", split="train"))
+        findings.append(finding("next cell foretold, horizon-0", told, optimum=1.0, within=(0, 1)))
+    return Outcome(findings, _figures(evaluation, values, patterns))
+
+
+def search_and_return(record: Record) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean steps to the first goal and to a later one, ``[M]`` each.
+
+    Where no goal was found, all steps of the episode were searched; episodes without a second goal
+    say nothing of the return.
+    """
+    first, later = first_and_later(record["reward"])
+    steps = record["reward"].shape[2]
+    return np.where(np.isnan(first), steps, first).mean(axis=1), np.nanmean(later, axis=1)
+
+
+def foretold(record: Record) -> np.ndarray:
+    """Return how often the head's largest number is that of the next cell, ``[M]``."""
+    said = record[f"head.{HEAD}"][:, :, :-1].argmax(-1)
+    return np.asarray((said == record["cell"][:, :, 1:]).mean(axis=(1, 2)))
+
+
+def _goals(record: Record) -> np.ndarray:
+    return goals_found(record["reward"]).mean(axis=1)
+
+
+def _distances() -> np.ndarray:
+    from prefrontal.envs.maze import find_maze  # imports torch
+
+    return find_maze(MAZE).distance
+
+
+def _shortest() -> float:
+    """Return the mean length of the shortest paths to the goals of training."""
+    from prefrontal.envs.maze import OneShotMaze
+
+    task = OneShotMaze(maze=MAZE)
+    return float(task.plan.distance[task.plan.start, task.goals("train")].mean())
+
+
+def _sweep(name: str, values: dict[str, np.ndarray]) -> list[Finding]:
+    """Return one measure of all conditions, and how each head differs from both controls."""
+    better = BETTER.get(name, "higher")
+    optimum = _shortest() if name == RETURN else None
+    found = [
+        finding(f"{name}, {condition}", one, better=better, optimum=optimum)
+        for condition, one in values.items()
+    ]
+    for condition, one in values.items():
+        group = SMALL if condition.startswith(SMALL) else ""
+        without, noise = (values.get(group + control) for control in CONTROLS)
+        if condition.removeprefix(group) in CONTROLS or without is None or noise is None:
+            continue
+        apart = interval(one - noise)
+        note = f"less noise: {number(apart.value)} ({span(apart.low, apart.high)})"
+        bar = 0.0 if (name, condition) == (ALIKE, "horizon-80") else None
+        title = f"{name}, {condition} less no head"
+        found.append(finding(title, one - without, better=better, bar=bar, note=note))
+    return found
+
+
+def _horizons(goals: dict[str, np.ndarray]) -> list[Finding]:
+    """Return what a longer horizon gains in the new maze, which the paper's finding predicts."""
+    if not {"horizon-0", "horizon-80"} <= set(goals):
+        return []
+    apart = goals["horizon-80"] - goals["horizon-0"]
+    return [finding(f"{TRANSFER}, horizon-80 less horizon-0", apart, goal=0.0)]
+
+
+def _figures(evaluation: Evaluation, values: Values, patterns: dict[str, np.ndarray]) -> list[Any]:
+    """Draw learning curves, the sweep of each measure, and similarity by distance."""
+    if not evaluation.figures:
+        return []
+    figures = curve_figure(evaluation)
+    swept = [f"horizon-{percent}" for percent in HORIZONS]
+    for name, by_condition in values.items():
+        if not set(swept) <= set(by_condition):
+            continue
+        lines = {one: float(by_condition[one].mean()) for one in CONTROLS if one in by_condition}
+        figures.append(
+            curves_by_trial(
+                {"predictive head": np.stack([by_condition[one] for one in swept], axis=1)},
+                evaluation.folder / f"sweep_{name.replace(',', '').replace(' ', '_')}.png",
+                name,
+                references=lines,
+                xlabel="horizon (discount)",
+                x=np.array(HORIZONS) / 100,
+            )
+        )
+    alike = {
+        name: similarity_by_distance(one, _distances())
+        for name, one in patterns.items()
+        if not name.startswith(SMALL)
+    }
+    if alike:
+        figures.append(
+            curves_by_trial(
+                alike,
+                evaluation.folder / "similarity_by_distance.png",
+                "correlation of mean states",
+                xlabel="steps between two cells",
+                episodes=STATES,
+            )
+        )
+    return figures
 
 
 _PLAIN = cfg.Settings(

@@ -204,9 +204,9 @@ class NetworkConfig:
     heads: tuple[HeadConfig, ...] = option(
         (),
         "A head beside policy and value, as NAME=VALUE: name, target (returns, reward, "
-        "observation, encoding, correct, or a fact of the task), size, loss (squared, expectile, "
-        "quantile, cross_entropy, gaussian), weight, discount, per_action, into_core. Repeat it "
-        "for more.",
+        "observation, encoding, correct, noise, or a fact of the task), size, loss (squared, "
+        "expectile, quantile, cross_entropy, gaussian), weight, discount, per_action, into_core. "
+        "Repeat it for more.",
         alias="head",
     )
 

@@ -219,4 +219,6 @@ EXPERIMENT = Experiment(
         **{SMALL + name: one for name, one in _conditions(FEW_UNITS, (80,)).items()},
     },
     measure=measure,
+    half=True,
+    most_episodes=2000,
 )

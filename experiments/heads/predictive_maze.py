@@ -4,7 +4,8 @@ In the spirit of Fang & Stachenfeld 2024: a head of the recurrent core learns th
 come, weighted by γ^k, while the agent learns to find a hidden goal and to go back to it. Conditions
 `horizon-0` to `horizon-95` (γ = 0 to .95, so that γ = 0 predicts the next observation alone),
 `encoding-80` (the core's own activity to come), and as controls `no-head` and `noise`, whose head
-learns random numbers. Agents are tested on the goals of training, on goals held out, and in a maze
+learns random numbers. `small-` agents have half as many units, `light-` ones a tenth of the
+head's weight. Agents are tested on the goals of training, on goals held out, and in a maze
 whose doors have moved. Measurements: docs/findings/predictive-maze.md.
 """
 
@@ -190,7 +191,9 @@ _PLAIN = cfg.Settings(
 )
 
 
-def _conditions(units: int, horizons: tuple[int, ...]) -> dict[str, cfg.Settings]:
+def _conditions(
+    units: int, horizons: tuple[int, ...], weight: float = 1.0
+) -> dict[str, cfg.Settings]:
     plain = _PLAIN.with_options(hidden_size=units)
 
     def ahead(**head: Any) -> cfg.Settings:
@@ -201,7 +204,9 @@ def _conditions(units: int, horizons: tuple[int, ...]) -> dict[str, cfg.Settings
         # In all as much variance as the observation has.
         "noise": ahead(target="noise", size=CELLS, weight=1 / CELLS),
         **{
-            f"horizon-{percent}": ahead(target="observation", size=CELLS, discount=percent / 100)
+            f"horizon-{percent}": ahead(
+                target="observation", size=CELLS, discount=percent / 100, weight=weight
+            )
             for percent in horizons
         },
     }
@@ -217,6 +222,11 @@ EXPERIMENT = Experiment(
             heads=(HeadConfig(HEAD, "encoding", size=UNITS, discount=0.8),)
         ),
         **{SMALL + name: one for name, one in _conditions(FEW_UNITS, (80,)).items()},
+        **{
+            f"light-{name}": one
+            for name, one in _conditions(UNITS, (0, 80), weight=0.1).items()
+            if name not in CONTROLS
+        },
     },
     measure=measure,
     half=True,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from prefrontal.agents.a2c.config import A2CConfig as A2CConfig
     from prefrontal.agents.a2c.learner import A2C as A2C
     from prefrontal.agents.networks.actor_critic import ActorCritic as ActorCritic
+    from prefrontal.agents.networks.config import HeadConfig as HeadConfig
     from prefrontal.agents.networks.config import NetworkConfig as NetworkConfig
     from prefrontal.agents.population import Agent as Agent
     from prefrontal.agents.population import Population as Population
@@ -33,6 +34,7 @@ _PLACES = {
     "ActorCritic": "networks.actor_critic",
     "Agent": "population",
     "EnvironmentSpec": "rollout.spec",
+    "HeadConfig": "networks.config",
     "MetaInputs": "rollout.meta_inputs",
     "NetworkConfig": "networks.config",
     "Population": "population",

@@ -44,3 +44,14 @@ def check_mask(mask: Any, rows: int) -> None:
             "reset_mask must be true in every row: rows run in lock-step, so none starts again "
             "without the others"
         )
+
+
+def task_option(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return ``options["task"]``, the only option there is."""
+    unknown = sorted(set(options or ()) - {"task"})
+    if unknown:
+        raise ValueError(f"reset options must be 'task' only; got {', '.join(unknown)}")
+    given = (options or {}).get("task")
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"options['task'] must map parameter names to arrays; got {given!r}")
+    return given

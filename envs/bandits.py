@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from prefrontal.checking import option
@@ -79,6 +79,20 @@ class StationaryBandit(Bandit):
             "trial": torch.full_like(arm, state["t"]),
             "optimal_action": arm,
             "expected_reward": p.take(state["offset"] + action),
+            "optimal_reward": best,
+        }
+
+    def episode_facts(
+        self, params: Params, states: Sequence[State], actions: Tensor
+    ) -> dict[str, Tensor]:
+        """Return the facts of many steps at once; see `Task.episode_facts`."""
+        p = params["p"]
+        best, arm = (each.expand(actions.shape) for each in p.max(dim=1))
+        times = torch.tensor([state["t"] for state in states], device=p.device)
+        return {
+            "trial": times[:, None].expand(actions.shape),
+            "optimal_action": arm,
+            "expected_reward": p.take(states[0]["offset"] + actions),
             "optimal_reward": best,
         }
 

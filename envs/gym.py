@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import gymnasium
 import numpy as np
@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from prefrontal.checking import checked
-from prefrontal.envs.arguments import check_mask, resolve_task
+from prefrontal.envs.arguments import check_mask, resolve_task, task_option
 from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import check_split
@@ -23,7 +23,7 @@ AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DIS
 DEFAULT_INPUTS = ("action", "reward", "time")
 #: Attributes of `TaskVectorEnv` that hold tensors, many of them views of one buffer.
 BUFFERS = ("_inputs", "_drawn", "_noise", "_noise_at", "_running", "_over", "_generators")
-TENSORS = (*BUFFERS, "_params", "_state", "_past")
+TENSORS = (*BUFFERS, "_params", "_state", "_past", "_played")
 
 
 class TaskVectorEnv(VectorEnv[Any, Any, Any]):
@@ -54,7 +54,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             the member of Gymnasium's ``AutoresetMode`` that means the same.
         facts: Whether each step's ``info`` carries the task parameters and the facts of the step,
             evaluated when the action is chosen: ``trial``, ``optimal_action``, ``expected_reward``,
-            ``optimal_reward`` and what the task adds.
+            ``optimal_reward`` and what the task adds. With ``"episode"`` they are left to
+            `episode_facts`.
         privileged: Whether ``info["privileged"]`` ``[n, K]`` describes the state in which the next
             action is chosen, at reset and at each step.
         render_mode: None, ``"ansi"`` (a line of text a row) or ``"rgb_array"`` (a picture a row,
@@ -92,7 +93,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         device: str | torch.device = "cpu",
         members: Sequence[int] | None = None,
         autoreset: str | AutoresetMode = "same_step",
-        facts: bool = True,
+        facts: bool | Literal["episode"] = True,
         privileged: bool = False,
         render_mode: str | None = None,
         **fields: Any,
@@ -120,7 +121,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             raise ValueError(f"an episode must have at least 1 step; got {self.steps}")
         self.reward_range = self.task.reward_range
         self._same_step = mode is AutoresetMode.SAME_STEP
-        self._facts, self._privileged = facts, privileged
+        self.facts, self._privileged = facts, privileged
 
         self._inputs = Inputs(self.task, inputs, num_envs, self.device)
         self.inputs, self.input_slices = self._inputs.names, self._inputs.slices
@@ -150,6 +151,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self._state: State = {}
         # PAST actions [T, n] (or [T, n, A]) and rewards [T, n] of the episode, for pictures
         self._past: tuple[Tensor, Tensor] | None = None
+        self._played: list[tuple[State, Tensor]] = []
         if render_mode == "rgb_array":
             kind = torch.int64 if self.num_actions else torch.float32
             actions = torch.zeros(self.steps, *(self._shape or ()), dtype=kind, device=self.device)
@@ -259,7 +261,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         return self._begin(params)
 
     def _begin(self, params: Params) -> tuple[Any, dict[str, Any]]:
-        self._params, self._t = params, 0
+        self._params, self._t, self._played = params, 0, []
         self._state, observation = self.task.reset(params)
         self._inputs.start(observation)
         return self._observation(), self._info({})
@@ -285,7 +287,9 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             raise gymnasium.error.ResetNeeded("no episode is running: call reset() first")
         action = actions if self.tensors else self._checked_actions(actions)
         params, state = self._params, self._state
-        facts = self.task.facts(params, state, action) if self._facts else {}
+        facts = self.task.facts(params, state, action) if self.facts is True else {}
+        if self.facts == "episode":
+            self._played.append((state, action))
         state, observation, reward = self.task.step(params, state, action, self._noise_at[self._t])
         if self._past is not None:
             self._past[0][self._t], self._past[1][self._t] = action, reward
@@ -302,6 +306,11 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         rewards = reward.numpy(force=True).astype(np.float64)
         return obs, rewards, _copy(over), _copy(self._running), info
 
+    def episode_facts(self) -> dict[str, Tensor]:
+        """Return the facts of all steps so far, ``[t, n]`` each (where ``facts="episode"``)."""
+        states, actions = zip(*self._played, strict=True)
+        return self.task.episode_facts(self._params, states, torch.stack(actions))
+
     def _end(self, facts: dict[str, Tensor]) -> tuple[Any, dict[str, Any]]:
         """Return the last observation and info of an episode, or start the next one."""
         if not self._same_step:
@@ -317,7 +326,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             final_obs, mask = rows, _copy(self._over)
         obs, info = self._begin(self._draw())
         info.update({name: self._out(value) for name, value in facts.items()})
-        if not self._facts:
+        if self.facts is not True:
             info.pop("task")
         info.update(final_obs=final_obs, final_info=final_info, _final_obs=mask, _final_info=mask)
         return obs, info
@@ -325,7 +334,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
     def _info(self, facts: dict[str, Tensor]) -> dict[str, Any]:
         """Collect the task parameters (at reset, or with facts), the facts, and the privileged."""
         info: dict[str, Any] = {}
-        if self._facts or self._t == 0:
+        if self.facts is True or self._t == 0:
             info["task"] = {name: self._out(value) for name, value in self._params.items()}
             for name, value in facts.items():
                 info[name] = self._out(value)
@@ -387,14 +396,3 @@ def as_seed(seed: Any) -> int | None:
         return operator.index(seed)
     except TypeError:
         raise TypeError(f"seed must be an integer or None; got {seed!r}") from None
-
-
-def task_option(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return ``options["task"]``, the only option there is."""
-    unknown = sorted(set(options or ()) - {"task"})
-    if unknown:
-        raise ValueError(f"reset options must be 'task' only; got {', '.join(unknown)}")
-    given = (options or {}).get("task")
-    if given is not None and not isinstance(given, Mapping):
-        raise ValueError(f"options['task'] must map parameter names to arrays; got {given!r}")
-    return given

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -217,6 +217,21 @@ class Task(ABC):
             (int64), ``expected_reward`` of the chosen action, ``optimal_reward`` (of the best one).
             Tasks add more.
         """
+
+    def episode_facts(
+        self, params: Params, states: Sequence[State], actions: Tensor
+    ) -> dict[str, Tensor]:
+        """Return the facts of many steps of an episode, ``[t, n]`` each.
+
+        By default those of `facts`, step by step; a task that has a faster way overrides it.
+
+        Args:
+            params: Task parameters.
+            states: Before each step.
+            actions: ``[t, n]``.
+        """
+        steps = [self.facts(params, *each) for each in zip(states, actions, strict=True)]
+        return {name: torch.stack([one[name] for one in steps]) for name in steps[0]}
 
     @abstractmethod
     def privileged(self, params: Params, state: State) -> Tensor:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
-from prefrontal.agents.common.returns import mean, monte_carlo, next_values
+from prefrontal.agents.common.returns import Estimate, estimate, mean, monte_carlo, next_values
 from prefrontal.agents.networks.config import TARGETS, HeadConfig, NetworkConfig
 from prefrontal.agents.networks.heads import loss, of_action, reading, value, width
 from prefrontal.agents.rollout.environments import make_envs
@@ -17,8 +18,6 @@ from prefrontal.agents.rollout.rollout import Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
 Heads = Sequence[HeadConfig]
-#: From values ``[T, P, B]`` and discounts ``[P]`` to the returns that they learn, ``[T, P, B]``.
-Returned = Callable[[Tensor, Tensor], Tensor]
 
 _CHOICE = ("expected_reward", "optimal_reward")
 
@@ -105,14 +104,35 @@ def ahead(x: Tensor, discount: Tensor, mask: Tensor | None) -> Target:
     return Target(total / share.clamp(min=1e-12), (share > 0).to(x).squeeze(2))
 
 
+def valued(
+    heads: Heads, said: Mapping[str, Tensor], discount: Tensor
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return values ``[T, P, B]`` and discounts ``[P]`` of heads that learn returns, by name.
+
+    Args:
+        heads: The heads.
+        said: Their read-outs, ``[T, P, n, B]`` by name.
+        discount: The learner's discount, ``[P]``.
+    """
+    return {
+        head.name: (value(head, said[head.name]), _discount(head, discount))
+        for head in heads
+        if head.target == "returns"
+    }
+
+
+def _discount(head: HeadConfig, discount: Tensor) -> Tensor:
+    """Return the discount of a head, ``[P]``: its own or the learner's."""
+    return discount if head.discount is None else torch.full_like(discount, head.discount)
+
+
 def targets(
     heads: Heads,
     trajectory: Trajectory,
-    said: Mapping[str, Tensor],
     given: Mapping[str, Tensor],
     observed: slice,
     discount: Tensor,
-    returned: Returned,
+    returns: Mapping[str, Tensor],
     generators: Sequence[torch.Generator],
 ) -> dict[str, Target]:
     """Return what each head learns from some episodes.
@@ -120,12 +140,10 @@ def targets(
     Args:
         heads: The heads.
         trajectory: The episodes.
-        said: Read-outs of the heads, ``[T, P, n, B]`` by name (a step more where episodes can be
-            cut).
         given: What `told` returned of these episodes.
         observed: Which inputs are the observation.
         discount: The learner's discount, ``[P]``.
-        returned: From values and discounts to the returns that they learn.
+        returns: What those learn that learn returns, ``[T, P, B]`` by name.
         generators: One a member, for noise.
 
     Raises:
@@ -134,12 +152,10 @@ def targets(
     found: dict[str, Target] = {}
     steps, tape = trajectory.steps, trajectory.tapes[-1]
     for head in heads:
-        gamma = discount if head.discount is None else torch.full_like(discount, head.discount)
         if head.name in given:
             found[head.name] = Target(given[head.name])
         elif head.target == "returns":
-            values = value(head, said[head.name])
-            found[head.name] = Target(returned(values, gamma).unsqueeze(2))
+            found[head.name] = Target(returns[head.name].unsqueeze(2))
         elif head.target == "reward":
             found[head.name] = Target(trajectory.rewards.unsqueeze(2))
         elif head.target == "noise":
@@ -151,8 +167,26 @@ def targets(
             if head.target == "observation":
                 seen = torch.stack([x[:, observed] for x in tape.x_t[:steps]])
             require_size(head, seen.shape[2])
-            found[head.name] = ahead(seen, gamma, trajectory.mask)
+            found[head.name] = ahead(seen, _discount(head, discount), trajectory.mask)
     return found
+
+
+def estimates(
+    config: A2CConfig, trajectory: Trajectory, judged: Sequence[tuple[Tensor, Tensor]]
+) -> list[Estimate]:
+    """Return advantages and targets for each pair of values ``[T, P, B]`` and discounts ``[P]``.
+
+    All are computed in one call, as members side by side.
+    """
+    returned = [trajectory.to_the_end(*one) for one in judged]
+    if len(returned) == 1:
+        return [estimate(*returned[0], config.gae_lambda, config.n_step)]
+    size = returned[0][0].shape
+    each = [[x.expand(-1, size[1], x.shape[2]) for x in one] for one in returned]
+    rewards, discounts, values = (torch.cat(parts, 1) for parts in zip(*each, strict=True))
+    found = estimate(rewards, discounts, values, config.gae_lambda, config.n_step)
+    pairs = zip(*(part.split(size[1], 1) for part in found), strict=True)
+    return [Estimate(*pair) for pair in pairs]
 
 
 def losses(
@@ -250,8 +284,7 @@ def recorded(
         read = reading(head, of_action(head, said[head.name], trajectory.actions))
         found[f"head.{head.name}"] = read.transpose(2, 3)
         if head.target == "returns":
-            gamma = discount if head.discount is None else torch.full_like(discount, head.discount)
-            values = value(head, said[head.name])
+            values, gamma = value(head, said[head.name]), _discount(head, discount)
             rewards, discount_t, values = trajectory.to_the_end(values, gamma)
             reached = rewards + discount_t * next_values(values)
             found[f"rpe.{head.name}"] = (reached.unsqueeze(2) - read).transpose(2, 3)

@@ -23,10 +23,12 @@ from prefrontal.agents.a2c.heads import (
     Target,
     baseline_head,
     check_heads,
+    estimates,
     losses,
     targets,
     told,
     told_by_task,
+    valued,
 )
 from prefrontal.agents.a2c.off_policy import (
     METRICS,
@@ -36,18 +38,15 @@ from prefrontal.agents.a2c.off_policy import (
 from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import (
-    Estimate,
     actor_critic_loss,
     count_steps,
     deviation,
-    estimate,
     log_probs,
     normalise,
     step_weights,
 )
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.heads import value
 from prefrontal.agents.networks.vectorised import FULL, Credit
 from prefrontal.agents.rollout.environments import facts_of, make_stages
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
@@ -59,7 +58,7 @@ def make_learner(job: Job, members: Sequence[int]) -> A2C:
     """Make a learner for some members of a job."""
     config = cast(A2CConfig, job.algorithm)
     privileged = config.critic.baseline == "privileged"
-    facts = any(map(told_by_task, job.network.heads))
+    facts = "episode" if any(map(told_by_task, job.network.heads)) else False
     kind = {"privileged": privileged, "facts": facts, "device": job.device}
     envs = make_stages(job.environment, members, job.num_envs, **kind)
     shape = (members, job.num_envs, job.total_steps, job.seed, job.device)
@@ -217,12 +216,9 @@ class A2C(RecurrentLearner):
         config = self.config
         logits, values, said = self.model.read(trajectory.tapes)
         weight = step_weights(trajectory.mask, values)
-
-        def judged(values: Tensor, discount: Tensor) -> Estimate:
-            returned = trajectory.to_the_end(values, discount)
-            return estimate(*returned, config.gae_lambda, config.n_step)
-
-        own = judged(values, discount)
+        judged = valued(self.heads, said, discount)
+        own, *others = estimates(config, trajectory, [(values, discount), *judged.values()])
+        of_heads = dict(zip(judged, others, strict=True))
         error = own.targets - values[: trajectory.steps]
         advantages, metrics = own.advantages, {"rpe_deviation": deviation(error, weight)}
         if self.critic is not None:
@@ -230,11 +226,11 @@ class A2C(RecurrentLearner):
             advantages, loss = self.critic.judge(config, trajectory, discount, weight, share)
             metrics["critic_loss"] = loss
         if config.critic.baseline == "heads":
-            head = baseline_head(self.model.config)
-            advantages = judged(value(head, said[head.name]), discount).advantages
+            advantages = of_heads[baseline_head(self.model.config).name].advantages
         given = told(self.heads, trajectory)
-        played = self.heads, trajectory, said, given, self._observed, discount
-        learned = targets(*played, lambda *of: judged(*of).targets, self.generators)
+        returns = {name: one.targets for name, one in of_heads.items()}
+        played = self.heads, trajectory, given, self._observed, discount
+        learned = targets(*played, returns, self.generators)
         if config.normalise_advantages:
             advantages = normalise(advantages, weight)
         _, old = log_probs(logits, trajectory.actions)

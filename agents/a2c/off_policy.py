@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig, ReplayConfig
-from prefrontal.agents.a2c.heads import Heads, losses, targets, told, told_by_task
+from prefrontal.agents.a2c.heads import Heads, losses, targets, told, told_by_task, valued
 from prefrontal.agents.a2c.teacher import Teacher
 from prefrontal.agents.base import section, write_inputs
 from prefrontal.agents.common.returns import (
@@ -282,16 +282,12 @@ class Replay:
             if settings.normalise_advantages:
                 advantages = normalise(advantages, weight)
             self.prioritise(drawn, found.targets - values)
-            learned = targets(
-                self.heads,
-                trajectory,
-                said,
-                drawn.told,
-                observed,
-                discount,
-                lambda v, gamma: corrected(settings, trajectory, v, gamma, ratio)[0].targets,
-                generators,
-            )
+            returns = {
+                name: corrected(settings, trajectory, *one, ratio)[0].targets
+                for name, one in valued(self.heads, said, discount).items()
+            }
+            played = self.heads, trajectory, drawn.told, observed, discount
+            learned = targets(*played, returns, generators)
         error = (values - found.targets).square() * value_weight
         gain = chosen * advantages
         loss, _ = actor_critic_loss(settings.value_coef, gain, every, error, weight, entropy_coef)

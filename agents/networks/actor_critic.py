@@ -20,7 +20,7 @@ from torch import Tensor
 
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.compiled import CompiledLSTM
-from prefrontal.agents.networks.config import NO_ROWS, HeadConfig, NetworkConfig, Rows
+from prefrontal.agents.networks.config import NO_ROWS, NetworkConfig, Rows
 from prefrontal.agents.networks.plain import PlainNet
 from prefrontal.agents.networks.vectorised import FULL, Credit, Net, State, Tape, without_memory
 
@@ -96,7 +96,6 @@ class ActorCritic:
         self.rows, self.plain = rows, plain
         self.nets = [self._net(size) for size in outputs_of(num_actions, config)]
         self._sizes = [net.parameters.shape[1] for net in self.nets]
-        self._value = 0 if len(self.nets) == 2 else num_actions  # where it is among the last net's
 
     def _net(self, outputs: int) -> Any:
         sizes, config = (self.input_size, outputs, self.config, self.members), self.config
@@ -238,24 +237,22 @@ class ActorCritic:
             parts = parameters.split(self._sizes, dim=1)
             each = zip(self.nets, tapes, parts, credits, strict=False)
             found = [net.attach(tape, part, credit) for net, tape, part, credit in each]
-        last, more = found[-1], {}
-        for head, rows in self._rows_of_heads():
-            more[head.name] = last[:, :, rows]
-            if parameters is not None and not head.into_core:
-                weight = self._read_out(len(self.nets) - 1, parameters)[:, rows]
-                seen = tapes[-1].hidden()[: tapes[-1].used]
-                more[head.name] = weight[:, :, :-1] @ seen + weight[:, :, -1:]
-        return found[0][:, :, : self.num_actions], last[:, :, self._value], more
+        heads = self.config.heads
+        policy, value, *others = self._parts(found[-1])
+        more = dict(zip([head.name for head in heads], others, strict=True))
+        if parameters is not None and any(not head.into_core for head in heads):
+            own = self._parts(self._read_out(len(self.nets) - 1, parameters), 1)[2:]
+            seen = tapes[-1].hidden()[: tapes[-1].used]
+            for head, weight in zip(heads, own, strict=True):
+                if not head.into_core:
+                    more[head.name] = weight[:, :, :-1] @ seen + weight[:, :, -1:]
+        return (found[0] if len(found) > 1 else policy), value.squeeze(2), more
 
-    def _rows_of_heads(self) -> list[tuple[HeadConfig, slice]]:
-        """Return which read-outs of the last net are those of each head."""
-        found: list[tuple[HeadConfig, slice]] = []
-        start = self._value + 1
-        for head in self.config.heads:
-            rows = slice(start, start + head.outputs(self.num_actions))
-            found.append((head, rows))
-            start = rows.stop
-        return found
+    def _parts(self, read_outs: Tensor, dim: int = 2) -> tuple[Tensor, ...]:
+        """Split the read-outs of the last net: policy (if it is there), value, other heads."""
+        heads = [head.outputs(self.num_actions) for head in self.config.heads]
+        policy = 0 if len(self.nets) > 1 else self.num_actions
+        return read_outs.split([policy, 1, *heads], dim)
 
     def _read_out(self, index: int, flat: Tensor) -> Tensor:
         """Return the weights of a net's read-out, a view ``[P, O, H + 1]`` of ``[P, n]``."""
@@ -269,8 +266,9 @@ class ActorCritic:
         if all(head.into_core for head in self.config.heads):
             return None
         mask = torch.zeros(1, sum(self._sizes), dtype=torch.bool, device=self.device)
-        for head, rows in self._rows_of_heads():
-            self._read_out(len(self.nets) - 1, mask)[:, rows] = not head.into_core
+        own = self._parts(self._read_out(len(self.nets) - 1, mask), 1)[2:]
+        for head, part in zip(self.config.heads, own, strict=True):
+            part.fill_(not head.into_core)
         return mask[0]
 
     def readouts(self, flat: Tensor) -> list[Tensor]:

@@ -72,7 +72,7 @@ def make_envs(
     *,
     split: str | None = None,
     privileged: bool = False,
-    facts: bool = False,
+    facts: bool | str = False,
     device: str = "cpu",
     discrete: bool = True,
 ) -> Any:
@@ -84,7 +84,8 @@ def make_envs(
         batch: Episodes B per member.
         split: In place of ``spec.split``.
         privileged: Whether each step's ``info`` carries what only a critic may see.
-        facts: Whether each step's ``info`` carries what an analysis needs.
+        facts: Whether each step's ``info`` carries what an analysis needs; "episode": the
+            environment has it after each episode (`Rollout` asks for it), which costs less.
         device: Where tensors live.
         discrete: Whether the agent needs discrete actions.
 

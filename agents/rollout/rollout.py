@@ -119,6 +119,7 @@ class Rollout:
         self.steps = int(envs.steps)
         self.variable = bool(getattr(envs, "variable_length", False))
         self.facts = facts
+        self._later = facts and getattr(envs, "facts", None) == "episode"
         members, actions = model.members, model.num_actions
         # A time limit needs the value of the state after the last step: one slot more.
         self.tapes = model.tapes(self.steps + int(self.variable), batch, every)
@@ -202,7 +203,7 @@ class Rollout:
             if not t and getattr(reward, "shape", None) != actions[t].shape:
                 check_shape(self.envs, reward)
             rewards[t].copy_(reward)
-            if self.facts:
+            if self.facts and not self._later:
                 facts.append({name: info[name] for name in info if name not in _NOT_FACTS})
             if self.variable and ends.update(ended, cut):
                 used = t + 1
@@ -219,6 +220,8 @@ class Rollout:
             mask = torch.stack(ends.masks).to(self.model.dtype).unflatten(1, size)
             rewards, truncated = rewards * mask, ends.truncated.view(size)
         told = {name: torch.stack([step[name] for step in facts]) for name in next(iter(facts), {})}
+        if self._later:
+            told = self.envs.episode_facts()
         return Trajectory(
             tapes=self.tapes,
             actions=self.actions[:used],

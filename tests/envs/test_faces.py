@@ -388,6 +388,24 @@ def test_wrong_arguments_are_errors(kwargs, message):
 
 
 @pytest.mark.parametrize("name", TASKS)
+def test_facts_of_an_episode_are_those_of_its_steps(name):
+    told = {"tensors": True, "autoreset": "disabled"}
+    stepwise = envs.TaskVectorEnv(envs.task_class(name), 3, facts=True, **told)
+    later = envs.TaskVectorEnv(envs.task_class(name), 3, facts="episode", **told)
+    task = stepwise.reset(seed=0)[1]["task"]
+    assert later.reset(seed=0)[1]["task"].keys() == task.keys()
+    infos = []
+    for _ in range(min(20, stepwise.steps)):
+        actions = torch.as_tensor(stepwise.action_space.sample())
+        infos.append(stepwise.step(actions)[-1])
+        assert not later.step(actions)[-1]
+    for fact, found in later.episode_facts().items():
+        expected = torch.stack([info[fact] for info in infos])
+        assert found.dtype == expected.dtype
+        assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("name", TASKS)
 def test_every_field_of_every_task_is_checked_for_its_type(name):
     wrong = {int: "3", float: "0.5", bool: 1, str: 5}
     for field in dataclasses.fields(envs.task_class(name)):

@@ -35,7 +35,8 @@ from prefrontal.experiments.experiment import Experiment, Outcome, finding
 MAZE = "......./.##.##./...S.../.##.##./......."
 MOVED = "......./#.#.#.#/...S.../#.#.#.#/......."
 CELLS = 27
-UNITS, FEW_UNITS, SMALL = 48, 24, "small-"
+UNITS, FEW_UNITS = 48, 24
+SMALL, LIGHT = "small-", "light-"
 HORIZONS = (0, 50, 80, 95)  # hundredths
 HEAD = "ahead"
 CONTROLS = ("no-head", "noise")
@@ -191,25 +192,29 @@ _PLAIN = cfg.Settings(
 )
 
 
-def _conditions(
-    units: int, horizons: tuple[int, ...], weight: float = 1.0
+def _agents(units: int, head: dict[str, Any] | None) -> cfg.Settings:
+    heads = () if head is None else (HeadConfig(HEAD, **head),)
+    return _PLAIN.with_options(hidden_size=units, heads=heads)
+
+
+def _controls(units: int, prefix: str = "") -> dict[str, cfg.Settings]:
+    noise = {"target": "noise", "size": CELLS, "weight": 1 / CELLS}  # the observation's variance
+    return {f"{prefix}no-head": _agents(units, None), f"{prefix}noise": _agents(units, noise)}
+
+
+def _predicting(
+    units: int, horizons: tuple[int, ...], weight: float, prefix: str = ""
 ) -> dict[str, cfg.Settings]:
-    plain = _PLAIN.with_options(hidden_size=units)
-
-    def ahead(**head: Any) -> cfg.Settings:
-        return plain.with_options(heads=(HeadConfig(HEAD, **head),))
-
+    head = {"target": "observation", "size": CELLS, "weight": weight}
     return {
-        "no-head": plain,
-        # In all as much variance as the observation has.
-        "noise": ahead(target="noise", size=CELLS, weight=1 / CELLS),
-        **{
-            f"horizon-{percent}": ahead(
-                target="observation", size=CELLS, discount=percent / 100, weight=weight
-            )
-            for percent in horizons
-        },
+        f"{prefix}horizon-{percent}": _agents(units, head | {"discount": percent / 100})
+        for percent in horizons
     }
+
+
+def _encoding(weight: float) -> cfg.Settings:
+    head = {"target": "encoding", "size": UNITS, "discount": 0.8, "weight": weight}
+    return _agents(UNITS, head)
 
 
 EXPERIMENT = Experiment(
@@ -217,16 +222,14 @@ EXPERIMENT = Experiment(
     summary="a head that predicts what comes, and how far it looks",
     reference="Fang & Stachenfeld 2024, ICLR (DQN there, a recurrent actor-critic here)",
     conditions={
-        **_conditions(UNITS, HORIZONS),
-        "encoding-80": _PLAIN.with_options(
-            heads=(HeadConfig(HEAD, "encoding", size=UNITS, discount=0.8),)
-        ),
-        **{SMALL + name: one for name, one in _conditions(FEW_UNITS, (80,)).items()},
-        **{
-            f"light-{name}": one
-            for name, one in _conditions(UNITS, (0, 80), weight=0.1).items()
-            if name not in CONTROLS
-        },
+        **_controls(UNITS),
+        **_predicting(UNITS, HORIZONS, 1.0),
+        "encoding-80": _encoding(1.0),
+        **_predicting(UNITS, HORIZONS, 0.1, LIGHT),
+        f"{LIGHT}encoding-80": _encoding(0.1),
+        **_controls(FEW_UNITS, SMALL),
+        **_predicting(FEW_UNITS, (80,), 1.0, SMALL),
+        **_predicting(FEW_UNITS, (80,), 0.1, SMALL + LIGHT),
     },
     measure=measure,
     half=True,

@@ -136,25 +136,36 @@ def _sweep(name: str, values: dict[str, np.ndarray]) -> list[Finding]:
 
 def _horizons(goals: dict[str, np.ndarray]) -> list[Finding]:
     """Return what a longer horizon gains in the new maze, which the paper's finding predicts."""
-    if not {"horizon-0", "horizon-80"} <= set(goals):
-        return []
-    apart = goals["horizon-80"] - goals["horizon-0"]
-    return [finding(f"{TRANSFER}, horizon-80 less horizon-0", apart, goal=0.0)]
+    found = []
+    for prefix in ("", LIGHT):
+        near, far = f"{prefix}horizon-0", f"{prefix}horizon-80"
+        if {near, far} <= set(goals):
+            apart = goals[far] - goals[near]
+            found.append(finding(f"{TRANSFER}, {far} less {near}", apart, goal=0.0))
+    return found
 
 
 def _figures(evaluation: Evaluation, values: Values, patterns: dict[str, np.ndarray]) -> list[Any]:
     """Draw learning curves, the sweep of each measure, and similarity by distance."""
     if not evaluation.figures:
         return []
-    figures = curve_figure(evaluation)
-    swept = [f"horizon-{percent}" for percent in HORIZONS]
+    learning = [*CONTROLS, "horizon-80", f"{LIGHT}horizon-80"]
+    figures = curve_figure(
+        evaluation, conditions=[one for one in learning if one in evaluation.conditions]
+    )
+    swept = {"weight 1": "", "weight .1": LIGHT}
     for name, by_condition in values.items():
-        if not set(swept) <= set(by_condition):
-            continue
         lines = {one: float(by_condition[one].mean()) for one in CONTROLS if one in by_condition}
+        curves = {}
+        for label, prefix in swept.items():
+            names = [f"{prefix}horizon-{percent}" for percent in HORIZONS]
+            if set(names) <= set(by_condition):
+                curves[label] = np.stack([by_condition[one] for one in names], axis=1)
+        if not curves:
+            continue
         figures.append(
             curves_by_trial(
-                {"predictive head": np.stack([by_condition[one] for one in swept], axis=1)},
+                curves,
                 evaluation.folder / f"sweep_{name.replace(',', '').replace(' ', '_')}.png",
                 name,
                 references=lines,
@@ -165,7 +176,7 @@ def _figures(evaluation: Evaluation, values: Values, patterns: dict[str, np.ndar
     alike = {
         name: similarity_by_distance(one, _distances())
         for name, one in patterns.items()
-        if not name.startswith(SMALL)
+        if not name.startswith((SMALL, LIGHT))
     }
     if alike:
         figures.append(

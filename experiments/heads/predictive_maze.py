@@ -223,11 +223,6 @@ def _predicting(
     }
 
 
-def _encoding(weight: float) -> cfg.Settings:
-    head = {"target": "encoding", "size": UNITS, "discount": 0.8, "weight": weight}
-    return _agents(UNITS, head)
-
-
 EXPERIMENT = Experiment(
     name="predictive-maze",
     summary="a head that predicts what comes, and how far it looks",
@@ -235,9 +230,8 @@ EXPERIMENT = Experiment(
     conditions={
         **_controls(UNITS),
         **_predicting(UNITS, HORIZONS, 1.0),
-        "encoding-80": _encoding(1.0),
+        "encoding-80": _agents(UNITS, {"target": "encoding", "size": UNITS, "discount": 0.8}),
         **_predicting(UNITS, HORIZONS, 0.1, LIGHT),
-        f"{LIGHT}encoding-80": _encoding(0.1),
         **_controls(FEW_UNITS, SMALL),
         **_predicting(FEW_UNITS, (80,), 1.0, SMALL),
         **_predicting(FEW_UNITS, (80,), 0.1, SMALL + LIGHT),

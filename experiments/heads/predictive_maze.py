@@ -41,12 +41,13 @@ HORIZONS = (0, 50, 80, 95)  # hundredths
 HEAD = "ahead"
 CONTROLS = ("no-head", "noise")
 
-STATES = 500  # episodes whose hidden states are looked at
 LEAST = 10  # visits of a cell
+FAR = 8  # steps between two cells
 
 SEARCH, RETURN = "search steps", "return steps"
 HELD_OUT, TRANSFER = "goals an episode, held-out goals", "goals an episode, doors moved"
 SPEED, ALIKE = "goals an episode while learning", "similarity against distance"
+FALL = f"similarity 1 step apart less {FAR} steps apart"
 BETTER: dict[str, Better] = {SEARCH: "lower", RETURN: "lower"}
 
 Values = dict[str, dict[str, np.ndarray]]
@@ -54,10 +55,11 @@ Values = dict[str, dict[str, np.ndarray]]
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Measure search, return, transfer and the code for places at each horizon."""
-    values: Values = {name: {} for name in (SEARCH, RETURN, HELD_OUT, TRANSFER, SPEED, ALIKE)}
-    patterns = {}
+    names = (SEARCH, RETURN, HELD_OUT, TRANSFER, SPEED, ALIKE, FALL)
+    values: Values = {name: {} for name in names}
+    alike = {}
     for condition in evaluation.conditions:
-        trained = evaluation.record(condition, split="train")
+        trained = evaluation.record(condition, split="train", hidden=True)
         values[SEARCH][condition], values[RETURN][condition] = search_and_return(trained)
         values[HELD_OUT][condition] = _goals(evaluation.record(condition))
         values[TRANSFER][condition] = _goals(
@@ -65,17 +67,16 @@ def measure(evaluation: Evaluation) -> Outcome:
         )
         if curves := evaluation.curves.get(condition):
             values[SPEED][condition] = curves["return"].mean(axis=0)
-        states = evaluation.record(
-            condition, split="train", episodes=min(STATES, evaluation.episodes), hidden=True
-        )
-        patterns[condition] = place_patterns(states["hidden"], states["cell"], CELLS, LEAST)
-        values[ALIKE][condition] = distance_correlation(patterns[condition], _distances())
+        patterns = place_patterns(trained["hidden"], trained["cell"], CELLS, LEAST)
+        values[ALIKE][condition] = distance_correlation(patterns, _distances())
+        alike[condition] = similarity_by_distance(patterns, _distances())
+        values[FALL][condition] = alike[condition][:, 0] - alike[condition][:, FAR - 1]
     findings = [one for name in values for one in _sweep(name, values[name])]
     findings += _horizons(values[TRANSFER])
     if "horizon-0" in evaluation.conditions:
-        told = foretold(evaluation.record("horizon-0", split="train"))
+        told = foretold(evaluation.record("horizon-0", split="train", hidden=True))
         findings.append(finding("next cell foretold, horizon-0", told, optimum=1.0, within=(0, 1)))
-    return Outcome(findings, _figures(evaluation, values, patterns))
+    return Outcome(findings, _figures(evaluation, values, alike))
 
 
 def search_and_return(record: Record) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +146,7 @@ def _horizons(goals: dict[str, np.ndarray]) -> list[Finding]:
     return found
 
 
-def _figures(evaluation: Evaluation, values: Values, patterns: dict[str, np.ndarray]) -> list[Any]:
+def _figures(evaluation: Evaluation, values: Values, alike: dict[str, np.ndarray]) -> list[Any]:
     """Draw learning curves, the sweep of each measure, and similarity by distance."""
     if not evaluation.figures:
         return []
@@ -173,19 +174,15 @@ def _figures(evaluation: Evaluation, values: Values, patterns: dict[str, np.ndar
                 x=np.array(HORIZONS) / 100,
             )
         )
-    alike = {
-        name: similarity_by_distance(one, _distances())
-        for name, one in patterns.items()
-        if not name.startswith((SMALL, LIGHT))
-    }
-    if alike:
+    large = {name: one for name, one in alike.items() if not name.startswith((SMALL, LIGHT))}
+    if large:
         figures.append(
             curves_by_trial(
-                alike,
+                large,
                 evaluation.folder / "similarity_by_distance.png",
                 "correlation of mean states",
                 xlabel="steps between two cells",
-                episodes=STATES,
+                episodes=evaluation.episodes,
             )
         )
     return figures
@@ -238,5 +235,5 @@ EXPERIMENT = Experiment(
     },
     measure=measure,
     half=True,
-    most_episodes=2000,
+    most_episodes=500,
 )

@@ -16,8 +16,9 @@ from prefrontal.agents.common.errors import require_count
 from prefrontal.agents.common.memory import require_training
 from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
-from prefrontal.agents.networks.actor_critic import ActorCritic, parameter_counts, state_sizes
+from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.sizes import parameter_counts, state_sizes
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import facts_of, probe, rows_in, rows_of
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec

@@ -20,8 +20,9 @@ from prefrontal.agents.common.errors import CheckpointError, ConfigError, requir
 from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.returns import next_values, rpe
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.networks.actor_critic import ActorCritic, stored_sizes
+from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.sizes import stored_sizes
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import probe, register_ids, rows_of
 from prefrontal.agents.rollout.members import Members
@@ -247,8 +248,7 @@ class Population(Members):
 
         Returns:
             Of each batch ``action``, ``reward``, ``value`` and ``rpe`` ``[P, B, T]``, ``policy
-            [P, B, T, K]``, facts of the environment, and ``task.NAME [P, B, ...]``. Of other heads
-            ``head.NAME [P, B, T, size]``, see `prefrontal.agents.a2c.heads.recorded`.
+            [P, B, T, K]``, facts, ``task.NAME [P, B, ...]``, and what heads say, see `recorded`.
         """
         if forget:
             raise ConfigError("only agents with continuous actions can lose their memory")

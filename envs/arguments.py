@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
 from prefrontal.checking import build
+from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.task import Task
 
 
@@ -46,12 +47,26 @@ def check_mask(mask: Any, rows: int) -> None:
         )
 
 
-def task_option(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return ``options["task"]``, the only option there is."""
-    unknown = sorted(set(options or ()) - {"task"})
-    if unknown:
-        raise ValueError(f"reset options must be 'task' only; got {', '.join(unknown)}")
-    given = (options or {}).get("task")
-    if given is not None and not isinstance(given, Mapping):
-        raise ValueError(f"options['task'] must map parameter names to arrays; got {given!r}")
-    return given
+def checked_actions(env: Any, actions: Any) -> Tensor:
+    """Return actions as tensors that count from 0.
+
+    Args:
+        env: The vector environment.
+        actions: ``[n]`` integers, or ``[n, A]`` floats where they are continuous.
+
+    Raises:
+        ValueError: They have another shape or lie outside the action space.
+    """
+    array, shape = np.asarray(actions), env.action_space.shape
+    if array.shape != shape:
+        raise ValueError(f"actions must have shape {shape}; got {array.shape}")
+    if env.num_actions == 0:
+        array = array.astype(np.float32)
+        if array not in env.action_space:
+            raise ValueError(f"actions must lie in {env.single_action_space}; got {array}")
+        return torch.from_numpy(array).to(env.device)
+    first = int(getattr(env.single_action_space, "start", 0))
+    last = first + env.num_actions - 1
+    if array.dtype.kind not in "iu" or array.min() < first or array.max() > last:
+        raise ValueError(f"actions must be integers in {first}..{last}; got {array}")
+    return torch.from_numpy(array.astype(np.int64) - first).to(env.device)

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from prefrontal.checking import checked
-from prefrontal.envs.arguments import check_mask, resolve_task, task_option
+from prefrontal.envs.arguments import check_mask, checked_actions, resolve_task
 from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import check_split
@@ -285,7 +285,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         """
         if self._t >= self.steps:
             raise gymnasium.error.ResetNeeded("no episode is running: call reset() first")
-        action = actions if self.tensors else self._checked_actions(actions)
+        action = actions if self.tensors else checked_actions(self, actions)
         params, state = self._params, self._state
         facts = self.task.facts(params, state, action) if self.facts is True else {}
         if self.facts == "episode":
@@ -349,21 +349,6 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
     def _out(self, value: Tensor) -> Any:
         return value if self.tensors else _copy(value)
 
-    def _checked_actions(self, actions: Any) -> Tensor:
-        array = np.asarray(actions)
-        if array.shape != self._shape:
-            raise ValueError(f"actions must have shape {self._shape}; got {array.shape}")
-        if self.num_actions == 0:
-            array = array.astype(np.float32)
-            if array not in self.action_space:
-                raise ValueError(f"actions must lie in {self.single_action_space}; got {array}")
-            return torch.from_numpy(array).to(self.device)
-        first = int(getattr(self.single_action_space, "start", 0))
-        last = first + self.num_actions - 1
-        if array.dtype.kind not in "iu" or array.min() < first or array.max() > last:
-            raise ValueError(f"actions must be integers in {first}..{last}; got {array}")
-        return torch.from_numpy(array.astype(np.int64) - first).to(self.device)
-
     def render(self) -> tuple[Any, ...] | None:
         """Return a line of text (``"ansi"``) or a picture (``"rgb_array"``) a row, or None."""
         if self.render_mode is None:
@@ -396,3 +381,14 @@ def as_seed(seed: Any) -> int | None:
         return operator.index(seed)
     except TypeError:
         raise TypeError(f"seed must be an integer or None; got {seed!r}") from None
+
+
+def task_option(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return ``options["task"]``, the only option there is."""
+    unknown = sorted(set(options or ()) - {"task"})
+    if unknown:
+        raise ValueError(f"reset options must be 'task' only; got {', '.join(unknown)}")
+    given = (options or {}).get("task")
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"options['task'] must map parameter names to arrays; got {given!r}")
+    return given

@@ -7,8 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from prefrontal.envs.arguments import task_option
-from prefrontal.envs.gym import TaskVectorEnv, as_seed
+from prefrontal.envs.gym import TaskVectorEnv, as_seed, task_option
 from prefrontal.envs.lazy import torch
 from prefrontal.envs.task import Task
 

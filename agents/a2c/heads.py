@@ -179,14 +179,46 @@ def estimates(
     All are computed in one call, as members side by side.
     """
     returned = [trajectory.to_the_end(*one) for one in judged]
-    if len(returned) == 1:
-        return [estimate(*returned[0], config.gae_lambda, config.n_step)]
     size = returned[0][0].shape
     each = [[x.expand(-1, size[1], x.shape[2]) for x in one] for one in returned]
     rewards, discounts, values = (torch.cat(parts, 1) for parts in zip(*each, strict=True))
     found = estimate(rewards, discounts, values, config.gae_lambda, config.n_step)
     pairs = zip(*(part.split(size[1], 1) for part in found), strict=True)
     return [Estimate(*pair) for pair in pairs]
+
+
+def judge_heads(
+    config: A2CConfig,
+    heads: Heads,
+    trajectory: Trajectory,
+    values: Tensor,
+    said: Mapping[str, Tensor],
+    discount: Tensor,
+    observed: slice,
+    generators: Sequence[torch.Generator],
+) -> tuple[Estimate, dict[str, Estimate], dict[str, Target]]:
+    """Return what new episodes teach: the value head, heads that learn returns, and all heads.
+
+    Args:
+        config: Settings of the learner.
+        heads: The heads.
+        trajectory: The episodes.
+        values: Of the value head, ``[T, P, B]``.
+        said: Read-outs of the heads, ``[T, P, n, B]`` by name.
+        discount: The learner's discount, ``[P]``.
+        observed: Which inputs are the observation.
+        generators: One a member, for noise.
+
+    Returns:
+        Advantages and targets of the value head, the same by name of heads that learn returns, and
+        the targets of every head.
+    """
+    judged = valued(heads, said, discount)
+    own, *others = estimates(config, trajectory, [(values, discount), *judged.values()])
+    found = dict(zip(judged, others, strict=True))
+    returns = {name: one.targets for name, one in found.items()}
+    played = heads, trajectory, told(heads, trajectory), observed, discount
+    return own, found, targets(*played, returns, generators)
 
 
 def losses(

@@ -23,12 +23,9 @@ from prefrontal.agents.a2c.heads import (
     Target,
     baseline_head,
     check_heads,
-    estimates,
+    judge_heads,
     losses,
-    targets,
-    told,
     told_by_task,
-    valued,
 )
 from prefrontal.agents.a2c.off_policy import (
     METRICS,
@@ -38,9 +35,11 @@ from prefrontal.agents.a2c.off_policy import (
 from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import (
+    Estimate,
     actor_critic_loss,
     count_steps,
     deviation,
+    estimate,
     log_probs,
     normalise,
     step_weights,
@@ -216,9 +215,14 @@ class A2C(RecurrentLearner):
         config = self.config
         logits, values, said = self.model.read(trajectory.tapes)
         weight = step_weights(trajectory.mask, values)
-        judged = valued(self.heads, said, discount)
-        own, *others = estimates(config, trajectory, [(values, discount), *judged.values()])
-        of_heads = dict(zip(judged, others, strict=True))
+        of_heads: dict[str, Estimate] = {}
+        learned: dict[str, Target] = {}
+        if self.heads:
+            played = trajectory, values, said, discount, self._observed, self.generators
+            own, of_heads, learned = judge_heads(config, self.heads, *played)
+        else:
+            returned = trajectory.to_the_end(values, discount)
+            own = estimate(*returned, config.gae_lambda, config.n_step)
         error = own.targets - values[: trajectory.steps]
         advantages, metrics = own.advantages, {"rpe_deviation": deviation(error, weight)}
         if self.critic is not None:
@@ -227,10 +231,6 @@ class A2C(RecurrentLearner):
             metrics["critic_loss"] = loss
         if config.critic.baseline == "heads":
             advantages = of_heads[baseline_head(self.model.config).name].advantages
-        given = told(self.heads, trajectory)
-        returns = {name: one.targets for name, one in of_heads.items()}
-        played = self.heads, trajectory, given, self._observed, discount
-        learned = targets(*played, returns, self.generators)
         if config.normalise_advantages:
             advantages = normalise(advantages, weight)
         _, old = log_probs(logits, trajectory.actions)
@@ -256,8 +256,11 @@ class A2C(RecurrentLearner):
         loss, parts = actor_critic_loss(
             self.config.value_coef, gain, every, error, learned.weight, entropy_coef
         )
-        more, each = losses(self.heads, said, learned.heads, trajectory.actions, learned.weight)
-        return loss + more, parts | each
+        if self.heads:
+            actions, weight = trajectory.actions, learned.weight
+            more, each = losses(self.heads, said, learned.heads, actions, weight)
+            loss, parts = loss + more, parts | each
+        return loss, parts
 
     def _gradient(self, loss: Tensor, parameters: Tensor, learned: Learned | None = None) -> Tensor:
         """Return the gradient of the loss ``[P]`` by the rule, ``[P, n]``.

@@ -12,7 +12,6 @@ else plain PyTorch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -21,42 +20,139 @@ from torch import Tensor
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.compiled import CompiledLSTM
 from prefrontal.agents.networks.config import NO_ROWS, NetworkConfig, Rows
-from prefrontal.agents.networks.plain import PlainNet
-from prefrontal.agents.networks.vectorised import FULL, Credit, Net, State, Tape, without_memory
+from prefrontal.agents.networks.sizes import outputs_of, without_spare
+from prefrontal.agents.networks.vectorised import FULL, Credit, Net, State, Tape, Vectorised
 
 States = list[State]
 
 
-def outputs_of(num_actions: int, config: NetworkConfig) -> list[int]:
-    """Return the read-outs of each network: of actor and critic, or of both in one."""
-    last = 1 + sum(head.outputs(num_actions) for head in config.heads)
-    return [num_actions, last] if config.layout == "separate" else [num_actions + last]
+class PlainTape(Tape):
+    """A tape of `PlainNet`: all that is recorded lies batch-first, ``[T, P, B, ...]``.
+
+    Attributes:
+        every: Whether the states before all steps are kept, or the first and the last alone.
+        noise: What is added to what reaches the units, ``[T, P, B, N]``; None: nothing.
+        drives: What reached the units with the noise, of each step, ``[P, B, N]``.
+    """
+
+    def __init__(self, net: PlainNet, steps: int, batch: int, every: bool) -> None:
+        self.steps = self.used = steps
+        self.batch, self.every = batch, every
+
+        def empty(size: int) -> Tensor:
+            return net.parameters.new_zeros(steps, len(net.parameters), batch, size)
+
+        self.x, self.features = empty(net.input_size), empty(net.config.hidden_size)
+        self.outputs = empty(net.output_size)
+        self.x_t = [x.transpose(1, 2) for x in self.x]
+        self.heads = self.outputs.transpose(2, 3)
+        self.heads_t = list(self.heads)
+        self.states: dict[int, State] = {}
+        self.start: State | None = None  # None: the initial state, through which gradients flow
+        self.noise: Tensor | None = None
+        self.drives: list[Tensor] = []
+
+    def hidden(self) -> Tensor:
+        """See `Tape.hidden`."""
+        return self.features.transpose(2, 3)
 
 
-def parameter_counts(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
-    """Return the number of parameters of each network of a member, without making them."""
-    nets = [
-        without_memory(partial(Net, input_size, outputs, config))
-        for outputs in outputs_of(num_actions, config)
-    ]
-    return [sum(part.numel() for part in net.parameters()) for net in nets]
+class PlainNet:
+    """Networks of P members in plain PyTorch, with any core.
 
+    Args:
+        input_size: Inputs I a step.
+        output_size: Read-outs O a step.
+        config: Shape and initialisation.
+        members: Number of members P.
+        dtype: Number type.
+        device: Where parameters live.
+        trial_row: See `Net`.
 
-def state_sizes(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
-    """Return how many numbers the state of an episode has in each network of a member."""
+    Attributes:
+        parameters: ``[P, n]``: embedding, core, read-out.
+        unrolls: Whether `attach` needs the inputs on a tape alone, not the steps.
+    """
 
-    def size(outputs: int) -> int:
-        state = Net(input_size, outputs, config).initial_state(1)
-        return sum(part.numel() for part in state)
+    unrolls = True
 
-    return [without_memory(partial(size, outputs)) for outputs in outputs_of(num_actions, config)]
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        config: NetworkConfig,
+        members: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        trial_row: int | None = None,
+    ) -> None:
+        self.input_size, self.output_size, self.config = input_size, output_size, config
+        self.plain = Vectorised(Net(input_size, output_size, config, trial_row))
+        size = self.plain.size
+        self.parameters = torch.zeros(members, size, dtype=dtype, device=device)
+        self._views = self.plain.views(self.parameters)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self._views = self.plain.views(self.parameters)  # a copy of a view is none
 
-def stored_sizes(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
-    """Return how many numbers a member's stored parameters may be: now, and in early versions."""
-    counts = parameter_counts(input_size, num_actions, config)
-    now, spare = sum(counts), config.hidden_size**2 * len(counts)
-    return [now, now + spare] if config.core in ("none", "relu") else [now]
+    def initial(self, generator: torch.Generator) -> Tensor:
+        """Draw one member's initial parameters ``[n]``."""
+        return self.plain.initial(generator)
+
+    def set_parameters(self, flat: Tensor) -> None:
+        """Overwrite all parameters with ``flat [P, n]``."""
+        self.parameters.copy_(flat)
+
+    def tape(self, steps: int, batch: int, every: bool = False) -> PlainTape:
+        """Return a tape for `steps` steps of `batch` episodes per member; see `PlainTape`."""
+        return PlainTape(self, steps, batch, every)
+
+    def begin(self, tape: PlainTape, state: State | None = None) -> None:
+        """Set the state before the first step: tensors ``[P, B, ...]``, or the initial one."""
+        tape.start, tape.drives = state, []
+        tape.states = {0: self.initial_state(tape.batch) if state is None else state}
+
+    @torch.no_grad()
+    def initial_state(self, batch: int) -> State:
+        """Return the state at the start of an episode, tensors ``[P, B, ...]``."""
+        return self.plain.initial_state(self._views, batch)
+
+    def state(self, tape: PlainTape, t: int) -> State:
+        """Return the state before step `t` (``t = T`` is the last one), ``[P, B, ...]``."""
+        return tape.states[t]
+
+    @torch.no_grad()
+    def step(self, tape: PlainTape, t: int) -> Tensor:
+        """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
+        now = tape.states[t] if tape.every or not t else tape.states.pop(t)
+        found: Any
+        if tape.noise is None:
+            found = self.plain.step(self._views, tape.x[t], now)
+        else:
+            *found, drive = self.plain.disturbed(self._views, tape.x[t], now, tape.noise[t])
+            tape.drives.append(drive)
+        tape.outputs[t], tape.features[t], tape.states[t + 1] = found
+        return tape.heads_t[t]
+
+    def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
+        """Write the argmax of the first `choices` read-outs plus noise to `actions` ``[P, B]``."""
+        torch.argmax(tape.heads_t[t][:, :choices] + noise, 1, out=actions)
+
+    def attach(self, tape: PlainTape, parameters: Tensor, credit: Credit = FULL) -> Tensor:
+        """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
+        views, used = self.plain.views(parameters), tape.used
+        if credit.path == "none":
+            weight = views["head.weight"]
+            seen = tape.features[:used].transpose(0, 1).flatten(1, 2)
+            outputs = torch.baddbmm(weight[:, None, :, -1], seen, weight[:, :, :-1].mT)
+            return outputs.unflatten(1, (used, -1)).permute(1, 0, 3, 2)
+        noise = None if tape.noise is None else tape.noise[:used]
+        return self.plain.unroll(views, tape.x[:used], tape.start, noise, credit).transpose(2, 3)
+
+    def core_slice(self) -> slice:
+        """Return which parameters are those before the read-out."""
+        return slice(0, self.plain.size - self.output_size * (self.config.hidden_size + 1))
 
 
 class ActorCritic:
@@ -127,22 +223,8 @@ class ActorCritic:
             net.set_parameters(part)
 
     def upgraded(self, flat: Tensor) -> Tensor:
-        """Return parameters ``[..., n]`` as they are stored now, from what earlier versions stored.
-
-        Cores without memory once had columns of zeros where others have the weights of their state.
-        """
-        width, units = self.input_size + 1, self.config.hidden_size
-        old = units * (width + units)
-        spare = flat.shape[-1] - sum(self._sizes)
-        if self.config.core not in ("none", "relu") or spare != units * units * len(self.nets):
-            return flat
-        parts = flat.split([size + units * units for size in self._sizes], dim=-1)
-        kept = []
-        for part in parts:
-            core = part[..., :old].unflatten(-1, (units, width + units))
-            columns = [core[..., : width - 1], core[..., -1:]]
-            kept += [torch.cat(columns, -1).flatten(-2), part[..., old:]]
-        return torch.cat(kept, -1)
+        """Return parameters ``[..., n]`` as they are stored now; see `without_spare`."""
+        return without_spare(flat, self._sizes, self.input_size + 1, self.config)
 
     # TAPES
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from prefrontal.agents.kernels.build import available
-from prefrontal.agents.networks.actor_critic import ActorCritic, parameter_counts
+from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import HeadConfig, NetworkConfig
 from prefrontal.agents.networks.heads import levels, loss, of_action, reading, value, width
+from prefrontal.agents.networks.sizes import parameter_counts
 
 
 def column(*numbers: float) -> torch.Tensor:

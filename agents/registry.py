@@ -41,6 +41,7 @@ class Entry:
         every_update: Whether every update is reported and saved.
         every_report: Whether every update is reported, and saved as often as others are.
         heads: Whether it trains heads beside policy and value.
+        name: What people call it, where that is not its `kind`.
     """
 
     config: str
@@ -53,6 +54,7 @@ class Entry:
     every_update: bool = False
     every_report: bool = False
     heads: bool = False
+    name: str = ""
 
 
 _ACTOR_CRITIC = "networks.config:NetworkConfig"
@@ -68,7 +70,12 @@ ALGORITHMS = {
         heads=True,
     ),
     "q": Entry(
-        "r2d2.config:R2D2Config", _ACTOR_CRITIC, "r2d2.learner", "r2d2.population", "recurrent-q"
+        "r2d2.config:R2D2Config",
+        _ACTOR_CRITIC,
+        "r2d2.learner",
+        "r2d2.population",
+        "recurrent-q",
+        name="r2d2",
     ),
     "course-replay": Entry(
         "a2c.config:CourseReplayConfig", _ACTOR_CRITIC, "a2c.course", "population", "recurrent-a2c"
@@ -94,6 +101,13 @@ ALGORITHMS = {
         "hebbian.population",
         "rate-network",
         every_report=True,
+    ),
+    "meta-gradient": Entry(
+        "gradient_policies.config:MetaGradientConfig",
+        "gradient_policies.config:LogitsConfig",
+        "gradient_policies.learner",
+        "gradient_policies.population",
+        "gradient-policy",
     ),
     "evolution": Entry(
         "evolution.config:EvolutionConfig",
@@ -133,6 +147,7 @@ TRAINED = {
     "hinton-nowlan": "evolution.hinton_nowlan:Lineages",
     "recurrent-td3": "td3.population:ContinuousPopulation",
     "rate-network": "hebbian.population:RatePopulation",
+    "gradient-policy": "gradient_policies.population:GradientPopulation",
 }
 
 
@@ -187,7 +202,8 @@ def check(job: Job) -> str:
     if isinstance(job.network, NetworkConfig) and job.network.heads and not entry.heads:
         trains = ", ".join(name for name, one in ALGORITHMS.items() if one.heads)
         raise ConfigError(
-            f"the algorithm {job.algorithm.kind} trains no heads beside its own; {trains} does"
+            f"the algorithm {entry.name or job.algorithm.kind} trains no heads beside its own; "
+            f"{trains} does"
         )
     said: str = _get(entry.learner, "check")(job)
     require_time(float(job.members) * job.total_steps, "training", "take fewer --total-steps")

@@ -276,6 +276,15 @@ def test_errors_of_the_user_are_theirs(capsys, old, new, message):
     assert message in said(capsys, command.train, [CODE[1], *TINY, "--out", "run"])
 
 
+def test_a_core_that_would_not_learn_is_refused_before_there_is_a_folder(capsys):
+    path = Path("mine/my_core.py")
+    with path.open("a") as file:
+        file.write("\n    def reset(self, state):\n        return (state[0][:, :2],)\n")
+    words = ["wang2016-bandit", "--trials", "5", "--core", CODE[3], *TINY, "--out", "run"]
+    assert "MyCore.reset: tensor 0 of the state must be" in said(capsys, command.train, words)
+    assert not Path("run").exists()
+
+
 def test_errors_of_the_user_in_other_processes_are_theirs(capsys):
     path = Path("mine/my_core.py")
     path.write_text(path.read_text().replace("state[0]], 1)", "state[3]], 1)"))

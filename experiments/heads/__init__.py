@@ -1,1 +1,1 @@
-"""Experiments on heads: what an agent values, predicts, and knows of itself."""
+"""Findings on heads: what an agent values, predicts, and knows of itself."""

@@ -26,6 +26,7 @@ from prefrontal.analysis.choice import (
     export,
     hybrid_model,
     learning_rate,
+    metacognition,
     navigation,
     observers,
     search,
@@ -479,6 +480,34 @@ REFUSED = {
         lambda: continual.transfer([[[0.5, 1.5], [1.0, 1.0]]]),
         "1.5 at member 0, stage 0, mode 1",
     ),
+    "metacognition.type2_auroc": (
+        lambda: metacognition.type2_auroc([[0.5, NAN]], [[1, 0]]),
+        "confidence .* nan at",
+    ),
+    "metacognition.calibration_curve": (
+        lambda: metacognition.calibration_curve([[0.5, 1.5]], [[1, 0]]),
+        "from 0 to 1.* 1.5 at",
+    ),
+    "metacognition.calibration_error": (
+        lambda: metacognition.calibration_error([[0.5, 0.5]], [[1, -1]]),
+        "correct is missing",
+    ),
+    "metacognition.wager_gain": (
+        lambda: metacognition.wager_gain([0.5], [NAN], 0.6),
+        "worth .* nan at",
+    ),
+    "metacognition.dependent_arms_observer": (
+        lambda: metacognition.dependent_arms_observer([[0, -1]], [[0, 1]]),
+        "action is missing",
+    ),
+    "metacognition.rating_counts": (
+        lambda: metacognition.rating_counts([0, 1], [0, -1], [0.5, 0.5]),
+        "response is missing",
+    ),
+    "metacognition.meta_d": (
+        lambda: metacognition.meta_d([[1, 2, 3, NAN], [1, 2, 3, 4]]),
+        "counts .* nan at stimulus 0, rating 3",
+    ),
     "search.goals_found": (lambda: search.goals_found([[[0.0, NAN]]]), "nan at .* step 1"),
     "search.steps_per_goal": (lambda: search.steps_per_goal([[[0.0, NAN]]], 1), "step 1"),
     "intervals.over_episodes": (lambda: intervals.over_episodes([1.0, NAN]), "episode with NaN"),
@@ -636,7 +665,7 @@ OTHERS = {
     "medians": "median trials_to_criterion",  # refuse what is missing; tested where they are
     "trials": "error_curves responses",  # draw errors that a learner reports, complete
     "portrait": "choices_by_trial outcome_by_trial states_or_values",  # draw by functions above
-    "probes": "matching_figure history_figure",
+    "probes": "matching_figure history_figure calibration_figure",
     "style": "drawing each colours gradient smoothed mean_and_members draw_curves dots_and_interval"
     " draw_table reference_lines legend_below hide_spines label_ends step_unit",
 }

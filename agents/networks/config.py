@@ -87,7 +87,7 @@ NO_ROWS = Rows()
 #: Losses of heads that learn a distribution: one read-out a level τ.
 LEVELLED = ("expectile", "quantile")
 #: Targets of heads that any environment has; others are facts of a task.
-TARGETS = ("returns", "reward", "observation", "encoding", "correct")
+TARGETS = ("returns", "reward", "observation", "encoding", "correct", "noise")
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class HeadConfig:
         "returns",
         "What it learns to tell at each step: the discounted `returns` to come, the `reward` that "
         "follows, the `observation` or the core's `encoding` of it at a horizon, whether the "
-        "choice was `correct` (a best one), or a fact of the task that only training sees, by its "
-        "name.",
+        "choice was `correct` (a best one), `noise` (standard normal, as a control), or a fact of "
+        "the task that only training sees, by its name.",
     )
     size: int = option(
         1,
@@ -205,9 +205,9 @@ class NetworkConfig:
     heads: tuple[HeadConfig, ...] = option(
         (),
         "A head beside policy and value, as NAME=VALUE: name, target (returns, reward, "
-        "observation, encoding, correct, or a fact of the task), size, loss (squared, expectile, "
-        "quantile, cross_entropy, gaussian), weight, discount, per_action, into_core. Repeat it "
-        "for more; those of the experiment stay.",
+        "observation, encoding, correct, noise, or a fact of the task), size, loss (squared, "
+        "expectile, quantile, cross_entropy, gaussian), weight, discount, per_action, into_core. "
+        "Repeat it for more; those of the experiment stay.",
         alias="head",
     )
 

@@ -37,7 +37,14 @@ from prefrontal.analysis.figures import continual as continual_figures
 from prefrontal.analysis.figures import evolution as evolution_figures
 from prefrontal.analysis.figures import navigation as navigation_figures
 from prefrontal.analysis.missing import NotMeasurableError, codes, numbers, packed
-from prefrontal.analysis.neural import decoding, dopamine, representation, selectivity, similarity
+from prefrontal.analysis.neural import (
+    decoding,
+    dopamine,
+    places,
+    representation,
+    selectivity,
+    similarity,
+)
 from prefrontal.analysis.stats import contrasts, intervals, means, regression
 
 NAN, INF = np.nan, np.inf
@@ -281,6 +288,24 @@ PROBES = {
     ),
     "dopamine.two_step_signals": Probe(
         signals, {k: v for k, v in TRIALS.items() if k != "second_action"}
+    ),
+    "places.place_patterns": Probe(
+        lambda hidden, cell: places.place_patterns(hidden, cell, 4),
+        {"hidden": real(hidden), "cell": code(label)},
+    ),
+    "places.distance_correlation": Probe(  # a place that is missing
+        lambda patterns, at: places.distance_correlation(
+            patterns[None], np.abs(at[:, None] - at[None])
+        ),
+        {"patterns": real(hidden[0, 0, :6]), "at": Array(signal[0, 0, :6], NAN, None)},
+        0,
+    ),
+    "places.similarity_by_distance": Probe(
+        lambda patterns: places.similarity_by_distance(
+            patterns[None], 1 - np.eye(len(patterns), dtype=int)
+        ),
+        {"patterns": real(hidden[0, 0, :6])},
+        0,
     ),
     "representation.pca": Probe(representation.pca, {"patterns": real(hidden)}),
     "representation.rank_correlation": Probe(

@@ -41,6 +41,7 @@ class Entry:
         every_update: Whether every update is reported and saved.
         every_report: Whether every update is reported, and saved as often as others are.
         heads: Whether it trains heads beside policy and value.
+        name: What people call it, where that is not its `kind`.
     """
 
     config: str
@@ -53,6 +54,7 @@ class Entry:
     every_update: bool = False
     every_report: bool = False
     heads: bool = False
+    name: str = ""
 
 
 _ACTOR_CRITIC = "networks.config:NetworkConfig"
@@ -68,7 +70,12 @@ ALGORITHMS = {
         heads=True,
     ),
     "q": Entry(
-        "r2d2.config:R2D2Config", _ACTOR_CRITIC, "r2d2.learner", "r2d2.population", "recurrent-q"
+        "r2d2.config:R2D2Config",
+        _ACTOR_CRITIC,
+        "r2d2.learner",
+        "r2d2.population",
+        "recurrent-q",
+        name="r2d2",
     ),
     "course-replay": Entry(
         "a2c.config:CourseReplayConfig", _ACTOR_CRITIC, "a2c.course", "population", "recurrent-a2c"
@@ -94,6 +101,13 @@ ALGORITHMS = {
         "hebbian.population",
         "rate-network",
         every_report=True,
+    ),
+    "meta-gradient": Entry(
+        "gradient_policies.config:MetaGradientConfig",
+        "gradient_policies.config:LogitsConfig",
+        "gradient_policies.learner",
+        "gradient_policies.population",
+        "gradient-policy",
     ),
     "evolution": Entry(
         "evolution.config:EvolutionConfig",
@@ -133,6 +147,7 @@ TRAINED = {
     "hinton-nowlan": "evolution.hinton_nowlan:Lineages",
     "recurrent-td3": "td3.population:ContinuousPopulation",
     "rate-network": "hebbian.population:RatePopulation",
+    "gradient-policy": "gradient_policies.population:GradientPopulation",
 }
 
 
@@ -187,7 +202,8 @@ def check(job: Job) -> str:
     if isinstance(job.network, NetworkConfig) and job.network.heads and not entry.heads:
         trains = ", ".join(name for name, one in ALGORITHMS.items() if one.heads)
         raise ConfigError(
-            f"the algorithm {job.algorithm.kind} trains no heads beside its own; {trains} does"
+            f"the algorithm {entry.name or job.algorithm.kind} trains no heads beside its own; "
+            f"{trains} does"
         )
     said: str = _get(entry.learner, "check")(job)
     require_time(float(job.members) * job.total_steps, "training", "take fewer --total-steps")
@@ -253,7 +269,8 @@ def with_code(
         environment: Id of a registered environment, in place of one of the user's.
 
     Raises:
-        ConfigError: The core in the folder is one of the package, or the environment another one.
+        ConfigError: The core in the folder is one of the package or of another class, or the
+            environment another one.
     """
     changed = dict(plain)
     for table, key, given in (("network", "core", core), ("environment", "id", environment)):
@@ -262,6 +279,8 @@ def with_code(
             continue
         stored = str(part.get(key, NetworkConfig.core if key == "core" else ""))
         theirs = ":" in stored if key == "core" else ":" in stored.removeprefix("envs:")
+        if key == "core" and theirs and stored.rpartition(":")[2] != given.rpartition(":")[2]:
+            raise ConfigError(f"the agents were trained with the core {stored}, not {given}")
         if not theirs:
             raise ConfigError(f"the agents have the {table} {key} {stored!r}, not {given!r}")
         changed[table] = {**part, key: given}

@@ -40,6 +40,7 @@ TASKS = {
     "OneShotMaze": "maze",
     "DelayedNonMatchToSample": "non_match",
     "TransitiveInference": "transitive",
+    "VariableMagnitude": "magnitude",
 }
 
 #: What is exported beside the tasks, and its module.

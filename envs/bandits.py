@@ -148,13 +148,20 @@ class CorrelatedBandit(StationaryBandit):
     As `TwoArmedBandit`, but p2 = 1 - p1: a pull of either arm says as much about the other. An
     agent that has learned this structure explores less.
 
+    ## Action Space
+    `Discrete(2)`: the arm to pull. With `opt_out`: `Discrete(3)`, 2 opts out.
+
     ## Starting State
     `distribution="uniform"`: p1 uniform on [0, 1]. `"easy"`: {.1, .9}; `"medium"`: {.25, .75};
     `"hard"`: {.4, .6}; which arm is the better one is drawn with equal probability.
 
     ## Information
     `task`: `p` [2], the arm probabilities. Each step: `trial`, `optimal_action`,
-    `expected_reward` (probability of the chosen arm), `optimal_reward` (of the better one).
+    `expected_reward` (probability of the chosen arm), `optimal_reward` (of the better one). Where
+    opting out pays more than either arm, it is the optimal action.
+
+    ## Reward
+    1 with the probability of the chosen arm, otherwise 0. Opting out pays `opt_out` for certain.
 
     ## Task Distribution
     `uniform`: the gap |p1 - p2| is cut into 32 bands; bands whose number (from 0) has an even count
@@ -167,11 +174,14 @@ class CorrelatedBandit(StationaryBandit):
     ## Paper Correspondence
     Wang et al. 2016, experiment 2: as published, on `all`. The papers do not split `uniform`; the
     split is ours. The four distributions share one Bayes-optimal policy; its expected regret
-    over 100 trials is 1.2215, .625, 1.000 and 2.312 (uniform, easy, medium, hard).
+    over 100 trials is 1.2215, .625, 1.000 and 2.312 (uniform, easy, medium, hard). Opting out is
+    ours; it asks for confidence in the way of wagers (Persaud, McLeod & Cowey 2007).
 
     ## References
     Wang JX et al. 2016, Learning to reinforcement learn, arXiv:1611.05763. Wang JX et al. 2018,
     Prefrontal cortex as a meta-reinforcement learning system, Nature Neuroscience 21:860-868.
+    Persaud N, McLeod P, Cowey A 2007, Post-decision wagering objectively measures awareness, Nature
+    Neuroscience 10:257-261.
     """
 
     draws = 1  # the first arm's probability, or which arm is the better one
@@ -179,6 +189,44 @@ class CorrelatedBandit(StationaryBandit):
     distribution: Literal["uniform", "easy", "medium", "hard"] = option(
         "uniform", "Distribution of the arm probabilities, see Starting State."
     )
+    opt_out: float = option(
+        0.0,
+        "Sure reward of a third action, which says nothing of the arms; 0: there is none.",
+        least=0.0,
+        most=1.0,
+    )
+
+    @property
+    def num_actions(self) -> int:  # type: ignore[override]
+        """One action an arm, and perhaps opting out."""
+        return 3 if self.opt_out else 2
+
+    @property
+    def reward_values(self) -> tuple[float, ...]:  # type: ignore[override]
+        """Rewards that there can be."""
+        return tuple(sorted({0.0, 1.0, self.opt_out}))
+
+    def validate(self, params: Mapping[str, Any]) -> Params:
+        """Accept ``{"p": [num_envs, 2]}``, probabilities of any kind."""
+        return check_parameters(params, p=((2,), 0.0, 1.0))
+
+    def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
+        """Pay as an arm does, or for certain where the action is to opt out."""
+        if not self.opt_out:
+            return super().step(params, state, action, noise)
+        state, cue, reward = super().step(params, state, action.clamp(max=1), noise)
+        return state, cue, reward.masked_fill_(action == 2, self.opt_out)
+
+    def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
+        """Return the facts of the arms; opting out counts as an arm that pays for certain."""
+        if not self.opt_out:
+            return super().facts(params, state, action)
+        found = super().facts(params, state, action.clamp(max=1))
+        best, worth = found["optimal_reward"], found["expected_reward"]
+        found["optimal_action"] = found["optimal_action"].masked_fill(best < self.opt_out, 2)
+        found["optimal_reward"] = best.clamp(min=self.opt_out)
+        found["expected_reward"] = worth.masked_fill(action == 2, self.opt_out)
+        return found
 
     def from_uniform(self, uniform: Tensor, split: str) -> Params:
         """Make the probabilities of both arms, ``{"p": [n, 2]}``."""

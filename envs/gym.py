@@ -17,7 +17,7 @@ from prefrontal.envs.arguments import check_mask, checked_actions, resolve_task
 from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import check_split
-from prefrontal.envs.task import Params, Past, State, Task
+from prefrontal.envs.task import LONGEST, Params, Past, State, Task
 
 AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
 DEFAULT_INPUTS = ("action", "reward", "time")
@@ -117,8 +117,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self.metadata = {**self.metadata, "autoreset_mode": mode}
         self.tensors, self.device = tensors, torch.device(device)
         self.steps, self.num_actions = self.task.steps, self.task.num_actions
-        if self.steps < 1:
-            raise ValueError(f"an episode must have at least 1 step; got {self.steps}")
+        if not 1 <= self.steps <= LONGEST:
+            raise ValueError(f"an episode must have 1 to {LONGEST:,} steps; got {self.steps:,}")
         self.reward_range = self.task.reward_range
         self._same_step = mode is AutoresetMode.SAME_STEP
         self.facts, self._privileged = facts, privileged

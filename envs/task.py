@@ -19,6 +19,7 @@ Params = dict[str, Tensor]
 State = dict[str, Any]
 StepResult = tuple[State, Tensor, Tensor]  # state, observation [n, D], reward [n]
 Mirror = tuple[tuple[float, ...], tuple[float, ...]]
+LONGEST = 1_000_000  # steps of an episode at most: faces keep numbers of every one
 
 
 class Past(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from prefrontal.agents.rollout.spec import EnvironmentSpec
+from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.findings import Better, Finding, tally, tally_text
 from prefrontal.analysis.stats.intervals import interval, over_episodes
 from prefrontal.experiments.evaluation import Evaluation
@@ -85,7 +86,16 @@ def finding(
         within: Bounds of what is measured, which the interval does not leave.
         failure: A member on the wrong side of this has failed; how many have not is said too.
         **fields: Fields of the `Finding`: what to hold it against.
+
+    Raises:
+        NotMeasurableError: A member has no number; names the finding.
     """
+    lacking = int((~np.isfinite(values)).sum())
+    if lacking:
+        raise NotMeasurableError(
+            f"{name + where!r} has no value for {lacking} of {np.size(values)} members, which "
+            "never did what it measures"
+        )
     if failure is not None:
         return Finding.of_members(name + where, values, failure, within=within, **fields)
     return Finding.of(name + where, interval(values, within=within), **fields)

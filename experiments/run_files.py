@@ -15,7 +15,8 @@ import numpy as np
 from prefrontal.agents.common.errors import ConfigError, RunFolderError
 from prefrontal.agents.common.files import TABLES, require_size
 from prefrontal.agents.common.plain import from_plain, to_plain
-from prefrontal.agents.registry import entry_of, load, load_trained, read_agents, with_code
+from prefrontal.agents.registry import load, load_trained, read_agents, with_code
+from prefrontal.agents.registry import meta as describe
 from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.experiments.settings import Settings
 
@@ -94,9 +95,10 @@ def load_run(
         for name in conditions
     }
     for name, population in populations.items():
-        given, stored = to_plain(conditions[name]), population.meta()
+        # What a learner's agents are may differ from its settings: evolution adds an embedding.
+        given, stored = describe(conditions[name].job(0)), population.meta()
         tasks = [plain.get("environment") for plain in (given, stored)]
-        kinds = entry_of(conditions[name].algorithm).trained, stored["kind"]
+        kinds = given["kind"], stored["kind"]
         networks = [{"kind": None, **plain.get("network", {})} for plain in (given, stored)]
         if networks[0] != networks[1] or tasks[0] != tasks[1] or kinds[0] != kinds[1]:
             raise ConfigError(

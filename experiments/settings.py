@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +26,7 @@ from prefrontal.agents.evolution.config import (
     NoNetworkConfig,
     PublishedConfig,
 )
+from prefrontal.agents.gradient_policies.config import LogitsConfig, MetaGradientConfig
 from prefrontal.agents.hebbian.config import HebbianConfig, RateNetworkConfig
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.r2d2.config import R2D2Config
@@ -44,6 +45,8 @@ __all__ = [
     "DecisionPretrainedConfig",
     "EWCConfig",
     "EnvironmentSpec",
+    "LogitsConfig",
+    "MetaGradientConfig",
     "Network",
     "NetworkConfig",
     "ReplayConfig",
@@ -58,7 +61,7 @@ T = TypeVar("T")
 
 #: Network and algorithm of a condition; ``kind`` in config.toml says which, the first if there is
 #: none.
-Network = NetworkConfig | NoNetworkConfig | TD3NetworkConfig | RateNetworkConfig
+Network = NetworkConfig | NoNetworkConfig | TD3NetworkConfig | RateNetworkConfig | LogitsConfig
 Algorithm = (
     A2CConfig
     | EvolutionConfig
@@ -69,6 +72,7 @@ Algorithm = (
     | PublishedConfig
     | DecisionPretrainedConfig
     | HebbianConfig
+    | MetaGradientConfig
 )
 
 
@@ -82,10 +86,12 @@ LEARNERS: dict[str, tuple[Any, Any]] = {
     "td3": (TD3Config, TD3NetworkConfig),
     "evolution": (EvolutionConfig, NetworkConfig),
     "decision-pretrained": (DecisionPretrainedConfig, NetworkConfig),
+    "meta-gradient": (MetaGradientConfig, LogitsConfig),
 }
 
 
 _SHOWN = frozenset({"inputs", "split", "kwargs", "stages"})  # fields of an EnvironmentSpec
+_PARTS = ("training", "network", "algorithm")
 
 
 @dataclass(frozen=True)
@@ -150,11 +156,16 @@ class Settings:
         Raises:
             ConfigError: There is no such option, or a value is of another type or not allowed.
         """
-        parts = {name: getattr(self, name) for name in ("training", "network", "algorithm")}
+        parts = {name: getattr(self, name) for name in _PARTS}
         known = _SHOWN.union(*map(option_names, parts.values()))
         given = {name: value for name, value in options.items() if name not in known}
         own = self._task_options() if given else set()
         for name in given:
+            if name == "core":
+                raise ConfigError(
+                    "there is no setting 'core': networks of the kind "
+                    f"{self.network.kind!r} have a shape of their own, without a core to choose"
+                )
             if name not in own:
                 raise ConfigError(
                     f"there is no setting {name!r}{did_you_mean(name, sorted(known | own))}"
@@ -164,6 +175,11 @@ class Settings:
         if not (given or shown):
             return replace(self, **changed)
         return replace(self, environment=self._environment_with(given, shown), **changed)
+
+    def option_names(self) -> set[str]:
+        """Return the names of all options."""
+        parts = (option_names(getattr(self, name)) for name in _PARTS)
+        return self._task_options().union(_SHOWN, *parts)
 
     def _task_options(self) -> set[str]:
         if self.environment == NO_ENVIRONMENT:
@@ -235,6 +251,27 @@ class Settings:
             ray_address=ray_address,
             **dataclasses.asdict(self.training),
         )
+
+
+def require_common(conditions: Mapping[str, Settings], names: Iterable[str]) -> None:
+    """Check that options are of all conditions that are to have them.
+
+    Args:
+        conditions: Settings by condition.
+        names: What is given; names that no condition has are for others to refuse.
+
+    Raises:
+        ConfigError: An option is of some conditions alone; names them.
+    """
+    known = {name: one.option_names() for name, one in conditions.items()}
+    for name in names:
+        have = [condition for condition, options in known.items() if name in options]
+        if have and len(have) < len(known):
+            flag, one = name.replace("_", "-"), len(have) == 1
+            raise ConfigError(
+                f"--{flag} is an option of the condition{'s' * (not one)} {', '.join(have)} alone: "
+                f"add --condition {' '.join(have)}"
+            )
 
 
 def option_names(config: Any) -> set[str]:

@@ -58,6 +58,7 @@ def main(arguments: list[str]) -> int:
 def train(words: list[str]) -> int:
     """Train the agents of an experiment, or on a task."""
     from prefrontal.doors import is_code
+    from prefrontal.experiments.settings import require_common
     from prefrontal.options import RunOptions
     from prefrontal.reading import parse, parse_known, parse_settings
     from prefrontal.training import execute, plan
@@ -69,6 +70,8 @@ def train(words: list[str]) -> int:
         parse(RunOptions, words, prog, "Train agents; name an experiment, a task or a study first.")
         raise ConfigError("name an experiment or a task first; `prefrontal list` shows all")
     made = plan(what, options)
+    flags = [word.partition("=")[0] for word in rest if word.startswith("--")]
+    require_common(made.conditions, [flag[2:].replace("-", "_") for flag in flags])
     settings = {
         condition: parse_settings(one, options, rest, prog, made.description)
         for condition, one in made.conditions.items()

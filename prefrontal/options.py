@@ -24,9 +24,9 @@ class RunOptions:
     core: str | None = option(
         None, "Recurrent core of the networks: one of `prefrontal list`, or FILE.py:CLASS."
     )
-    algorithm: Literal["a2c", "r2d2", "td3", "evolution", "decision-pretrained"] | None = option(
-        None, "Learner in place of the experiment's, with settings of its own."
-    )
+    algorithm: (
+        Literal["a2c", "r2d2", "td3", "evolution", "decision-pretrained", "meta-gradient"] | None
+    ) = option(None, "Learner in place of the experiment's, with settings of its own.")
     seed: int | None = option(
         None, "Seed of weights, tasks, noise and actions; default 0.", least=0, most=2**63 - 1
     )

@@ -19,7 +19,6 @@ from tyro import _errors as failures
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
-from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.checking import build
@@ -140,7 +139,8 @@ def _said(event: failures.ParseErrorEvent, flags: list[str]) -> str:
         many = "one argument" if count == 1 else f"{count} arguments"
         return f"{name}: expected {many if event.reason == 'too_few_values' else 'no value'}"
     if isinstance(event, failures.InstantiationFailure):
-        return f"{name}: {event.message}"
+        own = event.message.startswith("--") and "takes NAME=VALUE" in event.message
+        return event.message if own else f"{name}: {event.message}"
     return f"{name} cannot be read ({type(event).__name__})"
 
 
@@ -169,7 +169,7 @@ def _options(part: Any) -> typing.Iterator[tuple[str, Any, Any]]:
         items = get_args(hints[field.name])
         if get_origin(hints[field.name]) is tuple and dataclasses.is_dataclass(items[0]):
             hints[field.name] = _tables(_named_values(field.metadata["alias"]))
-            default = tuple(map(to_plain, default if isinstance(default, tuple) else ()))
+            default = ()  # what is given comes after those that there are, see `parse_settings`
         if get_origin(hints[field.name]) is dict:
             hints[field.name] = _named_values(field.name)
             default = default if default is not dataclasses.MISSING else {}
@@ -275,6 +275,7 @@ def parse_settings(
         own["kwargs"] = own.pop("env_kwargs") | {k: v for k, v in more.items() if v}
     if isinstance(settings.network, NetworkConfig):
         own["core"] = values["core"]
+        own["heads"] = (*settings.network.heads, *values["heads"])
     return settings.with_options(**own)
 
 

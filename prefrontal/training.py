@@ -24,7 +24,7 @@ from prefrontal.experiments.experiment import (
 )
 from prefrontal.experiments.names import is_experiment, summaries
 from prefrontal.experiments.run_files import condition_folder, config_of, read_curves, settings_of
-from prefrontal.experiments.settings import Settings, task_options
+from prefrontal.experiments.settings import Settings, require_common, task_options
 from prefrontal.options import RunOptions
 from prefrontal.reading import built
 
@@ -95,8 +95,8 @@ def train(
             or its name, ``FILE.py:CLASS``; or a study: ``FILE.py`` with an ``EXPERIMENT``.
         task: Task in place of the experiment's.
         core: Recurrent core: a name, a class, or ``FILE.py:CLASS``.
-        algorithm: Learner in place of the experiment's: a2c, r2d2, td3, evolution or
-            decision-pretrained.
+        algorithm: Learner in place of the experiment's: a2c, r2d2, td3, evolution,
+            decision-pretrained or meta-gradient.
         seed: Seed of weights, tasks, noise and actions; default 0.
         out: Run folder; default ``runs/EXPERIMENT/TIME-seedSEED``.
         resume: Whether to go on with the run in `out`, or with the newest of the experiment.
@@ -120,6 +120,7 @@ def train(
     given |= {"out": None if out is None else Path(out), "condition": condition}
     options = built(RunOptions, given)
     made = plan(what, options, Doors(task, core))
+    require_common(made.conditions, settings)
     chosen = {name: one.with_options(**settings) for name, one in made.conditions.items()}
     code = {"task": task, "core": core}
     named = {key: getattr(one, "__qualname__", one) for key, one in code.items()} | given | settings
@@ -162,7 +163,7 @@ def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> P
 
 
 def _refuse_faults(doors: Doors) -> None:
-    """Refuse a task or core of the user's that a few steps show to be wrong.
+    """Refuse a task or core of the user's that is seen to be wrong within a second.
 
     Raises:
         ConfigError: It is; `prefrontal check` would say more.

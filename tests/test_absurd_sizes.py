@@ -32,6 +32,11 @@ def folder(tmp_path, monkeypatch):
         ("course-baldwin-harlow --workers 100000", "100,000 processes needs 2e+04 GB"),
         ("hinton-nowlan-1987 --individuals 100000000000", "more than the total memory"),
         ("wang2016-bandit --total-steps 1000000000000000000", "years at"),
+        (
+            "prefrontal/Harlow-v0 --delay 100000000",
+            "an episode must have 1 to 1,000,000 steps; got",
+        ),
+        ("wang2016-bandit --trials 100000000", "an episode must have 1 to 1,000,000 steps; got"),
         (f"wang2016-bandit --total-steps {'9' * 23}", "total_steps must be below 2^63"),
         ("hinton-nowlan-1987 --core gru", "no setting 'core'"),
         ("hinton-nowlan-1987 --num-envs 4", "plays no episodes"),

@@ -367,8 +367,12 @@ WRONG_CORES = {
         "def __init__(self, input_size, hidden_size, depth):",
         "MyCore.__init__ must take (input_size, hidden_size): missing a required argument: 'depth'",
     ),
-    "no initial state": ("def initial_state", "def first_state", "MyCore lacks initial_state;"),
-    "no forward": ("def forward", "def backward", "MyCore lacks forward;"),
+    "no initial state": (
+        "def initial_state",
+        "def first_state",
+        "MyCore lacks initial_state: `prefrontal new core",
+    ),
+    "no forward": ("def forward", "def backward", "MyCore lacks forward: `prefrontal new core"),
     "arguments of forward": ("(self, x, state)", "(self, x)", "must take (x, state)"),
     "arguments of initial_state": ("(self, batch)", "(self)", "initial_state must take (batch)"),
     "an error of the user's": ("torch.tanh(", "torch.tanhh(", "(my_core.py, line 35, in forward)"),
@@ -445,9 +449,26 @@ WRONG_CORES = {
     "a number of a tensor": (
         NEW,
         "h = torch.lerp(h, new, gate) if gate.mean().item() > 0.0 else h",
-        "mapped over members raises RuntimeError: vmap: It looks like you're calling .item()",
+        "forward asks for the number in a tensor (.item()): compute with the tensor (my_core.py,",
     ),
-    "a branch on a tensor": (NEW, f"{NEW} if (gate > -1).all() else h", "(my_core.py, line 36,"),
+    "a branch on a tensor": (
+        NEW,
+        f"{NEW} if (gate > -1).all() else h",
+        "has an if or while that depends on a tensor: use torch.where (my_core.py, line 36,",
+    ),
+    "a mask as an index": (NEW, f"{NEW} + 0 * h[h > 0].sum()", "whose size depends on numbers"),
+    "numbers of NumPy": (
+        NEW,
+        f"{NEW} + 0 * torch.from_numpy(h.detach().numpy())",
+        "takes numbers out of PyTorch (numpy, tolist)",
+    ),
+    "a state of zeros changed": (
+        "(h,) = state",
+        "(h,) = state\n        h *= 0.5",
+        "changes argument 2 in place",
+    ),
+    "rounded features": (NEW, f"{NEW}.round()", "forward ignores x, or is not differentiable"),
+    "signs for features": (FORWARD, "        return h.sign(), (h,)", "is not differentiable: the"),
     "tensors on another device": (NEW, f"{NEW} + torch.zeros(1)", "on the default device"),
     "arguments of initialise": (
         "    # Weights are",
@@ -654,9 +675,17 @@ def test_a_file_without_a_study_says_how_its_class_is_named(template):
 
 @pytest.mark.parametrize(
     ("kind", "fault"),
-    [("task", "step without a reward"), ("task", "no noise"), ("core", "features alone")],
+    [
+        ("task", "step without a reward"),
+        ("task", "no noise"),
+        ("core", "features alone"),
+        ("core", "no gradient"),
+        ("core", "a branch on a tensor"),
+        ("core", "one half"),
+        ("core", "halves of something else"),
+    ],
 )
-def test_a_few_steps_show_what_is_quickly_seen(template, kind, fault):
+def test_what_is_quickly_seen_is_seen_before_training(template, kind, fault):
     old, new, said = (WRONG_TASKS if kind == "task" else WRONG_CORES)[fault]
     made = import_object(template(kind, (old, new)))
     assert said in quick_problems(made)[0]
@@ -709,3 +738,17 @@ def test_a_frozen_parameter_is_named(tmp_path):
         "        h = torch.tanh(self.seen(x) + self.kept(state[0]))\n        return h, (h,)\n"
     )
     assert "Frozen.seen.weight is frozen" in " ".join(problems(f"{path}:Frozen"))
+
+
+def test_a_core_without_parameters_is_right(tmp_path):
+    """The read-out learns."""
+    path = tmp_path / "echo.py"
+    path.write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Echo(nn.Module):\n"
+        "    def __init__(self, input_size, hidden_size):\n        super().__init__()\n"
+        "        self.units = hidden_size\n\n"
+        "    def initial_state(self, batch):\n        return (torch.zeros(batch, self.units),)\n\n"
+        "    def forward(self, x, state):\n"
+        "        h = torch.tanh(state[0] + x.mean(1, keepdim=True))\n        return h, (h,)\n"
+    )
+    assert problems(f"{path}:Echo") == []

@@ -181,6 +181,12 @@ def test_a_task_and_a_core_of_mine(capsys, workers):
     assert "mine" not in Path("run/config.toml").read_text()
     forget()
     assert "--core my_core.py:MyCore" in said(capsys, command.evaluate, ["run", *QUICK])
+    text = Path("mine/my_core.py").read_text()
+    Path("mine/other.py").write_text(text.replace("class MyCore", "class Other"))
+    wrong = ["run", *CODE[:2], "--core", "mine/other.py:Other", *QUICK]
+    needed = "the agents were trained with the core my_core.py:MyCore, not other.py:Other"
+    assert needed in said(capsys, command.evaluate, wrong)
+    forget()
     with_core = ["run", *CODE[2:], *QUICK]
     assert "--task FILE.py:JumpingBandit" in said(capsys, command.evaluate, with_core)
     assert command.evaluate(["run", *CODE, *QUICK]) == 0
@@ -274,6 +280,15 @@ def test_errors_of_the_user_are_theirs(capsys, old, new, message):
     assert old in text
     path.write_text(text.replace(old, new))
     assert message in said(capsys, command.train, [CODE[1], *TINY, "--out", "run"])
+
+
+def test_a_core_that_would_not_learn_is_refused_before_there_is_a_folder(capsys):
+    path = Path("mine/my_core.py")
+    with path.open("a") as file:
+        file.write("\n    def reset(self, state):\n        return (state[0][:, :2],)\n")
+    words = ["wang2016-bandit", "--trials", "5", "--core", CODE[3], *TINY, "--out", "run"]
+    assert "MyCore.reset: tensor 0 of the state must be" in said(capsys, command.train, words)
+    assert not Path("run").exists()
 
 
 def test_errors_of_the_user_in_other_processes_are_theirs(capsys):

@@ -134,15 +134,24 @@ def test_agents_play_a_foreign_environment(tmp_path):
     np.testing.assert_allclose(observation[:, 6:], [[1, 1 / 500]] * 2)
 
 
-@pytest.mark.parametrize("algorithm", ["r2d2", "evolution", "a2c"])
-def test_any_learner(algorithm, tmp_path):
+@pytest.mark.parametrize(
+    ("algorithm", "more"),
+    [
+        ("r2d2", {}),
+        ("a2c", {}),
+        ("evolution", {}),
+        ("evolution", {"core": "gru"}),  # its champions keep the embedding of their lives
+        ("evolution", {"reset_at": "trial", "inputs": ("action", "reward", "trial_start")}),
+    ],
+)
+def test_any_learner(algorithm, more, tmp_path):
     settings = {"total_steps": 400, "hidden_size": 4, "progress": False, "workers": 1}
     if algorithm == "evolution":
         settings |= {"individuals": 4, "offspring": 2, "remeasured": 1, "tournament": 2}
         settings |= {"truncation": 2, "tasks": 2, "learning_updates": 2}
-    run = pf.train(
-        "prefrontal/ContextBandit-v0", algorithm=algorithm, out=tmp_path / "r", trials=5, **settings
-    )
+    task, out = "prefrontal/ContextBandit-v0", tmp_path / "r"
+    run = pf.train(task, algorithm=algorithm, out=out, trials=5, **settings, **more)
+    pf.train(task, resume=True, out=out, progress=False)
     report = pf.evaluate(run, episodes=4, record=1, figures=False)
     assert report.record["action"].shape == (1, 1, 5)
 

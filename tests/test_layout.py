@@ -40,7 +40,7 @@ ROOMS = [
     {"base"},
     {"a2c", "reference"},
     {"population"},
-    {"r2d2", "td3", "evolution", "supervised", "hebbian"},
+    {"r2d2", "td3", "evolution", "supervised", "hebbian", "gradient_policies"},
     {"registry"},
     {"training"},
 ]

@@ -201,6 +201,11 @@ def register_shifted() -> None:
         ("wang2016-bandit --hidden-size 0", "hidden_size must be at least 1"),
         ("wang2016-bandit --members", "--members: expected one argument"),
         ("wang2016-bandit --core lsmt", "core must be one of lstm"),
+        ("wang2016-bandit --core lstmm", "not 'lstmm'; did you mean 'lstm'?"),
+        ("wang2016-bandit --core mine.py", "name the class of the core in its file: mine.py:CLASS"),
+        ("wang2016-bandit --algorithm td3 --core gru", "without a core to choose"),
+        ("miconi2017-dnms --core gru", "without a core to choose"),
+        ("wang2016-bandit --core-kwargs leak", "error: --core-kwargs takes NAME=VALUE, not 'leak'"),
         ("wang2016-bandit --discount 1.5", "discount must be between 0 and 1, not 1.5"),
         ("wang2016-bandit --trials 0", "trials must be at least 1"),
         ("wang2016-bandit --inputs actoin", "'actoin'"),
@@ -229,6 +234,8 @@ def register_shifted() -> None:
         ),
         ("--env-id CartPole-v1 --inputs centred_reward", "'centred_reward' is not available"),
         ("wang2016-bandit --passes 1 --replay uniform --replay-from-stage 1", "must be at most 0"),
+        ("wang2018-harlow --delay 3", "--delay is an option of the condition abstract alone: add"),
+        ("wang2018-harlow --delay=3", "--delay is an option of the condition abstract alone: add"),
         ("wang2016-bandit --resume", "there is no run of wang2016-bandit to resume"),
         ("wang2016-bandit --resume --out nowhere", "no run in nowhere"),
         ("wang2016-bandit --resume --out", "--out: expected one argument"),
@@ -342,9 +349,27 @@ def test_settings_of_a_core_are_options(folder, capsys):
         words = ["wang2016-bandit", *small, "--core", "rim", "--core-kwargs", *given]
         assert said in refused(capsys, command.train, words)
     words = ["wang2016-bandit", *small, "--core-kwargs", "beta=1"]
-    assert "the core lstm has no setting 'beta'; it has none" in refused(
+    assert "the core lstm has no setting 'beta': it has no settings" in refused(
         capsys, command.train, words
     )
+
+
+def test_heads_are_options_beside_those_of_the_experiment(folder, capsys):
+    small = [*SMALL[:4], *SMALL[6:], "--members", "1", "--workers", "1", "--hidden-size", "6"]
+    own = ["--head", "name=a", "size=3", "loss=expectile", "--head", "name=b", "target=correct"]
+    words = ["metacognition", "--condition", "reader", *small, *own, "per_action=true"]
+    assert command.train([*words, "--out", "run"]) == 0
+    heads = load("run").network.heads
+    assert [head.name for head in heads] == ["confidence", "a", "b"]
+    assert (heads[1].size, heads[2].per_action, heads[0].into_core) == (3, True, False)
+    for given, said in (
+        (["name=a", "target=corect"], "head a: the environment does not say 'corect'"),
+        (["name=a", "sise=3"], "unknown key 'sise' in [heads[0]]; did you mean 'size'?"),
+        (["target=reward"], "missing key 'name' in [heads[0]]"),
+        (["a"], "--head takes NAME=VALUE, not 'a'"),
+    ):
+        words = ["wang2016-bandit", *small, "--head", *given]
+        assert said in refused(capsys, command.train, words)
 
 
 def test_a_rule_that_a_core_cannot_have_says_why(folder, capsys):

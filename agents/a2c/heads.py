@@ -133,6 +133,7 @@ def targets(
     observed: slice,
     discount: Tensor,
     returns: Mapping[str, Tensor],
+    generators: Sequence[torch.Generator],
 ) -> dict[str, Target]:
     """Return what each head learns from some episodes.
 
@@ -143,6 +144,7 @@ def targets(
         observed: Which inputs are the observation.
         discount: The learner's discount, ``[P]``.
         returns: What those learn that learn returns, ``[T, P, B]`` by name.
+        generators: One a member, for noise.
 
     Raises:
         ConfigError: A target has not the head's size.
@@ -156,6 +158,10 @@ def targets(
             found[head.name] = Target(returns[head.name].unsqueeze(2))
         elif head.target == "reward":
             found[head.name] = Target(trajectory.rewards.unsqueeze(2))
+        elif head.target == "noise":
+            size = steps, width(head), trajectory.rewards.shape[2]
+            drawn = [torch.randn(size, generator=g) for g in generators]
+            found[head.name] = Target(torch.stack(drawn, dim=1).to(trajectory.rewards))
         else:
             seen = tape.hidden()[:steps]
             if head.target == "observation":
@@ -189,6 +195,7 @@ def judge_heads(
     said: Mapping[str, Tensor],
     discount: Tensor,
     observed: slice,
+    generators: Sequence[torch.Generator],
 ) -> tuple[Estimate, dict[str, Estimate], dict[str, Target]]:
     """Return what new episodes teach: the value head, heads that learn returns, and all heads.
 
@@ -200,6 +207,7 @@ def judge_heads(
         said: Read-outs of the heads, ``[T, P, n, B]`` by name.
         discount: The learner's discount, ``[P]``.
         observed: Which inputs are the observation.
+        generators: One a member, for noise.
 
     Returns:
         Advantages and targets of the value head, the same by name of heads that learn returns, and
@@ -209,8 +217,8 @@ def judge_heads(
     own, *others = estimates(config, trajectory, [(values, discount), *judged.values()])
     found = dict(zip(judged, others, strict=True))
     returns = {name: one.targets for name, one in found.items()}
-    given = told(heads, trajectory)
-    return own, found, targets(heads, trajectory, given, observed, discount, returns)
+    played = heads, trajectory, told(heads, trajectory), observed, discount
+    return own, found, targets(*played, returns, generators)
 
 
 def losses(

@@ -170,7 +170,7 @@ class A2C(RecurrentLearner):
 
         def replay_loss(number: int, parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             assert self.replay is not None
-            given = discount, entropy_coef, credits, self._observed
+            given = discount, entropy_coef, credits, self._observed, self.generators
             return self.replay.loss(config, number, parameters, self.stages.index, *given)
 
         for index in range(config.passes):
@@ -218,7 +218,7 @@ class A2C(RecurrentLearner):
         of_heads: dict[str, Estimate] = {}
         learned: dict[str, Target] = {}
         if self.heads:
-            played = trajectory, values, said, discount, self._observed
+            played = trajectory, values, said, discount, self._observed, self.generators
             own, of_heads, learned = judge_heads(config, self.heads, *played)
         else:
             returned = trajectory.to_the_end(values, discount)

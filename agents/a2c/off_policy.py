@@ -255,6 +255,7 @@ class Replay:
         entropy_coef: Tensor,
         credits: Sequence[Credit],
         observed: slice,
+        generators: Sequence[torch.Generator],
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Draw kept episodes; return their loss ``[P]`` and metrics.
 
@@ -267,6 +268,7 @@ class Replay:
             entropy_coef: Weight of the entropy bonus, ``[P]``.
             credits: The ways that the gradient takes in each net.
             observed: Which inputs are the observation.
+            generators: One a member, for noise that heads learn.
         """
         drawn = self.draw(number)
         config, trajectory, weight = self.config, drawn.trajectory, drawn.weight
@@ -285,7 +287,7 @@ class Replay:
                 for name, one in valued(self.heads, said, discount).items()
             }
             played = self.heads, trajectory, drawn.told, observed, discount
-            learned = targets(*played, returns)
+            learned = targets(*played, returns, generators)
         error = (values - found.targets).square() * value_weight
         gain = chosen * advantages
         loss, _ = actor_critic_loss(settings.value_coef, gain, every, error, weight, entropy_coef)

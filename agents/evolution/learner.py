@@ -78,7 +78,9 @@ def lifetimes_of(job: Job) -> Lifetimes:
             ``num_envs`` is not 1.
     """
     if job.num_envs != 1:
-        raise ConfigError("evolution plays `tasks` lives side by side: leave --num-envs at 1")
+        raise ConfigError(
+            f"evolution plays `tasks` lives side by side: num_envs must be 1, not {job.num_envs}"
+        )
     network = job.network
     if (network.layout, network.actor_reward) != ("shared", "reward"):
         raise ConfigError('lifetimes need layout "shared" and actor_reward "reward"')

@@ -22,6 +22,11 @@ from prefrontal.agents.networks.vectorised import Net, Vectorised
 State = tuple[Tensor, ...]
 
 
+def merges_embedding(network: NetworkConfig) -> bool:
+    """Return whether lives have the course's network, whose embedding is exported with the LSTM."""
+    return network.core == "lstm" and network.reset_at == "episode"
+
+
 class CourseNet(nn.Module):
     """The course's network for one individual, with H = `hidden` units; see `LifetimeNet`."""
 
@@ -94,7 +99,7 @@ class LifetimeNet:
     ) -> None:
         self.inputs, self.actions, self.embedding = inputs, actions, embedding
         self.hidden = network.hidden_size
-        self.lstm = network.core == "lstm" and trial_row is None
+        self.lstm = merges_embedding(network)
         self.plain = Vectorised(
             CourseNet(inputs, embedding, self.hidden, actions)
             if self.lstm

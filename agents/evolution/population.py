@@ -13,7 +13,7 @@ from torch import Tensor
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.evolution.config import HYPER, EvolutionConfig, LifetimeConfig
-from prefrontal.agents.evolution.lifetime_net import LifetimeNet
+from prefrontal.agents.evolution.lifetime_net import LifetimeNet, merges_embedding
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.networks.vectorised import without_memory
 from prefrontal.agents.population import Description, Population
@@ -33,9 +33,9 @@ def make_population(job: Job, weights: Tensor) -> Evolved:
 def exported(job: Job) -> Job:
     """Return the job with the networks of its champions: the embedding is theirs.
 
-    That of an LSTM is part of the LSTM's weights; see `LifetimeNet.exported`.
+    That of the course's LSTM is part of the LSTM's weights; see `LifetimeNet.exported`.
     """
-    if job.network.core == "lstm":
+    if merges_embedding(job.network):
         return job
     units = cast(EvolutionConfig, job.algorithm).embedding_units
     return replace(job, network=replace(job.network, embedding_size=units))

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from prefrontal.checking import check, option
+from prefrontal.checking import check, did_you_mean, option
 
 _CORES = "prefrontal.agents.networks.cores"
 
@@ -87,7 +87,7 @@ NO_ROWS = Rows()
 #: Losses of heads that learn a distribution: one read-out a level τ.
 LEVELLED = ("expectile", "quantile")
 #: Targets of heads that any environment has; others are facts of a task.
-TARGETS = ("returns", "reward", "observation", "encoding", "correct")
+TARGETS = ("returns", "reward", "observation", "encoding", "correct", "noise")
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class HeadConfig:
         "returns",
         "What it learns to tell at each step: the discounted `returns` to come, the `reward` that "
         "follows, the `observation` or the core's `encoding` of it at a horizon, whether the "
-        "choice was `correct` (a best one), or a fact of the task that only training sees, by its "
-        "name.",
+        "choice was `correct` (a best one), `noise` (standard normal, as a control), or a fact of "
+        "the task that only training sees, by its name.",
     )
     size: int = option(
         1,
@@ -168,7 +168,8 @@ class NetworkConfig:
     core: str = option(
         "lstm",
         "Recurrent core: lstm, gru, rnn (vanilla), as a control without memory a layer of tanh "
-        "units (none) or of rectified ones (relu), or one of yours, FILE.py:CLASS.",
+        "units (none) or of rectified ones (relu), others of `prefrontal list cores`, or one of "
+        "yours, FILE.py:CLASS.",
     )
     core_kwargs: dict[str, Any] = option({}, "Settings of the core's own, as NAME=VALUE.")
     hidden_size: int = option(48, "Units per core; 48 in Wang et al. (2018).", least=1)
@@ -204,9 +205,9 @@ class NetworkConfig:
     heads: tuple[HeadConfig, ...] = option(
         (),
         "A head beside policy and value, as NAME=VALUE: name, target (returns, reward, "
-        "observation, encoding, correct, or a fact of the task), size, loss (squared, expectile, "
-        "quantile, cross_entropy, gaussian), weight, discount, per_action, into_core. Repeat it "
-        "for more.",
+        "observation, encoding, correct, noise, or a fact of the task), size, loss (squared, "
+        "expectile, quantile, cross_entropy, gaussian), weight, discount, per_action, into_core. "
+        "Repeat it for more; those of the experiment stay.",
         alias="head",
     )
 
@@ -217,7 +218,11 @@ class NetworkConfig:
         if len(set(names)) < len(names):
             raise ValueError(f"heads need names of their own, not {', '.join(names)}")
         if self.core not in CORES:
+            hint = did_you_mean(self.core, CORES)
             known = f"core must be one of {', '.join(CORES)}, not {self.core!r}"
+            known += hint if "mean" in hint else ""
+            if self.core.endswith(".py"):
+                known = f"name the class of the core in its file: {self.core}:CLASS"
             yours = f"; if it is yours, name its file: --core {self.core}"
             raise ValueError(known + yours * (":" in self.core))
         if self.actor_reward == "rpe" and self.layout != "separate":

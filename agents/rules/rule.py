@@ -10,7 +10,7 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.config import CORES, NetworkConfig
 from prefrontal.agents.networks.cores import core_class
 from prefrontal.agents.networks.cores.gated import OneMatrix
 from prefrontal.agents.networks.vectorised import Credit, Tape
@@ -108,6 +108,11 @@ class Rule:
         return {f"rule_{name}": part for name, part in parts.items() if part is not None}
 
 
+def _of_one_matrix() -> list[str]:
+    """Return the names of the cores of one matrix."""
+    return [name for name in CORES if issubclass(core_class(name), OneMatrix)]
+
+
 def check_rule(config: RuleConfig, network: NetworkConfig, batch: int) -> None:
     """Check that a rule fits the networks.
 
@@ -130,7 +135,8 @@ def check_rule(config: RuleConfig, network: NetworkConfig, batch: int) -> None:
     if name == "hebbian" and not issubclass(core, OneMatrix):
         raise ConfigError(
             f"the core {network.core} cannot learn by hebbian, which needs a core of one matrix "
-            "(lstm, gru, rnn, leaky, none, relu)"
+            f"({', '.join(_of_one_matrix())}), a class derived from "
+            "prefrontal.agents.networks.cores.gated.OneMatrix"
         )
     if name not in BACKWARD and network.layout != "shared":
         raise ConfigError(f'the rule {name} needs one network, layout "shared"')

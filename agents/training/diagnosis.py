@@ -38,11 +38,14 @@ def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[s
         num_actions: Number of actions K.
 
     Returns:
-        One sentence for each signature found: members, and settings to try; empty if all is well.
+        One sentence for each signature found: members, and settings to try; empty if all is well,
+        and where there is only one action.
 
     Raises:
         ValueError: The curves differ in shape, are empty, or are not ``[U, M]``.
     """
+    if num_actions == 1:
+        return []
     h, g = np.asarray(entropy, dtype=np.float64), np.asarray(returns, dtype=np.float64)
     if h.shape != g.shape or h.ndim != 2 or not h.size:
         raise ValueError(

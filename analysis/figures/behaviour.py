@@ -14,6 +14,7 @@ from prefrontal.analysis.missing import MISSING, codes, numbers
 from prefrontal.analysis.neural.representation import pca
 from prefrontal.analysis.stats.means import observed_mean
 
+TICKS = 12  # most positions that are all labelled
 # Two ends that a colour-blind reader can tell apart, pale in the middle.
 DIVERGING = ("#D55E00", "#F2B489", "#D9D9D9", "#8DBFE0", "#0072B2")
 RASTER = {
@@ -113,7 +114,7 @@ def curves_by_trial(
         if x is None:
             axes.set_xlim(1, max([2, *at[-1:]]))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        else:
+        elif len(at) <= TICKS:
             axes.set_xticks(at)
         if ylim is not None:
             axes.set_ylim(ylim)

@@ -1,10 +1,12 @@
-"""Figures of probes: matching, weights of the past."""
+"""Figures of probes: matching, weights of the past, calibration."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from prefrontal.analysis.choice.choice import HistoryWeights, Matching
 from prefrontal.analysis.figures import style
@@ -53,5 +55,27 @@ def history_figure(weights: HistoryWeights, path: Path) -> Path:
         axes.axhline(0, color=style.GREY, linewidth=0.6)
         lags = style.draw_curves(axes, {"reward": weights.reward.T, "choice": weights.choice.T})
         axes.set_xticks(lags)
+        style.legend_below(figure, 2)
+    return path
+
+
+def calibration_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], path: Path) -> Path:
+    """Draw the fraction of right choices against confidence.
+
+    Args:
+        curves: By name, mean confidence and fraction right of each bin ``[M, bins]`` each, of
+            `choice.metacognition.calibration_curve`; bins that a member lacks are left out.
+        path: Where to write; returned.
+    """
+    tones = style.colours(list(curves))
+    canvas = style.drawing(path, panel=(3.8, 3.6), xlabel="confidence", ylabel="fraction right")
+    with canvas as (figure, (axes,)):
+        axes.plot((0, 1), (0, 1), color=style.INK, lw=0.9, ls=style.DASHED, label="calibrated")
+        for name, (confidence, right) in curves.items():
+            held, values = np.asarray(confidence), np.asarray(right)
+            full = ~np.isnan(held).any(axis=0)
+            x = held[:, full].mean(axis=0)
+            style.mean_and_members(axes, x, values[:, full].T, tones[name], name, 0.5)
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         style.legend_below(figure, 2)
     return path

@@ -26,8 +26,9 @@ def error_curves(
             (infinite if never), drawn as marks.
         path: Where to write; returned.
         level: Error below which a trial is right.
-        window: Trials that are averaged.
+        window: Trials that are averaged, at most.
     """
+    window = max(1, min(window, *(np.shape(one)[0] for one in errors.values())))
     caption = (
         f"means over {window} trials; line: median of the members, band: quartiles, thin: each "
         "member, triangles: criterion reached"
@@ -41,7 +42,7 @@ def error_curves(
         for axes, (condition, values) in zip(panels, errors.items(), strict=True):
             curves, tone = np.asarray(values, dtype=np.float64), tones[condition]
             count = len(curves) // window
-            means = curves[: count * window].reshape(count, window, -1).mean(axis=1)
+            means = curves[: count * window].reshape(count, window, curves.shape[1]).mean(axis=1)
             x = (np.arange(count) + 0.5) * window
             low, middle, high = np.quantile(means, [0.25, 0.5, 0.75], axis=1)
             axes.plot(x, means, color=tone, linewidth=0.4, alpha=0.35)

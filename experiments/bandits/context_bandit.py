@@ -24,7 +24,7 @@ def measure(evaluation: Evaluation) -> Outcome:
     record = evaluation.record()
     returns = reward_by_member(record)
     greedy = reward_by_member(evaluation.record(deterministic=True))
-    trials = record["action"].shape[2]
+    trials = int(record["trial"].max()) + 1
     optimum = trials - 0.5
     bars: dict[str, Any] = {"bar": 97.0, "goal": 98.5} if trials == 100 else {}
     curve = learning_set_curve(record["correct"], record["trial"], trials)

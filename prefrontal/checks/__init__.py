@@ -1,8 +1,8 @@
 """Say what is wrong with a task, a core or a study of the user's, in one line each.
 
-`problems` is what `prefrontal check` calls; `quick_problems` is the part that takes no time, for
-those who train without checking. Tasks are made, drawn and played; cores take steps, alone and
-mapped over members; studies train for one update and are measured.
+`problems` is what `prefrontal check` calls; `quick_problems` is the part that takes no time (of a
+core, all of it), for those who train without checking. Tasks are made, drawn and played; cores take
+steps, alone and mapped over members; studies train for one update and are measured.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import copy
 import dataclasses
 import pickle
 import random
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -54,8 +53,7 @@ def said(error: Exception) -> str:
     """Return an error of the user's in one line."""
     if isinstance(error, pickle.PicklingError | AttributeError) and "pickle" in str(error).lower():
         return str(error)
-    text = " ".join((blamed(error) or f"{type(error).__name__}: {error}").split())
-    return re.sub(r"\. We don't support.*?(?= \(\S+, line|$)", "", text)  # of torch.func.vmap
+    return " ".join((blamed(error) or f"{type(error).__name__}: {error}").split())
 
 
 def pure(
@@ -211,5 +209,5 @@ def shaped(value: Any, shape: tuple[int, ...], dtype: torch.dtype | None = torch
         kind = str(value.dtype).removeprefix("torch.")
         return f"{right}, not {kind} {list(value.shape)}"
     if value.is_floating_point() and not bool(value.isfinite().all()):
-        return "is not finite (NaN or infinite)"
+        return "must be finite, not NaN or infinite"
     return ""

@@ -57,7 +57,7 @@ def class_problems(made: Any, quick: bool) -> Iterator[str]:
     elif issubclass(made, nn.Module):
         from prefrontal.checks.cores import core_problems
 
-        yield from core_problems(made, quick)
+        yield from core_problems(made)
     else:
         bases = "prefrontal.envs.Task (a task) or torch.nn.Module (a core)"
         if hasattr(made, "step"):

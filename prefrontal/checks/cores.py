@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.networks.vectorised import Net, Vectorised
 from prefrontal.checks.calls import (
     Wrong,
@@ -17,6 +18,7 @@ from prefrontal.checks.calls import (
     on_its_device,
     pure,
     random_states,
+    said,
     same,
     shaped,
     tensors,
@@ -26,12 +28,21 @@ INPUTS, UNITS, BATCH, MEMBERS, STEPS = 3, 24, 5, 2, 4  # all different, so that 
 LARGE = 1e4  # inputs that a core must survive
 
 
-def core_problems(cls: type[nn.Module], quick: bool = False) -> Iterator[str]:
-    """Yield what is wrong with a class of a core.
+#: What PyTorch says of operations that cannot be mapped over members, and what they do.
+UNMAPPED = {
+    "data-dependent control flow": "has an if or while that depends on a tensor: use torch.where",
+    ".item()": "asks for the number in a tensor (.item()): compute with the tensor",
+    "data pointer": "takes numbers out of PyTorch (numpy, tolist): compute with tensors",
+    "dynamic shape": "makes a tensor whose size depends on numbers (a mask as an index, nonzero): "
+    "use torch.where",
+}
+
+
+def core_problems(cls: type[nn.Module]) -> Iterator[str]:
+    """Yield what is wrong with a class of a core; takes less than a second.
 
     Args:
         cls: The class.
-        quick: Whether to take one step only.
 
     Raises:
         Wrong: The last problem, after which nothing can be checked.
@@ -48,8 +59,7 @@ def core_problems(cls: type[nn.Module], quick: bool = False) -> Iterator[str]:
     state = _initial(core)
     x = torch.randn(BATCH, INPUTS, generator=torch.Generator().manual_seed(0))
     _, after = _step(core, x, state)
-    if quick:
-        return
+    _step(core, x, after)  # what it does to a state of zeros may not be seen
     on_its_device(f"{name}.forward", core, x, state)
     yield from _half_problems(core, x, after)
     yield from _sequence_problems(core, state)  # the initial one
@@ -71,7 +81,9 @@ def _made(cls: type[nn.Module]) -> Any:
     name = cls.__name__
     missing = [key for key in ("initial_state", "forward") if key not in _methods(cls)]
     if missing:
-        raise Wrong(f"{name} lacks {' and '.join(missing)}; see prefrontal.agents.networks.cores")
+        raise Wrong(
+            f"{name} lacks {' and '.join(missing)}: `prefrontal new core FILE.py` shows one"
+        )
     _fits(f"{name}.__init__", cls, "(input_size, hidden_size)", 2)
     torch.manual_seed(0)
     core = called(f"{name}(input_size={INPUTS}, hidden_size={UNITS})", cls, INPUTS, UNITS)
@@ -218,7 +230,10 @@ def _dependence_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Ite
         first, after = core(inputs, state)
         made.append((first, core(x, after)[0]))
     if same(made[0], made[1], 1e-7):
-        yield f"{type(core).__name__}.forward ignores x: its features never depend on the inputs"
+        yield (
+            f"{type(core).__name__}.forward ignores x, or is not differentiable (round, argmax): "
+            "its features stay the same whatever the inputs are"
+        )
 
 
 def _gradient_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Iterator[str]:
@@ -229,13 +244,23 @@ def _gradient_problems(core: Any, x: Tensor, state: tuple[Tensor, ...]) -> Itera
             raise Wrong(
                 f"{name}.{key} is frozen, and would be learned all the same: all parameters are"
             )
+    if not parameters:
+        return
     total = torch.zeros(())
     for _ in range(STEPS):
         features, state = core(x, state)
-        total = total + features.square().sum()
-    if parameters and not total.requires_grad:
+        total = total + (features * torch.linspace(-1, 2, UNITS)).sum()
+    if not total.requires_grad:
         raise Wrong(f"{name}.forward: the features carry no gradient: leave out detach and no_grad")
-    gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
+    gradients = called(
+        f"{name}.forward: the gradient",
+        lambda: torch.autograd.grad(total, list(parameters.values()), allow_unused=True),
+    )
+    if not any(gradient is not None and bool(gradient.any()) for gradient in gradients):
+        raise Wrong(
+            f"{name}.forward is not differentiable: the gradient of all its parameters is zero (of "
+            "round, sign and comparisons it always is)"
+        )
     for key, gradient in zip(parameters, gradients, strict=True):
         if gradient is None:
             yield f"{name}.{key} is a parameter without a gradient: use it in forward, or remove it"
@@ -260,6 +285,7 @@ class _WithHead(Net):
     def __init__(self, core: nn.Module) -> None:
         nn.Module.__init__(self)
         self.core, self.head = core, nn.Identity()  # type: ignore[assignment]
+        self.scale = nn.Parameter(torch.ones(1))  # a core may have none
         self.embedding, self.trial_row = None, None
 
 
@@ -267,11 +293,10 @@ def _population_problems(core: Any) -> Iterator[str]:
     """Yield what does not work where a population is mapped over its members."""
     name, net = f"{type(core).__name__}.forward", _WithHead(core)
     mapped = Vectorised(net)
-    flat = torch.cat([value.detach().flatten() for value in core.parameters()] or [torch.zeros(0)])
+    flat = torch.cat([value.detach().flatten() for value in net.parameters()])
     generator = torch.Generator().manual_seed(2)
     rows = flat + 0.1 * torch.randn(MEMBERS, len(flat), generator=generator)
     xs = torch.randn(STEPS, MEMBERS, BATCH, INPUTS, generator=generator)
-    hint = ": use operations that torch.func.vmap maps over members"
     views = mapped.views(rows)
 
     def play() -> Tensor:
@@ -281,26 +306,47 @@ def _population_problems(core: Any) -> Iterator[str]:
             steps.append(features)
         return torch.stack(steps)
 
-    made = called(f"{name} mapped over members", play, hint=hint)
+    made = _mapped(name, play)
+    named = {f"core.{key}" for key, _ in core.named_parameters()}
     for member in range(MEMBERS):
         own = copy.deepcopy(core)
-        own.load_state_dict({key[len("core.") :]: value[member] for key, value in views.items()})
+        weights = {key[len("core.") :]: one[member] for key, one in views.items() if key in named}
+        own.load_state_dict(weights)
         state = own.initial_state(BATCH)
         for x, expected in zip(xs[:, member], made[:, member], strict=True):
             features, state = own(x, state)
             if not same(features.detach(), expected.detach(), 1e-4):
                 yield f"{name} gives something else when it is mapped over members"
                 return
+    if not named:
+        return
     leaves = rows.clone().requires_grad_()
-    unrolled = called(
-        f"{name} mapped over members, with gradient",
+    (unrolled,) = _mapped(
+        name,
         lambda: torch.autograd.grad(
-            mapped.unroll(mapped.views(leaves), xs, None).sum(), leaves, allow_unused=True
+            mapped.unroll(mapped.views(leaves), xs, None).sum(), leaves, materialize_grads=True
         ),
-        hint=hint,
     )
-    if any(part is not None and not bool(part.isfinite().all()) for part in unrolled):
+    if not bool(unrolled.isfinite().all()):
         yield f"{name}: the gradient is not finite (NaN or infinite)"
+
+
+def _mapped(name: str, function: Callable[[], Any]) -> Any:
+    """Call what maps a core over members.
+
+    Raises:
+        Wrong: It raised; says in our words what cannot be mapped.
+    """
+    try:
+        return function()
+    except Exception as error:
+        text = said(error)
+        for sign, does in UNMAPPED.items():
+            if sign in text:
+                place = text[text.rindex(" (") :] if blamed(error) else ""
+                raise Wrong(f"{name} {does}{place}") from error
+        hint = ": use operations that torch.func.vmap maps over members"
+        raise Wrong(f"{name} mapped over members raises {text}{hint}") from error
 
 
 def _size_problems(core: Any, state: tuple[Tensor, ...]) -> Iterator[str]:

@@ -40,6 +40,7 @@ KINDS = {
         FIREFLY, TD3NetworkConfig("actor2", "critic4", scale=0.05), members=3, seed=1
     ),
     "rate": lambda: pf.load("miconi2017-dnms", "hebbian")[:3],
+    "gradient": lambda: pf.load("maml-bandit", "5x10-maml-10")[:3],
 }
 COPIERS = {
     "deepcopy": copy.deepcopy,

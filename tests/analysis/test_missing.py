@@ -26,6 +26,7 @@ from prefrontal.analysis.choice import (
     export,
     hybrid_model,
     learning_rate,
+    metacognition,
     navigation,
     observers,
     search,
@@ -36,7 +37,14 @@ from prefrontal.analysis.figures import continual as continual_figures
 from prefrontal.analysis.figures import evolution as evolution_figures
 from prefrontal.analysis.figures import navigation as navigation_figures
 from prefrontal.analysis.missing import NotMeasurableError, codes, numbers, packed
-from prefrontal.analysis.neural import decoding, dopamine, representation, selectivity, similarity
+from prefrontal.analysis.neural import (
+    decoding,
+    dopamine,
+    places,
+    representation,
+    selectivity,
+    similarity,
+)
 from prefrontal.analysis.stats import contrasts, intervals, means, regression
 
 NAN, INF = np.nan, np.inf
@@ -281,6 +289,24 @@ PROBES = {
     "dopamine.two_step_signals": Probe(
         signals, {k: v for k, v in TRIALS.items() if k != "second_action"}
     ),
+    "places.place_patterns": Probe(
+        lambda hidden, cell: places.place_patterns(hidden, cell, 4),
+        {"hidden": real(hidden), "cell": code(label)},
+    ),
+    "places.distance_correlation": Probe(  # a place that is missing
+        lambda patterns, at: places.distance_correlation(
+            patterns[None], np.abs(at[:, None] - at[None])
+        ),
+        {"patterns": real(hidden[0, 0, :6]), "at": Array(signal[0, 0, :6], NAN, None)},
+        0,
+    ),
+    "places.similarity_by_distance": Probe(
+        lambda patterns: places.similarity_by_distance(
+            patterns[None], 1 - np.eye(len(patterns), dtype=int)
+        ),
+        {"patterns": real(hidden[0, 0, :6])},
+        0,
+    ),
     "representation.pca": Probe(representation.pca, {"patterns": real(hidden)}),
     "representation.rank_correlation": Probe(
         representation.rank_correlation, {"x": real(signal), "y": real(error)}
@@ -454,6 +480,34 @@ REFUSED = {
         lambda: continual.transfer([[[0.5, 1.5], [1.0, 1.0]]]),
         "1.5 at member 0, stage 0, mode 1",
     ),
+    "metacognition.type2_auroc": (
+        lambda: metacognition.type2_auroc([[0.5, NAN]], [[1, 0]]),
+        "confidence .* nan at",
+    ),
+    "metacognition.calibration_curve": (
+        lambda: metacognition.calibration_curve([[0.5, 1.5]], [[1, 0]]),
+        "from 0 to 1.* 1.5 at",
+    ),
+    "metacognition.calibration_error": (
+        lambda: metacognition.calibration_error([[0.5, 0.5]], [[1, -1]]),
+        "correct is missing",
+    ),
+    "metacognition.wager_gain": (
+        lambda: metacognition.wager_gain([0.5], [NAN], 0.6),
+        "worth .* nan at",
+    ),
+    "metacognition.dependent_arms_observer": (
+        lambda: metacognition.dependent_arms_observer([[0, -1]], [[0, 1]]),
+        "action is missing",
+    ),
+    "metacognition.rating_counts": (
+        lambda: metacognition.rating_counts([0, 1], [0, -1], [0.5, 0.5]),
+        "response is missing",
+    ),
+    "metacognition.meta_d": (
+        lambda: metacognition.meta_d([[1, 2, 3, NAN], [1, 2, 3, 4]]),
+        "counts .* nan at stimulus 0, rating 3",
+    ),
     "search.goals_found": (lambda: search.goals_found([[[0.0, NAN]]]), "nan at .* step 1"),
     "search.steps_per_goal": (lambda: search.steps_per_goal([[[0.0, NAN]]], 1), "step 1"),
     "intervals.over_episodes": (lambda: intervals.over_episodes([1.0, NAN]), "episode with NaN"),
@@ -611,7 +665,7 @@ OTHERS = {
     "medians": "median trials_to_criterion",  # refuse what is missing; tested where they are
     "trials": "error_curves responses",  # draw errors that a learner reports, complete
     "portrait": "choices_by_trial outcome_by_trial states_or_values",  # draw by functions above
-    "probes": "matching_figure history_figure",
+    "probes": "matching_figure history_figure calibration_figure",
     "style": "drawing each colours gradient smoothed mean_and_members draw_curves dots_and_interval"
     " draw_table reference_lines legend_below hide_spines label_ends step_unit",
 }

@@ -233,3 +233,18 @@ def test_privileged_is_finite_after_the_last_step_too(name):
 def test_bad_fields_are_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_opting_out_pays_for_certain_and_is_best_where_arms_are_worse():
+    env = envs.TaskVectorEnv(
+        "prefrontal.envs:CorrelatedBandit", 3, split="all", opt_out=0.6, trials=4
+    )
+    env.reset(seed=0, options={"task": {"p": [[0.55, 0.45], [0.9, 0.1], [0.2, 0.8]]}})
+    _, reward, _, _, info = env.step(np.array([2, 2, 1]))
+    assert reward[:2] == pytest.approx([0.6, 0.6])
+    assert reward[2] in (0.0, 1.0)
+    assert list(info["optimal_action"]) == [2, 0, 1]
+    assert info["expected_reward"] == pytest.approx([0.6, 0.6, 0.8])
+    assert info["optimal_reward"] == pytest.approx([0.6, 0.9, 0.8])
+    assert envs.CorrelatedBandit().num_actions == 2
+    assert envs.CorrelatedBandit(opt_out=0.6).reward_values == (0.0, 0.6, 1.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments.experiment import (
     all_experiments,
@@ -128,3 +129,9 @@ def test_the_conclusion_follows_the_verdicts():
     # A bar without a verdict is not met.
     both = conclusion(experiment, [met, Finding("b", 1.0, bar=0.8)], conditions, 4000)[0]
     assert both == said("undecided", 1, 0, 0)
+
+
+def test_a_finding_without_a_value_of_every_member_is_named():
+    said = "'errors, late' has no value for 2 of 3 members"
+    with pytest.raises(NotMeasurableError, match=said):
+        finding("errors", np.array([np.nan, 1.0, np.inf]), where=", late", failure=0.5)

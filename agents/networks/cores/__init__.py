@@ -64,7 +64,7 @@ def make_core(
     given = {}
     for key, value in own.items():
         if key not in taken:
-            hint = did_you_mean(key, taken) if taken else "; it has none"
+            hint = did_you_mean(key, taken) if taken else ": it has no settings"
             raise ConfigError(f"the core {name} has no setting {key!r}{hint}")
         try:
             given[key] = checked(value, hints.get(key, Any), key)

@@ -29,7 +29,8 @@ CODE = HeadConfig("code", "encoding", size=8, discount=0.5, loss="gaussian")
 ARMS = HeadConfig("arms", "p", size=2)
 BEST = HeadConfig("best", "optimal_action", size=2, loss="cross_entropy")
 PAY = HeadConfig("pay", "reward", size=3, loss="quantile", per_action=True)
-ALL = (CONFIDENCE, READER, VALUES, CODE, ARMS, BEST, PAY)
+NOISE = HeadConfig("noise", "noise", size=3)
+ALL = (CONFIDENCE, READER, VALUES, CODE, ARMS, BEST, PAY, NOISE)
 
 
 def job(heads: tuple[HeadConfig, ...], env: str = BANDIT, **flat: Any) -> Job:
@@ -121,6 +122,16 @@ def test_targets_by_hand():
     assert torch.equal(told["best"].value.argmax(2), best.expand_as(right))
 
 
+def test_noise_is_a_standard_normal_of_each_member_drawn_anew():
+    subject = made((HeadConfig("noise", "noise", size=40),))
+    first, second = (learned_of(subject).heads["noise"].value for _ in range(2))
+    assert first.shape == (6, 2, 40, 4)
+    assert float(first.mean()) == pytest.approx(0, abs=0.1)
+    assert float(first.std()) == pytest.approx(1, abs=0.1)
+    assert not torch.isclose(first, second).any()
+    assert not torch.isclose(first[:, 0], first[:, 1]).any()
+
+
 def test_what_comes_is_averaged_to_the_end():
     x = torch.tensor([1.0, 2.0, 4.0, 8.0]).view(4, 1, 1, 1)
     found = ahead(x, torch.tensor([0.5]), None)
@@ -146,7 +157,7 @@ def test_episodes_of_others_that_end_when_they_end():
 
 
 def test_episodes_replayed_at_once_teach_heads_the_same():
-    one = replace(job(ALL, replay="uniform", discount=0.7, gae_lambda=0.8), num_envs=1)
+    one = replace(job(ALL[:-1], replay="uniform", discount=0.7, gae_lambda=0.8), num_envs=1)
     subject = make_learner(one, range(2))
     gamma = torch.full((2,), 0.7)
     trajectory = subject.rollout.collect()
@@ -158,7 +169,7 @@ def test_episodes_replayed_at_once_teach_heads_the_same():
         parameters = subject.model.parameters.requires_grad_()
         entropy = torch.zeros(2)
         if replayed:
-            given = gamma, entropy, (FULL, FULL), subject._observed
+            given = gamma, entropy, (FULL, FULL), subject._observed, ()
             loss, _ = subject.replay.loss(subject.config, 1, parameters, 0, *given)
         else:
             loss, _ = subject._loss(learned, parameters, entropy)
@@ -187,7 +198,7 @@ def test_records_hold_what_heads_say(tmp_path):
     envs = make_envs(one.environment, range(2), 3, facts=True)
     envs.reset(seed=3)
     (record,) = population.record(envs, 1, seed=0, discount=0.5)
-    sizes = {"sure": 1, "values": 3, "code": 16, "arms": 2, "best": 2, "pay": 3}
+    sizes = {"sure": 1, "values": 3, "code": 16, "arms": 2, "best": 2, "pay": 3, "noise": 3}
     for name, size in sizes.items():
         assert record[f"head.{name}"].shape == (2, 3, 6, size)
     assert (np.abs(record["head.best"].sum(-1) - 1) < 1e-6).all()

@@ -26,7 +26,7 @@ def replayed(subject: A2C, number: int, *args):
     parameters, *rest = args
     stage = subject.stages.index
     loss, parts = subject.replay.loss(
-        subject.config, number, parameters, stage, *rest, (FULL, FULL), slice(0, 1)
+        subject.config, number, parameters, stage, *rest, (FULL, FULL), slice(0, 1), ()
     )
     subject.replay.draw = draw
     return drawn[0], loss, parts

@@ -218,7 +218,7 @@ def test_a_run_leaves_champions_that_live_again(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_envs": 4}, "leave --num-envs at 1"),
+        ({"num_envs": 4}, "num_envs must be 1, not 4"),
         ({"network": NetworkConfig(layout="separate")}, 'lifetimes need layout "shared"'),
         ({"network": NetworkConfig(embedding_size=4)}, "leave --embedding-size at 0"),
     ],

@@ -14,6 +14,7 @@ from prefrontal.agents.reference.bandit_optima import (
     gittins_table,
     informative_arm_returns,
 )
+from prefrontal.agents.reference.opting_out import opt_out_optimal_reward
 
 # GITTINS
 
@@ -207,3 +208,16 @@ def test_informative_arm():
 def test_errors_say_what_would_be_right(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_opting_out_pays_before_the_end_only():
+    """Two trials: .6 twice is more than .5 and 2/3. Three: .5, then 2/3, then .75 or .6.
+
+    After one win, q = 2/3: 2/3 + 2/3 * .75 + 1/3 * .6 = 1.3667, and .5 before it, against 1.8.
+    """
+    assert opt_out_optimal_reward(0.6, 2) == pytest.approx(1.2)
+    assert opt_out_optimal_reward(0.6, 3) == pytest.approx(0.5 + 2 / 3 + 0.5 + 0.2)
+    never = 75 - correlated_optimal_regret("uniform")
+    assert opt_out_optimal_reward(0.0) == pytest.approx(never)
+    with pytest.raises(ValueError, match="safe"):
+        opt_out_optimal_reward(1.2)

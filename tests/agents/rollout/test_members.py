@@ -27,6 +27,7 @@ MAKE = {
     "q": lambda: QPopulation.create(SPEC, NETWORK, members=5),
     "td3": lambda: ContinuousPopulation.create("prefrontal/FireflyNavigation-v0", members=5),
     "rate": lambda: pf.load("miconi2017-dnms", "hebbian"),
+    "gradient": lambda: pf.load("maml-bandit", "5x10-maml-10"),
     "evolved": lambda: pf.load("baldwin-two-armed-bandit", "baldwin"),
     "lineages": lambda: pf.load("hinton-nowlan-1987", "learning"),
 }

@@ -73,3 +73,9 @@ def test_refuses_curves_that_do_not_fit():
         diagnose(np.zeros((3, 2)), np.zeros((3, 1)), 2)
     with pytest.raises(ValueError, match="not empty"):
         diagnose(np.zeros((0, 2)), np.zeros((0, 2)), 2)
+
+
+def test_one_action_cannot_be_settled_on():
+    flat = np.zeros((20, 2))
+    assert diagnose(flat, flat, num_actions=2)
+    assert diagnose(flat, flat, num_actions=1) == []

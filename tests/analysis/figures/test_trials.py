@@ -12,6 +12,7 @@ def test_figures_are_written(tmp_path):
     traces = {name: np.tanh(rng.normal(size=(90, 3))) for name in ("AA", "AB")}
     paths = [
         trials.error_curves(errors, criteria, tmp_path / "errors.png", 1.0),
+        trials.error_curves({"cube": errors["cube"][:7]}, criteria, tmp_path / "few.png", 1.0),
         trials.responses(
             traces,
             tmp_path / "responses.png",

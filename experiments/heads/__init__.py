@@ -1,0 +1,1 @@
+"""Findings on heads: what an agent values, predicts, and knows of itself."""

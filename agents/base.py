@@ -18,7 +18,7 @@ from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.sizes import parameter_counts, state_sizes
+from prefrontal.agents.networks.sizes import outputs_of, parameter_counts, state_sizes
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import facts_of, probe, rows_in, rows_of
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
@@ -189,7 +189,8 @@ def require_learnable(job: Job) -> None:
     rows_of(network, job.environment.inputs, facts.input_size, facts.num_actions)
     sizes = facts.input_size, facts.num_actions, network
     counts, states = parameter_counts(*sizes), sum(state_sizes(*sizes))
-    step = facts.input_size + facts.num_actions + 8 * network.hidden_size * len(counts) + states
+    said = 4 * sum(outputs_of(facts.num_actions, network))
+    step = facts.input_size + said + 8 * network.hidden_size * len(counts) + states
     played = job.num_envs * facts.longest * step
     require_training(job.members, sum(counts), played, job.snapshots, job.device)
 

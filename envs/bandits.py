@@ -72,11 +72,15 @@ class StationaryBandit(Bandit):
         return {"t": state["t"] + 1, "offset": state["offset"], "cue": cue}, cue, reward
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
-        """Return trial, best arm, and the probabilities of the chosen and of the best arm."""
+        """Return trial, best arm, and the probabilities of the chosen and of the best arm.
+
+        Of many steps at once (`episode_facts`), `action` is ``[t, n]`` and ``state["t"]`` ``[t,
+        1]``.
+        """
         p = params["p"]
-        best, arm = p.max(dim=1)
+        best, arm = (each.expand(action.shape) for each in p.max(dim=1))
         return {
-            "trial": torch.full_like(arm, state["t"]),
+            "trial": torch.zeros_like(action).add_(state["t"]),
             "optimal_action": arm,
             "expected_reward": p.take(state["offset"] + action),
             "optimal_reward": best,
@@ -86,15 +90,8 @@ class StationaryBandit(Bandit):
         self, params: Params, states: Sequence[State], actions: Tensor
     ) -> dict[str, Tensor]:
         """Return the facts of many steps at once; see `Task.episode_facts`."""
-        p = params["p"]
-        best, arm = (each.expand(actions.shape) for each in p.max(dim=1))
-        times = torch.tensor([state["t"] for state in states], device=p.device)
-        return {
-            "trial": times[:, None].expand(actions.shape),
-            "optimal_action": arm,
-            "expected_reward": p.take(states[0]["offset"] + actions),
-            "optimal_reward": best,
-        }
+        times = torch.tensor([[state["t"]] for state in states], device=actions.device)
+        return self.facts(params, {**states[0], "t": times}, actions)
 
     def privileged(self, params: Params, state: State) -> Tensor:
         """Return the arm probabilities and the time t / T, ``[n, K + 1]``."""

@@ -163,8 +163,9 @@ def _returns(played: Played, where: str) -> list[Finding]:
 
 def _regrets(played: Played, where: str) -> list[Finding]:
     """Return the regret of episodes and of their ends, where the environment tells it."""
-    if "regret" not in played.agent:
-        return []
+    records = played.agent, played.random
+    if any("regret" not in one or one["regret"].min() < -1e-6 for one in records):
+        return []  # or the best reward of a step is not the largest, for one who must explore
     ours, theirs = total_regret(played.agent["regret"]), total_regret(played.random["regret"])
     curve = played.agent["regret"].mean(axis=1)
     first, last = _ends(curve)

@@ -29,6 +29,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+MANY = 24  # names that an error message lists
 INTEGERS = 2**63  # whole numbers are below it, as TOML has them and PyTorch takes them
 KIND = "kind"  # key that says which of several dataclasses a table is
 NONE = "none"  # TOML has no null: how None is written where the default is something else
@@ -172,7 +173,9 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     if close:
         return f"; did you mean {by_lower[close[0]]!r}?"
     if by_lower:
-        return f"; allowed: {', '.join(repr(choice) for choice in by_lower.values())}"
+        named = [repr(choice) for choice in by_lower.values()]
+        rest = f" and {len(named) - MANY} others" if len(named) > MANY else ""
+        return f"; allowed: {', '.join(named[:MANY])}{rest}"
     return ""
 
 

@@ -224,11 +224,25 @@ def _named_values(option: str) -> Any:
     spec = PrimitiveConstructorSpec[Any](
         nargs="*",
         metavar="NAME=VALUE ...",
-        instance_from_str=lambda words: dict(_argument(word, flag) for word in words),
+        instance_from_str=lambda words: _table([_argument(word, flag) for word in words], flag),
         is_instance=lambda value: isinstance(value, dict),
         str_from_instance=lambda value: [f"{key}={one!r}" for key, one in value.items()],
     )
     return Annotated[Any, spec]
+
+
+def _table(pairs: list[tuple[str, Any]], flag: str) -> dict[str, Any]:
+    """Return names and values as a dictionary."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ConfigError(f"{flag}: {next(n for n in names if names.count(n) > 1)} is given twice")
+    return table
+
+
+def _says(config: Any, given: Mapping[str, Any]) -> bool:
+    """Return whether a dataclass has all these values."""
+    return all(getattr(config, name, given) == value for name, value in given.items())
 
 
 def _tables(one: Any) -> Any:
@@ -275,7 +289,9 @@ def parse_settings(
         own["kwargs"] = own.pop("env_kwargs") | {k: v for k, v in more.items() if v}
     if isinstance(settings.network, NetworkConfig):
         own["core"] = values["core"]
-        own["heads"] = (*settings.network.heads, *values["heads"])
+        there = settings.network.heads  # a run that goes on may be told again what it has
+        new = (one for one in values["heads"] if not any(_says(head, one) for head in there))
+        own["heads"] = (*there, *new)
     return settings.with_options(**own)
 
 
@@ -290,6 +306,7 @@ def _argument(text: str, flag: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"{flag} takes NAME=VALUE, not {text!r}")
+    name = name.replace("-", "_")
     if value in ("true", "false"):  # as in files
         return name, value == "true"
     try:

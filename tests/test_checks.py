@@ -203,7 +203,7 @@ WRONG_TASKS = {
     "observation that is no number": (
         "light = (jump & self.cue).float()[:, None]",
         "light = (0.0 / (jump & False).float())[:, None]",
-        "the observation is not finite",
+        "the observation must be finite",
     ),
     "reward of another shape": (
         ".chance(params, state, action)).float()",

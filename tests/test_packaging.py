@@ -48,7 +48,7 @@ print([finder for finder in sys.meta_path if "prefrontal" in str(finder)])
     ],
 )
 def test_importing_gymnasium_registers_the_environments(first):
-    assert run(WATCH + first + COUNT, ROOT) == "22\n[]"
+    assert run(WATCH + first + COUNT, ROOT) == "23\n[]"
 
 
 def test_importing_gymnasium_imports_nothing_large():
@@ -139,7 +139,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     (hook,) = own - wanted
     assert re.fullmatch(r"prefrontal-[^/]*\.data/purelib/prefrontal\.pth", hook)
     assert not wanted - own
-    assert wheel.stat().st_size < 90e6
+    assert wheel.stat().st_size < 97e6  # PyPI takes 100 MB
 
 
 @pytest.mark.slow
@@ -153,7 +153,7 @@ def test_an_installed_wheel_registers_its_environments(wheel, tmp_path):
     for name in ("agents", "envs", "train"):
         (elsewhere / f"{name}.py").write_text("raise RuntimeError('stray')")
     code = f"sys.path.insert(0, '')\nsite.addsitedir({str(place)!r})\n"
-    assert run(code + COUNT, where=elsewhere) == "22\n[]"
+    assert run(code + COUNT, where=elsewhere) == "23\n[]"
     code += "import prefrontal.agents\nfrom prefrontal.shipped import *\n"
     code += "print(len(prefrontal.agents.load(shipped_folder('wang2016-bandit'))))"
     assert run(code, where=elsewhere) == "8"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.common.returns import Estimate, estimate, mean, monte_carlo, next_values
-from prefrontal.agents.networks.config import TARGETS, HeadConfig, NetworkConfig
+from prefrontal.agents.networks.config import LEVELLED, TARGETS, HeadConfig, NetworkConfig
 from prefrontal.agents.networks.heads import loss, of_action, reading, value, width
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.rollout import Trajectory
@@ -20,6 +21,7 @@ from prefrontal.agents.rollout.spec import EnvironmentSpec
 Heads = Sequence[HeadConfig]
 
 _CHOICE = ("expected_reward", "optimal_reward")
+ROWS, STEPS = 16, 400  # what is played of an environment to see what it tells
 
 
 class Target(NamedTuple):
@@ -52,10 +54,14 @@ def _told(head: HeadConfig, trajectory: Trajectory) -> Tensor:
     facts, task, like = trajectory.facts, trajectory.task, trajectory.rewards
     for name in _CHOICE if head.target == "correct" else (head.target,):
         if name not in facts and name not in task:
-            known = sorted({*facts, *task})
+            if head.target == "correct":
+                raise ConfigError(
+                    f"head {head.name}: the environment does not say which choices are correct "
+                    f"(by {' and '.join(map(repr, _CHOICE))})"
+                )
             raise ConfigError(
                 f"head {head.name}: the environment does not say {name!r}"
-                f"{did_you_mean(name, known)}"
+                f"{did_you_mean(name, sorted({*facts, *task}))}"
             )
     if head.target == "correct":
         chosen, best = (facts[name].to(like) for name in _CHOICE)
@@ -64,26 +70,43 @@ def _told(head: HeadConfig, trajectory: Trajectory) -> Tensor:
     if found is None:
         found = task[head.target].expand(trajectory.steps, *task[head.target].shape)
     found = found[..., None].flatten(3).transpose(2, 3)  # [T, P, numbers, B]
-    classes = head.loss == "cross_entropy" and head.size > 1
-    if classes and found.shape[2] == 1:
-        index = found.squeeze(2).long()
-        if bool((index < 0).any() or (index >= head.size).any()):
-            raise ConfigError(
-                f"head {head.name}: {head.target} is a class of 0 to {int(index.max())}, and the "
-                f"head has a size of {head.size}"
-            )
-        return torch.nn.functional.one_hot(index, head.size).transpose(2, 3).to(like)
-    if found.shape[2] != width(head):
+    if head.loss == "cross_entropy" and head.size > 1 and found.shape[2] == 1:
+        return _one_hot(head, found.squeeze(2)).to(like)
+    require_size(head, found.shape[2])
+    return _probable(head, found.to(like))
+
+
+def _one_hot(head: HeadConfig, index: Tensor) -> Tensor:
+    """Return classes ``[T, P, B]`` as ``[T, P, size, B]`` of 0 and 1."""
+    low, high = float(index.min()), float(index.max())
+    if index.is_floating_point() and bool((index != index.round()).any()):
         raise ConfigError(
-            f"head {head.name}: {head.target} has {found.shape[2]} numbers, and the head "
-            f"{width(head)}"
+            f"head {head.name}: {head.target} is a number, not a class: cross_entropy needs size 1"
         )
-    if head.loss == "cross_entropy" and bool((found < 0).any() or (found > 1).any()):
+    if low < 0 or high >= head.size:
+        raise ConfigError(
+            f"head {head.name}: {head.target} is a class of {low:.0f} to {high:.0f}: size must be "
+            f"at least {high + 1:.0f}, not {head.size}"
+        )
+    return F.one_hot(index.long(), head.size).transpose(2, 3)
+
+
+def _probable(head: HeadConfig, target: Tensor) -> Tensor:
+    """Return a target ``[T, P, width, B]``, which of cross_entropy must be probabilities."""
+    if head.loss != "cross_entropy":
+        return target
+    low, high = float(target.min()), float(target.max())
+    if low < 0 or high > 1:
         raise ConfigError(
             f"head {head.name}: cross_entropy needs a target of 0 to 1, and {head.target} is of "
-            f"{float(found.min()):.3g} to {float(found.max()):.3g}"
+            f"{low:.3g} to {high:.3g}"
         )
-    return found.to(like)
+    if head.size > 1 and bool(((target.sum(2) - 1).abs() > 1e-3).any()):
+        raise ConfigError(
+            f"head {head.name}: cross_entropy needs numbers of sum 1, and those of {head.target} "
+            "are not"
+        )
+    return target
 
 
 def ahead(x: Tensor, discount: Tensor, mask: Tensor | None) -> Target:
@@ -157,7 +180,7 @@ def targets(
         elif head.target == "returns":
             found[head.name] = Target(returns[head.name].unsqueeze(2))
         elif head.target == "reward":
-            found[head.name] = Target(trajectory.rewards.unsqueeze(2))
+            found[head.name] = Target(_probable(head, trajectory.rewards.unsqueeze(2)))
         elif head.target == "noise":
             size = steps, width(head), trajectory.rewards.shape[2]
             drawn = [torch.randn(size, generator=g) for g in generators]
@@ -253,34 +276,54 @@ def require_size(head: HeadConfig, numbers: int) -> None:
     Raises:
         ConfigError: It has not.
     """
-    if width(head) != numbers:
-        raise ConfigError(
-            f"head {head.name}: the {head.target} has {numbers} numbers: size must be {numbers}, "
-            f"not {head.size}"
-        )
+    if width(head) == numbers:
+        return
+    has = f"head {head.name}: {head.target} has {numbers} number{'s' * (numbers != 1)}"
+    if head.loss in LEVELLED:
+        raise ConfigError(f"{has}, and {head.loss} heads learn one")
+    raise ConfigError(f"{has}: size must be {numbers}, not {head.size}")
 
 
 def check_heads(heads: Heads, environment: EnvironmentSpec, hidden_size: int) -> None:
-    """Check that an environment tells what heads learn; a row of it is played for a step.
+    """Check that an environment tells what heads learn; some rows of it are played, at random.
 
     Raises:
         ConfigError: It does not, or in another size.
     """
+    asked = [h for h in heads if told_by_task(h) or h.loss == "cross_entropy"]
     if not heads:
         return
-    envs = make_envs(environment, [0], 1, facts=True)
-    task = envs.reset(seed=0)[1].get("task", {})
-    _, _, _, _, info = envs.step(torch.zeros(1, dtype=torch.int64))
-    envs.close()
+    envs = make_envs(environment, [0], ROWS if asked else 1, facts=True)
     observed = envs.input_slices["observation"]
-    one = torch.zeros(1, 1, 1)
-    facts = {n: x.unflatten(0, (1, 1, 1)) for n, x in info.items() if isinstance(x, Tensor)}
-    tasks = {name: x.unflatten(0, (1, 1)) for name, x in task.items()}
-    told(heads, Trajectory([], one.long(), one, task=tasks, facts=facts))
+    size = observed.stop - observed.start
     for head in heads:
         if head.target in ("observation", "encoding"):
-            seen = head.target == "observation"
-            require_size(head, observed.stop - observed.start if seen else hidden_size)
+            require_size(head, size if head.target == "observation" else hidden_size)
+    if asked:
+        played = _played(envs)
+        told(heads, played)
+        for head in asked:
+            if head.target == "reward":
+                _probable(head, played.rewards.unsqueeze(2))
+    envs.close()
+
+
+def _played(envs: Any) -> Trajectory:
+    """Return an episode of random actions, or its beginning, without tapes."""
+    generator = torch.Generator().manual_seed(0)
+    task = envs.reset(seed=0)[1].get("task", {})
+    rewards, facts = [], []
+    for _ in range(min(envs.steps, STEPS)):
+        actions = torch.randint(envs.num_actions, (envs.num_envs,), generator=generator)
+        _, reward, ended, cut, info = envs.step(actions)
+        rewards.append(reward.clone())
+        facts.append({n: x.clone() for n, x in info.items() if isinstance(x, Tensor)})
+        if bool((ended | cut).all()):
+            break
+    told = {name: torch.stack([one[name] for one in facts]).unsqueeze(1) for name in facts[0]}
+    tasks = {name: x.unsqueeze(0) for name, x in task.items()}
+    reward = torch.stack(rewards).unsqueeze(1)
+    return Trajectory([], reward.long(), reward, task=tasks, facts=told)
 
 
 def baseline_head(network: NetworkConfig) -> HeadConfig:

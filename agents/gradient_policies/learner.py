@@ -74,6 +74,12 @@ def check(job: Job) -> str:
             "meta-gradient adapts by the reward: give --inputs reward (and others), not "
             f"{', '.join(job.environment.inputs) or 'none'}"
         )
+    first = network.times(facts.longest)[0]
+    if first >= facts.longest:
+        raise ConfigError(
+            f"the first of update_after must come before the last of the {facts.longest} steps of "
+            f"an episode, not after {first}: nobody would see what it changes"
+        )
     if network.times(facts.longest)[-1] > facts.longest:
         raise ConfigError(
             f"update_after must lie within the {facts.longest} steps of an episode, not "

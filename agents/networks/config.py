@@ -142,6 +142,16 @@ class HeadConfig:
             raise ValueError(
                 f"head {self.name}: {self.target} is one number: size must be 1, not {self.size}"
             )
+        if self.loss == "cross_entropy" and self.target in ("returns", "encoding", "noise"):
+            raise ValueError(
+                f"head {self.name}: {self.target} are no probabilities or classes, which "
+                "cross_entropy needs"
+            )
+        if self.discount is not None and self.target not in ("returns", "observation", "encoding"):
+            raise ValueError(
+                f"head {self.name}: a discount is that of returns, or of the horizon of "
+                f"observation and encoding; {self.target} has none"
+            )
         if self.discount == 1 and self.target in ("observation", "encoding"):
             raise ValueError(f"head {self.name}: the discount of a horizon must be below 1")
 

@@ -53,10 +53,15 @@ class Feedback:
 
     def _draw(self) -> None:
         self.weights = []
-        for like in self.model.readouts(self.model.parameters):
-            size = like.shape[1:]
-            rows = [2 * torch.rand(size, generator=g) - 1 for g in self.generators]
-            self.weights.append(torch.stack(rows).to(like) * size[1] ** -0.5)
+        readers = self.model.readers()
+        none = torch.zeros_like(self.model.before_readouts()) if readers is None else readers
+        only_read = self.model.readouts(none.unsqueeze(0))
+        for like, reader in zip(self.model.readouts(self.model.parameters), only_read, strict=True):
+            size, sent = like.shape[2], ~reader[0, :, 0].cpu()
+            weight = torch.zeros(len(self.generators), *like.shape[1:])
+            for row, g in zip(weight, self.generators, strict=True):
+                row[sent] = 2 * torch.rand(int(sent.sum()), size, generator=g) - 1
+            self.weights.append(weight.to(like) * size**-0.5)
 
     def begin(self) -> None:
         """Draw weights anew, if that is the rule."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from prefrontal.analysis.figures import style
+from prefrontal.analysis.missing import numbers
 
 
 def scatter_by_member(
@@ -34,7 +35,8 @@ def scatter_by_member(
     canvas = style.drawing(path, len(panels), size, margin, 3, xlabel, ylabel, said)
     with canvas as (_, each):
         for axes, (title, (x, y)) in zip(each, panels.items(), strict=True):
-            for m, (a, b) in enumerate(zip(np.asarray(x), np.asarray(y), strict=True)):
+            x, y = (numbers("panels", one, axes=("member", "point")) for one in (x, y))
+            for m, (a, b) in enumerate(zip(x, y, strict=True)):
                 tone = style.PALETTE[m % len(style.PALETTE)]
                 axes.scatter(a, b, s=12, color=tone, alpha=0.8, linewidths=0)
             if diagonal:

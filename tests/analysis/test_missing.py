@@ -32,7 +32,7 @@ from prefrontal.analysis.choice import (
     search,
     two_step,
 )
-from prefrontal.analysis.figures import behaviour, learning
+from prefrontal.analysis.figures import behaviour, learning, members
 from prefrontal.analysis.figures import continual as continual_figures
 from prefrontal.analysis.figures import evolution as evolution_figures
 from prefrontal.analysis.figures import navigation as navigation_figures
@@ -572,6 +572,10 @@ REFUSED = {
     "behaviour.curves_by_trial": (
         lambda: behaviour.curves_by_trial({"a": [[1.0, INF]]}, OUT, "y"),
         "inf at point 1",
+    ),
+    "members.scatter_by_member": (
+        lambda: members.scatter_by_member({"a": ([[1.0]], [[INF]])}, OUT, "x", "y"),
+        "inf at member 0, point 0",
     ),
     "behaviour.hidden_state_pca": (
         lambda: behaviour.hidden_state_pca(np.ones((2, 3, 4)), [NAN, 1.0], OUT),

@@ -387,9 +387,11 @@ def test_wrong_arguments_are_errors(kwargs, message):
         make_vec(2, **kwargs)
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_facts_of_an_episode_are_those_of_its_steps(name):
-    told = {"tensors": True, "autoreset": "disabled"}
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in TASKS), ("CorrelatedBandit", {"opt_out": 0.75})]
+)
+def test_facts_of_an_episode_are_those_of_its_steps(name, options):
+    told = {"tensors": True, "autoreset": "disabled", **options}
     stepwise = envs.TaskVectorEnv(envs.task_class(name), 3, facts=True, **told)
     later = envs.TaskVectorEnv(envs.task_class(name), 3, facts="episode", **told)
     task = stepwise.reset(seed=0)[1]["task"]

@@ -236,7 +236,7 @@ def test_heads_that_cannot_learn_are_refused(heads, flat, said):
 
 
 def test_other_environments_tell_no_facts():
-    with pytest.raises(ConfigError, match="does not say 'expected_reward'"):
+    with pytest.raises(ConfigError, match="does not say which choices"):
         check(job((CONFIDENCE,), register_countdown()))
 
 

@@ -357,12 +357,16 @@ def test_settings_of_a_core_are_options(folder, capsys):
 def test_heads_are_options_beside_those_of_the_experiment(folder, capsys):
     small = [*SMALL[:4], *SMALL[6:], "--members", "1", "--workers", "1", "--hidden-size", "6"]
     own = ["--head", "name=a", "size=3", "loss=expectile", "--head", "name=b", "target=correct"]
-    words = ["metacognition", "--condition", "reader", *small, *own, "per_action=true"]
+    words = ["metacognition", "--condition", "reader", *small, *own, "per-action=true"]
     assert command.train([*words, "--out", "run"]) == 0
     heads = load("run").network.heads
     assert [head.name for head in heads] == ["confidence", "a", "b"]
     assert (heads[1].size, heads[2].per_action, heads[0].into_core) == (3, True, False)
+    again = [*words, "--out", "run", "--resume"]
+    assert command.train(again) == 0  # the same words as before
+    assert load("run").network.heads == heads
     for given, said in (
+        (["name=a", "name=b"], "--head: name is given twice"),
         (["name=a", "target=corect"], "head a: the environment does not say 'corect'"),
         (["name=a", "sise=3"], "unknown key 'sise' in [heads[0]]; did you mean 'size'?"),
         (["target=reward"], "missing key 'name' in [heads[0]]"),

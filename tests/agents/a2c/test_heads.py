@@ -75,9 +75,20 @@ def test_training_with_every_kind_of_head_goes_on_exactly(flat):
     assert all(bool(torch.isfinite(value).all()) for value in mine.values())
 
 
-@pytest.mark.parametrize("core", ["lstm", "gru"])
-def test_a_head_that_only_reads_changes_nothing_else(core):
-    plain, read = made((), core=core), made((READER, PAY_READER), core=core)
+@pytest.mark.parametrize(
+    "flat",
+    [
+        {},
+        {"core": "gru"},
+        {"replay": "reservoir"},
+        {"rule": "eprop", "feedback": "redrawn"},
+        {"rule": "bptt", "feedback": "adaptive"},
+        {"rule": "node-perturbation"},
+    ],
+    ids=str,
+)
+def test_a_head_that_only_reads_changes_nothing_else(flat):
+    plain, read = made((), **flat), made((READER, PAY_READER), **flat)
     for _ in range(5):
         plain.update()
         read.update()
@@ -221,7 +232,12 @@ def test_records_hold_what_heads_say(tmp_path):
     ("heads", "flat", "said"),
     [
         ((HeadConfig("a", "optimal_acton"),), {}, "did you mean 'optimal_action'"),
-        ((HeadConfig("a", "p", size=3),), {}, "has 2 numbers"),
+        ((HeadConfig("a", "p", size=3),), {}, "has 2 numbers: size must be 2, not 3"),
+        ((HeadConfig("a", "p", size=2, loss="expectile"),), {}, "expectile heads learn one"),
+        ((HeadConfig("a", "trial", loss="cross_entropy"),), {}, "target of 0 to 1, and trial"),
+        ((HeadConfig("a", "trial", 2, "cross_entropy"),), {}, "class of 0 to 5: size must be"),
+        ((HeadConfig("a", "p", 2, "cross_entropy"),), {}, "of sum 1"),
+        ((HeadConfig("a", "expected_reward", 2, "cross_entropy"),), {}, "a number, not a class"),
         ((HeadConfig("a", "encoding", size=3),), {}, "size must be 8"),
         ((HeadConfig("a", "observation", size=3),), {}, "size must be"),
         ((), {"critic": "heads"}, "--head"),

@@ -117,6 +117,7 @@ def test_what_cannot_be_learned_is_refused():
         ),
         (job(batch=1), "--num-envs of at least 2"),
         (job((2, 7)), "within the 6 steps"),
+        (job((6,)), "before the last of the 6 steps"),
         (
             job(spec=EnvironmentSpec("prefrontal/FireflyNavigation-v0", ("reward",))),
             "discrete actions",

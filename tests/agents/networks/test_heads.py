@@ -141,6 +141,8 @@ def test_what_is_there_without_heads_is_drawn_alike():
         ({"name": "a", "target": "encoding", "discount": 1.0}, "below 1"),
         ({"name": "a", "loss": "huber"}, "one of"),
         ({"name": "a", "weight": -1.0}, "not be negative"),
+        ({"name": "a", "loss": "cross_entropy"}, "no probabilities"),
+        ({"name": "a", "target": "correct", "discount": 0.5}, "has none"),
         ({"name": "a", "size": 0}, "at least 1"),
     ],
 )

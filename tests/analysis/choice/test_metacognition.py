@@ -135,3 +135,26 @@ class TestHigherOrderObserver:
         found = HigherOrderObserver(precision=0.0, prior_aware=0.2).infer(np.zeros((5, 2)))
         np.testing.assert_allclose(found.world, np.tile([0.8, 0.1, 0.1], (5, 1)))
         np.testing.assert_allclose(found.surprise_world, 0.0, atol=1e-12)
+
+    @pytest.mark.parametrize("precision", [1.0, 1000.0, 1e12])
+    def test_what_cannot_be_is_never_believed(self, precision):
+        nothing = HigherOrderObserver(precision=precision, prior_aware=0.0).infer([3.5, 0.5])
+        assert nothing.world.tolist() == [1.0, 0.0, 0.0]
+        assert (nothing.aware, nothing.surprise_world, nothing.surprise_aware) == (0.0, 0.0, 0.0)
+        aware = HigherOrderObserver(precision=precision, prior_aware=1.0).infer([0.5, 0.5])
+        assert aware.world.tolist() == [0.0, 0.5, 0.5]
+        assert (aware.aware, aware.surprise_world, aware.surprise_aware) == (1.0, 0.0, 0.0)
+
+    def test_it_is_bayes_rule(self):
+        rng = np.random.default_rng(0)
+        sample = rng.normal(size=(50, 2)) * 3
+        found = HigherOrderObserver(2.0, 1.5, 0.3).infer(sample)
+        means = np.array([(0.5, 0.5), (2.0, 0.5), (0.5, 2.0)])
+        squares = ((sample[:, None] - means) ** 2).sum(-1)
+        joint = np.array([0.7, 0.15, 0.15]) * np.exp(-0.75 * squares)
+        np.testing.assert_allclose(found.world, joint / joint.sum(-1, keepdims=True), rtol=1e-9)
+
+    @pytest.mark.parametrize("sample", [[0.5], 0.5, [0.5, 0.5, 0.5], []])
+    def test_a_sample_is_two_numbers(self, sample):
+        with pytest.raises(ValueError, match=r"sample must be \[\.\.\., 2\]"):
+            HigherOrderObserver().infer(sample)

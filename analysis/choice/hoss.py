@@ -62,18 +62,24 @@ class HigherOrderObserver:
         number("prior_aware", self.prior_aware, 0.0, 1.0)
 
     def infer(self, sample: ArrayLike) -> Inference:
-        """Return the posterior of both levels, given samples ``[..., 2]``."""
+        """Return the posterior of both levels, given samples ``[..., 2]``.
+
+        Raises:
+            ValueError: If a sample is not two finite numbers.
+        """
         seen = numbers("sample", sample, axes=("trial", "axis"), complete=True)
-        s = self.strength
-        means = np.array([(0.5, 0.5), (s, 0.5), (0.5, s)])
-        gate = self.prior_aware
+        if seen.shape[-1:] != (2,):
+            raise ValueError(f"sample must be [..., 2], got {seen.shape}")
+        s, gate = self.strength, min(max(self.prior_aware, 0.0), 1.0)
         prior = np.array([1 - gate, gate / 2, gate / 2])
-        distance = ((seen[..., None, :] - means) ** 2).sum(axis=-1)
-        distance -= distance.min(axis=-1, keepdims=True)
-        joint = prior * np.exp(-self.precision * distance / 2)
-        world = joint / joint.sum(axis=-1, keepdims=True)
+        # log likelihood less that of nothing: the axis of left tells it from nothing, and so right
+        sides = self.precision * (s - 0.5) * (seen - (s + 0.5) / 2)
+        with np.errstate(divide="ignore"):  # log 0: what cannot be stays at 0
+            joint = np.concatenate([np.zeros_like(sides[..., :1]), sides], axis=-1) + np.log(prior)
+        world = np.exp(joint - joint.max(axis=-1, keepdims=True))
+        world /= world.sum(axis=-1, keepdims=True)
         aware = world[..., 1] + world[..., 2]
-        levels = np.stack([1 - aware, aware], axis=-1)
+        levels = np.stack([world[..., 0], aware], axis=-1)
         return Inference(
             world, aware, _divergence(world, prior), _divergence(levels, [1 - gate, gate])
         )

@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 
 BINS = 20  # of a calibration curve, equally wide
 RATINGS = 4  # of confidence, for meta-d'
+LEAST = 1e-3  # mass of bands, below which differences of cumulative probabilities lose digits
+CHUNK = 1024  # histories whose likelihoods are computed at once
 
 
 def type2_auroc(confidence: ArrayLike, correct: ArrayLike) -> Array:
@@ -63,11 +65,11 @@ def calibration_curve(
         bins: Number of bins, equally wide from 0 to 1.
 
     Returns:
-        Three arrays ``[M, bins]``; the first two are NaN where a bin is empty.
+        Three arrays ``[M, bins]``; the first two are NaN where a bin is empty, and all of them
+        where there is no choice.
     """
     held, right = _judged(confidence, correct, (0.0, 1.0))
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}")
+    bins = _whole("bins", bins, 1)
     place = np.minimum((held * bins).astype(np.int64), bins - 1)
     place += bins * np.arange(len(held))[:, None]
     sums = [
@@ -75,16 +77,17 @@ def calibration_curve(
         for weight in (held, right, np.ones_like(held))
     ]
     count = np.where(sums[2] > 0, sums[2], np.nan)
-    return sums[0] / count, sums[1] / count, sums[2] / held.shape[1]
+    return sums[0] / count, sums[1] / count, sums[2] / (held.shape[1] or np.nan)
 
 
 def calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> Array:
     """Return the expected calibration error ``[M]``: mean |fraction right - mean confidence|.
 
-    Over the bins of `calibration_curve`, weighted by their choices; 0: calibrated.
+    Over the bins of `calibration_curve`, weighted by their choices; 0: calibrated, NaN: no choice.
     """
     held, right, share = calibration_curve(confidence, correct, bins)
-    return np.asarray(np.nansum(share * np.abs(right - held), axis=1))
+    error = np.nansum(share * np.abs(right - held), axis=1)
+    return np.where(np.isnan(share).any(axis=1), np.nan, error)
 
 
 def wager_gain(confidence: ArrayLike, worth: ArrayLike, safe: float) -> Array:
@@ -100,9 +103,13 @@ def wager_gain(confidence: ArrayLike, worth: ArrayLike, safe: float) -> Array:
 
     Returns:
         In the shape of `confidence`.
+
+    Raises:
+        ValueError: If there is not one worth a choice.
     """
     held = numbers("confidence", confidence, 0.0, 1.0, complete=True)
     paid = numbers("worth", worth, 0.0, 1.0, complete=True)
+    _alike("[...]", confidence=held, worth=paid)
     return np.where(held < number("safe", safe, 0.0, 1.0), safe - paid, 0.0)
 
 
@@ -112,23 +119,38 @@ def dependent_arms_observer(
     """Judge choices between two arms that pay with p and 1 - p, by Bayes' rule.
 
     A win here and a loss there are the same evidence: after n trials of which x speak for arm 1,
-    the likelihood of p1 is that of x wins and n - x losses.
+    the likelihood of p1 is that of x wins and n - x losses. What bands hold of it is a difference
+    of cumulative Beta distributions, or where that would be rounded off, an integral in logs.
 
     Args:
         action: Choices, 0 or 1 ``[..., T]``.
         reward: Their rewards, 0 or 1 ``[..., T]``.
         better: Bands of equal prior density in which the probability of the better arm lies,
-            ``[n, 2]`` from low to high. The default is p1 ~ U[0, 1].
+            ``[n, 2]`` from low to high. The default is p1 ~ U[0, 1]. For a single probability,
+            give a narrow band around it.
 
     Returns:
         The exact probability, given all outcomes *before* it, that each choice is of the better
         arm, and that it is rewarded, both ``[..., T]``.
+
+    Raises:
+        ValueError: If there is not one reward an action, or bands are none, or not from low to
+            high.
     """
     from scipy.special import betainc
 
     chosen = codes("action", action, 2, complete=True)
     won = codes("reward", reward, 2, complete=True)
     bands = numbers("better", better, 0.5, 1.0, ("band", "end"), complete=True)
+    bands = np.clip(bands, 0.5, 1.0)
+    if chosen.ndim < 1:
+        raise ValueError("action and reward must be [..., T], got one number")
+    _alike("[..., T]", action=chosen, reward=won)
+    if bands.ndim != 2 or bands.shape[1] != 2 or not len(bands):
+        raise ValueError(f"better must be bands [n, 2] from low to high, got {bands.shape}")
+    if (bands[:, 0] >= bands[:, 1]).any():
+        low, high = bands[np.argmax(bands[:, 0] >= bands[:, 1])]
+        raise ValueError(f"better must be bands from low to high, got [{low:g}, {high:g}]")
     for_1 = (chosen == won).astype(np.int64)
     x = np.cumsum(for_1, axis=-1) - for_1
     n = np.arange(chosen.shape[-1])
@@ -141,12 +163,50 @@ def dependent_arms_observer(
 
     first, second = mass(wins + 1, losses + 1), mass(losses + 1, wins + 1)  # 1 is better, or 0 is
     paying = mass(wins + 2, losses + 1) + mass(losses + 1, wins + 2)
-    better_1 = (first / (first + second))[x, n]
-    paid_1 = ((wins + 1) / (wins + losses + 2) * paying / (first + second))[x, n]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        better_1 = first / (first + second)
+        paid_1 = (wins + 1) / (wins + losses + 2) * paying / (first + second)
+    seen = np.zeros(wins.shape[:1] + losses.shape[-1:], dtype=bool)
+    seen[x, n] = True
+    at = np.nonzero(seen & ~(first + second >= LEAST))
+    better_1[at], paid_1[at] = _by_nodes(at[0], at[1] - at[0], bands)
+    better_1, paid_1 = better_1[x, n], paid_1[x, n]
     return (
         np.where(chosen == 1, better_1, 1 - better_1),
         np.where(chosen == 1, paid_1, 1 - paid_1),
     )
+
+
+def _by_nodes(
+    wins: NDArray[np.int64], losses: NDArray[np.int64], bands: Array
+) -> tuple[Array, Array]:
+    """Return the probability that arm 1 is better, and that it pays, by Gauss-Legendre quadrature.
+
+    Likelihoods are polynomials, of which it is exact with enough nodes; all terms are positive,
+    and in logs, so none is rounded off.
+
+    Args:
+        wins: Of arm 1 in each history ``[S]``.
+        losses: Of arm 1 ``[S]``.
+        bands: From low to high ``[n, 2]``.
+    """
+    if not wins.size:
+        return np.zeros(0), np.zeros(0)
+    node, weight = np.polynomial.legendre.leggauss(int((wins + losses).max()) // 2 + 2)
+    half = np.diff(bands, axis=1) / 2
+    p = (bands.mean(axis=1, keepdims=True) + half * node).ravel()
+    weight = np.log((half * weight).ravel())
+    up, down = np.log(p), np.log1p(-p)
+    found = []
+    for start in range(0, len(wins), CHUNK):
+        won, lost = (one[start : start + CHUNK, None] for one in (wins, losses))
+        joint = np.stack([won * up + lost * down, lost * up + won * down]) + weight  # arm 1 is
+        joint = np.exp(joint - joint.max(axis=(0, 2), keepdims=True))  # better, or arm 0 is
+        better, other = joint.sum(axis=2)
+        paying = joint[0] @ p + joint[1] @ (1 - p)
+        found.append((better / (better + other), paying / (better + other)))
+    better_1, paid_1 = (np.concatenate(one) for one in zip(*found, strict=True))
+    return better_1, paid_1
 
 
 # META-D'
@@ -188,12 +248,18 @@ def rating_counts(
     Returns:
         ``[2, 2 R]``, a row for each stimulus: choices of 0, from the most confident to the least,
         then choices of 1, from the least confident to the most.
+
+    Raises:
+        ValueError: If there is no choice, or not one stimulus, response and confidence each.
     """
-    shown = codes("stimulus", stimulus, 2, complete=True).ravel()
-    chosen = codes("response", response, 2, complete=True).ravel()
-    held = numbers("confidence", confidence, complete=True).ravel()
-    if ratings < 2:
-        raise ValueError(f"ratings must be at least 2, got {ratings}")
+    shown = codes("stimulus", stimulus, 2, complete=True)
+    chosen = codes("response", response, 2, complete=True)
+    held = numbers("confidence", confidence, complete=True)
+    _alike("[...]", stimulus=shown, response=chosen, confidence=held)
+    if not held.size:
+        raise ValueError("stimulus, response and confidence must be of at least one choice, got 0")
+    shown, chosen, held = shown.ravel(), chosen.ravel(), held.ravel()
+    ratings = _whole("ratings", ratings, 2)
     edges = np.unique(np.quantile(held, np.arange(1, ratings) / ratings))
     edges = edges[edges > held.min()]  # below the least there is nothing
     rating, most = np.searchsorted(edges, held, side="right"), len(edges) + 1
@@ -213,14 +279,21 @@ def meta_d(counts: ArrayLike) -> MetaD:
         counts: Of `rating_counts`, ``[2, 2 R]``.
 
     Raises:
-        ValueError: Counts of another shape, or d' is 0.
+        ValueError: Counts of another shape, confidence that does not vary (there is one rating), a
+            stimulus that was never there, or a d' of 0.
     """
     from scipy.optimize import minimize
     from scipy.special import log_ndtr, ndtr, ndtri
 
     table = numbers("counts", counts, 0.0, axes=("stimulus", "rating"), complete=True)
+    if table.shape == (2, 2):
+        raise ValueError("counts: confidence does not vary (R is 1), so there is no meta-d'")
     if table.ndim != 2 or len(table) != 2 or table.shape[1] % 2 or table.shape[1] < 4:
         raise ValueError(f"counts must be [2, 2 R] with R >= 2, got {table.shape}")
+    if not table.any(axis=1).all():
+        raise ValueError(
+            f"counts: there is no choice on stimulus {int(table.any(axis=1).argmin())}"
+        )
     ratings = table.shape[1] // 2
     if (table == 0).any():
         table = table + 1 / (2 * ratings)
@@ -263,8 +336,30 @@ def _judged(
     """Return confidence and whether right, checked, one row a member ``[M, N]``."""
     held = numbers("confidence", confidence, *bounds, complete=True)
     right = codes("correct", correct, 2, complete=True)
-    if held.ndim < 2 or held.shape != right.shape:
+    _alike("[M, ...]", confidence=held, correct=right)
+    if held.ndim < 2 or not len(held):
         raise ValueError(
-            f"confidence and correct must be [M, ...] alike, got {held.shape} and {right.shape}"
+            f"confidence and correct must be [M, ...] of at least one member, got {held.shape}"
         )
-    return held.reshape(len(held), -1), right.reshape(len(right), -1).astype(np.float64)
+    members = len(held)
+    held, right = (one.reshape(members, int(np.prod(one.shape[1:]))) for one in (held, right))
+    return held, right.astype(np.float64)
+
+
+def _alike(shape: str, **arrays: NDArray) -> None:
+    """Refuse arrays of different shapes."""
+    shapes = [one.shape for one in arrays.values()]
+    if len(set(shapes)) == 1:
+        return
+    names, hint = " and ".join(arrays), ""
+    if "confidence" in arrays and arrays["confidence"].shape in [(*one, 1) for one in shapes]:
+        hint = "; of a head take confidence[..., 0]"
+    raise ValueError(f"{names} must be {shape} alike, got {', '.join(map(str, shapes))}{hint}")
+
+
+def _whole(name: str, value: float, low: int) -> int:
+    """Return a whole number that is at least `low`."""
+    given = number(name, value)
+    if given < low or given != int(given):
+        raise ValueError(f"{name} must be at least {low}, a whole number, got {value}")
+    return int(given)

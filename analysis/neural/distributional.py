@@ -39,13 +39,7 @@ def expectiles(amounts: ArrayLike, probabilities: ArrayLike, levels: ArrayLike) 
     Raises:
         ValueError: If amounts do not rise, probabilities do not sum to 1, or a level is no level.
     """
-    x, tau = numbers("amounts", amounts, complete=True), _levels(levels)
-    p = numbers("probabilities", probabilities, 0.0, 1.0, complete=True)
-    if x.ndim != 1 or (np.diff(x) <= 0).any() or p.shape[-1:] != x.shape:
-        raise ValueError(f"amounts must rise, one a probability; got {x.shape} and {p.shape}")
-    if (np.abs(p.sum(axis=-1) - 1) > 1e-3).any():
-        raise ValueError("probabilities must sum to 1")
-    tau = tau[:, None]
+    (x, p), tau = _distributions(amounts, probabilities), _levels(levels)[:, None]
     share = np.where(x[:, None] < x, tau[..., None], 1 - tau[..., None])  # [N, at, K]
     pull = np.tensordot(p, share * (x - x[:, None]), axes=(-1, -1))  # [..., N, at], falling
     last = (pull > 0).sum(axis=-1)[..., None]  # how many amounts lie below e
@@ -79,7 +73,7 @@ def arm_predictive(
 
     Args:
         action: Pulled arms ``[..., T]``.
-        reward: 0 or 1 ``[..., T]``.
+        reward: 0 or 1 ``[..., T]``; nothing is learned from one that is missing (-1 or NaN).
         arms: How many arms, K.
         dependent: Whether p_2 = 1 - p_1.
 
@@ -87,9 +81,12 @@ def arm_predictive(
         Before each pull ``[..., T, K]``.
 
     Raises:
-        ValueError: If a reward is neither 0 nor 1, or there are not two dependent arms.
+        ValueError: If a reward is neither 0 nor 1, there is not one an action, or dependent arms
+            are not two.
     """
     arm, paid = codes("action", action, arms, complete=True), codes("reward", reward, 2)
+    if arm.ndim < 1 or arm.shape != paid.shape:
+        raise ValueError(f"action and reward must be [..., T] alike, got {arm.shape}, {paid.shape}")
     if dependent and arms != 2:
         raise ValueError(f"dependent arms must be 2, got {arms}")
     pulled = arm[..., None] == np.arange(arms)
@@ -136,22 +133,42 @@ def reversal_points(amounts: ArrayLike, responses: ArrayLike) -> Array:
     """Return the amount at which the mean response to amounts changes from negative to positive.
 
     Neighbouring amounts are joined by straight lines; where there are several crossings it is the
-    mean of them, and a cell that never crosses is at the end it lies nearer to.
+    mean of them, and a cell that never crosses is at the end it lies nearer to. An amount whose
+    response is missing (NaN: it never came) is left out, so those on both sides of it are joined.
 
     Args:
         amounts: Rising ``[K]``.
-        responses: Mean response to each ``[..., K]``, rising on the whole.
+        responses: Mean response to each ``[..., K]``, rising on the whole; NaN where missing.
 
     Returns:
-        ``[...]``.
+        ``[...]``; NaN where a cell never crosses and some response is missing, or its mean
+        response is 0.
+
+    Raises:
+        ValueError: If amounts do not rise, or there is not one response to each.
     """
     x, y = numbers("amounts", amounts, complete=True), numbers("responses", responses)
+    if x.ndim != 1 or not x.size or (np.diff(x) <= 0).any() or y.shape[-1:] != x.shape:
+        raise ValueError(f"amounts must rise, one a response; got {x.shape} and {y.shape}")
+    if not np.isnan(y).any():
+        return _crossings(x, y)
+    rows = y.reshape(-1, len(x))
+    found = np.full(len(rows), np.nan)
+    for i, row in enumerate(rows):
+        known = ~np.isnan(row)
+        if known.all() or ((row[known][:-1] < 0) & (row[known][1:] >= 0)).any():
+            found[i] = _crossings(x[known], row[known])
+    return found.reshape(y.shape[:-1])
+
+
+def _crossings(x: Array, y: Array) -> Array:
+    """Return `reversal_points` of responses none of which is missing."""
     left, right = y[..., :-1], y[..., 1:]
     crosses = (left < 0) & (right >= 0)
     step = np.where(crosses, right - left, 1.0)
     at = x[:-1] - np.where(crosses, left, 0.0) / step * np.diff(x)
-    count = crosses.sum(axis=-1)
-    end = np.where(y.mean(axis=-1) > 0, x[0], x[-1])
+    count, mean = crosses.sum(axis=-1), y.mean(axis=-1)
+    end = np.where(mean > 0, x[0], np.where(mean < 0, x[-1], np.nan))
     return np.where(count > 0, (at * crosses).sum(axis=-1) / np.maximum(count, 1), end)
 
 
@@ -180,11 +197,19 @@ def correlations(x: ArrayLike, y: ArrayLike) -> Array:
     """Return the Pearson correlation over the last axis ``[..., N]`` of each row.
 
     It is 0 where one of the two does not vary.
+
+    Raises:
+        ValueError: If rows are empty, or differ in length.
     """
     a, b = (numbers(name, one, complete=True) for name, one in (("x", x), ("y", y)))
+    if a.ndim < 1 or a.shape[-1:] != b.shape[-1:] or not a.shape[-1]:
+        raise ValueError(f"x and y must be [..., N] with N >= 1 alike, got {a.shape}, {b.shape}")
+    # Of equal numbers the mean may be rounded to another one
+    vary = (a != a[..., :1]).any(axis=-1) & (b != b[..., :1]).any(axis=-1)
     a, b = (one - one.mean(axis=-1, keepdims=True) for one in (a, b))
     scale = np.sqrt((a**2).sum(axis=-1) * (b**2).sum(axis=-1))
-    return np.where(scale > 0, (a * b).sum(axis=-1) / np.where(scale > 0, scale, 1.0), 0.0)
+    vary &= scale > 0
+    return np.where(vary, (a * b).sum(axis=-1) / np.where(vary, scale, 1.0), 0.0)
 
 
 def rank_correlations(x: ArrayLike, y: ArrayLike) -> Array:
@@ -204,15 +229,22 @@ def decode(values: ArrayLike, levels: ArrayLike, grid: ArrayLike) -> Array:
     Args:
         values: Expectiles e ``[N]``.
         levels: Their levels τ ``[N]``.
-        grid: Amounts r that there may be ``[K]``.
+        grid: Amounts r that there may be ``[K]``, not all the same.
 
     Returns:
         Probabilities p ``[K]``.
+
+    Raises:
+        ValueError: If there is no value or not one a level, or fewer than two amounts.
     """
     from scipy.optimize import nnls
 
     e, tau = numbers("values", values, complete=True), _levels(levels)
     r = numbers("grid", grid, complete=True)
+    if e.shape != tau.shape or not e.size:
+        raise ValueError(f"values must be [N], one a level, got {e.shape} and {tau.shape}")
+    if r.ndim != 1 or not (r != r[:1]).any():
+        raise ValueError(f"grid must be [K] of at least two amounts that differ, got {r.shape}")
     distance = r - e[:, None]
     rows = np.where(distance > 0, tau[:, None], 1 - tau[:, None]) * distance
     rows = rows / np.abs(rows).max()
@@ -223,12 +255,21 @@ def decode(values: ArrayLike, levels: ArrayLike, grid: ArrayLike) -> Array:
 
 
 def best_gaussian(amounts: ArrayLike, probabilities: ArrayLike) -> float:
-    """Return the least Wasserstein-1 distance of any one Gaussian from a discrete distribution."""
+    """Return the least Wasserstein-1 distance of any one Gaussian from a discrete distribution.
+
+    Args:
+        amounts: What there can be, rising ``[K]``.
+        probabilities: Of each amount ``[K]``.
+
+    Raises:
+        ValueError: If amounts do not rise, or probabilities are not one each and sum to 1.
+    """
     from scipy.optimize import minimize
     from scipy.stats import norm
 
-    x = numbers("amounts", amounts, complete=True)
-    p = numbers("probabilities", probabilities, 0.0, 1.0, complete=True)
+    x, p = _distributions(amounts, probabilities)
+    if p.ndim != 1:
+        raise ValueError(f"probabilities must be [K], of one distribution, got {p.shape}")
     at = (np.arange(2000) + 0.5) / 2000  # W1 is the mean distance of quantiles
     target = x[np.minimum(np.searchsorted(np.cumsum(p), at), len(x) - 1)]
     normal = norm.ppf(at)
@@ -304,3 +345,13 @@ def _levels(levels: ArrayLike) -> Array:
     if tau.ndim != 1 or (tau <= 0).any() or (tau >= 1).any():
         raise ValueError("levels must lie between 0 and 1, ends excluded")
     return tau
+
+
+def _distributions(amounts: ArrayLike, probabilities: ArrayLike) -> tuple[Array, Array]:
+    x = numbers("amounts", amounts, complete=True)
+    p = numbers("probabilities", probabilities, 0.0, 1.0, complete=True)
+    if x.ndim != 1 or (np.diff(x) <= 0).any() or p.shape[-1:] != x.shape:
+        raise ValueError(f"amounts must rise, one a probability; got {x.shape} and {p.shape}")
+    if (np.abs(p.sum(axis=-1) - 1) > 1e-3).any():
+        raise ValueError("probabilities must sum to 1")
+    return x, p

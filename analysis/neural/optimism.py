@@ -35,7 +35,7 @@ class Optimism:
 
     Attributes:
         asymmetry: b+ / (b+ + b-) of each unit, NaN where it has none ``[H]``.
-        reversal: Value at which it reverses ``[H]``.
+        reversal: Value at which it reverses, NaN where it does not vary ``[H]``.
     """
 
     asymmetry: Array
@@ -44,7 +44,7 @@ class Optimism:
     @property
     def correlation(self) -> float:
         """Pearson correlation of the two over the units that have both; 0 of fewer than three."""
-        both = ~np.isnan(self.asymmetry)
+        both = ~(np.isnan(self.asymmetry) | np.isnan(self.reversal))
         if both.sum() < 3:
             return 0.0
         return float(correlations(self.asymmetry[both], self.reversal[both]))

@@ -1,5 +1,8 @@
 """Measures of confidence against numbers by hand, simulated observers, and metadpy."""
 
+from fractions import Fraction
+from math import comb
+
 import numpy as np
 import pytest
 
@@ -54,6 +57,86 @@ def test_the_observer_knows_the_bands_of_its_tasks():
     right, paid = dependent_arms_observer([[1, 1]], [[1, 0]], [[0.8 - 1e-6, 0.8 + 1e-6]])
     assert right[0] == pytest.approx([0.5, 0.8], abs=1e-5)
     assert paid[0, 1] == pytest.approx(0.8 * 0.8 + 0.2 * 0.2, abs=1e-5)
+
+
+def exact_observer(wins, losses, low, high):
+    """The same for one band and arm 1, in rational numbers: integrals of polynomials."""
+
+    def mass(a, b):  # of p^a (1 - p)^b: times (b choose k) (-p)^k, term by term
+        low_, high_ = Fraction(low), Fraction(high)
+        terms = ((-1) ** k * comb(b, k) * Fraction(1, a + k + 1) for k in range(b + 1))
+        powers = (high_ ** (a + k + 1) - low_ ** (a + k + 1) for k in range(b + 1))
+        return sum(term * power for term, power in zip(terms, powers, strict=True))
+
+    first, second = mass(wins, losses), mass(losses, wins)
+    paying = mass(wins + 1, losses) + mass(losses, wins + 1)
+    return float(first / (first + second)), float(paying / (first + second))
+
+
+@pytest.mark.parametrize("band", [("4/5", "1"), ("3/4", "7501/10000"), ("1/2", "11/20")])
+def test_the_observer_is_exact_where_bands_hold_almost_nothing(band):
+    action, reward = np.ones(121, int), np.repeat([1, 0, 1], [60, 60, 1])
+    limits = [float(Fraction(end)) for end in band]
+    right, paid = dependent_arms_observer(action, reward, [limits])
+    for t in (10, 59, 61, 75, 119, 120):
+        wins = int(reward[:t].sum())
+        wanted = exact_observer(wins, t - wins, *band)
+        assert (right[t], paid[t]) == pytest.approx(wanted, abs=1e-11)
+
+
+def test_the_observer_does_not_underflow():
+    action, reward = np.ones(400, int), np.repeat([1, 0], 200)
+    for better in ([[0.8, 1.0]], [[0.9, 0.95], [0.97, 1.0]]):
+        right, paid = dependent_arms_observer(action, reward, better)
+        assert ((right >= 0) & (right <= 1) & (paid >= 0) & (paid <= 1)).all()
+        assert (np.diff(paid[:201]) > -1e-9).all()
+        assert (np.diff(paid[201:]) < 1e-9).all()
+    both, _ = dependent_arms_observer(np.ones(401, int), np.append(reward, 1), [[0.8, 1.0]])
+    assert both[400] == pytest.approx(0.5, abs=1e-12)  # as many for either arm
+
+
+@pytest.mark.parametrize(
+    ("better", "wrong"),
+    [
+        (np.zeros((0, 2)), r"bands \[n, 2\]"),
+        ([0.5, 1.0], r"bands \[n, 2\]"),
+        ([[0.75, 0.75]], r"from low to high, got \[0.75, 0.75\]"),
+        ([[0.5, 0.6], [1.0, 0.7]], r"from low to high, got \[1, 0.7\]"),
+    ],
+)
+def test_what_is_no_band_is_refused(better, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        dependent_arms_observer([[0, 1]], [[0, 1]], better)
+
+
+def test_measures_of_no_choice_are_missing():
+    none = np.zeros((2, 0))
+    assert np.isnan(type2_auroc(none, none)).all()
+    assert np.isnan(calibration_error(none, none)).all()
+    assert np.isnan(calibration_curve(none, none)[2]).all()
+
+
+@pytest.mark.parametrize(
+    ("measure", "wrong"),
+    [
+        (lambda: dependent_arms_observer([[0, 1]], [[0]]), "action and reward must be"),
+        (lambda: dependent_arms_observer(1, 1), "got one number"),
+        (lambda: type2_auroc(np.zeros((0, 3)), np.zeros((0, 3))), "at least one member"),
+        (lambda: type2_auroc(np.zeros((2, 3, 4, 1)), np.zeros((2, 3, 4))), r"confidence\[..., 0\]"),
+        (lambda: calibration_curve([[0.5]], [[1]], bins=2.5), "bins must be at least 1, a whole"),
+        (lambda: calibration_curve([[0.5]], [[1]], bins=0), "bins must be at least 1, a whole"),
+        (lambda: wager_gain([0.5, 0.6], [1.0], 0.6), r"alike, got \(2,\), \(1,\)$"),
+        (lambda: rating_counts([], [], []), "at least one choice"),
+        (lambda: rating_counts([0, 1], [0, 1], [0.5]), "alike"),
+        (lambda: rating_counts([0, 1], [0, 1], [0.1, 0.5], 2.5), "ratings must be at least 2, a"),
+        (lambda: meta_d(rating_counts([0, 1], [0, 1], [1, 1])), "confidence does not vary"),
+        (lambda: meta_d([[1, 2, 3, 4], [0, 0, 0, 0]]), "no choice on stimulus 1"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line(measure, wrong):
+    with pytest.raises(ValueError, match=wrong) as error:
+        measure()
+    assert "\n" not in str(error.value)
 
 
 def simulated(noise, d=1.5, criterion=0.2, n=20_000):
@@ -135,3 +218,26 @@ class TestHigherOrderObserver:
         found = HigherOrderObserver(precision=0.0, prior_aware=0.2).infer(np.zeros((5, 2)))
         np.testing.assert_allclose(found.world, np.tile([0.8, 0.1, 0.1], (5, 1)))
         np.testing.assert_allclose(found.surprise_world, 0.0, atol=1e-12)
+
+    @pytest.mark.parametrize("precision", [1.0, 1000.0, 1e12])
+    def test_what_cannot_be_is_never_believed(self, precision):
+        nothing = HigherOrderObserver(precision=precision, prior_aware=0.0).infer([3.5, 0.5])
+        assert nothing.world.tolist() == [1.0, 0.0, 0.0]
+        assert (nothing.aware, nothing.surprise_world, nothing.surprise_aware) == (0.0, 0.0, 0.0)
+        aware = HigherOrderObserver(precision=precision, prior_aware=1.0).infer([0.5, 0.5])
+        assert aware.world.tolist() == [0.0, 0.5, 0.5]
+        assert (aware.aware, aware.surprise_world, aware.surprise_aware) == (1.0, 0.0, 0.0)
+
+    def test_it_is_bayes_rule(self):
+        rng = np.random.default_rng(0)
+        sample = rng.normal(size=(50, 2)) * 3
+        found = HigherOrderObserver(2.0, 1.5, 0.3).infer(sample)
+        means = np.array([(0.5, 0.5), (2.0, 0.5), (0.5, 2.0)])
+        squares = ((sample[:, None] - means) ** 2).sum(-1)
+        joint = np.array([0.7, 0.15, 0.15]) * np.exp(-0.75 * squares)
+        np.testing.assert_allclose(found.world, joint / joint.sum(-1, keepdims=True), rtol=1e-9)
+
+    @pytest.mark.parametrize("sample", [[0.5], 0.5, [0.5, 0.5, 0.5], []])
+    def test_a_sample_is_two_numbers(self, sample):
+        with pytest.raises(ValueError, match=r"sample must be \[\.\.\., 2\]"):
+            HigherOrderObserver().infer(sample)

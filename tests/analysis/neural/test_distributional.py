@@ -82,6 +82,33 @@ def test_reversal_points_by_hand():
     np.testing.assert_allclose(reversal_points(amounts, np.array(amounts) - e[:, None]), e)
 
 
+def test_reversal_points_where_responses_lack():
+    nan = np.nan
+    # -2 at 1 and 1 at 3 are joined: 1 + 2 * 2/3
+    found = reversal_points([1, 2, 3], [[-2, nan, 1], [-2, 0, 1], [-1, 1, nan], [-3, -2, -1]])
+    np.testing.assert_allclose(found, [7 / 3, 2, 1.5, 3])
+    unknown = [[-1, nan, nan], [-2, -1, nan], [nan, 1, 2], [nan, nan, nan], [0, 0, 0]]
+    assert np.isnan(reversal_points([1, 2, 3], unknown)).all()
+    assert np.isnan(reversal_points([1, 2, 3], [0, 0, 0]))
+    assert reversal_points([1, 2, 3], np.full((2, 4, 3), nan)).shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "responses"),
+    [([3, 2, 1], [-1, 0, 1]), ([1, 2], [-1, 0, 1]), ([1, 2, 3], [-1, 1]), ([], []), ([1], 1.0)],
+)
+def test_reversal_points_refuse_amounts_that_do_not_fit(amounts, responses):
+    with pytest.raises(ValueError, match="amounts must rise, one a response"):
+        reversal_points(amounts, responses)
+
+
+def test_a_missing_reward_teaches_nothing():
+    found = arm_predictive([0, 0, 1], [np.nan, 0, 1])
+    np.testing.assert_allclose(found, [[1 / 2, 1 / 2], [1 / 2, 1 / 2], [1 / 3, 1 / 2]])
+    with pytest.raises(ValueError, match=r"action and reward must be \[..., T\] alike"):
+        arm_predictive([0, 1], [1])
+
+
 def test_mean_responses_by_outcome():
     outcome = np.array([[[0, 1], [1, 1]]])
     response = np.array([[[[1.0, 0.0], [2.0, 0.0]], [[4.0, 0.0], [6.0, 3.0]]]])
@@ -102,6 +129,11 @@ def test_correlations_of_rows():
     np.testing.assert_allclose(correlations(x, y), wanted)
     assert rank_correlations([1, 2, 3], [1, 10, 100]) == pytest.approx(1.0)
     assert correlations([1, 1, 1], [1, 2, 3]) == 0.0
+    assert correlations([0.1] * 3, [0.1] * 3) == 0.0  # though their mean is not .1
+    assert correlations([0.1] * 3, [1, 2, 3]) == 0.0
+    for pair in (([], []), ([1, 2], [1]), (1, 2)):
+        with pytest.raises(ValueError, match="N >= 1 alike"):
+            correlations(*pair)
 
 
 def test_a_distribution_of_few_amounts_is_decoded():
@@ -114,6 +146,35 @@ def test_a_distribution_of_few_amounts_is_decoded():
     assert found @ grid == pytest.approx(p @ grid, abs=1e-3)
     assert found.sum() == pytest.approx(1.0)
     assert wasserstein_distance(grid, grid, found, p) < 0.25  # not unique above the last level
+
+
+@pytest.mark.parametrize(
+    ("values", "levels", "grid", "wrong"),
+    [
+        ([1], [0.5], [1], "grid must be"),
+        ([1], [0.5], [], "grid must be"),
+        ([], [], [0, 1], "values must be"),
+        ([1, 2], [0.5], [0, 1], "values must be"),
+        ([[1]], [0.5], [0, 1], "values must be"),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused(values, levels, grid, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        decode(values, levels, grid)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "p", "wrong"),
+    [
+        ([0, 1], [0.2, 0.2], "sum to 1"),
+        ([0, 1], [0.2, 0.3, 0.5], "one a probability"),
+        ([1, 0], [0.5, 0.5], "amounts must rise"),
+        ([0, 1], [[0.5, 0.5]], "of one distribution"),
+    ],
+)
+def test_the_best_gaussian_is_that_of_one_distribution(amounts, p, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        best_gaussian(amounts, p)
 
 
 def test_the_best_gaussian_of_two_amounts():

@@ -39,6 +39,7 @@ from prefrontal.analysis.figures import navigation as navigation_figures
 from prefrontal.analysis.missing import NotMeasurableError, codes, numbers, packed
 from prefrontal.analysis.neural import (
     decoding,
+    distributional,
     dopamine,
     places,
     representation,
@@ -480,6 +481,42 @@ REFUSED = {
         lambda: continual.transfer([[[0.5, 1.5], [1.0, 1.0]]]),
         "1.5 at member 0, stage 0, mode 1",
     ),
+    "distributional.amount_predictive": (
+        lambda: distributional.amount_predictive([0, NAN], 3),
+        "index is missing: nan at trial 1",
+    ),
+    "distributional.arm_predictive": (
+        lambda: distributional.arm_predictive([0, NAN], [0, 1]),
+        "action is missing: nan at trial 1",
+    ),
+    "distributional.best_gaussian": (
+        lambda: distributional.best_gaussian([0, NAN], [0.5, 0.5]),
+        "nan at trial 1",
+    ),
+    "distributional.bernoulli_expectiles": (
+        lambda: distributional.bernoulli_expectiles([1.5], [0.5]),
+        "from 0 to 1",
+    ),
+    "distributional.correlations": (
+        lambda: distributional.correlations([0, NAN, 1], [1, 2, 3]),
+        "nan at trial 1",
+    ),
+    "distributional.rank_correlations": (
+        lambda: distributional.rank_correlations([0, NAN, 1], [1, 2, 3]),
+        "must be a finite number, got nan",
+    ),
+    "distributional.decode": (
+        lambda: distributional.decode([0, NAN], [0.2, 0.4], [0, 1]),
+        "nan at trial 1",
+    ),
+    "distributional.expectiles": (
+        lambda: distributional.expectiles([0, NAN], [0.5, 0.5], [0.5]),
+        "nan at trial 1",
+    ),
+    "distributional.simulate_cells": (
+        lambda: distributional.simulate_cells([0, NAN], [0.5, 0.5], [0.5]),
+        "nan at trial 1",
+    ),
     "metacognition.type2_auroc": (
         lambda: metacognition.type2_auroc([[0.5, NAN]], [[1, 0]]),
         "confidence .* nan at",
@@ -666,6 +703,9 @@ OTHERS = {
     "similarity": "to_rsatoolbox",
     "cognitive_models": "log_softmax softmax_choice",
     "findings": "table number span tally tally_text",
+    "distributional": "asymmetries reversal_points logit"  # NaN of what is missing
+    " responses_by_outcome head_levels",  # NaN where no outcome is; takes none
+    "optimism": "unit_optimism linear_units",  # of complete records, tested with them
     "medians": "median trials_to_criterion",  # refuse what is missing; tested where they are
     "trials": "error_curves responses",  # draw errors that a learner reports, complete
     "portrait": "choices_by_trial outcome_by_trial states_or_values",  # draw by functions above

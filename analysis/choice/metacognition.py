@@ -341,9 +341,8 @@ def _judged(
         raise ValueError(
             f"confidence and correct must be [M, ...] of at least one member, got {held.shape}"
         )
-    members = len(held)
-    held, right = (one.reshape(members, int(np.prod(one.shape[1:]))) for one in (held, right))
-    return held, right.astype(np.float64)
+    flat = len(held), int(np.prod(held.shape[1:]))  # -1 is ambiguous where there is no choice
+    return held.reshape(flat), right.reshape(flat).astype(np.float64)
 
 
 def _alike(shape: str, **arrays: NDArray) -> None:

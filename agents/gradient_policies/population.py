@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, Record
+from prefrontal.agents.base import Job, Record, learn_until
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.gradient_policies.config import LogitsConfig
+from prefrontal.agents.gradient_policies.config import LogitsConfig, MetaGradientConfig
+from prefrontal.agents.gradient_policies.learner import MetaGradient, check
 from prefrontal.agents.gradient_policies.policy import Parameters, inner_gradient, play, size
 from prefrontal.agents.rollout.environments import register_ids
 from prefrontal.agents.rollout.members import Members
@@ -118,6 +119,32 @@ class GradientPopulation(Members):
     def parameters(self) -> Parameters:
         """Return start, step sizes and baselines."""
         return Parameters.of(self.weights, self.told.num_actions, self.network.updates)
+
+    def learn(
+        self, total_steps: int, config: MetaGradientConfig | None = None, num_envs: int = 128
+    ) -> dict[str, np.ndarray]:
+        """Train all policies on (a new optimiser; schedules span the call).
+
+        Args:
+            total_steps: Environment steps per member.
+            config: Settings; None for the defaults.
+            num_envs: Episodes per member and update.
+
+        Returns:
+            Metrics by name, ``[updates, P]``.
+
+        Raises:
+            ConfigError: Numbers, settings and environment do not fit together.
+        """
+        config = config or MetaGradientConfig()
+        told = self.environment, self.network, config, len(self), num_envs, total_steps, self.seed
+        job = Job(*told)
+        check(job)
+        learner = MetaGradient(job, self.members)
+        learner.weights = self.weights.clone()
+        metrics = learn_until(learner, total_steps)
+        self.weights = learner.weights
+        return metrics
 
     def record(
         self,

@@ -8,7 +8,7 @@ from prefrontal import agents
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
 from prefrontal.agents.gradient_policies.population import GradientPopulation, make_population
 from prefrontal.agents.rollout.environments import make_envs
-from tests.agents.gradient_policies.test_learner import SPEC, job
+from tests.agents.gradient_policies.test_learner import SPEC, job, learner
 
 
 @pytest.fixture
@@ -39,6 +39,22 @@ def test_what_is_recorded(population):
     again = recorded(population)
     np.testing.assert_array_equal(record["action"], again["action"])
     assert "observation" not in again
+
+
+def test_new_policies_learn_what_training_gives():
+    trained = learner()
+    fresh = make_population(job(), trained.weights.clone())
+    for _ in range(3):
+        trained.update()
+    metrics = fresh.learn(total_steps=100, config=job().algorithm, num_envs=8)
+    assert metrics["return"].shape == (3, 2)
+    other = learner(steps=100)  # schedules span the call
+    for _ in range(3):
+        other.update()
+    assert torch.equal(fresh.weights, other.weights)
+    assert not torch.equal(fresh.weights, trained.weights)
+    with pytest.raises(ConfigError, match="at least 2"):
+        fresh.learn(100, num_envs=1)
 
 
 def test_predict_is_what_is_played(population):

@@ -2,5 +2,15 @@
 
 from prefrontal.behaviour.files.columns import Columns, DataError, columns_from, read_columns
 from prefrontal.behaviour.files.reading import read
+from prefrontal.behaviour.files.writing import read_tidy, write_hbayesdm, write_tidy
 
-__all__ = ["Columns", "DataError", "columns_from", "read", "read_columns"]
+__all__ = [
+    "Columns",
+    "DataError",
+    "columns_from",
+    "read",
+    "read_columns",
+    "read_tidy",
+    "write_hbayesdm",
+    "write_tidy",
+]

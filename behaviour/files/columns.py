@@ -23,14 +23,13 @@ slow = 1                           # such rows are kept as missed trials
 from __future__ import annotations
 
 import functools
+import json
 import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
-
-import tomli_w
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError
 from prefrontal.agents.common.files import read_toml
@@ -243,7 +242,31 @@ def dumps(columns: Columns) -> str:
         "exclude": {name: _written(one) for name, one in columns.exclude.items()},
         "missed": {name: _written(one) for name, one in columns.missed.items()},
     }
-    return tomli_w.dumps({name: table for name, table in tables.items() if table})
+    return toml_text(tables)
+
+
+def toml_text(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return tables as TOML with a line for each key, empty ones left out."""
+    lines = []
+    for name, table in tables.items():
+        if table:
+            lines += [f"[{name}]", *(f"{_key(k)} = {_value(v)}" for k, v in table.items()), ""]
+    return "\n".join(lines)
+
+
+def _key(name: str) -> str:
+    """Return a key, quoted where TOML asks for it."""
+    return name if re.fullmatch(r"[A-Za-z_][\w-]*", name, re.ASCII) else _value(name)
+
+
+def _value(value: Any) -> str:
+    """Return a value in one line; strings of JSON are strings of TOML."""
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{_value(str(k))} = {_value(v)}" for k, v in value.items())
+        return f"{{{inside}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _written(condition: Condition) -> Any:

@@ -92,7 +92,8 @@ def _subjects(cells: Cells) -> list[str]:
     if are == "subjects":
         return [f"{file}:{name}" for file, name in zip(files, named, strict=True)]
     first: dict[str, str] = {}
-    for at, (file, name) in enumerate(zip(files, named, strict=True)):
+    for at, name in enumerate(named):
+        file = cells.rows.file[cells.kept[at]]
         if first.setdefault(name, file) != file and are is None:
             cells.refuse(
                 at,
@@ -109,24 +110,23 @@ def _stretches(cells: Cells, who: Codes) -> tuple[Codes, Codes, Resets]:
         own = labels.get("session", [""] * len(who))
         files = [cells.rows.file[i] for i in cells.kept]
         labels["session"] = [f"{file}:{one}" for file, one in zip(files, own, strict=True)]
-    resets = cells.columns.task.resets
-    if resets is None and labels:
-        raise DataError(
-            f"{cells.rows.file[0]} has {' and '.join(labels)}s: say where values start anew, "
-            '[task] resets = "session", "block" or "never"'
-        )
-    found = {
-        "session": np.zeros(len(who), np.int64),
-        "block": np.zeros(len(who), np.int64),
-    }
+    found = {name: np.zeros(len(who), np.int64) for name in ("session", "block")}
+    several = set()
     for subject in range(who.max() + 1):
         index = np.flatnonzero(who == subject)
         change = np.zeros(len(index), bool)
         for name in ("session", "block"):
             if name in labels:
-                own = np.array([labels[name][i] for i in index])
-                change[1:] |= own[1:] != own[:-1]
+                own_labels = np.array([labels[name][i] for i in index])
+                change[1:] |= own_labels[1:] != own_labels[:-1]
+                several |= {name} if change.any() else set()
             found[name][index] = np.cumsum(change)
+    resets = cells.columns.task.resets
+    if resets is None and several:
+        raise DataError(
+            f"{cells.rows.file[0]} has several {'s and '.join(sorted(several))}s of a subject: say "
+            'where values start anew, [task] resets = "session", "block" or "never"'
+        )
     return found["session"], found["block"], resets or "session"
 
 

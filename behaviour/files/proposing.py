@@ -34,6 +34,8 @@ KNOWN = {
 SECOND_STAGE = ("state2", "choice2", "transition")
 MOST_CODES = 12  # different cells of a column that can be codes
 LISTED = 5  # values in a question
+ABSENT = ("timeout", "time out", "miss", "missed", "late", "too late", "none", "null", "v")
+PRACTICE = ("practice", "training", "train", "warmup", "warm-up", "demo", "instruction")
 WORDS = {  # of outcomes and choices that nobody doubts
     "reward": {"win": 1, "won": 1, "reward": 1, "rewarded": 1, "loss": 0, "lose": 0, "none": 0},
 }
@@ -86,7 +88,7 @@ def propose(rows: Rows) -> Proposal:
                 tables["codes"][name] = codes
     if missing:
         tables["codes"]["missing"] = missing
-    questions += _task(named, tables["task"], rows)
+    questions += _task(named, tables["task"], rows) + _practice(rows)
     text = toml_text(tables)
     asked_lines = "".join(f"# ? {one}\n" for one in questions)
     return Proposal(f"{text}{asked_lines}" if questions else text, tuple(questions))
@@ -117,6 +119,21 @@ def _task(named: dict[str, str], task: dict[str, Any], rows: Rows) -> list[str]:
     return asked
 
 
+def _practice(rows: Rows) -> list[str]:
+    """Ask whether rows that seem to be practice are to be left out."""
+    return [
+        f"are rows with {name} {cell} to be left out? Say [exclude] {_quoted(name)} = [{cell!r}]"
+        for name, cells in rows.cells.items()
+        for cell in dict.fromkeys(cells)
+        if cell.lower() in PRACTICE
+    ]
+
+
+def _quoted(name: str) -> str:
+    """Return a key of TOML."""
+    return toml_text({"x": {name: 0}}).splitlines()[1].rpartition(" = ")[0]
+
+
 def _names(rows: Rows) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Return ours = theirs where one column has a known name, and where several or none has."""
     plain = {name: "".join(c for c in name.lower() if c.isalnum()) for name in rows.cells}
@@ -145,8 +162,8 @@ def _names(rows: Rows) -> tuple[dict[str, str], dict[str, list[str]]]:
 def _cells(cells: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the different cells of a column in order, and those that stand for nothing."""
     counts = Counter(map(normal, cells))
-    absent = [cell for cell in counts if cell in EMPTY]
-    there = [cell for cell in counts if cell not in EMPTY]
+    absent = [cell for cell in counts if cell in EMPTY or cell.lower() in ABSENT]
+    there = [cell for cell in counts if cell not in absent]
     whole = all(as_number(cell) is not None for cell in there)
     return sorted(there, key=(lambda c: float(c)) if whole else None), absent
 
@@ -179,10 +196,11 @@ def _choice(
             ],
         )
     codes = {cell: i for i, cell in enumerate(there)}
-    shown = ", ".join(there[:LISTED])
+    odd = [cell for cell in there if _rare(rows.cells[named["choice"]], cell)]
     asked = [
-        f"are {shown} arms 0 to {len(there) - 1} in this order, and all of them choices? Change "
-        "[codes] choice, or list what is none in missing"
+        f"is {cell!r} of {named['choice']} a choice? If it is none, list it in [codes] missing and "
+        "count the arms again"
+        for cell in odd
     ]
     return codes, absent, asked
 

@@ -1,4 +1,4 @@
-"""Choices as files, tidy or hBayesDM's, which read back equal; and agents' records as choices."""
+"""Choices as files, tidy tables and hBayesDM's; both read back equal."""
 
 from __future__ import annotations
 

@@ -160,12 +160,9 @@ class Showing:
                 f"trials of an episode: up to {longest} in the table, {self.trials} in "
                 f"{self.spec.id}" + beyond * (longest > self.trials)
             )
-        if self.common is not None and behaviour.common is not None:
-            if abs(self.common - behaviour.common) > 1e-9:
-                said.append(
-                    f"common transitions: {behaviour.common:g} in the table, {self.common:g} in "
-                    f"{self.spec.id}"
-                )
+        own, theirs = self.common, behaviour.common
+        if own is not None and theirs is not None and abs(own - theirs) > 1e-9:
+            said.append(f"common transitions: {theirs:g} in the table, {own:g} in {self.spec.id}")
         if "action" in self.slices and self.stages == 2 and behaviour.choice2 is None:
             said.append("second choices: agents are shown them, and the table has none (choice2)")
         return said

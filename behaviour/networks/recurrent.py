@@ -283,8 +283,7 @@ class _Training:
 
 
 def shown_with(inputs: Tensor, embeddings: Tensor) -> Tensor:
-    """Return inputs ``[L, N, I]`` with the embedding of each sequence ``[P, N, E]``, ``[L, P, N,
-    I + E]``."""
+    """Return inputs ``[L, N, I]`` with embeddings ``[P, N, E]`` beside, ``[L, P, N, I + E]``."""
     each = inputs[:, None].expand(-1, len(embeddings), -1, -1)
     if not embeddings.shape[-1]:
         return each

@@ -50,8 +50,8 @@ class Shape:
 
     @property
     def inputs(self) -> int:
-        """Numbers that a step shows: choice, reward, second state, second choice."""
-        return self.arms + 1 + self.states + self.options
+        """Numbers that a step shows; see `Sequences.inputs`."""
+        return 2 * (self.arms + self.states) + self.options
 
     @property
     def outputs(self) -> int:
@@ -83,8 +83,10 @@ class Sequences:
     learned from makes no step: its choice is predicted at the step before.
 
     Attributes:
-        inputs: ``[L, N, I]``: the trial's choice, one-hot; its reward, scaled; where there are
-            two stages the second state and choice, one-hot.
+        inputs: ``[L, N, I]``: the trial's choice, one-hot; the reward, scaled, in the place of the
+            choice; where there are two stages likewise the second state, and the reward in its
+            place; the second choice, one-hot. (Of a reward apart from what earned it a network
+            of one or two units makes little.)
         sequence: Of each trial the sequence it is in, ``[S, T]``; -1: padding.
         step: At which step of it the choice is predicted, ``[S, T]``.
         subject: The subject of each sequence ``[N]``.
@@ -108,17 +110,20 @@ class Sequences:
         inputs = np.zeros((steps, count, shape.inputs), np.float32)
         shown = learned & (step + 1 < steps)
         at = step[shown] + 1, number[shown]
-        inputs[(*at, behaviour.choice[shown])] = 1.0
-        inputs[(*at, np.full(len(at[0]), shape.arms))] = (
-            behaviour.reward[shown] - shape.mean
-        ) / shape.scale
-        column = shape.arms + 1
-        for codes, size in ((behaviour.state2, shape.states), (behaviour.choice2, shape.options)):
+        reward = (behaviour.reward[shown] - shape.mean) / shape.scale
+        column = 0
+        for codes, size, paid in (
+            (behaviour.choice, shape.arms, True),
+            (behaviour.state2, shape.states, True),
+            (behaviour.choice2, shape.options, False),
+        ):
             if codes is not None:
                 known = codes[shown] >= 0
                 place = at[0][known], at[1][known], column + codes[shown][known]
                 inputs[place] = 1.0
-            column += size
+                if paid:
+                    inputs[(*place[:2], place[2] + size)] = reward[known]
+            column += 2 * size if paid else size
         subjects = np.broadcast_to(np.arange(len(behaviour))[:, None], there.shape)
         return cls(
             torch.from_numpy(inputs),
@@ -234,7 +239,7 @@ def inner_fold(behaviour: Behaviour, share: float, seed: int, within: bool) -> M
     if counted.sum() >= 5 and not within:
         return there & _drawn(subject, np.flatnonzero(counted), share, rng)
     sessions = (behaviour.session.max(axis=1) + 1).clip(min=0)
-    if sessions.min(initial=0) >= 3:
+    if sessions.min() >= 3:
         base = np.cumsum(sessions) - sessions
         number = base[:, None] + behaviour.session
         chosen = [

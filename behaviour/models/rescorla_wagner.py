@@ -15,6 +15,7 @@ from prefrontal.behaviour.models.model import (
     Trial,
     filled,
     log_softmax,
+    per_arm,
 )
 from prefrontal.behaviour.table import Behaviour
 
@@ -51,7 +52,7 @@ class RescorlaWagner(Model):
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """Rates, inverse temperature, and what the additions need."""
-        rates = ("learning_rate",)
+        rates: tuple[str, ...] = ("learning_rate",)
         if "dual" in self.additions:
             rates = ("learning_rate_positive", "learning_rate_negative")
         more = {
@@ -72,24 +73,25 @@ class RescorlaWagner(Model):
 
     def prepare(self, theta: Theta, trials: Trial) -> dict[str, Tensor]:
         """Return where values move to and how far, ``[T, ..., S, K]``."""
-        chosen = trials.chosen
+        chosen, arms = trials.chosen, trials.chosen.shape[-1]
         names = [one.name for one in self.parameters if one.name.startswith("learning_rate")]
-        rates = [theta[name].unsqueeze(-1) * chosen for name in names]
+        rates = [per_arm(theta[name], arms) * chosen for name in names]
         target = trials.reward.unsqueeze(-1).expand_as(chosen)
         if "forget" in self.additions:
             rest = 1 - chosen
-            rates = [rate + theta["forgetting_rate"].unsqueeze(-1) * rest for rate in rates]
+            rates = [rate + per_arm(theta["forgetting_rate"], arms) * rest for rate in rates]
             target = target * chosen + self.start_value * rest
         return {"target": target, "up": rates[0], "down": rates[-1]}
 
     def log_policy(self, theta: Theta, state: State, trial: Trial) -> Tensor:
         """Return the softmax of the preferences, with lapses."""
-        preferences = theta["inverse_temperature"].unsqueeze(-1) * state["values"]
+        arms = trial.chosen.shape[-1]
+        preferences = per_arm(theta["inverse_temperature"], arms) * state["values"]
         if "persev" in self.additions:
-            preferences = preferences + theta["perseveration"].unsqueeze(-1) * trial.previous
+            preferences = preferences + per_arm(theta["perseveration"], arms) * trial.previous
         if "bias" in self.additions:
-            first = torch.zeros_like(trial.chosen[..., :]).index_fill_(-1, torch.tensor(0), 1.0)
-            preferences = preferences + theta["bias"].unsqueeze(-1) * first
+            first = torch.eye(arms, dtype=torch.float64)[0]
+            preferences = preferences + per_arm(theta["bias"], arms) * first
         log_p = log_softmax(preferences, trial.available)
         if "lapse" not in self.additions:
             return log_p

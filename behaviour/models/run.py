@@ -192,8 +192,8 @@ def tabulate(behaviour: Behaviour, model: Model) -> Trials:
         _tensor(behaviour.scored),
         None if behaviour.scored2 is None else _tensor(behaviour.scored2),
         _tensor(behaviour.learned),
-        behaviour.learned.all(axis=0).tolist(),
-        behaviour.starts.any(axis=0).tolist(),
+        [bool(one) for one in behaviour.learned.all(axis=0)],
+        [bool(one) for one in behaviour.starts.any(axis=0)],
     )
 
 

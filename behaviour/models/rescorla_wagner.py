@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,15 +34,30 @@ class RescorlaWagner(Model):
     - ``persev``: ``kappa`` is added to the preference ``beta Q`` of the arm chosen last
       (Lau & Glimcher 2005).
     - ``lapse``: ``p = (1 - epsilon) softmax + epsilon / K``; K counts arms that can be chosen.
-    - ``bias``: ``b`` is added to the preference of the first arm.
+    - ``bias``: a number for each arm but the last is added to its preference.
 
     Attributes:
         additions: Which of them.
-        start: Value ``Q_0`` of all arms before the first reward, in the unit of rewards.
+        start_value: Value ``Q_0`` of all arms before the first reward, in the unit of rewards.
+        arms: Number of arms K; only ``bias`` asks for it.
     """
 
     additions: tuple[str, ...] = ()
     start_value: float = 0.0
+    arms: int = 2
+
+    def __post_init__(self) -> None:
+        """Check what is added, and put it in order.
+
+        Raises:
+            ValueError: There is no such addition.
+        """
+        unknown = set(self.additions) - set(ADDITIONS)
+        if unknown:
+            known = ", ".join(ADDITIONS)
+            raise ValueError(f"rw takes the additions {known}, not {', '.join(sorted(unknown))}")
+        ordered = tuple(one for one in ADDITIONS if one in self.additions)
+        object.__setattr__(self, "additions", ordered)
 
     @property
     def name(self) -> str:
@@ -56,16 +71,20 @@ class RescorlaWagner(Model):
         if "dual" in self.additions:
             rates = ("learning_rate_positive", "learning_rate_negative")
         more = {
-            "forget": Parameter("forgetting_rate", "unit"),
-            "persev": Parameter("perseveration"),
-            "lapse": Parameter("lapse", "unit", mean=-3.0),
-            "bias": Parameter("bias"),
+            "forget": (Parameter("forgetting_rate", "unit"),),
+            "persev": (Parameter("perseveration"),),
+            "lapse": (Parameter("lapse", "unit", mean=-3.0),),
+            "bias": biases(self.arms),
         }
         return (
             *(Parameter(name, "unit") for name in rates),
             Parameter("inverse_temperature", "positive", unit=-1),
-            *(more[name] for name in ADDITIONS if name in more and name in self.additions),
+            *(one for name in self.additions if name in more for one in more[name]),
         )
+
+    def in_unit(self, unit: float) -> RescorlaWagner:
+        """Return the model with the start value in the new unit."""
+        return replace(self, start_value=self.start_value / unit)
 
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return the start value for all arms."""
@@ -90,8 +109,7 @@ class RescorlaWagner(Model):
         if "persev" in self.additions:
             preferences = preferences + per_arm(theta["perseveration"], arms) * trial.previous
         if "bias" in self.additions:
-            first = torch.eye(arms, dtype=torch.float64)[0]
-            preferences = preferences + per_arm(theta["bias"], arms) * first
+            preferences = preferences + bias_of_arms(theta, arms)
         log_p = log_softmax(preferences, trial.available)
         if "lapse" not in self.additions:
             return log_p
@@ -116,3 +134,22 @@ def with_lapse(log_p: Tensor, lapse: Tensor, available: Tensor | None) -> Tensor
     rate = lapse.unsqueeze(-1)
     mixed = ((1 - rate) * log_p.exp() + rate / count).log()
     return mixed if available is None else mixed.masked_fill(~available, -torch.inf)
+
+
+def biases(arms: int) -> tuple[Parameter, ...]:
+    """Return a bias towards each arm but the last, whose is 0."""
+    names = ["bias"] if arms == 2 else [f"bias_{arm}" for arm in range(arms - 1)]
+    return tuple(map(Parameter, names))
+
+
+def bias_of_arms(theta: Theta, arms: int) -> Tensor:
+    """Return the biases ``[..., S, K]``.
+
+    Raises:
+        ValueError: The model was made for another number of arms.
+    """
+    names = [one.name for one in biases(arms)]
+    if not set(names) <= set(theta) or f"bias_{arms - 1}" in theta:
+        raise ValueError(f"the data have {arms} arms: make the model for them, arms={arms}")
+    values = [theta[name] for name in names]
+    return torch.stack([*values, torch.zeros_like(values[0])], -1)

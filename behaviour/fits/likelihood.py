@@ -57,9 +57,7 @@ class Likelihood:
 
     def run(self, raw: Tensor, trials: Trials | None = None, latents: bool = False) -> Ran:
         """Run the model with raw parameters ``[..., S, D]``, on all trials if not told which."""
-        theta = {
-            one.name: one.constrained(raw[..., d]) for d, one in enumerate(self.parameters)
-        }
+        theta = {one.name: one.constrained(raw[..., d]) for d, one in enumerate(self.parameters)}
         return run(self.model, theta, self._trials if trials is None else trials, latents)
 
     def of(self, raw: Tensor, rows: NDArray[np.int64] | None = None) -> Tensor:
@@ -196,7 +194,9 @@ class Pooled:
         return self.likelihood.of(raw.unsqueeze(-2)).sum(-1)
 
 
-def slope(likelihood: Likelihood | Pooled, x: Tensor, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+def slope(
+    likelihood: Likelihood | Pooled, x: Tensor, rows: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
     """Return minus the log likelihood ``[M]`` and its gradient ``[M, D]``."""
     x = x.detach().requires_grad_()
     value = -likelihood.of(x, rows)
@@ -204,7 +204,9 @@ def slope(likelihood: Likelihood | Pooled, x: Tensor, rows: NDArray[np.int64]) -
     return value.detach(), gradient
 
 
-def expand(likelihood: Likelihood | Pooled, x: Tensor, rows: NDArray[np.int64] | None = None) -> Point:
+def expand(
+    likelihood: Likelihood | Pooled, x: Tensor, rows: NDArray[np.int64] | None = None
+) -> Point:
     """Return minus the log likelihood, its gradient and its Hessian at ``x`` ``[M, D]``.
 
     All columns of the Hessian come from one pass over D copies of the parameters.
@@ -216,6 +218,4 @@ def expand(likelihood: Likelihood | Pooled, x: Tensor, rows: NDArray[np.int64] |
     along = torch.eye(size, dtype=x.dtype).unsqueeze(1)
     (hessian,) = torch.autograd.grad((gradient * along).sum(), copies)
     hessian = hessian.movedim(0, -1)
-    return Point(
-        x.detach(), value[0].detach(), gradient[0].detach(), (hessian + hessian.mT) / 2
-    )
+    return Point(x.detach(), value[0].detach(), gradient[0].detach(), (hessian + hessian.mT) / 2)

@@ -96,10 +96,7 @@ def _finite(value: Tensor) -> Tensor:
 def _put(point: Point, active: Tensor, near: Point) -> Point:
     """Return a point of all rows, of which the active ones are new."""
     return Point(
-        *(
-            whole.index_put((active,), part)
-            for whole, part in zip(point, near, strict=True)
-        )
+        *(whole.index_put((active,), part) for whole, part in zip(point, near, strict=True))
     )
 
 

@@ -181,7 +181,7 @@ def tabulate(behaviour: Behaviour, model: Model) -> Trials:
         choice2=None if behaviour.choice2 is None else _tensor(behaviour.choice2.clip(0)),
         first=_tensor(behaviour.starts),
         columns={
-            name: _tensor(behaviour.columns[name].astype(float))
+            name: _tensor(np.nan_to_num(behaviour.columns[name].astype(float)))
             for name in model.needs
             if name in behaviour.columns
         },
@@ -192,8 +192,8 @@ def tabulate(behaviour: Behaviour, model: Model) -> Trials:
         _tensor(behaviour.scored),
         None if behaviour.scored2 is None else _tensor(behaviour.scored2),
         _tensor(behaviour.learned),
-        behaviour.learned.all(axis=0).tolist(),
-        behaviour.starts.any(axis=0).tolist(),
+        list(map(bool, np.all(behaviour.learned, axis=0))),
+        list(map(bool, np.any(behaviour.starts, axis=0))),
     )
 
 

@@ -67,7 +67,7 @@ def test_values_start_anew_where_the_table_says_so():
 def test_many_parameter_vectors_at_once_are_as_one_by_one():
     rng = np.random.default_rng(0)
     data = behaviour(rng.integers(-1, 3, (4, 20)), rng.random((4, 20)), 3)
-    model = RescorlaWagner(("dual", "forget", "persev", "lapse", "bias"))
+    model = RescorlaWagner(("dual", "forget", "persev", "lapse", "bias"), arms=3)
     raw = torch.randn(2, 3, 4, len(model.parameters), dtype=torch.float64)
     whole = run(model, model.theta(raw), tabulate(data, model), latents=True)
     assert whole.log_p.shape == (2, 3, 4, 20)
@@ -81,7 +81,7 @@ def test_many_parameter_vectors_at_once_are_as_one_by_one():
 def test_gradients():
     rng = np.random.default_rng(0)
     data = behaviour(rng.integers(-1, 3, (2, 6)), rng.random((2, 6)), 3)
-    model = RescorlaWagner(("dual", "forget", "persev", "lapse", "bias"))
+    model = RescorlaWagner(("dual", "forget", "persev", "lapse", "bias"), arms=3)
     raw = torch.randn(2, len(model.parameters), dtype=torch.float64, requires_grad=True)
     trials = tabulate(data, model)
     assert torch.autograd.gradcheck(lambda x: run(model, model.theta(x), trials).total, raw)

@@ -1,4 +1,4 @@
-"""Figures of fitted choices: staying, changes of the best arm, recovery of parameters and models."""
+"""Figures of fitted choices: staying, changes of the best arm, how well parameters are found."""
 
 from __future__ import annotations
 

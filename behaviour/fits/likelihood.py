@@ -1,13 +1,13 @@
 """What a fit climbs: the likelihood of a model, and what is known of its parameters before.
 
-Fits work with unconstrained parameters ("raw", one row a subject, `Parameter.raw`) and with rewards
-over the largest one, so that a prior on an inverse temperature means the same for cents and for
-dollars. Gradients and Hessians are exact, by automatic differentiation.
+Fits work with unconstrained parameters ("raw", one row a subject, `Parameter.raw`), as if rewards
+were divided by the largest one, so that a prior on an inverse temperature means the same for cents
+and for dollars. Gradients and Hessians are exact, by automatic differentiation.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -15,20 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prefrontal.behaviour.models.model import Model, Parameter
+from prefrontal.behaviour.models.model import Model
 from prefrontal.behaviour.models.run import Ran, Trials, run, tabulate
 from prefrontal.behaviour.table import Behaviour
 
 FAR = {"unit": 8.0, "positive": 8.0, "real": 30.0}  # raw values of a parameter that ran away
 
 
-def scale_of(model: Model, behaviour: Behaviour) -> float:
-    """Return the largest absolute reward that is learned from, by which a fit divides rewards.
-
-    It is 1 where the model has constants in the unit of rewards (`Model.absolute`), and where all
-    rewards are 0.
-    """
-    if getattr(model, "absolute", False) or not behaviour.learned.any():
+def scale_of(behaviour: Behaviour) -> float:
+    """Return the unit of reward in a fit: the largest absolute one learned from; 1 if all are 0."""
+    if not behaviour.learned.any():
         return 1.0
     return float(np.abs(behaviour.reward[behaviour.learned]).max()) or 1.0
 
@@ -36,28 +32,24 @@ def scale_of(model: Model, behaviour: Behaviour) -> float:
 class Likelihood:
     """Log likelihood of a model's raw parameters on the trials of S subjects.
 
+    Rewards stay as they are; parameters that have their unit (`Parameter.unit`) are scaled.
+
     Args:
         model: The model.
         behaviour: The trials.
-        scale: What rewards are divided by; None: see `scale_of`.
+        scale: The unit of reward; None: see `scale_of`.
     """
 
     def __init__(self, model: Model, behaviour: Behaviour, scale: float | None = None) -> None:
         self.model = model
-        self.scale = scale_of(model, behaviour) if scale is None else scale
-        self.behaviour = replace(behaviour, reward=behaviour.reward / self.scale)
-        self.parameters: tuple[Parameter, ...] = tuple(model.parameters)
-        self._trials = tabulate(self.behaviour, model)
+        self.behaviour = behaviour
+        self.scale = scale_of(behaviour) if scale is None else scale
+        self._trials = tabulate(behaviour, model)
         self._some: tuple[NDArray[np.int64], Trials] | None = None
-
-    @property
-    def size(self) -> int:
-        """Number of parameters D."""
-        return len(self.parameters)
 
     def run(self, raw: Tensor, trials: Trials | None = None, latents: bool = False) -> Ran:
         """Run the model with raw parameters ``[..., S, D]``, on all trials if not told which."""
-        theta = {one.name: one.constrained(raw[..., d]) for d, one in enumerate(self.parameters)}
+        theta = natural(self.model, raw, self.scale)
         return run(self.model, theta, self._trials if trials is None else trials, latents)
 
     def of(self, raw: Tensor, rows: NDArray[np.int64] | None = None) -> Tensor:
@@ -73,13 +65,11 @@ class Likelihood:
             self._some = rows, tabulate(self.behaviour.select(rows), self.model)
         return self.run(raw, self._some[1]).total
 
-    def natural(self, raw: Tensor) -> Tensor:
-        """Return parameters in their ranges and in the unit of the rewards, ``[..., D]``."""
-        values = [
-            one.constrained(raw[..., d]) * self.scale**one.unit
-            for d, one in enumerate(self.parameters)
-        ]
-        return torch.stack(values, -1) if values else raw
+
+def natural(model: Model, raw: Tensor, scale: float) -> dict[str, Tensor]:
+    """Return parameters in their ranges and in the unit of rewards, by name, from ``[..., D]``."""
+    theta = model.theta(raw) if model.parameters else {}
+    return {one.name: theta[one.name] * scale**one.unit for one in model.parameters}
 
 
 class Prior(Protocol):
@@ -146,16 +136,16 @@ class Box:
         return (x.abs() > self.bound).to(x.dtype)
 
 
-def prior_of(parameters: tuple[Parameter, ...]) -> Gaussian:
+def prior_of(model: Model) -> Gaussian:
     """Return the prior that a model states."""
-    mean = torch.tensor([one.mean for one in parameters], dtype=torch.float64)
-    variance = torch.tensor([one.variance for one in parameters], dtype=torch.float64)
+    mean = torch.tensor([one.mean for one in model.parameters], dtype=torch.float64)
+    variance = torch.tensor([one.variance for one in model.parameters], dtype=torch.float64)
     return Gaussian(mean, variance)
 
 
-def bounds_of(parameters: tuple[Parameter, ...]) -> Box:
+def bounds_of(model: Model) -> Box:
     """Return how far parameters may run without a prior."""
-    return Box(torch.tensor([FAR[one.transform] for one in parameters], dtype=torch.float64))
+    return Box(torch.tensor([FAR[one.transform] for one in model.parameters], dtype=torch.float64))
 
 
 class Point(NamedTuple):
@@ -188,6 +178,7 @@ class Pooled:
 
     def __init__(self, likelihood: Likelihood) -> None:
         self.likelihood = likelihood
+        self.model = likelihood.model
 
     def of(self, raw: Tensor, rows: NDArray[np.int64] | None = None) -> Tensor:
         """Return log likelihoods ``[..., M]`` of parameters ``[..., M, D]``, over all subjects."""
@@ -212,6 +203,9 @@ def expand(
     All columns of the Hessian come from one pass over D copies of the parameters.
     """
     size = x.shape[-1]
+    if not size:
+        with torch.no_grad():
+            return Point(x, -likelihood.of(x, rows), x, x.unsqueeze(-1))
     copies = x.detach().expand(size, *x.shape).clone().requires_grad_()
     value = -likelihood.of(copies, rows)
     (gradient,) = torch.autograd.grad(value.sum(), copies, create_graph=True)

@@ -7,13 +7,16 @@ best to its maximum, and leave the Hessian that evidence and standard errors nee
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from prefrontal.behaviour.fits.likelihood import Likelihood, Point, Pooled, Prior, expand, slope
 
-SCREENED = 32  # points of which the best are followed
+SCREENED = 64  # points of which the best are followed
 SHORT = 1e-7  # fraction of a step below which a row does not go on
 LONG = 3.0  # largest change of a raw parameter in one step
 EVALUATIONS = 60  # of the gradient in a search
@@ -28,30 +31,36 @@ def search(
     points: Tensor,
     starts: int,
 ) -> Tensor:
-    """Return the best parameters ``[M, D]`` found from the best of many points.
+    """Return the best parameters ``[M, D]`` found from some of many points.
+
+    The points are divided among the starts, and the best of each part is followed.
 
     Args:
         likelihood: What to climb.
         prior: What is added to it.
         points: Where to look first ``[N, M, D]``.
-        starts: How many of them to follow, for each row.
+        starts: How many of them to follow, for each row; a divisor of N.
     """
     count, size = points.shape[1:]
     with torch.no_grad():
         first = _finite(-likelihood.of(points)) + prior.energy(points).sum(-1)
-    chosen = first.argsort(0)[:starts]
-    x = points.gather(0, chosen.unsqueeze(-1).expand(-1, -1, size))
-    rows = np.tile(np.arange(count), len(chosen))
+    best = first.view(starts, -1, count).argmin(1)
+    index = best.view(starts, 1, count, 1).expand(-1, -1, -1, size)
+    x = points.view(starts, -1, count, size).gather(1, index).squeeze(1)
+    rows = np.tile(np.arange(count), starts)
     found, value = _bfgs(likelihood, prior, x.reshape(-1, size), rows)
-    best = value.reshape(len(chosen), count).argmin(0)
-    index = best.view(1, -1, 1).expand(1, -1, size)
-    return found.reshape(len(chosen), count, size).gather(0, index)[0]
+    index = value.view(starts, count).argmin(0).view(1, -1, 1).expand(1, -1, size)
+    return found.view(starts, count, size).gather(0, index)[0]
 
 
 def newton(
-    likelihood: Likelihood | Pooled, prior: Prior, point: Point, steps: int = STEPS
-) -> tuple[Point, Tensor]:
-    """Return a maximum near a point, and which rows reached one ``[M]``.
+    likelihood: Likelihood | Pooled,
+    prior: Prior,
+    point: Point,
+    steps: int = STEPS,
+    close: float = CLOSE,
+) -> Point:
+    """Return a maximum near a point.
 
     Where the Hessian is not positive definite, steps use the absolute values of its eigenvalues, so
     that they lead away from a saddle.
@@ -61,11 +70,12 @@ def newton(
         prior: What is added to it.
         point: Where to start.
         steps: Most passes over the trials.
+        close: Gain that a step must promise, nats, for a row to go on.
     """
     length = torch.ones(len(point.x), dtype=point.x.dtype)
     for taken in range(steps + 1):
         step, gain = _step(prior, point)
-        done = (gain < CLOSE) | (length < SHORT)
+        done = (gain < close) | (length < SHORT)
         if taken == steps or bool(done.all()):
             break
         active = (~done).nonzero().squeeze(-1)
@@ -79,7 +89,49 @@ def newton(
         accepted = torch.zeros_like(done).index_put_((active,), better)
         point = point.where(accepted, near)
         length = torch.where(accepted, 1.0, torch.where(done, length, length * 0.25))
-    return point, gain < CLOSE * 1e3
+    return point
+
+
+def arrived(prior: Prior, point: Point) -> Tensor:
+    """Return which rows are at a stationary point ``[M]``: a step promises less than 1e-6 nats."""
+    return _step(prior, point)[1] < 1e-6
+
+
+class Laplace(NamedTuple):
+    """The normal distribution that stands for a posterior.
+
+    Attributes:
+        log_posterior: Log likelihood and log prior density at the maximum ``[M]``.
+        evidence: Log of the integral over all parameters ``[M]``.
+        covariance: ``[M, D, D]``; of the Hessian with its eigenvalues as in `evidence`.
+        positive: Whether the Hessian is positive definite ``[M]``.
+    """
+
+    log_posterior: Tensor
+    evidence: Tensor
+    covariance: Tensor
+    positive: Tensor
+
+
+def laplace(prior: Prior, point: Point, least: float | None = None) -> Laplace:
+    """Return Laplace's approximation around maxima.
+
+    Args:
+        prior: What is added to the likelihood.
+        point: The maxima.
+        least: What eigenvalues that are not positive are set to; None: the smallest precision of
+            the prior. The choices then count as telling nothing about that direction.
+    """
+    precision = prior.curvature(point.x)
+    values, vectors = torch.linalg.eigh(point.hessian + torch.diag_embed(precision))
+    positive = (values > 0).all(-1)
+    floor = precision.amin(-1, keepdim=True) if least is None and precision.numel() else least or 0
+    values = torch.where(values > 0, values, floor)
+    covariance = vectors @ torch.diag_embed(1 / values) @ vectors.mT
+    log_posterior = -_total(prior, point)
+    size = point.x.shape[-1]
+    evidence = log_posterior + 0.5 * size * math.log(2 * math.pi) - 0.5 * values.log().sum(-1)
+    return Laplace(log_posterior, evidence, covariance, positive)
 
 
 def _total(prior: Prior, point: Point) -> Tensor:

@@ -28,6 +28,8 @@ class ModelSelection:
     Attributes:
         names: The models.
         alpha: Dirichlet counts ``[K]``.
+        frequencies: Expected frequencies ``[K]``: counts over their sum; for hierarchical Bayesian
+            inference the mean responsibilities, as Piray et al. (2019) report them.
         responsibilities: Probability that a subject follows a model ``[S, K]``.
         exceedance: Probability that a model is the most frequent one ``[K]``.
         protected_exceedance: The same, with the chance that all are equally frequent.
@@ -37,16 +39,12 @@ class ModelSelection:
 
     names: tuple[str, ...]
     alpha: Floats
+    frequencies: Floats
     responsibilities: Floats
     exceedance: Floats
     protected_exceedance: Floats
     bor: float
     prior: float
-
-    @property
-    def frequencies(self) -> Floats:
-        """Expected frequencies ``[K]``."""
-        return self.alpha / self.alpha.sum()
 
     def to_plain(self) -> dict[str, Any]:
         """Return numbers by the names of the models, ready for JSON."""
@@ -104,7 +102,14 @@ def model_selection(
     bor = omnibus_risk(table, alpha, shares, prior)
     exceedance = exceedance_probabilities(alpha)
     return ModelSelection(
-        names, alpha, shares, exceedance, (1 - bor) * exceedance + bor / count, bor, float(prior)
+        names=names,
+        alpha=alpha,
+        frequencies=alpha / alpha.sum(),
+        responsibilities=shares,
+        exceedance=exceedance,
+        protected_exceedance=(1 - bor) * exceedance + bor / count,
+        bor=bor,
+        prior=float(prior),
     )
 
 

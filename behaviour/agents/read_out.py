@@ -180,7 +180,9 @@ class FittedAgent:
         scored.
         """
         if self.read_out is None:
-            return force(self.model.agent, behaviour, showing=self.model.showing).score(behaviour)[0]
+            return force(self.model.agent, behaviour, showing=self.model.showing).score(behaviour)[
+                0
+            ]
         return self.read_out.score(self.model.with_preferences(behaviour))
 
 

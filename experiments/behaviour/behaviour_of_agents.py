@@ -112,9 +112,7 @@ def of_observers(kind: str, record: Record, seed: int) -> list[Any]:
             habit = rng.uniform(0, 0.5) / beta
             own = (*rates, 1.0, WEIGHT[kind], beta, habit)
             drawn = int(rng.integers(2**31))
-            parts.append(
-                Hybrid(common, 1).simulate(own, p[start : start + SESSIONS], seed=drawn)
-            )
+            parts.append(Hybrid(common, 1).simulate(own, p[start : start + SESSIONS], seed=drawn))
         fields = ("action", "reward", "second_state")
         choice, reward, state = (
             np.concatenate([getattr(part, name) for part in parts]) for name in fields
@@ -184,9 +182,7 @@ def _figures(evaluation: Evaluation, shares: dict[str, Array], told: Array) -> l
         (likelihood, "networks", "likelihood of a held-out choice"),
     )
     return [
-        bars_with_members(
-            groups, evaluation.folder / f"{name}.png", label, ylim=(0.0, 1.05)
-        )
+        bars_with_members(groups, evaluation.folder / f"{name}.png", label, ylim=(0.0, 1.05))
         for groups, name, label in drawn
     ]
 

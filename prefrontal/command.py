@@ -1,4 +1,4 @@
-"""The command `prefrontal`: list, train, evaluate, reproduce, new, check."""
+"""The command `prefrontal`: list, train, evaluate, reproduce, fit, compare, new, check, ..."""
 
 from __future__ import annotations
 
@@ -27,11 +27,16 @@ USAGE = """usage: prefrontal COMMAND ...
   train STUDY.py [options]    train the agents of a study of yours
   evaluate RUN [options]      evaluate a run folder, or a shipped population by its name
   reproduce EXPERIMENT        train and evaluate a shipped population from nothing
+  fit DATA [options]          fit models, networks and agents to choices of yours
+  compare RUN [options]       compare model classes on held-out choices
+  recover [options]           simulate models and fit them again
+  simulate RUN [options]      let fitted models choose again
   new task|core|study FILE    write a commented template
   check FILE.py:CLASS         say what is wrong with a task, a core or a study
 
 `prefrontal COMMAND --help` explains the options; `prefrontal train WHAT --help` those of WHAT.
-In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load."""
+In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load; pf.read, pf.fit, pf.compare,
+pf.recover, pf.simulate."""
 
 
 def entry() -> None:
@@ -153,11 +158,43 @@ def show(words: list[str]) -> int:
     return 0
 
 
+def fit(words: list[str]) -> int:
+    """Fit models to choices."""
+    from prefrontal.behaviour_commands import fit as run
+
+    return run(words)
+
+
+def compare(words: list[str]) -> int:
+    """Compare model classes on held-out choices."""
+    from prefrontal.behaviour_commands import compare as run
+
+    return run(words)
+
+
+def recover(words: list[str]) -> int:
+    """Simulate models and fit them again."""
+    from prefrontal.behaviour_commands import recover as run
+
+    return run(words)
+
+
+def simulate(words: list[str]) -> int:
+    """Let fitted models choose again."""
+    from prefrontal.behaviour_commands import simulate as run
+
+    return run(words)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "list": show,
     "train": train,
     "evaluate": evaluate,
     "reproduce": reproduce,
+    "fit": fit,
+    "compare": compare,
+    "recover": recover,
+    "simulate": simulate,
     "new": new,
     "check": check,
 }

@@ -105,7 +105,7 @@ def page(plain: Mapping[str, Any], figures: Sequence[Path]) -> str:
     if bms is not None:
         lines += [
             "",
-            f"Frequencies and pxp (protected exceedance probability) are of random-effects Bayesian "
+            "Frequencies and pxp (protected exceedance probability) are of random-effects Bayesian "
             f"model selection with a prior count of {bms['prior']:g} for each model; the "
             f"probability that all models are equally frequent (BOR) is {bms['bor']:.3f}.",
         ]

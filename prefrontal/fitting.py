@@ -1,4 +1,4 @@
-"""Fit models of the chooser to a user's data: `prefrontal fit`, and from Python `pf.read`, `pf.fit`.
+"""Fit models of the chooser to a user's data: `prefrontal fit`; in Python `pf.read`, `pf.fit`.
 
 What is fitted is a `BehaviourFit`; `prefrontal.fit_folder` writes it to a folder and reads it.
 """

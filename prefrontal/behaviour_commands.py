@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -83,5 +82,7 @@ def _print_notes(notes: Any) -> None:
 
 
 def _print_json(plain: Any) -> int:
-    print(json.dumps(plain))
+    from prefrontal.fit_report import json_text
+
+    print(json_text(plain))
     return 0

@@ -30,7 +30,7 @@ from prefrontal.behaviour.fits.fitted import FittedModel
 from prefrontal.behaviour.fits.fitting import Fits
 from prefrontal.behaviour.models.catalogue import find
 from prefrontal.behaviour.table import Behaviour
-from prefrontal.fit_report import draw, page
+from prefrontal.fit_report import draw, json_text, page
 from prefrontal.fitting import BehaviourFit
 
 FORMAT = 1
@@ -52,7 +52,8 @@ def write(made: BehaviourFit, folder: Path, columns: Columns, figures: bool) -> 
     plain["prior_variance"] = None if made.prior_variance is None else list(made.prior_variance)
     dump_json(folder / "fit.json", plain)
     dump_json(folder / "bms.json", plain["bms"])
-    dump_json(folder / "models.json", {name: one.to_plain() for name, one in made.fits.items()})
+    stored = {name: one.to_plain() for name, one in made.fits.items()}
+    (folder / "models.json").write_text(json.dumps(stored) + "\n", encoding="utf-8")  # with NaN
     dump_json(folder / "versions.json", library_versions())
     write_rows(folder / "parameters.csv", PARAMETERS, _parameters(made.fits))
     write_rows(folder / "comparison.csv", COMPARISON, comparison_rows(plain))
@@ -213,4 +214,4 @@ def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
 def dump_json(path: Path, plain: Any) -> None:
     """Write JSON; numbers that are missing are null."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json_text(plain, indent=1) + "\n", encoding="utf-8")

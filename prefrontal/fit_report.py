@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,19 @@ def page(plain: Mapping[str, Any], figures: Sequence[Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def json_text(plain: Any, indent: int | None = None) -> str:
+    """Return results as JSON that every reader takes: numbers that are missing are null."""
+    return json.dumps(_finite(plain), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
 def held_out(plain: Mapping[str, Any]) -> list[list[str]]:
     """Return the table of a comparison on held-out choices, best first."""
     bms = plain["bms"] or {"frequencies": {}, "protected_exceedance": {}}
@@ -143,3 +157,20 @@ def held_out(plain: Mapping[str, Any]) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def simulation_lines(plain: Mapping[str, Any]) -> list[str]:
+    """Return how often choices are repeated: subjects, and models with intervals."""
+    conditions = list(plain["stay"]["subjects"])
+    rows = [["P(stay) after", *conditions]]
+    for name, values in plain["stay"].items():
+        rows.append([name, *(_interval(values[one]) for one in conditions)])
+    return aligned(rows)
+
+
+def _interval(value: Mapping[str, float | None]) -> str:
+    """Return a mean with its interval."""
+    if value["mean"] is None:
+        return "-"
+    low, high = value.get("low"), value.get("high")
+    return f"{value['mean']:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None else "")

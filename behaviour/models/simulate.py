@@ -215,7 +215,9 @@ def values_of(model: Model, theta: Mapping[str, Any], subjects: int) -> dict[str
     missing = [one.name for one in model.parameters if one.name not in theta]
     if missing:
         raise ValueError(f"{model.name} needs a value of {', '.join(missing)}")
-    given = {one.name: torch.as_tensor(theta[one.name]).double() for one in model.parameters}
+    given = {
+        one.name: torch.as_tensor(theta[one.name], dtype=torch.float64) for one in model.parameters
+    }
     for name, value in given.items():
         if value.shape not in ((), (1,), (subjects,)):
             raise ValueError(f"{name} must be one number or {subjects}, not {list(value.shape)}")

@@ -65,10 +65,10 @@ class Trial(NamedTuple):
         chosen: One-hot choices ``[S, K]``; zeros where missing.
         reward: ``[S]``; 0 where it is missing.
         previous: One-hot choice before this one ``[S, K]``; zeros where values start anew.
+        first: Whether values start anew before this trial, ``[S]`` of bool.
         available: ``[S, K]`` of bool, or None: all arms.
         state2: Second-stage states ``[S]`` int64 from 0, or None; 0 where missing.
         choice2: Second-stage choices, likewise.
-        first: Whether values start anew before this trial, ``[S]`` of bool.
         columns: Other numbers of the trial, ``[S]`` each, by the name of the column.
         prepared: What the model's `prepare` made, ``[..., S, ...]`` each.
     """
@@ -77,10 +77,10 @@ class Trial(NamedTuple):
     chosen: Tensor
     reward: Tensor
     previous: Tensor
+    first: Tensor
     available: Tensor | None = None
     state2: Tensor | None = None
     choice2: Tensor | None = None
-    first: Tensor | None = None
     columns: Mapping[str, Tensor] = {}
     prepared: Mapping[str, Tensor] = {}
 

@@ -145,7 +145,7 @@ def hbi(
             for point, spread, share in zip(points, spreads, shares.T, strict=True)
         ]
         alpha = 1 + shares.sum(0)
-        last = taken == ROUNDS or bool(before) and _settled(before, groups)
+        last = taken == ROUNDS or (bool(before) and _settled(before, groups))
         for k, group in enumerate(groups):
             close, steps = (SHARP, 30) if last else (ROUGH, 3)
             points[k] = newton(likelihoods[k], group.prior, points[k], steps, close)

@@ -19,8 +19,8 @@ from torch import Tensor
 from prefrontal.agents.population import Population
 from prefrontal.behaviour.agents.forcing import force
 from prefrontal.behaviour.agents.showing import Showing
-from prefrontal.behaviour.fits.fitting import fit
 from prefrontal.behaviour.fits.fitted import FittedModel
+from prefrontal.behaviour.fits.fitting import fit
 from prefrontal.behaviour.models.model import Model, Parameter, State, Theta, Trial, log_softmax
 from prefrontal.behaviour.models.rescorla_wagner import bias_of_arms, biases
 from prefrontal.behaviour.table import Behaviour, Floats

@@ -41,7 +41,9 @@ from prefrontal.analysis.neural import (
     decoding,
     distributional,
     dopamine,
+    encoding,
     places,
+    populations,
     representation,
     selectivity,
     similarity,
@@ -183,6 +185,14 @@ def plain_fits(fits):
     return [(fit.coefficients, fit.covariance, fit.log_likelihood) for fit in fits]
 
 
+FEW = {"folds": 3, "block": 2}  # folds of the trials of one episode
+
+
+def session_permutation(counts, latent, session):
+    given = {"latent": latent}
+    return encoding.encoding(counts, given, session, drift=1, least=10, **FEW)
+
+
 def positions(**arrays):
     """A record of navigators that walk for all of an episode."""
     shape = arrays["x"].shape
@@ -283,6 +293,34 @@ PROBES = {
     "decoding.decode_value": Probe(
         decoding.decode_value, {"hidden": real(hidden), "target": real(signal)}
     ),
+    "encoding.explained": Probe(
+        lambda response, latent: encoding.explained(response, latent, **FEW),
+        {"response": real(hidden[0, 0]), "latent": real(hidden[1, 0])},
+        0,
+    ),
+    "encoding.explained, counts": Probe(
+        lambda response, latent: encoding.explained(response, latent, noise="poisson", **FEW),
+        {"response": real(np.abs(hidden[0, 0]), -INF), "latent": real(signal[0, 0])},
+        0,
+    ),
+    "encoding.encoding": Probe(
+        session_permutation,
+        {
+            "counts": real(hidden[0, :3].reshape(-1, H)),
+            "latent": real(signal[0, :3].ravel()),
+            "session": code(np.repeat(np.arange(3), T), 0.5),
+        },
+        0,
+    ),
+    "encoding.split_half": Probe(encoding.split_half, {"counts": real(hidden[0])}, 0),
+    "populations.linear_cka": Probe(
+        populations.linear_cka, {"first": real(hidden[0, 0]), "second": real(hidden[1, 0])}, 0
+    ),
+    "populations.cca": Probe(
+        lambda first, second: populations.cca(first, second, 2, **FEW),
+        {"first": real(hidden[0, 0]), "second": real(hidden[1, 0])},
+        0,
+    ),
     "dopamine.rpe_regression": Probe(
         lambda rpe, **signals: dopamine.rpe_regression(rpe, signals),
         {"rpe": real(error), "value": real(signal), "other": real(hidden[..., 0])},
@@ -326,6 +364,15 @@ PROBES = {
             similarity.dissimilarity(patterns)[~np.eye(len(patterns), dtype=bool)]
         ),
         {"patterns": real(hidden[0, 0, :6])},
+        0,
+    ),
+    "similarity.crossnobis": Probe(
+        similarity.crossnobis,
+        {
+            "patterns": real(hidden[0, 0]),
+            "condition": code(action[0, 0], 0.5),
+            "fold": code(second[0, 0], 0.5),
+        },
         0,
     ),
     "similarity.upper": Probe(
@@ -701,6 +748,8 @@ OTHERS = {
     " paths_from_above",  # of `Trials`, whose making is tested; the last draws gaps
     "export": "to_tidy_csv",  # a copy of the record, missing values and all
     "similarity": "to_rsatoolbox",
+    "encoding": "drift_terms blocks",  # of a number of trials
+    "populations": "split_units",  # of a measure that is in the table
     "cognitive_models": "log_softmax softmax_choice",
     "findings": "table number span tally tally_text",
     "distributional": "asymmetries reversal_points logit"  # NaN of what is missing

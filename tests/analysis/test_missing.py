@@ -32,6 +32,8 @@ from prefrontal.analysis.choice import (
     search,
     two_step,
 )
+from prefrontal.analysis.dynamics import fixed_points
+from prefrontal.analysis.dynamics import similarity as dynamical
 from prefrontal.analysis.figures import behaviour, learning, members
 from prefrontal.analysis.figures import continual as continual_figures
 from prefrontal.analysis.figures import evolution as evolution_figures
@@ -484,6 +486,19 @@ WALK = {"ended": np.ones((1, 1, 1)), "trial": np.zeros((1, 1, 1)), "active": np.
 WALK |= {n: np.zeros((1, 1, 1)) for n in ("x", "y", "end_x", "end_y", "target_x", "target_y")}
 WALK |= {n: np.ones((1, 1, 1)) for n in ("stopped", "clock", "rewarded")}
 REFUSED = {
+    "fixed_points.fixed_points": (
+        lambda: fixed_points.fixed_points(np.tanh, [[0.0, NAN]]),
+        "starts must be .* nan at start 0, unit 1",
+    ),
+    "fixed_points.time_constants": (lambda: fixed_points.time_constants([1.0, INF]), "inf at eig"),
+    "similarity.delay_embedding": (
+        lambda: dynamical.delay_embedding(hidden[:, :, :4, 0] * NAN, 2),
+        "nan at episode 0, step 0, unit 0",
+    ),
+    "similarity.step_distance": (
+        lambda: dynamical.step_distance([[NAN]], [[1.0]]),
+        "first must be .* nan at row 0, column 0",
+    ),
     "intervals.interval": (lambda: intervals.interval([0.5, NAN, 1.0]), "nan at member 1"),
     "intervals.interval, infinite": (lambda: intervals.interval([0.5, INF]), "inf at member 1"),
     "intervals.interval, text": (lambda: intervals.interval(["a", 1.0]), "'a' at member 0"),
@@ -747,7 +762,8 @@ OTHERS = {
     "navigation": "rewarded_fraction reward_rate radial_error angular_error boundary_auc"
     " paths_from_above",  # of `Trials`, whose making is tested; the last draws gaps
     "export": "to_tidy_csv",  # a copy of the record, missing values and all
-    "similarity": "to_rsatoolbox",
+    "fixed_points": "jacobian line",  # of what `fixed_points` takes and finds
+    "similarity": "to_rsatoolbox linear_step dynamical_similarity",  # by `delay_embedding`
     "encoding": "drift_terms blocks",  # of a number of trials
     "populations": "split_units",  # of a measure that is in the table
     "cognitive_models": "log_softmax softmax_choice",

@@ -104,8 +104,8 @@ class EvaluationOptions:
     )
     lesion: str | None = option(
         None,
-        "Hidden units that are held at 0 at every step, as 3,7,12 or random:8 (drawn by --seed), or "
-        "at another value, 3=0.5. Findings are then not held against bars.",
+        "Hidden units that are held at 0 at every step, as 3,7,12 or random:8 (drawn by --seed), "
+        "or at another value, 3=0.5. Findings are then not held against bars.",
     )
     drive: str | None = option(
         None, "Hidden units to whose activity something is added at every step, as 3=0.5,7=-1."

@@ -24,6 +24,7 @@ Codes = NDArray[np.int64]
 Score = Callable[[Array, Array, Array, Codes], tuple[Array, Array]]
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
+MOST = 199  # assignments of other sessions that are tried at most
 _EPS = 1e-12
 
 
@@ -36,9 +37,10 @@ class Encoding:
         score: Part of what drift leaves unexplained in left-out trials that the latent variable
             explains, of variance or of Poisson deviance, ``[U, K]``: 1 all, 0 nothing, below 0
             worse than drift alone. NaN for units without a session that is long enough.
-        null: The same with the latent variable of other sessions ``[U, K, S - 1]``.
-        p_values: Part of the S assignments of sessions (the true one is one of them) that explain
-            at least as much ``[U, K]``; never below 1 / S.
+        null: The same with the latent variable of other sessions ``[U, K, A]``; A is the number of
+            sessions less one, at most `MOST`.
+        p_values: Part of the A + 1 assignments of sessions (the true one is one of them) that
+            explain at least as much ``[U, K]``; never below 1 / (A + 1).
         trials: Trials of each unit that were scored ``[U]``.
     """
 
@@ -186,6 +188,18 @@ def encoding(
     return Encoding(tuple(columns), score, null, p_values, measure.trials())
 
 
+def shifts(sessions: int) -> Codes:
+    """Return how far sessions are moved on in each assignment ``[A]``, 1 to S - 1 at most `MOST`.
+
+    Raises:
+        ValueError: If there are fewer than two sessions.
+    """
+    if sessions < 2:
+        raise ValueError(f"the session permutation needs two sessions, got {sessions}")
+    found = np.linspace(1, sessions - 1, min(sessions - 1, MOST))
+    return np.asarray(found.round(), dtype=np.int64)
+
+
 def split_half(counts: ArrayLike) -> Array:
     """Return the reliability of each unit: how well half of its bins foretell the other half.
 
@@ -233,13 +247,15 @@ class _Sessions:
         return np.asarray((~np.isnan(self.counts[every])).sum(axis=0), dtype=np.int64)
 
     def permuted(self, latent: Array) -> tuple[Array, Array, Array]:
-        """Return scores ``[U]``, those of the null ``[U, S - 1]``, and p-values ``[U]``."""
-        number_of, cache = len(self.rows), {}
+        """Return scores ``[U]``, those of the null ``[U, A]``, and p-values ``[U]``."""
+        cache: dict[tuple[int, int], Array] = {}
         null, true = [], []
-        for j in range(number_of):
-            with_true, with_other = [], []
+        for j in (0, *shifts(len(self.rows))):
+            with_true, with_other = [np.zeros((2, self.counts.shape[1]))], []
             for s, own in enumerate(self.rows):
-                other = self.rows[(s + j) % number_of]
+                if np.isnan(self.counts[own]).all():
+                    continue
+                other = self.rows[(s + j) % len(self.rows)]
                 length = min(len(own), len(other))
                 if (s, length) not in cache:
                     cache[s, length] = self._left(own[:length], latent[own[:length]])
@@ -248,10 +264,10 @@ class _Sessions:
                     with_other.append(self._left(own[:length], latent[other[:length]]))
             true.append(_share(*np.sum(with_true, axis=0)))
             if j:
-                null.append(_share(*np.sum(with_other, axis=0)))
+                null.append(_share(*np.sum([with_true[0], *with_other], axis=0)))
         others = np.stack(null, axis=-1)
         beyond = (others >= np.stack(true[1:], axis=-1) - _EPS).sum(axis=-1)
-        p = np.where(np.isnan(true[0]), np.nan, (1 + beyond) / number_of)
+        p = np.where(np.isnan(true[0]), np.nan, (1 + beyond) / (1 + len(null)))
         return true[0], others, p
 
     def _left(self, rows: Codes, latent: Array) -> Array:

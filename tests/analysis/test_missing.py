@@ -764,7 +764,7 @@ OTHERS = {
     "export": "to_tidy_csv",  # a copy of the record, missing values and all
     "fixed_points": "jacobian line",  # of what `fixed_points` takes and finds
     "similarity": "to_rsatoolbox linear_step dynamical_similarity",  # by `delay_embedding`
-    "encoding": "drift_terms blocks",  # of a number of trials
+    "encoding": "drift_terms blocks shifts",  # of a number of trials
     "populations": "split_units",  # of a measure that is in the table
     "cognitive_models": "log_softmax softmax_choice",
     "findings": "table number span tally tally_text",

@@ -289,6 +289,8 @@ class _Sessions:
 
 def _alike(there: NDArray[np.bool_]) -> list[Codes]:
     """Return groups of columns that are the same."""
+    if (there.all(axis=0) | ~there.any(axis=0)).all():
+        return [one for one in (np.flatnonzero(there[0]), np.flatnonzero(~there[0])) if len(one)]
     _, group = np.unique(there, axis=1, return_inverse=True)
     group = group.ravel()
     return [np.flatnonzero(group == one) for one in range(int(group.max(initial=-1)) + 1)]

@@ -8,7 +8,6 @@ each array in turn gets a value that cannot be one. `REFUSED` holds what cannot 
 import importlib
 import inspect
 import pkgutil
-import tempfile
 from dataclasses import astuple, is_dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +22,6 @@ from prefrontal.analysis.choice import (
     cognitive_models,
     continual,
     evolution,
-    export,
     hybrid_model,
     learning_rate,
     metacognition,
@@ -148,12 +146,6 @@ def steps(arrays):
     return {name: values.reshape(M, E, -1) for name, values in record.items()}
 
 
-def written(record, model):
-    """The text of a file for hBayesDM."""
-    with tempfile.TemporaryDirectory() as folder:
-        return export.to_hbayesdm_csv(record, Path(folder) / "x.tsv", model).read_text()
-
-
 def trials_of_steps(**arrays):
     found = two_step.trials_of(steps(arrays))
     return two_step.stay_counts(found), two_step.reward_per_trial(found)
@@ -269,14 +261,6 @@ PROBES = {
     ),
     "evolution.retest": Probe(
         lambda fresh: evolution.retest(fresh, [3.0, 4.0], 5), {"fresh": real(signal[:, 0])}, 1
-    ),
-    "export.to_hbayesdm_csv": Probe(lambda **a: written(a, "bandit2arm_delta"), CHOICES),
-    "export.to_hbayesdm_csv, gains": Probe(
-        lambda **a: written(a, "bandit4arm_4par"), CHOICES | {"action": code(action, 4)}
-    ),
-    "export.to_hbayesdm_csv, two steps": Probe(
-        lambda **a: written(steps(a), "ts_par4"),
-        {k: v._replace(foreign=None) for k, v in TRIALS.items()},
     ),
     "navigation.mean_size": Probe(
         lambda **a: navigation.mean_size(positions(x=a["rpe"], **a), "rpe"), {"rpe": real(signal)}
@@ -761,7 +745,6 @@ def test_what_has_to_be_there_is_asked_for_in_one_line(name):
 OTHERS = {
     "navigation": "rewarded_fraction reward_rate radial_error angular_error boundary_auc"
     " paths_from_above",  # of `Trials`, whose making is tested; the last draws gaps
-    "export": "to_tidy_csv",  # a copy of the record, missing values and all
     "fixed_points": "jacobian line",  # of what `fixed_points` takes and finds
     "similarity": "to_rsatoolbox linear_step dynamical_similarity",  # by `delay_embedding`
     "encoding": "drift_terms blocks shifts",  # of a number of trials

@@ -30,6 +30,8 @@ from prefrontal.analysis.choice import (
     search,
     two_step,
 )
+from prefrontal.analysis.dynamics import fixed_points
+from prefrontal.analysis.dynamics import similarity as dynamical
 from prefrontal.analysis.figures import behaviour, learning, members
 from prefrontal.analysis.figures import continual as continual_figures
 from prefrontal.analysis.figures import evolution as evolution_figures
@@ -39,7 +41,9 @@ from prefrontal.analysis.neural import (
     decoding,
     distributional,
     dopamine,
+    encoding,
     places,
+    populations,
     representation,
     selectivity,
     similarity,
@@ -175,6 +179,14 @@ def plain_fits(fits):
     return [(fit.coefficients, fit.covariance, fit.log_likelihood) for fit in fits]
 
 
+FEW = {"folds": 3, "block": 2}  # folds of the trials of one episode
+
+
+def session_permutation(counts, latent, session):
+    given = {"latent": latent}
+    return encoding.encoding(counts, given, session, drift=1, least=10, **FEW)
+
+
 def positions(**arrays):
     """A record of navigators that walk for all of an episode."""
     shape = arrays["x"].shape
@@ -267,6 +279,34 @@ PROBES = {
     "decoding.decode_value": Probe(
         decoding.decode_value, {"hidden": real(hidden), "target": real(signal)}
     ),
+    "encoding.explained": Probe(
+        lambda response, latent: encoding.explained(response, latent, **FEW),
+        {"response": real(hidden[0, 0]), "latent": real(hidden[1, 0])},
+        0,
+    ),
+    "encoding.explained, counts": Probe(
+        lambda response, latent: encoding.explained(response, latent, noise="poisson", **FEW),
+        {"response": real(np.abs(hidden[0, 0]), -INF), "latent": real(signal[0, 0])},
+        0,
+    ),
+    "encoding.encoding": Probe(
+        session_permutation,
+        {
+            "counts": real(hidden[0, :3].reshape(-1, H)),
+            "latent": real(signal[0, :3].ravel()),
+            "session": code(np.repeat(np.arange(3), T), 0.5),
+        },
+        0,
+    ),
+    "encoding.split_half": Probe(encoding.split_half, {"counts": real(hidden[0])}, 0),
+    "populations.linear_cka": Probe(
+        populations.linear_cka, {"first": real(hidden[0, 0]), "second": real(hidden[1, 0])}, 0
+    ),
+    "populations.cca": Probe(
+        lambda first, second: populations.cca(first, second, 2, **FEW),
+        {"first": real(hidden[0, 0]), "second": real(hidden[1, 0])},
+        0,
+    ),
     "dopamine.rpe_regression": Probe(
         lambda rpe, **signals: dopamine.rpe_regression(rpe, signals),
         {"rpe": real(error), "value": real(signal), "other": real(hidden[..., 0])},
@@ -310,6 +350,15 @@ PROBES = {
             similarity.dissimilarity(patterns)[~np.eye(len(patterns), dtype=bool)]
         ),
         {"patterns": real(hidden[0, 0, :6])},
+        0,
+    ),
+    "similarity.crossnobis": Probe(
+        similarity.crossnobis,
+        {
+            "patterns": real(hidden[0, 0]),
+            "condition": code(action[0, 0], 0.5),
+            "fold": code(second[0, 0], 0.5),
+        },
         0,
     ),
     "similarity.upper": Probe(
@@ -421,6 +470,19 @@ WALK = {"ended": np.ones((1, 1, 1)), "trial": np.zeros((1, 1, 1)), "active": np.
 WALK |= {n: np.zeros((1, 1, 1)) for n in ("x", "y", "end_x", "end_y", "target_x", "target_y")}
 WALK |= {n: np.ones((1, 1, 1)) for n in ("stopped", "clock", "rewarded")}
 REFUSED = {
+    "fixed_points.fixed_points": (
+        lambda: fixed_points.fixed_points(np.tanh, [[0.0, NAN]]),
+        "starts must be .* nan at start 0, unit 1",
+    ),
+    "fixed_points.time_constants": (lambda: fixed_points.time_constants([1.0, INF]), "inf at eig"),
+    "similarity.delay_embedding": (
+        lambda: dynamical.delay_embedding(hidden[:, :, :4, 0] * NAN, 2),
+        "nan at episode 0, step 0, unit 0",
+    ),
+    "similarity.step_distance": (
+        lambda: dynamical.step_distance([[NAN]], [[1.0]]),
+        "first must be .* nan at row 0, column 0",
+    ),
     "intervals.interval": (lambda: intervals.interval([0.5, NAN, 1.0]), "nan at member 1"),
     "intervals.interval, infinite": (lambda: intervals.interval([0.5, INF]), "inf at member 1"),
     "intervals.interval, text": (lambda: intervals.interval(["a", 1.0]), "'a' at member 0"),
@@ -683,7 +745,10 @@ def test_what_has_to_be_there_is_asked_for_in_one_line(name):
 OTHERS = {
     "navigation": "rewarded_fraction reward_rate radial_error angular_error boundary_auc"
     " paths_from_above",  # of `Trials`, whose making is tested; the last draws gaps
-    "similarity": "to_rsatoolbox",
+    "fixed_points": "jacobian line",  # of what `fixed_points` takes and finds
+    "similarity": "to_rsatoolbox linear_step dynamical_similarity",  # by `delay_embedding`
+    "encoding": "drift_terms blocks shifts",  # of a number of trials
+    "populations": "split_units",  # of a measure that is in the table
     "cognitive_models": "log_softmax softmax_choice",
     "findings": "table number span tally tally_text",
     "distributional": "asymmetries reversal_points logit"  # NaN of what is missing

@@ -21,7 +21,7 @@ NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  #
 
 USAGE = """usage: prefrontal COMMAND ...
 
-  list                        experiments, environments, cores, learners, shipped populations
+  list                        experiments, environments, cores, learners, models, shipped agents
   train EXPERIMENT [options]  train the agents of a published finding
   train TASK [options]        train on a task: a Gymnasium id, FILE.py:CLASS, PACKAGE.MODULE:CLASS
   train STUDY.py [options]    train the agents of a study of yours
@@ -147,7 +147,7 @@ def check(words: list[str]) -> int:
 
 
 def show(words: list[str]) -> int:
-    """List experiments, environments, cores, learners and shipped populations."""
+    """List experiments, environments, cores, learners, shipped populations and models."""
     from prefrontal.listing import lines
     from prefrontal.options import ListOptions
     from prefrontal.reading import parse

@@ -160,9 +160,9 @@ class CheckOptions:
 class ListOptions:
     """What to list."""
 
-    what: Literal["all", "experiments", "environments", "cores", "learners", "shipped"] = option(
-        "all", "Which of them.", positional=True
-    )
+    what: Literal[
+        "all", "experiments", "environments", "cores", "learners", "shipped", "models"
+    ] = option("all", "Which of them.", positional=True)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,233 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.behaviour.models.simulate import redrawn
 from prefrontal.behaviour.probes import stays
 from prefrontal.behaviour.table import Behaviour
-from prefrontal.behaviour_options import SimulateOptions
-from prefrontal.fit_folder import dump_json, load_fit, write_rows
-from prefrontal.fitting import BehaviourFit
+from prefrontal.behaviour_options import (
+    CompareOptions,
+    Folds,
+    Method,
+    RecoverOptions,
+    SimulateOptions,
+)
+from prefrontal.fit_folder import (
+    COMPARISON,
+    comparison_rows,
+    dump_json,
+    load_fit,
+    opened,
+    require_ours,
+    variance_of,
+    write_rows,
+)
+from prefrontal.fit_report import held_out, markdown
+from prefrontal.fitting import BehaviourFit, as_config_errors, models_of, require_needs
 
 Floats = np.ndarray
+
+
+@dataclass(frozen=True)
+class BehaviourComparison:
+    """Model classes compared on held-out choices: same folds, same trials.
+
+    Attributes:
+        found: Scores of all of them, `prefrontal.behaviour.fits.comparison.Comparison`.
+        notes: What was noticed on the way, a line each.
+    """
+
+    found: Any
+    notes: tuple[str, ...] = ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the results, ready for JSON."""
+        return {**self.found.to_plain(), "notes": list(self.notes)}
+
+    def write(self, folder: Path) -> None:
+        """Write results to a folder."""
+        plain = self.to_plain()
+        dump_json(folder / "comparison.json", plain)
+        dump_json(folder / "bms.json", plain["bms"])
+        write_rows(folder / "comparison.csv", COMPARISON, comparison_rows(plain))
+        rows = [f"- {note}" for note in self.notes]
+        lines = ["# Held-out choices", "", *markdown(held_out(plain)), "", *rows]
+        (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def compare(
+    run: BehaviourFit | Path | str,
+    agents: str | Sequence[Any] = (),
+    *,
+    cv: Folds = "sessions",
+    folds: int | None = None,
+    models: str | Sequence[Any] | None = None,
+    seeds: int = 5,
+    seed: int = 0,
+    out: Path | str | None = None,
+) -> BehaviourComparison:
+    """Compare models, networks and agents on choices that they were not fitted to.
+
+    Args:
+        run: A fit, or its run folder.
+        agents: Trained agents, each as it is (``NAME raw``) and with a read-out fitted to every
+            subject: names of shipped populations or run folders, ``NAME:3`` for their member 3 (0
+            otherwise), or agents.
+        cv: What is held out: ``sessions`` or ``blocks`` of every subject, or whole ``subjects``.
+        folds: Number of folds; None: 5, or 2 within subjects.
+        models: What to compare, as `fit` takes it; None: what the run fitted.
+        seeds: Recurrent networks for each name.
+        seed: Of starting points, networks and folds.
+        out: Folder to write to; None: nothing is written.
+
+    Raises:
+        ConfigError: There is no such fit, model or agent, or there are more folds than subjects.
+    """
+    from prefrontal.behaviour.fits.comparison import compare as compare_fittables
+    from prefrontal.behaviour.fits.fitting import CognitiveFit
+
+    if isinstance(run, BehaviourFit):
+        table, method, variance = run.behaviour, run.method, run.prior_variance
+        known: list[Any] = [one.model for one in run.fits.values()]
+        known += [one.settings for one in run.networks.values()]
+    else:
+        about, table = opened(run)
+        method, variance, known = about["method"], variance_of(about), list(about["models"])
+        if models is None:
+            require_ours(known)
+    cognitive, networks = models_of(known if models is None else models, table, seeds, variance)
+    require_needs(cognitive, table)
+    method = "em" if method == "hbi" else method
+    fittables: list[Any] = [CognitiveFit(one, method) for one in cognitive]
+    fittables += [*networks, *agents_of(agents)]
+    with as_config_errors(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        found = compare_fittables(fittables, table, cv, folds=folds, seed=seed)
+    said = dict.fromkeys(str(one.message) for one in caught)
+    comparison = BehaviourComparison(found, tuple(said))
+    if out is not None:
+        comparison.write(Path(out))
+    return comparison
+
+
+def compare_by(options: CompareOptions) -> tuple[BehaviourComparison, Path]:
+    """Compare as the command line says; return where it was written too."""
+    folder = options.out or options.run / "comparison"
+    found = compare(
+        options.run,
+        options.agents or (),
+        cv=options.cv,
+        folds=options.folds,
+        models=options.models,
+        seeds=options.seeds,
+        seed=options.seed,
+        out=folder,
+    )
+    return found, folder
+
+
+def agents_of(agents: str | Sequence[Any]) -> list[Any]:
+    """Return trained agents by name as fittables: each as it is, and with a read-out.
+
+    Raises:
+        ConfigError: There is no such agent or member.
+    """
+    from prefrontal.behaviour.agents.read_out import AgentModel
+    from prefrontal.evaluating import load
+
+    fittables = []
+    for one in split(agents):
+        if isinstance(one, str):
+            path, _, member = (
+                one.rpartition(":") if one.rpartition(":")[2].isdigit() else (one, "", "0")
+            )
+            population = load(path)
+            if int(member) >= len(population):
+                raise ConfigError(f"{path} has members 0 to {len(population) - 1}, not {member}")
+            agent, name = population[int(member)], one
+        else:
+            agent, name = one, f"agent {len(fittables) // 2}"
+        fittables += [AgentModel(agent, name), AgentModel(agent, f"{name} raw", "raw")]
+    return fittables
+
+
+@dataclass(frozen=True)
+class BehaviourRecovery:
+    """What was found again of what was simulated.
+
+    Attributes:
+        found: `prefrontal.behaviour.fits.recovery.Recovery`.
+    """
+
+    found: Any
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the results, ready for JSON."""
+        plain: dict[str, Any] = self.found.to_plain()
+        return plain
+
+    def write(self, folder: Path, figures: bool = True) -> None:
+        """Write results to a folder, and draw them."""
+        plain = self.to_plain()
+        dump_json(folder / "recovery.json", plain)
+        if not figures:
+            return
+        from prefrontal.analysis.figures.subjects import confusion_figure, recovery_figure
+
+        for name in self.found.names:
+            true, again = self.found.true[name], self.found.fitted[name]
+            if true:
+                file = f"recovery_{name.replace('+', '_')}.png"
+                recovery_figure(true, again, folder / file)
+        if len(self.found.names) > 1:
+            confusion_figure(self.found.confusion, self.found.names, folder / "confusion.png")
+
+
+def recover(
+    models: str | Sequence[Any] = "rw,rw+dual",
+    subjects: int = 50,
+    trials: int = 200,
+    *,
+    method: Method = "em",
+    seed: int = 0,
+    out: Path | str | None = None,
+    figures: bool = True,
+) -> BehaviourRecovery:
+    """Simulate models and fit all of them to what each chose: are parameters and models found?
+
+    Args:
+        models: Names by commas or in a list, or models.
+        subjects: Simulated subjects of each model.
+        trials: Trials of each.
+        method: How they are fitted.
+        seed: Of parameters, tasks and choices.
+        out: Folder to write to; None: nothing is written.
+        figures: Whether to draw.
+
+    Raises:
+        ConfigError: There is no such model.
+    """
+    from prefrontal.behaviour.fits.recovery import recover as recover_models
+    from prefrontal.behaviour.models.catalogue import find
+
+    chosen = [find(one) if isinstance(one, str) else one for one in split(models)]
+    with as_config_errors():
+        found = recover_models(chosen, subjects, trials, method=method, seed=seed)
+    recovery = BehaviourRecovery(found)
+    if out is not None:
+        recovery.write(Path(out), figures)
+    return recovery
+
+
+def recover_by(options: RecoverOptions) -> tuple[BehaviourRecovery, Path]:
+    """Recover as the command line says; return where it was written too."""
+    folder = options.out or dated("recover")
+    found = recover(
+        options.models,
+        options.subjects,
+        options.trials,
+        method=options.method,
+        seed=options.seed,
+        out=folder,
+        figures=options.figures,
+    )
+    return found, folder
 
 
 @dataclass(frozen=True)
@@ -116,15 +339,12 @@ def simulate(
     Raises:
         ConfigError: There is no such fit or model.
     """
-    made = loaded(run, models)
-    chosen = list(made.fits) if models is None else split(models)
+    names = None if models is None else split(models)
+    made = run if isinstance(run, BehaviourFit) else load_fit(run, names)
+    if not made.fits:
+        raise ConfigError("there is no cognitive model in this fit, and networks are not kept")
     drawn = {}
-    for name in chosen:
-        if name not in made.fits:
-            raise ConfigError(
-                f"{name} is no cognitive model of this fit: it has {', '.join(made.fits) or 'none'}"
-            )
-        one = made.fits[name]
+    for name, one in made.fits.items():
         again = [
             redrawn(one.model, one.parameters, made.behaviour, seed * per_subject + draw)
             for draw in range(per_subject)
@@ -150,14 +370,7 @@ def simulate_by(options: SimulateOptions) -> tuple[Simulation, Path]:
     return found, folder
 
 
-def loaded(run: BehaviourFit | Path | str, models: str | Sequence[str] | None) -> BehaviourFit:
-    """Return a fit, from its folder if it is one."""
-    if isinstance(run, BehaviourFit):
-        return run
-    return load_fit(run, () if models is None else split(models))
-
-
-def split(names: str | Sequence[str]) -> list[str]:
+def split(names: str | Sequence[Any]) -> list[Any]:
     """Return names given by commas or in a list."""
     return [one.strip() for one in names.split(",")] if isinstance(names, str) else list(names)
 

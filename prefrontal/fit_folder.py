@@ -70,53 +70,69 @@ def write_command(folder: Path, command: str) -> None:
     (folder / "command.txt").write_text(command + "\n", encoding="utf-8")
 
 
-def load_fit(path: Path | str, models: Sequence[str] = ()) -> BehaviourFit:
-    """Read a fit from its run folder.
-
-    Args:
-        path: The folder.
-        models: Names of the models to read, in which alone models of the user's are named
-            (``FILE.py:CLASS``): a folder never says what code to run. None: all that are ours.
+def opened(path: Path | str) -> tuple[dict[str, Any], Behaviour]:
+    """Return what a run folder says of its fit, and the choices.
 
     Raises:
-        ConfigError: There is no fit, or a model of the user's is not named.
+        ConfigError: There is no fit.
         RunFolderError: A file cannot be read.
     """
     folder = Path(path).expanduser()
     if not (folder / "fit.json").is_file():
         raise ConfigError(f"there is no fit in {folder}: name a run folder of `prefrontal fit`")
-    about = read_json(folder / "fit.json", TABLES)
-    table = read_tidy(folder / "behaviour.csv")
-    stored = read_json(folder / "models.json", TABLES)
-    given = {name for name in models if name in stored or ":" in name}
-    fitted = {}
-    variance = about.get("prior_variance")
-    for name, plain in stored.items():
-        own = [one for one in given if ":" in one]
-        if models and name not in given and not own:
-            continue
-        fitted[name] = FittedModel.from_plain(plain, _model(name, own, table, variance))
+    return read_json(folder / "fit.json", TABLES), read_tidy(folder / "behaviour.csv")
+
+
+def load_fit(path: Path | str, models: Sequence[str] | None = None) -> BehaviourFit:
+    """Read a fit from its run folder; recurrent networks are not kept.
+
+    Args:
+        path: The folder.
+        models: Names of the models to read, in which alone models of the user's are named
+            (``FILE.py:CLASS``): a folder never says what code to run. None: all.
+
+    Raises:
+        ConfigError: There is no fit or model, or a model of the user's is not named.
+        RunFolderError: A file cannot be read.
+    """
+    about, table = opened(path)
+    stored = read_json(Path(path).expanduser() / "models.json", TABLES)
+    variance = variance_of(about)
+    made = {}
+    for name in stored if models is None else models:
+        if models is None:
+            require_ours([name])
+        kalman = variance is not None and name.startswith("kalman")
+        model = find(name, table.arms, **({"prior_variance": variance} if kalman else {}))
+        if model.name not in stored:
+            raise ConfigError(f"{path} has no fit of {model.name}: it has {', '.join(stored)}")
+        made[model.name] = FittedModel.from_plain(stored[model.name], model)
     return BehaviourFit(
         table,
-        Fits(table, fitted),
+        Fits(table, made),
         method=about["method"],
         seed=about["seed"],
-        prior_variance=None if variance is None else tuple(variance),
+        prior_variance=variance,
         notes=tuple(about["notes"]),
-        path=folder,
+        path=Path(path),
     )
 
 
-def _model(name: str, own: Sequence[str], table: Behaviour, variance: Any) -> Any:
-    """Return a model of a run folder by name; one of the user's only if the user names it."""
-    for one in own:
-        model = find(one, table.arms)
-        if model.name == name:
-            return model
-    if ":" in name:
-        raise ConfigError(f"{name} is code of yours: name it again, --models FILE.py:CLASS")
-    kalman = variance is not None and name.startswith("kalman")
-    return find(name, table.arms, **({"prior_variance": tuple(variance)} if kalman else {}))
+def require_ours(names: Iterable[str]) -> None:
+    """Check that names from a run folder are of the package: none is code of the user's.
+
+    Raises:
+        ConfigError: One is.
+    """
+    for name in names:
+        if ":" in name and not name.rpartition(":")[2].isdigit():
+            raise ConfigError(f"{name} is code of yours: name it again, --models FILE.py:CLASS")
+
+
+def variance_of(about: Mapping[str, Any]) -> tuple[float, ...] | None:
+    """Return the prior variances of a fit."""
+    given = about.get("prior_variance")
+    return None if given is None else tuple(map(float, given))
 
 
 def policies(made: BehaviourFit) -> dict[str, np.ndarray]:

@@ -278,5 +278,5 @@ def _population_of(method: str, x: Tensor, prior: Gaussian | Box) -> tuple[Tenso
     """Return means and variances ``[D]`` of the population, as `FittedModel.mean` says."""
     if method in ("em", "hbi") and isinstance(prior, Gaussian):
         return prior.mean, prior.variance
-    middle = x.mean(0) if method == "map" else x.quantile(0.5, 0)
-    return middle, x.var(0, correction=0)
+    middle = x.mean(0) if method == "map" else torch.from_numpy(np.median(x.numpy(), axis=0))
+    return middle, ((x - x.mean(0)) ** 2).mean(0)

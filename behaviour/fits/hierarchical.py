@@ -51,7 +51,8 @@ def em(likelihood: Likelihood, point: Point) -> tuple[Point, Gaussian]:
 def _apart(one: Gaussian, other: Gaussian) -> float:
     """Return how far two populations are apart: in standard deviations and in log variances."""
     means = (one.mean - other.mean).abs() / other.variance.sqrt()
-    return float(torch.cat([means, (one.variance / other.variance).log().abs()]).amax())
+    widths = (one.variance / other.variance).log().abs()
+    return max([0.0, *means.tolist(), *widths.tolist()])
 
 
 @dataclass(frozen=True)

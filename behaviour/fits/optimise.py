@@ -168,6 +168,8 @@ def _step(prior: Prior, point: Point) -> tuple[Tensor, Tensor]:
 
 def _short(step: Tensor) -> Tensor:
     """Return steps ``[M, D]`` that change no parameter by more than `LONG`."""
+    if not step.shape[-1]:
+        return step
     most = step.abs().amax(-1, keepdim=True)
     return step * (LONG / most.clamp_min(LONG))
 

@@ -96,9 +96,6 @@ def compare(
     Raises:
         ConfigError: There is no such fit, model or agent, or there are more folds than subjects.
     """
-    from prefrontal.behaviour.fits.comparison import compare as compare_fittables
-    from prefrontal.behaviour.fits.fitting import CognitiveFit
-
     if isinstance(run, BehaviourFit):
         table, method, variance = run.behaviour, run.method, run.prior_variance
         known: list[Any] = [one.model for one in run.fits.values()]
@@ -110,6 +107,9 @@ def compare(
             require_ours(known)
     cognitive, networks = models_of(known if models is None else models, table, seeds, variance)
     require_needs(cognitive, table)
+    from prefrontal.behaviour.fits.comparison import compare as compare_fittables
+    from prefrontal.behaviour.fits.fitting import CognitiveFit
+
     method = "em" if method == "hbi" else method
     fittables: list[Any] = [CognitiveFit(one, method) for one in cognitive]
     fittables += [*networks, *agents_of(agents)]

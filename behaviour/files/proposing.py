@@ -138,7 +138,7 @@ def _several(rows: Rows, named: dict[str, str], name: str) -> bool:
 def _practice(rows: Rows) -> list[str]:
     """Ask whether rows that seem to be practice are to be left out."""
     return [
-        f"are rows with {name} {cell} to be left out? Say [exclude] {_quoted(name)} = [{cell!r}]"
+        f'are rows with {name} {cell} to be left out? Say [exclude] {_quoted(name)} = ["{cell}"]'
         for name, cells in rows.cells.items()
         for cell in dict.fromkeys(cells)
         if cell.lower() in PRACTICE

@@ -153,7 +153,7 @@ def test_a_proposal_asks_for_what_it_cannot_know():
     assert 'choice = {"blue" = 0, "orange" = 1}' in found.text
     assert 'missing = ["timeout", ""]' in found.text
     practice, resets = sorted(found.questions)
-    assert "[exclude] Phase = ['practice']" in practice
+    assert '[exclude] Phase = ["practice"]' in practice
     assert "where do values start anew" in resets
     rows, _ = load([EXAMPLES / "sides.csv"])
     assert any('choice_is = "stimulus", or "side"' in one for one in propose(rows).questions)

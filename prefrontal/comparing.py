@@ -148,7 +148,7 @@ def agents_of(agents: str | Sequence[Any]) -> list[Any]:
     from prefrontal.behaviour.agents.read_out import AgentModel
     from prefrontal.evaluating import load
 
-    fittables = []
+    fittables: list[Any] = []
     for one in split(agents):
         if isinstance(one, str):
             path, _, member = (

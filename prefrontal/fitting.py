@@ -204,7 +204,8 @@ def models_of(
     names = [name.strip() if isinstance(name, str) else name for name in names]
     if prior_variance is not None and not any("kalman" in str(name) for name in names):
         raise ConfigError("prior_variance is of Kalman filters: name one, such as kalman-ucb")
-    cognitive, networks = [], []
+    cognitive: list[Model] = []
+    networks: list[Any] = []
     for name in names:
         if not isinstance(name, str):
             (networks if isinstance(name, Recurrent) else cognitive).append(name)

@@ -212,11 +212,11 @@ def _choice(
             ],
         )
     codes = {cell: i for i, cell in enumerate(there)}
-    odd = [cell for cell in there if _rare(rows.cells[named["choice"]], cell)]
+    rare = [cell for cell in there if _rare(rows.cells[named["choice"]], cell)]
     asked = [
         f"is {cell!r} of {named['choice']} a choice? If it is none, list it in [codes] missing and "
         "count the arms again"
-        for cell in odd
+        for cell in rare
     ]
     return codes, absent, asked
 

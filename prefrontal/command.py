@@ -31,8 +31,8 @@ USAGE = """usage: prefrontal COMMAND ...
   compare RUN [options]       compare model classes on held-out choices
   recover [options]           simulate models and fit them again
   simulate RUN [options]      let fitted models choose again
-  new task|core|study FILE    write a commented template
-  check FILE.py:CLASS         say what is wrong with a task, a core or a study
+  new KIND FILE               write a commented template of a task, core, model or study
+  check FILE.py:CLASS         say what is wrong with a task, a core, a model or a study
 
 `prefrontal COMMAND --help` explains the options; `prefrontal train WHAT --help` those of WHAT.
 In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load; pf.read, pf.fit, pf.compare,
@@ -119,7 +119,7 @@ def reproduce(words: list[str]) -> int:
 
 
 def new(words: list[str]) -> int:
-    """Write a commented template of a task, a core or a study."""
+    """Write a commented template of a task, a core, a model or a study."""
     from prefrontal.options import NewOptions
     from prefrontal.reading import parse
     from prefrontal.templates import write
@@ -130,7 +130,7 @@ def new(words: list[str]) -> int:
 
 
 def check(words: list[str]) -> int:
-    """Say what is wrong with a task, a core or a study of the user's."""
+    """Say what is wrong with a task, a core, a model or a study of the user's."""
     from prefrontal.checks import notes, problems
     from prefrontal.options import CheckOptions
     from prefrontal.reading import parse

@@ -27,8 +27,8 @@ USAGE = """usage: prefrontal COMMAND ...
   train STUDY.py [options]    train the agents of a study of yours
   evaluate RUN [options]      evaluate a run folder, or a shipped population by its name
   reproduce EXPERIMENT        train and evaluate a shipped population from nothing
-  new task|core|study FILE    write a commented template
-  check FILE.py:CLASS         say what is wrong with a task, a core or a study
+  new KIND FILE               write a commented template of a task, core, model or study
+  check FILE.py:CLASS         say what is wrong with a task, a core, a model or a study
 
 `prefrontal COMMAND --help` explains the options; `prefrontal train WHAT --help` those of WHAT.
 In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load."""
@@ -114,7 +114,7 @@ def reproduce(words: list[str]) -> int:
 
 
 def new(words: list[str]) -> int:
-    """Write a commented template of a task, a core or a study."""
+    """Write a commented template of a task, a core, a model or a study."""
     from prefrontal.options import NewOptions
     from prefrontal.reading import parse
     from prefrontal.templates import write
@@ -125,7 +125,7 @@ def new(words: list[str]) -> int:
 
 
 def check(words: list[str]) -> int:
-    """Say what is wrong with a task, a core or a study of the user's."""
+    """Say what is wrong with a task, a core, a model or a study of the user's."""
     from prefrontal.checks import notes, problems
     from prefrontal.options import CheckOptions
     from prefrontal.reading import parse

@@ -135,7 +135,7 @@ class ReproduceOptions:
 class NewOptions:
     """What to write, and where."""
 
-    kind: Literal["task", "core", "study"] = option(dataclasses.MISSING, "What to write.")
+    kind: Literal["task", "core", "model", "study"] = option(dataclasses.MISSING, "What to write.")
     file: Path = option(dataclasses.MISSING, "Python file to write; a test is written beside it.")
 
 
@@ -144,7 +144,8 @@ class CheckOptions:
     """What to check."""
 
     what: str = option(
-        dataclasses.MISSING, "A task or core, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study."
+        dataclasses.MISSING,
+        "A task, core or model, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study.",
     )
 
 

@@ -124,8 +124,8 @@ class Model:
         return self
 
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
-        """Return the state before a first trial, tensors ``[..., S, ...]``; see `filled`."""
-        raise NotImplementedError
+        """Return the state before a first trial, tensors ``[..., S, ...]``; by default none."""
+        return {}
 
     def prepare(self, theta: Theta, trials: Trial) -> dict[str, Tensor]:
         """Return what `update` needs of a trial and no state enters, all trials at once."""
@@ -141,7 +141,7 @@ class Model:
 
     def update(self, theta: Theta, state: State, trial: Trial) -> State:
         """Return the state after a trial; applied only where the trial is learned from."""
-        raise NotImplementedError
+        return state
 
     def latents(self, theta: Theta, state: State, trial: Trial) -> dict[str, Tensor]:
         """Return what else to report of a trial, such as ``rpe``, ``[..., S]`` each."""

@@ -43,10 +43,6 @@ class Random(Model):
         """A bias towards each arm but the last."""
         return biases(self.arms) if self.biased else ()
 
-    def start(self, theta: Theta, behaviour: Behaviour) -> State:
-        """Return no state."""
-        return {}
-
     def log_policy(self, theta: Theta, state: State, trial: Trial) -> Tensor:
         """Return the softmax of the biases."""
         preferences = torch.zeros_like(trial.chosen)

@@ -20,8 +20,8 @@ from prefrontal.behaviour.fits.likelihood import Gaussian, Likelihood, Point, pr
 from prefrontal.behaviour.fits.optimise import laplace, newton
 
 ROUNDS = 300
-ROUGH, SHARP = 1e-4, 1e-10  # gain of a Newton step, nats, that is left out: between rounds, at last
-CLOSE = 1e-3  # change of a mean, in standard deviations, and of a log variance, that ends a fit
+ROUGH, SHARP = 1e-3, 1e-10  # gain of a Newton step, nats, that is left out: between rounds, at last
+CLOSE = 3e-3  # change of a mean, in standard deviations, and of a log variance, that ends a fit
 LEAST = 1e-4  # smallest variance of a population in `em`
 COUNT, SHAPE, RATE = 1.0, 0.5, 0.01  # prior of a population: b, v and s of Piray et al. (2019)
 

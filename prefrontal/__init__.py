@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prefrontal.agents.common.errors import PrefrontalError as PrefrontalError
     from prefrontal.agents.networks.config import register_core as register_core
+    from prefrontal.aligning import align as align
     from prefrontal.evaluating import Report as Report
     from prefrontal.evaluating import evaluate as evaluate
     from prefrontal.evaluating import load as load
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "PrefrontalError": "agents.common.errors",
     "Report": "evaluating",
+    "align": "aligning",
     "Run": "training",
     "evaluate": "evaluating",
     "load": "evaluating",

@@ -27,6 +27,8 @@ USAGE = """usage: prefrontal COMMAND ...
   train STUDY.py [options]    train the agents of a study of yours
   evaluate RUN [options]      evaluate a run folder, or a shipped population by its name
   reproduce EXPERIMENT        train and evaluate a shipped population from nothing
+  align [RUN] --neural FILE --trials FILE   relate a recording to fitted models and agents
+  dynamics RUN [options]      find where the core of trained agents comes to rest
   new task|core|study FILE    write a commented template
   check FILE.py:CLASS         say what is wrong with a task, a core or a study
 
@@ -113,6 +115,23 @@ def reproduce(words: list[str]) -> int:
     return report.exit_code
 
 
+def align(words: list[str]) -> int:
+    """Relate a recording to fitted models and to agents."""
+    import json
+
+    from prefrontal.aligning import align_by
+    from prefrontal.neural_options import AlignOptions
+    from prefrontal.reading import parse
+
+    options = parse(AlignOptions, words, "prefrontal align", "Relate a recording to models.")
+    found = align_by(options)
+    if options.json:
+        print(json.dumps(found.summary, indent=1))
+        return 0
+    print(found, "", "written:", *(f"  {path}" for path in found.written), sep="\n")
+    return 0
+
+
 def new(words: list[str]) -> int:
     """Write a commented template of a task, a core or a study."""
     from prefrontal.options import NewOptions
@@ -158,6 +177,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
     "reproduce": reproduce,
+    "align": align,
     "new": new,
     "check": check,
 }

@@ -20,13 +20,12 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.analysis.missing import numbers
 from prefrontal.analysis.neural.encoding import (
     Encoding,
-    drift_terms,
     encoding,
-    explained,
     shifts,
     split_half,
 )
 from prefrontal.analysis.neural.populations import linear_cka, split_units
+from prefrontal.analysis.neural.scoring import drift_terms, explained
 from prefrontal.behaviour.recordings import Recording, label, rows_of
 
 Array = NDArray[np.float64]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prefrontal.agents.common.errors import PrefrontalError as PrefrontalError
     from prefrontal.agents.networks.config import register_core as register_core
+    from prefrontal.aligning import align as align
     from prefrontal.comparing import compare as compare
     from prefrontal.comparing import recover as recover
     from prefrontal.comparing import simulate as simulate
@@ -32,6 +33,7 @@ _PLACES = {
     "PrefrontalError": "agents.common.errors",
     "Report": "evaluating",
     "Run": "training",
+    "align": "aligning",
     "compare": "comparing",
     "evaluate": "evaluating",
     "fit": "fitting",

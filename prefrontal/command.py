@@ -31,12 +31,14 @@ USAGE = """usage: prefrontal COMMAND ...
   compare RUN [options]       compare model classes on held-out choices
   recover [options]           simulate models and fit them again
   simulate RUN [options]      let fitted models choose again
+  align [RUN] --neural FILE --trials FILE   relate a recording to fitted models and agents
+  dynamics RUN [options]      find where the core of trained agents comes to rest
   new KIND FILE               write a commented template of a task, core, model or study
   check FILE.py:CLASS         say what is wrong with a task, a core, a model or a study
 
 `prefrontal COMMAND --help` explains the options; `prefrontal train WHAT --help` those of WHAT.
 In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load; pf.read, pf.fit, pf.compare,
-pf.recover, pf.simulate."""
+pf.recover, pf.simulate, pf.align."""
 
 
 def entry() -> None:
@@ -118,6 +120,23 @@ def reproduce(words: list[str]) -> int:
     return report.exit_code
 
 
+def align(words: list[str]) -> int:
+    """Relate a recording to fitted models and to agents."""
+    import json
+
+    from prefrontal.aligning import align_by
+    from prefrontal.neural_options import AlignOptions
+    from prefrontal.reading import parse
+
+    options = parse(AlignOptions, words, "prefrontal align", "Relate a recording to models.")
+    found = align_by(options)
+    if options.json:
+        print(json.dumps(found.summary, indent=1))
+        return 0
+    print(found, "", "written:", *(f"  {path}" for path in found.written), sep="\n")
+    return 0
+
+
 def new(words: list[str]) -> int:
     """Write a commented template of a task, a core, a model or a study."""
     from prefrontal.options import NewOptions
@@ -195,6 +214,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "compare": compare,
     "recover": recover,
     "simulate": simulate,
+    "align": align,
     "new": new,
     "check": check,
 }

@@ -1,7 +1,7 @@
 """How alike two populations are in the same trials: CKA, CCA, and their halves as a ceiling.
 
 Rows are the same trials in both: a recording and the hidden state of a network that was shown the
-same history, or two networks. What one explains of the other is `encoding.explained`; distances of
+same history, or two networks. What one explains of the other is `scoring.explained`; distances of
 conditions are in `similarity`.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prefrontal.analysis.missing import number, numbers
-from prefrontal.analysis.neural.encoding import blocks
+from prefrontal.analysis.neural.scoring import blocks
 
 Array = NDArray[np.float64]
 

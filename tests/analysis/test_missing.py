@@ -32,7 +32,7 @@ from prefrontal.analysis.choice import (
 )
 from prefrontal.analysis.dynamics import fixed_points
 from prefrontal.analysis.dynamics import similarity as dynamical
-from prefrontal.analysis.figures import behaviour, learning, members
+from prefrontal.analysis.figures import alignment, behaviour, learning, members
 from prefrontal.analysis.figures import continual as continual_figures
 from prefrontal.analysis.figures import evolution as evolution_figures
 from prefrontal.analysis.figures import navigation as navigation_figures
@@ -45,6 +45,7 @@ from prefrontal.analysis.neural import (
     places,
     populations,
     representation,
+    scoring,
     selectivity,
     similarity,
 )
@@ -279,13 +280,13 @@ PROBES = {
     "decoding.decode_value": Probe(
         decoding.decode_value, {"hidden": real(hidden), "target": real(signal)}
     ),
-    "encoding.explained": Probe(
-        lambda response, latent: encoding.explained(response, latent, **FEW),
+    "scoring.explained": Probe(
+        lambda response, latent: scoring.explained(response, latent, **FEW),
         {"response": real(hidden[0, 0]), "latent": real(hidden[1, 0])},
         0,
     ),
-    "encoding.explained, counts": Probe(
-        lambda response, latent: encoding.explained(response, latent, noise="poisson", **FEW),
+    "scoring.explained, counts": Probe(
+        lambda response, latent: scoring.explained(response, latent, noise="poisson", **FEW),
         {"response": real(np.abs(hidden[0, 0]), -INF), "latent": real(signal[0, 0])},
         0,
     ),
@@ -470,6 +471,14 @@ WALK = {"ended": np.ones((1, 1, 1)), "trial": np.zeros((1, 1, 1)), "active": np.
 WALK |= {n: np.zeros((1, 1, 1)) for n in ("x", "y", "end_x", "end_y", "target_x", "target_y")}
 WALK |= {n: np.ones((1, 1, 1)) for n in ("stopped", "clock", "rewarded")}
 REFUSED = {
+    "alignment.encoding_figure": (
+        lambda: alignment.encoding_figure({"a": [[0.5, INF]]}, {"a": [[1, 0]]}, ["v", "w"], OUT),
+        "inf at unit 0, latent 1",
+    ),
+    "alignment.slow_points_figure": (
+        lambda: alignment.slow_points_figure({"a": ([[0.5, INF]], [1.0], [[0, 0]])}, OUT, "v"),
+        "inf at point 0",
+    ),
     "fixed_points.fixed_points": (
         lambda: fixed_points.fixed_points(np.tanh, [[0.0, NAN]]),
         "starts must be .* nan at start 0, unit 1",
@@ -747,7 +756,8 @@ OTHERS = {
     " paths_from_above",  # of `Trials`, whose making is tested; the last draws gaps
     "fixed_points": "jacobian line",  # of what `fixed_points` takes and finds
     "similarity": "to_rsatoolbox linear_step dynamical_similarity",  # by `delay_embedding`
-    "encoding": "drift_terms blocks shifts",  # of a number of trials
+    "encoding": "shifts",  # of a number of sessions
+    "scoring": "drift_terms blocks scorer share",  # of a number of trials; of what is checked
     "populations": "split_units",  # of a measure that is in the table
     "cognitive_models": "log_softmax softmax_choice",
     "findings": "table number span tally tally_text",

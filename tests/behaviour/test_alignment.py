@@ -9,60 +9,20 @@ import pytest
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.behaviour.alignment import align_recording, task_variables
 from prefrontal.behaviour.recordings import Recording, label, read_spikes, rows_of, write_spikes
-
-SESSIONS, TRIALS = 20, 80
-
-
-def latents(seed=0):
-    """A value that drifts and its prediction error, ``[SESSIONS * TRIALS]`` each, and the keys."""
-    rng = np.random.default_rng(seed)
-    value = np.full((SESSIONS, TRIALS), 0.5)
-    error = np.zeros((SESSIONS, TRIALS))
-    for s in range(SESSIONS):
-        p = 0.8
-        for t in range(TRIALS):
-            p = 1 - p if rng.random() < 0.05 else p
-            error[s, t] = (rng.random() < p) - value[s, t]
-            if t + 1 < TRIALS:
-                value[s, t + 1] = value[s, t] + 0.2 * error[s, t]
-    session = np.repeat(np.arange(SESSIONS), TRIALS)
-    keys = {"session": session, "trial": np.tile(np.arange(TRIALS), SESSIONS)}
-    return {"value": value.ravel(), "rpe": error.ravel()}, keys
-
-
-def simulated(said, keys, recorded=6, units=12, seed=1):
-    """Poisson counts in some sessions: a third of the units code the value, a third the error."""
-    rng = np.random.default_rng(seed)
-    session = keys["session"]
-    counts = np.full((len(session), 2, recorded * units), np.nan)
-    for s in range(recorded):
-        rows = session == s
-        for u in range(units):
-            drift = np.cumsum(rng.normal(size=TRIALS)) * 0.05
-            code = [said["value"], said["rpe"], said["rpe"]][u % 3][rows]
-            size = [3.0, 1.5, 0.0][u % 3]
-            rate = np.exp(1.0 + size * (code - code.mean()) + drift - drift.mean())
-            counts[rows, :, s * units + u] = rng.poisson(rate[:, None] * np.ones(2))
-    there = session < recorded
-    return Recording(
-        counts[there],
-        {name: tuple(map(str, values[there])) for name, values in keys.items()},
-        tuple(["ACC", "OFC", "none"] * (recorded * units // 3)),
-        bins=np.array([0.0, 0.25, 0.5]),
-        name="spikes.npz",
-    )
+from tests.behaviour.recordings import SESSIONS, TRIALS, learner, recording
 
 
 @pytest.fixture(scope="module")
 def alignment():
-    said, keys = latents()
-    return align_recording(simulated(said, keys), said, keys, table="data.csv")
+    said = learner()
+    latents = {name: said[name] for name in ("value", "rpe")}
+    return align_recording(recording(said), latents, said, table="data.csv")
 
 
 def test_units_code_what_they_were_made_to_code(alignment, tmp_path):
     summary = json.loads(json.dumps(alignment.summary()))
-    assert (summary["trials"], summary["units"]) == (6 * TRIALS, 72)
-    assert (summary["sessions"], summary["sessions_recorded"]) == (SESSIONS, 6)
+    assert (summary["trials"], summary["units"]) == (4 * TRIALS, 36)
+    assert (summary["sessions"], summary["sessions_recorded"]) == (SESSIONS, 4)
     assert summary["smallest_p"] == 1 / SESSIONS
     passing = {
         name: {area: one["passing"] for area, one in found["areas"].items()}
@@ -74,7 +34,7 @@ def test_units_code_what_they_were_made_to_code(alignment, tmp_path):
         assert passing[name]["none"] < 0.2
     assert passing["value"]["OFC"] < 0.3
     rows = list(csv.DictReader(alignment.write(tmp_path).open()))
-    assert len(rows) == 2 * 72
+    assert len(rows) == 2 * 36
     assert set(rows[0]) == {
         "unit",
         "area",
@@ -98,13 +58,12 @@ def test_populations_are_alike_and_have_a_ceiling(alignment):
 
 
 def test_a_file_reads_back(tmp_path):
-    said, keys = latents()
-    recording = simulated(said, keys)
-    found = read_spikes(write_spikes(tmp_path / "spikes.npz", recording))
-    np.testing.assert_array_equal(found.counts, recording.counts)
-    assert (found.keys, found.area, found.unit) == (recording.keys, recording.area, recording.unit)
-    np.testing.assert_array_equal(found.bins, recording.bins)
-    np.savez(tmp_path / "plain.npz", counts=recording.counts[:, 0])
+    made = recording(learner())
+    found = read_spikes(write_spikes(tmp_path / "spikes.npz", made))
+    np.testing.assert_array_equal(found.counts, made.counts)
+    assert (found.keys, found.area, found.unit) == (made.keys, made.area, made.unit)
+    np.testing.assert_array_equal(found.bins, made.bins)
+    np.savez(tmp_path / "plain.npz", counts=made.counts[:, 0])
     plain = read_spikes(tmp_path / "plain.npz")
     assert plain.counts.shape[1] == 1
     assert (plain.keys, set(plain.area)) == ({}, {"all"})
@@ -112,8 +71,8 @@ def test_a_file_reads_back(tmp_path):
 
 def test_trials_find_their_rows_by_key():
     keys = {"session": ["a", "a", "b", "b"], "trial": [1, 2, 1, 2]}
-    recording = Recording(np.ones((2, 1, 1)), {"session": ("b", "a"), "trial": ("2", "1")})
-    assert rows_of(recording, keys, 4, "data.csv").tolist() == [3, 0]
+    made = Recording(np.ones((2, 1, 1)), {"session": ("b", "a"), "trial": ("2", "1")})
+    assert rows_of(made, keys, 4, "data.csv").tolist() == [3, 0]
     assert rows_of(Recording(np.ones((4, 1, 1))), {}, 4, "data.csv").tolist() == [0, 1, 2, 3]
     assert [label(one) for one in (1, 1.0, "1", " 1.0 ", "1a", 1.5)] == [*["1"] * 4, "1a", "1.5"]
 
@@ -148,9 +107,9 @@ KEYS = {"session": ["a", "a", "b"], "trial": [0, 1, 0]}
 )
 def test_trials_that_are_no_rows_are_named_in_one_line(ours, theirs, message):
     given = {name: tuple(values) for name, values in ours.items()}
-    recording = Recording(np.ones((2, 1, 1)), given, name="spikes.npz")
+    made = Recording(np.ones((2, 1, 1)), given, name="spikes.npz")
     with pytest.raises(ConfigError, match=message) as caught:
-        rows_of(recording, theirs, 3, "data.csv")
+        rows_of(made, theirs, 3, "data.csv")
     assert "\n" not in str(caught.value)
 
 
@@ -186,14 +145,14 @@ def test_other_files_and_no_file(tmp_path):
 
 
 def test_an_alignment_needs_sessions_bins_and_latent_variables():
-    recording = Recording(np.ones((60, 2, 1)), name="spikes.npz")
+    made = Recording(np.ones((60, 2, 1)), name="spikes.npz")
     keys = {"session": ["a"] * 60}
     with pytest.raises(ConfigError, match=r"needs two sessions of at least 50 trials .* got 1"):
-        align_recording(recording, {"v": np.arange(60.0)}, keys)
+        align_recording(made, {"v": np.arange(60.0)}, keys)
     with pytest.raises(ConfigError, match="no latent variable"):
-        align_recording(recording, {}, keys)
+        align_recording(made, {}, keys)
     with pytest.raises(ConfigError, match="has 2 bins: none is chosen"):
-        align_recording(recording, {"v": np.arange(60.0)}, keys, bins=slice(5, 6))
+        align_recording(made, {"v": np.arange(60.0)}, keys, bins=slice(5, 6))
 
 
 def test_task_variables_by_hand():

@@ -36,7 +36,7 @@ from prefrontal.fit_folder import (
     write_rows,
 )
 from prefrontal.fit_report import held_out, markdown
-from prefrontal.fitting import BehaviourFit, as_config_errors, models_of, require_needs
+from prefrontal.fitted import BehaviourFit, as_config_errors, models_of, require_needs
 
 Floats = np.ndarray
 

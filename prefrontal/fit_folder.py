@@ -31,7 +31,7 @@ from prefrontal.behaviour.fits.fitting import Fits
 from prefrontal.behaviour.models.catalogue import find
 from prefrontal.behaviour.table import Behaviour
 from prefrontal.fit_report import draw, json_text, page
-from prefrontal.fitting import BehaviourFit
+from prefrontal.fitted import BehaviourFit
 
 FORMAT = 1
 

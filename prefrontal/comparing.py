@@ -47,15 +47,26 @@ class BehaviourComparison:
 
     Attributes:
         found: Scores of all of them, `prefrontal.behaviour.fits.comparison.Comparison`.
+        fitted: Of models that were fitted to all choices, what was found then, by name.
         notes: What was noticed on the way, a line each.
     """
 
     found: Any
+    fitted: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the results, ready for JSON."""
-        return {**self.found.to_plain(), "notes": list(self.notes)}
+        """Return the results, ready for JSON.
+
+        Likelihoods are of held-out choices; ``evidence``, ``bic`` and ``parameters`` of the fit to
+        all choices, None and empty for what has none.
+        """
+        plain: dict[str, Any] = self.found.to_plain()
+        for name, one in plain["models"].items():
+            whole = self.fitted.get(name, {})
+            one |= {key: whole.get(key) for key in ("evidence", "bic")}
+            one["parameters"] = whole.get("parameters", {})
+        return {**plain, "notes": list(self.notes)}
 
     def write(self, folder: Path) -> None:
         """Write results to a folder."""
@@ -98,11 +109,13 @@ def compare(
     """
     if isinstance(run, BehaviourFit):
         table, method, variance = run.behaviour, run.method, run.prior_variance
+        fitted = run.to_plain()["models"]
         known: list[Any] = [one.model for one in run.fits.values()]
         known += [one.settings for one in run.networks.values()]
     else:
         about, table = opened(run)
-        method, variance, known = about["method"], variance_of(about), list(about["models"])
+        method, variance, fitted = about["method"], variance_of(about), about["models"]
+        known = list(fitted)
         if models is None:
             require_ours(known)
     cognitive, networks = models_of(known if models is None else models, table, seeds, variance)
@@ -117,7 +130,7 @@ def compare(
         warnings.simplefilter("always", UserWarning)
         found = compare_fittables(fittables, table, cv, folds=folds, seed=seed)
     said = dict.fromkeys(str(one.message) for one in caught)
-    comparison = BehaviourComparison(found, tuple(said))
+    comparison = BehaviourComparison(found, fitted, tuple(said))
     if out is not None:
         comparison.write(Path(out))
     return comparison

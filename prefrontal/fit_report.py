@@ -159,6 +159,24 @@ def held_out(plain: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
+def recovery_lines(plain: Mapping[str, Any]) -> list[str]:
+    """Return how well parameters are found, and how often which model is."""
+    rows = [["model", "parameter", "r"]]
+    for name, one in plain["r"].items():
+        rows += [[name, key, "-" if r is None else f"{r:.2f}"] for key, r in one.items()]
+    lines = aligned(rows)
+    if len(plain["models"]) > 1:
+        cells = [[f"{value:.2f}" for value in row] for row in plain["confusion"]]
+        found = [["simulated, found:", *plain["models"]]]
+        lines += ["", *aligned([*found, *map(_row, plain["models"], cells)])]
+    return lines
+
+
+def _row(name: str, cells: Sequence[str]) -> list[str]:
+    """Return a row with its name."""
+    return [name, *cells]
+
+
 def simulation_lines(plain: Mapping[str, Any]) -> list[str]:
     """Return how often choices are repeated: subjects, and models with intervals."""
     conditions = list(plain["stay"]["subjects"])

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes, Vary
 from prefrontal.agents.rollout.meta_inputs import MetaInputs
+from prefrontal.agents.rollout.rows import Rows
 
 
 def make_foreign(
@@ -37,6 +38,11 @@ def make_foreign(
     return MetaInputs(env, inputs)
 
 
+def make_rows(env_id: str, inputs: Sequence[str], rows: int, **kwargs: Any) -> Rows:
+    """Make so many environments, side by side."""
+    return Rows([make_foreign(env_id, inputs, **kwargs) for _ in range(rows)])
+
+
 class EpisodeVectorEnv:
     """Whole episodes of any environment that `MetaInputs` takes, side by side.
 
@@ -59,6 +65,7 @@ class EpisodeVectorEnv:
         steps: Longest episode (the time limit of the environment).
         inputs: Names of the inputs.
         input_slices: Where in an observation each input lies.
+        notes: What a user has to know of the environment, a line each.
     """
 
     variable_length = True
@@ -75,17 +82,14 @@ class EpisodeVectorEnv:
     ) -> None:
         self.members, self.batch, self.device = list(members), batch, device
         self.num_envs = len(self.members) * batch
-        first = make_foreign(env_id, inputs, **kwargs)
-        others = range(self.num_envs - 1)
-        self.envs = [first, *(make_foreign(env_id, inputs, **kwargs) for _ in others)]
-        self.spec, self.inputs = first.spec, first.inputs
+        self.rows = make_rows(env_id, inputs, self.num_envs, **kwargs)
+        first = self.rows.like
+        self.spec, self.inputs, self.notes = first.spec, first.inputs, first.notes
         self.steps, self.input_slices = first.steps, first.input_slices
         self.single_action_space = cast(spaces.Discrete, first.action_space)
         self.single_observation_space = cast(spaces.Box, first.observation_space)
         self.num_actions = int(self.single_action_space.n)
         self._seeds: list[np.random.Generator] = []
-        self._trial = np.zeros(self.num_envs, np.int64)
-        self._meta = isinstance(first.env, MetaEpisodes)
 
     def reset(self, *, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Start an episode in every row; `seed` determines all episodes from here on."""
@@ -95,24 +99,14 @@ class EpisodeVectorEnv:
                 for m in self.members
                 for r in range(self.batch)
             ]
-        starts = zip(self.envs, self._seeds, strict=True)
-        self._rows = np.stack([env.reset(seed=int(rng.integers(2**31)))[0] for env, rng in starts])
-        self._ended = np.zeros(self.num_envs, bool)
-        self._cut = np.zeros(self.num_envs, bool)
-        self._trial[:] = 0
-        return self._tensor(self._rows), {}
+        seen, info = self.rows.reset([int(rng.integers(2**31)) for rng in self._seeds])
+        return self._tensor(seen), self._tensors(info)
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Step every row that is still running."""
-        chosen = actions.cpu().numpy()
-        rewards = np.zeros(self.num_envs, np.float32)
-        for row in np.flatnonzero(~(self._ended | self._cut)):
-            self._rows[row], rewards[row], ended, cut, told = self.envs[row].step(chosen[row])
-            self._trial[row] = told.get("trial", 0) if self._meta else 0
-            self._ended[row], self._cut[row] = ended, cut and not ended
-        flags = self._tensor(self._ended), self._tensor(self._cut)
-        info = {"trial": self._tensor(self._trial)} if self._meta else {}
-        return self._tensor(self._rows), self._tensor(rewards), *flags, info
+        *arrays, info = self.rows.step(actions.cpu().numpy())
+        seen, rewards, ended, cut = map(self._tensor, arrays)
+        return seen, rewards, ended, cut, self._tensors(info)
 
     def random_state(self) -> dict[str, Tensor]:
         """Return the states of the rows' seed generators, ``[P, B, words]`` int64."""
@@ -126,8 +120,10 @@ class EpisodeVectorEnv:
 
     def close(self) -> None:
         """Close every row."""
-        for env in self.envs:
-            env.close()
+        self.rows.close()
+
+    def _tensors(self, info: dict[str, np.ndarray]) -> dict[str, Any]:
+        return {name: self._tensor(value) for name, value in info.items()}
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array.copy()).to(self.device)

@@ -1,0 +1,45 @@
+"""How long an episode may last, wherever an environment says it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+from gymnasium.wrappers import TimeLimit
+
+#: Steps after which episodes are cut where an environment does not say how long they may last.
+ASSUMED = 1000
+#: Attributes in which environments of others say it that do not register it (MiniGrid, popgym).
+_NAMES = ("max_episode_steps", "max_steps", "max_episode_length")
+
+
+def time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
+    """Return the longest episode, from the specification, a wrapper or the environment itself."""
+    if env.spec is not None and env.spec.max_episode_steps:
+        return env.spec.max_episode_steps
+    inner: Any = env
+    while isinstance(inner, gymnasium.Wrapper):
+        if isinstance(inner, TimeLimit):
+            return int(inner._max_episode_steps)
+        inner = inner.env
+    for name in _NAMES:
+        told = getattr(inner, name, None)
+        if isinstance(told, int) and not isinstance(told, bool) and told > 0:
+            return told + 1  # some count one step less; they end by themselves
+    return None
+
+
+def limited(env: gymnasium.Env[Any, Any]) -> tuple[gymnasium.Env[Any, Any], int, bool]:
+    """Return an environment with a time limit, the limit, and whether it is assumed."""
+    told = time_limit(env)
+    limit = told or ASSUMED
+    if any(isinstance(one, TimeLimit) for one in _layers(env)):
+        return env, limit, False
+    return TimeLimit(env, limit), limit, told is None
+
+
+def _layers(env: Any) -> list[Any]:
+    layers = [env]
+    while isinstance(layers[-1], gymnasium.Wrapper):
+        layers.append(layers[-1].env)
+    return layers

@@ -11,9 +11,11 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes, Vary
 from prefrontal.agents.rollout.meta_inputs import MetaInputs
 from prefrontal.agents.rollout.rows import Rows
+from prefrontal.agents.rollout.vectors import Vectors
 
 
 def make_foreign(
@@ -38,9 +40,32 @@ def make_foreign(
     return MetaInputs(env, inputs)
 
 
-def make_rows(env_id: str, inputs: Sequence[str], rows: int, **kwargs: Any) -> Rows:
-    """Make so many environments, side by side."""
-    return Rows([make_foreign(env_id, inputs, **kwargs) for _ in range(rows)])
+def make_rows(
+    env_id: str, inputs: Sequence[str], members: int, batch: int, **kwargs: Any
+) -> Rows | Vectors:
+    """Make environments side by side: of a vector class of the id's own, where that does.
+
+    It does if nothing changes between episodes, and if its rows have the spaces of the single
+    environment of that id, where there is one.
+    """
+    spec = gymnasium.spec(env_id)
+    plain = not kwargs.keys() & {"meta_episodes", "vary"}
+    if spec.entry_point is None:
+        if not plain:
+            raise ConfigError("--meta-episodes and --vary need an environment that is no vector")
+        return Vectors(env_id, inputs, members, batch, **kwargs)
+    first = make_foreign(env_id, inputs, **kwargs)
+    if plain and spec.vector_entry_point is not None:
+        try:
+            rows = Vectors(env_id, inputs, members, batch, **kwargs)
+            if rows.like.same_as(first):
+                first.close()
+                return rows
+            rows.close()
+        except (ConfigError, TypeError, ImportError, gymnasium.error.Error):
+            pass  # it needs other arguments, packages, or is older than autoreset modes
+    more = range(members * batch - 1)
+    return Rows([first, *(make_foreign(env_id, inputs, **kwargs) for _ in more)])
 
 
 class EpisodeVectorEnv:
@@ -82,7 +107,7 @@ class EpisodeVectorEnv:
     ) -> None:
         self.members, self.batch, self.device = list(members), batch, device
         self.num_envs = len(self.members) * batch
-        self.rows = make_rows(env_id, inputs, self.num_envs, **kwargs)
+        self.rows = make_rows(env_id, inputs, len(self.members), batch, **kwargs)
         first = self.rows.like
         self.spec, self.inputs, self.notes = first.spec, first.inputs, first.notes
         self.steps, self.input_slices = first.steps, first.input_slices

@@ -15,15 +15,21 @@ _NAMES = ("max_episode_steps", "max_steps", "max_episode_length")
 
 def time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
     """Return the longest episode, from the specification, a wrapper or the environment itself."""
-    if env.spec is not None and env.spec.max_episode_steps:
-        return env.spec.max_episode_steps
+    told = env.spec.max_episode_steps if env.spec is not None else None
+    if told is not None and told > 0:  # -1: none
+        return int(told)
     inner: Any = env
     while isinstance(inner, gymnasium.Wrapper):
         if isinstance(inner, TimeLimit):
             return int(inner._max_episode_steps)
         inner = inner.env
+    return limit_of(inner)
+
+
+def limit_of(env: Any) -> int | None:
+    """Return the longest episode that an environment or a vector environment says in itself."""
     for name in _NAMES:
-        told = getattr(inner, name, None)
+        told = getattr(env, name, None)
         if isinstance(told, int) and not isinstance(told, bool) and told > 0:
             return told + 1  # some count one step less; they end by themselves
     return None

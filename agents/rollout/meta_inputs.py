@@ -149,23 +149,40 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         """Return what the input `action` shows of actions ``[m]``: one-hot numbers ``[m, K]``."""
         return np.eye(self.count, dtype=np.float32)[actions]
 
+    def same_as(self, other: MetaInputs) -> bool:
+        """Return whether another environment has the same spaces and time limit."""
+        spaces = [(one.env.observation_space, one.env.action_space) for one in (self, other)]
+        return spaces[0] == spaces[1] and self.steps == other.steps
+
     # WITHOUT INPUTS
 
     def begin(self, seed: int | None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         """Start an episode; return the environment's own observation and info, unchecked."""
-        self._t, self._seed = 0, "no seed" if seed is None else f"seed {seed}"
+        self.start(seed)
         if seed is not None and callable(old := getattr(self.unwrapped, "seed", None)):
-            self._call(old, seed)  # as NeuroGym's, whose `reset` does not seed them
-        result = self._call(self.env.reset, seed=seed, options=options)
+            self.call(old, seed)  # as NeuroGym's, whose `reset` does not seed them
+        result = self.call(self.env.reset, seed=seed, options=options)
         if not isinstance(result, tuple) or len(result) != 2:
             self.blame("reset must return (observation, info)", result)
         observation, info = result
         return observation, self._masked(info)
 
+    def start(self, seed: int | None) -> None:
+        """Note that an episode starts, for messages."""
+        self._t, self._seed = 0, "no seed" if seed is None else f"seed {seed}"
+
+    def count_step(self) -> None:
+        """Note that a step is taken, for messages and the input `time`."""
+        self._t += 1
+
+    def environment_actions(self, numbers: Any) -> Any:
+        """Return actions 0 ... K - 1 as the environment numbers them."""
+        return numbers + self._first_action
+
     def advance(self, number: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one step; return what the environment does, all checked but the observation."""
-        self._t += 1
-        result = self._call(self.env.step, number + self._first_action)
+        self.count_step()
+        result = self.call(self.env.step, self.environment_actions(number))
         if not isinstance(result, tuple) or len(result) != 5:
             self.blame(_FIVE, result)
         observation, reward, ended, cut, info = result
@@ -195,24 +212,29 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         mask = info.get("action_mask")
         if mask is None and self.masks is not False:
             with contextlib.suppress(AttributeError):
-                mask = self._call(self.env.get_wrapper_attr("action_masks"))
+                mask = self.call(self.env.get_wrapper_attr("action_masks"))
         if self.masks is None:
             self.masks = mask is not None
         elif self.masks != (mask is not None):
             self.blame("action masks must be there at every reset and step, or never", mask)
         if not self.masks:
             return dict(info)
+        legal = self.legal(mask)
+        if not legal.any():
+            self.blame("the action mask must allow at least one action", mask)
+        return {**info, "action_mask": legal}
+
+    def legal(self, mask: Any, rows: tuple[int, ...] = ()) -> np.ndarray:
+        """Return a mask of the environment's as bool, ``[*rows, K]``, checked."""
         array = np.asarray(mask)
-        fits = array.shape == (self.count,) and array.dtype.kind in "biuf"
+        fits = array.shape == (*rows, self.count) and array.dtype.kind in "biuf"
         if not fits or not ((array == 0) | (array == 1)).all():
             self.blame(f"the action mask must be {self.count} times true or false", mask)
-        if not array.any():
-            self.blame("the action mask must allow at least one action", mask)
-        return {**info, "action_mask": array.astype(bool)}
+        return array.astype(bool)
 
     # BLAME
 
-    def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call the environment; what it raises is its fault."""
         try:
             return method(*args, **kwargs)

@@ -185,3 +185,9 @@ class ForeignOptions:
         "Numbers of the environment that are drawn anew for every episode, and stay in all its "
         "inner ones: NAME=LOW:HIGH.",
     )
+    env_workers: int | None = option(
+        None,
+        "Processes that play the environments, for slow simulators: the results are the same. None: "
+        "they are played in the processes of the members (--workers).",
+        least=1,
+    )

@@ -371,6 +371,8 @@ def _train_condition(
 
     cores = os.cpu_count() or 1
     spreads = entry_of(settings.algorithm).spreads_itself
+    if settings.environment.kwargs.get("env_workers"):
+        cores = 1  # processes of members could not start those of environments
     workers = options.workers or (cores if spreads else min(settings.training.members, cores))
     folder = condition_folder(run, condition)
     job = settings.job(seed, options.device, workers, options.ray_address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from prefrontal.agents.rollout.meta_episodes import MetaEpisodes, Vary
 from prefrontal.agents.rollout.meta_inputs import MetaInputs
 from prefrontal.agents.rollout.rows import Rows
 from prefrontal.agents.rollout.vectors import Vectors
+from prefrontal.agents.rollout.workers import Workers
 
 
 def make_foreign(
@@ -23,6 +25,7 @@ def make_foreign(
     inputs: Sequence[str],
     meta_episodes: int | None = None,
     vary: Vary | None = None,
+    env_workers: int | None = None,
     **kwargs: Any,
 ) -> MetaInputs:
     """Make one environment that is not ours; `MetaInputs` takes the place of Gymnasium's checks.
@@ -32,8 +35,14 @@ def make_foreign(
         inputs: See `MetaInputs`.
         meta_episodes: Inner episodes of an episode, see `MetaEpisodes`; None: an episode is one.
         vary: What changes from episode to episode, likewise.
+        env_workers: Of no meaning here.
         **kwargs: Arguments of the environment.
+
+    Raises:
+        ConfigError: There is only a vector environment of that id, or see `MetaInputs`.
     """
+    if gymnasium.spec(env_id).entry_point is None:
+        raise ConfigError(f"{env_id} makes vector environments only, and no single one to play")
     env = gymnasium.make(env_id, **{"disable_env_checker": True, **kwargs})
     if meta_episodes is not None or vary:
         env = MetaEpisodes(env, 1 if meta_episodes is None else meta_episodes, vary)
@@ -42,20 +51,27 @@ def make_foreign(
 
 def make_rows(
     env_id: str, inputs: Sequence[str], members: int, batch: int, **kwargs: Any
-) -> Rows | Vectors:
-    """Make environments side by side: of a vector class of the id's own, where that does.
+) -> Rows | Vectors | Workers:
+    """Make environments side by side: in `env_workers` processes, or in this one.
+
+    There, a vector class of the id's own is used, where that does.
 
     It does if nothing changes between episodes, and if its rows have the spaces of the single
     environment of that id, where there is one.
     """
-    spec = gymnasium.spec(env_id)
-    plain = not kwargs.keys() & {"meta_episodes", "vary"}
+    spec, workers = gymnasium.spec(env_id), kwargs.pop("env_workers", None)
+    changes = kwargs.keys() & {"meta_episodes", "vary"}
     if spec.entry_point is None:
-        if not plain:
-            raise ConfigError("--meta-episodes and --vary need an environment that is no vector")
+        if changes or workers is not None:
+            raise ConfigError(
+                "meta_episodes, vary and env_workers are for single ones, not vectors"
+            )
         return Vectors(env_id, inputs, members, batch, **kwargs)
-    first = make_foreign(env_id, inputs, **kwargs)
-    if plain and spec.vector_entry_point is not None:
+    make = functools.partial(make_foreign, env_id, inputs, **kwargs)
+    if workers is not None:
+        return Workers(make, members * batch, workers)
+    first = make()
+    if spec.vector_entry_point is not None and not changes:
         try:
             rows = Vectors(env_id, inputs, members, batch, **kwargs)
             if rows.like.same_as(first):
@@ -64,8 +80,7 @@ def make_rows(
             rows.close()
         except (ConfigError, TypeError, ImportError, gymnasium.error.Error):
             pass  # it needs other arguments, packages, or is older than autoreset modes
-    more = range(members * batch - 1)
-    return Rows([first, *(make_foreign(env_id, inputs, **kwargs) for _ in more)])
+    return Rows([first, *(make() for _ in range(members * batch - 1))])
 
 
 class EpisodeVectorEnv:

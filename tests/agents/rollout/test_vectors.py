@@ -140,7 +140,7 @@ def test_a_limit_that_a_vector_class_does_not_know_is_kept():
 def test_what_changes_between_episodes_is_played_one_by_one(kwargs):
     envs = make_envs(EnvironmentSpec("CartPole-v1", (), kwargs), [0], 2)
     assert not isinstance(envs.rows, Vectors)
-    with pytest.raises(ConfigError, match="need an environment that is no vector"):
+    with pytest.raises(ConfigError, match="are for single ones"):
         made(MODES["NextStep"], **kwargs)
 
 
@@ -184,11 +184,14 @@ class Wrong(VectorEnv):
 )
 def test_a_vector_environment_is_to_blame(told, message):
     envs = made(Wrong, told=told)
-    with pytest.raises(
-        TrainingError, match=f"^environment tests/Vectornext-v0, .*{message}"
-    ) as said:
-        for t in range(2):
-            envs.reset(seed=0) if not t else envs.step(torch.zeros(2 * BATCH, dtype=torch.int64))
+    message = f"^environment tests/Vectornext-v0, .*{message}"
+    if "started" in told:
+        with pytest.raises(TrainingError, match=message) as said:
+            envs.reset(seed=0)
+    else:
+        envs.reset(seed=0)
+        with pytest.raises(TrainingError, match=message) as said:
+            envs.step(torch.zeros(2 * BATCH, dtype=torch.int64))
     assert "\n" not in str(said.value)
 
 

@@ -337,8 +337,11 @@ def _check(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> 
         reason = str(error).partition("\n")[0].partition(" at start of")[0]
         raise ConfigError(f"device {options.device!r} cannot be used here: {reason}") from error
     for condition, one in settings.items():
-        if said := check(one.job(seed, options.device)):
+        job = one.job(seed, options.device)
+        if said := check(job):
             print(f"{condition}: {said}")
+        for note in job.facts.notes:
+            print(f"note: {note}")
         _check_workers(one, options)
 
 

@@ -245,6 +245,7 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
         privileged_size=int(first.privileged_size),
         steps=tuple(int(one.steps) for one in envs),
         variable_length=variable,
+        notes=tuple(getattr(first, "notes", ())),
     )
 
 

@@ -43,7 +43,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             episodes are cut after 1,000 steps. Of a Dict or Tuple, other spaces are left out.
         inputs: What follows the observation, in this order: any of `action` (the previous one,
             one-hot), `reward` (the previous one), `time` (share of the time limit), and of
-            `MetaEpisodes` `trial_start` (1 at the first step of an inner episode, else 0).
+            `MetaEpisodes` and NeuroGym `trial_start` (1 at the first step of a trial, else 0).
 
     Raises:
         ConfigError: The environment has other spaces, or there is no such input.
@@ -53,7 +53,8 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         input_slices: Where in an observation each input lies.
         steps: Longest episode (the time limit of the environment).
         notes: What a user has to know of it, a line each.
-        several: Whether an episode has several inner ones.
+        trials: Whether it says where trials start: inner episodes, or NeuroGym's trials; then
+            ``info["trial"]`` and ``info["trial_start"]`` are there at every step.
         count: Actions K.
         masks: Whether the environment says which actions are legal, None before the first episode;
             ``info["action_mask"]`` then has them at every reset and step, an array of K bool, all
@@ -63,16 +64,16 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
     def __init__(self, env: gymnasium.Env[Any, Any], inputs: Sequence[str] = ()) -> None:
         if not isinstance(env, gymnasium.Env):
             raise ConfigError(f"MetaInputs takes an environment of Gymnasium's, not {_short(env)}")
-        self.several = isinstance(env, MetaEpisodes)
         if isinstance(env, MetaEpisodes):
             self.steps, assumed = env.steps, env.assumed
         else:
             env, self.steps, assumed = limited(env)
         super().__init__(env)
+        self.trials = isinstance(env, MetaEpisodes) or _counts_trials(env.unwrapped)
         self.id = name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
         self.inputs = in_order(inputs)
         for one in self.inputs:
-            if one == "trial_start" and not isinstance(env, MetaEpisodes):
+            if one == "trial_start" and not self.trials:
                 raise ConfigError(
                     f"input 'trial_start' is not available for {name}: environments that are not "
                     "ours do not say where their trials start (those of --meta-episodes do)"
@@ -105,7 +106,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
                 f"their inputs; there must be 1 to {_MOST:,}"
             )
         self.observation_space = spaces.Box(-np.inf, np.inf, (width,), np.float32)
-        self._t, self._seed = 0, "no seed"
+        self._t, self._trial, self._seed = 0, 0, "no seed"
         self.masks: bool | None = None
 
     def reset(
@@ -132,7 +133,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         observation, reward, ended, cut, info = self.advance(number)
         inputs = {"reward": reward, "time": self._t / self.steps}
         inputs["action"] = self.action_inputs(np.array([number]))[0]
-        inputs["trial_start"] = info.get("trial_start", False)
+        inputs["trial_start"] = self.trials and info["trial_start"]
         return self._seen(observation, inputs), reward, ended, cut, info
 
     def _seen(self, observation: Any, inputs: dict[str, Any]) -> np.ndarray:
@@ -169,7 +170,8 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
 
     def start(self, seed: int | None) -> None:
         """Note that an episode starts, for messages."""
-        self._t, self._seed = 0, "no seed" if seed is None else f"seed {seed}"
+        self._t, self._trial = 0, 0
+        self._seed = "no seed" if seed is None else f"seed {seed}"
 
     def count_step(self) -> None:
         """Note that a step is taken, for messages and the input `time`."""
@@ -195,6 +197,10 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
                 if np.ndim(flag) or flag not in (True, False):
                     self.blame("terminated and truncated must be true or false", flag)
             ended, cut = bool(ended), bool(cut)
+        if self.trials and not isinstance(self.env, MetaEpisodes):
+            starts = bool(info["new_trial"])
+            self._trial += starts
+            info = {**info, "trial": self._trial, "trial_start": starts}
         if self.masks and (ended or cut):
             info = {**info, "action_mask": np.ones(self.count, bool)}
         elif self.masks or type(info) is not dict or "action_mask" in info:
@@ -258,6 +264,11 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
 
     def _when(self) -> str:
         return f"environment {self.id}, step {self._t} of an episode with {self._seed}"
+
+
+def _counts_trials(env: Any) -> bool:
+    """Return whether an environment is NeuroGym's, where ``info["new_trial"]`` ends a trial."""
+    return callable(getattr(env, "new_trial", None)) and hasattr(env, "num_tr")
 
 
 def _notes(name: str, assumed: bool, left: Sequence[str]) -> tuple[str, ...]:

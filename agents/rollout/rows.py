@@ -105,7 +105,7 @@ class Rows:
         rewards[rows], self.ended[rows], self.cut[rows] = paid, ended, cut
         self.cut &= ~self.ended
         starts: Any = 0
-        if "trial" in told[0]:  # of inner episodes
+        if self.like.trials:
             self.trial[rows] = [info["trial"] for info in told]
             starts = np.array([[info["trial_start"]] for info in told])
         self.shown.step(rows, self._flat(rows, seen), given, rewards[rows], starts)
@@ -131,7 +131,7 @@ class Rows:
 
     def _info(self, rows: np.ndarray, told: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """Return what the rows say besides: the inner episode, and which actions are legal."""
-        info = {"trial": self.trial} if self.like.several else {}
+        info = {"trial": self.trial} if self.like.trials else {}
         if self.like.masks:
             if self.shown.legal is None:
                 self.shown.legal = np.ones((len(self.envs), self.like.count), bool)

@@ -18,7 +18,7 @@ class RunOptions:
     task: str | None = option(
         None,
         "Task in place of the experiment's: a Gymnasium id, PACKAGE:ID (the package registers it), "
-        "or a class of yours, FILE.py:CLASS or PACKAGE.MODULE:CLASS.",
+        "or a class or function of yours, FILE.py:NAME or PACKAGE.MODULE:NAME.",
         alias="env_id",
     )
     core: str | None = option(
@@ -187,7 +187,7 @@ class ForeignOptions:
     )
     env_workers: int | None = option(
         None,
-        "Processes that play the environments, for slow simulators: the results are the same. None: "
-        "they are played in the processes of the members (--workers).",
+        "Processes that play the environments, for slow simulators; the results are the same; none: "
+        "those of the members do (--workers).",
         least=1,
     )

@@ -91,8 +91,9 @@ def train(
     """Train agents; return the run.
 
     Args:
-        what: Name of an experiment; or a task: a Gymnasium id, a `Task` or `gymnasium.Env` class,
-            or its name, ``FILE.py:CLASS``; or a study: ``FILE.py`` with an ``EXPERIMENT``.
+        what: Name of an experiment; or a task: a Gymnasium id, a `Task` or `gymnasium.Env` class, a
+            function that makes environments, or its name, ``FILE.py:NAME``; or a study: ``FILE.py``
+            with an ``EXPERIMENT``.
         task: Task in place of the experiment's.
         core: Recurrent core: a name, a class, or ``FILE.py:CLASS``.
         algorithm: Learner in place of the experiment's: a2c, r2d2, td3, evolution,
@@ -110,7 +111,7 @@ def train(
     Raises:
         PrefrontalError: What the command would say in one line.
     """
-    if isinstance(what, type):
+    if callable(what):
         what, task = None, what
     if not isinstance(what, str | None):
         raise ConfigError(f"name an experiment or a task, not {what!r:.80}")

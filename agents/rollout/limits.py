@@ -31,7 +31,7 @@ def limit_of(env: Any) -> int | None:
     for name in _NAMES:
         told = getattr(env, name, None)
         if isinstance(told, int) and not isinstance(told, bool) and told > 0:
-            return told + 1  # some count one step less; they end by themselves
+            return told + (name == "max_episode_length")  # popgym counts one step less
     return None
 
 

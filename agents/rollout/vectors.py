@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
@@ -232,7 +233,15 @@ class _Row(gymnasium.Env[Any, Any]):
     def __init__(self, theirs: Theirs, spec: EnvSpec, limit: int | None) -> None:
         self.observation_space, self.action_space = theirs.row_spaces
         self.spec = spec
-        self.max_steps = limit - 1 if limit else (limit_of(theirs.env) or 0) - 1
+        self.max_episode_steps = limit or _limit_of(theirs.env)
+
+
+def _limit_of(env: Any) -> int | None:
+    """Return the time limit of a vector environment: its own, or that of its rows."""
+    if (told := limit_of(env)) is None:
+        with contextlib.suppress(Exception):  # whatever asking them raises
+            told = env.get_attr("spec")[0].max_episode_steps
+    return told
 
 
 def _made(spec: EnvSpec, rows: int, kwargs: Mapping[str, Any]) -> Theirs:

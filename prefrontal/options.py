@@ -187,7 +187,7 @@ class ForeignOptions:
     )
     env_workers: int | None = option(
         None,
-        "Processes that play the environments, for slow simulators; the results are the same; none: "
-        "those of the members do (--workers).",
+        "Processes that play the environments, for slow simulators; the results are the same. "
+        "None: the processes of the members play them.",
         least=1,
     )

@@ -54,10 +54,8 @@ def make_rows(
 ) -> Rows | Vectors | Workers:
     """Make environments side by side: in `env_workers` processes, or in this one.
 
-    There, a vector class of the id's own is used, where that does.
-
-    It does if nothing changes between episodes, and if its rows have the spaces of the single
-    environment of that id, where there is one.
+    A vector class that is registered for the id is used in this one, if nothing changes between
+    episodes and its rows have the spaces and the time limit of the single environment of that id.
     """
     spec, workers = gymnasium.spec(env_id), kwargs.pop("env_workers", None)
     changes = kwargs.keys() & {"meta_episodes", "vary"}
@@ -126,9 +124,9 @@ class EpisodeVectorEnv:
         first = self.rows.like
         self.spec, self.inputs, self.notes = first.spec, first.inputs, first.notes
         self.steps, self.input_slices = first.steps, first.input_slices
-        self.single_action_space = cast(spaces.Discrete, first.action_space)
+        self.single_action_space = first.action_space
         self.single_observation_space = cast(spaces.Box, first.observation_space)
-        self.num_actions = int(self.single_action_space.n)
+        self.num_actions = first.actions.sizes[0] if first.actions.discrete else 0
         self._seeds: list[np.random.Generator] = []
 
     def reset(self, *, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:

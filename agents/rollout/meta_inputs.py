@@ -18,6 +18,7 @@ from prefrontal.agents.common.errors import (
     did_you_mean,
 )
 from prefrontal.agents.common.user_files import blamed, place_of
+from prefrontal.agents.rollout.choices import Choices
 from prefrontal.agents.rollout.flat import flat, shown, size, unfit
 from prefrontal.agents.rollout.limits import ASSUMED, limited
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
@@ -34,16 +35,17 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
 
     Observations are flattened as `gymnasium.spaces.flatten` does: discrete ones become one-hot,
     those of a Dict or Tuple follow each other. Vectors of bytes (uint8, or other unsigned
-    integers) are scaled from their bounds to 0 ... 1. Actions are numbered from 0, whatever the
-    environment's own numbers are.
+    integers) are scaled from their bounds to 0 ... 1. Actions are flat and numbered from 0, see
+    `Choices`.
 
     Args:
         env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or
-            a Dict or Tuple of these, with discrete actions. Without a time limit,
-            episodes are cut after 1,000 steps. Of a Dict or Tuple, other spaces are left out.
-        inputs: What follows the observation, in this order: any of `action` (the previous one,
-            one-hot), `reward` (the previous one), `time` (share of the time limit), and of
-            `MetaEpisodes` and NeuroGym `trial_start` (1 at the first step of a trial, else 0).
+            a Dict or Tuple of these (what else is in it is left out), and such actions (no Dict or
+            Tuple). Without a time limit, episodes are cut after 1,000 steps.
+        inputs: What follows the observation, in this order: any of `action` (the previous one:
+            choices one-hot, numbers scaled from their bounds to -1 ... 1), `reward` (the previous
+            one), `time` (share of the time limit), and of `MetaEpisodes` and NeuroGym `trial_start`
+            (1 at the first step of a trial, else 0).
 
     Raises:
         ConfigError: The environment has other spaces, or there is no such input.
@@ -55,7 +57,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         notes: What a user has to know of it, a line each.
         trials: Whether it says where trials start: inner episodes, or NeuroGym's trials; then
             ``info["trial"]`` and ``info["trial_start"]`` are there at every step.
-        count: Actions K.
+        actions: What actions there are.
         masks: Whether the environment says which actions are legal, None before the first episode;
             ``info["action_mask"]`` then has them at every reset and step, an array of K bool, all
             true after the end of an episode.
@@ -82,20 +84,14 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
                 raise ConfigError(
                     f"input {one!r} is not available for {name}{did_you_mean(one, _INPUTS)}"
                 )
-        actions = env.action_space
-        if not isinstance(actions, spaces.Discrete):
-            raise ConfigError(
-                f"{name} has actions {_short(actions)}; environments that are not ours need "
-                "Discrete ones"
-            )
+        self.choices = Choices(env.action_space, name)
+        self.actions, self.action_space = self.choices.actions, self.choices.flat
         self.shown, left = shown(env.observation_space)
         if why := unfit(self.shown):
             raise ConfigError(f"{name} has observations {_short(env.observation_space)}; {why}")
         self.notes = _notes(name, assumed, left)
-        self.action_space = spaces.Discrete(int(actions.n))
-        self._first_action, self.count = int(actions.start), int(actions.n)
         width = size(self.shown)
-        widths = {"action": int(actions.n), "reward": 1, "time": 1, "trial_start": 1}
+        widths = {"action": self.actions.width, "reward": 1, "time": 1, "trial_start": 1}
         self.input_slices = {"observation": slice(0, width)}
         for one in self.inputs:
             self.input_slices[one] = slice(width, width + widths[one])
@@ -121,18 +117,16 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         return self._seen(observation, {"trial_start": 1}), info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Take one step with an action 0 ... K - 1.
+        """Take one step with an action of `action_space`.
 
         Raises:
             ValueError: There is no such action.
             TrainingError: The environment raises, or returns something that nobody can learn from.
         """
-        number = int(action)
-        if not 0 <= number < self.count:
-            raise ValueError(f"actions must be 0 ... {self.count - 1}, not {number}")
-        observation, reward, ended, cut, info = self.advance(number)
+        chosen = self.choices.checked(action)[None]
+        observation, reward, ended, cut, info = self.advance(self.choices.each(chosen)[0])
         inputs = {"reward": reward, "time": self._t / self.steps}
-        inputs["action"] = self.action_inputs(np.array([number]))[0]
+        inputs["action"] = self.choices.inputs(chosen)[0]
         inputs["trial_start"] = self.trials and info["trial_start"]
         return self._seen(observation, inputs), reward, ended, cut, info
 
@@ -145,10 +139,6 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         for name, where in self.input_slices.items():
             seen[where] = inputs.get(name, 0)
         return seen
-
-    def action_inputs(self, actions: np.ndarray) -> np.ndarray:
-        """Return what the input `action` shows of actions ``[m]``: one-hot numbers ``[m, K]``."""
-        return np.eye(self.count, dtype=np.float32)[actions]
 
     def same_as(self, other: MetaInputs) -> bool:
         """Return whether another environment has the same spaces and time limit."""
@@ -177,14 +167,14 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         """Note that a step is taken, for messages and the input `time`."""
         self._t += 1
 
-    def environment_actions(self, numbers: Any) -> Any:
-        """Return actions 0 ... K - 1 as the environment numbers them."""
-        return numbers + self._first_action
+    def advance(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take one step with an action of the environment's own.
 
-    def advance(self, number: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Take one step; return what the environment does, all checked but the observation."""
+        Returns:
+            What the environment does, all checked but the observation.
+        """
         self.count_step()
-        result = self.call(self.env.step, self.environment_actions(number))
+        result = self.call(self.env.step, action)
         if not isinstance(result, tuple) or len(result) != 5:
             self.blame(_FIVE, result)
         observation, reward, ended, cut, info = result
@@ -202,7 +192,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             self._trial += starts
             info = {**info, "trial": self._trial, "trial_start": starts}
         if self.masks and (ended or cut):
-            info = {**info, "action_mask": np.ones(self.count, bool)}
+            info = {**info, "action_mask": np.ones(self.actions.sizes[0], bool)}
         elif self.masks or type(info) is not dict or "action_mask" in info:
             info = self._masked(info)
         return observation, reward, ended, cut, info
@@ -225,6 +215,8 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             self.blame("action masks must be there at every reset and step, or never", mask)
         if not self.masks:
             return dict(info)
+        if not self.actions.discrete:
+            self.blame("action masks are for one Discrete action", mask)
         legal = self.legal(mask)
         if not legal.any():
             self.blame("the action mask must allow at least one action", mask)
@@ -232,10 +224,10 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
 
     def legal(self, mask: Any, rows: tuple[int, ...] = ()) -> np.ndarray:
         """Return a mask of the environment's as bool, ``[*rows, K]``, checked."""
-        array = np.asarray(mask)
-        fits = array.shape == (*rows, self.count) and array.dtype.kind in "biuf"
+        array, count = np.asarray(mask), self.actions.sizes[0]
+        fits = array.shape == (*rows, count) and array.dtype.kind in "biuf"
         if not fits or not ((array == 0) | (array == 1)).all():
-            self.blame(f"the action mask must be {self.count} times true or false", mask)
+            self.blame(f"the action mask must be {count} times true or false", mask)
         return array.astype(bool)
 
     # BLAME

@@ -80,8 +80,8 @@ class Workers:
         except (EOFError, OSError) as error:
             codes = self._end()
             raise TrainingError(
-                f"environment {self.like.id}: a process of --env-workers has died{codes}; if memory "
-                "has run out, take fewer; --resume goes on from the last checkpoint"
+                f"environment {self.like.id}: a process of --env-workers has died{codes}; take "
+                "fewer if memory has run out; --resume goes on from the last checkpoint"
             ) from error
         finally:
             gymnasium.logger.min_level = level

@@ -111,11 +111,49 @@ def test_an_image_is_taken_from_a_wrapper_of_the_users():
     assert MetaInputs(Means(inner)).reset()[0].shape == (3,)
 
 
-@pytest.mark.parametrize("actions", [BOX, spaces.MultiDiscrete([2, 2]), spaces.MultiBinary(2)])
+@pytest.mark.parametrize(
+    "actions",
+    [
+        spaces.Dict({"a": spaces.Discrete(2)}),
+        spaces.Tuple((spaces.Discrete(2),)),
+        spaces.Text(3),
+        spaces.Box(0, 9, (2,), np.int64),
+        spaces.Box(0, 1, (0,)),
+    ],
+)
 def test_other_actions_are_refused(actions):
-    with pytest.raises(ConfigError, match="need Discrete ones") as caught:
+    message = "Told has actions .*; agents choose among options .*Box of floats.*: wrap the"
+    with pytest.raises(ConfigError, match=message) as caught:
         wrapped(actions=actions)
     assert len(str(caught.value).splitlines()) == 1
+
+
+class Takes(Told):
+    """It keeps the action that it was given last."""
+
+    def step(self, action):
+        self.taken = action
+        return super().step(action)
+
+
+@pytest.mark.parametrize(
+    ("space", "action", "taken", "shown"),
+    [
+        (spaces.Discrete(3, start=4), 2, 6, [0, 0, 1]),
+        (spaces.MultiDiscrete([2, 3], start=[0, -1]), [1, 0], [1, -1], [0, 1, 1, 0, 0]),
+        (spaces.MultiBinary([1, 2]), [1, 0], [[1, 0]], [0, 1, 1, 0]),
+        (spaces.Box(np.float32([0, -2]), np.float32([4, 2])), [1, 3], [1, 2], [-0.5, 1]),
+        (spaces.Box(-np.inf, np.inf, (2,)), [1, -7], [1, -7], [1, -7]),
+    ],
+)
+def test_actions_are_flat_and_shown_as_inputs(space, action, taken, shown):
+    inner = Takes(actions=space)
+    env = MetaInputs(TimeLimit(inner, 5), ("action",))
+    env.reset()
+    seen = env.step(np.array(action))[0]
+    np.testing.assert_array_equal(inner.taken, taken)
+    assert inner.taken in space
+    np.testing.assert_allclose(seen[env.input_slices["action"]], shown)
 
 
 def test_time_limits_are_found_wherever_they_are():

@@ -18,7 +18,7 @@ class RunOptions:
     task: str | None = option(
         None,
         "Task in place of the experiment's: a Gymnasium id, PACKAGE:ID (the package registers it), "
-        "or a class of yours, FILE.py:CLASS or PACKAGE.MODULE:CLASS.",
+        "or a class or function of yours, FILE.py:NAME or PACKAGE.MODULE:NAME.",
         alias="env_id",
     )
     core: str | None = option(
@@ -184,4 +184,10 @@ class ForeignOptions:
         {},
         "Numbers of the environment that are drawn anew for every episode, and stay in all its "
         "inner ones: NAME=LOW:HIGH.",
+    )
+    env_workers: int | None = option(
+        None,
+        "Processes that play the environments, for slow simulators; the results are the same. "
+        "None: the processes of the members play them.",
+        least=1,
     )

@@ -91,8 +91,9 @@ def train(
     """Train agents; return the run.
 
     Args:
-        what: Name of an experiment; or a task: a Gymnasium id, a `Task` or `gymnasium.Env` class,
-            or its name, ``FILE.py:CLASS``; or a study: ``FILE.py`` with an ``EXPERIMENT``.
+        what: Name of an experiment; or a task: a Gymnasium id, a `Task` or `gymnasium.Env` class, a
+            function that makes environments, or its name, ``FILE.py:NAME``; or a study: ``FILE.py``
+            with an ``EXPERIMENT``.
         task: Task in place of the experiment's.
         core: Recurrent core: a name, a class, or ``FILE.py:CLASS``.
         algorithm: Learner in place of the experiment's: a2c, r2d2, td3, evolution,
@@ -110,7 +111,7 @@ def train(
     Raises:
         PrefrontalError: What the command would say in one line.
     """
-    if isinstance(what, type):
+    if callable(what):
         what, task = None, what
     if not isinstance(what, str | None):
         raise ConfigError(f"name an experiment or a task, not {what!r:.80}")
@@ -337,8 +338,11 @@ def _check(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> 
         reason = str(error).partition("\n")[0].partition(" at start of")[0]
         raise ConfigError(f"device {options.device!r} cannot be used here: {reason}") from error
     for condition, one in settings.items():
-        if said := check(one.job(seed, options.device)):
+        job = one.job(seed, options.device)
+        if said := check(job):
             print(f"{condition}: {said}")
+        for note in job.facts.notes:
+            print(f"note: {note}")
         _check_workers(one, options)
 
 
@@ -371,6 +375,8 @@ def _train_condition(
 
     cores = os.cpu_count() or 1
     spreads = entry_of(settings.algorithm).spreads_itself
+    if settings.environment.kwargs.get("env_workers"):
+        cores = 1  # processes of members could not start those of environments
     workers = options.workers or (cores if spreads else min(settings.training.members, cores))
     folder = condition_folder(run, condition)
     job = settings.job(seed, options.device, workers, options.ray_address)

@@ -175,7 +175,7 @@ class A2C(RecurrentLearner):
 
         for index in range(config.passes):
             if index:
-                model.unroll(trajectory.tapes)
+                model.refresh(trajectory.tapes)
             parameters = model.parameters.requires_grad_()
             loss, parts = self._loss(learned, parameters, entropy_coef, credits)
             if mixed and due:

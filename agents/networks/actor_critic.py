@@ -192,6 +192,7 @@ class ActorCritic:
         self.rows, self.plain = rows, plain
         self.nets = [self._net(size) for size in outputs_of(num_actions, config)]
         self._sizes = [net.parameters.shape[1] for net in self.nets]
+        self._recorded = rows.reward is not None or self.readers() is not None
 
     def _net(self, outputs: int) -> Any:
         sizes, config = (self.input_size, outputs, self.config, self.members), self.config
@@ -290,6 +291,15 @@ class ActorCritic:
             net.begin(tape)
             for t in range(tape.used):
                 net.step(tape, t)
+
+    def refresh(self, tapes: list[Tape]) -> None:
+        """Make tapes such that `read` may be given parameters that have changed.
+
+        Networks that unroll the recorded inputs in `read` need no more than these, unless an actor
+        is given prediction errors or heads read recorded features.
+        """
+        if any(not net.unrolls for net in self.nets) or self._recorded:
+            self.unroll(tapes)
 
     def heads(
         self,

@@ -16,8 +16,10 @@ from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.heads import recorded
 from prefrontal.agents.a2c.learner import make_learner
 from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
+from prefrontal.agents.common.actions import Actions, choice
 from prefrontal.agents.common.errors import CheckpointError, ConfigError, require_count
 from prefrontal.agents.common.plain import to_plain
+from prefrontal.agents.common.policies import masked
 from prefrontal.agents.common.returns import next_values, rpe
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
@@ -45,9 +47,16 @@ class Description(Described):
     network: NetworkConfig
     environment: EnvironmentSpec
     input_size: int = option(dataclasses.MISSING, "Inputs a step.", least=1)
-    num_actions: int = option(dataclasses.MISSING, "Actions.", least=1)
+    num_actions: int = option(dataclasses.MISSING, "Read-outs of the policy.", least=1)
     seed: int = option(dataclasses.MISSING, "Seed of the run.", least=0)
     members: tuple[int, ...] = option(dataclasses.MISSING, "Identities.", least=0)
+    actions: Actions | None = None  # None: one choice among `num_actions`
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        super().__post_init__()
+        if self.actions is not None and self.actions.outputs != self.num_actions:
+            raise ValueError(f"num_actions must be {self.actions.outputs}, not {self.num_actions}")
 
 
 def make_population(job: Job, weights: Tensor) -> Population:
@@ -57,9 +66,15 @@ def make_population(job: Job, weights: Tensor) -> Population:
 
 def meta(job: Job) -> dict[str, Any]:
     """Return what loading the agents of a job needs besides the weights."""
-    sizes = job.facts.input_size, job.facts.num_actions
-    told = Description(job.network, job.environment, *sizes, job.seed, tuple(range(job.members)))
+    sizes = job.facts.input_size, job.facts.actions.outputs
+    identities, actions = tuple(range(job.members)), special(job.facts.actions)
+    told = Description(job.network, job.environment, *sizes, job.seed, identities, actions)
     return {"kind": KIND, **to_plain(told)}
+
+
+def special(actions: Actions) -> Actions | None:
+    """Return what a description says of actions: nothing of one choice."""
+    return None if actions.discrete else actions
 
 
 class Population(Members):
@@ -70,9 +85,10 @@ class Population(Members):
         network: Shape of the networks.
         environment: What they were trained on; its ids are what `learn` makes.
         input_size: Inputs I a step.
-        num_actions: Actions K.
+        num_actions: Read-outs K of the policy: actions, if an action is one choice.
         seed: Seed they were trained with.
         members: Identities of the members (default 0 ... P - 1).
+        actions: What actions there are; None: one choice among K.
 
     Raises:
         CheckpointError: Weights, members and network do not fit together.
@@ -80,7 +96,6 @@ class Population(Members):
 
     KIND: ClassVar[str] = KIND
     greedy: ClassVar[bool] = False  # whether they take the best action where nothing else is asked
-    discrete = True
 
     def __init__(
         self,
@@ -91,14 +106,16 @@ class Population(Members):
         num_actions: int,
         seed: int = 0,
         members: Sequence[int] | None = None,
+        actions: Actions | None = None,
     ) -> None:
         self.network, self.environment, self.seed = network, environment, seed
         if members is None:
             members = range(0 if weights is None else len(weights))
         self.members = list(members)
-        rows = rows_of(network, environment.inputs, input_size, num_actions)
-        size = len(self.members)
-        self.model = ActorCritic(input_size, num_actions, network, size, rows=rows)
+        actions = actions or choice(num_actions)
+        rows = rows_of(network, environment.inputs, input_size, actions.width)
+        shape = input_size, num_actions, network, len(self.members)
+        self.model = ActorCritic(*shape, rows=rows, actions=actions)
         if weights is None:
             return
         if len(self.members) != len(weights):
@@ -121,8 +138,9 @@ class Population(Members):
         """Make agents with initial weights for an environment (an id, or a specification)."""
         require_count("members", members)
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
-        facts, network = probe(spec), network or NetworkConfig()
-        made = cls(None, network, spec, facts.input_size, facts.num_actions, seed, range(members))
+        facts, network = probe(spec, discrete=False), network or NetworkConfig()
+        sizes = facts.input_size, facts.actions.outputs
+        made = cls(None, network, spec, *sizes, seed, range(members), special(facts.actions))
         streams = [generator(seed, member, "weights") for member in range(members)]
         made.model.initialise(streams)
         return made
@@ -130,8 +148,9 @@ class Population(Members):
     @classmethod
     def of(cls: type[P], job: Job, weights: Tensor) -> P:
         """Make the agents of a job with these weights ``[P, n]``."""
-        sizes = job.facts.input_size, job.facts.num_actions
-        return cls(weights, job.network, job.environment, *sizes, job.seed)
+        facts, kind = job.facts, special(job.facts.actions)
+        sizes = facts.input_size, facts.actions.outputs
+        return cls(weights, job.network, job.environment, *sizes, job.seed, actions=kind)
 
     @classmethod
     def from_checkpoint(
@@ -164,6 +183,7 @@ class Population(Members):
             self.model.num_actions,
             self.seed,
             [self.members[index] for index in indices],
+            special(self.model.policy.actions),
         )
 
     def member(self, index: int) -> Any:
@@ -219,18 +239,27 @@ class Population(Members):
         """Numbers I of an observation, with its inputs."""
         return self.model.input_size
 
+    @property
+    def discrete(self) -> bool:
+        """Whether an action is one choice."""
+        return self.model.policy.actions.discrete
+
     def noise(self, steps: int, batch: int, generator: torch.Generator) -> Tensor:
-        """Return Gumbel noise ``[T, K, B]``: ``argmax(logits + noise)`` samples the policy."""
-        uniform = torch.rand(steps, self.model.num_actions, batch, generator=generator)
-        return -(-uniform.clamp_(min=1e-20).log()).log()
+        """Return what actions are drawn with, ``[T, N, B]``; see `Policy.sample`."""
+        policy = self.model.policy
+        return policy.noise_(torch.empty(steps, policy.noise_size, batch), [generator])
 
     def rollout(self, envs: Any, generators: list[torch.Generator]) -> Rollout:
         """Return how these agents play in an environment."""
         return Rollout(envs, self.model, envs.num_envs // len(self), generators, facts=True)
 
     def judged(self, logits: Tensor, values: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
-        """Return probabilities of actions ``[T, P, K, B]`` and values of states ``[T, P, B]``."""
-        return logits.softmax(2), values
+        """Return what policies are ``[T, P, K, B]`` and values of states ``[T, P, B]``.
+
+        A policy of choices is the probability of each option; of numbers, their means and
+        deviations before squashing.
+        """
+        return self.model.policy.described(logits), values
 
     def record(
         self,
@@ -264,17 +293,21 @@ class Population(Members):
     ) -> Record:
         steps, tape = trajectory.steps, trajectory.tapes[0]
         logits, values, said = self.model.read(trajectory.tapes)
+        logits = masked(logits[:steps], trajectory.available)
         policy, values = self.judged(logits, values, greedy)
         # δ_t = r_t + γ v_t - v_{t-1}; a cut episode has the value at the cut, others end with 0
+        acted = self.model.policy.applied(trajectory.actions)
         gamma = torch.full((len(self),), discount, dtype=values.dtype)
         rewards, discount_t, before = trajectory.to_the_end(values, gamma)
         tensors = {
-            "action": trajectory.actions.to(torch.int16),
+            "action": acted if acted.is_floating_point() else acted.to(torch.int16),
             "reward": trajectory.rewards,
             "value": before,
             "rpe": rpe(rewards, discount_t, before, next_values(before)),
-            "policy": policy[:steps].transpose(2, 3),
+            "policy": policy.transpose(2, 3),
         }
+        if trajectory.available is not None:
+            tensors["available"] = trajectory.available.transpose(2, 3)
         tensors |= recorded(self.network.heads, said, trajectory, gamma)
         if trajectory.mask is not None:
             tensors["mask"] = trajectory.mask
@@ -295,7 +328,8 @@ class Population(Members):
     def meta(self) -> dict[str, Any]:
         """Return what loading needs besides the weights."""
         sizes = self.model.input_size, self.model.num_actions
-        told = Description(self.network, self.environment, *sizes, self.seed, tuple(self.members))
+        kind = tuple(self.members), special(self.model.policy.actions)
+        told = Description(self.network, self.environment, *sizes, self.seed, *kind)
         return {"kind": self.KIND, **to_plain(told)}
 
     def save(self, path: Path | str) -> None:
@@ -323,6 +357,7 @@ class Agent(Population):
         state: tuple[np.ndarray, ...] | None = None,
         episode_start: np.ndarray | None = None,
         deterministic: bool | None = None,
+        action_masks: np.ndarray | None = None,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Return actions for one observation or a batch, and the state for the next call.
 
@@ -333,24 +368,46 @@ class Agent(Population):
             episode_start: ``[n]`` of bool; rows where an episode starts get the initial state.
             deterministic: Whether to take the best action. The default is how these agents act: an
                 actor-critic draws from its policy (its randomness is part of how it explores).
+            action_masks: Which of the K options can be chosen, ``[K]`` or ``[n, K]`` of bool (what
+                an environment says in ``info["action_mask"]``); None: all.
 
         Returns:
-            Actions (a 0-d array for one observation, else ``[n]``) and the state, arrays
-            ``[n, ...]``.
+            Actions (of one observation a 0-d array or ``[A]``, else ``[n]`` or ``[n, A]``) and the
+            state, arrays ``[n, ...]``.
 
         Raises:
             ValueError: The observation or the state has the wrong size or is not finite.
         """
         tapes, logits = self._step(observation, state, episode_start)
-        if not (self.greedy if deterministic is None else deterministic):
-            logits = logits + self.noise(1, tapes[0].batch, self._generator)[0]
-        action = logits.argmax(0).numpy()
+        policy, batch = self.model.policy, tapes[0].batch
+        if action_masks is not None:
+            logits = masked(logits, self._available(action_masks, batch))
+        if self.greedy if deterministic is None else deterministic:
+            drawn = policy.best(logits)
+        else:
+            drawn = policy.sample(logits, self.noise(1, batch, self._generator)[0])
+        action = policy.applied(drawn).numpy()
         after = [part for parts in self.model.state(tapes, 1) for part in parts]
         # The next prediction error is relative to this value.
         if self.model.rows.reward is not None:
             after.append(tapes[1].heads_t[0][:, :1].transpose(1, 2))
         kept = tuple(part[0].numpy().copy() for part in after)
         return (action[0] if np.ndim(observation) == 1 else action), kept
+
+    def _available(self, masks: np.ndarray, n: int) -> Tensor:
+        """Return which options can be chosen, ``[K, n]`` of bool."""
+        given = np.atleast_2d(np.asarray(masks, dtype=bool))
+        if (
+            not self.discrete
+            or given.shape != (n, self.model.num_actions)
+            or not given.any(1).all()
+        ):
+            raise ValueError(
+                f"action_masks of {n} observations must be {[n, self.model.num_actions]} and leave "
+                f"an action in each row, not {list(given.shape)}; agents with other than Discrete "
+                "actions take none"
+            )
+        return torch.from_numpy(given.T.copy())
 
     def value(
         self,

@@ -45,12 +45,22 @@ _CONTROL: dict[str, Any] = {
     "num_envs": 16,
     "total_steps": 1_000_000,
 }
-_MEMORY = _CONTROL | {"inputs": ("action", "reward"), "core": "lstm"}
+_MEMORY = _CONTROL | {
+    "inputs": ("action", "reward"),
+    "core": "lstm",
+    "input_gain": 3.0,
+    "learning_rate": 5e-3,
+    "discount": 0.9,
+    "discount_final": 0.98,
+    "num_envs": 8,
+}
+_META = _MEMORY | {"inputs": ("action", "reward", "trial_start"), "num_envs": 16}
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "control": Preset("the observation tells all that counts (no memory)", _CONTROL),
         "memory": Preset("it does not: a recurrent core", _MEMORY),
+        "meta": Preset("what is learned in one inner episode helps in the next", _META),
     }
 )
 

@@ -368,6 +368,12 @@ class ActorCritic:
             part.fill_(not head.into_core)
         return mask[0]
 
+    def value_weights(self) -> Tensor:
+        """Return which parameters are those of the value's read-out, ``[n]`` of bool."""
+        mask = torch.zeros(1, sum(self._sizes), dtype=torch.bool, device=self.device)
+        self._parts(self._read_out(len(self.nets) - 1, mask), 1)[1].fill_(True)
+        return mask[0]
+
     def readouts(self, flat: Tensor) -> list[Tensor]:
         """Return the weights of each read-out without biases, views ``[P, O, H]`` of ``[P, n]``."""
         return [self._read_out(index, flat)[:, :, :-1] for index in range(len(self.nets))]

@@ -89,10 +89,8 @@ def ours(name: str, folder: Path) -> list[dict[str, Any]]:
     one, path = ENVIRONMENTS[name], folder / name
     spent = path / "cpu_seconds.json"
     if not spent.is_file():
-        words = [sys.executable, "-m", *shlex.split(one.command), "--workers", "1"]
-        before = _children_seconds()
-        subprocess.run([*words, "--out", str(path)], check=True)
-        spent.write_text(json.dumps(_children_seconds() - before))
+        words = [*shlex.split(one.command)[1:], "--workers", "1", "--out", str(path)]
+        spent.write_text(json.dumps(_train(words)))
     task = shlex.split(one.words)[0]
     report = prefrontal.evaluate(
         path, episodes=one.episodes, figures=False, task=task if ":" in task else None
@@ -115,6 +113,14 @@ def ours(name: str, folder: Path) -> list[dict[str, Any]]:
             )
         )
     return rows
+
+
+def _train(words: list[str]) -> float:
+    """Train in a process of its own; return the processor time that it took, in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "prefrontal", *words], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def peer(name: str, folder: Path) -> list[dict[str, Any]]:
@@ -169,12 +175,6 @@ def _peer_env(words: str) -> Any:
 def _row(*numbers: Any, **more: Any) -> dict[str, Any]:
     """Return a row of the table from its first columns and others by name."""
     return {name: None for name in COLUMNS} | dict(zip(COLUMNS, numbers, strict=False)) | more
-
-
-def _children_seconds() -> float:
-    """Return the processor time of all processes that this one has started and that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def write(rows: list[dict[str, Any]], table: Path) -> None:

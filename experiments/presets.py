@@ -39,10 +39,11 @@ _CONTROL: dict[str, Any] = {
     "gae_lambda": 0.95,
     "clip_norm": 1.0,
     "value_coef": 0.5,
-    "entropy_coef": 0.02,
+    "entropy_coef": 0.05,
     "normalise_advantages": True,
+    "normalise_values": True,
     "passes": 8,
-    "num_envs": 16,
+    "num_envs": 8,
     "total_steps": 1_000_000,
 }
 _MEMORY = _CONTROL | {
@@ -52,9 +53,9 @@ _MEMORY = _CONTROL | {
     "learning_rate": 5e-3,
     "discount": 0.9,
     "discount_final": 0.98,
-    "num_envs": 8,
+    "entropy_coef": 0.02,
 }
-_META = _MEMORY | {"inputs": ("action", "reward", "trial_start"), "num_envs": 16}
+_META = _MEMORY | {"inputs": ("action", "reward", "trial_start")}
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -13,14 +11,15 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
-from prefrontal.agents.a2c.heads import recorded
+from prefrontal.agents.a2c.description import KIND, Description, special
+from prefrontal.agents.a2c.description import meta as meta
 from prefrontal.agents.a2c.learner import make_learner
+from prefrontal.agents.a2c.recording import record_of
 from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
 from prefrontal.agents.common.actions import Actions, choice
 from prefrontal.agents.common.errors import CheckpointError, ConfigError, require_count
 from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.common.policies import masked
-from prefrontal.agents.common.returns import next_values, rpe
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
@@ -32,49 +31,14 @@ from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import Shapes, save_checkpoint
-from prefrontal.agents.runs.described import Described, require_shape
-from prefrontal.checking import option
-
-KIND = "recurrent-a2c"
+from prefrontal.agents.runs.described import require_shape
 
 P = TypeVar("P", bound="Population")
-
-
-@dataclass(frozen=True)
-class Description(Described):
-    """What loading needs besides the weights; see `Population`."""
-
-    network: NetworkConfig
-    environment: EnvironmentSpec
-    input_size: int = option(dataclasses.MISSING, "Inputs a step.", least=1)
-    num_actions: int = option(dataclasses.MISSING, "Read-outs of the policy.", least=1)
-    seed: int = option(dataclasses.MISSING, "Seed of the run.", least=0)
-    members: tuple[int, ...] = option(dataclasses.MISSING, "Identities.", least=0)
-    actions: Actions | None = None  # None: one choice among `num_actions`
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        super().__post_init__()
-        if self.actions is not None and self.actions.outputs != self.num_actions:
-            raise ValueError(f"num_actions must be {self.actions.outputs}, not {self.num_actions}")
 
 
 def make_population(job: Job, weights: Tensor) -> Population:
     """Make the agents of a job with these weights ``[P, n]``."""
     return Population.of(job, weights)
-
-
-def meta(job: Job) -> dict[str, Any]:
-    """Return what loading the agents of a job needs besides the weights."""
-    sizes = job.facts.input_size, job.facts.actions.outputs
-    identities, actions = tuple(range(job.members)), special(job.facts.actions)
-    told = Description(job.network, job.environment, *sizes, job.seed, identities, actions)
-    return {"kind": KIND, **to_plain(told)}
-
-
-def special(actions: Actions) -> Actions | None:
-    """Return what a description says of actions: nothing of one choice."""
-    return None if actions.discrete else actions
 
 
 class Population(Members):
@@ -291,37 +255,10 @@ class Population(Members):
     def _recorded(
         self, trajectory: Trajectory, discount: float, hidden: bool, greedy: bool
     ) -> Record:
-        steps, tape = trajectory.steps, trajectory.tapes[0]
         logits, values, said = self.model.read(trajectory.tapes)
-        logits = masked(logits[:steps], trajectory.available)
+        logits = masked(logits[: trajectory.steps], trajectory.available)
         policy, values = self.judged(logits, values, greedy)
-        # δ_t = r_t + γ v_t - v_{t-1}; a cut episode has the value at the cut, others end with 0
-        acted = self.model.policy.applied(trajectory.actions)
-        gamma = torch.full((len(self),), discount, dtype=values.dtype)
-        rewards, discount_t, before = trajectory.to_the_end(values, gamma)
-        tensors = {
-            "action": acted if acted.is_floating_point() else acted.to(torch.int16),
-            "reward": trajectory.rewards,
-            "value": before,
-            "rpe": rpe(rewards, discount_t, before, next_values(before)),
-            "policy": policy.transpose(2, 3),
-        }
-        if trajectory.available is not None:
-            tensors["available"] = trajectory.available.transpose(2, 3)
-        tensors |= recorded(self.network.heads, said, trajectory, gamma)
-        if trajectory.mask is not None:
-            tensors["mask"] = trajectory.mask
-        if clash := {*tensors, "hidden", "observation", "regret"} & set(trajectory.facts):
-            raise ConfigError(f"a record has its own {', '.join(clash)}: name the fact otherwise")
-        tensors |= trajectory.facts
-        if {"optimal_reward", "expected_reward"} <= set(tensors):
-            tensors["regret"] = tensors["optimal_reward"] - tensors["expected_reward"]
-        if hidden:
-            tensors["hidden"] = tape.hidden()[:steps].transpose(2, 3)
-            tensors["observation"] = torch.stack(tape.x_t[:steps]).transpose(2, 3)
-        record = {name: x.detach().movedim(0, 2) for name, x in tensors.items()}
-        record |= {f"task.{name}": x for name, x in trajectory.task.items()}
-        return {name: x.cpu().contiguous().clone().numpy() for name, x in record.items()}
+        return record_of(self.model, trajectory, policy, values, said, discount, hidden)
 
     # SAVE
 

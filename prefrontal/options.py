@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prefrontal.checking import check, option
+from prefrontal.experiments import presets
 from prefrontal.experiments.settings import EPISODES
 
 
@@ -27,6 +28,11 @@ class RunOptions:
     algorithm: (
         Literal["a2c", "r2d2", "td3", "evolution", "decision-pretrained", "meta-gradient"] | None
     ) = option(None, "Learner in place of the experiment's, with settings of its own.")
+    preset: str | None = option(
+        None,
+        "Named settings for an environment that is not ours, in place of its defaults: "
+        f"{presets.summaries()}.",
+    )
     seed: int | None = option(
         None, "Seed of weights, tasks, noise and actions; default 0.", least=0, most=2**63 - 1
     )

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prefrontal.agents.common.actions import Actions, choice
+from prefrontal.agents.common.policies import policy_of
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.compiled import CompiledLSTM
 from prefrontal.agents.networks.config import NO_ROWS, NetworkConfig, Rows
@@ -160,13 +162,14 @@ class ActorCritic:
 
     Args:
         input_size: Inputs I a step.
-        num_actions: Actions K.
+        num_actions: Read-outs K of the policy: actions, if an action is one choice.
         config: Shape and initialisation.
         members: Number of members P.
         dtype: Number type.
         device: Where the parameters live.
         rows: Which inputs the networks must know of.
         plain: Whether plain PyTorch computes them, whatever else could.
+        actions: What the read-outs of the policy mean; default: one choice among K.
 
     Raises:
         ValueError: If a row is missing that the network must know of, or the reverse.
@@ -182,6 +185,7 @@ class ActorCritic:
         device: torch.device | str = "cpu",
         rows: Rows = NO_ROWS,
         plain: bool = False,
+        actions: Actions | None = None,
     ) -> None:
         if (config.actor_reward == "rpe") != (rows.reward is not None):
             raise ValueError('a row of rewards goes with actor_reward "rpe", and nothing else')
@@ -190,8 +194,10 @@ class ActorCritic:
         self.input_size, self.num_actions, self.config = input_size, num_actions, config
         self.members, self.dtype, self.device = members, dtype, device
         self.rows, self.plain = rows, plain
+        self.policy = policy_of(actions or choice(num_actions))
         self.nets = [self._net(size) for size in outputs_of(num_actions, config)]
         self._sizes = [net.parameters.shape[1] for net in self.nets]
+        self._recorded = rows.reward is not None or self.readers() is not None
 
     def _net(self, outputs: int) -> Any:
         sizes, config = (self.input_size, outputs, self.config, self.members), self.config
@@ -204,7 +210,7 @@ class ActorCritic:
     def like(self, members: int | None = None) -> ActorCritic:
         """Return networks of the same shape without weights, of as many members or of `members`."""
         members = self.members if members is None else members
-        kind = self.dtype, self.device, self.rows, self.plain
+        kind = self.dtype, self.device, self.rows, self.plain, self.policy.actions
         return ActorCritic(self.input_size, self.num_actions, self.config, members, *kind)
 
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
@@ -291,6 +297,15 @@ class ActorCritic:
             for t in range(tape.used):
                 net.step(tape, t)
 
+    def refresh(self, tapes: list[Tape]) -> None:
+        """Make tapes such that `read` may be given parameters that have changed.
+
+        Networks that unroll the recorded inputs in `read` need no more than these, unless an actor
+        is given prediction errors or heads read recorded features.
+        """
+        if any(not net.unrolls for net in self.nets) or self._recorded:
+            self.unroll(tapes)
+
     def heads(
         self,
         tapes: list[Tape],
@@ -351,6 +366,12 @@ class ActorCritic:
         own = self._parts(self._read_out(len(self.nets) - 1, mask), 1)[2:]
         for head, part in zip(self.config.heads, own, strict=True):
             part.fill_(not head.into_core)
+        return mask[0]
+
+    def value_weights(self) -> Tensor:
+        """Return which parameters are those of the value's read-out, ``[n]`` of bool."""
+        mask = torch.zeros(1, sum(self._sizes), dtype=torch.bool, device=self.device)
+        self._parts(self._read_out(len(self.nets) - 1, mask), 1)[1].fill_(True)
         return mask[0]
 
     def readouts(self, flat: Tensor) -> list[Tensor]:

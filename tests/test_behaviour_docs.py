@@ -25,13 +25,14 @@ def said(capsys, words: str) -> str:
     return out + err
 
 
+@pytest.mark.slow
 def test_the_tutorial_ends_at_a_table(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copy(Path(examples.__file__).parent / "pilot.csv", tmp_path)
     printed, tables = "", 0
     for kind, text in BLOCKS:
         if kind == "sh":
-            printed = "".join(said(capsys, line) for line in text.splitlines())
+            printed += "".join(said(capsys, line) for line in text.splitlines())
         elif kind == "toml":
             tables += 1
             with Path("pilot.columns.toml").open("w" if tables == 1 else "a") as file:

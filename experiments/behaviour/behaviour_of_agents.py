@@ -12,74 +12,91 @@ policy does. Measurements: docs/findings/behaviour-of-agents.md.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from prefrontal.analysis.choice.hybrid_model import Hybrid
 from prefrontal.analysis.stats.findings import Finding
+from prefrontal.behaviour.agents.records import of_record
+from prefrontal.behaviour.fits.fitting import fit
+from prefrontal.behaviour.fits.selection import model_selection
+from prefrontal.behaviour.models.hidden_state import HiddenState
+from prefrontal.behaviour.models.model import Model, Theta, Trial
+from prefrontal.behaviour.models.two_step import TwoStep
+from prefrontal.behaviour.networks.recurrent import Recurrent
+from prefrontal.behaviour.table import Behaviour, behaviour
 from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
 from prefrontal.experiments.two_step import wang2018_two_step
 
-SUBJECTS = 30  # of each member, and of each observer on its schedules
+SUBJECTS = 50  # of each member, and of each observer
 SESSIONS = 2  # episodes of a subject
-KINDS = ("mb", "mf", "hybrid")  # models of choice
-WORDS = {"mb": "model-based", "mf": "model-free", "hybrid": "hybrid"}
+GROUPS = 3  # of observers, each on the schedules of a member
+KINDS = ("inference", "mb", "mf", "hybrid")  # models of choice
+WORDS = {
+    "inference": "state inference",
+    "mb": "model-based",
+    "mf": "model-free",
+    "hybrid": "hybrid",
+}
 WEIGHT = {"mb": 1.0, "mf": 0.0, "hybrid": 0.5}  # of planning, in the observers
 OWN = 0.9  # least share of subjects that belong to their own model
 UNITS = (1, 2, 3, 4, 8)
-HELD_OUT = 1 / 3  # of the episodes, for networks
+TAUGHT, ASKED = 12, 8  # episodes of each member that networks learn from, and that they predict
 ENOUGH = 0.95  # share of what the agent's own policy tells that a network must tell
 Array = NDArray[np.float64]
 
 
 def measure(evaluation: Evaluation) -> Outcome:
     """Measure model frequencies of agents and observers, and what small networks tell."""
-    episodes = min(evaluation.episodes, SUBJECTS * SESSIONS)
-    record = evaluation.record(episodes=episodes)
+    record = evaluation.record(episodes=min(evaluation.episodes, SUBJECTS * SESSIONS))
     subjects = {"agents": of_agents(record)}
-    for kind in KINDS:
+    for kind in WEIGHT:
         subjects[f"{WORDS[kind]} observers"] = of_observers(kind, record, evaluation.seed)
-    own = dict(zip(subjects, ("mb", *KINDS), strict=True))
+    own = dict(zip(subjects, KINDS, strict=True))
     findings, shares = [], {}
-    for who, tables in subjects.items():
-        shares[who] = np.stack([frequencies(one, evaluation.seed) for one in tables])
+    for who, table in subjects.items():
+        groups = len(record["action"]) if who == "agents" else min(GROUPS, len(record["action"]))
+        shares[who] = frequencies(table, groups, evaluation.seed)
         for column, kind in enumerate(KINDS):
-            bar = {"bar": OWN, "better": "higher"} if kind == own[who] else {}
+            bar: dict[str, Any] = {"bar": OWN, "better": "higher"} if kind == own[who] else {}
             name = f"share of {who} whose model is {WORDS[kind]}"
             findings.append(finding(name, shares[who][:, column], within=(0.0, 1.0), **bar))
-    told = np.stack([networks(one, record, m) for m, one in enumerate(of_agents(record))])
+    told = networks(record, evaluation.seed)
     findings += _network_findings(told)
     return Outcome(findings, _figures(evaluation, shares, told))
 
 
-def of_agents(record: Record) -> list[Any]:
-    """Return the choices of each member as a table: its episodes are sessions of `SUBJECTS`."""
-    from prefrontal.behaviour.agents.records import of_record
-
-    common = wang2018_two_step.EXPERIMENT.conditions["compact"].environment.kwargs
-    whole = of_record(record, subjects="episode", common=common.get("transition", 0.8))
-    members = len(record["action"])
-    each = len(whole) // members
-    return [grouped(whole.select(np.arange(m * each, (m + 1) * each))) for m in range(members)]
+def of_agents(record: Record) -> Behaviour:
+    """Return the choices of all members as a table: each is a group of `SUBJECTS`."""
+    table = of_record(record, subjects="episode", common=task()["common"])
+    each = len(table) // len(record["action"]) // SESSIONS * SESSIONS
+    episodes = len(table) // len(record["action"])
+    kept = np.arange(len(table)) % episodes < each
+    return grouped(table.select(kept))
 
 
-def grouped(table: Any) -> Any:
+def task() -> dict[str, float]:
+    """Return probabilities of the task: of the common transition, and of reward in good states."""
+    kwargs = EXPERIMENT.conditions["default"].environment.kwargs
+    return {"common": kwargs.get("transition", 0.8), "reward": kwargs.get("reward", 0.9)}
+
+
+def grouped(table: Behaviour) -> Behaviour:
     """Return episodes as subjects with `SESSIONS` sessions each."""
-    from prefrontal.behaviour.table import behaviour
+    count = len(table) // SESSIONS
 
-    sessions = min(SESSIONS, len(table))
-    count = len(table) // sessions
+    def joined(values: NDArray[Any]) -> NDArray[Any]:
+        return values[: count * SESSIONS].reshape(count, -1)
 
-    def joined(values: NDArray) -> NDArray:
-        return values[: count * sessions].reshape(count, -1)
-
-    session = np.repeat(np.arange(sessions), table.trials)
+    session = np.repeat(np.arange(SESSIONS), table.trials)
     session = np.broadcast_to(session, (count, len(session)))
+    assert table.state2 is not None
     return behaviour(
         joined(table.choice),
         joined(table.reward),
@@ -92,63 +109,78 @@ def grouped(table: Any) -> Any:
     )
 
 
-def of_observers(kind: str, record: Record, seed: int) -> list[Any]:
-    """Return what observers do on the schedules of each member, as tables.
+def of_observers(kind: str, record: Record, seed: int) -> Behaviour:
+    """Return what observers do on the schedules of some members, as a table.
 
-    Rates are uniform from .3 to .8, inverse temperatures from 4 to 10, perseverations (in units of
+    Rates are uniform from .2 to .5, inverse temperatures from 4 to 10, perseverations (in units of
     preference) from 0 to .5; the trace is 1.
     """
-    from prefrontal.behaviour.table import behaviour
-
-    task, found = wang2018_two_step.EXPERIMENT.conditions["compact"].environment, []
-    common, pays = task.kwargs.get("transition", 0.8), task.kwargs.get("reward", 0.9)
-    good = record["task.good"]  # [M, E, N]
-    for member, schedule in enumerate(good):
-        rng = np.random.default_rng([seed, member, KINDS.index(kind)])
-        p = np.where(schedule[..., None] == np.arange(2), pays, 1 - pays)[..., None]
-        parts = []
-        for start in range(0, len(p) - SESSIONS + 1, SESSIONS):
-            rates, beta = rng.uniform(0.3, 0.8, 2), rng.uniform(4, 10)
-            habit = rng.uniform(0, 0.5) / beta
-            own = (*rates, 1.0, WEIGHT[kind], beta, habit)
-            drawn = int(rng.integers(2**31))
-            parts.append(Hybrid(common, 1).simulate(own, p[start : start + SESSIONS], seed=drawn))
-        fields = ("action", "reward", "second_state")
-        choice, reward, state = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in fields
-        )
-        found.append(grouped(behaviour(choice, reward, 2, state2=state, common=common)))
-    return found
+    good = record["task.good"][:GROUPS]  # [M, E, N]
+    good = good[:, : good.shape[1] // SESSIONS * SESSIONS]
+    p = np.where(good[..., None] == np.arange(2), task()["reward"], 1 - task()["reward"])
+    p = p.reshape(-1, *p.shape[2:])[..., None]  # [E, N, 2, 1]
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    parts = []
+    for start in range(0, len(p), SESSIONS):
+        rates, beta = rng.uniform(0.2, 0.5, 2), rng.uniform(4, 10)
+        own = (*rates, 1.0, WEIGHT[kind], beta, rng.uniform(0, 0.5) / beta)
+        walks, drawn = p[start : start + SESSIONS], int(rng.integers(2**31))
+        parts.append(Hybrid(task()["common"], 1).simulate(own, walks, seed=drawn))
+    choice, reward, state = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("action", "reward", "second_state")
+    )
+    return grouped(behaviour(choice, reward, 2, state2=state, common=task()["common"]))
 
 
-def frequencies(table: Any, seed: int) -> Array:
-    """Return how many of some subjects follow each of `KINDS`, by their evidence."""
-    from prefrontal.behaviour.fits.fitting import fit
-    from prefrontal.behaviour.models.two_step import TwoStep
+class StateInference(HiddenState):
+    """Belief on which second-stage state is the good one; see `HiddenState`.
 
-    models = [TwoStep(kind, options=1) for kind in KINDS]  # type: ignore[arg-type]
-    selection = fit(table, models, "map", seed).selection
-    assert selection is not None
-    return np.asarray(selection.frequencies)
-
-
-def networks(table: Any, record: Record, member: int) -> Array:
-    """Return the mean log-likelihoods of held-out choices, ``[units + 1]``.
-
-    Of fitted networks with each of `UNITS`; the last is that of the agent's own policy.
+    It chooses the arm that commonly leads there (that of the same number).
     """
-    from prefrontal.behaviour.networks.recurrent import Recurrent
 
-    session = table.session + SESSIONS * np.arange(len(table))[:, None]
-    held = session >= round((1 - HELD_OUT) * (session.max() + 1))
+    name = "inference"
+    needs = ("state2",)
+
+    def prepare(self, theta: Theta, trials: Trial) -> dict[str, Tensor]:
+        """Return the likelihood of the outcome if each state is the good one."""
+        assert trials.state2 is not None
+        seen = torch.nn.functional.one_hot(trials.state2, 2).double()
+        return super().prepare(theta, trials._replace(chosen=seen))
+
+
+def frequencies(table: Behaviour, groups: int, seed: int) -> Array:
+    """Return how many subjects of each group follow each of `KINDS`, by their evidence."""
+    models: list[Model] = [StateInference()]
+    models += [TwoStep(kind, options=1) for kind in KINDS[1:]]  # type: ignore[arg-type]
+    fitted = fit(table, models, "map", seed)
+    evidence = np.stack([one.evidence for one in fitted.values()], axis=1)
+    each = np.split(evidence, groups)
+    return np.stack([model_selection(one, KINDS).frequencies for one in each])
+
+
+def networks(record: Record, seed: int) -> Array:
+    """Return the mean log-likelihoods of held-out choices of each member, ``[M, units + 1]``.
+
+    Of networks with each of `UNITS`, fitted to the choices of all members; the last is that of the
+    agent's own policy.
+    """
+    members, episodes = record["action"].shape[:2]
+    taught = max(1, min(TAUGHT, episodes - ASKED))
+    table = of_record(record, subjects="episode", common=task()["common"])
+    place = np.arange(len(table)) % episodes
+    known = table.select(place < taught)
+    asked = table.select((place >= taught) & (place < taught + ASKED))
     found = []
     for units in UNITS:
-        network = Recurrent("gru", units, seeds=2, passes=200, patience=40, batch=16)
-        scores = network.fit(table.masked(~held), seed=member).score(table)
-        found.append(scores[held].mean())
-    policy = record["policy"][member].reshape(*table.choice.shape, -1)
-    own = np.take_along_axis(policy, table.choice[..., None], 2)[..., 0]
-    return np.array([*found, np.log(own[held].clip(1e-9)).mean()])
+        network = Recurrent("gru", units, seeds=2, passes=150)
+        scores = network.fit(known, seed).score(asked)
+        found.append(scores.reshape(members, -1).mean(axis=1))
+    policy = record["policy"][:, taught : taught + ASKED]
+    chosen = record["action"][:, taught : taught + ASKED, :, None]
+    own = np.take_along_axis(policy, chosen.astype(np.int64), 3)
+    found.append(np.log(own.clip(1e-9)).reshape(members, -1).mean(axis=1))
+    return np.stack(found, axis=1)
 
 
 def _network_findings(told: Array) -> list[Finding]:
@@ -187,13 +219,11 @@ def _figures(evaluation: Evaluation, shares: dict[str, Array], told: Array) -> l
     ]
 
 
-_COMPACT = wang2018_two_step.EXPERIMENT.conditions["compact"]
-
 EXPERIMENT = Experiment(
     name="behaviour-of-agents",
     summary="agents as subjects: whose model of choice is theirs, and how many units they need",
     reference="Ji-An, Benna & Mattar 2025, Nature 644:993; Daw et al. 2011, Neuron 69:1204-1215",
-    conditions={"default": replace(_COMPACT)},
+    conditions={"default": wang2018_two_step.EXPERIMENT.conditions["compact"]},
     measure=measure,
     most_episodes=SUBJECTS * SESSIONS,
     levels=wang2018_two_step.EXPERIMENT.levels,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from prefrontal.evaluating import Report as Report
     from prefrontal.evaluating import evaluate as evaluate
     from prefrontal.evaluating import load as load
+    from prefrontal.resting import dynamics as dynamics
     from prefrontal.training import Run as Run
     from prefrontal.training import train as train
 
@@ -29,6 +30,7 @@ _PLACES = {
     "Report": "evaluating",
     "align": "aligning",
     "Run": "training",
+    "dynamics": "resting",
     "evaluate": "evaluating",
     "load": "evaluating",
     "register_core": "agents.networks.config",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from prefrontal.evaluating import load as load
     from prefrontal.fitting import fit as fit
     from prefrontal.fitting import read as read
+    from prefrontal.resting import dynamics as dynamics
     from prefrontal.training import Run as Run
     from prefrontal.training import train as train
 
@@ -35,6 +36,7 @@ _PLACES = {
     "Run": "training",
     "align": "aligning",
     "compare": "comparing",
+    "dynamics": "resting",
     "evaluate": "evaluating",
     "fit": "fitting",
     "load": "evaluating",

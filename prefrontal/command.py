@@ -137,6 +137,23 @@ def align(words: list[str]) -> int:
     return 0
 
 
+def dynamics(words: list[str]) -> int:
+    """Find where the core of trained agents comes to rest."""
+    import json
+
+    from prefrontal.neural_options import DynamicsOptions
+    from prefrontal.reading import parse
+    from prefrontal.resting import dynamics_by
+
+    options = parse(DynamicsOptions, words, "prefrontal dynamics", "Slow points of trained cores.")
+    found = dynamics_by(options)
+    if options.json:
+        print(json.dumps(found.summary, indent=1))
+        return 0
+    print(found, "", "written:", *(f"  {path}" for path in found.written), sep="\n")
+    return 0
+
+
 def new(words: list[str]) -> int:
     """Write a commented template of a task, a core, a model or a study."""
     from prefrontal.options import NewOptions
@@ -215,6 +232,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "recover": recover,
     "simulate": simulate,
     "align": align,
+    "dynamics": dynamics,
     "new": new,
     "check": check,
 }

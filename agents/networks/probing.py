@@ -216,6 +216,7 @@ def _plain(
 ) -> ActorCritic:
     """Return a copy in plain PyTorch."""
     sizes = model.input_size, model.num_actions, model.config, members
-    made = ActorCritic(*sizes, dtype or model.dtype, model.device, model.rows, plain=True)
+    kind = dtype or model.dtype, model.device, model.rows
+    made = ActorCritic(*sizes, *kind, plain=True, actions=model.policy.actions)
     made.set_parameters(weights.to(made.dtype))
     return made

@@ -104,7 +104,8 @@ def fixed_points(
     """Find fixed and slow points from many starts.
 
     ``q`` is minimised from every start by damped Gauss-Newton steps (Levenberg-Marquardt), which
-    near a fixed point are Newton's.
+    near a fixed point are Newton's, until it is at most `tolerance`. With a larger one, points of a
+    slow line or plane stay where they are found and do not slide on to its slowest point.
 
     Args:
         step: From states ``[B, H]`` to the next ones, each row by itself, at one input.
@@ -126,7 +127,7 @@ def fixed_points(
     first = numbers("starts", _array(starts), axes=_STATES, complete=True)
     if first.ndim != 2 or not first.size:
         raise ValueError(f"starts must be [B, H], got {first.shape}")
-    where = _minimised(step, starts, first, iterations)
+    where = _minimised(step, starts, first, iterations, tolerance)
     centre = first.mean(axis=0)
     furthest = np.linalg.norm(first - centre, axis=1).max()
     moved, _ = _measured(step, _like(starts, where))
@@ -194,7 +195,7 @@ def line(found: FixedPoints) -> Line:
     )
 
 
-def _minimised(step: Step, starts: Any, first: Array, iterations: int) -> Array:
+def _minimised(step: Step, starts: Any, first: Array, iterations: int, tolerance: float) -> Array:
     """Return where q has a minimum, from every start ``[B, H]``."""
     where, damping = first.copy(), np.full(len(first), 1e-3)
     going = np.arange(len(first))
@@ -215,7 +216,8 @@ def _minimised(step: Step, starts: Any, first: Array, iterations: int) -> Array:
         moved = np.where(better[:, None], then, moved)
         slopes = np.where(better[:, None, None], steeper, slopes)
         size = np.linalg.norm(down, axis=1)
-        ends = (better & (size < 1e-12)) | (damping[going] >= 1e10) | (before == 0)
+        ends = (better & (size < 1e-12)) | (damping[going] >= 1e10)
+        ends |= np.minimum(before, np.where(better, after, before)) <= 2 * tolerance
         going, moved, slopes = going[~ends], moved[~ends], slopes[~ends]
         if not len(going):
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -81,10 +81,6 @@ class RescorlaWagner(Model):
             Parameter("inverse_temperature", "positive", unit=-1),
             *(one for name in self.additions if name in more for one in more[name]),
         )
-
-    def in_unit(self, unit: float) -> RescorlaWagner:
-        """Return the model with the start value in the new unit."""
-        return replace(self, start_value=self.start_value / unit)
 
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return the start value for all arms."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -67,10 +67,6 @@ class WinStayLoseShift(Model):
     name = "wsls"
     parameters = (Parameter("win_stay", "unit"), Parameter("lose_shift", "unit"))
 
-    def in_unit(self, unit: float) -> WinStayLoseShift:
-        """Return the model with the threshold in the new unit."""
-        return replace(self, threshold=self.threshold / unit)
-
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return no last arm (one-hot), and no win."""
         return {
@@ -120,11 +116,6 @@ class PearceHall(Model):
         Parameter("associability_rate", "unit"),
         Parameter("inverse_temperature", "positive", unit=-1),
     )
-
-    def in_unit(self, unit: float) -> PearceHall:
-        """Return the model that starts from as much in the new unit."""
-        value, start = self.start_value / unit, self.start_associability / unit
-        return replace(self, start_value=value, start_associability=start)
 
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return values and associabilities, the same for all arms."""

@@ -83,8 +83,9 @@ class WinStayLoseShift(Model):
         p = torch.where(last.any(-1, keepdim=True), p, 1 / arms)
         if trial.available is None:
             return p.log()
-        p = p * trial.available
-        return (p / p.sum(-1, keepdim=True)).log()
+        p = (p * trial.available) / (p * trial.available).sum(-1, keepdim=True)
+        # The logarithm of 0 is left out, not only replaced: it has no gradient.
+        return p.masked_fill(~trial.available, 1.0).log().masked_fill(~trial.available, -torch.inf)
 
     def update(self, theta: Theta, state: State, trial: Trial) -> State:
         """Return the arm and whether it won."""

@@ -34,11 +34,12 @@ def notes(what: Any) -> list[str]:
     import gymnasium
 
     from prefrontal.behaviour.models import Model
-    from prefrontal.checks.declared import notes as notes_on
     from prefrontal.envs.task import Task
 
     made = import_object(what) if isinstance(what, str) and ":" in what else what
     if isinstance(made, type) and issubclass(made, Task):
+        from prefrontal.checks.declared import notes as notes_on
+
         return list(notes_on(made))
     if isinstance(made, type) and issubclass(made, Model):
         from prefrontal.checks.models import model_notes

@@ -21,8 +21,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.networks.config import NetworkConfig, Rows
+from prefrontal.agents.rollout.action_spaces import actions_of
 from prefrontal.agents.rollout.blame import name_of
-from prefrontal.agents.rollout.choices import actions_of
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, make_foreign
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentFacts, EnvironmentSpec
 

@@ -103,7 +103,7 @@ class Vectors:
 
     def _played(self, env: Theirs, actions: np.ndarray) -> tuple[Any, ...]:
         """Return what one vector environment does, checked; observations are those of the end."""
-        seen, last, rewards, *flags, info = self.like.call(env.step, self.like.choices.own(actions))
+        seen, last, rewards, *flags, info = self.like.call(env.step, self.like.played.own(actions))
         flags = [np.asarray(flag) for flag in flags]
         rewards = np.asarray(rewards)
         for flag in flags:

@@ -245,8 +245,10 @@ def _kept(options: EvaluationOptions, evaluation: Evaluation) -> list[Path]:
         conditions = ", ".join(evaluation.populations)
         raise ConfigError(f"--minari is for runs of one condition, not of {conditions}")
     (agents,) = evaluation.populations.values()
-    given = {"episodes": options.record, "seed": options.seed, "split": options.split}
-    return [folder_of(export(agents, options.minari, **given))]
+    dataset = export(
+        agents, options.minari, episodes=options.record, seed=options.seed, split=options.split
+    )
+    return [folder_of(dataset)]
 
 
 def _show_in_tensorboard(run: Path, report: Report, step: int) -> None:

@@ -144,11 +144,11 @@ class _Kept(gymnasium.Wrapper[Any, Any, Any, Any]):
 def _columns(space: Any, values: list[Any]) -> Any:
     """Return values of a space as Minari keeps them: a list for each part of a Dict or Tuple."""
     if isinstance(space, spaces.Dict):
-        parts = space.spaces.items()
-        return {key: _columns(part, [one[key] for one in values]) for key, part in parts}
+        named = space.spaces.items()
+        return {key: _columns(part, [one[key] for one in values]) for key, part in named}
     if isinstance(space, spaces.Tuple):
-        parts = enumerate(space.spaces)
-        return tuple(_columns(part, [one[index] for one in values]) for index, part in parts)
+        numbered = enumerate(space.spaces)
+        return tuple(_columns(part, [one[index] for one in values]) for index, part in numbered)
     return values
 
 

@@ -157,14 +157,14 @@ class Vectors:
 
 
 class Theirs:
-    """A vector environment of others by what it does: Gymnasium's own interface, and Gymnasium's.
+    """A vector environment of others, as one that says what was seen last in an episode.
 
     Args:
         env: The environment.
         mode: What it does after the end of an episode.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], mode: AutoresetMode) -> None:
+    def __init__(self, env: Any, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> None:
         self.env, self.mode = env, mode
         self.row_spaces = env.single_observation_space, env.single_action_space
         self.num_envs, self._over = env.num_envs, np.zeros(env.num_envs, bool)

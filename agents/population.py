@@ -22,6 +22,7 @@ from prefrontal.agents.common.returns import next_values, rpe
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.parts import Part
 from prefrontal.agents.networks.sizes import stored_sizes
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import probe, register_ids, rows_of
@@ -48,6 +49,7 @@ class Description(Described):
     num_actions: int = option(dataclasses.MISSING, "Actions.", least=1)
     seed: int = option(dataclasses.MISSING, "Seed of the run.", least=0)
     members: tuple[int, ...] = option(dataclasses.MISSING, "Identities.", least=0)
+    parts: tuple[Part, ...] = option((), "What observations are made of.")
 
 
 def make_population(job: Job, weights: Tensor) -> Population:
@@ -57,8 +59,9 @@ def make_population(job: Job, weights: Tensor) -> Population:
 
 def meta(job: Job) -> dict[str, Any]:
     """Return what loading the agents of a job needs besides the weights."""
-    sizes = job.facts.input_size, job.facts.num_actions
-    told = Description(job.network, job.environment, *sizes, job.seed, tuple(range(job.members)))
+    facts, members = job.facts, tuple(range(job.members))
+    sizes = facts.input_size, facts.num_actions
+    told = Description(job.network, job.environment, *sizes, job.seed, members, facts.parts)
     return {"kind": KIND, **to_plain(told)}
 
 
@@ -73,6 +76,7 @@ class Population(Members):
         num_actions: Actions K.
         seed: Seed they were trained with.
         members: Identities of the members (default 0 ... P - 1).
+        parts: What observations are made of, see `Part`.
 
     Raises:
         CheckpointError: Weights, members and network do not fit together.
@@ -91,6 +95,7 @@ class Population(Members):
         num_actions: int,
         seed: int = 0,
         members: Sequence[int] | None = None,
+        parts: Sequence[Part] = (),
     ) -> None:
         self.network, self.environment, self.seed = network, environment, seed
         if members is None:
@@ -98,7 +103,8 @@ class Population(Members):
         self.members = list(members)
         rows = rows_of(network, environment.inputs, input_size, num_actions)
         size = len(self.members)
-        self.model = ActorCritic(input_size, num_actions, network, size, rows=rows)
+        shape = input_size, num_actions, network, size
+        self.model = ActorCritic(*shape, rows=rows, parts=parts)
         if weights is None:
             return
         if len(self.members) != len(weights):
@@ -122,7 +128,8 @@ class Population(Members):
         require_count("members", members)
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
         facts, network = probe(spec), network or NetworkConfig()
-        made = cls(None, network, spec, facts.input_size, facts.num_actions, seed, range(members))
+        sizes = facts.input_size, facts.num_actions
+        made = cls(None, network, spec, *sizes, seed, range(members), facts.parts)
         streams = [generator(seed, member, "weights") for member in range(members)]
         made.model.initialise(streams)
         return made
@@ -130,8 +137,8 @@ class Population(Members):
     @classmethod
     def of(cls: type[P], job: Job, weights: Tensor) -> P:
         """Make the agents of a job with these weights ``[P, n]``."""
-        sizes = job.facts.input_size, job.facts.num_actions
-        return cls(weights, job.network, job.environment, *sizes, job.seed)
+        sizes, parts = (job.facts.input_size, job.facts.num_actions), job.facts.parts
+        return cls(weights, job.network, job.environment, *sizes, job.seed, parts=parts)
 
     @classmethod
     def from_checkpoint(
@@ -151,7 +158,7 @@ class Population(Members):
             ConfigError: The description is none.
         """
         told = Description.of(meta, folder)
-        sizes = stored_sizes(told.input_size, told.num_actions, told.network)
+        sizes = stored_sizes(told.input_size, told.num_actions, told.network, told.parts)
         require_shape(shapes, "weights", [(len(told.members), size) for size in sizes], folder)
 
     def part(self, indices: Sequence[int], kind: Any = None) -> Any:
@@ -164,6 +171,7 @@ class Population(Members):
             self.model.num_actions,
             self.seed,
             [self.members[index] for index in indices],
+            self.model.parts,
         )
 
     def member(self, index: int) -> Any:
@@ -285,7 +293,7 @@ class Population(Members):
             tensors["regret"] = tensors["optimal_reward"] - tensors["expected_reward"]
         if hidden:
             tensors["hidden"] = tape.hidden()[:steps].transpose(2, 3)
-            tensors["observation"] = torch.stack(tape.x_t[:steps]).transpose(2, 3)
+            tensors["observation"] = self.model.given(tape)[:steps].transpose(2, 3)
         record = {name: x.detach().movedim(0, 2) for name, x in tensors.items()}
         record |= {f"task.{name}": x for name, x in trajectory.task.items()}
         return {name: x.cpu().contiguous().clone().numpy() for name, x in record.items()}
@@ -295,7 +303,8 @@ class Population(Members):
     def meta(self) -> dict[str, Any]:
         """Return what loading needs besides the weights."""
         sizes = self.model.input_size, self.model.num_actions
-        told = Description(self.network, self.environment, *sizes, self.seed, tuple(self.members))
+        members, parts = tuple(self.members), self.model.parts
+        told = Description(self.network, self.environment, *sizes, self.seed, members, parts)
         return {"kind": self.KIND, **to_plain(told)}
 
     def save(self, path: Path | str) -> None:
@@ -380,8 +389,7 @@ class Agent(Population):
         self.model.begin(tapes)
         if state is not None:
             self._resume(tapes, state, episode_start)
-        for tape in tapes:
-            tape.x_t[0].copy_(torch.from_numpy(rows.T.copy()))
+        self.model.show(tapes, 0, torch.from_numpy(rows.T.copy()).unsqueeze(0))
         return tapes, self.model.step(tapes, 0)[0]
 
     def _resume(

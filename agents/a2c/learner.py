@@ -80,7 +80,8 @@ def check(job: Job) -> str:
     check_heads(job.network.heads, job.environment, job.network.hidden_size)
     if config.replay.keep == "none":
         return ""
-    buffer = episode_buffer(config.replay, job.facts, [generator(job.seed, 0, "replay")])
+    streams = [generator(job.seed, 0, "replay")]
+    buffer = episode_buffer(config.replay, job.facts, streams, job.network)
     return f"a member keeps {buffer}"
 
 
@@ -194,6 +195,8 @@ class A2C(RecurrentLearner):
         if self.consolidation is not None:
             metrics["ewc_penalty"] = penalty
         metrics |= {"entropy_coef": entropy_coef, "discount": discount}
+        if model.encoder is not None:
+            model.encoder.follow(trajectory.tapes, trajectory.mask, trajectory.steps)
         return self._report(trajectory, rate, metrics)
 
     def _report(

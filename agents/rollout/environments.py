@@ -229,6 +229,7 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
     first = envs[0]
     shapes = {
         "observations": [one.single_observation_space.shape for one in envs],
+        "images": [getattr(one, "parts", ()) for one in envs],
         "actions": [one.num_actions for one in envs],
         "a privileged view": [one.privileged_size for one in envs],
     }
@@ -245,6 +246,7 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
         privileged_size=int(first.privileged_size),
         steps=tuple(int(one.steps) for one in envs),
         variable_length=variable,
+        parts=getattr(first, "parts", ()),
     )
 
 

@@ -59,6 +59,7 @@ class EpisodeVectorEnv:
         steps: Longest episode (the time limit of the environment).
         inputs: Names of the inputs.
         input_slices: Where in an observation each input lies.
+        parts: What an observation is made of.
     """
 
     variable_length = True
@@ -79,7 +80,7 @@ class EpisodeVectorEnv:
         others = range(self.num_envs - 1)
         self.envs = [first, *(make_foreign(env_id, inputs, **kwargs) for _ in others)]
         self.spec, self.inputs = first.spec, first.inputs
-        self.steps, self.input_slices = first.steps, first.input_slices
+        self.steps, self.input_slices, self.parts = first.steps, first.input_slices, first.parts
         self.single_action_space = cast(spaces.Discrete, first.action_space)
         self.single_observation_space = cast(spaces.Box, first.observation_space)
         self.num_actions = int(self.single_action_space.n)

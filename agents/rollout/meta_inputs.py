@@ -16,15 +16,15 @@ from prefrontal.agents.common.errors import (
     did_you_mean,
 )
 from prefrontal.agents.common.user_files import blamed, place_of
+from prefrontal.agents.networks.parts import Part
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
 from prefrontal.agents.rollout.spec import in_order
 
 _INPUTS = ("action", "reward", "time", "trial_start")
 _FIVE = "step must return (observation, reward, terminated, truncated, info)"
 _MOST = 1_000_000  # numbers in an observation
-_IMAGES = (
-    "images are not encoded yet: wrap the environment in a class of yours that makes a few numbers "
-    "of them (gymnasium.ObservationWrapper), and train FILE.py:CLASS"
+_STACKED = (
+    "images of one frame have 2 or 3 dimensions: leave a stack of frames out, agents have a memory"
 )
 
 
@@ -32,9 +32,9 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
     """An environment as recurrent agents see it: flat observations, followed by chosen inputs.
 
     Observations are flattened as `gymnasium.spaces.flatten` does: discrete ones become one-hot,
-    those of a Dict or Tuple follow each other. Vectors of bytes (uint8, or other unsigned
-    integers) are scaled from their bounds to 0 ... 1. Actions are numbered from 0, whatever the
-    environment's own numbers are.
+    those of a Dict or Tuple follow each other. Bytes (uint8, or other unsigned integers) and images
+    are scaled from their bounds to 0 ... 1; `parts` says where images are. Actions are numbered
+    from 0, whatever the environment's own numbers are.
 
     Args:
         env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or
@@ -44,13 +44,14 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             `MetaEpisodes` `trial_start` (1 at the first step of an inner episode, else 0).
 
     Raises:
-        ConfigError: The environment has other spaces, images, or no time limit, or there is no such
+        ConfigError: The environment has other spaces, or no time limit, or there is no such
             input.
 
     Attributes:
         inputs: Names of the inputs.
         input_slices: Where in an observation each input lies.
         steps: Longest episode (the time limit of the environment).
+        parts: What the observation is made of.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], inputs: Sequence[str] = ()) -> None:
@@ -85,6 +86,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             raise ConfigError(f"{name} has observations {_short(env.observation_space)}; {why}")
         self.steps, self.action_space = int(limit), spaces.Discrete(int(actions.n))
         self._first_action = int(actions.start)
+        self.parts = tuple(_parts(env.observation_space))
         size = spaces.flatdim(env.observation_space)
         widths = {"action": int(actions.n), "reward": 1, "time": 1, "trial_start": 1}
         self.input_slices = {"observation": slice(0, size)}
@@ -197,8 +199,7 @@ def _unfit(space: Any) -> str:
         parts = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
         return next(filter(None, map(_unfit, parts)), "")
     if isinstance(space, spaces.Box):
-        whole = space.low.size > 0 and bool((space.low == 0).all() and (space.high == 255).all())
-        return _IMAGES if len(space.shape) > 1 and (_unsigned(space) or whole) else ""
+        return _STACKED if _is_image(space) and len(space.shape) > 3 else ""
     if isinstance(space, spaces.Discrete | spaces.MultiBinary | spaces.MultiDiscrete):
         return ""
     return (
@@ -242,10 +243,42 @@ def _flat(space: Any, value: Any) -> np.ndarray:
             or (array > limits.max).any()
         ):
             raise ValueError(f"must be of its type, {space.dtype}")
-    if _unsigned(space):
+    if _unsigned(space) or _is_image(space):
         low, high = space.low.astype(np.float32).ravel(), space.high.astype(np.float32).ravel()
         flat = (flat - low) / np.maximum(high - low, 1)
     return flat
+
+
+def _parts(space: Any) -> list[Part]:
+    """Return what flat observations of a space are made of."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        each = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
+        return [part for one in each for part in _parts(one)]
+    size = spaces.flatdim(space)
+    if not size:
+        return []
+    if not isinstance(space, spaces.Box) or (_unsigned(space) and not _is_image(space)):
+        return [Part("symbols", (size,))]
+    low, high = float(space.low.min()), float(space.high.max())
+    if _is_image(space):
+        unit = max(high - low, 1.0)
+        return [Part("image", space.shape, unit, space.dtype.kind != "f" and unit <= 255)]
+    if len(space.shape) == 3 and np.isfinite([low, high]).all():
+        return [Part("grid", space.shape)]
+    return [Part("numbers", (size,))]
+
+
+def _is_image(space: spaces.Box) -> bool:
+    """Return whether observations are pixels: of several dimensions, and bytes, bits, or 0 to 255.
+
+    All have the same bounds.
+    """
+    if len(space.shape) < 2 or not space.low.size:
+        return False
+    low, high = space.low.reshape(-1), space.high.reshape(-1)
+    same = bool((low == low[0]).all() and (high == high[0]).all())
+    whole = low[0] == 0 and high[0] == 255
+    return same and bool(_unsigned(space) or space.dtype == bool or whole)
 
 
 def _unsigned(space: spaces.Box) -> bool:

@@ -177,19 +177,23 @@ def updates(job: Job) -> float:
     return job.facts.updates(job.num_envs, job.total_steps)
 
 
-def require_learnable(job: Job) -> None:
-    """Check that actions are choices, and that the networks can be trained in this memory.
+def require_learnable(job: Job, discrete: bool = True) -> None:
+    """Check that the networks can be trained in this memory.
+
+    Args:
+        job: What is to be trained.
+        discrete: Whether an action must be one choice.
 
     Raises:
         ConfigError: They are not, or cannot.
     """
     facts, network = job.facts, job.network
-    if not facts.discrete:
+    if discrete and not facts.discrete:
         probe(job.environment)  # says so
-    rows_of(network, job.environment.inputs, facts.input_size, facts.num_actions)
-    sizes = facts.input_size, facts.num_actions, network, facts.parts
+    rows_of(network, job.environment.inputs, facts.input_size, facts.actions.width)
+    sizes = facts.input_size, facts.actions.outputs, network, facts.parts
     counts, states = parameter_counts(*sizes), sum(state_sizes(*sizes))
-    outputs = outputs_of(facts.num_actions, network)
+    outputs = outputs_of(facts.actions.outputs, network)
     division = Division(facts.input_size, facts.parts, network)
     shown = division.core_inputs + division.kept
     step = shown + 4 * sum(outputs) + 8 * network.hidden_size * len(outputs) + states
@@ -320,13 +324,14 @@ class RecurrentLearner:
         facts = self.stages.facts
         self.model = ActorCritic(
             facts.input_size,
-            facts.num_actions,
+            facts.actions.outputs,
             network,
             len(self.members),
             device=device,
             rows=rows_in(self.stages.envs, network),
             plain=plain,
             parts=facts.parts,
+            actions=facts.actions,
         )
         self.model.initialise(self.streams("weights"))
         self.optimiser = Optimiser(self.model.parameters, optimiser, epsilon)

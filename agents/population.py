@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -13,12 +11,15 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
-from prefrontal.agents.a2c.heads import recorded
+from prefrontal.agents.a2c.description import KIND, Description, special
+from prefrontal.agents.a2c.description import meta as meta
 from prefrontal.agents.a2c.learner import make_learner
+from prefrontal.agents.a2c.recording import record_of
 from prefrontal.agents.base import Algorithm, Job, Record, RecurrentLearner, learn_until
+from prefrontal.agents.common.actions import Actions, choice
 from prefrontal.agents.common.errors import CheckpointError, ConfigError, require_count
 from prefrontal.agents.common.plain import to_plain
-from prefrontal.agents.common.returns import next_values, rpe
+from prefrontal.agents.common.policies import masked
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
@@ -31,38 +32,14 @@ from prefrontal.agents.rollout.predicting import observed, resumed
 from prefrontal.agents.rollout.rollout import Rollout, Stimulation, Trajectory
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.checkpoint import Shapes, save_checkpoint
-from prefrontal.agents.runs.described import Described, require_shape
-from prefrontal.checking import option
-
-KIND = "recurrent-a2c"
+from prefrontal.agents.runs.described import require_shape
 
 P = TypeVar("P", bound="Population")
-
-
-@dataclass(frozen=True)
-class Description(Described):
-    """What loading needs besides the weights; see `Population`."""
-
-    network: NetworkConfig
-    environment: EnvironmentSpec
-    input_size: int = option(dataclasses.MISSING, "Inputs a step.", least=1)
-    num_actions: int = option(dataclasses.MISSING, "Actions.", least=1)
-    seed: int = option(dataclasses.MISSING, "Seed of the run.", least=0)
-    members: tuple[int, ...] = option(dataclasses.MISSING, "Identities.", least=0)
-    parts: tuple[Part, ...] = option((), "What observations are made of.")
 
 
 def make_population(job: Job, weights: Tensor) -> Population:
     """Make the agents of a job with these weights ``[P, n]``."""
     return Population.of(job, weights)
-
-
-def meta(job: Job) -> dict[str, Any]:
-    """Return what loading the agents of a job needs besides the weights."""
-    facts, members = job.facts, tuple(range(job.members))
-    sizes = facts.input_size, facts.num_actions
-    told = Description(job.network, job.environment, *sizes, job.seed, members, facts.parts)
-    return {"kind": KIND, **to_plain(told)}
 
 
 class Population(Members):
@@ -73,9 +50,10 @@ class Population(Members):
         network: Shape of the networks.
         environment: What they were trained on; its ids are what `learn` makes.
         input_size: Inputs I a step.
-        num_actions: Actions K.
+        num_actions: Read-outs K of the policy: actions, if an action is one choice.
         seed: Seed they were trained with.
         members: Identities of the members (default 0 ... P - 1).
+        actions: What actions there are; None: one choice among K.
         parts: What observations are made of, see `Part`.
 
     Raises:
@@ -84,7 +62,6 @@ class Population(Members):
 
     KIND: ClassVar[str] = KIND
     greedy: ClassVar[bool] = False  # whether they take the best action where nothing else is asked
-    discrete = True
 
     def __init__(
         self,
@@ -95,16 +72,17 @@ class Population(Members):
         num_actions: int,
         seed: int = 0,
         members: Sequence[int] | None = None,
+        actions: Actions | None = None,
         parts: Sequence[Part] = (),
     ) -> None:
         self.network, self.environment, self.seed = network, environment, seed
         if members is None:
             members = range(0 if weights is None else len(weights))
         self.members = list(members)
-        rows = rows_of(network, environment.inputs, input_size, num_actions)
-        size = len(self.members)
-        shape = input_size, num_actions, network, size
-        self.model = ActorCritic(*shape, rows=rows, parts=parts)
+        actions = actions or choice(num_actions)
+        rows = rows_of(network, environment.inputs, input_size, actions.width)
+        shape = input_size, num_actions, network, len(self.members)
+        self.model = ActorCritic(*shape, rows=rows, actions=actions, parts=parts)
         if weights is None:
             return
         if len(self.members) != len(weights):
@@ -127,9 +105,9 @@ class Population(Members):
         """Make agents with initial weights for an environment (an id, or a specification)."""
         require_count("members", members)
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
-        facts, network = probe(spec), network or NetworkConfig()
-        sizes = facts.input_size, facts.num_actions
-        made = cls(None, network, spec, *sizes, seed, range(members), facts.parts)
+        facts, network = probe(spec, discrete=False), network or NetworkConfig()
+        sizes, kind = (facts.input_size, facts.actions.outputs), special(facts.actions)
+        made = cls(None, network, spec, *sizes, seed, range(members), kind, facts.parts)
         streams = [generator(seed, member, "weights") for member in range(members)]
         made.model.initialise(streams)
         return made
@@ -137,8 +115,10 @@ class Population(Members):
     @classmethod
     def of(cls: type[P], job: Job, weights: Tensor) -> P:
         """Make the agents of a job with these weights ``[P, n]``."""
-        sizes, parts = (job.facts.input_size, job.facts.num_actions), job.facts.parts
-        return cls(weights, job.network, job.environment, *sizes, job.seed, parts=parts)
+        facts, kind = job.facts, special(job.facts.actions)
+        sizes = facts.input_size, facts.actions.outputs
+        more = {"actions": kind, "parts": facts.parts}
+        return cls(weights, job.network, job.environment, *sizes, job.seed, **more)
 
     @classmethod
     def from_checkpoint(
@@ -171,6 +151,7 @@ class Population(Members):
             self.model.num_actions,
             self.seed,
             [self.members[index] for index in indices],
+            special(self.model.policy.actions),
             self.model.parts,
         )
 
@@ -227,18 +208,27 @@ class Population(Members):
         """Numbers I of an observation, with its inputs."""
         return self.model.input_size
 
+    @property
+    def discrete(self) -> bool:
+        """Whether an action is one choice."""
+        return self.model.policy.actions.discrete
+
     def noise(self, steps: int, batch: int, generator: torch.Generator) -> Tensor:
-        """Return Gumbel noise ``[T, K, B]``: ``argmax(logits + noise)`` samples the policy."""
-        uniform = torch.rand(steps, self.model.num_actions, batch, generator=generator)
-        return -(-uniform.clamp_(min=1e-20).log()).log()
+        """Return what actions are drawn with, ``[T, N, B]``; see `Policy.sample`."""
+        policy = self.model.policy
+        return policy.noise_(torch.empty(steps, policy.noise_size, batch), [generator])
 
     def rollout(self, envs: Any, generators: list[torch.Generator]) -> Rollout:
         """Return how these agents play in an environment."""
         return Rollout(envs, self.model, envs.num_envs // len(self), generators, facts=True)
 
     def judged(self, logits: Tensor, values: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
-        """Return probabilities of actions ``[T, P, K, B]`` and values of states ``[T, P, B]``."""
-        return logits.softmax(2), values
+        """Return what policies are ``[T, P, K, B]`` and values of states ``[T, P, B]``.
+
+        A policy of choices is the probability of each option; of numbers, their means and
+        deviations before squashing.
+        """
+        return self.model.policy.described(logits), values
 
     def record(
         self,
@@ -270,41 +260,18 @@ class Population(Members):
     def _recorded(
         self, trajectory: Trajectory, discount: float, hidden: bool, greedy: bool
     ) -> Record:
-        steps, tape = trajectory.steps, trajectory.tapes[0]
         logits, values, said = self.model.read(trajectory.tapes)
+        logits = masked(logits[: trajectory.steps], trajectory.available)
         policy, values = self.judged(logits, values, greedy)
-        # δ_t = r_t + γ v_t - v_{t-1}; a cut episode has the value at the cut, others end with 0
-        gamma = torch.full((len(self),), discount, dtype=values.dtype)
-        rewards, discount_t, before = trajectory.to_the_end(values, gamma)
-        tensors = {
-            "action": trajectory.actions.to(torch.int16),
-            "reward": trajectory.rewards,
-            "value": before,
-            "rpe": rpe(rewards, discount_t, before, next_values(before)),
-            "policy": policy[:steps].transpose(2, 3),
-        }
-        tensors |= recorded(self.network.heads, said, trajectory, gamma)
-        if trajectory.mask is not None:
-            tensors["mask"] = trajectory.mask
-        if clash := {*tensors, "hidden", "observation", "regret"} & set(trajectory.facts):
-            raise ConfigError(f"a record has its own {', '.join(clash)}: name the fact otherwise")
-        tensors |= trajectory.facts
-        if {"optimal_reward", "expected_reward"} <= set(tensors):
-            tensors["regret"] = tensors["optimal_reward"] - tensors["expected_reward"]
-        if hidden:
-            tensors["hidden"] = tape.hidden()[:steps].transpose(2, 3)
-            tensors["observation"] = self.model.given(tape)[:steps].transpose(2, 3)
-        record = {name: x.detach().movedim(0, 2) for name, x in tensors.items()}
-        record |= {f"task.{name}": x for name, x in trajectory.task.items()}
-        return {name: x.cpu().contiguous().clone().numpy() for name, x in record.items()}
+        return record_of(self.model, trajectory, policy, values, said, discount, hidden)
 
     # SAVE
 
     def meta(self) -> dict[str, Any]:
         """Return what loading needs besides the weights."""
         sizes = self.model.input_size, self.model.num_actions
-        members, parts = tuple(self.members), self.model.parts
-        told = Description(self.network, self.environment, *sizes, self.seed, members, parts)
+        kind = tuple(self.members), special(self.model.policy.actions), self.model.parts
+        told = Description(self.network, self.environment, *sizes, self.seed, *kind)
         return {"kind": self.KIND, **to_plain(told)}
 
     def save(self, path: Path | str) -> None:
@@ -332,6 +299,7 @@ class Agent(Population):
         state: tuple[np.ndarray, ...] | None = None,
         episode_start: np.ndarray | None = None,
         deterministic: bool | None = None,
+        action_masks: np.ndarray | None = None,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Return actions for one observation or a batch, and the state for the next call.
 
@@ -342,24 +310,46 @@ class Agent(Population):
             episode_start: ``[n]`` of bool; rows where an episode starts get the initial state.
             deterministic: Whether to take the best action. The default is how these agents act: an
                 actor-critic draws from its policy (its randomness is part of how it explores).
+            action_masks: Which of the K options can be chosen, ``[K]`` or ``[n, K]`` of bool (what
+                an environment says in ``info["action_mask"]``); None: all.
 
         Returns:
-            Actions (a 0-d array for one observation, else ``[n]``) and the state, arrays
-            ``[n, ...]``.
+            Actions (of one observation a 0-d array or ``[A]``, else ``[n]`` or ``[n, A]``) and the
+            state, arrays ``[n, ...]``.
 
         Raises:
             ValueError: The observation or the state has the wrong size or is not finite.
         """
         tapes, logits = self._step(observation, state, episode_start)
-        if not (self.greedy if deterministic is None else deterministic):
-            logits = logits + self.noise(1, tapes[0].batch, self._generator)[0]
-        action = logits.argmax(0).numpy()
+        policy, batch = self.model.policy, tapes[0].batch
+        if action_masks is not None:
+            logits = masked(logits, self._available(action_masks, batch))
+        if self.greedy if deterministic is None else deterministic:
+            drawn = policy.best(logits)
+        else:
+            drawn = policy.sample(logits, self.noise(1, batch, self._generator)[0])
+        action = policy.applied(drawn).numpy()
         after = [part for parts in self.model.state(tapes, 1) for part in parts]
         # The next prediction error is relative to this value.
         if self.model.rows.reward is not None:
             after.append(tapes[1].heads_t[0][:, :1].transpose(1, 2))
         kept = tuple(part[0].numpy().copy() for part in after)
         return (action[0] if np.ndim(observation) == 1 else action), kept
+
+    def _available(self, masks: np.ndarray, n: int) -> Tensor:
+        """Return which options can be chosen, ``[K, n]`` of bool."""
+        given = np.atleast_2d(np.asarray(masks, dtype=bool))
+        if (
+            not self.discrete
+            or given.shape != (n, self.model.num_actions)
+            or not given.any(1).all()
+        ):
+            raise ValueError(
+                f"action_masks of {n} observations must be {[n, self.model.num_actions]} and leave "
+                f"an action in each row, not {list(given.shape)}; agents with other than Discrete "
+                "actions take none"
+            )
+        return torch.from_numpy(given.T.copy())
 
     def value(
         self,

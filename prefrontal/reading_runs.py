@@ -67,14 +67,19 @@ def require_room(name: str, agents: Any, episodes: int, recorded: int) -> None:
 
     facts = probe(agents.environment.stage(-1), discrete=agents.discrete)
     sizes = agents.meta()
-    for size in ("input_size", "num_actions", "action_size"):
-        if sizes.get(size, given := getattr(facts, size)) != given:
+    now = {
+        "input_size": facts.input_size,
+        "num_actions": facts.actions.outputs,
+        "action_size": facts.action_size,
+    }
+    for size, given in now.items():
+        if sizes.get(size, given) != given:
             raise ConfigError(
                 f"the agents of {name} have {size} {sizes[size]}, and their environment {given}"
             )
     steps = len(agents) * facts.longest
     for what, count, numbers in (
-        ("episodes", episodes, 8 + facts.num_actions + facts.action_size),
+        ("episodes", episodes, 8 + facts.actions.outputs),
         ("record", recorded, 2 * (8 + facts.input_size)),
     ):
         require_memory(

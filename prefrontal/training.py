@@ -384,6 +384,6 @@ def _diagnose(folder: RunFolder, condition: str, job: Job) -> None:
     from prefrontal.agents.training.diagnosis import diagnose
 
     curves = read_curves(folder.path / "metrics.csv")
-    if "entropy" in curves:
+    if "entropy" in curves and job.facts.discrete:
         for sign in diagnose(curves["entropy"], curves["return"], job.facts.num_actions):
             print(sign if condition == "default" else f"{condition}: {sign}")

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("agents", "envs", "analysis", "experiments")
+PACKAGES = ("agents", "envs", "analysis", "behaviour", "experiments")
 PROGRAMS = ("train", "evaluate")
 FRONT_ROOMS = ("checks", "templates")  # folders of the front
 
 BELOW = {"prefrontal.checking"}
-FINDINGS = BELOW | {"prefrontal.agents", "prefrontal.analysis", "prefrontal.envs"}
+UNDER = BELOW | {"prefrontal.agents", "prefrontal.analysis"}
+FINDINGS = UNDER | {"prefrontal.behaviour", "prefrontal.envs"}
 
 #: What a package or program may import of the others. `prefrontal` itself is the front: its modules
 #: import all packages and each other, and no package imports them.
@@ -22,6 +23,7 @@ ALLOWED = {
     "prefrontal.envs": BELOW,
     "prefrontal.agents": BELOW,
     "prefrontal.analysis": BELOW,
+    "prefrontal.behaviour": UNDER,
     "prefrontal.experiments": FINDINGS,
     "prefrontal": FINDINGS | {"prefrontal.experiments"},
     "train": {"prefrontal"},

@@ -15,7 +15,7 @@ from prefrontal.shipped import shipped_folder, shipped_names
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "prefrontal" / "autoregister.py"
-FOLDERS = ("agents", "envs", "analysis", "experiments", "pretrained")
+FOLDERS = ("agents", "envs", "analysis", "behaviour", "experiments", "pretrained")
 
 
 def run(code: str, *before: Path, where: Path = ROOT) -> str:

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import EWCConfig
-from prefrontal.agents.common.returns import log_probs
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
 
@@ -103,7 +102,7 @@ def squared_scores(model: ActorCritic, trajectory: Trajectory) -> Tensor:
         model: The policies.
         trajectory: Episodes that they played; the recording stays as it is.
     """
-    members, batch = trajectory.actions.shape[1:]
+    members, batch = trajectory.rewards.shape[1:]
     alone = model.like(members * batch)
     alone.set_parameters(model.parameters.repeat_interleave(batch, dim=0))
     tapes = alone.tapes(trajectory.tapes[0].used, 1)
@@ -116,8 +115,12 @@ def squared_scores(model: ActorCritic, trajectory: Trajectory) -> Tensor:
     parameters = alone.parameters.requires_grad_()
     with torch.enable_grad():
         logits, _ = alone.heads(tapes, parameters)
-        actions = trajectory.actions.flatten(1).unsqueeze(2)
-        chosen = log_probs(logits, actions)[1][..., 0]  # [T, P * B]
+        available = trajectory.available
+        if available is not None:  # [T, P, K, B] to [T, P * B, K, 1]
+            available = available.transpose(2, 3).flatten(1, 2).unsqueeze(3)
+        law = alone.policy.law(logits[: trajectory.steps], available)
+        actions = trajectory.actions.flatten(1, 2).unsqueeze(2)
+        chosen = alone.policy.log_prob(law, actions)[..., 0]  # [T, P * B]
         if trajectory.mask is not None:
             chosen = chosen * trajectory.mask.flatten(1)
         (score,) = torch.autograd.grad(chosen.sum(), parameters)

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from gymnasium import spaces
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.policies import random_actions
 from prefrontal.agents.common.returns import Estimate, estimate, mean, monte_carlo, next_values
 from prefrontal.agents.networks.config import LEVELLED, TARGETS, HeadConfig, NetworkConfig
 from prefrontal.agents.networks.heads import loss, of_action, reading, value, width
@@ -293,7 +295,13 @@ def check_heads(heads: Heads, environment: EnvironmentSpec, hidden_size: int) ->
     asked = [h for h in heads if told_by_task(h) or h.loss == "cross_entropy"]
     if not heads:
         return
-    envs = make_envs(environment, [0], ROWS if asked else 1, facts=True)
+    envs = make_envs(environment, [0], ROWS if asked else 1, facts=True, discrete=False)
+    for head in heads:
+        if head.per_action and not isinstance(envs.single_action_space, spaces.Discrete):
+            raise ConfigError(
+                f"head {head.name}: per_action needs Discrete actions, not "
+                f"{envs.single_action_space}"
+            )
     observed = envs.input_slices["observation"]
     size = observed.stop - observed.start
     for head in heads:
@@ -314,7 +322,7 @@ def _played(envs: Any) -> Trajectory:
     task = envs.reset(seed=0)[1].get("task", {})
     rewards, facts = [], []
     for _ in range(min(envs.steps, STEPS)):
-        actions = torch.randint(envs.num_actions, (envs.num_envs,), generator=generator)
+        actions = random_actions(envs.single_action_space, envs.num_envs, generator)
         _, reward, ended, cut, info = envs.step(actions)
         rewards.append(reward.clone())
         facts.append({n: x.clone() for n, x in info.items() if isinstance(x, Tensor)})

@@ -40,7 +40,6 @@ from prefrontal.agents.common.returns import (
     count_steps,
     deviation,
     estimate,
-    log_probs,
     normalise,
     step_weights,
 )
@@ -58,7 +57,7 @@ def make_learner(job: Job, members: Sequence[int]) -> A2C:
     config = cast(A2CConfig, job.algorithm)
     privileged = config.critic.baseline == "privileged"
     facts = "episode" if any(map(told_by_task, job.network.heads)) else False
-    kind = {"privileged": privileged, "facts": facts, "device": job.device}
+    kind = {"privileged": privileged, "facts": facts, "device": job.device, "discrete": False}
     envs = make_stages(job.environment, members, job.num_envs, **kind)
     shape = (members, job.num_envs, job.total_steps, job.seed, job.device)
     return A2C(envs, job.network, config, *shape)
@@ -74,7 +73,7 @@ def check(job: Job) -> str:
         ConfigError: Settings do not fit each other or the environment, or there is not that much
             memory.
     """
-    require_learnable(job)
+    require_learnable(job, discrete=False)
     config = cast(A2CConfig, job.algorithm)
     check_settings(job.network, config, job.facts, job.num_envs)
     check_heads(job.network.heads, job.environment, job.network.hidden_size)
@@ -195,8 +194,7 @@ class A2C(RecurrentLearner):
         if self.consolidation is not None:
             metrics["ewc_penalty"] = penalty
         metrics |= {"entropy_coef": entropy_coef, "discount": discount}
-        if model.encoder is not None:
-            model.encoder.follow(trajectory.tapes, trajectory.mask, trajectory.steps)
+        model.follow(trajectory.tapes, trajectory.mask, trajectory.steps)
         return self._report(trajectory, rate, metrics)
 
     def _report(
@@ -217,6 +215,7 @@ class A2C(RecurrentLearner):
         """Return what is learned from new episodes, and metrics ``[P]``; fit the critic to them."""
         config = self.config
         logits, values, said = self.model.read(trajectory.tapes)
+        law = self.model.policy.law(logits[: trajectory.steps], trajectory.available)
         weight = step_weights(trajectory.mask, values)
         of_heads: dict[str, Estimate] = {}
         learned: dict[str, Target] = {}
@@ -236,7 +235,7 @@ class A2C(RecurrentLearner):
             advantages = of_heads[baseline_head(self.model.config).name].advantages
         if config.normalise_advantages:
             advantages = normalise(advantages, weight)
-        _, old = log_probs(logits, trajectory.actions)
+        old = self.model.policy.log_prob(law, trajectory.actions)
         return Learned(trajectory, advantages, own.targets, old, weight, learned), metrics
 
     def _loss(
@@ -249,7 +248,9 @@ class A2C(RecurrentLearner):
         """Return the loss of new episodes ``[P]``, and its parts."""
         trajectory, advantages = learned.trajectory, learned.advantages
         logits, values, said = self.model.read(trajectory.tapes, parameters, credits)
-        every, chosen = log_probs(logits, trajectory.actions)
+        policy = self.model.policy
+        law = policy.law(logits[: trajectory.steps], trajectory.available)
+        chosen = policy.log_prob(law, trajectory.actions)
         gain = chosen * advantages
         if self.config.passes > 1:  # the clipped objective (Schulman et al. 2017, equation 7)
             ratio = (chosen - learned.old).exp()
@@ -257,7 +258,7 @@ class A2C(RecurrentLearner):
             gain = torch.minimum(ratio * advantages, ratio.clamp(low, high) * advantages)
         error = (values[: trajectory.steps] - learned.targets).square()
         loss, parts = actor_critic_loss(
-            self.config.value_coef, gain, every, error, learned.weight, entropy_coef
+            self.config.value_coef, gain, policy.entropy(law), error, learned.weight, entropy_coef
         )
         if self.heads:
             actions, weight = trajectory.actions, learned.weight

@@ -20,11 +20,11 @@ from prefrontal.agents.a2c.config import A2CConfig, ReplayConfig
 from prefrontal.agents.a2c.heads import losses, targets, told, told_by_task, valued
 from prefrontal.agents.a2c.teacher import Teacher
 from prefrontal.agents.base import section
+from prefrontal.agents.common.policies import FORBIDDEN
 from prefrontal.agents.common.returns import (
     Estimate,
     actor_critic_loss,
     estimate,
-    log_probs,
     mean,
     normalise,
     step_weights,
@@ -52,7 +52,7 @@ class Replayed:
 
     Attributes:
         trajectory: The episodes.
-        policy: Log-probabilities of all actions by the policy that acted, ``[T, P, K, B]``.
+        policy: Law of the policy that acted, ``[T, P, K, B]``; see `Policy`.
         values: Values that it gave, ``[T, P, B]``.
         stage: Stage in which they were played, ``[P, B]``.
         index: Where they are in the buffer, ``[P, B]``.
@@ -82,11 +82,15 @@ def episode_buffer(
     Raises:
         ConfigError: There is not that much memory.
     """
-    actions = facts.num_actions
+    actions = facts.actions
+    if actions.sizes:
+        kind: torch.dtype = torch.uint8 if max(actions.sizes) <= 256 else torch.int32
+    else:
+        kind = dtype
     fields = [
-        Field("action", (), torch.uint8 if actions <= 256 else torch.int32),
+        Field("action", actions.shape, kind),
         Field("reward", (), dtype),
-        Field("policy", (actions,), dtype),
+        Field("policy", (actions.outputs,), dtype),
         Field("value", (), dtype),
         Field("stage", (), torch.int16, every=0),
         Field("truncated", (), torch.bool, every=0),
@@ -97,9 +101,9 @@ def episode_buffer(
     fields += [Field(f"told.{head.name}", (width(head),), dtype) for head in told_heads]
     # The state after the last step is kept too where an episode can be cut there.
     slots = facts.longest + int(not facts.equal)
-    kind = cast(Kind, config.keep)
+    keep = cast(Kind, config.keep)
     return TrajectoryBuffer(
-        len(generators), config.capacity, slots, fields, generators, kind, device=device
+        len(generators), config.capacity, slots, fields, generators, keep, device=device
     )
 
 
@@ -146,15 +150,16 @@ class Replay:
             stage: In which stage they were played.
         """
         steps, tape = trajectory.steps, trajectory.tapes[0]
+        law = self.model.policy.law(logits[:steps], trajectory.available)
         shown = self.model.kept(trajectory.tapes, min(tape.used, steps + self.extra))
-        members, batch = trajectory.actions.shape[1:]
+        members, batch = trajectory.rewards.shape[1:]
         device = trajectory.actions.device
         lengths = torch.full((members, batch), steps)
         data = {
             **shown,
-            "action": trajectory.actions.permute(1, 2, 0),
+            "action": trajectory.actions.movedim(0, 2),
             "reward": trajectory.rewards.permute(1, 2, 0),
-            "policy": logits[:steps].log_softmax(2).permute(1, 3, 0, 2),
+            "policy": law.permute(1, 3, 0, 2),
             "value": values[:steps].permute(1, 2, 0),
         }
         own = told(self.heads, trajectory)
@@ -202,21 +207,23 @@ class Replay:
             mask = sample.mask[:, :, 1:].permute(2, 0, 1).to(self.model.dtype)
             truncated = data["truncated"]
         steps = slice(self.steps)
+        policy = data["policy"][:, :, steps].permute(2, 0, 3, 1)
         trajectory = Trajectory(
             tapes,
-            data["action"][:, :, steps].permute(2, 0, 1).long(),
+            data["action"][:, :, steps].movedim(2, 0).to(self.model.policy.dtype),
             data["reward"][:, :, steps].permute(2, 0, 1),
             mask,
             truncated,
+            available=policy > FORBIDDEN / 2 if self.model.policy.actions.discrete else None,
         )
         weight = step_weights(mask, trajectory.rewards)
         if self.config.keep == "prioritised":
             even = weight if weight.dim() else weight / (trajectory.steps * n)
             importance = sample.weight.to(self.model.dtype)
-            weight = (even * importance).expand(trajectory.actions.shape)
+            weight = (even * importance).expand(trajectory.rewards.shape)
         return Replayed(
             trajectory,
-            data["policy"][:, :, steps].permute(2, 0, 3, 1),
+            policy,
             data["value"][:, :, steps].permute(2, 0, 1),
             data["stage"],
             sample.index,
@@ -236,17 +243,16 @@ class Replay:
         """Return what to clone.
 
         Returns:
-            Log-probabilities ``[T, P, K, B]``, values ``[T, P, B]``, and on which episodes
-            ``[P, B]``.
+            The law ``[T, P, K, B]``, values ``[T, P, B]``, and on which episodes ``[P, B]``.
         """
         if self.config.cloning_target == "behaviour":
             return drawn.policy, drawn.values, torch.ones_like(drawn.values[0])
         earlier = (drawn.stage < stage).to(self.model.dtype)
         if self.teacher is None:
             return drawn.policy, drawn.values, earlier
-        policy, values = self.teacher.teach(drawn.trajectory.tapes)
-        steps = drawn.trajectory.steps
-        return policy[:steps], values[:steps], earlier
+        logits, values = self.teacher.teach(drawn.trajectory.tapes)
+        steps, available = drawn.trajectory.steps, drawn.trajectory.available
+        return self.model.policy.law(logits[:steps], available), values[:steps], earlier
 
     def loss(
         self,
@@ -276,10 +282,12 @@ class Replay:
         drawn = self.draw(number)
         config, trajectory, weight = self.config, drawn.trajectory, drawn.weight
         logits, all_values, said = self.model.read(trajectory.tapes, parameters, credits)
-        every, chosen = log_probs(logits, trajectory.actions)
+        policy = self.model.policy
+        law = policy.law(logits[: trajectory.steps], trajectory.available)
+        chosen = policy.log_prob(law, trajectory.actions)
         values = all_values[: trajectory.steps]
         with torch.no_grad():
-            ratio = (chosen - log_probs(drawn.policy, trajectory.actions)[1]).exp()
+            ratio = (chosen - policy.log_prob(drawn.policy, trajectory.actions)).exp()
             found, value_weight = corrected(settings, trajectory, all_values, discount, ratio)
             advantages = found.advantages
             if settings.normalise_advantages:
@@ -293,13 +301,14 @@ class Replay:
             learned = targets(*played, returns, generators)
         error = (values - found.targets).square() * value_weight
         gain = chosen * advantages
-        loss, _ = actor_critic_loss(settings.value_coef, gain, every, error, weight, entropy_coef)
+        entropy = policy.entropy(law)
+        loss, _ = actor_critic_loss(settings.value_coef, gain, entropy, error, weight, entropy_coef)
         loss = loss + losses(self.heads, said, learned, trajectory.actions, weight)[0]
         loss = config.coef * loss
         kl = torch.zeros_like(loss.detach())
         if config.clones:
-            policy, kept, which = self.cloned(drawn, stage)
-            kl = mean((policy.exp() * (policy - every)).sum(2) * which, weight)
+            cloned, kept, which = self.cloned(drawn, stage)
+            kl = mean(policy.divergence(cloned, law) * which, weight)
             apart = mean((values - kept).square() * which, weight)
             loss = loss + config.policy_cloning * kl + config.value_cloning * apart
         plain = step_weights(trajectory.mask, ratio)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from prefrontal.agents.networks.actor_critic import ActorCritic
@@ -24,7 +23,7 @@ class Teacher:
         self._tapes: dict[tuple[int, int], list[Tape]] = {}
 
     def teach(self, recording: list[Tape]) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities ``[T, P, K, B]`` and values ``[T, P, B]`` of recordings."""
+        """Return logits ``[T, P, K, B]`` and values ``[T, P, B]`` of recordings."""
         size = recording[0].used, recording[0].batch
         if size not in self._tapes:
             self._tapes[size] = self._model.tapes(*size)
@@ -34,5 +33,4 @@ class Teacher:
             for t in range(size[0]):
                 mine.x_t[t].copy_(theirs.x_t[t])
         self._model.unroll(tapes)
-        logits, values = self._model.heads(tapes)
-        return torch.log_softmax(logits, 2), values
+        return self._model.heads(tapes)

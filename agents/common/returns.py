@@ -179,15 +179,6 @@ def vtrace(
     return Estimate(advantages, v_tm1 + corrections)
 
 
-def log_probs(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities of all actions ``[T, P, K, B]``, and of those taken ``[T, P, B]``.
-
-    Logits may have more steps than actions; the first T are used.
-    """
-    every = logits[: actions.shape[0]].log_softmax(2)
-    return every, every.gather(2, actions.unsqueeze(2)).squeeze(2)
-
-
 def step_weights(mask: Tensor | None, like: Tensor) -> Tensor:
     """Return weights ``[T, P, B]`` of sum 1 per member over the steps that count.
 
@@ -207,7 +198,7 @@ def mean(x: Tensor, weight: Tensor) -> Tensor:
 def actor_critic_loss(
     value_coef: float,
     gain: Tensor,
-    every: Tensor,
+    entropy: Tensor,
     value_error: Tensor,
     weight: Tensor,
     entropy_coef: Tensor,
@@ -217,12 +208,12 @@ def actor_critic_loss(
     Args:
         value_coef: Weight of the squared value errors.
         gain: Advantage times log-probability of the action, ``[T, P, B]``.
-        every: Log-probabilities of all actions, ``[T, P, K, B]``.
+        entropy: Of the policy, ``[T, P, B]``, nats.
         value_error: Squared errors of the values, ``[T, P, B]``.
         weight: Of each step, see `step_weights`.
         entropy_coef: Weight of the entropy bonus, ``[P]``.
     """
-    entropy = mean(-(every.exp() * every).sum(2), weight)
+    entropy = mean(entropy, weight)
     value_loss = mean(value_error, weight)
     policy_loss = -mean(gain, weight)
     loss = policy_loss + value_coef * value_loss - entropy_coef * entropy
@@ -247,7 +238,7 @@ def by_member(x: Tensor) -> Tensor:
 
 def count_steps(mask: Tensor | None, actions: Tensor) -> Tensor:
     """Return the environment steps of each member, ``[P]`` float64; mask as of `step_weights`."""
-    steps, members, batch = actions.shape
+    steps, members, batch = actions.shape[:3]
     if mask is None:
         return torch.full((members,), float(steps * batch), dtype=torch.float64)
     return mask.sum((0, 2)).to("cpu", torch.float64)

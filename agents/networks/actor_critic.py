@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prefrontal.agents.common.actions import Actions, choice
+from prefrontal.agents.common.policies import policy_of
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.compiled import CompiledLSTM
 from prefrontal.agents.networks.config import NO_ROWS, NetworkConfig, Rows
@@ -40,13 +42,14 @@ class ActorCritic:
 
     Args:
         input_size: Inputs I a step.
-        num_actions: Actions K.
+        num_actions: Read-outs K of the policy: actions, if an action is one choice.
         config: Shape and initialisation.
         members: Number of members P.
         dtype: Number type.
         device: Where the parameters live.
         rows: Which inputs the networks must know of.
         plain: Whether plain PyTorch computes them, whatever else could.
+        actions: What the read-outs of the policy mean; default: one choice among K.
         parts: What observations are made of, see `Division`.
 
     Attributes:
@@ -66,6 +69,7 @@ class ActorCritic:
         device: torch.device | str = "cpu",
         rows: Rows = NO_ROWS,
         plain: bool = False,
+        actions: Actions | None = None,
         parts: Parts = (),
     ) -> None:
         if (config.actor_reward == "rpe") != (rows.reward is not None):
@@ -75,6 +79,7 @@ class ActorCritic:
         self.input_size, self.num_actions, self.config = input_size, num_actions, config
         self.members, self.dtype, self.device = members, dtype, device
         self.rows, self.plain, self.parts = rows, plain, tuple(parts)
+        self.policy = policy_of(actions or choice(num_actions))
         division = Division(input_size, self.parts, config)
         self.core_inputs = division.core_inputs
         self.encoder = Encoder(division, members, dtype, device) if division.parameters else None
@@ -99,7 +104,7 @@ class ActorCritic:
     def like(self, members: int | None = None) -> ActorCritic:
         """Return networks of the same shape without weights, of as many members or of `members`."""
         members = self.members if members is None else members
-        kind = self.dtype, self.device, self.rows, self.plain, self.parts
+        kind = self.dtype, self.device, self.rows, self.plain, self.policy.actions, self.parts
         return ActorCritic(self.input_size, self.num_actions, self.config, members, *kind)
 
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
@@ -164,6 +169,11 @@ class ActorCritic:
             source = self.encoder(source, tapes[0].seen, t)
         for tape in tapes:
             tape.x_t[t].copy_(source)
+
+    def follow(self, tapes: list[Tape], mask: Tensor | None, steps: int) -> None:
+        """Take the numbers of new episodes into mean and deviation; see `Encoder.follow`."""
+        if self.encoder is not None:
+            self.encoder.follow(tapes, mask, steps)
 
     def kept(self, tapes: list[Tape], slots: int) -> dict[str, Tensor]:
         """Return what was shown in the first steps, ``[P, B, T, ...]`` by name; see `recall`."""

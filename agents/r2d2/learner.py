@@ -25,6 +25,7 @@ from prefrontal.agents.networks.vectorised import Tape, write_inputs
 from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.r2d2.replay import QReplay, Window, episode_buffer
 from prefrontal.agents.r2d2.targets import dueling, q_targets
+from prefrontal.agents.rollout.blame import name_of
 from prefrontal.agents.rollout.environments import facts_of, make_stages
 from prefrontal.agents.rollout.rollout import Rollout
 from prefrontal.agents.rollout.spec import EnvironmentFacts
@@ -82,6 +83,17 @@ class ExploringRollout(Rollout):
     """Take the best action, or, with the probabilities `exploration` ``[P, B]``, a random one."""
 
     exploration: Tensor
+
+    def require_masks(self) -> None:
+        """Refuse action masks: targets would have to know those of later steps.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(
+            f"environment {name_of(self.envs)} says which actions can be chosen, and Q-learning "
+            "cannot use that: --algorithm a2c can"
+        )
 
     def draw_noise(self) -> Tensor:
         """Return the noise of a whole episode, ``[P, T, K, B]``; see `exploration_noise`."""

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
+from prefrontal.agents.common.policies import random_actions
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.rollout.blame import blame
+from prefrontal.agents.rollout.rollout import NOT_FACTS
 
 
 class RandomPlayers:
@@ -52,10 +53,15 @@ class RandomPlayers:
         task, alive = info.get("task", {}), torch.ones(envs.num_envs, dtype=torch.bool)
         played: list[dict[str, Tensor]] = []
         while len(played) < int(envs.steps) and bool(alive.any()):
-            draws = [_uniform(envs.single_action_space, rows, stream) for stream in streams]
-            _, reward, ended, cut, info = envs.step(torch.cat(draws))
-            step = {"action": torch.cat(draws), "reward": reward * alive}
-            step |= {name: x for name, x in info.items() if name not in ("task", "privileged")}
+            draws = [random_actions(envs.single_action_space, rows, stream) for stream in streams]
+            actions = torch.cat(draws)
+            if "action_mask" in info:  # uniform among those that are available
+                allowed = info["action_mask"].float().unflatten(0, (len(streams), rows))
+                drawn = zip(allowed, streams, strict=True)
+                actions = torch.cat([torch.multinomial(a, 1, generator=g) for a, g in drawn])[:, 0]
+            _, reward, ended, cut, info = envs.step(actions)
+            step = {"action": actions, "reward": reward * alive}
+            step |= {name: x for name, x in info.items() if name not in NOT_FACTS}
             if getattr(envs, "variable_length", False):
                 step["mask"] = alive.float()
             elif "active" in info:
@@ -70,12 +76,3 @@ class RandomPlayers:
             name: x.cpu().unflatten(0, (len(self.members), rows)).numpy().copy()
             for name, x in record.items()
         }
-
-
-def _uniform(space: spaces.Space[Any], rows: int, stream: torch.Generator) -> Tensor:
-    """Return actions of so many rows: ``[rows]``, or ``[rows, A]`` within the bounds of a box."""
-    if isinstance(space, spaces.Discrete):
-        return torch.randint(int(space.n), (rows,), generator=stream)
-    assert isinstance(space, spaces.Box)
-    low, high = torch.from_numpy(space.low), torch.from_numpy(space.high)
-    return low + (high - low) * torch.rand(rows, *space.shape, generator=stream)

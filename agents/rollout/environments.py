@@ -21,7 +21,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.networks.config import NetworkConfig, Rows
+from prefrontal.agents.rollout.blame import name_of
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, make_foreign
+from prefrontal.agents.rollout.meta_inputs import actions_of
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentFacts, EnvironmentSpec
 
 #: The module that registers the ids of a namespace.
@@ -115,7 +117,7 @@ def make_envs(
     if discrete and not isinstance(envs.single_action_space, spaces.Discrete):
         raise ConfigError(
             f"environment {spec.id!r} has actions {envs.single_action_space}; this agent needs "
-            "Discrete (recurrent TD3 does not: --algorithm td3)"
+            "Discrete (recurrent A2C does not: --algorithm a2c)"
         )
     return envs
 
@@ -227,10 +229,11 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
         ConfigError: One agent could not learn in all of them in lock-step.
     """
     first = envs[0]
+    every = [actions_of(one.single_action_space, name_of(one)) for one in envs]
     shapes = {
         "observations": [one.single_observation_space.shape for one in envs],
         "images": [getattr(one, "parts", ()) for one in envs],
-        "actions": [one.num_actions for one in envs],
+        "actions": [actions.sizes or len(actions.low) for actions in every],
         "a privileged view": [one.privileged_size for one in envs],
     }
     for what, (size, *others) in shapes.items():
@@ -241,8 +244,7 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
         raise ConfigError("stages need an environment whose episodes have a fixed length")
     return EnvironmentFacts(
         input_size=int(first.single_observation_space.shape[0]),
-        num_actions=int(first.num_actions),
-        action_size=0 if first.num_actions else int(first.single_action_space.shape[0]),
+        actions=every[0],
         privileged_size=int(first.privileged_size),
         steps=tuple(int(one.steps) for one in envs),
         variable_length=variable,
@@ -264,7 +266,7 @@ def probe(spec: EnvironmentSpec, *, discrete: bool = True) -> EnvironmentFacts:
 
 
 def rows_of(
-    network: NetworkConfig, inputs: Sequence[str], input_size: int, num_actions: int
+    network: NetworkConfig, inputs: Sequence[str], input_size: int, action_width: int
 ) -> Rows:
     """Return which numbers of an observation a network must know of.
 
@@ -272,7 +274,7 @@ def rows_of(
         network: The network.
         inputs: What follows the observation, in this order.
         input_size: Numbers of both.
-        num_actions: Actions K; so many numbers has the input "action".
+        action_width: Numbers of the input "action".
 
     Raises:
         ConfigError: It needs the reward, and that is not among the inputs or is there in another
@@ -293,7 +295,7 @@ def rows_of(
 
     def row(name: str) -> int:
         after = list(inputs)[list(inputs).index(name) + 1 :]
-        return input_size - 1 - sum(num_actions if one == "action" else 1 for one in after)
+        return input_size - 1 - sum(action_width if one == "action" else 1 for one in after)
 
     return Rows(
         row("reward") if network.actor_reward == "rpe" else None,
@@ -310,4 +312,4 @@ def rows_in(envs: Sequence[Any], network: NetworkConfig) -> Rows:
     """
     facts = facts_of(envs)
     inputs = [name for name in envs[0].input_slices if name != "observation"]
-    return rows_of(network, inputs, facts.input_size, facts.num_actions)
+    return rows_of(network, inputs, facts.input_size, facts.actions.width)

@@ -81,9 +81,9 @@ class EpisodeVectorEnv:
         self.envs = [first, *(make_foreign(env_id, inputs, **kwargs) for _ in others)]
         self.spec, self.inputs = first.spec, first.inputs
         self.steps, self.input_slices, self.parts = first.steps, first.input_slices, first.parts
-        self.single_action_space = cast(spaces.Discrete, first.action_space)
+        self.single_action_space = first.action_space
         self.single_observation_space = cast(spaces.Box, first.observation_space)
-        self.num_actions = int(self.single_action_space.n)
+        self.num_actions = first.actions.sizes[0] if first.actions.discrete else 0
         self._seeds: list[np.random.Generator] = []
         self._trial = np.zeros(self.num_envs, np.int64)
         self._meta = isinstance(first.env, MetaEpisodes)

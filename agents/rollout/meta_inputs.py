@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from prefrontal.agents.common.actions import Actions, choice
 from prefrontal.agents.common.errors import (
     ConfigError,
     PrefrontalError,
@@ -33,15 +34,17 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
 
     Observations are flattened as `gymnasium.spaces.flatten` does: discrete ones become one-hot,
     those of a Dict or Tuple follow each other. Bytes (uint8, or other unsigned integers) and images
-    are scaled from their bounds to 0 ... 1; `parts` says where images are. Actions are numbered
-    from 0, whatever the environment's own numbers are.
+    are scaled from their bounds to 0 ... 1; `parts` says where images are. Actions are flat too:
+    one choice, several (MultiDiscrete, MultiBinary), or numbers (Box). Choices are numbered from 0,
+    whatever the environment's own numbers are.
 
     Args:
         env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or
-            a Dict or Tuple of these, with discrete actions and a time limit.
-        inputs: What follows the observation, in this order: any of `action` (the previous one,
-            one-hot), `reward` (the previous one), `time` (share of the time limit), and of
-            `MetaEpisodes` `trial_start` (1 at the first step of an inner episode, else 0).
+            a Dict or Tuple of these, with such actions (no Dict or Tuple) and a time limit.
+        inputs: What follows the observation, in this order: any of `action` (the previous one:
+            choices one-hot, numbers scaled from their bounds to -1 ... 1), `reward` (the previous
+            one), `time` (share of the time limit), and of `MetaEpisodes` `trial_start` (1 at the
+            first step of an inner episode, else 0).
 
     Raises:
         ConfigError: The environment has other spaces, or no time limit, or there is no such
@@ -52,6 +55,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         input_slices: Where in an observation each input lies.
         steps: Longest episode (the time limit of the environment).
         parts: What the observation is made of.
+        actions: What actions there are.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], inputs: Sequence[str] = ()) -> None:
@@ -76,19 +80,15 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
                 f"{name} has no time limit; give one: --env-kwargs max_episode_steps=STEPS (or "
                 "gymnasium.wrappers.TimeLimit)"
             )
-        actions = env.action_space
-        if not isinstance(actions, spaces.Discrete):
-            raise ConfigError(
-                f"{name} has actions {_short(actions)}; environments that are not ours need "
-                "Discrete ones"
-            )
+        self.actions = actions_of(env.action_space, name)
         if why := _unfit(env.observation_space):
             raise ConfigError(f"{name} has observations {_short(env.observation_space)}; {why}")
-        self.steps, self.action_space = int(limit), spaces.Discrete(int(actions.n))
-        self._first_action = int(actions.start)
         self.parts = tuple(_parts(env.observation_space))
+        self.steps, self._played = int(limit), env.action_space
+        self.action_space = _flat_actions(self.actions)
+        self._first = np.ravel(getattr(env.action_space, "start", 0))
         size = spaces.flatdim(env.observation_space)
-        widths = {"action": int(actions.n), "reward": 1, "time": 1, "trial_start": 1}
+        widths = {"action": self.actions.width, "reward": 1, "time": 1, "trial_start": 1}
         self.input_slices = {"observation": slice(0, size)}
         for one in self.inputs:
             self.input_slices[one] = slice(size, size + widths[one])
@@ -117,17 +117,15 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         return self._seen(observation, {"trial_start": np.float32(1)}), info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Take one step with an action 0 ... K - 1.
+        """Take one step with an action of `action_space`.
 
         Raises:
             ValueError: There is no such action.
             TrainingError: The environment raises, or returns something that nobody can learn from.
         """
-        number, count = int(action), int(cast(spaces.Discrete, self.action_space).n)
-        if not 0 <= number < count:
-            raise ValueError(f"actions must be 0 ... {count - 1}, not {number}")
+        chosen = self._checked(action)
         self._t += 1
-        result = self._call(self.env.step, number + self._first_action)
+        result = self._call(self.env.step, self._own(chosen))
         if not isinstance(result, tuple) or len(result) != 5:
             self._blame(_FIVE, result)
         observation, reward, ended, cut, info = result
@@ -136,10 +134,47 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         for flag in (ended, cut):
             if np.ndim(flag) or flag not in (True, False):
                 self._blame("terminated and truncated must be true or false", flag)
-        inputs = {"action": np.eye(count)[number], "reward": np.float32(reward)}
+        inputs = {"action": self._as_input(chosen), "reward": np.float32(reward)}
         inputs["time"] = np.float32(self._t / self.steps)
         inputs["trial_start"] = np.float32("trial_start" in self.inputs and info["trial_start"])
         return self._seen(observation, inputs), float(reward), bool(ended), bool(cut), info
+
+    # ACTIONS
+
+    def _checked(self, action: Any) -> np.ndarray:
+        """Return an action as an array ``[A]``; raise ValueError if it is none."""
+        actions = self.actions
+        given = np.asarray(action)
+        if given.shape != actions.shape:
+            raise ValueError(f"actions must have shape {actions.shape}, not {given.shape}")
+        if not actions.sizes:
+            if not np.isfinite(given).all():
+                raise ValueError(f"actions must be finite numbers, not {_short(action)}")
+            low, high = (np.array(ends, np.float32) for ends in (actions.low, actions.high))
+            return np.where(high > low, np.clip(given, low, high), given).astype(np.float32)
+        chosen = given.ravel().astype(np.int64)
+        if (chosen < 0).any() or (chosen >= actions.sizes).any():
+            most = ", ".join(str(size - 1) for size in actions.sizes)
+            raise ValueError(f"actions must be 0 ... {most}, not {_short(action)}")
+        return chosen
+
+    def _own(self, chosen: np.ndarray) -> Any:
+        """Return an action ``[A]`` as the environment takes it."""
+        space = self._played
+        if isinstance(space, spaces.Discrete):
+            return int(chosen[0] + self._first[0])
+        return (chosen + self._first).reshape(space.shape).astype(space.dtype)
+
+    def _as_input(self, chosen: np.ndarray) -> np.ndarray:
+        """Return an action ``[A]`` as agents see it: one-hot choices, or numbers of -1 ... 1."""
+        actions = self.actions
+        if actions.sizes:
+            return np.concatenate(
+                [np.eye(n)[k] for n, k in zip(actions.sizes, chosen, strict=True)]
+            )
+        low, high = (np.array(ends, np.float32) for ends in (actions.low, actions.high))
+        span = np.where(high > low, high - low, 1)
+        return np.where(high > low, 2 * (chosen - low) / span - 1, chosen)
 
     def _seen(self, observation: Any, inputs: dict[str, Any]) -> np.ndarray:
         seen = np.zeros(cast(spaces.Box, self.observation_space).shape, np.float32)
@@ -177,6 +212,47 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
 
     def _when(self) -> str:
         return f"environment {self.id}, step {self._t} of an episode with {self._seed}"
+
+
+def actions_of(space: Any, name: str) -> Actions:
+    """Return what actions a space has, as data.
+
+    Args:
+        space: Discrete, MultiDiscrete, MultiBinary or Box.
+        name: Of the environment, for messages.
+
+    Raises:
+        ConfigError: It is another space, or an empty one.
+    """
+    if isinstance(space, spaces.Discrete):
+        return choice(int(space.n))
+    if isinstance(space, spaces.MultiDiscrete | spaces.MultiBinary) and np.prod(space.shape) > 0:
+        sizes = space.nvec if isinstance(space, spaces.MultiDiscrete) else np.full(space.shape, 2)
+        return Actions(tuple(int(n) for n in np.ravel(sizes)), single=False)
+    numbers = isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
+    if numbers and np.prod(space.shape) > 0:
+        whole = np.ravel(np.isfinite(space.low) & np.isfinite(space.high))
+        low, high = (
+            tuple(float(x) if fine else 0.0 for x, fine in zip(np.ravel(end), whole, strict=True))
+            for end in (space.low, space.high)
+        )
+        return Actions(low=low, high=high)
+    raise ConfigError(
+        f"{name} has actions {_short(space)}; agents choose among options (Discrete, "
+        "MultiDiscrete, MultiBinary) or give numbers (Box of floats): wrap the environment in a "
+        "class of yours that flattens them (gymnasium.ActionWrapper), and train FILE.py:CLASS"
+    )
+
+
+def _flat_actions(actions: Actions) -> spaces.Space[Any]:
+    """Return the space of flat actions, numbered from 0."""
+    if actions.discrete:
+        return spaces.Discrete(actions.sizes[0])
+    if actions.sizes:
+        return spaces.MultiDiscrete(list(actions.sizes))
+    low, high = (np.array(ends, np.float32) for ends in (actions.low, actions.high))
+    free = high <= low
+    return spaces.Box(np.where(free, -np.inf, low), np.where(free, np.inf, high), dtype=np.float32)
 
 
 def _time_limit(env: gymnasium.Env[Any, Any]) -> int | None:

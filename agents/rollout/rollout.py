@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.policies import masked
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.blame import blame, check_numbers, check_shape, name_of
 
-_NOT_FACTS = ("task", "privileged")
+NOT_FACTS = ("task", "privileged", "action_mask")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Trajectory:
 
     Attributes:
         tapes: Activations of the networks, for their backward pass.
-        actions: ``[T, P, B]``, int64.
+        actions: ``[T, P, B]`` or ``[T, P, B, A]``: int64 choices, or numbers before they are
+            squashed (`SquashedGaussian`).
         rewards: ``[T, P, B]``.
         mask: ``[T, P, B]``, 1 until the episode has ended, then 0; None if all episodes have full
             length.
@@ -36,6 +38,7 @@ class Trajectory:
         privileged: ``[T, P, B, K]``, what only an asymmetric critic may see, or None.
         task: Parameters of the tasks played, ``[P, B, ...]`` each (if the environment says facts).
         facts: What the environment says of each step, ``[T, P, B]`` each (if it does).
+        available: Which options could be chosen, ``[T, P, K, B]`` of bool; None: always all.
     """
 
     tapes: list[Tape]
@@ -46,6 +49,7 @@ class Trajectory:
     privileged: Tensor | None = None
     task: dict[str, Tensor] = field(default_factory=dict)
     facts: dict[str, Tensor] = field(default_factory=dict)
+    available: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -120,23 +124,22 @@ class Rollout:
         self.variable = bool(getattr(envs, "variable_length", False))
         self.facts = facts
         self._later = facts and getattr(envs, "facts", None) == "episode"
-        members, actions = model.members, model.num_actions
+        members, policy = model.members, model.policy
         # A time limit needs the value of the state after the last step: one slot more.
         self.tapes = model.tapes(self.steps + int(self.variable), batch, every)
         shape = (self.steps, members, batch)
-        self.actions = torch.zeros(shape, dtype=torch.int64, device=model.device)
+        size = (*shape, *policy.actions.shape)
+        self.actions = torch.zeros(size, dtype=policy.dtype, device=model.device)
         self.rewards = torch.zeros(shape, dtype=model.dtype, device=model.device)
-        self._noise = torch.empty(members, self.steps, actions, batch)
-        size = int(envs.privileged_size) if privileged else 0
-        self._privileged = self.rewards.new_zeros(*shape, size) if size else None
+        self._noise = torch.empty(members, self.steps, policy.noise_size, batch)
+        shown = int(envs.privileged_size) if privileged else 0
+        self._privileged = self.rewards.new_zeros(*shape, shown) if shown else None
 
     def draw_noise(self) -> Tensor:
-        """Draw Gumbel noise ``[P, T, K, B]``: its argmax with logits samples the softmax."""
-        each = len(self._noise) // len(self.generators)  # populations within a member
-        for part, g in zip(self._noise.split(each), self.generators, strict=True):
-            torch.rand(part.shape, generator=g, out=part)
-        self._noise.clamp_(min=1e-20).log_().neg_().log_().neg_()
-        return self._noise.to(self.model.device, self.model.dtype)
+        """Draw what actions are drawn with, ``[P, T, N, B]``."""
+        # One generator serves several populations within a member.
+        noise = self.model.policy.noise_(self._noise, self.generators)
+        return noise.to(self.model.device, self.model.dtype)
 
     def collect(
         self, deterministic: bool = False, stimulation: Stimulation | None = None
@@ -174,7 +177,8 @@ class Rollout:
     def _play(self, deterministic: bool, stimulation: Stimulation | None) -> Trajectory:
         model, members, batch = self.model, self.model.members, self.batch
         noise = None if deterministic else self.draw_noise().unbind(1)
-        actions, rewards = self.actions.view(self.steps, -1), self.rewards.view(self.steps, -1)
+        actions, rewards = self.actions.flatten(1, 2), self.rewards.flatten(1, 2)
+        masks: list[Tensor] = []
         observation, info = self.envs.reset()
         task = info.get("task", {}) if self.facts else {}
         model.begin(self.tapes)
@@ -194,22 +198,39 @@ class Rollout:
                 break
             if self._privileged is not None:
                 self._privileged[t].copy_(info["privileged"].view(members, batch, -1))
-            if noise is None:
-                torch.argmax(logits, 1, out=self.actions[t])
-            else:
-                model.act(self.tapes, t, noise[t], self.actions[t])
-            observation, reward, ended, cut, info = self.envs.step(actions[t])
-            if not t and getattr(reward, "shape", None) != actions[t].shape:
+            if "action_mask" in info:
+                self.require_masks()
+                masks.append(info["action_mask"].view(members, batch, -1).transpose(1, 2))
+            self._act(t, logits, None if noise is None else noise[t], masks)
+            observation, reward, ended, cut, info = self.envs.step(model.policy.applied(actions[t]))
+            if not t and getattr(reward, "shape", None) != rewards[t].shape:
                 check_shape(self.envs, reward)
             rewards[t].copy_(reward)
             if self.facts and not self._later:
-                facts.append({name: info[name] for name in info if name not in _NOT_FACTS})
+                facts.append({name: info[name] for name in info if name not in NOT_FACTS})
             if self.variable and ends.update(ended, cut):
                 used = t + 1
-        return self._trajectory(used, ends, task, facts)
+        return self._trajectory(used, ends, task, facts, masks)
+
+    def require_masks(self) -> None:
+        """Do nothing: actors may be told which actions they can choose."""
+
+    def _act(self, t: int, logits: Tensor, noise: Tensor | None, masks: list[Tensor]) -> None:
+        """Choose the actions of a step by logits ``[P, K, B]``, the best ones without noise."""
+        policy = self.model.policy
+        if noise is not None and policy.actions.discrete and not masks:
+            self.model.act(self.tapes, t, noise, self.actions[t])
+            return
+        logits = masked(logits, masks[-1] if masks else None)
+        self.actions[t] = policy.best(logits) if noise is None else policy.sample(logits, noise)
 
     def _trajectory(
-        self, used: int, ends: _Ends, task: dict[str, Tensor], facts: list[dict[str, Tensor]]
+        self,
+        used: int,
+        ends: _Ends,
+        task: dict[str, Tensor],
+        facts: list[dict[str, Tensor]],
+        masks: list[Tensor],
     ) -> Trajectory:
         size = (self.model.members, self.batch)
         for tape in self.tapes:
@@ -230,6 +251,7 @@ class Rollout:
             privileged=None if self._privileged is None else self._privileged[:used],
             task={name: value.unflatten(0, size) for name, value in task.items()},
             facts={name: value.unflatten(1, size) for name, value in told.items()},
+            available=torch.stack(masks[:used]) if masks else None,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from prefrontal.agents.common.actions import Actions
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.parts import Part
 
@@ -81,8 +82,7 @@ class EnvironmentFacts:
 
     Attributes:
         input_size: Numbers I of an observation, with its inputs.
-        num_actions: Discrete actions K; 0 if actions are continuous.
-        action_size: Numbers A of a continuous action; 0 if actions are discrete.
+        actions: What actions there are.
         privileged_size: Numbers of what only a critic may see; 0 if there are none.
         steps: Steps T of the longest episode, of each stage.
         variable_length: Whether an episode may end before that.
@@ -90,8 +90,7 @@ class EnvironmentFacts:
     """
 
     input_size: int
-    num_actions: int
-    action_size: int
+    actions: Actions
     privileged_size: int
     steps: tuple[int, ...]
     variable_length: bool
@@ -99,8 +98,18 @@ class EnvironmentFacts:
 
     @property
     def discrete(self) -> bool:
-        """Whether actions are discrete."""
-        return self.num_actions > 0
+        """Whether an action is one choice."""
+        return self.actions.discrete
+
+    @property
+    def num_actions(self) -> int:
+        """Options K of one choice; 0 if actions are something else."""
+        return self.actions.sizes[0] if self.discrete else 0
+
+    @property
+    def action_size(self) -> int:
+        """Numbers A of a continuous action; 0 if actions are choices."""
+        return len(self.actions.low)
 
     @property
     def longest(self) -> int:

@@ -94,4 +94,5 @@ def _regrouped(played: Trajectory, members: int) -> Trajectory:
     """Return episodes ``[T, P * C, B / C]`` as ``[T, P, B]``, without tapes."""
     shape = len(played.rewards), members, -1
     mask = None if played.mask is None else played.mask.reshape(shape)
-    return Trajectory([], played.actions.reshape(shape), played.rewards.reshape(shape), mask)
+    actions = played.actions.reshape(*shape, *played.actions.shape[3:])
+    return Trajectory([], actions, played.rewards.reshape(shape), mask)

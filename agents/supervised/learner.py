@@ -20,7 +20,7 @@ from torch import Tensor
 from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
-from prefrontal.agents.common.returns import count_steps, log_probs, mean, step_weights
+from prefrontal.agents.common.returns import count_steps, mean, step_weights
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.parts import require_flat
@@ -171,7 +171,8 @@ class DecisionPretrained(RecurrentLearner):
         parameters = model.parameters.requires_grad_()
         logits, _ = model.heads(trajectory.tapes, parameters)
         labels = trajectory.facts[LABEL].long()
-        every, named = log_probs(logits[: trajectory.steps], labels)
+        law = model.policy.law(logits[: trajectory.steps])
+        named = model.policy.log_prob(law, labels)
         weight = step_weights(trajectory.mask, named)
         loss = -mean(named, weight)
         (gradient,) = torch.autograd.grad(loss.sum(), parameters)
@@ -181,7 +182,7 @@ class DecisionPretrained(RecurrentLearner):
             flat = parameters.detach()
             self.optimiser.step(flat, gradient, rate.unsqueeze(1).to(model.device))
             model.set_parameters(flat)
-            right = (every.argmax(2) == labels).to(model.dtype)
+            right = (law.argmax(2) == labels).to(model.dtype)
 
         self.steps += count_steps(trajectory.mask, trajectory.actions)
         metrics = {

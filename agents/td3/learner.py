@@ -14,7 +14,7 @@ from prefrontal.agents.common.memory import require_training
 from prefrontal.agents.networks.parts import require_flat
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.member import Member
-from prefrontal.agents.td3.networks import stacks
+from prefrontal.agents.td3.networks import require_continuous, stacks
 
 
 def make_learner(job: Job, members: Sequence[int]) -> TD3:
@@ -37,8 +37,7 @@ def check(job: Job) -> str:
         raise ConfigError("recurrent TD3 needs a network of the kind td3")
     if torch.device(job.device).type != "cpu":
         raise ConfigError(f"recurrent TD3 computes on the CPU, not on {job.device}")
-    if job.facts.discrete:
-        raise ConfigError(f"environment {job.environment.id!r} has no continuous actions")
+    require_continuous(job.environment.id, job.facts)
     require_flat("recurrent TD3", job.facts.parts)
     actor, critic = stacks(job.network, job.facts.input_size, job.facts.action_size)
     config, steps = cast(TD3Config, job.algorithm), job.facts.longest

@@ -7,11 +7,10 @@ from dataclasses import astuple, dataclass, fields, replace
 from typing import Any
 
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
 from prefrontal.agents.base import Job, section
-from prefrontal.agents.common.errors import ConfigError, TrainingError
+from prefrontal.agents.common.errors import TrainingError
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.networks.packed import Packing
 from prefrontal.agents.replay.priorities import Priorities
@@ -89,7 +88,7 @@ class Member:
         member: Identity.
 
     Raises:
-        ConfigError: If the environment does not have actions within -1 ... 1.
+        ConfigError: If the environment cannot be made.
     """
 
     def __init__(self, job: Job, config: TD3Config, member: int) -> None:
@@ -101,8 +100,6 @@ class Member:
 
         self.envs = [make(spec.stage(index), member, self.batch) for index in (0, -1)]
         space = self.envs[-1].single_action_space
-        if not isinstance(space, spaces.Box) or len(space.shape) != 1 or abs(space.low).max() != 1:
-            raise ConfigError(f"recurrent TD3 needs actions within -1 ... 1, not {space}")
         for envs in self.envs:
             envs.reset(seed=job.seed)
         last = spec.stage(-1)

@@ -29,9 +29,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.cores.gated import lstm_cell
 from prefrontal.agents.networks.packed import Packing, unroll_lstm
+from prefrontal.agents.rollout.spec import EnvironmentFacts
 from prefrontal.agents.td3.config import TD3NetworkConfig
+
+
+def require_continuous(name: str, facts: EnvironmentFacts) -> None:
+    """Check that recurrent TD3 can act in an environment.
+
+    Raises:
+        ConfigError: Actions are choices, or have other bounds, or episodes end at any time.
+    """
+    actions = facts.actions
+    if actions.sizes:
+        raise ConfigError(f"environment {name!r} has no continuous actions")
+    if {*actions.low} != {-1.0} or {*actions.high} != {1.0} or facts.variable_length:
+        raise ConfigError(
+            f"recurrent TD3 needs numbers within -1 ... 1 as actions and episodes of a fixed "
+            f"length, and environment {name!r} has others: --algorithm a2c takes them"
+        )
+
 
 #: Hidden and cell state of each LSTM, ``[N, B, H]``.
 State = list[tuple[Tensor, Tensor]]

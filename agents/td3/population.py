@@ -25,7 +25,7 @@ from prefrontal.agents.runs.checkpoint import Shapes, save_checkpoint
 from prefrontal.agents.runs.described import Described, require_shape
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.learner import TD3
-from prefrontal.agents.td3.networks import stacks
+from prefrontal.agents.td3.networks import require_continuous, stacks
 from prefrontal.agents.td3.play import Episodes, play
 from prefrontal.agents.td3.update import initial_weights
 from prefrontal.checking import option
@@ -135,8 +135,7 @@ class ContinuousPopulation(Members):
         network = network or TD3NetworkConfig()
         require_count("members", members)
         facts = probe(spec, discrete=False)
-        if facts.discrete:
-            raise ConfigError(f"environment {spec.id!r} has no continuous actions")
+        require_continuous(spec.id, facts)
         sizes = facts.input_size, facts.action_size
         weights = initial_weights(network, *sizes, range(members), seed)
         return cls(weights, network, spec, *sizes, seed)

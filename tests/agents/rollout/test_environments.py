@@ -6,6 +6,7 @@ import torch
 
 from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.base import Stages
+from prefrontal.agents.common.actions import choice
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError
 from prefrontal.agents.rollout.environments import (
     facts_of,
@@ -181,7 +182,7 @@ def test_probe_reads_what_an_agent_must_know():
     facts = probe(
         EnvironmentSpec(BANDIT, ("action", "reward"), stages=({"trials": 5}, {"trials": 8}))
     )
-    assert facts == EnvironmentFacts(4, 2, 0, 3, (5, 8), False)
+    assert facts == EnvironmentFacts(4, choice(2), 3, (5, 8), False)
     assert (facts.discrete, facts.longest, facts.equal) == (True, 8, False)
     assert facts.updates(batch=4, total_steps=800) == 400 / 5 / 4 + 400 / 8 / 4
     navigation = EnvironmentSpec("prefrontal/FireflyNavigation-v0")

@@ -1,0 +1,1 @@
+"""Models of the chooser: parameters in, log-probabilities of the next choice out."""

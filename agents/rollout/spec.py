@@ -87,6 +87,7 @@ class EnvironmentFacts:
         steps: Steps T of the longest episode, of each stage.
         variable_length: Whether an episode may end before that.
         parts: What an observation is made of; none if the environment does not say.
+        notes: What a user has to know of how agents meet the environment, a line each.
     """
 
     input_size: int
@@ -95,6 +96,7 @@ class EnvironmentFacts:
     steps: tuple[int, ...]
     variable_length: bool
     parts: tuple[Part, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def discrete(self) -> bool:

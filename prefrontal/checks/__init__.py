@@ -30,12 +30,20 @@ def problems(what: Any) -> list[str]:
 
 
 def notes(what: Any) -> list[str]:
-    """Return what could be better in a task that has no problems."""
+    """Return what could be better in a task that has no problems, or is to be known of it."""
+    import gymnasium
+
     from prefrontal.checks.declared import notes as notes_on
     from prefrontal.envs.task import Task
 
     made = import_object(what) if isinstance(what, str) and ":" in what else what
-    return list(notes_on(made)) if isinstance(made, type) and issubclass(made, Task) else []
+    if isinstance(made, type) and issubclass(made, Task):
+        return list(notes_on(made))
+    if inspect.isfunction(made) or (isinstance(made, type) and issubclass(made, gymnasium.Env)):
+        from prefrontal.checks.foreign import environment_notes
+
+        return list(environment_notes(made))
+    return []
 
 
 def _all_problems(what: Any) -> Iterator[str]:

@@ -13,22 +13,22 @@ from prefrontal.agents.networks.parts import Part
 STACKED = (
     "images of one frame have 2 or 3 dimensions: leave a stack of frames out, agents have a memory"
 )
-#: Spaces that have no fixed number of numbers: parts of a Dict or Tuple that are left out.
-WORDLESS = (spaces.Text, spaces.Graph, spaces.Sequence, spaces.OneOf)
+#: Spaces of a fixed number of numbers; what is of another one in a Dict or Tuple is left out.
+FITTING = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
 
 
 def shown(space: Any, where: str = "") -> tuple[Any, list[str]]:
     """Return the part of a space that can be shown to agents, and the names of what is left out.
 
-    Of a Dict or Tuple, texts, graphs, sequences and alternatives are left out: they have no fixed
-    number of numbers. Whether the rest can be shown is for `unfit` to say.
+    Of a Dict or Tuple, texts, graphs, sequences and spaces of others' own are left out: they have
+    no fixed number of numbers. Whether the rest can be shown is for `unfit` to say.
     """
     if not isinstance(space, spaces.Dict | spaces.Tuple):
         return space, []
     kept, left = {}, []
     for key, part in parts(space).items():
         name = f"{where}.{key}" if where else str(key)
-        if isinstance(part, WORDLESS):
+        if not isinstance(part, (*FITTING, spaces.Dict, spaces.Tuple)):
             left.append(f"{name} ({type(part).__name__})")
             continue
         kept[key], more = shown(part, name)

@@ -238,6 +238,7 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
     every = [actions_of(one.single_action_space, name_of(one)) for one in envs]
     shapes = {
         "observations": [one.single_observation_space.shape for one in envs],
+        "images": [getattr(one, "parts", ()) for one in envs],
         "actions": [actions.sizes or len(actions.low) for actions in every],
         "a privileged view": [one.privileged_size for one in envs],
     }
@@ -253,6 +254,7 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
         privileged_size=int(first.privileged_size),
         steps=tuple(int(one.steps) for one in envs),
         variable_length=variable,
+        parts=getattr(first, "parts", ()),
         notes=tuple(getattr(first, "notes", ())),
     )
 

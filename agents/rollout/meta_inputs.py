@@ -19,7 +19,7 @@ from prefrontal.agents.common.errors import (
 )
 from prefrontal.agents.common.user_files import blamed, place_of
 from prefrontal.agents.rollout.action_spaces import ActionSpace
-from prefrontal.agents.rollout.flat import flat, shown, size, unfit
+from prefrontal.agents.rollout.flat import flat, made_of, shown, size, unfit
 from prefrontal.agents.rollout.limits import ASSUMED, limited
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
 from prefrontal.agents.rollout.spec import in_order
@@ -34,9 +34,9 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
     """An environment as recurrent agents see it: flat observations, followed by chosen inputs.
 
     Observations are flattened as `gymnasium.spaces.flatten` does: discrete ones become one-hot,
-    those of a Dict or Tuple follow each other. Vectors of bytes (uint8, or other unsigned
-    integers) are scaled from their bounds to 0 ... 1. Actions are flat and numbered from 0, see
-    `ActionSpace`.
+    those of a Dict or Tuple follow each other. Bytes (uint8, or other unsigned integers) and images
+    are scaled from their bounds to 0 ... 1; `parts` says where images are. Actions are flat and
+    numbered from 0, see `ActionSpace`.
 
     Args:
         env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or
@@ -54,6 +54,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         inputs: Names of the inputs.
         input_slices: Where in an observation each input lies.
         steps: Longest episode (the time limit of the environment).
+        parts: What the observation is made of.
         notes: What a user has to know of it, a line each.
         trials: Whether it says where trials start: inner episodes, or NeuroGym's trials; then
             ``info["trial"]`` and ``info["trial_start"]`` are there at every step.
@@ -89,6 +90,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         self.shown, left = shown(env.observation_space)
         if why := unfit(self.shown):
             raise ConfigError(f"{name} has observations {_short(env.observation_space)}; {why}")
+        self.parts = tuple(made_of(self.shown))
         self.notes = _notes(name, assumed, left)
         width = size(self.shown)
         widths = {"action": self.actions.width, "reward": 1, "time": 1, "trial_start": 1}

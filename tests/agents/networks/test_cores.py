@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.networks.actor_critic import PlainNet
 from prefrontal.agents.networks.config import CORES, NetworkConfig, register_core
 from prefrontal.agents.networks.cores import make_core
+from prefrontal.agents.networks.plain import PlainNet
 from prefrontal.agents.networks.vectorised import Net, Vectorised
 
 INPUTS, UNITS, BATCH, STEPS = 3, 5, 4, 7

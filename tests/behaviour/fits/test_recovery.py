@@ -12,7 +12,9 @@ MODELS = [find("biased-random"), find("rw")]
 def test_clear_subjects_are_recovered():
     rng = np.random.default_rng(0)
     theta = {
-        "biased-random": {MODELS[0].parameters[0].name: rng.normal(0, 1, 12)},
+        "biased-random": {
+            MODELS[0].parameters[0].name: rng.choice([-1, 1], 12) * rng.uniform(1, 2, 12)
+        },
         "rw": {"learning_rate": rng.uniform(0.2, 0.8, 12), "inverse_temperature": 6.0},
     }
     found = recover(MODELS, 12, 120, theta=theta)

@@ -1,7 +1,7 @@
 """Any Gymnasium environment: what ``prefrontal train TASK`` trains, and how it is measured.
 
 Most control tasks show their whole state, so that the default core has no memory: ``--core lstm``
-is for tasks that hide some of it. Measurements: docs/findings/own-environment.md.
+is for tasks that hide some of it. Named settings are in `prefrontal.experiments.presets`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.analysis.choice.bandits import optimal_fraction, total_regret
 from prefrontal.analysis.figures.portrait import (
     choices_by_trial,
@@ -20,30 +21,44 @@ from prefrontal.analysis.figures.portrait import (
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments.bandits.measures import curve_figure, reward_by_member
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.experiment import Experiment, Outcome, finding
+from prefrontal.experiments.experiment import Experiment, Outcome, finding, worst_member
+from prefrontal.experiments.presets import find_preset
 from prefrontal.experiments.settings import (
     A2CConfig,
     CriticConfig,
     EnvironmentSpec,
     NetworkConfig,
     Settings,
-    TrainingConfig,
 )
 
 
-def settings_for(env_id: str, base: Settings | None = None) -> Settings:
+def settings_for(
+    env_id: str,
+    base: Settings | None = None,
+    preset: str | None = None,
+    core: str | None = None,
+) -> Settings:
     """Return settings for an environment.
 
     Args:
         env_id: Gymnasium id.
-        base: Settings to start from; default: such as suit our tasks, or long control tasks.
+        base: Settings to start from; default: such as suit our tasks, or a preset.
+        preset: Name of the preset of an environment that is not ours; default: `memory` if a core
+            is named that has one, else `control`.
+        core: Core that is named, which takes the place of the preset's.
 
     Raises:
-        ConfigError: There is no such environment.
+        ConfigError: There is no such environment or preset, or presets are not for it.
     """
     from prefrontal.agents.rollout.environments import is_native
 
     native = is_native(env_id)
+    if preset is not None and (native or base is not None):
+        whose = env_id if native else "an experiment"
+        raise ConfigError(
+            f"presets are for environments that are not ours: {whose} has settings of its own; "
+            "leave out --preset"
+        )
     if base is not None:
         inputs = base.environment.inputs if native else ("action", "reward")
         algorithm = base.algorithm
@@ -66,21 +81,9 @@ def settings_for(env_id: str, base: Settings | None = None) -> Settings:
                 passes=4,
             ),
         )
-    return Settings(
-        EnvironmentSpec(env_id, ("action", "reward"), {}),
-        NetworkConfig(core="none", hidden_size=64, input_gain=3.0),
-        A2CConfig(
-            learning_rate=3e-3,
-            discount=0.98,
-            gae_lambda=0.95,
-            clip_norm=1.0,
-            value_coef=0.02,
-            entropy_coef=0.0,
-            normalise_advantages=True,
-            passes=8,
-        ),
-        TrainingConfig(num_envs=8, total_steps=1_000_000),
-    )
+    if preset is None:
+        preset = "control" if core in (None, "none", "relu") else "memory"
+    return Settings(EnvironmentSpec(env_id, (), {})).with_options(**find_preset(preset).options)
 
 
 # --- what is measured ---
@@ -132,7 +135,8 @@ def _measure(evaluation: Evaluation) -> Outcome:
     for condition in evaluation.conditions:
         played = _play(evaluation, condition)
         where = "" if condition == "default" else f", {condition}"
-        findings += _returns(played, where) + _regrets(played, where)
+        findings += _returns(played, where) + _best(evaluation, condition, where)
+        findings += _regrets(played, where)
         findings += _choices(played, where) + _splits(evaluation, condition, where)
         findings += _inner(played, where)
         if evaluation.figures:
@@ -159,6 +163,29 @@ def _returns(played: Played, where: str) -> list[Finding]:
                 steps = record["mask"].sum(axis=2).mean(axis=1)
                 found.append(finding(f"steps per episode{name}", steps, where=where))
     return found
+
+
+def _best(evaluation: Evaluation, condition: str, where: str) -> list[Finding]:
+    """Return what agents earn that take the most probable actions, where they draw them else.
+
+    Of environments that are not ours, whose other measurements are mostly of such agents.
+    """
+    from prefrontal.agents.rollout.environments import is_native
+
+    agents = evaluation.populations[condition]
+    env_id = evaluation.settings[condition].environment.id
+    if getattr(agents, "greedy", True) or is_native(env_id):
+        return []
+    drawn, best = (
+        evaluation.record(condition, deterministic=best)["reward"].sum(axis=2)
+        for best in (False, True)
+    )
+    note = "most probable actions; the return above is of actions drawn from the policy"
+    return [
+        worst_member(f"return per episode, worst member{where}", drawn, "higher"),
+        finding("return per episode, best actions", best.mean(axis=1), where=where, note=note),
+        worst_member(f"return per episode, best actions, worst member{where}", best, "higher"),
+    ]
 
 
 def _regrets(played: Played, where: str) -> list[Finding]:

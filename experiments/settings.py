@@ -185,7 +185,7 @@ class Settings:
         if self.environment == NO_ENVIRONMENT:
             return set()
         task = task_options(self.environment.id)
-        foreign = {"env_kwargs", "meta_episodes", "vary"}
+        foreign = {"env_kwargs", "meta_episodes", "vary", "env_workers"}
         return {one.name for one in dataclasses.fields(task)} if task else foreign
 
     def _environment_with(

@@ -25,7 +25,7 @@ class Doors:
 
     Attributes:
         task: A Gymnasium id, ``PACKAGE:ID`` or ``FILE.py:ID`` (what is named registers it), or a
-            class: itself, ``FILE.py:CLASS`` or ``PACKAGE.MODULE:CLASS``.
+            class or function: itself, ``FILE.py:NAME`` or ``PACKAGE.MODULE:NAME``.
         core: Name of a core of the package, or a class.
         study: Name of an experiment of the package, a file or module with ``EXPERIMENT``, or
             ``FILE.py:NAME`` of one.
@@ -131,25 +131,41 @@ def _name_of(made: Any) -> str:
 
 
 def _register_task(made: Any) -> str:
-    """Register a task, or an environment of Gymnasium's, under ``own/NAME-v0``; return the id."""
+    """Register a task or an environment under ``own/NAME-v0``; return the id.
+
+    It is a `Task`, a class of an environment or a vector environment, or a function that makes one
+    (vector environments: of ``num_envs``).
+    """
     import gymnasium
 
     from prefrontal import envs
     from prefrontal.agents.rollout.environments import OWN
+    from prefrontal.agents.rollout.vectors import is_vectorised
 
-    if not isinstance(made, type) or not issubclass(made, (envs.Task, gymnasium.Env)):
+    vector = is_vectorised(made)
+    kinds = (envs.Task, gymnasium.Env)
+    if not vector and not (issubclass(made, kinds) if isinstance(made, type) else callable(made)):
         raise ConfigError(
             f"{made!r:.80} is no task: it must be a class derived from prefrontal.envs.Task or "
-            "gymnasium.Env"
+            "gymnasium.Env, or a function that makes an environment"
         )
-    env_id = f"{OWN}{made.__name__}-v0"
+    name = getattr(made, "__name__", "")
+    if not name.isidentifier():
+        raise ConfigError(f"{made!r:.80} needs a name of its own: define a function or a class")
+    env_id = f"{OWN}{name}-v0"
     known = gymnasium.registry.get(env_id)
-    if known is not None and made in (known.kwargs.get("task"), known.entry_point):
+    if known is not None and made in (
+        known.kwargs.get("task"),
+        known.entry_point,
+        known.vector_entry_point,
+    ):
         return env_id
-    gymnasium.registry.pop(env_id, None)  # a class that was defined anew takes its place
+    gymnasium.registry.pop(env_id, None)  # what was defined anew takes its place
     try:
-        if issubclass(made, envs.Task):
-            envs.register(made.__name__, made, namespace=OWN)
+        if isinstance(made, type) and issubclass(made, envs.Task):
+            envs.register(name, made, namespace=OWN)
+        elif vector:
+            gymnasium.register(env_id, vector_entry_point=made)
         else:
             gymnasium.register(env_id, entry_point=typing.cast(Any, made))
     except ValueError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prefrontal.checking import check, option
+from prefrontal.experiments import presets
 from prefrontal.experiments.settings import EPISODES
 
 
@@ -18,7 +19,7 @@ class RunOptions:
     task: str | None = option(
         None,
         "Task in place of the experiment's: a Gymnasium id, PACKAGE:ID (the package registers it), "
-        "or a class of yours, FILE.py:CLASS or PACKAGE.MODULE:CLASS.",
+        "or a class or function of yours, FILE.py:NAME or PACKAGE.MODULE:NAME.",
         alias="env_id",
     )
     core: str | None = option(
@@ -27,6 +28,11 @@ class RunOptions:
     algorithm: (
         Literal["a2c", "r2d2", "td3", "evolution", "decision-pretrained", "meta-gradient"] | None
     ) = option(None, "Learner in place of the experiment's, with settings of its own.")
+    preset: str | None = option(
+        None,
+        "Named settings for an environment that is not ours, in place of its defaults: "
+        f"{presets.summaries()}.",
+    )
     seed: int | None = option(
         None, "Seed of weights, tasks, noise and actions; default 0.", least=0, most=2**63 - 1
     )
@@ -102,6 +108,14 @@ class EvaluationOptions:
         "Added to the prediction error that actors are given after every outcome without a reward "
         "(networks with actor_reward rpe only).",
     )
+    lesion: str | None = option(
+        None,
+        "Hidden units that are held at 0 at every step, as 3,7,12 or random:8 (drawn by --seed), "
+        "or at another value, 3=0.5. Findings are then not held against bars.",
+    )
+    drive: str | None = option(
+        None, "Hidden units to whose activity something is added at every step, as 3=0.5,7=-1."
+    )
     task: str | None = option(
         None, "Task of yours that the agents were trained on, FILE.py:CLASS or PACKAGE:ID."
     )
@@ -153,9 +167,9 @@ class CheckOptions:
 class ListOptions:
     """What to list."""
 
-    what: Literal["all", "experiments", "environments", "cores", "learners", "shipped"] = option(
-        "all", "Which of them.", positional=True
-    )
+    what: Literal[
+        "all", "experiments", "environments", "cores", "learners", "shipped", "models"
+    ] = option("all", "Which of them.", positional=True)
 
 
 @dataclass(frozen=True)
@@ -185,4 +199,10 @@ class ForeignOptions:
         {},
         "Numbers of the environment that are drawn anew for every episode, and stay in all its "
         "inner ones: NAME=LOW:HIGH.",
+    )
+    env_workers: int | None = option(
+        None,
+        "Processes that play the environments, for slow simulators; the results are the same. "
+        "None: the processes of the members play them.",
+        least=1,
     )

@@ -26,7 +26,11 @@ from prefrontal.experiments.settings import Settings, task_options
 from prefrontal.options import ForeignOptions, RunOptions, ShownOptions
 
 T = TypeVar("T")
-META = ("meta_episodes", "vary")  # what `make_foreign` takes besides an environment's arguments
+META = (
+    "meta_episodes",
+    "vary",
+    "env_workers",
+)  # what `make_foreign` takes besides an environment's arguments
 
 
 def parse(cls: type[T], words: Sequence[str], prog: str, description: str = "") -> T:

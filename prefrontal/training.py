@@ -79,6 +79,7 @@ def train(
     task: Any = None,
     core: Any = None,
     algorithm: str | None = None,
+    preset: str | None = None,
     seed: int | None = None,
     out: Path | str | None = None,
     resume: bool = False,
@@ -91,12 +92,14 @@ def train(
     """Train agents; return the run.
 
     Args:
-        what: Name of an experiment; or a task: a Gymnasium id, a `Task` or `gymnasium.Env` class,
-            or its name, ``FILE.py:CLASS``; or a study: ``FILE.py`` with an ``EXPERIMENT``.
+        what: Name of an experiment; or a task: a Gymnasium id, a `Task` or `gymnasium.Env` class, a
+            function that makes environments, or its name, ``FILE.py:NAME``; or a study: ``FILE.py``
+            with an ``EXPERIMENT``.
         task: Task in place of the experiment's.
         core: Recurrent core: a name, a class, or ``FILE.py:CLASS``.
         algorithm: Learner in place of the experiment's: a2c, r2d2, td3, evolution,
             decision-pretrained or meta-gradient.
+        preset: Named settings for an environment that is not ours (`experiments.presets`).
         seed: Seed of weights, tasks, noise and actions; default 0.
         out: Run folder; default ``runs/EXPERIMENT/TIME-seedSEED``.
         resume: Whether to go on with the run in `out`, or with the newest of the experiment.
@@ -110,7 +113,7 @@ def train(
     Raises:
         PrefrontalError: What the command would say in one line.
     """
-    if isinstance(what, type):
+    if callable(what):
         what, task = None, what
     if not isinstance(what, str | None):
         raise ConfigError(f"name an experiment or a task, not {what!r:.80}")
@@ -146,7 +149,7 @@ def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> P
         doors = _door_to(what, doors)
     core = doors.core_name()
     _refuse_faults(doors)
-    experiment, conditions, description = _defaults(what, doors)
+    experiment, conditions, description = _defaults(what, doors, options)
     resumed, seed = _resumed(experiment.name, options.out) if options.resume else None, 0
     if resumed is not None:
         stored, seed, conditions = settings_of(resumed, core)
@@ -197,7 +200,9 @@ def _door_to(what: str, doors: Doors) -> Doors:
     raise ConfigError(f"there is no experiment {what!r}{did_you_mean(what, summaries())}")
 
 
-def _defaults(what: str | None, doors: Doors) -> tuple[Experiment, Mapping[str, Settings], str]:
+def _defaults(
+    what: str | None, doors: Doors, options: RunOptions
+) -> tuple[Experiment, Mapping[str, Settings], str]:
     """Return experiment, conditions and description of what is to be trained."""
     from prefrontal.experiments import own_environment
 
@@ -210,11 +215,16 @@ def _defaults(what: str | None, doors: Doors) -> tuple[Experiment, Mapping[str, 
     if env_id is None:
         if base is None:
             raise ConfigError("name an experiment or a task first; `prefrontal list` shows all")
+        if options.preset is not None:
+            raise ConfigError(f"{what} has settings of its own: leave out --preset")
         return base, base.conditions, f"{base.summary} ({base.reference})"
     first = next(iter(base.conditions.values())) if base else None
     if first is not None and first.environment == NO_ENVIRONMENT:
         raise ConfigError(f"{what} needs no environment: leave out --task")
-    own = own_environment.settings_for(env_id, first)
+    if options.preset is not None and (options.algorithm is not None or options.resume):
+        other = "--resume" if options.resume else "--algorithm"
+        raise ConfigError(f"{other} comes with settings of its own: leave out --preset")
+    own = own_environment.settings_for(env_id, first, options.preset, doors.core_name())
     return own_environment.EXPERIMENT, {"default": own}, f"Train on {env_id}."
 
 
@@ -337,8 +347,11 @@ def _check(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> 
         reason = str(error).partition("\n")[0].partition(" at start of")[0]
         raise ConfigError(f"device {options.device!r} cannot be used here: {reason}") from error
     for condition, one in settings.items():
-        if said := check(one.job(seed, options.device)):
+        job = one.job(seed, options.device)
+        if said := check(job):
             print(f"{condition}: {said}")
+        for note in job.facts.notes:
+            print(f"note: {note}")
         _check_workers(one, options)
 
 
@@ -371,6 +384,8 @@ def _train_condition(
 
     cores = os.cpu_count() or 1
     spreads = entry_of(settings.algorithm).spreads_itself
+    if settings.environment.kwargs.get("env_workers"):
+        cores = 1  # processes of members could not start those of environments
     workers = options.workers or (cores if spreads else min(settings.training.members, cores))
     folder = condition_folder(run, condition)
     job = settings.job(seed, options.device, workers, options.ray_address)

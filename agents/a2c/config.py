@@ -213,6 +213,11 @@ class A2CConfig:
     normalise_advantages: bool = option(
         False, "Whether advantages are given mean 0 and deviation 1 in each member's batch."
     )
+    normalise_values: bool = option(
+        False,
+        "Whether values are learned in units of the root mean square of each batch's returns, so "
+        "that value_coef and learning_rate mean the same whatever rewards are.",
+    )
     critic: CriticConfig = CriticConfig()
     passes: int = option(
         1,
@@ -240,6 +245,8 @@ class A2CConfig:
         mixed = self.replay.keep != "none" and self.replay.steps == "mixed"
         if mixed and self.passes > 1:
             raise ValueError('replay with passes above 1 needs replay_steps "separate"')
+        if self.normalise_values and self.replay.keep != "none":
+            raise ValueError("normalise_values is not for replay")
         rule = self.rule.name
         if rule not in BACKWARD and (self.passes > 1 or self.replay.keep != "none"):
             raise ValueError(

@@ -33,7 +33,7 @@ from prefrontal.agents.a2c.off_policy import (
     episode_buffer,
 )
 from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
-from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
+from prefrontal.agents.common.optim import anneal, check_finite, clip_apart
 from prefrontal.agents.common.returns import (
     Estimate,
     actor_critic_loss,
@@ -41,6 +41,7 @@ from prefrontal.agents.common.returns import (
     deviation,
     estimate,
     normalise,
+    root_mean_square,
     step_weights,
 )
 from prefrontal.agents.common.seeding import generator
@@ -125,6 +126,7 @@ class A2C(RecurrentLearner):
         if config.rule != A2CConfig.rule:
             self.rule = Rule(config.rule, self.model, self.streams)
         self.heads, self._readers = network.heads, self.model.readers()
+        self._values = self.model.value_weights()
         self.rollout = self._rollout()
         self.replay: Replay | None = None
         if config.replay.keep != "none":
@@ -174,13 +176,14 @@ class A2C(RecurrentLearner):
 
         for index in range(config.passes):
             if index:
-                model.unroll(trajectory.tapes)
+                model.refresh(trajectory.tapes)
             parameters = model.parameters.requires_grad_()
             loss, parts = self._loss(learned, parameters, entropy_coef, credits)
             if mixed and due:
                 more, replayed = replay_loss(due[0], parameters)
                 loss = loss + more
-            norm, penalty = self._step(self._gradient(loss, parameters, learned), parameters, rate)
+            gradient = self._gradient(loss, parameters, learned)
+            norm, penalty = self._step(gradient, parameters, rate, learned.unit)
             metrics = parts | {"gradient_norm": norm} | metrics  # those of the first pass
         for number in [] if mixed else due:
             parameters = model.parameters.requires_grad_()
@@ -233,8 +236,11 @@ class A2C(RecurrentLearner):
             advantages = of_heads[baseline_head(self.model.config).name].advantages
         if config.normalise_advantages:
             advantages = normalise(advantages, weight)
+        unit = None
+        if config.normalise_values:
+            unit = metrics["value_unit"] = root_mean_square(own.targets, weight).clamp(min=1e-3)
         old = self.model.policy.log_prob(law, trajectory.actions)
-        return Learned(trajectory, advantages, own.targets, old, weight, learned), metrics
+        return Learned(trajectory, advantages, own.targets, old, weight, learned, unit), metrics
 
     def _loss(
         self,
@@ -254,9 +260,11 @@ class A2C(RecurrentLearner):
             ratio = (chosen - learned.old).exp()
             low, high = 1 - self.config.clip_ratio, 1 + self.config.clip_ratio
             gain = torch.minimum(ratio * advantages, ratio.clamp(low, high) * advantages)
-        error = (values[: trajectory.steps] - learned.targets).square()
+        error, entropy = values[: trajectory.steps] - learned.targets, policy.entropy(law)
+        if learned.unit is not None:
+            error = error / learned.unit.view(1, -1, 1)
         loss, parts = actor_critic_loss(
-            self.config.value_coef, gain, policy.entropy(law), error, learned.weight, entropy_coef
+            self.config.value_coef, gain, entropy, error.square(), learned.weight, entropy_coef
         )
         if self.heads:
             actions, weight = trajectory.actions, learned.weight
@@ -294,13 +302,16 @@ class A2C(RecurrentLearner):
         own = gradient(rule.credits, learned) if update is None else update
         return rule.alignment(gradient, own)
 
-    def _step(self, gradient: Tensor, parameters: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+    def _step(
+        self, gradient: Tensor, parameters: Tensor, rate: Tensor, unit: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Take one optimiser step.
 
         Args:
             gradient: Of each member, ``[P, n]``.
             parameters: ``[P, n]``.
             rate: Step sizes, ``[P]``.
+            unit: Units in which the read-out of values is learned, ``[P]``; None: 1.
 
         Returns:
             The norm of the gradient and the elastic penalty, ``[P]`` each.
@@ -310,29 +321,18 @@ class A2C(RecurrentLearner):
             penalty = torch.zeros_like(rate)
             if self.consolidation is not None:
                 penalty = self.consolidation.add_gradient(flat, gradient)
-            norm = self._clipped(gradient)
+            factor = torch.ones_like(rate).unsqueeze(1).to(self.model.device)
+            if unit is not None:
+                factor = torch.where(self._values, unit.unsqueeze(1), factor)
+                gradient.mul_(factor)
+            norm = clip_apart(gradient, self._readers, self.config.clip_norm)
             check_finite(norm, self.members, self.steps)
             before = flat.clone()
-            self.optimiser.step(flat, gradient, rate.unsqueeze(1).to(self.model.device))
+            self.optimiser.step(flat, gradient, rate.unsqueeze(1).to(factor) * factor)
             if self.rule is not None:
                 self.rule.follow(before, flat)
             self.model.set_parameters(flat)
         return norm, penalty
-
-    def _clipped(self, gradient: Tensor) -> Tensor:
-        """Clip gradients ``[P, n]`` in place by their norm ``[P]``; return it.
-
-        Those of heads that only read are clipped apart, so that they change nothing else.
-        """
-        readers, limit = self._readers, self.config.clip_norm
-        if readers is None:
-            return clip_by_norm(gradient, limit)
-        apart = gradient[:, readers]
-        gradient[:, readers] = 0
-        norm = clip_by_norm(gradient, limit)
-        norm = norm + 0 * clip_by_norm(apart, limit)  # not finite if theirs is not
-        gradient[:, readers] = apart
-        return norm
 
     @property
     def _observed(self) -> slice:
@@ -396,3 +396,4 @@ class Learned(NamedTuple):
     old: Tensor  # log-probabilities of the actions by the policy that acted
     weight: Tensor  # of each step, see `step_weights`
     heads: dict[str, Target]  # of the heads beside policy and value
+    unit: Tensor | None = None  # in which values are learned, ``[P]``; None: 1

@@ -25,8 +25,8 @@ class PrefrontalError(Exception):
 
     exit_code: ClassVar[int] = 2
 
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))
+    def __init__(self, message: object) -> None:
+        super().__init__(" ".join(str(message).splitlines()))
 
 
 class CheckpointError(PrefrontalError, ValueError):

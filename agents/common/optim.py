@@ -31,6 +31,27 @@ def clip_by_norm(gradient: Tensor, max_norm: float) -> Tensor:
     return norm
 
 
+def clip_apart(gradient: Tensor, apart: Tensor | None, max_norm: float) -> Tensor:
+    """Clip gradients ``[P, n]`` in place as `clip_by_norm`, some of them by a norm of their own.
+
+    Args:
+        gradient: ``[P, n]``.
+        apart: Which those are, ``[n]`` of bool, so that they change nothing else; None: none.
+        max_norm: Largest norm of either.
+
+    Returns:
+        The norm of the others, ``[P]``; not finite if that of those is not.
+    """
+    if apart is None:
+        return clip_by_norm(gradient, max_norm)
+    own = gradient[:, apart]
+    gradient[:, apart] = 0
+    norm = clip_by_norm(gradient, max_norm)
+    norm = norm + 0 * clip_by_norm(own, max_norm)
+    gradient[:, apart] = own
+    return norm
+
+
 def check_finite(norm: Tensor, members: Sequence[int], steps: Tensor) -> None:
     """Check the norms ``[P]`` of gradients.
 

@@ -225,6 +225,11 @@ def deviation(x: Tensor, weight: Tensor) -> Tensor:
     return mean((x - mean(x, weight).view(1, -1, 1)).square(), weight).sqrt()
 
 
+def root_mean_square(x: Tensor, weight: Tensor) -> Tensor:
+    """Return the root of the mean square of each member, ``[P]``; arguments as of `mean`."""
+    return mean(x.square(), weight).sqrt()
+
+
 def normalise(x: Tensor, weight: Tensor) -> Tensor:
     """Return ``[T, P, B]`` with mean 0 and deviation 1 for each member; arguments as of `mean`."""
     centred = x - mean(x, weight).view(1, -1, 1)

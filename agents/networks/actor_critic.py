@@ -197,6 +197,7 @@ class ActorCritic:
         self.policy = policy_of(actions or choice(num_actions))
         self.nets = [self._net(size) for size in outputs_of(num_actions, config)]
         self._sizes = [net.parameters.shape[1] for net in self.nets]
+        self._recorded = rows.reward is not None or self.readers() is not None
 
     def _net(self, outputs: int) -> Any:
         sizes, config = (self.input_size, outputs, self.config, self.members), self.config
@@ -296,6 +297,15 @@ class ActorCritic:
             for t in range(tape.used):
                 net.step(tape, t)
 
+    def refresh(self, tapes: list[Tape]) -> None:
+        """Make tapes such that `read` may be given parameters that have changed.
+
+        Networks that unroll the recorded inputs in `read` need no more than these, unless an actor
+        is given prediction errors or heads read recorded features.
+        """
+        if any(not net.unrolls for net in self.nets) or self._recorded:
+            self.unroll(tapes)
+
     def heads(
         self,
         tapes: list[Tape],
@@ -356,6 +366,12 @@ class ActorCritic:
         own = self._parts(self._read_out(len(self.nets) - 1, mask), 1)[2:]
         for head, part in zip(self.config.heads, own, strict=True):
             part.fill_(not head.into_core)
+        return mask[0]
+
+    def value_weights(self) -> Tensor:
+        """Return which parameters are those of the value's read-out, ``[n]`` of bool."""
+        mask = torch.zeros(1, sum(self._sizes), dtype=torch.bool, device=self.device)
+        self._parts(self._read_out(len(self.nets) - 1, mask), 1)[1].fill_(True)
         return mask[0]
 
     def readouts(self, flat: Tensor) -> list[Tensor]:

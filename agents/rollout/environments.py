@@ -22,8 +22,8 @@ from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.networks.config import NetworkConfig, Rows
 from prefrontal.agents.rollout.blame import name_of
+from prefrontal.agents.rollout.choices import actions_of
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, make_foreign
-from prefrontal.agents.rollout.meta_inputs import actions_of
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentFacts, EnvironmentSpec
 
 #: The module that registers the ids of a namespace.
@@ -247,6 +247,7 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
         privileged_size=int(first.privileged_size),
         steps=tuple(int(one.steps) for one in envs),
         variable_length=variable,
+        notes=tuple(getattr(first, "notes", ())),
     )
 
 

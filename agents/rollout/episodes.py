@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -11,8 +12,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes, Vary
 from prefrontal.agents.rollout.meta_inputs import MetaInputs
+from prefrontal.agents.rollout.rows import Rows
+from prefrontal.agents.rollout.vectors import Vectors
+from prefrontal.agents.rollout.workers import Workers
 
 
 def make_foreign(
@@ -20,6 +25,7 @@ def make_foreign(
     inputs: Sequence[str],
     meta_episodes: int | None = None,
     vary: Vary | None = None,
+    env_workers: int | None = None,
     **kwargs: Any,
 ) -> MetaInputs:
     """Make one environment that is not ours; `MetaInputs` takes the place of Gymnasium's checks.
@@ -29,12 +35,50 @@ def make_foreign(
         inputs: See `MetaInputs`.
         meta_episodes: Inner episodes of an episode, see `MetaEpisodes`; None: an episode is one.
         vary: What changes from episode to episode, likewise.
+        env_workers: Of no meaning here.
         **kwargs: Arguments of the environment.
+
+    Raises:
+        ConfigError: There is only a vector environment of that id, or see `MetaInputs`.
     """
+    if gymnasium.spec(env_id).entry_point is None:
+        raise ConfigError(f"{env_id} makes vector environments only, and no single one to play")
     env = gymnasium.make(env_id, **{"disable_env_checker": True, **kwargs})
     if meta_episodes is not None or vary:
         env = MetaEpisodes(env, 1 if meta_episodes is None else meta_episodes, vary)
     return MetaInputs(env, inputs)
+
+
+def make_rows(
+    env_id: str, inputs: Sequence[str], members: int, batch: int, **kwargs: Any
+) -> Rows | Vectors | Workers:
+    """Make environments side by side: in `env_workers` processes, or in this one.
+
+    A vector class that is registered for the id is used in this one, if nothing changes between
+    episodes and its rows have the spaces and the time limit of the single environment of that id.
+    """
+    spec, workers = gymnasium.spec(env_id), kwargs.pop("env_workers", None)
+    changes = kwargs.keys() & {"meta_episodes", "vary"}
+    if spec.entry_point is None:
+        if changes or workers is not None:
+            raise ConfigError(
+                "meta_episodes, vary and env_workers are for single ones, not vectors"
+            )
+        return Vectors(env_id, inputs, members, batch, **kwargs)
+    make = functools.partial(make_foreign, env_id, inputs, **kwargs)
+    if workers is not None:
+        return Workers(make, members * batch, workers)
+    first = make()
+    if spec.vector_entry_point is not None and not changes:
+        try:
+            rows = Vectors(env_id, inputs, members, batch, **kwargs)
+            if rows.like.same_as(first):
+                first.close()
+                return rows
+            rows.close()
+        except (ConfigError, TypeError, ImportError, gymnasium.error.Error):
+            pass  # it needs other arguments, packages, or is older than autoreset modes
+    return Rows([first, *(make() for _ in range(members * batch - 1))])
 
 
 class EpisodeVectorEnv:
@@ -59,6 +103,7 @@ class EpisodeVectorEnv:
         steps: Longest episode (the time limit of the environment).
         inputs: Names of the inputs.
         input_slices: Where in an observation each input lies.
+        notes: What a user has to know of the environment, a line each.
     """
 
     variable_length = True
@@ -75,17 +120,14 @@ class EpisodeVectorEnv:
     ) -> None:
         self.members, self.batch, self.device = list(members), batch, device
         self.num_envs = len(self.members) * batch
-        first = make_foreign(env_id, inputs, **kwargs)
-        others = range(self.num_envs - 1)
-        self.envs = [first, *(make_foreign(env_id, inputs, **kwargs) for _ in others)]
-        self.spec, self.inputs = first.spec, first.inputs
+        self.rows = make_rows(env_id, inputs, len(self.members), batch, **kwargs)
+        first = self.rows.like
+        self.spec, self.inputs, self.notes = first.spec, first.inputs, first.notes
         self.steps, self.input_slices = first.steps, first.input_slices
         self.single_action_space = first.action_space
         self.single_observation_space = cast(spaces.Box, first.observation_space)
         self.num_actions = first.actions.sizes[0] if first.actions.discrete else 0
         self._seeds: list[np.random.Generator] = []
-        self._trial = np.zeros(self.num_envs, np.int64)
-        self._meta = isinstance(first.env, MetaEpisodes)
 
     def reset(self, *, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Start an episode in every row; `seed` determines all episodes from here on."""
@@ -95,24 +137,14 @@ class EpisodeVectorEnv:
                 for m in self.members
                 for r in range(self.batch)
             ]
-        starts = zip(self.envs, self._seeds, strict=True)
-        self._rows = np.stack([env.reset(seed=int(rng.integers(2**31)))[0] for env, rng in starts])
-        self._ended = np.zeros(self.num_envs, bool)
-        self._cut = np.zeros(self.num_envs, bool)
-        self._trial[:] = 0
-        return self._tensor(self._rows), {}
+        seen, info = self.rows.reset([int(rng.integers(2**31)) for rng in self._seeds])
+        return self._tensor(seen), self._tensors(info)
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Step every row that is still running."""
-        chosen = actions.cpu().numpy()
-        rewards = np.zeros(self.num_envs, np.float32)
-        for row in np.flatnonzero(~(self._ended | self._cut)):
-            self._rows[row], rewards[row], ended, cut, told = self.envs[row].step(chosen[row])
-            self._trial[row] = told.get("trial", 0) if self._meta else 0
-            self._ended[row], self._cut[row] = ended, cut and not ended
-        flags = self._tensor(self._ended), self._tensor(self._cut)
-        info = {"trial": self._tensor(self._trial)} if self._meta else {}
-        return self._tensor(self._rows), self._tensor(rewards), *flags, info
+        *arrays, info = self.rows.step(actions.cpu().numpy())
+        seen, rewards, ended, cut = map(self._tensor, arrays)
+        return seen, rewards, ended, cut, self._tensors(info)
 
     def random_state(self) -> dict[str, Tensor]:
         """Return the states of the rows' seed generators, ``[P, B, words]`` int64."""
@@ -126,8 +158,10 @@ class EpisodeVectorEnv:
 
     def close(self) -> None:
         """Close every row."""
-        for env in self.envs:
-            env.close()
+        self.rows.close()
+
+    def _tensors(self, info: dict[str, np.ndarray]) -> dict[str, Any]:
+        return {name: self._tensor(value) for name, value in info.items()}
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array.copy()).to(self.device)

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.rollout.limits import limited
 
 #: Ranges ``(low, high)`` by attribute, or a function of the environment and a generator.
 Vary = Mapping[str, Any] | Callable[[gymnasium.Env[Any, Any], np.random.Generator], None]
@@ -23,7 +24,7 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
     start of each whole episode, and stays so in all inner ones.
 
     Args:
-        env: The environment, with a time limit.
+        env: The environment; without a time limit it gets one, see `limited`.
         episodes: Inner episodes n.
         vary: Attributes of the environment and the range of each, ``(low, high)`` or
             ``"low:high"``, drawn uniformly (whole numbers where the attribute is one); or a
@@ -36,10 +37,11 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
     def __init__(
         self, env: gymnasium.Env[Any, Any], episodes: int, vary: Vary | None = None
     ) -> None:
+        env, limit, self.assumed = limited(env)
         super().__init__(env)
         if not isinstance(episodes, int) or isinstance(episodes, bool) or episodes < 1:
             raise ConfigError(f"meta_episodes must be a whole number of at least 1, not {episodes}")
-        self.episodes = episodes
+        self.episodes, self.steps = episodes, limit * episodes
         self._vary = vary if callable(vary) else _ranges(env.unwrapped, vary or {})
         self._random = np.random.default_rng()
         self.trial = 0
@@ -72,6 +74,7 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
             return observation, reward, True, False, {**info, **told}
         self.trial += 1
         observation, more = self.env.reset()
+        info = {name: value for name, value in info.items() if name != "action_mask"}  # of the end
         return observation, reward, False, False, {**info, **more, **told, "trial_start": True}
 
 

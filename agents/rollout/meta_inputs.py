@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from prefrontal.agents.common.actions import Actions, choice
 from prefrontal.agents.common.errors import (
     ConfigError,
     PrefrontalError,
@@ -17,16 +18,16 @@ from prefrontal.agents.common.errors import (
     did_you_mean,
 )
 from prefrontal.agents.common.user_files import blamed, place_of
+from prefrontal.agents.rollout.choices import Choices
+from prefrontal.agents.rollout.flat import flat, shown, size, unfit
+from prefrontal.agents.rollout.limits import ASSUMED, limited
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
 from prefrontal.agents.rollout.spec import in_order
 
 _INPUTS = ("action", "reward", "time", "trial_start")
 _FIVE = "step must return (observation, reward, terminated, truncated, info)"
 _MOST = 1_000_000  # numbers in an observation
-_IMAGES = (
-    "images are not encoded yet: wrap the environment in a class of yours that makes a few numbers "
-    "of them (gymnasium.ObservationWrapper), and train FILE.py:CLASS"
-)
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
@@ -34,37 +35,47 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
 
     Observations are flattened as `gymnasium.spaces.flatten` does: discrete ones become one-hot,
     those of a Dict or Tuple follow each other. Vectors of bytes (uint8, or other unsigned
-    integers) are scaled from their bounds to 0 ... 1. Actions are flat too: one choice, several
-    (MultiDiscrete, MultiBinary), or numbers (Box). Choices are numbered from 0, whatever the
-    environment's own numbers are.
+    integers) are scaled from their bounds to 0 ... 1. Actions are flat and numbered from 0, see
+    `Choices`.
 
     Args:
         env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or
-            a Dict or Tuple of these, with such actions (no Dict or Tuple) and a time limit.
+            a Dict or Tuple of these (what else is in it is left out), and such actions (no Dict or
+            Tuple). Without a time limit, episodes are cut after 1,000 steps.
         inputs: What follows the observation, in this order: any of `action` (the previous one:
             choices one-hot, numbers scaled from their bounds to -1 ... 1), `reward` (the previous
-            one), `time` (share of the time limit), and of `MetaEpisodes` `trial_start` (1 at the
-            first step of an inner episode, else 0).
+            one), `time` (share of the time limit), and of `MetaEpisodes` and NeuroGym `trial_start`
+            (1 at the first step of a trial, else 0).
 
     Raises:
-        ConfigError: The environment has other spaces, images, or no time limit, or there is no such
-            input.
+        ConfigError: The environment has other spaces, or there is no such input.
 
     Attributes:
         inputs: Names of the inputs.
         input_slices: Where in an observation each input lies.
         steps: Longest episode (the time limit of the environment).
+        notes: What a user has to know of it, a line each.
+        trials: Whether it says where trials start: inner episodes, or NeuroGym's trials; then
+            ``info["trial"]`` and ``info["trial_start"]`` are there at every step.
         actions: What actions there are.
+        masks: Whether the environment says which actions are legal, None before the first episode;
+            ``info["action_mask"]`` then has them at every reset and step, an array of K bool, all
+            true after the end of an episode.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], inputs: Sequence[str] = ()) -> None:
         if not isinstance(env, gymnasium.Env):
             raise ConfigError(f"MetaInputs takes an environment of Gymnasium's, not {_short(env)}")
+        if isinstance(env, MetaEpisodes):
+            self.steps, assumed = env.steps, env.assumed
+        else:
+            env, self.steps, assumed = limited(env)
         super().__init__(env)
+        self.trials = isinstance(env, MetaEpisodes) or _counts_trials(env.unwrapped)
         self.id = name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
         self.inputs = in_order(inputs)
         for one in self.inputs:
-            if one == "trial_start" and not isinstance(env, MetaEpisodes):
+            if one == "trial_start" and not self.trials:
                 raise ConfigError(
                     f"input 'trial_start' is not available for {name}: environments that are not "
                     "ours do not say where their trials start (those of --meta-episodes do)"
@@ -73,31 +84,26 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
                 raise ConfigError(
                     f"input {one!r} is not available for {name}{did_you_mean(one, _INPUTS)}"
                 )
-        limit = _time_limit(env)
-        if not limit:
-            raise ConfigError(
-                f"{name} has no time limit; give one: --env-kwargs max_episode_steps=STEPS (or "
-                "gymnasium.wrappers.TimeLimit)"
-            )
-        self.actions = actions_of(env.action_space, name)
-        if why := _unfit(env.observation_space):
+        self.choices = Choices(env.action_space, name)
+        self.actions, self.action_space = self.choices.actions, self.choices.flat
+        self.shown, left = shown(env.observation_space)
+        if why := unfit(self.shown):
             raise ConfigError(f"{name} has observations {_short(env.observation_space)}; {why}")
-        self.steps, self._played = int(limit), env.action_space
-        self.action_space = _flat_actions(self.actions)
-        self._first = np.ravel(getattr(env.action_space, "start", 0))
-        size = spaces.flatdim(env.observation_space)
+        self.notes = _notes(name, assumed, left)
+        width = size(self.shown)
         widths = {"action": self.actions.width, "reward": 1, "time": 1, "trial_start": 1}
-        self.input_slices = {"observation": slice(0, size)}
+        self.input_slices = {"observation": slice(0, width)}
         for one in self.inputs:
-            self.input_slices[one] = slice(size, size + widths[one])
-            size += widths[one]
-        if not 0 < size <= _MOST:
+            self.input_slices[one] = slice(width, width + widths[one])
+            width += widths[one]
+        if not 0 < width <= _MOST:
             raise ConfigError(
-                f"{name} has observations {_short(env.observation_space)}, {size:,} numbers with "
+                f"{name} has observations {_short(env.observation_space)}, {width:,} numbers with "
                 f"their inputs; there must be 1 to {_MOST:,}"
             )
-        self.observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
-        self._t, self._seed = 0, "no seed"
+        self.observation_space = spaces.Box(-np.inf, np.inf, (width,), np.float32)
+        self._t, self._trial, self._seed = 0, 0, "no seed"
+        self.masks: bool | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -107,12 +113,8 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         Raises:
             TrainingError: The environment raises, or returns no observation of its space.
         """
-        self._t, self._seed = 0, "no seed" if seed is None else f"seed {seed}"
-        result = self._call(self.env.reset, seed=seed, options=options)
-        if not isinstance(result, tuple) or len(result) != 2:
-            self._blame("reset must return (observation, info)", result)
-        observation, info = result
-        return self._seen(observation, {"trial_start": np.float32(1)}), info
+        observation, info = self.begin(seed, options)
+        return self._seen(observation, {"trial_start": 1}), info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Take one step with an action of `action_space`.
@@ -121,73 +123,116 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             ValueError: There is no such action.
             TrainingError: The environment raises, or returns something that nobody can learn from.
         """
-        chosen = self._checked(action)
-        self._t += 1
-        result = self._call(self.env.step, self._own(chosen))
-        if not isinstance(result, tuple) or len(result) != 5:
-            self._blame(_FIVE, result)
-        observation, reward, ended, cut, info = result
-        if not _is_number(reward):
-            self._blame("the reward must be a finite number", reward)
-        for flag in (ended, cut):
-            if np.ndim(flag) or flag not in (True, False):
-                self._blame("terminated and truncated must be true or false", flag)
-        inputs = {"action": self._as_input(chosen), "reward": np.float32(reward)}
-        inputs["time"] = np.float32(self._t / self.steps)
-        inputs["trial_start"] = np.float32("trial_start" in self.inputs and info["trial_start"])
-        return self._seen(observation, inputs), float(reward), bool(ended), bool(cut), info
-
-    # ACTIONS
-
-    def _checked(self, action: Any) -> np.ndarray:
-        """Return an action as an array ``[A]``; raise ValueError if it is none."""
-        actions = self.actions
-        given = np.asarray(action)
-        if given.shape != actions.shape:
-            raise ValueError(f"actions must have shape {actions.shape}, not {given.shape}")
-        if not actions.sizes:
-            if not np.isfinite(given).all():
-                raise ValueError(f"actions must be finite numbers, not {_short(action)}")
-            low, high = (np.array(ends, np.float32) for ends in (actions.low, actions.high))
-            return np.where(high > low, np.clip(given, low, high), given).astype(np.float32)
-        chosen = given.ravel().astype(np.int64)
-        if (chosen < 0).any() or (chosen >= actions.sizes).any():
-            most = ", ".join(str(size - 1) for size in actions.sizes)
-            raise ValueError(f"actions must be 0 ... {most}, not {_short(action)}")
-        return chosen
-
-    def _own(self, chosen: np.ndarray) -> Any:
-        """Return an action ``[A]`` as the environment takes it."""
-        space = self._played
-        if isinstance(space, spaces.Discrete):
-            return int(chosen[0] + self._first[0])
-        return (chosen + self._first).reshape(space.shape).astype(space.dtype)
-
-    def _as_input(self, chosen: np.ndarray) -> np.ndarray:
-        """Return an action ``[A]`` as agents see it: one-hot choices, or numbers of -1 ... 1."""
-        actions = self.actions
-        if actions.sizes:
-            return np.concatenate(
-                [np.eye(n)[k] for n, k in zip(actions.sizes, chosen, strict=True)]
-            )
-        low, high = (np.array(ends, np.float32) for ends in (actions.low, actions.high))
-        span = np.where(high > low, high - low, 1)
-        return np.where(high > low, 2 * (chosen - low) / span - 1, chosen)
+        chosen = self.choices.checked(action)[None]
+        observation, reward, ended, cut, info = self.advance(self.choices.each(chosen)[0])
+        inputs = {"reward": reward, "time": self._t / self.steps}
+        inputs["action"] = self.choices.inputs(chosen)[0]
+        inputs["trial_start"] = self.trials and info["trial_start"]
+        return self._seen(observation, inputs), reward, ended, cut, info
 
     def _seen(self, observation: Any, inputs: dict[str, Any]) -> np.ndarray:
         seen = np.zeros(cast(spaces.Box, self.observation_space).shape, np.float32)
         try:
-            flat = _flat(self.env.observation_space, observation)
+            inputs["observation"] = flat(self.shown, [observation], 1)[0]
         except (ValueError, TypeError, OverflowError) as error:
-            self._blame(f"the observation {error}", observation)
-        for name, value in {"observation": flat, **inputs}.items():
-            if name in self.input_slices:
-                seen[self.input_slices[name]] = value
+            self.blame(f"the observation {error}", observation)
+        for name, where in self.input_slices.items():
+            seen[where] = inputs.get(name, 0)
         return seen
+
+    def same_as(self, other: MetaInputs) -> bool:
+        """Return whether another environment has the same spaces and time limit."""
+        spaces = [(one.env.observation_space, one.env.action_space) for one in (self, other)]
+        return spaces[0] == spaces[1] and self.steps == other.steps
+
+    # WITHOUT INPUTS
+
+    def begin(self, seed: int | None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        """Start an episode; return the environment's own observation and info, unchecked."""
+        self.start(seed)
+        if seed is not None and callable(old := getattr(self.unwrapped, "seed", None)):
+            self.call(old, seed)  # as NeuroGym's, whose `reset` does not seed them
+        result = self.call(self.env.reset, seed=seed, options=options)
+        if not isinstance(result, tuple) or len(result) != 2:
+            self.blame("reset must return (observation, info)", result)
+        observation, info = result
+        return observation, self._masked(info)
+
+    def start(self, seed: int | None) -> None:
+        """Note that an episode starts, for messages."""
+        self._t, self._trial = 0, 0
+        self._seed = "no seed" if seed is None else f"seed {seed}"
+
+    def count_step(self) -> None:
+        """Note that a step is taken, for messages and the input `time`."""
+        self._t += 1
+
+    def advance(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take one step with an action of the environment's own.
+
+        Returns:
+            What the environment does, all checked but the observation.
+        """
+        self.count_step()
+        result = self.call(self.env.step, action)
+        if not isinstance(result, tuple) or len(result) != 5:
+            self.blame(_FIVE, result)
+        observation, reward, ended, cut, info = result
+        if not (type(reward) is float and math.isfinite(reward)) or abs(reward) > _LARGEST:
+            if not _is_number(reward):
+                self.blame("the reward must be a finite number", reward)
+            reward = float(reward)
+        if not (type(ended) is type(cut) is bool):
+            for flag in (ended, cut):
+                if np.ndim(flag) or flag not in (True, False):
+                    self.blame("terminated and truncated must be true or false", flag)
+            ended, cut = bool(ended), bool(cut)
+        if self.trials and not isinstance(self.env, MetaEpisodes):
+            starts = bool(info["new_trial"])
+            self._trial += starts
+            info = {**info, "trial": self._trial, "trial_start": starts}
+        if self.masks and (ended or cut):
+            info = {**info, "action_mask": np.ones(self.actions.sizes[0], bool)}
+        elif self.masks or type(info) is not dict or "action_mask" in info:
+            info = self._masked(info)
+        return observation, reward, ended, cut, info
+
+    def _masked(self, info: Any) -> dict[str, Any]:
+        """Return info with the legal actions as an array of bool, if the environment says them.
+
+        Whether it does is seen where its first episode starts: in ``info["action_mask"]``, or by a
+        method ``action_masks()``, where MaskablePPO of sb3-contrib looks for them.
+        """
+        if not isinstance(info, Mapping):
+            self.blame("info must be a dictionary", info)
+        mask = info.get("action_mask")
+        if mask is None and self.masks is not False:
+            with contextlib.suppress(AttributeError):
+                mask = self.call(self.env.get_wrapper_attr("action_masks"))
+        if self.masks is None:
+            self.masks = mask is not None
+        elif self.masks != (mask is not None):
+            self.blame("action masks must be there at every reset and step, or never", mask)
+        if not self.masks:
+            return dict(info)
+        if not self.actions.discrete:
+            self.blame("action masks are for one Discrete action", mask)
+        legal = self.legal(mask)
+        if not legal.any():
+            self.blame("the action mask must allow at least one action", mask)
+        return {**info, "action_mask": legal}
+
+    def legal(self, mask: Any, rows: tuple[int, ...] = ()) -> np.ndarray:
+        """Return a mask of the environment's as bool, ``[*rows, K]``, checked."""
+        array, count = np.asarray(mask), self.actions.sizes[0]
+        fits = array.shape == (*rows, count) and array.dtype.kind in "biuf"
+        if not fits or not ((array == 0) | (array == 1)).all():
+            self.blame(f"the action mask must be {count} times true or false", mask)
+        return array.astype(bool)
 
     # BLAME
 
-    def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call the environment; what it raises is its fault."""
         try:
             return method(*args, **kwargs)
@@ -204,7 +249,8 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
                 said += place_of(getattr(type(self.unwrapped), name))
             raise TrainingError(f"{self._when()}: {said}") from error
 
-    def _blame(self, wrong: str, value: Any) -> None:
+    def blame(self, wrong: str, value: Any) -> NoReturn:
+        """Say what the environment did wrong, and when."""
         method = type(self.unwrapped).step if self._t else type(self.unwrapped).reset
         raise TrainingError(f"{self._when()}: {wrong}, not {_short(value)}{place_of(method)}")
 
@@ -212,121 +258,22 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         return f"environment {self.id}, step {self._t} of an episode with {self._seed}"
 
 
-def actions_of(space: Any, name: str) -> Actions:
-    """Return what actions a space has, as data.
+def _counts_trials(env: Any) -> bool:
+    """Return whether an environment is NeuroGym's, where ``info["new_trial"]`` ends a trial."""
+    return callable(getattr(env, "new_trial", None)) and hasattr(env, "num_tr")
 
-    Args:
-        space: Discrete, MultiDiscrete, MultiBinary or Box.
-        name: Of the environment, for messages.
 
-    Raises:
-        ConfigError: It is another space, or an empty one.
-    """
-    if isinstance(space, spaces.Discrete):
-        return choice(int(space.n))
-    if isinstance(space, spaces.MultiDiscrete | spaces.MultiBinary) and np.prod(space.shape) > 0:
-        sizes = space.nvec if isinstance(space, spaces.MultiDiscrete) else np.full(space.shape, 2)
-        return Actions(tuple(int(n) for n in np.ravel(sizes)), single=False)
-    numbers = isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
-    if numbers and np.prod(space.shape) > 0:
-        whole = np.ravel(np.isfinite(space.low) & np.isfinite(space.high))
-        low, high = (
-            tuple(float(x) if fine else 0.0 for x, fine in zip(np.ravel(end), whole, strict=True))
-            for end in (space.low, space.high)
+def _notes(name: str, assumed: bool, left: Sequence[str]) -> tuple[str, ...]:
+    """Return what a user has to know of how agents see an environment."""
+    notes = []
+    if assumed:
+        notes.append(
+            f"{name} has no time limit: episodes are cut after {ASSUMED:,} steps (set another by "
+            "--env-kwargs max_episode_steps=STEPS)"
         )
-        return Actions(low=low, high=high)
-    raise ConfigError(
-        f"{name} has actions {_short(space)}; agents choose among options (Discrete, "
-        "MultiDiscrete, MultiBinary) or give numbers (Box of floats): wrap the environment in a "
-        "class of yours that flattens them (gymnasium.ActionWrapper), and train FILE.py:CLASS"
-    )
-
-
-def _flat_actions(actions: Actions) -> spaces.Space[Any]:
-    """Return the space of flat actions, numbered from 0."""
-    if actions.discrete:
-        return spaces.Discrete(actions.sizes[0])
-    if actions.sizes:
-        return spaces.MultiDiscrete(list(actions.sizes))
-    low, high = (np.array(ends, np.float32) for ends in (actions.low, actions.high))
-    free = high <= low
-    return spaces.Box(np.where(free, -np.inf, low), np.where(free, np.inf, high), dtype=np.float32)
-
-
-def _time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
-    """Return the longest episode, from the specification or from a wrapper."""
-    if isinstance(env, MetaEpisodes):
-        limit = _time_limit(env.env)
-        return limit and limit * env.episodes
-    if env.spec is not None and env.spec.max_episode_steps:
-        return env.spec.max_episode_steps
-    while isinstance(env, gymnasium.Wrapper):
-        if isinstance(env, gymnasium.wrappers.TimeLimit):
-            return int(env._max_episode_steps)
-        env = env.env
-    return None
-
-
-def _unfit(space: Any) -> str:
-    """Return why observations cannot be shown to agents; "" if they can."""
-    if isinstance(space, spaces.Dict | spaces.Tuple):
-        parts = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
-        return next(filter(None, map(_unfit, parts)), "")
-    if isinstance(space, spaces.Box):
-        whole = space.low.size > 0 and bool((space.low == 0).all() and (space.high == 255).all())
-        return _IMAGES if len(space.shape) > 1 and (_unsigned(space) or whole) else ""
-    if isinstance(space, spaces.Discrete | spaces.MultiBinary | spaces.MultiDiscrete):
-        return ""
-    return (
-        "environments that are not ours need Box, Discrete, MultiBinary, MultiDiscrete, or Dict "
-        "and Tuple of these"
-    )
-
-
-def _flat(space: Any, value: Any) -> np.ndarray:
-    """Return an observation as numbers ``[I]``; raise ValueError if it is none of the space."""
-    if isinstance(space, spaces.Dict | spaces.Tuple):
-        keys: Sequence[Any] = list(space.spaces) if isinstance(space, spaces.Dict) else []
-        if isinstance(space, spaces.Tuple):
-            keys = range(len(space.spaces))
-            fits = isinstance(value, Sequence | np.ndarray) and len(value) == len(keys)
-        else:
-            fits = isinstance(value, Mapping) and set(value) == set(keys)
-        if not fits:
-            raise ValueError(f"must have the entries {', '.join(map(str, keys))}")
-        parts = [_flat(space.spaces[key], value[key]) for key in keys]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    if not isinstance(space, spaces.Box):
-        if not space.contains(value):
-            raise ValueError(f"must be of {_short(space)}")
-        return np.asarray(spaces.flatten(space, np.asarray(value)), np.float32).ravel()
-    try:
-        array = np.asarray(value)
-    except ValueError:  # of rows of unequal length
-        array = np.asarray(None)
-    if array.dtype.kind not in "biuf" or array.shape != space.shape:
-        raise ValueError(f"must be numbers of shape {list(space.shape)}")
-    with np.errstate(over="ignore"):
-        flat = array.astype(np.float32).ravel()
-    if not np.isfinite(flat).all():
-        raise ValueError("must be finite numbers")
-    if np.issubdtype(space.dtype, np.integer):
-        limits = np.iinfo(cast(Any, space.dtype))
-        if (
-            (flat != np.round(flat)).any()
-            or (array < limits.min).any()
-            or (array > limits.max).any()
-        ):
-            raise ValueError(f"must be of its type, {space.dtype}")
-    if _unsigned(space):
-        low, high = space.low.astype(np.float32).ravel(), space.high.astype(np.float32).ravel()
-        flat = (flat - low) / np.maximum(high - low, 1)
-    return flat
-
-
-def _unsigned(space: spaces.Box) -> bool:
-    """Return whether observations are bytes, or other counts from 0."""
-    return np.issubdtype(space.dtype, np.unsignedinteger)
+    if left:
+        notes.append(f"agents are not shown {', '.join(left)} of {name}: no numbers of fixed size")
+    return tuple(notes)
 
 
 def _is_number(value: Any) -> bool:

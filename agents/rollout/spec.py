@@ -85,6 +85,7 @@ class EnvironmentFacts:
         privileged_size: Numbers of what only a critic may see; 0 if there are none.
         steps: Steps T of the longest episode, of each stage.
         variable_length: Whether an episode may end before that.
+        notes: What a user has to know of how agents meet the environment, a line each.
     """
 
     input_size: int
@@ -92,6 +93,7 @@ class EnvironmentFacts:
     privileged_size: int
     steps: tuple[int, ...]
     variable_length: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def discrete(self) -> bool:

@@ -115,14 +115,6 @@ class Model:
         """By default nothing but choices and rewards."""
         return ()
 
-    def in_unit(self, unit: float) -> Model:
-        """Return the model for rewards that are divided by this; by default the same.
-
-        A model with constants in the unit of rewards (a noise variance) divides them likewise.
-        Of parameters, `Parameter.unit` says what follows.
-        """
-        return self
-
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return the state before a first trial, tensors ``[..., S, ...]``; by default none."""
         return {}

@@ -169,6 +169,8 @@ def tabulate(behaviour: Behaviour, model: Model) -> Trials:
     for name in (*model.needs, *(one for one in model.explains if one != "choice")):
         if getattr(behaviour, name, None) is None and name not in behaviour.columns:
             raise ValueError(f"{model.name} needs {name}, which these data do not have")
+        if name in behaviour.columns and behaviour.columns[name].dtype.kind not in "fiub":
+            raise ValueError(f"{model.name} needs {name} as numbers: give its texts codes")
     fields = Trial(
         choice=_tensor(behaviour.choice.clip(0)),
         chosen=_tensor((behaviour.choice[..., None] == np.arange(behaviour.arms)).astype(float)),
@@ -179,7 +181,7 @@ def tabulate(behaviour: Behaviour, model: Model) -> Trials:
         choice2=None if behaviour.choice2 is None else _tensor(behaviour.choice2.clip(0)),
         first=_tensor(behaviour.starts),
         columns={
-            name: _tensor(np.nan_to_num(behaviour.columns[name].astype(float)))
+            name: _tensor(np.nan_to_num(behaviour.columns[name].astype(np.float64)))
             for name in model.needs
             if name in behaviour.columns
         },

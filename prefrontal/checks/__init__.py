@@ -30,7 +30,9 @@ def problems(what: Any) -> list[str]:
 
 
 def notes(what: Any) -> list[str]:
-    """Return what could be better in a task or model that has no problems."""
+    """Return what could be better in a task or model without problems, or is to be known of it."""
+    import gymnasium
+
     from prefrontal.behaviour.models import Model
     from prefrontal.envs.task import Task
 
@@ -43,6 +45,10 @@ def notes(what: Any) -> list[str]:
         from prefrontal.checks.models import model_notes
 
         return list(model_notes(made))
+    if inspect.isfunction(made) or (isinstance(made, type) and issubclass(made, gymnasium.Env)):
+        from prefrontal.checks.foreign import environment_notes
+
+        return list(environment_notes(made))
     return []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -41,10 +42,16 @@ def class_problems(made: Any, quick: bool) -> Iterator[str]:
     import gymnasium
     from torch import nn
 
+    from prefrontal.agents.rollout.vectors import is_vectorised
     from prefrontal.behaviour.models import Model
     from prefrontal.checks.calls import Wrong
     from prefrontal.envs.task import Task
 
+    if is_vectorised(made) or inspect.isfunction(made):
+        from prefrontal.checks.foreign import environment_problems
+
+        yield from () if quick else environment_problems(made)
+        return
     if not isinstance(made, type):
         raise Wrong(f"{made!r:.60} is no class: name the class of a task, core or model")
     if issubclass(made, Task):

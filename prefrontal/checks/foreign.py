@@ -8,35 +8,59 @@ from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
+import torch
 from gymnasium.utils.env_checker import check_env
 
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.checks.calls import called
+from prefrontal.agents.rollout.vectors import is_vectorised
+from prefrontal.checks.calls import Wrong, called
 from prefrontal.doors import Doors
 
+STEPS = 100  # played to find what an environment returns
 _OF_VALUES = "returned by"  # what its warnings about wrong observations and rewards have in common
 
 
-def environment_problems(cls: type[gymnasium.Env[Any, Any]]) -> Iterator[str]:
-    """Yield what is wrong with a class of an environment, its arguments at their defaults.
+def environment_problems(made: Any) -> Iterator[str]:
+    """Yield what is wrong with a class of an environment, or a function that makes one.
+
+    Its arguments are at their defaults.
 
     Raises:
         Wrong: The last problem, after which nothing can be checked.
     """
-    name = cls.__name__
-    env_id = Doors(task=cls).environment()
+    env_id = Doors(task=made).environment()
     assert env_id is not None
-    env = called(f"{name}()", cls)
-    where = f"{name}: the checker of Gymnasium"
+    if not is_vectorised(made):
+        yield from _gymnasium_problems(made)
+    envs = _envs(env_id)  # its ConfigError says what is wrong
+    observation, info = envs.reset(seed=0)
+    for _ in range(STEPS):
+        legal = info.get("action_mask", torch.ones(len(observation), envs.num_actions))
+        *_, info = envs.step(torch.multinomial(legal.float(), 1)[:, 0])
+    envs.close()
+
+
+def environment_notes(made: Any) -> tuple[str, ...]:
+    """Return what a user has to know of how agents meet an environment that has no problems."""
+    envs = _envs(Doors(task=made).environment() or "")
+    envs.close()
+    return tuple(envs.notes)
+
+
+def _envs(env_id: str) -> Any:
+    return make_envs(EnvironmentSpec(env_id, ("action", "reward"), {}), (0,), 2)
+
+
+def _gymnasium_problems(made: Any) -> Iterator[str]:
+    """Yield what the checker of Gymnasium says of an environment."""
+    env = called(f"{made.__name__}()", made)
+    if not isinstance(env, gymnasium.Env):
+        raise Wrong(f"{made.__name__} must make a gymnasium.Env, not {type(env).__name__}")
+    where = f"{made.__name__}: the checker of Gymnasium"
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         called(where, check_env, env, None, True)
     env.close()
     texts = [re.sub(r"\x1b\[\d*m|WARN: ", "", str(one.message)) for one in warned]
     yield from (f"{where} says: {text}" for text in dict.fromkeys(texts) if _OF_VALUES in text)
-    limit = {} if gymnasium.spec(env_id).max_episode_steps else {"max_episode_steps": 100}
-    spec = EnvironmentSpec(env_id, ("action", "reward"), limit)
-    made = make_envs(spec, (0,), 2)  # its ConfigError says what is wrong
-    made.reset(seed=0)
-    made.close()

@@ -284,6 +284,35 @@ def test_what_comes_after_the_end_of_an_episode_does_not_matter():
         assert torch.equal(clean, dirty)
 
 
+@pytest.mark.parametrize("layout", ["shared", "separate"])
+def test_values_are_learned_in_units_of_the_returns(layout):
+    """As with returns, a value's read-out and their errors divided by the unit."""
+    network = NetworkConfig(hidden_size=5, layout=layout)
+    given = {"network": network, "batch": 3, "clip_norm": 1e9, "discount": 0.9, "value_coef": 0.5}
+    subject = learner(normalise_values=True, **given)
+    seen = observed_update(subject)
+    flat, gradient, rate = seen.steps[0]
+    _, values, _ = heads(subject, flat, seen.x)
+    _, targets = targets_of(subject.config, seen.trajectory, values, 0.9)
+    unit = float(targets.square().mean().sqrt())
+    assert 0.1 < unit < 10
+    assert abs(unit - 1) > 0.05
+    (_, plain, plain_rate), *_ = observed_update(
+        learner(**given | {"value_coef": 0.5 / unit**2})
+    ).steps
+    of_values = subject.model.value_weights()
+    assert of_values.sum() == 6
+    assert of_values[-6:].all()
+    factor = torch.where(of_values, unit, 1.0).unsqueeze(0)
+    torch.testing.assert_close(gradient, plain * factor.double(), rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(rate, plain_rate * factor, rtol=1e-5, atol=0)
+
+
+def test_units_of_values_do_not_go_with_replay():
+    with pytest.raises(ValueError, match="normalise_values is not for replay"):
+        a2c(normalise_values=True, replay="uniform")
+
+
 def test_metrics():
     subject = learner(range(2), batch=5, trials=4)
     seen = {}

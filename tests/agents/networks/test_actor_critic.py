@@ -7,7 +7,7 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.plain import from_plain
 from prefrontal.agents.networks.actor_critic import ActorCritic, PlainNet
 from prefrontal.agents.networks.compiled import CompiledLSTM
-from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.config import HeadConfig, NetworkConfig
 
 STEPS, INPUTS, ACTIONS, BATCH = 6, 3, 2, 4
 
@@ -82,6 +82,37 @@ def test_parameters_survive_a_round_trip_and_unroll_sees_new_ones():
     for mine, theirs in zip(model.heads(tapes), other.heads(copied), strict=True):
         assert torch.equal(mine, theirs)
     assert not torch.equal(stepped, wanted)
+
+
+READING = HeadConfig("noise", "noise", into_core=False)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "config", "again"),
+    [
+        (torch.float64, {"core": "gru"}, False),
+        (torch.float64, {"core": "none", "layout": "separate"}, False),
+        (torch.float64, {"core": "gru", "heads": (READING,)}, True),
+        (torch.float32, {"core": "lstm"}, True),
+    ],
+)
+def test_refreshed_tapes_read_as_unrolled_ones(monkeypatch, dtype, config, again):
+    """Steps are only repeated where what they recorded is read."""
+    model = made(dtype, **config)
+    steps, (tapes, _) = [], recorded(model)
+    again = again and (dtype == torch.float64 or isinstance(model.nets[0], CompiledLSTM))
+    model.set_parameters(model.parameters * 0.5)
+    unroll = model.unroll
+    monkeypatch.setattr(model, "unroll", lambda tapes: (steps.append(1), unroll(tapes)))
+    model.refresh(tapes)
+    refreshed = model.read(tapes, model.parameters)
+    assert bool(steps) == again
+    unroll(tapes)
+    wanted = model.read(tapes, model.parameters)
+    for mine, theirs in zip(refreshed[:2], wanted[:2], strict=True):
+        assert torch.equal(mine, theirs)
+    for name, theirs in wanted[2].items():
+        assert torch.equal(refreshed[2][name], theirs)
 
 
 def test_parameters_are_a_copy():

@@ -1,5 +1,7 @@
 """Foreign environments as agents see them: observations of any space, one after the other."""
 
+import re
+
 import gymnasium
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from prefrontal.agents import EnvironmentSpec, MetaInputs, NetworkConfig, Population
 from prefrontal.agents.common.errors import ConfigError, TrainingError
+from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
 from tests.agents.helpers import register_countdown
 
 BOX = spaces.Box(-2, 2, (3,), np.float32)
@@ -84,7 +87,7 @@ def test_bytes_are_scaled_from_their_bounds():
         (spaces.Dict({"a": BOX, "b": spaces.Box(0, 255, (4, 4), np.uint8)}), "images are not"),
         (spaces.Text(4), "need Box, Discrete, MultiBinary, MultiDiscrete, or Dict and Tuple"),
         (spaces.Sequence(BOX), "need Box, Discrete"),
-        (spaces.Tuple((BOX, spaces.Graph(BOX, None))), "need Box, Discrete"),
+        (spaces.Tuple((spaces.Graph(BOX, None),)), "0 numbers"),
         (spaces.Discrete(10**9), "1,000,000,000 numbers with their inputs; there must be 1 to"),
         (spaces.Dict({}), "0 numbers"),
     ],
@@ -108,19 +111,83 @@ def test_an_image_is_taken_from_a_wrapper_of_the_users():
     assert MetaInputs(Means(inner)).reset()[0].shape == (3,)
 
 
-@pytest.mark.parametrize("actions", [BOX, spaces.MultiDiscrete([2, 2]), spaces.MultiBinary(2)])
+@pytest.mark.parametrize(
+    "actions",
+    [
+        spaces.Dict({"a": spaces.Discrete(2)}),
+        spaces.Tuple((spaces.Discrete(2),)),
+        spaces.Text(3),
+        spaces.Box(0, 9, (2,), np.int64),
+        spaces.Box(0, 1, (0,)),
+    ],
+)
 def test_other_actions_are_refused(actions):
-    with pytest.raises(ConfigError, match="need Discrete ones") as caught:
+    message = "Told has actions .*; agents choose among options .*Box of floats.*: wrap the"
+    with pytest.raises(ConfigError, match=message) as caught:
         wrapped(actions=actions)
     assert len(str(caught.value).splitlines()) == 1
+
+
+class Takes(Told):
+    """It keeps the action that it was given last."""
+
+    def step(self, action):
+        self.taken = action
+        return super().step(action)
+
+
+@pytest.mark.parametrize(
+    ("space", "action", "taken", "shown"),
+    [
+        (spaces.Discrete(3, start=4), 2, 6, [0, 0, 1]),
+        (spaces.MultiDiscrete([2, 3], start=[0, -1]), [1, 0], [1, -1], [0, 1, 1, 0, 0]),
+        (spaces.MultiBinary([1, 2]), [1, 0], [[1, 0]], [0, 1, 1, 0]),
+        (spaces.Box(np.float32([0, -2]), np.float32([4, 2])), [1, 3], [1, 2], [-0.5, 1]),
+        (spaces.Box(-np.inf, np.inf, (2,)), [1, -7], [1, -7], [1, -7]),
+    ],
+)
+def test_actions_are_flat_and_shown_as_inputs(space, action, taken, shown):
+    inner = Takes(actions=space)
+    env = MetaInputs(TimeLimit(inner, 5), ("action",))
+    env.reset()
+    seen = env.step(np.array(action))[0]
+    np.testing.assert_array_equal(inner.taken, taken)
+    assert inner.taken in space
+    np.testing.assert_allclose(seen[env.input_slices["action"]], shown)
 
 
 def test_time_limits_are_found_wherever_they_are():
     assert MetaInputs(FlattenObservation(TimeLimit(Told(), 7))).steps == 7
     assert MetaInputs(gymnasium.make("Blackjack-v1", max_episode_steps=9)).steps == 9
     assert MetaInputs(TimeLimit(gymnasium.make("Blackjack-v1"), 6)).steps == 6
-    with pytest.raises(ConfigError, match="Told has no time limit; give one"):
-        MetaInputs(Told())
+    told = Told()
+    told.max_episode_length = 4  # as popgym's; whether it counts the last step is not known
+    assert MetaInputs(told).steps == 5
+
+
+@pytest.mark.parametrize("several", [None, 3])
+def test_without_a_time_limit_episodes_are_cut_after_1000_steps(several):
+    inner = Told() if several is None else MetaEpisodes(Told(), several)
+    env = MetaInputs(inner, ("time",))
+    note = "Told has no time limit: episodes are cut after 1,000 steps .*max_episode_steps=STEPS"
+    assert re.search(note, env.notes[0])
+    assert env.steps == 1000 * (several or 1)
+    env.reset()
+    ends = [env.step(0)[2:4] for _ in range(env.steps)]
+    assert ends[:-1] == [(False, False)] * (env.steps - 1)
+    assert ends[-1] == ((False, True) if several is None else (True, False))
+    assert wrapped().notes == ()
+
+
+def test_what_has_no_fixed_size_is_left_out_of_dicts_and_tuples():
+    space = spaces.Dict(
+        {"a": BOX, "mission": spaces.Text(9), "b": spaces.Tuple((spaces.Text(3), BOX))}
+    )
+    env = wrapped(space, seen={"a": np.ones(3), "mission": "go", "b": ("x", 2 * np.ones(3))})
+    assert env.reset()[0].tolist() == [1, 1, 1, 2, 2, 2]
+    assert "not shown b.0 (Text), mission (Text) of Told" in env.notes[0]
+    with pytest.raises(TrainingError, match="must have the entries a, b"):
+        wrapped(space, seen={"a": np.ones(3), "mission": "go"}).reset()
 
 
 @pytest.mark.parametrize(
@@ -295,3 +362,83 @@ def test_environments_that_raise_or_are_old(kind, seed, message):
     assert "\n" not in str(caught.value)
     with pytest.raises(TrainingError, match=f"^environment {env_id}, "):
         agent.learn(100, num_envs=2)
+
+
+# LEGAL ACTIONS
+
+
+class Masked(Told):
+    """Three actions, of which the one after the last is legal, and the one chosen last."""
+
+    def __init__(self, how="info"):
+        super().__init__(actions=spaces.Discrete(3, start=1))
+        self.legal, self.how, self.bad = np.array([1, 0, 0], np.int8), how, None
+        if how == "method":
+            self.action_masks = lambda: self.legal
+
+    def _info(self):
+        mask = self.legal if self.bad is None else self.bad
+        return {"action_mask": mask} if self.how == "info" and mask is not None else {}
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed)[0], self._info()
+
+    def step(self, action):
+        seen, _, _, cut, _ = super().step(action)
+        self.legal = np.eye(3, dtype=np.int8)[[action % 3, action - 1]].max(0)
+        return seen, 0.0, action == 3, cut, self._info()
+
+
+@pytest.mark.parametrize("how", ["info", "method"])
+def test_legal_actions_are_told_at_every_reset_and_step(how):
+    env = MetaInputs(TimeLimit(Masked(how), 4))
+    mask = env.reset()[1]["action_mask"]
+    assert mask.dtype == bool
+    assert mask.tolist() == [True, False, False]
+    assert env.step(0)[4]["action_mask"].tolist() == [True, True, False]
+    assert env.step(1)[4]["action_mask"].tolist() == [False, True, True]
+    *_, ended, _, info = env.step(2)
+    assert ended
+    assert info["action_mask"].tolist() == [True] * 3  # nothing follows
+    env.reset()
+    assert [env.step(0)[4]["action_mask"].sum() for _ in range(4)] == [2, 2, 2, 3]  # cut
+
+
+def test_legal_actions_of_the_first_step_of_an_inner_episode():
+    env = MetaInputs(MetaEpisodes(TimeLimit(Masked(), 2), 2))
+    env.reset()
+    assert [env.step(1)[4]["action_mask"].tolist() for _ in range(4)] == [
+        [False, True, True],
+        [False, True, True],  # as it was left: the environment is not set back by reset
+        [False, True, True],
+        [True] * 3,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.ones(2), "step 1 .*action mask must be 3 times true or false, not array"),
+        (np.array([0, 2, 1]), "must be 3 times true or false"),
+        ("yes", "must be 3 times true or false, not 'yes'"),
+        (np.zeros(3), "must allow at least one action"),
+        (None, "must be there at every reset and step, or never, not None"),
+    ],
+)
+def test_wrong_masks_are_refused_in_one_line(bad, message):
+    inner = Masked()
+    env = MetaInputs(TimeLimit(inner, 9))
+    env.reset()
+    inner.bad = bad
+    if bad is None:
+        inner.how = "nothing"
+    with pytest.raises(TrainingError, match=message) as caught:
+        env.step(0)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mask_that_comes_late_is_refused():
+    env = wrapped(step=(np.zeros(3), 0.0, False, False, {"action_mask": np.ones(2)}))
+    env.reset()
+    with pytest.raises(TrainingError, match="at every reset and step, or never"):
+        env.step(0)

@@ -229,19 +229,50 @@ def test_gradients_and_many_vectors_at_once(name):
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_gradients_where_an_arm_is_not_there(name):
+    model, data = find(name), table(8)
+    available = (data.choice[..., None] == np.arange(2)) | (np.arange(8) % 3 > 0)[:, None]
+    data = replace(data, available=available)
+    raw = torch.randn(2, len(model.parameters), dtype=torch.float64, requires_grad=True)
+    ran = run(model, model.theta(raw), data, latents=True)
+    assert not ran.latents["policy"].detach().numpy()[~available].any()
+    torch.testing.assert_close(ran.latents["policy"].sum(-1), torch.ones(2, 8).double())
+    if len(model.parameters):
+        (gradient,) = torch.autograd.grad(ran.total.sum(), raw)
+        assert bool(gradient.isfinite().all())
+
+
+@pytest.mark.parametrize(
+    ("stimulus", "said"),
+    [
+        (np.array([[0.0, -1.0]]), "stimuli that are numbered from 0"),
+        (np.array([[0.0, 0.5]]), "stimuli that are numbered from 0"),
+        (np.array([["a", "b"]]), "rlwm needs stimulus as numbers: give its texts codes"),
+    ],
+)
+def test_stimuli_that_are_no_numbers(stimulus, said):
+    theta = values_of(find("rlwm"), {one.name: 0.5 for one in find("rlwm").parameters}, 1)
+    columns = {"stimulus": stimulus, "set_size": np.full((1, 2), 2)}
+    data = behaviour([[0, 1]], [[1, 1]], columns=columns)
+    with pytest.raises(ValueError, match=said):
+        run(find("rlwm"), theta, data)
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_rewards_in_another_unit(name):
     """Ten times the rewards, and parameters in that unit, are the same likelihood."""
+    constants = {"prior_variance": 1e4, "noise_variance": 1e3} if "kalman" in name else {}
+    constants = {"start_associability": 10.0} if name == "pearce-hall" else constants
     model, data = find(name), table()
     raw = torch.randn(2, len(model.parameters), dtype=torch.float64)
     theta = model.theta(raw)
     expected = run(model, theta, data).total
-    unit = 0.1
-    scaled = replace(data, reward=data.reward / unit)
+    scaled = replace(data, reward=10 * data.reward)
     units = {one.name: one.unit for one in model.parameters}
-    changed = {key: value * unit ** -units[key] for key, value in theta.items()}
+    changed = {key: value * 10 ** units[key] for key, value in theta.items()}
     if name == "rlwm":  # rewards are from 0 to 1, by definition
         return
-    found = run(model.in_unit(unit), changed, scaled).total
+    found = run(find(name, **constants), changed, scaled).total
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 

@@ -1,0 +1,82 @@
+"""Named settings for environments that are not ours: pure data.
+
+`control` is where they start from, and `memory` where a core is named. Advantages are normalised
+(except by `exploration`), so that entropy bonuses have the same meaning whatever rewards are, and
+actor and critic have cores of their own, so that large values do not drown the policy's gradient.
+Measurements: docs/environments.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from prefrontal.agents.common.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that go together.
+
+    Attributes:
+        summary: What they are for, in a few words.
+        options: Values by the names of `Settings.with_options`.
+    """
+
+    summary: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_CONTROL: dict[str, Any] = {
+    "inputs": (),
+    "core": "none",
+    "hidden_size": 64,
+    "layout": "separate",
+    "learning_rate": 3e-3,
+    "discount": 0.98,
+    "gae_lambda": 0.95,
+    "clip_norm": 1.0,
+    "value_coef": 0.5,
+    "entropy_coef": 0.05,
+    "normalise_advantages": True,
+    "normalise_values": True,
+    "passes": 8,
+    "num_envs": 8,
+    "total_steps": 1_000_000,
+}
+_MEMORY = _CONTROL | {
+    "inputs": ("action", "reward"),
+    "core": "lstm",
+    "input_gain": 3.0,
+    "learning_rate": 5e-3,
+    "discount": 0.9,
+    "discount_final": 0.98,
+    "entropy_coef": 0.02,
+}
+_META = _MEMORY | {"inputs": ("action", "reward", "trial_start")}
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "control": Preset("the observation tells all that counts (no memory)", _CONTROL),
+        "memory": Preset("it does not: a recurrent core", _MEMORY),
+        "meta": Preset("what is learned in one inner episode helps in the next", _META),
+    }
+)
+
+
+def find_preset(name: str) -> Preset:
+    """Return a preset by its name.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"there is no preset {name!r}{did_you_mean(name, PRESETS)}")
+    return PRESETS[name]
+
+
+def summaries() -> str:
+    """Return all presets with what they are for, in one line."""
+    return "; ".join(f"`{name}`, {one.summary}" for name, one in PRESETS.items())

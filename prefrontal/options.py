@@ -108,6 +108,14 @@ class EvaluationOptions:
         "Added to the prediction error that actors are given after every outcome without a reward "
         "(networks with actor_reward rpe only).",
     )
+    lesion: str | None = option(
+        None,
+        "Hidden units that are held at 0 at every step, as 3,7,12 or random:8 (drawn by --seed), "
+        "or at another value, 3=0.5. Findings are then not held against bars.",
+    )
+    drive: str | None = option(
+        None, "Hidden units to whose activity something is added at every step, as 3=0.5,7=-1."
+    )
     task: str | None = option(
         None, "Task of yours that the agents were trained on, FILE.py:CLASS or PACKAGE:ID."
     )
@@ -159,9 +167,9 @@ class CheckOptions:
 class ListOptions:
     """What to list."""
 
-    what: Literal["all", "experiments", "environments", "cores", "learners", "shipped"] = option(
-        "all", "Which of them.", positional=True
-    )
+    what: Literal[
+        "all", "experiments", "environments", "cores", "learners", "shipped", "models"
+    ] = option("all", "Which of them.", positional=True)
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,7 @@ def _population(
                 linear_cka(units[:n], latent[other[:n]], True) if varies else float("nan")
             )
         found = explained(latent[own], units, drift_terms(len(own), drift))
-        decoded.append(np.nanmean(found) if not np.isnan(found).all() else np.nan)
+        decoded.append(float(np.nanmean(found)) if not np.isnan(found).all() else np.nan)
     if not true:
         return dict.fromkeys(("cka", "cka_null", "cka_p", "decoded"), float("nan"))
     mean, others = np.mean(true), np.mean(null, axis=0)

@@ -27,6 +27,7 @@ from prefrontal.analysis.neural.encoding import (
 from prefrontal.analysis.neural.populations import linear_cka, split_units
 from prefrontal.analysis.neural.scoring import drift_terms, explained
 from prefrontal.behaviour.recordings import Recording, label, rows_of
+from prefrontal.behaviour.table import Behaviour
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -203,6 +204,21 @@ def task_variables(
     before[starts] = 0.0
     found = np.concatenate([now, before], axis=-1)
     return np.where((choice < 0)[..., None] | np.isnan(reward)[..., None], np.nan, found)
+
+
+def by_row(values: Array, behaviour: Behaviour, rows: int | None = None) -> Array:
+    """Return what belongs to trials ``[S, T, ...]`` by row of their source ``[rows, ...]``.
+
+    Args:
+        values: Such as the hidden states of a fitted network.
+        behaviour: The table.
+        rows: Rows of the source; None: up to the last one that the table uses.
+    """
+    there = behaviour.present
+    count = int(behaviour.row.max(initial=-1)) + 1 if rows is None else rows
+    found = np.full((count, *values.shape[2:]), np.nan)
+    found[behaviour.row[there]] = values[there]
+    return found
 
 
 def _columns(name: str, values: ArrayLike) -> Array:

@@ -69,8 +69,8 @@ def two_step_trials(behaviour: Behaviour) -> TwoStepTrials:
     """
     transitions(behaviour)
     record = record_of(behaviour)
-    names = ("action", "common", "reward")
-    return TwoStepTrials(*(record[name] for name in names), record.get("second_action"))
+    second = record.get("second_action")
+    return TwoStepTrials(record["action"], record["common"], record["reward"], second)
 
 
 def stays(behaviour: Behaviour, policy: NDArray[np.float64] | None = None) -> dict[str, NDArray]:

@@ -149,7 +149,7 @@ class ReproduceOptions:
 class NewOptions:
     """What to write, and where."""
 
-    kind: Literal["task", "core", "study"] = option(dataclasses.MISSING, "What to write.")
+    kind: Literal["task", "core", "model", "study"] = option(dataclasses.MISSING, "What to write.")
     file: Path = option(dataclasses.MISSING, "Python file to write; a test is written beside it.")
 
 
@@ -158,7 +158,8 @@ class CheckOptions:
     """What to check."""
 
     what: str = option(
-        dataclasses.MISSING, "A task or core, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study."
+        dataclasses.MISSING,
+        "A task, core or model, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study.",
     )
 
 
@@ -166,9 +167,9 @@ class CheckOptions:
 class ListOptions:
     """What to list."""
 
-    what: Literal["all", "experiments", "environments", "cores", "learners", "shipped"] = option(
-        "all", "Which of them.", positional=True
-    )
+    what: Literal[
+        "all", "experiments", "environments", "cores", "learners", "shipped", "models"
+    ] = option("all", "Which of them.", positional=True)
 
 
 @dataclass(frozen=True)

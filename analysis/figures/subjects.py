@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -100,6 +101,6 @@ def confusion_figure(matrix: ArrayLike, names: Sequence[str], path: Path) -> Pat
         axes.tick_params(axis="x", rotation=45)
         for (row, column), value in np.ndenumerate(values):
             tone = "white" if value > 0.6 else style.INK
-            look = {"ha": "center", "va": "center", "color": tone, "fontsize": 8}
+            look: Any = {"ha": "center", "va": "center", "color": tone, "fontsize": 8}
             axes.text(column, row, f"{value:.2f}", **look)
     return path

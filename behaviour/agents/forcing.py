@@ -53,7 +53,11 @@ class Forced:
 
         NaN where nothing is scored.
         """
-        total = _chosen(self.log_policy, behaviour.choice, behaviour.scored)
+        policy = self.log_policy
+        if behaviour.available is not None:
+            policy = np.where(behaviour.available, policy, -np.inf)
+            policy = policy - np.logaddexp.reduce(policy, axis=-1, keepdims=True)
+        total = _chosen(policy, behaviour.choice, behaviour.scored)
         if behaviour.scored2 is None or behaviour.choice2 is None or self.log_policy2 is None:
             return total
         second = _chosen(self.log_policy2, behaviour.choice2, behaviour.scored2)

@@ -267,9 +267,9 @@ def _mapping(
     choice, state2, common, who = flat
     found = np.full((count, arms), MISSING) if stated is None else stated.copy()
     whole = (choice != MISSING) & (state2 != MISSING) & (common != MISSING)
-    for at in np.flatnonzero(whole & (common == 1)):
-        if found[who[at], choice[at]] == MISSING:
-            found[who[at], choice[at]] = state2[at]
+    for row in np.flatnonzero(whole & (common == 1)):
+        if found[who[row], choice[row]] == MISSING:
+            found[who[row], choice[row]] = state2[row]
     others = np.flatnonzero(whole & ((found[who, choice] == state2) != (common == 1)))
     others = others[found[who[others], choice[others]] != MISSING]
     if len(others):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,11 @@ from typing import Any
 from prefrontal.behaviour.files.cells import YES, as_number
 from prefrontal.behaviour.files.columns import EMPTY, normal, toml_text
 from prefrontal.behaviour.files.rows import Rows
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 #: Names that columns of ours have elsewhere, in small letters without signs.
 KNOWN = {
@@ -52,6 +58,10 @@ class Proposal:
 
     text: str
     questions: tuple[str, ...]
+
+    def tables(self) -> dict[str, Any]:
+        """Return the tables of the `columns.toml`."""
+        return tomllib.loads(self.text)
 
 
 def propose(rows: Rows) -> Proposal:
@@ -102,7 +112,7 @@ def _task(named: dict[str, str], task: dict[str, Any], rows: Rows) -> list[str]:
             task["files"] = "subjects"
         else:
             asked.append('which column is subject? Say [columns] subject = "..."')
-    if "session" in named or "block" in named:
+    if any(_several(rows, named, name) for name in ("session", "block") if name in named):
         asked.append(
             'where do values start anew? Say [task] resets = "session", "block" or "never"'
         )
@@ -119,10 +129,16 @@ def _task(named: dict[str, str], task: dict[str, Any], rows: Rows) -> list[str]:
     return asked
 
 
+def _several(rows: Rows, named: dict[str, str], name: str) -> bool:
+    """Return whether somebody has several sessions or blocks."""
+    who = rows.cells[named["subject"]] if "subject" in named else rows.file
+    return len(set(zip(who, rows.cells[named[name]], strict=True))) > len(set(who))
+
+
 def _practice(rows: Rows) -> list[str]:
     """Ask whether rows that seem to be practice are to be left out."""
     return [
-        f"are rows with {name} {cell} to be left out? Say [exclude] {_quoted(name)} = [{cell!r}]"
+        f'are rows with {name} {cell} to be left out? Say [exclude] {_quoted(name)} = ["{cell}"]'
         for name, cells in rows.cells.items()
         for cell in dict.fromkeys(cells)
         if cell.lower() in PRACTICE
@@ -196,11 +212,11 @@ def _choice(
             ],
         )
     codes = {cell: i for i, cell in enumerate(there)}
-    odd = [cell for cell in there if _rare(rows.cells[named["choice"]], cell)]
+    rare = [cell for cell in there if _rare(rows.cells[named["choice"]], cell)]
     asked = [
         f"is {cell!r} of {named['choice']} a choice? If it is none, list it in [codes] missing and "
         "count the arms again"
-        for cell in odd
+        for cell in rare
     ]
     return codes, absent, asked
 

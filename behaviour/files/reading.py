@@ -46,10 +46,13 @@ def paths_of(data: Data) -> list[Path]:
     given = [data] if isinstance(data, str | Path) else list(data)
     paths: list[Path] = []
     for one in given:
-        path = Path(one).expanduser()
-        found = [path] if path.exists() else sorted(map(Path, glob.glob(str(path))))
+        try:
+            path = Path(one).expanduser()
+            found = [path] if path.exists() else sorted(map(Path, glob.glob(str(path))))
+        except (RuntimeError, ValueError, OSError) as error:  # no such home, a name too long
+            raise DataError(f"there is no file {str(one)[:80]!r}: {error!s:.80}") from error
         if not found:
-            raise DataError(f"there is no file {one}")
+            raise DataError(f"there is no file {str(one)[:200]}")
         paths += found
     if not paths:
         raise DataError("name a file of choices")

@@ -35,7 +35,7 @@ from prefrontal.behaviour.fits.likelihood import (
     expand,
     prior_of,
 )
-from prefrontal.behaviour.fits.optimise import SCREENED, arrived, laplace, newton, search
+from prefrontal.behaviour.fits.optimise import arrived, laplace, newton, search
 from prefrontal.behaviour.fits.selection import (
     ModelSelection,
     exceedance_probabilities,
@@ -47,7 +47,9 @@ from prefrontal.behaviour.table import Behaviour
 Method = Literal["ml", "map", "em", "hbi", "pooled"]
 METHODS = ("ml", "map", "em", "hbi", "pooled")
 
-WIDE = 2.5  # largest standard deviation of starting points, raw
+WIDE = 2.0  # prior standard deviations on both sides that starting points are drawn from
+STARTS = 16  # points that a search follows, for each subject
+SCREENED = 2 * STARTS  # points of which these are the better ones
 NEAR = 0.5  # way to the bound of a raw parameter within which it counts as run away
 NARROWED = 0.9  # posterior over prior variance above which choices say nothing of a parameter
 LOOSE = 10.0  # standard error of a raw parameter above which it is not identified without a prior
@@ -181,16 +183,11 @@ def _maxima(likelihood: Likelihood | Pooled, prior: Prior, rows: int, seed: int)
     size = len(model.parameters)
     if size:
         stated = prior_of(model)
-        draws = torch.randn(
-            SCREENED,
-            rows,
-            size,
-            generator=torch.Generator().manual_seed(seed),
-            dtype=torch.float64,
-        )
-        points = stated.mean + stated.variance.sqrt().clamp_max(WIDE) * draws
+        generator = torch.Generator().manual_seed(seed)
+        draws = torch.rand(SCREENED, rows, size, generator=generator, dtype=torch.float64) * 2 - 1
+        points = stated.mean + WIDE * stated.variance.sqrt() * draws
         points[0] = stated.mean
-        x = search(likelihood, prior, points, starts=8)
+        x = search(likelihood, prior, points, STARTS)
     else:
         x = torch.zeros(rows, 0, dtype=torch.float64)
     return newton(likelihood, prior, expand(likelihood, x))
@@ -281,5 +278,5 @@ def _population_of(method: str, x: Tensor, prior: Gaussian | Box) -> tuple[Tenso
     """Return means and variances ``[D]`` of the population, as `FittedModel.mean` says."""
     if method in ("em", "hbi") and isinstance(prior, Gaussian):
         return prior.mean, prior.variance
-    middle = x.mean(0) if method == "map" else x.quantile(0.5, 0)
-    return middle, x.var(0, correction=0)
+    middle = x.mean(0) if method == "map" else torch.from_numpy(np.median(x.numpy(), axis=0))
+    return middle, ((x - x.mean(0)) ** 2).mean(0)

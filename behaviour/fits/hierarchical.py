@@ -20,8 +20,8 @@ from prefrontal.behaviour.fits.likelihood import Gaussian, Likelihood, Point, pr
 from prefrontal.behaviour.fits.optimise import laplace, newton
 
 ROUNDS = 300
-ROUGH, SHARP = 1e-4, 1e-10  # gain of a Newton step, nats, that is left out: between rounds, at last
-CLOSE = 1e-3  # change of a mean, in standard deviations, and of a log variance, that ends a fit
+ROUGH, SHARP = 1e-3, 1e-10  # gain of a Newton step, nats, that is left out: between rounds, at last
+CLOSE = 3e-3  # change of a mean, in standard deviations, and of a log variance, that ends a fit
 LEAST = 1e-4  # smallest variance of a population in `em`
 COUNT, SHAPE, RATE = 1.0, 0.5, 0.01  # prior of a population: b, v and s of Piray et al. (2019)
 
@@ -51,7 +51,8 @@ def em(likelihood: Likelihood, point: Point) -> tuple[Point, Gaussian]:
 def _apart(one: Gaussian, other: Gaussian) -> float:
     """Return how far two populations are apart: in standard deviations and in log variances."""
     means = (one.mean - other.mean).abs() / other.variance.sqrt()
-    return float(torch.cat([means, (one.variance / other.variance).log().abs()]).amax())
+    widths = (one.variance / other.variance).log().abs()
+    return max([0.0, *means.tolist(), *widths.tolist()])
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def hbi(
             for point, spread, share in zip(points, spreads, shares.T, strict=True)
         ]
         alpha = 1 + shares.sum(0)
-        last = taken == ROUNDS or bool(before) and _settled(before, groups)
+        last = taken == ROUNDS or (bool(before) and _settled(before, groups))
         for k, group in enumerate(groups):
             close, steps = (SHARP, 30) if last else (ROUGH, 3)
             points[k] = newton(likelihoods[k], group.prior, points[k], steps, close)

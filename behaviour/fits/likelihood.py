@@ -59,11 +59,13 @@ class Likelihood:
             raw: Parameters.
             rows: Subjects that the rows of ``raw`` belong to, in place of all S in order.
         """
-        if rows is None:
-            return self.run(raw).total
-        if self._some is None or not np.array_equal(self._some[0], rows):
-            self._some = rows, tabulate(self.behaviour.select(rows), self.model)
-        return self.run(raw, self._some[1]).total
+        trials = None
+        if rows is not None:
+            if self._some is None or not np.array_equal(self._some[0], rows):
+                self._some = rows, tabulate(self.behaviour.select(rows), self.model)
+            trials = self._some[1]
+        total = self.run(raw, trials).total
+        return total if self.model.parameters else total.expand(*raw.shape[:-2], -1)
 
 
 def natural(model: Model, raw: Tensor, scale: float) -> dict[str, Tensor]:

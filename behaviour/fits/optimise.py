@@ -16,10 +16,12 @@ from torch import Tensor
 
 from prefrontal.behaviour.fits.likelihood import Likelihood, Point, Pooled, Prior, expand, slope
 
-SCREENED = 64  # points of which the best are followed
 SHORT = 1e-7  # fraction of a step below which a row does not go on
 LONG = 3.0  # largest change of a raw parameter in one step
-EVALUATIONS = 60  # of the gradient in a search
+NEAR = 0.2  # raw distance at which two searches of a row count as one
+MERGED = 4  # evaluations after which it is looked for such
+HOPE = 10.0  # times what its next step promises, within which a search may still become the best
+EVALUATIONS = 40  # of the gradient in a search
 STEPS = 40  # of Newton's method
 CLOSE = 1e-10  # expected gain, nats, at which a Newton search ends
 SOFT = 1e-3  # the same of a search, which Newton steps follow
@@ -166,6 +168,8 @@ def _step(prior: Prior, point: Point) -> tuple[Tensor, Tensor]:
 
 def _short(step: Tensor) -> Tensor:
     """Return steps ``[M, D]`` that change no parameter by more than `LONG`."""
+    if not step.shape[-1]:
+        return step
     most = step.abs().amax(-1, keepdim=True)
     return step * (LONG / most.clamp_min(LONG))
 
@@ -178,6 +182,7 @@ def _bfgs(
     found = x.clone()
     best = torch.full((len(x),), torch.inf, dtype=x.dtype)
     here = torch.arange(len(x))
+    count = int(rows.max()) + 1
 
     def at(x: Tensor, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         value, gradient = slope(likelihood, x, rows)
@@ -188,14 +193,19 @@ def _bfgs(
     inverse = torch.eye(size, dtype=x.dtype).expand(len(x), -1, -1).clone()
     inverse /= gradient.norm(dim=-1).clamp_min(1.0)[:, None, None]
     length, fresh = torch.ones_like(value), torch.ones_like(value, dtype=torch.bool)
-    for _ in range(EVALUATIONS):
+    for taken in range(EVALUATIONS):
         step = _short(-(inverse @ gradient.unsqueeze(-1)).squeeze(-1))
         promise = -(step * gradient).sum(-1)
         done = ((promise < SOFT) & ~fresh) | (length < 1e-3) | ~value.isfinite()
+        found[here], best[here] = x, value
+        if taken % MERGED == MERGED - 1:
+            values = best.view(-1, count)
+            behind = _near_better(found.view(-1, count, size), values)[here]
+            lead = values.amin(0).repeat(len(values))[here]
+            done |= behind | ((value - HOPE * promise > lead) & ~fresh)
         if bool(done.all()):
             break
-        if float(done.double().mean()) > 0.25:
-            found[here], best[here] = x, value
+        if float(done.double().mean()) > 0.2:
             keep = ~done
             here, x, value, gradient = here[keep], x[keep], value[keep], gradient[keep]
             inverse, length, fresh = inverse[keep], length[keep], fresh[keep]
@@ -212,6 +222,20 @@ def _bfgs(
         fresh &= ~accepted
     found[here], best[here] = x, value
     return found, best
+
+
+def _near_better(x: Tensor, value: Tensor) -> Tensor:
+    """Return which of N searches of each row run after a better one, flat ``[N * M]``.
+
+    Args:
+        x: Where they are ``[N, M, D]``.
+        value: How low ``[N, M]``.
+    """
+    order = torch.arange(len(x))
+    near = (x.unsqueeze(1) - x).abs().amax(-1) < NEAR  # [N, N, M]
+    better = value < value.unsqueeze(1)
+    better |= (value == value.unsqueeze(1)) & (order < order.unsqueeze(1)).unsqueeze(-1)
+    return (near & better).any(1).flatten()
 
 
 def _update(inverse: Tensor, s: Tensor, y: Tensor, fresh: Tensor) -> Tensor:

@@ -75,9 +75,8 @@ def find(name: str, arms: int = 2, **options: Any) -> Model:
 
 def _options(make: Callable[..., Model]) -> list[str]:
     """Return the names of the options that a maker of models takes."""
-    given = 0
-    if isinstance(make, partial):
-        make, given = make.func, len(make.args)
+    given = len(make.args) if isinstance(make, partial) else 0
+    make = getattr(make, "func", make)
     if not dataclasses.is_dataclass(make):
         return []
     return [one.name for one in dataclasses.fields(make)][given:]

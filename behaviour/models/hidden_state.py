@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -40,10 +40,6 @@ class HiddenState(Model):
         Parameter("contrast", "unit"),
         Parameter("inverse_temperature", "positive"),
     )
-
-    def in_unit(self, unit: float) -> HiddenState:
-        """Return the model with the threshold in the new unit."""
-        return replace(self, threshold=self.threshold / unit)
 
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return the same belief for all arms."""

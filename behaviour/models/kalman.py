@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -68,13 +68,6 @@ class Kalman(Model):
     def parameters(self) -> tuple[Parameter, ...]:
         """Weights in the probit."""
         return tuple(Parameter(name, unit=unit) for name, unit in POLICIES[self.policy].items())
-
-    def in_unit(self, unit: float) -> Kalman:
-        """Return the model with means and variances in the new unit."""
-        prior = tuple(one / unit**2 for one in self.prior_variance)
-        noise = self.noise_variance / unit**2
-        mean = self.prior_mean / unit
-        return replace(self, prior_variance=prior, prior_mean=mean, noise_variance=noise)
 
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return prior means and variances.

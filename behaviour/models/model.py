@@ -65,10 +65,10 @@ class Trial(NamedTuple):
         chosen: One-hot choices ``[S, K]``; zeros where missing.
         reward: ``[S]``; 0 where it is missing.
         previous: One-hot choice before this one ``[S, K]``; zeros where values start anew.
+        first: Whether values start anew before this trial, ``[S]`` of bool.
         available: ``[S, K]`` of bool, or None: all arms.
         state2: Second-stage states ``[S]`` int64 from 0, or None; 0 where missing.
         choice2: Second-stage choices, likewise.
-        first: Whether values start anew before this trial, ``[S]`` of bool.
         columns: Other numbers of the trial, ``[S]`` each, by the name of the column.
         prepared: What the model's `prepare` made, ``[..., S, ...]`` each.
     """
@@ -77,10 +77,10 @@ class Trial(NamedTuple):
     chosen: Tensor
     reward: Tensor
     previous: Tensor
+    first: Tensor
     available: Tensor | None = None
     state2: Tensor | None = None
     choice2: Tensor | None = None
-    first: Tensor | None = None
     columns: Mapping[str, Tensor] = {}
     prepared: Mapping[str, Tensor] = {}
 
@@ -115,17 +115,9 @@ class Model:
         """By default nothing but choices and rewards."""
         return ()
 
-    def in_unit(self, unit: float) -> Model:
-        """Return the model for rewards that are divided by this; by default the same.
-
-        A model with constants in the unit of rewards (a noise variance) divides them likewise.
-        Of parameters, `Parameter.unit` says what follows.
-        """
-        return self
-
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
-        """Return the state before a first trial, tensors ``[..., S, ...]``; see `filled`."""
-        raise NotImplementedError
+        """Return the state before a first trial, tensors ``[..., S, ...]``; by default none."""
+        return {}
 
     def prepare(self, theta: Theta, trials: Trial) -> dict[str, Tensor]:
         """Return what `update` needs of a trial and no state enters, all trials at once."""
@@ -141,7 +133,7 @@ class Model:
 
     def update(self, theta: Theta, state: State, trial: Trial) -> State:
         """Return the state after a trial; applied only where the trial is learned from."""
-        raise NotImplementedError
+        return state
 
     def latents(self, theta: Theta, state: State, trial: Trial) -> dict[str, Tensor]:
         """Return what else to report of a trial, such as ``rpe``, ``[..., S]`` each."""

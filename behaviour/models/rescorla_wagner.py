@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -82,10 +82,6 @@ class RescorlaWagner(Model):
             *(one for name in self.additions if name in more for one in more[name]),
         )
 
-    def in_unit(self, unit: float) -> RescorlaWagner:
-        """Return the model with the start value in the new unit."""
-        return replace(self, start_value=self.start_value / unit)
-
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return the start value for all arms."""
         return {"values": filled(theta, behaviour, behaviour.arms, value=self.start_value)}
@@ -113,7 +109,7 @@ class RescorlaWagner(Model):
         log_p = log_softmax(preferences, trial.available)
         if "lapse" not in self.additions:
             return log_p
-        return with_lapse(log_p, theta["lapse"], trial.available)
+        return with_lapse(log_p.exp(), theta["lapse"], trial.available)
 
     def update(self, theta: Theta, state: State, trial: Trial) -> State:
         """Return the values moved towards the reward, or back to the start."""
@@ -128,11 +124,17 @@ class RescorlaWagner(Model):
         return {"rpe": trial.reward - (state["values"] * trial.chosen).sum(-1)}
 
 
-def with_lapse(log_p: Tensor, lapse: Tensor, available: Tensor | None) -> Tensor:
-    """Return log-probabilities where a part of the choices is random among the arms there are."""
-    count = log_p.shape[-1] if available is None else available.sum(-1, keepdim=True)
+def with_lapse(p: Tensor, lapse: Tensor, available: Tensor | None) -> Tensor:
+    """Return log-probabilities ``[..., S, K]`` of choices a part of which is random.
+
+    Args:
+        p: Probabilities of the others.
+        lapse: The part that is random ``[..., S]``, among the arms that can be chosen.
+        available: Which can, or None: all.
+    """
+    count = p.shape[-1] if available is None else available.sum(-1, keepdim=True)
     rate = lapse.unsqueeze(-1)
-    mixed = ((1 - rate) * log_p.exp() + rate / count).log()
+    mixed = ((1 - rate) * p + rate / count).log()
     return mixed if available is None else mixed.masked_fill(~available, -torch.inf)
 
 

@@ -49,8 +49,16 @@ class WorkingMemory(Model):
     )
 
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
-        """Return values and memory of all stimuli and actions ``[..., S, N, K]``."""
-        size = int(np.nanmax(behaviour.columns["stimulus"])) + 1
+        """Return values and memory of all stimuli and actions ``[..., S, N, K]``.
+
+        Raises:
+            ValueError: Stimuli are not numbered.
+        """
+        stimulus = behaviour.columns["stimulus"][behaviour.present]
+        known = stimulus[~np.isnan(stimulus.astype(float))]
+        if not known.size or (known < 0).any() or (known % 1 != 0).any():
+            raise ValueError("rlwm needs stimuli that are numbered from 0")
+        size = int(known.max()) + 1
         value = 1 / behaviour.arms
         return {
             "values": filled(theta, behaviour, size, behaviour.arms, value=value),
@@ -67,7 +75,7 @@ class WorkingMemory(Model):
         )
         share = (theta["capacity"] / trial.columns["set_size"].clamp(min=1)).clamp(max=1)
         weight = per_arm(theta["memory_weight"] * share, arms)
-        return with_lapse(torch.lerp(slow, fast, weight).log(), theta["lapse"], trial.available)
+        return with_lapse(torch.lerp(slow, fast, weight), theta["lapse"], trial.available)
 
     def update(self, theta: Theta, state: State, trial: Trial) -> State:
         """Return values moved to the reward, and the memory that holds it."""

@@ -103,20 +103,18 @@ def _states(
     steps, seen = _unbound(fields), [state]
     for t, step in enumerate(steps):
         if t and table.any_first[t]:
-            first = table.fields.first
-            assert first is not None
-            state = _where(first[t], start, state, lead)
+            state = where(table.fields.first[t], start, state, lead)
             seen[t] = state
         if t + 1 == len(steps):
             break
         after = model.update(theta, state, step)
-        state = after if table.all_learn[t] else _where(table.learned[t], after, state, lead)
+        state = after if table.all_learn[t] else where(table.learned[t], after, state, lead)
         seen.append(state)
     return {name: torch.stack([one[name] for one in seen]) for name in start}, fields
 
 
-def _where(mask: Tensor, these: State, those: State, lead: int) -> State:
-    """Return a state that is one of two for each subject."""
+def where(mask: Tensor, these: State, those: State, lead: int = 0) -> State:
+    """Return one of two states for each subject, by a mask ``[S]``."""
     return {
         name: torch.where(mask.view(-1, *[1] * (value.dim() - lead - 1)), these[name], value)
         for name, value in those.items()
@@ -131,8 +129,8 @@ def _taken(policy: Tensor, choice: Tensor, scored: Tensor, lead: int) -> Tensor:
     return torch.where(mask, taken, 0.0).movedim(0, -1)
 
 
-def _mapped(trial: Trial, change: Any) -> Trial:
-    """Return a trial whose tensors are changed."""
+def change_fields(trial: Trial, change: Any) -> Trial:
+    """Return a trial whose tensors are changed, those of its columns too."""
     made = {}
     for name, value in trial._asdict().items():
         if isinstance(value, Tensor):
@@ -146,7 +144,7 @@ def _with_lead(trial: Trial, lead: int) -> Trial:
     """Return all trials ``[T, 1..., S, ...]``, to broadcast with parameters ``[..., S]``."""
     if not lead:
         return trial
-    return _mapped(trial, lambda value: value.view(len(value), *[1] * lead, *value.shape[1:]))
+    return change_fields(trial, lambda value: value.view(len(value), *[1] * lead, *value.shape[1:]))
 
 
 def _unbound(trials: Trial) -> list[Trial]:
@@ -171,6 +169,8 @@ def tabulate(behaviour: Behaviour, model: Model) -> Trials:
     for name in (*model.needs, *(one for one in model.explains if one != "choice")):
         if getattr(behaviour, name, None) is None and name not in behaviour.columns:
             raise ValueError(f"{model.name} needs {name}, which these data do not have")
+        if name in behaviour.columns and behaviour.columns[name].dtype.kind not in "fiub":
+            raise ValueError(f"{model.name} needs {name} as numbers: give its texts codes")
     fields = Trial(
         choice=_tensor(behaviour.choice.clip(0)),
         chosen=_tensor((behaviour.choice[..., None] == np.arange(behaviour.arms)).astype(float)),
@@ -181,7 +181,7 @@ def tabulate(behaviour: Behaviour, model: Model) -> Trials:
         choice2=None if behaviour.choice2 is None else _tensor(behaviour.choice2.clip(0)),
         first=_tensor(behaviour.starts),
         columns={
-            name: _tensor(np.nan_to_num(behaviour.columns[name].astype(float)))
+            name: _tensor(np.nan_to_num(behaviour.columns[name].astype(np.float64)))
             for name in model.needs
             if name in behaviour.columns
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -43,10 +43,6 @@ class Random(Model):
         """A bias towards each arm but the last."""
         return biases(self.arms) if self.biased else ()
 
-    def start(self, theta: Theta, behaviour: Behaviour) -> State:
-        """Return no state."""
-        return {}
-
     def log_policy(self, theta: Theta, state: State, trial: Trial) -> Tensor:
         """Return the softmax of the biases."""
         preferences = torch.zeros_like(trial.chosen)
@@ -71,10 +67,6 @@ class WinStayLoseShift(Model):
     name = "wsls"
     parameters = (Parameter("win_stay", "unit"), Parameter("lose_shift", "unit"))
 
-    def in_unit(self, unit: float) -> WinStayLoseShift:
-        """Return the model with the threshold in the new unit."""
-        return replace(self, threshold=self.threshold / unit)
-
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return no last arm (one-hot), and no win."""
         return {
@@ -91,8 +83,9 @@ class WinStayLoseShift(Model):
         p = torch.where(last.any(-1, keepdim=True), p, 1 / arms)
         if trial.available is None:
             return p.log()
-        p = p * trial.available
-        return (p / p.sum(-1, keepdim=True)).log()
+        p = (p * trial.available) / (p * trial.available).sum(-1, keepdim=True)
+        # The logarithm of 0 is left out, not only replaced: it has no gradient.
+        return p.masked_fill(~trial.available, 1.0).log().masked_fill(~trial.available, -torch.inf)
 
     def update(self, theta: Theta, state: State, trial: Trial) -> State:
         """Return the arm and whether it won."""
@@ -124,11 +117,6 @@ class PearceHall(Model):
         Parameter("associability_rate", "unit"),
         Parameter("inverse_temperature", "positive", unit=-1),
     )
-
-    def in_unit(self, unit: float) -> PearceHall:
-        """Return the model that starts from as much in the new unit."""
-        value, start = self.start_value / unit, self.start_associability / unit
-        return replace(self, start_value=value, start_associability=start)
 
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return values and associabilities, the same for all arms."""

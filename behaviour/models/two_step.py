@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -58,7 +57,7 @@ class TwoStep(Model):
         options: Choices at the second stage: 2; or 1, reduced tasks, where nothing is chosen there.
     """
 
-    kind: Literal["hybrid", "mb", "mf"] = "hybrid"
+    kind: str = "hybrid"
     options: int = 2
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ from prefrontal.checking import check, option
 
 CLIP = 1.0  # largest norm of a gradient
 CHECK = 4  # passes through the data between two looks at what is held out
+GAIN = 1e-4  # nats a choice below which a seed is not getting better
 SPREAD = 0.1  # of initial embeddings of subjects
 
 
@@ -47,12 +48,14 @@ class Recurrent:
         "Numbers learned of each subject and shown at every step; 0: one network for all.",
         least=0,
     )
-    passes: int = option(1500, "Passes through the data at most.", least=1)
+    passes: int = option(400, "Passes through the data at most.", least=1)
     patience: int = option(
-        120, "Passes without a better likelihood of what is held out, before a seed stops.", least=1
+        40,
+        "Passes in which no seed predicts better what is held out, before training stops.",
+        least=1,
     )
-    learning_rate: float = option(0.02, "Step size of Adam.", above=0)
-    batch: int = option(128, "Sequences in an update.", least=1)
+    learning_rate: float = option(0.03, "Step size of Adam.", above=0)
+    batch: int = option(256, "Sequences in an update.", least=1)
     held_out: float = option(
         0.2, "Share of the training data that says when to stop.", above=0, below=1
     )
@@ -220,6 +223,7 @@ class _Training:
         flat = torch.cat([self.weights, self.embeddings.flatten(1)], 1)
         optimiser = Optimiser(flat, "adam", 1e-8)
         best, held = flat.clone(), torch.full((members,), -torch.inf)
+        mark, last = held.clone(), 0  # what the seeds have to beat, and when one did
         at = torch.zeros(members, dtype=torch.int64)
         draw = np.random.default_rng(self.seed)
         trained = torch.cat([one.sequence for one in self.learned]).unique().numpy()
@@ -234,7 +238,10 @@ class _Training:
             better = now > held
             held, at = torch.where(better, now, held), torch.where(better, done + CHECK, at)
             best[better] = flat[better]
-            if bool((done + CHECK - at >= settings.patience).all()):
+            gained = now > mark + GAIN
+            mark = torch.where(gained, now, mark)
+            last = done + CHECK if bool(gained.any()) else last
+            if done + CHECK - last >= settings.patience:
                 break
         weights, embeddings = self._parts(best)
         return FittedRecurrent(

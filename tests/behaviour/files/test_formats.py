@@ -10,7 +10,7 @@ import pytest
 from prefrontal.analysis.choice.two_step import model_based_index, stay_probabilities
 from prefrontal.behaviour import examples
 from prefrontal.behaviour.examples.make import bandit, two_step, write_all
-from prefrontal.behaviour.files import read, read_tidy, write_hbayesdm, write_tidy
+from prefrontal.behaviour.files import DataError, read, read_tidy, write_hbayesdm, write_tidy
 from prefrontal.behaviour.files.formats import load
 from prefrontal.behaviour.files.proposing import propose
 from prefrontal.behaviour.probes import record_of, two_step_trials
@@ -153,7 +153,7 @@ def test_a_proposal_asks_for_what_it_cannot_know():
     assert 'choice = {"blue" = 0, "orange" = 1}' in found.text
     assert 'missing = ["timeout", ""]' in found.text
     practice, resets = sorted(found.questions)
-    assert "[exclude] Phase = ['practice']" in practice
+    assert '[exclude] Phase = ["practice"]' in practice
     assert "where do values start anew" in resets
     rows, _ = load([EXAMPLES / "sides.csv"])
     assert any('choice_is = "stimulus", or "side"' in one for one in propose(rows).questions)
@@ -201,3 +201,19 @@ def test_published_gershman_and_cbm_and_suthaharan():
     one = sorted((DATA / "suthaharan2021_prl3").glob("*.mat"))[0]
     codes = {"choice": {"1": 0, "2": 1, "3": 2}}
     assert read(one, {"codes": codes, "task": {"resets": "never"}}).trials == 160
+
+
+def test_sides_are_refused_unless_they_are_recoded():
+    """Values belong to stimuli: read as stimuli, sides would look model-free and be wrong."""
+    file = EXAMPLES / "sides.csv"
+    for task, said in (
+        ({}, r"choice_is = \"stimulus\", or \"side\""),
+        ({"choice_is": "side"}, r"choices are sides: recode them, \[sides\]"),
+        ({"choice_is": "stimulus"}, r"row \d+ .*leads to state . by a .* transition.*sides"),
+    ):
+        with pytest.raises(DataError, match=said):
+            read(file, {"task": task})
+    found = read(file, EXAMPLES / "sides.columns.toml")
+    index = model_based_index(stay_probabilities(two_step_trials(found)))
+    expected = model_based_index(stay_probabilities(two_step_trials(two_step(3))))
+    np.testing.assert_allclose(index, expected)

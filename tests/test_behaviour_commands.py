@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -285,3 +286,11 @@ def test_gershman_2018_is_selected_as_published(folder, experiment, variances, f
     np.testing.assert_allclose(found, frequencies, atol=5e-4)
     sure = bms["protected_exceedance"]["kalman-hybrid"]
     assert sure == pytest.approx(0.727, abs=0.002) if experiment == 1 else sure >= 0.999
+
+
+def test_a_column_of_the_best_arm_gives_curves_around_its_changes(tmp_path):
+    table = bandit(1)
+    best = np.broadcast_to(np.arange(table.trials) >= 20, table.choice.shape).astype(float)
+    made = pf.fit(replace(table, columns={"best": best}), "random", out=tmp_path / "run")
+    assert "(figures/changes.png)" in (made.path / "report.md").read_text()
+    assert (made.path / "figures/changes.png").is_file()

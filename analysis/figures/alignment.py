@@ -26,7 +26,7 @@ def encoding_figure(
         latents: Names of the K latent variables.
         path: Where to write; returned.
     """
-    size = (1.6 + 0.55 * len(latents), 3.2)
+    size = (1.6 + 0.55 * len(latents), 4.4)
     said = "a dot a unit, filled where it passes the session permutation; line: median"
     canvas = style.drawing(path, len(scores), size, most=3, ylabel="explained", caption=said)
     rng = np.random.default_rng(0)

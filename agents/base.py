@@ -18,8 +18,8 @@ from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.parts import Division
 from prefrontal.agents.networks.sizes import outputs_of, parameter_counts, state_sizes
-from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import probe, rows_in, rows_of
 from prefrontal.agents.rollout.rollout import Stages, Stimulation
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
@@ -189,10 +189,12 @@ def require_learnable(job: Job, discrete: bool = True) -> None:
     if discrete and not facts.discrete:
         probe(job.environment)  # says so
     rows_of(network, job.environment.inputs, facts.input_size, facts.actions.width)
-    sizes = facts.input_size, facts.actions.outputs, network
+    sizes = facts.input_size, facts.actions.outputs, network, facts.parts
     counts, states = parameter_counts(*sizes), sum(state_sizes(*sizes))
-    said = 4 * sum(outputs_of(facts.actions.outputs, network))
-    step = facts.input_size + said + 8 * network.hidden_size * len(counts) + states
+    outputs = outputs_of(facts.actions.outputs, network)
+    division = Division(facts.input_size, facts.parts, network)
+    shown = division.core_inputs + division.kept
+    step = shown + 4 * sum(outputs) + 8 * network.hidden_size * len(outputs) + states
     played = job.num_envs * facts.longest * step
     require_training(job.members, sum(counts), played, job.snapshots, job.device)
 
@@ -218,14 +220,6 @@ def learn_until(learner: Learner, total_steps: int) -> dict[str, np.ndarray]:
         rows.append(learner.update())
     learner.close()
     return {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
-
-
-def write_inputs(tapes: Sequence[Tape], observations: Tensor) -> None:
-    """Write observations ``[T, P, I, B]`` as the inputs of tapes."""
-    for tape in tapes:
-        tape.used = len(observations)
-        for x, source in zip(tape.x_t, observations.unbind(0), strict=False):
-            x.copy_(source)
 
 
 class RecurrentLearner:
@@ -272,6 +266,7 @@ class RecurrentLearner:
             device=device,
             rows=rows_in(self.stages.envs, network),
             plain=plain,
+            parts=facts.parts,
             actions=facts.actions,
         )
         self.model.initialise(self.streams("weights"))

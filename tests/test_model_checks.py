@@ -112,14 +112,20 @@ WRONG = {
 }
 
 
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """The text of the template."""
+    file = tmp_path_factory.mktemp("new") / "my_model.py"
+    write("model", file)
+    return file.read_text()
+
+
 @pytest.fixture
-def template(tmp_path):
+def template(text, tmp_path):
     """Write the template with some of its text replaced; return what `check` is to be given."""
 
     def written(old="", new=""):
         file = tmp_path / "my_model.py"
-        write("model", file)
-        text = file.read_text()
         assert old in text, old
         file.write_text(text.replace(old, new) if old else text)
         return f"{file}:MyModel"

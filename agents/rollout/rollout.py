@@ -191,8 +191,7 @@ class Rollout:
             if observation is not previous:  # a buffer that is used again has its view
                 source = observation.T.unflatten(1, (members, batch)).transpose(0, 1)
                 previous = observation
-            for tape in self.tapes:
-                tape.x_t[t].copy_(source)
+            model.show(self.tapes, t, source)
             added = None
             if stimulation is not None and t:
                 added = stimulation(self.actions[t - 1], self.rewards[t - 1])

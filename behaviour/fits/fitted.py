@@ -70,7 +70,9 @@ class FittedModel:
             ``pooled``; NaN where the Hessian is not positive definite.
         log_likelihood: Of the scored choices, nats, ``[S]``; without any prior.
         evidence: Log evidence ``[S]``: Laplace's approximation under the prior or the population;
-            for ``ml`` and ``pooled``, minus half the BIC.
+            for ``ml`` and ``pooled``, minus half the BIC. Of ``em`` the population's 2 D parameters
+            cost D log(choices of all) together, shared equally, so that the sum is minus half the
+            integrated BIC of Huys et al. (2011); without it the richer model would win.
         bic: -2 log-likelihood + (number of parameters) log(number of scored choices that the model
             explains, both stages of a trial count) ``[S]``; of ``pooled`` one penalty, shared
             equally.

@@ -25,6 +25,7 @@ from torch import Tensor
 from prefrontal.behaviour.fits.fitted import FittedModel
 from prefrontal.behaviour.fits.hierarchical import Hierarchy, em, hbi
 from prefrontal.behaviour.fits.likelihood import (
+    FAR,
     Box,
     Gaussian,
     Likelihood,
@@ -249,9 +250,11 @@ def _described(
     penalty = size * np.log(total) / (len(choices) if method == "pooled" else 1)
     bic = -2 * log_likelihood + penalty
     alone = isinstance(prior, Box)
+    hidden = size * np.log(choices.sum()) / len(choices) if method == "em" else 0.0
     around = laplace(prior, point, least=1e-6 if alone else None)
     variance = around.covariance.diagonal(dim1=-2, dim2=-1)
     loose = variance > (LOOSE**2 if isinstance(prior, Box) else NARROWED * prior.variance)
+    away = point.x.abs() >= torch.where(loose, FAR["unit"], bounds_of(model).bound) - NEAR
     covariance = torch.where(around.positive[:, None, None], around.covariance, torch.nan)
     mean, spread = _population_of(method, point.x, prior)
     return FittedModel(
@@ -262,12 +265,12 @@ def _described(
         raw=point.x.numpy(),
         covariance=covariance.numpy(),
         log_likelihood=log_likelihood,
-        evidence=-bic / 2 if alone else around.evidence.numpy(),
+        evidence=-bic / 2 if alone else around.evidence.numpy() - hidden,
         bic=bic,
         choices=choices,
         mean=mean.numpy(),
         variance=spread.numpy(),
-        at_bound=(point.x.abs() >= bounds_of(model).bound - NEAR).numpy(),
+        at_bound=away.numpy(),
         not_identified=loose.numpy(),
         not_positive_definite=~around.positive.numpy(),
         not_converged=~arrived(prior, point).numpy(),

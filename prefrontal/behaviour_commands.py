@@ -20,7 +20,7 @@ def fit(words: list[str]) -> int:
     plain = made.to_plain()
     if options.json:
         return _print_json(plain)
-    print(f"{len(plain['subjects'])} subjects, {plain['trials_scored']:,} scored choices")
+    print(f"{plain['subjects']} subjects, {plain['trials_scored']:,} scored choices")
     print(*aligned(table(plain)), sep="\n")
     if "cross_validation" in plain:
         print("held-out choices:", *aligned(held_out(plain["cross_validation"])), sep="\n")

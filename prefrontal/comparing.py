@@ -286,7 +286,8 @@ class Simulation:
 
     def to_plain(self) -> dict[str, Any]:
         """Return means over subjects, with the 95 % interval over draws, ready for JSON."""
-        plain: dict[str, Any] = {"subjects": list(self.behaviour.subjects), "stay": {}}
+        names = self.behaviour.subjects
+        plain: dict[str, Any] = {"subjects": len(names), "subject_names": list(names), "stay": {}}
         for name, values in self.stays().items():
             plain["stay"][name] = {key: _spread(value) for key, value in values.items()}
         return plain

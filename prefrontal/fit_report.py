@@ -99,7 +99,7 @@ def page(plain: Mapping[str, Any], figures: Sequence[Path]) -> str:
     lines = [
         "# Models fitted to choices",
         "",
-        f"{len(plain['subjects'])} subjects, {plain['trials_scored']:,} scored choices; method "
+        f"{plain['subjects']} subjects, {plain['trials_scored']:,} scored choices; method "
         f"`{plain['method']}`, seed {plain['seed']}.",
         "",
         *markdown(table(plain)),

@@ -49,7 +49,7 @@ def test_a_fit_prints_json_of_the_promised_form(folder, capsys):
     words = ["fit", *BANDIT, *QUICK, "--method", "em", "--out", "run", "--json"]
     assert command.main(words) == 0
     plain = json.loads(capsys.readouterr().out)
-    assert plain["subjects"] == ["S01", "S02", "S03", "S04"]
+    assert (plain["subjects"], plain["subject_names"][0]) == (4, "S01")
     assert plain["trials_scored"] == 160
     assert list(plain["models"]) == ["rw", "rw+persev"]
     one = plain["models"]["rw"]
@@ -224,7 +224,7 @@ def test_held_out_choices_are_compared_on_the_same_folds(run, tmp_path, capsys):
     plain = json.loads(capsys.readouterr().out)
     names = ["rw", "random", "wang2016-bandit", "wang2016-bandit raw"]
     assert list(plain["models"]) == names
-    assert (plain["trials_scored"], plain["folds"]) == (160, 2)
+    assert [plain[key] for key in ("subjects", "trials_scored", "folds")] == [4, 160, 2]
     assert plain["models"]["random"]["log_likelihood"] == pytest.approx(160 * np.log(0.5))
     one = plain["models"]["rw"]
     assert {"normalised_likelihood", "evidence", "bic", "parameters"} <= set(one)

@@ -95,7 +95,8 @@ class Comparison:
                 },
             }
         return {
-            "subjects": list(self.subjects),
+            "subjects": len(self.subjects),
+            "subject_names": list(self.subjects),
             "trials_scored": int(self.choices.sum()),
             "left_out": self.by,
             "folds": self.folds,

@@ -91,7 +91,8 @@ class Fits(Mapping[str, FittedModel]):
     def to_plain(self) -> dict[str, Any]:
         """Return the table of models, ready for JSON."""
         return {
-            "subjects": list(self.behaviour.subjects),
+            "subjects": len(self.behaviour),
+            "subject_names": list(self.behaviour.subjects),
             "trials_scored": self.behaviour.trials_scored,
             "models": {name: one.summary() for name, one in self.items()},
             "bms": None if self.selection is None else self.selection.to_plain(),

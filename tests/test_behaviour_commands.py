@@ -17,6 +17,7 @@ from prefrontal.behaviour.examples.make import bandit
 from prefrontal.behaviour.files import DataError, write_tidy
 from prefrontal.behaviour.table import behaviour
 from prefrontal.fit_folder import load_fit
+from prefrontal.fitted import notes_of
 from tests.behaviour.files.test_columns import PROMISED
 from tests.behaviour.files.test_formats import DATA
 from tests.front import refused
@@ -294,3 +295,11 @@ def test_a_column_of_the_best_arm_gives_curves_around_its_changes(tmp_path):
     made = pf.fit(replace(table, columns={"best": best}), "random", out=tmp_path / "run")
     assert "(figures/changes.png)" in (made.path / "report.md").read_text()
     assert (made.path / "figures/changes.png").is_file()
+
+
+def test_a_hessian_that_is_not_positive_definite_is_said_by_name(run):
+    fits = load_fit(run).fits
+    doubtful = np.array([True, False, False, True])
+    one = replace(fits["rw"], not_positive_definite=doubtful)
+    (said,) = [note for note in notes_of({"rw": one}) if "Hessian" in note]
+    assert said.startswith("rw: Hessian not positive definite for S01, S04: no standard errors")

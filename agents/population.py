@@ -83,6 +83,7 @@ class Population(Members):
         rows = rows_of(network, environment.inputs, input_size, actions.width)
         shape = input_size, num_actions, network, len(self.members)
         self.model = ActorCritic(*shape, rows=rows, actions=actions, parts=parts)
+        self.parts = self.model.parts
         if weights is None:
             return
         if len(self.members) != len(weights):

@@ -212,7 +212,7 @@ class Population(Members):
     @property
     def discrete(self) -> bool:
         """Whether an action is one choice."""
-        return self.model.policy.actions.discrete
+        return self.model.policy.discrete
 
     def noise(self, steps: int, batch: int, generator: torch.Generator) -> Tensor:
         """Return what actions are drawn with, ``[T, N, B]``; see `Policy.sample`."""

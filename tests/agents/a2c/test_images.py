@@ -227,7 +227,7 @@ def test_an_environment_with_another_image_is_told():
         make_envs(EnvironmentSpec(ID, SPEC.inputs, {"first": True}), [0], 2),
         MetaInputs(gymnasium.make(ID, first=True), SPEC.inputs),
     ):
-        with pytest.raises(ConfigError, match="image 7 x 7 x 3, .* not image 3 x 7 x 7"):
+        with pytest.raises(ConfigError, match=r"image 7 x 7 x 3, .* not image 3 x 7 x 7"):
             population.check_env(env)
 
 

@@ -18,7 +18,7 @@ from prefrontal.agents.common.errors import (
     did_you_mean,
 )
 from prefrontal.agents.common.user_files import blamed, place_of
-from prefrontal.agents.rollout.choices import Choices
+from prefrontal.agents.rollout.action_spaces import ActionSpace
 from prefrontal.agents.rollout.flat import flat, made_of, shown, size, unfit
 from prefrontal.agents.rollout.limits import ASSUMED, limited
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
@@ -36,7 +36,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
     Observations are flattened as `gymnasium.spaces.flatten` does: discrete ones become one-hot,
     those of a Dict or Tuple follow each other. Bytes (uint8, or other unsigned integers) and images
     are scaled from their bounds to 0 ... 1; `parts` says where images are. Actions are flat and
-    numbered from 0, see `Choices`.
+    numbered from 0, see `ActionSpace`.
 
     Args:
         env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or
@@ -85,8 +85,8 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
                 raise ConfigError(
                     f"input {one!r} is not available for {name}{did_you_mean(one, _INPUTS)}"
                 )
-        self.choices = Choices(env.action_space, name)
-        self.actions, self.action_space = self.choices.actions, self.choices.flat
+        self.played = ActionSpace(env.action_space, name)
+        self.actions, self.action_space = self.played.actions, self.played.flat
         self.shown, left = shown(env.observation_space)
         if why := unfit(self.shown):
             raise ConfigError(f"{name} has observations {_short(env.observation_space)}; {why}")
@@ -125,10 +125,10 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             ValueError: There is no such action.
             TrainingError: The environment raises, or returns something that nobody can learn from.
         """
-        chosen = self.choices.checked(action)[None]
-        observation, reward, ended, cut, info = self.advance(self.choices.each(chosen)[0])
+        chosen = self.played.checked(action)[None]
+        observation, reward, ended, cut, info = self.advance(self.played.each(chosen)[0])
         inputs = {"reward": reward, "time": self._t / self.steps}
-        inputs["action"] = self.choices.inputs(chosen)[0]
+        inputs["action"] = self.played.inputs(chosen)[0]
         inputs["trial_start"] = self.trials and info["trial_start"]
         return self._seen(observation, inputs), reward, ended, cut, info
 

@@ -118,7 +118,7 @@ class Population(Members):
         """Make the agents of a job with these weights ``[P, n]``."""
         facts, kind = job.facts, special(job.facts.actions)
         sizes = facts.input_size, facts.actions.outputs
-        more = {"actions": kind, "parts": facts.parts}
+        more: dict[str, Any] = {"actions": kind, "parts": facts.parts}
         return cls(weights, job.network, job.environment, *sizes, job.seed, **more)
 
     @classmethod
@@ -271,7 +271,7 @@ class Population(Members):
     def meta(self) -> dict[str, Any]:
         """Return what loading needs besides the weights."""
         sizes = self.model.input_size, self.model.num_actions
-        kind = tuple(self.members), special(self.model.policy.actions), self.model.parts
+        kind: tuple[Any, ...] = tuple(self.members), special(self.model.policy.actions), self.parts
         told = Description(self.network, self.environment, *sizes, self.seed, *kind)
         return {"kind": self.KIND, **to_plain(told)}
 

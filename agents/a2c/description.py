@@ -46,6 +46,7 @@ def special(actions: Actions) -> Actions | None:
 def meta(job: Job) -> dict[str, Any]:
     """Return what loading the agents of a job needs besides the weights."""
     sizes = job.facts.input_size, job.facts.actions.outputs
-    more = tuple(range(job.members)), special(job.facts.actions), job.facts.parts
+    facts, members = job.facts, tuple(range(job.members))
+    more: tuple[Any, ...] = members, special(facts.actions), facts.parts
     told = Description(job.network, job.environment, *sizes, job.seed, *more)
     return {"kind": KIND, **to_plain(told)}

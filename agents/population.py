@@ -118,8 +118,8 @@ class Population(Members):
         """Make the agents of a job with these weights ``[P, n]``."""
         facts, kind = job.facts, special(job.facts.actions)
         sizes = facts.input_size, facts.actions.outputs
-        more: dict[str, Any] = {"actions": kind, "parts": facts.parts}
-        return cls(weights, job.network, job.environment, *sizes, job.seed, **more)
+        told = job.network, job.environment, *sizes, job.seed
+        return cls(weights, *told, actions=kind, parts=facts.parts)
 
     @classmethod
     def from_checkpoint(
@@ -270,9 +270,9 @@ class Population(Members):
 
     def meta(self) -> dict[str, Any]:
         """Return what loading needs besides the weights."""
-        sizes = self.model.input_size, self.model.num_actions
-        kind: tuple[Any, ...] = tuple(self.members), special(self.model.policy.actions), self.parts
-        told = Description(self.network, self.environment, *sizes, self.seed, *kind)
+        model, who = self.model, tuple(self.members)
+        sizes, kind = (model.input_size, model.num_actions), special(model.policy.actions)
+        told = Description(self.network, self.environment, *sizes, self.seed, who, kind, self.parts)
         return {"kind": self.KIND, **to_plain(told)}
 
     def save(self, path: Path | str) -> None:

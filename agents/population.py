@@ -117,8 +117,8 @@ class Population(Members):
         """Make the agents of a job with these weights ``[P, n]``."""
         facts, kind = job.facts, special(job.facts.actions)
         sizes = facts.input_size, facts.actions.outputs
-        more = {"actions": kind, "parts": facts.parts}
-        return cls(weights, job.network, job.environment, *sizes, job.seed, **more)
+        told = job.network, job.environment, *sizes, job.seed
+        return cls(weights, *told, actions=kind, parts=facts.parts)
 
     @classmethod
     def from_checkpoint(
@@ -211,7 +211,7 @@ class Population(Members):
     @property
     def discrete(self) -> bool:
         """Whether an action is one choice."""
-        return self.model.policy.actions.discrete
+        return self.model.policy.discrete
 
     def noise(self, steps: int, batch: int, generator: torch.Generator) -> Tensor:
         """Return what actions are drawn with, ``[T, N, B]``; see `Policy.sample`."""
@@ -269,9 +269,11 @@ class Population(Members):
 
     def meta(self) -> dict[str, Any]:
         """Return what loading needs besides the weights."""
-        sizes = self.model.input_size, self.model.num_actions
-        kind = tuple(self.members), special(self.model.policy.actions), self.model.parts
-        told = Description(self.network, self.environment, *sizes, self.seed, *kind)
+        model, who = self.model, tuple(self.members)
+        sizes, kind = (model.input_size, model.num_actions), special(model.policy.actions)
+        told = Description(
+            self.network, self.environment, *sizes, self.seed, who, kind, model.parts
+        )
         return {"kind": self.KIND, **to_plain(told)}
 
     def save(self, path: Path | str) -> None:

@@ -108,6 +108,14 @@ class EvaluationOptions:
         "Added to the prediction error that actors are given after every outcome without a reward "
         "(networks with actor_reward rpe only).",
     )
+    lesion: str | None = option(
+        None,
+        "Hidden units that are held at 0 at every step, as 3,7,12 or random:8 (drawn by --seed), "
+        "or at another value, 3=0.5. Findings are then not held against bars.",
+    )
+    drive: str | None = option(
+        None, "Hidden units to whose activity something is added at every step, as 3=0.5,7=-1."
+    )
     task: str | None = option(
         None, "Task of yours that the agents were trained on, FILE.py:CLASS or PACKAGE:ID."
     )
@@ -146,7 +154,7 @@ class ReproduceOptions:
 class NewOptions:
     """What to write, and where."""
 
-    kind: Literal["task", "core", "study"] = option(dataclasses.MISSING, "What to write.")
+    kind: Literal["task", "core", "model", "study"] = option(dataclasses.MISSING, "What to write.")
     file: Path = option(dataclasses.MISSING, "Python file to write; a test is written beside it.")
 
 
@@ -155,7 +163,8 @@ class CheckOptions:
     """What to check."""
 
     what: str = option(
-        dataclasses.MISSING, "A task or core, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study."
+        dataclasses.MISSING,
+        "A task, core or model, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study.",
     )
 
 
@@ -163,9 +172,9 @@ class CheckOptions:
 class ListOptions:
     """What to list."""
 
-    what: Literal["all", "experiments", "environments", "cores", "learners", "shipped"] = option(
-        "all", "Which of them.", positional=True
-    )
+    what: Literal[
+        "all", "experiments", "environments", "cores", "learners", "shipped", "models"
+    ] = option("all", "Which of them.", positional=True)
 
 
 @dataclass(frozen=True)

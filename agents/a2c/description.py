@@ -45,7 +45,14 @@ def special(actions: Actions) -> Actions | None:
 
 def meta(job: Job) -> dict[str, Any]:
     """Return what loading the agents of a job needs besides the weights."""
-    sizes = job.facts.input_size, job.facts.actions.outputs
-    more = tuple(range(job.members)), special(job.facts.actions), job.facts.parts
-    told = Description(job.network, job.environment, *sizes, job.seed, *more)
+    told = Description(
+        job.network,
+        job.environment,
+        job.facts.input_size,
+        job.facts.actions.outputs,
+        job.seed,
+        tuple(range(job.members)),
+        special(job.facts.actions),
+        job.facts.parts,
+    )
     return {"kind": KIND, **to_plain(told)}

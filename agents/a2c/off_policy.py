@@ -214,7 +214,7 @@ class Replay:
             data["reward"][:, :, steps].permute(2, 0, 1),
             mask,
             truncated,
-            available=policy > FORBIDDEN / 2 if self.model.policy.actions.discrete else None,
+            available=policy > FORBIDDEN / 2 if self.model.policy.discrete else None,
         )
         weight = step_weights(mask, trajectory.rewards)
         if self.config.keep == "prioritised":

@@ -70,6 +70,10 @@ class Net(nn.Module):
         output_size: Read-outs O a step.
         config: Shape and initialisation.
         trial_row: Which input says that a trial starts, where that sets the core's activity back.
+
+    Attributes:
+        intervention: What is done to the units after every step (`probing.Intervention`), if
+            anything.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Net(nn.Module):
     ) -> None:
         super().__init__()
         self.inputs, self.trial_row = input_size, trial_row
+        self.intervention: Callable[[Tensor, State], tuple[Tensor, State]] | None = None
         self.config, units = config, config.embedding_size
         self.embedding = Affine(input_size, units) if units else None
         self._core = config.core, units or input_size, config.hidden_size, config.core_kwargs
@@ -122,6 +127,8 @@ class Net(nn.Module):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """Map inputs ``[B, I]`` to read-outs ``[B, O]``, features ``[B, H]`` and the next state."""
         features, state = self.core(self.embedded(x), self.begun(x, state))
+        if self.intervention is not None:
+            features, state = self.intervention(features, tuple(state))
         return self.head(features), features, tuple(state)
 
     def disturbed(

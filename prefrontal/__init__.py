@@ -17,9 +17,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prefrontal.agents.common.errors import PrefrontalError as PrefrontalError
     from prefrontal.agents.networks.config import register_core as register_core
+    from prefrontal.aligning import align as align
+    from prefrontal.comparing import compare as compare
+    from prefrontal.comparing import recover as recover
+    from prefrontal.comparing import simulate as simulate
     from prefrontal.evaluating import Report as Report
     from prefrontal.evaluating import evaluate as evaluate
     from prefrontal.evaluating import load as load
+    from prefrontal.fitting import fit as fit
+    from prefrontal.fitting import read as read
+    from prefrontal.resting import dynamics as dynamics
     from prefrontal.training import Run as Run
     from prefrontal.training import train as train
 
@@ -27,9 +34,16 @@ _PLACES = {
     "PrefrontalError": "agents.common.errors",
     "Report": "evaluating",
     "Run": "training",
+    "align": "aligning",
+    "compare": "comparing",
+    "dynamics": "resting",
     "evaluate": "evaluating",
+    "fit": "fitting",
     "load": "evaluating",
+    "read": "fitting",
+    "recover": "comparing",
     "register_core": "agents.networks.config",
+    "simulate": "comparing",
     "train": "training",
 }
 

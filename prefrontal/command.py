@@ -1,4 +1,4 @@
-"""The command `prefrontal`: list, train, evaluate, reproduce, new, check."""
+"""The command `prefrontal`: list, train, evaluate, reproduce, fit, compare, new, check, ..."""
 
 from __future__ import annotations
 
@@ -21,17 +21,24 @@ NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  #
 
 USAGE = """usage: prefrontal COMMAND ...
 
-  list                        experiments, environments, cores, learners, shipped populations
+  list                        experiments, environments, cores, learners, models, shipped agents
   train EXPERIMENT [options]  train the agents of a published finding
   train TASK [options]        train on a task: a Gymnasium id, FILE.py:CLASS, PACKAGE.MODULE:CLASS
   train STUDY.py [options]    train the agents of a study of yours
   evaluate RUN [options]      evaluate a run folder, or a shipped population by its name
   reproduce EXPERIMENT        train and evaluate a shipped population from nothing
-  new task|core|study FILE    write a commented template
-  check FILE.py:CLASS         say what is wrong with a task, a core or a study
+  fit DATA [options]          fit models, networks and agents to choices of yours
+  compare RUN [options]       compare model classes on held-out choices
+  recover [options]           simulate models and fit them again
+  simulate RUN [options]      let fitted models choose again
+  align [RUN] --neural FILE --trials FILE   relate a recording to fitted models and agents
+  dynamics RUN [options]      find where the core of trained agents comes to rest
+  new KIND FILE               write a commented template of a task, core, model or study
+  check FILE.py:CLASS         say what is wrong with a task, a core, a model or a study
 
 `prefrontal COMMAND --help` explains the options; `prefrontal train WHAT --help` those of WHAT.
-In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load."""
+In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load; pf.read, pf.fit, pf.compare,
+pf.recover, pf.simulate, pf.align."""
 
 
 def entry() -> None:
@@ -113,8 +120,42 @@ def reproduce(words: list[str]) -> int:
     return report.exit_code
 
 
+def align(words: list[str]) -> int:
+    """Relate a recording to fitted models and to agents."""
+    import json
+
+    from prefrontal.aligning import align_by
+    from prefrontal.neural_options import AlignOptions
+    from prefrontal.reading import parse
+
+    options = parse(AlignOptions, words, "prefrontal align", "Relate a recording to models.")
+    found = align_by(options)
+    if options.json:
+        print(json.dumps(found.summary, indent=1))
+        return 0
+    print(found, "", "written:", *(f"  {path}" for path in found.written), sep="\n")
+    return 0
+
+
+def dynamics(words: list[str]) -> int:
+    """Find where the core of trained agents comes to rest."""
+    import json
+
+    from prefrontal.neural_options import DynamicsOptions
+    from prefrontal.reading import parse
+    from prefrontal.resting import dynamics_by
+
+    options = parse(DynamicsOptions, words, "prefrontal dynamics", "Slow points of trained cores.")
+    found = dynamics_by(options)
+    if options.json:
+        print(json.dumps(found.summary, indent=1))
+        return 0
+    print(found, "", "written:", *(f"  {path}" for path in found.written), sep="\n")
+    return 0
+
+
 def new(words: list[str]) -> int:
-    """Write a commented template of a task, a core or a study."""
+    """Write a commented template of a task, a core, a model or a study."""
     from prefrontal.options import NewOptions
     from prefrontal.reading import parse
     from prefrontal.templates import write
@@ -125,7 +166,7 @@ def new(words: list[str]) -> int:
 
 
 def check(words: list[str]) -> int:
-    """Say what is wrong with a task, a core or a study of the user's."""
+    """Say what is wrong with a task, a core, a model or a study of the user's."""
     from prefrontal.checks import notes, problems
     from prefrontal.options import CheckOptions
     from prefrontal.reading import parse
@@ -142,7 +183,7 @@ def check(words: list[str]) -> int:
 
 
 def show(words: list[str]) -> int:
-    """List experiments, environments, cores, learners and shipped populations."""
+    """List experiments, environments, cores, learners, shipped populations and models."""
     from prefrontal.listing import lines
     from prefrontal.options import ListOptions
     from prefrontal.reading import parse
@@ -153,11 +194,45 @@ def show(words: list[str]) -> int:
     return 0
 
 
+def fit(words: list[str]) -> int:
+    """Fit models to choices."""
+    from prefrontal.behaviour_commands import fit as run
+
+    return run(words)
+
+
+def compare(words: list[str]) -> int:
+    """Compare model classes on held-out choices."""
+    from prefrontal.behaviour_commands import compare as run
+
+    return run(words)
+
+
+def recover(words: list[str]) -> int:
+    """Simulate models and fit them again."""
+    from prefrontal.behaviour_commands import recover as run
+
+    return run(words)
+
+
+def simulate(words: list[str]) -> int:
+    """Let fitted models choose again."""
+    from prefrontal.behaviour_commands import simulate as run
+
+    return run(words)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "list": show,
     "train": train,
     "evaluate": evaluate,
     "reproduce": reproduce,
+    "fit": fit,
+    "compare": compare,
+    "recover": recover,
+    "simulate": simulate,
+    "align": align,
+    "dynamics": dynamics,
     "new": new,
     "check": check,
 }

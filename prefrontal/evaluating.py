@@ -43,6 +43,7 @@ from prefrontal.experiments.run_files import (
     settings_of,
 )
 from prefrontal.experiments.settings import EPISODES, Settings, task_options
+from prefrontal.intervening import intervened
 from prefrontal.options import EvaluationOptions
 from prefrontal.reading import built
 from prefrontal.reading_runs import find_run, require_own, require_room
@@ -139,9 +140,12 @@ def evaluate(
     figures: bool = True,
     block: float = 0.0,
     stimulate: float = 0.0,
+    lesion: str | None = None,
+    drive: str | None = None,
     task: Any = None,
     core: Any = None,
     study: str | None = None,
+    minari: str | None = None,
 ) -> Report:
     """Evaluate a run: play held-out tasks with frozen weights, measure, draw, write.
 
@@ -151,14 +155,17 @@ def evaluate(
         episodes: Episodes per member for the findings, at most.
         seed: Seed of tasks, noise and actions.
         out: Folder to write to; default ``RUN/evaluation``, and ``runs/evaluation/NAME`` for a
-            shipped population.
+            shipped population, with ``-units`` after it where units are held or driven.
         record: Episodes per member that are recorded step by step.
         figures: Whether to draw.
         block: Subtracted from the prediction error that actors are given after every reward.
         stimulate: Added to it after every outcome without one.
+        lesion: Hidden units that are held at 0 at every step, ``"3,7,12"`` or ``"random:8"``.
+        drive: Hidden units to whose activity something is added, ``"3=0.5,7=-1"``.
         task: Task of yours that the agents were trained on: a class, or ``FILE.py:CLASS``.
         core: Core of yours that they have: a class, or ``FILE.py:CLASS``.
         study: Study of yours that they were trained for, ``FILE.py``.
+        minari: Name of a Minari dataset that keeps the recorded episodes too.
 
     Raises:
         PrefrontalError: What the command would say in one line.
@@ -187,9 +194,11 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
     if not experiment.held_out:
         options = replace(options, split="all")
     require_own(experiment, settings, run.path)
-    folder = (options.out or out).expanduser()
-    evaluation = _evaluation(run, settings, experiment, options, folder, code)
-    outcome = _measured(experiment, evaluation, run.path)
+    changed = bool(options.lesion or options.drive)
+    folder = options.out or (out.with_name(f"{out.name}-units") if changed else out)
+    folder = folder.expanduser()
+    evaluation, units = _evaluation(run, settings, experiment, options, folder, code)
+    outcome = _measured(experiment, evaluation, run.path, changed)
     records = {
         condition: evaluation.record(condition, episodes=options.record, hidden=True)
         for condition, one in settings.items()
@@ -207,12 +216,15 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         "conclusion": said,
         "findings": [finding.to_json() for finding in outcome.findings],
     }
+    if units:
+        metrics["units"] = units
     written = [folder / "metrics.json", folder / "findings.md"]
     written[1].write_text(table(outcome.findings, "markdown") + "\n", encoding="utf-8")
     for condition, one in records.items():
         place = folder if condition == "default" else folder / condition
         place.mkdir(exist_ok=True)
         written += write_record(one, place)
+    written += _kept(options, evaluation)
     report = Report(
         experiment,
         _title(experiment, settings),
@@ -227,9 +239,25 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
     written[0].write_text(report.metrics_text, encoding="utf-8")
     shipped = shipped_folder(run.path.name)
     ours = shipped is not None and shipped.samefile(run.path)
-    if not ours and os.access(run.path, os.W_OK):
+    if not ours and not changed and os.access(run.path, os.W_OK):
         _show_in_tensorboard(run.path, report, evaluation.trained_steps())
     return report
+
+
+def _kept(options: EvaluationOptions, evaluation: Evaluation) -> list[Path]:
+    """Keep episodes as a Minari dataset, if that is asked for; return where they lie."""
+    if options.minari is None:
+        return []
+    from prefrontal.minari_export import export, folder_of
+
+    if len(evaluation.populations) > 1:
+        conditions = ", ".join(evaluation.populations)
+        raise ConfigError(f"--minari is for runs of one condition, not of {conditions}")
+    (agents,) = evaluation.populations.values()
+    dataset = export(
+        agents, options.minari, episodes=options.record, seed=options.seed, split=options.split
+    )
+    return [folder_of(dataset)]
 
 
 def _show_in_tensorboard(run: Path, report: Report, step: int) -> None:
@@ -282,8 +310,11 @@ def _evaluation(
     options: EvaluationOptions,
     folder: Path,
     code: tuple[str | None, str | None],
-) -> Evaluation:
-    """Return the trained populations of a run, ready to be measured; make the folder."""
+) -> tuple[Evaluation, dict[str, Any]]:
+    """Return the trained populations of a run, ready to be measured; make the folder.
+
+    And what was done to which of their units, see `intervened`.
+    """
     from prefrontal.agents.rollout.rollout import Stimulation
 
     given = options.block or options.stimulate
@@ -306,9 +337,10 @@ def _evaluation(
                 f"metrics.csv of {key} has {members} members, and the checkpoint {len(population)}"
             )
     snapshots = load_snapshots(run, settings, *code)
+    populations, snapshots, units = intervened(populations, snapshots, options)
     folder.mkdir(parents=True, exist_ok=True)
     _note_missing(curves, settings)
-    return Evaluation(
+    evaluation = Evaluation(
         populations,
         settings,
         options.split,
@@ -321,6 +353,7 @@ def _evaluation(
         snapshots=snapshots,
         levels=known_levels(experiment, settings),
     )
+    return evaluation, units
 
 
 def _note_missing(
@@ -335,8 +368,10 @@ def _note_missing(
             print(note, file=sys.stderr)
 
 
-def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outcome:
-    """Return what the experiment finds, judged by its bars only where the task is its own."""
+def _measured(
+    experiment: Experiment, evaluation: Evaluation, run: Path, changed: bool = False
+) -> Outcome:
+    """Return what the experiment finds, judged only for whole agents on its own task."""
     try:
         with warnings.catch_warnings():  # what cannot be measured is NaN, and reported as such
             warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
@@ -354,6 +389,8 @@ def _measured(experiment: Experiment, evaluation: Evaluation, run: Path) -> Outc
         ) from error
     others = of_other_tasks(experiment, evaluation.settings)
     plain = unjudged(outcome.findings)
+    if changed:
+        return replace(outcome, findings=plain)
     if not others or plain == outcome.findings:
         return outcome
     print(

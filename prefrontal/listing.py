@@ -23,6 +23,7 @@ def lines(what: str) -> Iterator[str]:
         "cores": {name: SUMMARIES.get(name, "") for name in CORES},
         "learners": {name: _first(config) for name, (config, _) in LEARNERS.items()},
         "shipped": {name: _trained(name) for name in shipped_names()},
+        "models": _models() if what in ("models", "all") else {},
     }
     for kind, named in kinds.items():
         if what in (kind, "all"):
@@ -30,6 +31,18 @@ def lines(what: str) -> Iterator[str]:
                 yield f"{kind}:"
             indent = "  " if what == "all" else ""
             yield from (f"{indent}{name:38} {text}" for name, text in named.items())
+
+
+def _models() -> dict[str, str]:
+    """Return the models of the chooser, with their parameters."""
+    from prefrontal.behaviour.models.catalogue import ADDITIONS, find, names
+
+    found = {name: find(name) for name in names()}
+    shown = {
+        name: f"{_first(one)} {', '.join(p.name for p in one.parameters)}".rstrip()
+        for name, one in found.items()
+    }
+    return shown | {"rw+...": f"rw with additions, in any order: {', '.join(ADDITIONS)}"}
 
 
 def _first(made: object) -> str:

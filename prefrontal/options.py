@@ -111,11 +111,24 @@ class EvaluationOptions:
         "Added to the prediction error that actors are given after every outcome without a reward "
         "(networks with actor_reward rpe only).",
     )
+    lesion: str | None = option(
+        None,
+        "Hidden units that are held at 0 at every step, as 3,7,12 or random:8 (drawn by --seed), "
+        "or at another value, 3=0.5. Findings are then not held against bars.",
+    )
+    drive: str | None = option(
+        None, "Hidden units to whose activity something is added at every step, as 3=0.5,7=-1."
+    )
     task: str | None = option(
         None, "Task of yours that the agents were trained on, FILE.py:CLASS or PACKAGE:ID."
     )
     core: str | None = option(None, "Recurrent core of yours that they have, FILE.py:CLASS.")
     study: str | None = option(None, "Study of yours that they were trained for, FILE.py.")
+    minari: str | None = option(
+        None,
+        "Also keep --record episodes of each member as a Minari dataset of this name, such as "
+        "cartpole/prefrontal-v0.",
+    )
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -144,7 +157,7 @@ class ReproduceOptions:
 class NewOptions:
     """What to write, and where."""
 
-    kind: Literal["task", "core", "study"] = option(dataclasses.MISSING, "What to write.")
+    kind: Literal["task", "core", "model", "study"] = option(dataclasses.MISSING, "What to write.")
     file: Path = option(dataclasses.MISSING, "Python file to write; a test is written beside it.")
 
 
@@ -153,7 +166,8 @@ class CheckOptions:
     """What to check."""
 
     what: str = option(
-        dataclasses.MISSING, "A task or core, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study."
+        dataclasses.MISSING,
+        "A task, core or model, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study.",
     )
 
 
@@ -161,9 +175,9 @@ class CheckOptions:
 class ListOptions:
     """What to list."""
 
-    what: Literal["all", "experiments", "environments", "cores", "learners", "shipped"] = option(
-        "all", "Which of them.", positional=True
-    )
+    what: Literal[
+        "all", "experiments", "environments", "cores", "learners", "shipped", "models"
+    ] = option("all", "Which of them.", positional=True)
 
 
 @dataclass(frozen=True)

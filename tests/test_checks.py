@@ -653,10 +653,10 @@ def test_a_name_of_another_learner_and_a_missing_docstring_are_notes(template, c
     [
         ("no_such_file.py:MyTask", "there is no file no_such_file.py"),
         ("no_such_file.py", "there is no file no_such_file.py"),
-        ("prefrontal.envs.bandits:NAMED", "is no class: name the class of a task or core"),
+        ("prefrontal.envs.bandits:NAMED", "is no class: name the class of a task, core or model"),
         ("prefrontal.envs.bandits:Bandit", "Bandit lacks facts"),
         ("prefrontal.envs.bandits", "has no EXPERIMENT, as a study must"),
-        ("wang2016-bandit", "name a task or core, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a"),
+        ("wang2016-bandit", "name a task, core or model, FILE.py:CLASS or PACKAGE.MODULE:CLASS,"),
         ("", "has no value: give one, or leave it out"),
     ],
 )
@@ -670,7 +670,9 @@ def test_other_names_are_refused_in_one_line(what, said, capsys):
 
 def test_a_file_without_a_study_says_how_its_class_is_named(template):
     file = template("task").rpartition(":")[0]
-    assert problems(file)[0].endswith(f"name the class if you mean a task or core: {file}:MyTask")
+    assert problems(file)[0].endswith(
+        f"name the class if you mean a task, core or model: {file}:MyTask"
+    )
 
 
 @pytest.mark.parametrize(

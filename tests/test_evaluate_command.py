@@ -103,6 +103,37 @@ def test_evaluate_stimulates_only_what_is_given_prediction_errors(capsys, run):
     assert 'actor_reward "rpe"' in refused(capsys, command.evaluate, ["run", "--block", "1"])
 
 
+def test_evaluate_with_units_held_and_driven(capsys, run):
+    words = ["run", "--episodes", "30", "--no-figures", "--record", "4", "--json"]
+    assert command.evaluate(words) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert "units" not in whole
+    assert command.evaluate([*words, "--lesion", "1,3", "--drive", "2=0.5"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    units = {"held": {"1": 0.0, "3": 0.0}, "added": {"2": 0.5}}
+    assert found["units"] == {"default": units}
+    assert all(one["verdict"] is None for one in found["findings"])
+    values = [[one["value"] for one in each["findings"]] for each in (whole, found)]
+    assert values[0] != values[1]
+    hidden = np.load("run/evaluation-units/record.npz")["hidden"]
+    assert (hidden[..., [1, 3]] == 0).all()
+    assert (hidden[..., 0] != 0).any()
+    assert command.evaluate([*words, "--lesion", "random:2"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["units"]["default"]["held"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lesion", "48000"], "there is no unit 48000: the core has units 0 to"),
+        (["--lesion", "first"], "units are written 3,7,12"),
+        (["--drive", "3"], "drive needs what is added"),
+    ],
+)
+def test_evaluate_refuses_units_that_are_not(capsys, run, words, message):
+    assert message in refused(capsys, command.evaluate, ["run", *words])
+
+
 def test_learning_curves_that_are_not_whole(capsys, run):
     """What is missing is noted, what is damaged refused.
 

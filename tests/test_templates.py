@@ -1,4 +1,4 @@
-"""Templates of a task, a core and a study: written, checked, trained, evaluated, and tested."""
+"""Templates of a task, a core, a model and a study: written, checked, trained and tested."""
 
 import ast
 import os
@@ -12,8 +12,13 @@ from prefrontal.command import guarded, main
 from prefrontal.templates import write
 
 ROOT = Path(__file__).parents[1]
-NAMES = {"task": "lever_box.py", "core": "slow_unit.py", "study": "memory_helps.py"}
-WHAT = {"task": "{}:LeverBox", "core": "{}:SlowUnit", "study": "{}"}
+NAMES = {
+    "task": "lever_box.py",
+    "core": "slow_unit.py",
+    "model": "slow_habit.py",
+    "study": "memory_helps.py",
+}
+WHAT = {"task": "{}:LeverBox", "core": "{}:SlowUnit", "model": "{}:SlowHabit", "study": "{}"}
 
 
 def code(text):
@@ -70,6 +75,17 @@ def test_a_template_is_checked_trained_evaluated_and_tested(
     tested = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
         env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert "2 passed" in tested.stdout, tested.stdout
+
+
+def test_the_template_of_a_model_is_tested_by_its_test(tmp_path):
+    write("model", tmp_path / NAMES["model"])
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )

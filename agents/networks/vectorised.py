@@ -7,7 +7,7 @@ unrolled once more with one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
@@ -70,6 +70,10 @@ class Net(nn.Module):
         output_size: Read-outs O a step.
         config: Shape and initialisation.
         trial_row: Which input says that a trial starts, where that sets the core's activity back.
+
+    Attributes:
+        intervention: What is done to the units after every step (`probing.Intervention`), if
+            anything.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Net(nn.Module):
     ) -> None:
         super().__init__()
         self.inputs, self.trial_row = input_size, trial_row
+        self.intervention: Callable[[Tensor, State], tuple[Tensor, State]] | None = None
         self.config, units = config, config.embedding_size
         self.embedding = Affine(input_size, units) if units else None
         self._core = config.core, units or input_size, config.hidden_size, config.core_kwargs
@@ -122,6 +127,8 @@ class Net(nn.Module):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """Map inputs ``[B, I]`` to read-outs ``[B, O]``, features ``[B, H]`` and the next state."""
         features, state = self.core(self.embedded(x), self.begun(x, state))
+        if self.intervention is not None:
+            features, state = self.intervention(features, tuple(state))
         return self.head(features), features, tuple(state)
 
     def disturbed(
@@ -371,6 +378,7 @@ class Tape:
         heads: Read-outs ``[T, P, O, B]``; `heads_t` are its steps.
         before: Value before the first step, ``[P, B]``, of a critic whose prediction errors an
             actor is given.
+        seen: What was shown before it was encoded, of networks that have an encoder.
     """
 
     steps: int
@@ -381,7 +389,16 @@ class Tape:
     heads: Tensor
     heads_t: list[Tensor]
     before: Tensor
+    seen: Any = None
 
     def hidden(self) -> Tensor:
         """Return the features after each step, a view ``[T, P, H, B]``."""
         raise NotImplementedError
+
+
+def write_inputs(tapes: Sequence[Tape], observations: Tensor) -> None:
+    """Write observations ``[T, P, I, B]`` as the inputs of tapes."""
+    for tape in tapes:
+        tape.used = len(observations)
+        for x, source in zip(tape.x_t, observations.unbind(0), strict=False):
+            x.copy_(source)

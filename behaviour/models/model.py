@@ -3,13 +3,17 @@
 A model is written for one trial; `run` applies it to all trials of all subjects, from as many
 parameter vectors side by side as a fit needs. All tensors are float64; `...` stands for leading
 dimensions such as the starting points of a fit.
+
+Only `update` goes from trial to trial. What depends on one state alone (`log_policy`, `latents`)
+or on none (`prepare`) is computed for all trials in one call, time being one more leading
+dimension, and so must be written with operations that broadcast.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,31 +58,35 @@ class Parameter:
 
 
 class Trial(NamedTuple):
-    """One trial of all subjects.
+    """One trial of all subjects; where a method takes all trials at once, ``[T, 1..., S, ...]``.
 
     Attributes:
         choice: ``[S]`` int64; 0 where it is missing (nothing is scored or learned there).
-        chosen: One-hot choices ``[S, K]``.
+        chosen: One-hot choices ``[S, K]``; zeros where missing.
         reward: ``[S]``; 0 where it is missing.
+        previous: One-hot choice before this one ``[S, K]``; zeros where values start anew.
+        first: Whether values start anew before this trial, ``[S]`` of bool.
         available: ``[S, K]`` of bool, or None: all arms.
         state2: Second-stage states ``[S]`` int64 from 0, or None; 0 where missing.
         choice2: Second-stage choices, likewise.
-        first: Whether values started anew before this trial, ``[S]`` of bool.
         columns: Other numbers of the trial, ``[S]`` each, by the name of the column.
+        prepared: What the model's `prepare` made, ``[..., S, ...]`` each.
     """
 
     choice: Tensor
     chosen: Tensor
     reward: Tensor
-    available: Tensor | None
-    state2: Tensor | None
-    choice2: Tensor | None
+    previous: Tensor
     first: Tensor
-    columns: Mapping[str, Tensor]
+    available: Tensor | None = None
+    state2: Tensor | None = None
+    choice2: Tensor | None = None
+    columns: Mapping[str, Tensor] = {}
+    prepared: Mapping[str, Tensor] = {}
 
 
-class Model(Protocol):
-    """A model of the chooser.
+class Model:
+    """A model of the chooser; derive yours from it.
 
     Attributes:
         name: As users write it.
@@ -87,29 +95,74 @@ class Model(Protocol):
         needs: Fields of `Behaviour`, or columns, that it cannot do without.
     """
 
-    name: str
-    parameters: tuple[Parameter, ...]
-    explains: tuple[str, ...]
-    needs: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """By default that of the class; like the others, a class may set it: ``name = "mine"``."""
+        return type(self).__name__
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """By default none: ``parameters = (Parameter("rate", "unit"),)`` sets one."""
+        return ()
+
+    @property
+    def explains(self) -> tuple[str, ...]:
+        """By default the choice, and none at a second stage."""
+        return ("choice",)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """By default nothing but choices and rewards."""
+        return ()
 
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
-        """Return the state before a first trial, tensors ``[..., S, ...]``."""
-        ...
+        """Return the state before a first trial, tensors ``[..., S, ...]``; by default none."""
+        return {}
+
+    def prepare(self, theta: Theta, trials: Trial) -> dict[str, Tensor]:
+        """Return what `update` needs of a trial and no state enters, all trials at once."""
+        return {}
 
     def log_policy(self, theta: Theta, state: State, trial: Trial) -> Tensor:
         """Return log-probabilities of the arms before the choice, ``[..., S, K]``."""
-        ...
+        raise NotImplementedError
 
     def log_policy2(self, theta: Theta, state: State, trial: Trial) -> Tensor:
         """Return those of the second stage, given the first choice and the state it led to."""
-        ...
+        raise NotImplementedError
 
-    def update(self, theta: Theta, state: State, trial: Trial) -> tuple[State, dict[str, Tensor]]:
-        """Return the state after a trial, and what to record of it (``rpe``), ``[..., S]`` each.
+    def update(self, theta: Theta, state: State, trial: Trial) -> State:
+        """Return the state after a trial; applied only where the trial is learned from."""
+        return state
 
-        It is applied only where the trial is learned from.
-        """
-        ...
+    def latents(self, theta: Theta, state: State, trial: Trial) -> dict[str, Tensor]:
+        """Return what else to report of a trial, such as ``rpe``, ``[..., S]`` each."""
+        return {}
+
+    def theta(self, raw: Tensor) -> dict[str, Tensor]:
+        """Return parameters in their ranges, by name, from real numbers ``[..., S, P]``."""
+        columns = zip(self.parameters, raw.unbind(-1), strict=True)
+        return {one.name: one.constrained(column) for one, column in columns}
+
+    def raw(self, theta: Mapping[str, object]) -> Tensor:
+        """Return real numbers ``[..., S, P]`` from parameters by name; inverse of `theta`."""
+        values = [torch.as_tensor(theta[one.name], dtype=torch.float64) for one in self.parameters]
+        parts = zip(self.parameters, torch.broadcast_tensors(*values), strict=True)
+        return torch.stack([one.raw(value) for one, value in parts], -1)
+
+
+def filled(theta: Theta, behaviour: Behaviour, *size: int, value: float = 0.0) -> Tensor:
+    """Return ``[..., S, *size]`` of one value: a start for all parameter vectors and subjects."""
+    lead = next(iter(theta.values())).shape[:-1] if theta else ()
+    return torch.full((*lead, len(behaviour), *size), value, dtype=torch.float64)
+
+
+def per_arm(value: Tensor, arms: int) -> Tensor:
+    """Return ``[..., S]`` as ``[..., S, K]``, the same for each arm.
+
+    It is ``value[..., None]``, and its gradient is ten times faster where time is put before it.
+    """
+    return value.unsqueeze(-1).expand(*value.shape, arms)
 
 
 def log_softmax(preferences: Tensor, available: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Say what is wrong with a task, a core or a study of the user's, in one line each.
+"""Say what is wrong with a task, a core, a model or a study of the user's, in one line each.
 
 `problems` is what `prefrontal check` calls; `quick_problems` is the part that takes no time (of a
 core, all of it), for those who train without checking. Tasks are made, drawn and played; cores take
@@ -20,25 +20,31 @@ __all__ = ["notes", "problems", "quick_problems"]
 
 
 def problems(what: Any) -> list[str]:
-    """Return what is wrong with a task, a core or a study, a line each; nothing if all is well.
+    """Return what is wrong with a task, core, model or study, a line each; nothing if all is well.
 
     Args:
         what: ``FILE.py:CLASS`` or ``PACKAGE.MODULE:CLASS`` of a task (`prefrontal.envs.Task` or
-            `gymnasium.Env`) or core, or the class; ``FILE.py`` of a study.
+            `gymnasium.Env`), a core or a model, or the class; ``FILE.py`` of a study.
     """
     return collected(_all_problems, what)
 
 
 def notes(what: Any) -> list[str]:
-    """Return what could be better in a task that has no problems, or is to be known of it."""
+    """Return what could be better in a task or model without problems, or is to be known of it."""
     import gymnasium
 
-    from prefrontal.checks.declared import notes as notes_on
+    from prefrontal.behaviour.models import Model
     from prefrontal.envs.task import Task
 
     made = import_object(what) if isinstance(what, str) and ":" in what else what
     if isinstance(made, type) and issubclass(made, Task):
+        from prefrontal.checks.declared import notes as notes_on
+
         return list(notes_on(made))
+    if isinstance(made, type) and issubclass(made, Model):
+        from prefrontal.checks.models import model_notes
+
+        return list(model_notes(made))
     if inspect.isfunction(made) or (isinstance(made, type) and issubclass(made, gymnasium.Env)):
         from prefrontal.checks.foreign import environment_notes
 
@@ -65,13 +71,13 @@ def _all_problems(what: Any) -> Iterator[str]:
 
 
 def _refuse_another(what: str) -> None:
-    """Raise Wrong for a file without a study; say how its tasks or cores are named."""
+    """Raise Wrong for a file without a study; say how its classes are named."""
     from prefrontal.checks.calls import Wrong
 
     if not what.endswith(".py") and not all(map(str.isidentifier, what.split("."))):
         raise Wrong(
-            "name a task or core, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study, FILE.py, not "
-            f"{what!r}"
+            "name a task, core or model, FILE.py:CLASS or PACKAGE.MODULE:CLASS, or a study, "
+            f"FILE.py, not {what!r}"
         )
     module = import_file(what)
     if hasattr(module, "EXPERIMENT"):
@@ -81,5 +87,5 @@ def _refuse_another(what: str) -> None:
         for name, one in vars(module).items()
         if inspect.isclass(one) and one.__module__ == module.__name__ and not name.startswith("_")
     ]
-    hint = f"; name the class if you mean a task or core: {what}:{own[-1]}" if own else ""
+    hint = f"; name the class if you mean a task, core or model: {what}:{own[-1]}" if own else ""
     raise Wrong(f"{what} has no EXPERIMENT, as a study must{hint}")

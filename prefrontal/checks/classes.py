@@ -1,4 +1,4 @@
-"""What is wrong with the class of a task, an environment or a core: all of it, or what is quick."""
+"""What is wrong with the class of a task, a core or a model: all of it, or what is quick."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def class_problems(made: Any, quick: bool) -> Iterator[str]:
     from torch import nn
 
     from prefrontal.agents.rollout.vectors import is_vectorised
+    from prefrontal.behaviour.models import Model
     from prefrontal.checks.calls import Wrong
     from prefrontal.envs.task import Task
 
@@ -52,7 +53,7 @@ def class_problems(made: Any, quick: bool) -> Iterator[str]:
         yield from () if quick else environment_problems(made)
         return
     if not isinstance(made, type):
-        raise Wrong(f"{made!r:.60} is no class: name the class of a task or core")
+        raise Wrong(f"{made!r:.60} is no class: name the class of a task, core or model")
     if issubclass(made, Task):
         from prefrontal.checks.tasks import task_problems
 
@@ -65,10 +66,17 @@ def class_problems(made: Any, quick: bool) -> Iterator[str]:
         from prefrontal.checks.cores import core_problems
 
         yield from core_problems(made)
+    elif issubclass(made, Model):
+        from prefrontal.checks.models import model_problems
+
+        yield from model_problems(made)
     else:
-        bases = "prefrontal.envs.Task (a task) or torch.nn.Module (a core)"
+        bases = "prefrontal.envs.Task (a task), torch.nn.Module (a core) or "
+        bases += "prefrontal.behaviour.models.Model (a model of choice)"
         if hasattr(made, "step"):
             bases = "prefrontal.envs.Task or gymnasium.Env"
+        elif hasattr(made, "log_policy"):
+            bases = "prefrontal.behaviour.models.Model, as a model of choice must"
         elif hasattr(made, "forward"):
             bases = "torch.nn.Module, as a core must"
         raise Wrong(f"{made.__name__} must derive from {bases}")

@@ -286,7 +286,7 @@ class _WithHead(Net):
         nn.Module.__init__(self)
         self.core, self.head = core, nn.Identity()  # type: ignore[assignment]
         self.scale = nn.Parameter(torch.ones(1))  # a core may have none
-        self.embedding, self.trial_row = None, None
+        self.embedding, self.trial_row, self.intervention = None, None, None
 
 
 def _population_problems(core: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Commented templates of a task, a core and a study, which a user edits.
+"""Commented templates of a task, a core, a model and a study, which a user edits.
 
 Each is a Python file beside this one, ``KIND.py.txt``, and its test, ``test_KIND.py.txt``, with
 names that `write` replaces by those of the file.
@@ -14,11 +14,15 @@ from pathlib import Path
 
 from prefrontal.agents.common.errors import ConfigError
 
-#: What follows `train` and `evaluate RUN`.
+#: The commands that come next.
 _NEXT = {
-    "task": ("{what} --members 2 --total-steps 20000", "--task {what}"),
-    "core": ("wang2018-harlow --core {what} --members 2 --total-steps 20000", "--core {what}"),
-    "study": ("{what} --members 2 --total-steps 20000", "--study {what}"),
+    "task": ("train {what} --members 2 --total-steps 20000", "evaluate RUN --task {what}"),
+    "core": (
+        "train wang2018-harlow --core {what} --members 2 --total-steps 20000",
+        "evaluate RUN --core {what}",
+    ),
+    "model": ("fit DATA.csv --models rw,{what}",),
+    "study": ("train {what} --members 2 --total-steps 20000", "evaluate RUN --study {what}"),
 }
 
 
@@ -26,7 +30,7 @@ def write(kind: str, file: Path) -> str:
     """Write a template and its test.
 
     Args:
-        kind: task, core or study.
+        kind: task, core, model or study.
         file: Python file to write; its class has the name of the file: ``my_task.py``, MyTask.
 
     Returns:
@@ -61,14 +65,11 @@ def write(kind: str, file: Path) -> str:
             text = text.replace(old, new)
         target.write_text(text, encoding="utf-8")
     what = shlex.quote(str(file) if kind == "study" else f"{file}:{name}")
-    trained, evaluated = (part.format(what=what) for part in _NEXT[kind])
-    return (
-        f"written: {file}, {test}\n"
-        f"check it:     prefrontal check {what}\n"
-        f"train:        prefrontal train {trained}\n"
-        f"evaluate:     prefrontal evaluate RUN {evaluated}\n"
-        f"test it:      pytest {shlex.quote(str(test))}"
-    )
+    lines = [f"written: {file}, {test}", f"{'check it:':13} prefrontal check {what}"]
+    for command in _NEXT[kind]:
+        verb = f"{command.partition(' ')[0]}:"
+        lines.append(f"{verb:13} prefrontal {command.format(what=what)}")
+    return "\n".join([*lines, f"{'test it:':13} pytest {shlex.quote(str(test))}"])
 
 
 def _is_name(text: str) -> bool:

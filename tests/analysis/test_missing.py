@@ -8,7 +8,6 @@ each array in turn gets a value that cannot be one. `REFUSED` holds what cannot 
 import importlib
 import inspect
 import pkgutil
-import tempfile
 from dataclasses import astuple, is_dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +22,6 @@ from prefrontal.analysis.choice import (
     cognitive_models,
     continual,
     evolution,
-    export,
     hybrid_model,
     learning_rate,
     metacognition,
@@ -32,7 +30,9 @@ from prefrontal.analysis.choice import (
     search,
     two_step,
 )
-from prefrontal.analysis.figures import behaviour, learning, members
+from prefrontal.analysis.dynamics import fixed_points
+from prefrontal.analysis.dynamics import similarity as dynamical
+from prefrontal.analysis.figures import alignment, behaviour, learning, members
 from prefrontal.analysis.figures import continual as continual_figures
 from prefrontal.analysis.figures import evolution as evolution_figures
 from prefrontal.analysis.figures import navigation as navigation_figures
@@ -41,8 +41,11 @@ from prefrontal.analysis.neural import (
     decoding,
     distributional,
     dopamine,
+    encoding,
     places,
+    populations,
     representation,
+    scoring,
     selectivity,
     similarity,
 )
@@ -144,12 +147,6 @@ def steps(arrays):
     return {name: values.reshape(M, E, -1) for name, values in record.items()}
 
 
-def written(record, model):
-    """The text of a file for hBayesDM."""
-    with tempfile.TemporaryDirectory() as folder:
-        return export.to_hbayesdm_csv(record, Path(folder) / "x.tsv", model).read_text()
-
-
 def trials_of_steps(**arrays):
     found = two_step.trials_of(steps(arrays))
     return two_step.stay_counts(found), two_step.reward_per_trial(found)
@@ -181,6 +178,14 @@ def on_trials(probe):
 
 def plain_fits(fits):
     return [(fit.coefficients, fit.covariance, fit.log_likelihood) for fit in fits]
+
+
+FEW = {"folds": 3, "block": 2}  # folds of the trials of one episode
+
+
+def session_permutation(counts, latent, session):
+    given = {"latent": latent}
+    return encoding.encoding(counts, given, session, drift=1, least=10, **FEW)
 
 
 def positions(**arrays):
@@ -258,14 +263,6 @@ PROBES = {
     "evolution.retest": Probe(
         lambda fresh: evolution.retest(fresh, [3.0, 4.0], 5), {"fresh": real(signal[:, 0])}, 1
     ),
-    "export.to_hbayesdm_csv": Probe(lambda **a: written(a, "bandit2arm_delta"), CHOICES),
-    "export.to_hbayesdm_csv, gains": Probe(
-        lambda **a: written(a, "bandit4arm_4par"), CHOICES | {"action": code(action, 4)}
-    ),
-    "export.to_hbayesdm_csv, two steps": Probe(
-        lambda **a: written(steps(a), "ts_par4"),
-        {k: v._replace(foreign=None) for k, v in TRIALS.items()},
-    ),
     "navigation.mean_size": Probe(
         lambda **a: navigation.mean_size(positions(x=a["rpe"], **a), "rpe"), {"rpe": real(signal)}
     ),
@@ -282,6 +279,34 @@ PROBES = {
     "two_step.reward_per_trial": Probe(on_trials(two_step.reward_per_trial), TRIALS),
     "decoding.decode_value": Probe(
         decoding.decode_value, {"hidden": real(hidden), "target": real(signal)}
+    ),
+    "scoring.explained": Probe(
+        lambda response, latent: scoring.explained(response, latent, **FEW),
+        {"response": real(hidden[0, 0]), "latent": real(hidden[1, 0])},
+        0,
+    ),
+    "scoring.explained, counts": Probe(
+        lambda response, latent: scoring.explained(response, latent, noise="poisson", **FEW),
+        {"response": real(np.abs(hidden[0, 0]), -INF), "latent": real(signal[0, 0])},
+        0,
+    ),
+    "encoding.encoding": Probe(
+        session_permutation,
+        {
+            "counts": real(hidden[0, :3].reshape(-1, H)),
+            "latent": real(signal[0, :3].ravel()),
+            "session": code(np.repeat(np.arange(3), T), 0.5),
+        },
+        0,
+    ),
+    "encoding.split_half": Probe(encoding.split_half, {"counts": real(hidden[0])}, 0),
+    "populations.linear_cka": Probe(
+        populations.linear_cka, {"first": real(hidden[0, 0]), "second": real(hidden[1, 0])}, 0
+    ),
+    "populations.cca": Probe(
+        lambda first, second: populations.cca(first, second, 2, **FEW),
+        {"first": real(hidden[0, 0]), "second": real(hidden[1, 0])},
+        0,
     ),
     "dopamine.rpe_regression": Probe(
         lambda rpe, **signals: dopamine.rpe_regression(rpe, signals),
@@ -326,6 +351,15 @@ PROBES = {
             similarity.dissimilarity(patterns)[~np.eye(len(patterns), dtype=bool)]
         ),
         {"patterns": real(hidden[0, 0, :6])},
+        0,
+    ),
+    "similarity.crossnobis": Probe(
+        similarity.crossnobis,
+        {
+            "patterns": real(hidden[0, 0]),
+            "condition": code(action[0, 0], 0.5),
+            "fold": code(second[0, 0], 0.5),
+        },
         0,
     ),
     "similarity.upper": Probe(
@@ -437,6 +471,27 @@ WALK = {"ended": np.ones((1, 1, 1)), "trial": np.zeros((1, 1, 1)), "active": np.
 WALK |= {n: np.zeros((1, 1, 1)) for n in ("x", "y", "end_x", "end_y", "target_x", "target_y")}
 WALK |= {n: np.ones((1, 1, 1)) for n in ("stopped", "clock", "rewarded")}
 REFUSED = {
+    "alignment.encoding_figure": (
+        lambda: alignment.encoding_figure({"a": [[0.5, INF]]}, {"a": [[1, 0]]}, ["v", "w"], OUT),
+        "inf at unit 0, latent 1",
+    ),
+    "alignment.slow_points_figure": (
+        lambda: alignment.slow_points_figure({"a": ([[0.5, INF]], [1.0], [[0, 0]])}, OUT, "v"),
+        "inf at point 0",
+    ),
+    "fixed_points.fixed_points": (
+        lambda: fixed_points.fixed_points(np.tanh, [[0.0, NAN]]),
+        "starts must be .* nan at start 0, unit 1",
+    ),
+    "fixed_points.time_constants": (lambda: fixed_points.time_constants([1.0, INF]), "inf at eig"),
+    "similarity.delay_embedding": (
+        lambda: dynamical.delay_embedding(hidden[:, :, :4, 0] * NAN, 2),
+        "nan at episode 0, step 0, unit 0",
+    ),
+    "similarity.step_distance": (
+        lambda: dynamical.step_distance([[NAN]], [[1.0]]),
+        "first must be .* nan at row 0, column 0",
+    ),
     "intervals.interval": (lambda: intervals.interval([0.5, NAN, 1.0]), "nan at member 1"),
     "intervals.interval, infinite": (lambda: intervals.interval([0.5, INF]), "inf at member 1"),
     "intervals.interval, text": (lambda: intervals.interval(["a", 1.0]), "'a' at member 0"),
@@ -699,8 +754,11 @@ def test_what_has_to_be_there_is_asked_for_in_one_line(name):
 OTHERS = {
     "navigation": "rewarded_fraction reward_rate radial_error angular_error boundary_auc"
     " paths_from_above",  # of `Trials`, whose making is tested; the last draws gaps
-    "export": "to_tidy_csv",  # a copy of the record, missing values and all
-    "similarity": "to_rsatoolbox",
+    "fixed_points": "jacobian line",  # of what `fixed_points` takes and finds
+    "similarity": "to_rsatoolbox linear_step dynamical_similarity",  # by `delay_embedding`
+    "encoding": "shifts",  # of a number of sessions
+    "scoring": "drift_terms blocks scorer share",  # of a number of trials; of what is checked
+    "populations": "split_units",  # of a measure that is in the table
     "cognitive_models": "log_softmax softmax_choice",
     "findings": "table number span tally tally_text",
     "distributional": "asymmetries reversal_points logit"  # NaN of what is missing

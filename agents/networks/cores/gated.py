@@ -113,6 +113,25 @@ class GRU(OneMatrix):
         h = torch.lerp(torch.tanh(a + torch.sigmoid(r) * b), state[0], torch.sigmoid(u))
         return h, (h,)
 
+    def sequence(self, xs: Tensor, state: State | None) -> Tensor:
+        """Return features ``[T, B, H]`` of all steps ``[T, B, I]``, as `forward` gives them.
+
+        What the inputs send to the units is computed for all steps at once.
+        """
+        units, inputs = self.units, self.inputs
+        h = self.initial_state(xs.shape[1])[0] if state is None else state[0]
+        into, rest = self.weight[: 3 * units], self.weight[3 * units :]
+        own = torch.cat([into[: 2 * units, inputs:-1], rest[:, inputs:-1]]).T
+        sent = F.linear(xs, into[:, :inputs], into[:, -1])
+        bias = rest[:, -1]
+        found = []
+        for gates, a in zip(sent[..., : 2 * units], sent[..., 2 * units :], strict=True):
+            back = h @ own
+            r, u = torch.sigmoid(gates + back[:, : 2 * units]).chunk(2, 1)
+            h = torch.lerp(torch.tanh(a + r * (back[:, 2 * units :] + bias)), h, u)
+            found.append(h)
+        return torch.stack(found)
+
 
 class RNN(OneMatrix):
     """Vanilla recurrent network (Elman 1990): ``h_t = tanh(W [x_t; h_{t-1}; 1])``."""

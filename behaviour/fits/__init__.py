@@ -1,0 +1,1 @@
+"""Fits of models to choices: maximum likelihood, maximum a posteriori, hierarchies, comparison."""

@@ -1,0 +1,88 @@
+"""The commands on choices: fit, compare, recover, simulate."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from prefrontal.behaviour_options import CompareOptions, FitOptions, RecoverOptions, SimulateOptions
+from prefrontal.reading import parse
+
+
+def fit(words: list[str]) -> int:
+    """Fit models to choices; print the table of models."""
+    options = parse(FitOptions, words, "prefrontal fit", "Fit models to choices.")
+    from prefrontal.fit_report import aligned, held_out, table
+    from prefrontal.fitting import fit_by
+
+    made = fit_by(options, shlex.join(["prefrontal", "fit", *words]))
+    plain = made.to_plain()
+    if options.json:
+        return _print_json(plain)
+    print(f"{len(plain['subjects'])} subjects, {plain['trials_scored']:,} scored choices")
+    print(*aligned(table(plain)), sep="\n")
+    if "cross_validation" in plain:
+        print("held-out choices:", *aligned(held_out(plain["cross_validation"])), sep="\n")
+    _print_notes(made.notes)
+    assert made.path is not None
+    print(f"written: {made.path} (begin with {made.path / 'report.md'})")
+    print(f"held-out choices:  {shlex.join(['prefrontal', 'compare', str(made.path)])}")
+    return 0
+
+
+def compare(words: list[str]) -> int:
+    """Compare model classes on held-out choices; print the table."""
+    options = parse(
+        CompareOptions, words, "prefrontal compare", "Compare model classes on held-out choices."
+    )
+    from prefrontal.comparing import compare_by
+    from prefrontal.fit_report import aligned, held_out
+
+    made, folder = compare_by(options)
+    return _report(made, folder, options.json, lambda plain: aligned(held_out(plain)))
+
+
+def recover(words: list[str]) -> int:
+    """Simulate models and fit them again; print what is found."""
+    options = parse(RecoverOptions, words, "prefrontal recover", "Are parameters and models found?")
+    from prefrontal.comparing import recover_by
+    from prefrontal.fit_report import recovery_lines
+
+    made, folder = recover_by(options)
+    return _report(made, folder, options.json, recovery_lines)
+
+
+def simulate(words: list[str]) -> int:
+    """Let fitted models choose again; print what they do beside the subjects."""
+    options = parse(
+        SimulateOptions, words, "prefrontal simulate", "Let fitted models choose again."
+    )
+    from prefrontal.comparing import simulate_by
+    from prefrontal.fit_report import simulation_lines
+
+    made, folder = simulate_by(options)
+    return _report(made, folder, options.json, simulation_lines)
+
+
+def _report(made: Any, folder: Path, as_json: bool, lines: Any) -> int:
+    """Print results as JSON, or lines and where they were written."""
+    plain = made.to_plain()
+    if as_json:
+        return _print_json(plain)
+    print(*lines(plain), sep="\n")
+    _print_notes(plain.get("notes", ()))
+    print(f"written: {folder}")
+    return 0
+
+
+def _print_notes(notes: Any) -> None:
+    for note in notes:
+        print(f"note: {note}")
+
+
+def _print_json(plain: Any) -> int:
+    from prefrontal.fit_report import json_text
+
+    print(json_text(plain))
+    return 0

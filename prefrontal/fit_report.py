@@ -1,0 +1,194 @@
+"""Tables, a page and figures of fits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prefrontal.analysis.choice.choice import history_regression
+from prefrontal.analysis.figures.probes import history_figure
+from prefrontal.analysis.figures.subjects import change_figure, stay_figure
+from prefrontal.behaviour.probes import around_changes, record_of, stays
+from prefrontal.behaviour.table import Behaviour
+
+HEAD = ("model", "parameters", "log lik.", "lik./choice", "BIC", "evidence", "frequency", "pxp")
+LAGS = 5  # trials back of history weights
+BEFORE = 5  # trials before a change of the best arm
+SHOWN = 4  # models in a figure at most, the best ones
+
+
+def draw(behaviour: Behaviour, policies: Mapping[str, np.ndarray], folder: Path) -> list[Path]:
+    """Draw what subjects do and what models would, after the same history; return the figures.
+
+    Changes of the best arm are drawn if there is a column ``best``, the code of the best arm.
+    """
+    shown = dict(list(policies.items())[:SHOWN])
+    stay = {"subjects": stays(behaviour)}
+    stay |= {name: stays(behaviour, policy) for name, policy in shown.items()}
+    drawn = [stay_figure(stay, folder / "stay.png")]
+    if behaviour.arms == 2:
+        record = record_of(behaviour)
+        lags = min(LAGS, record["action"].shape[2] - 1)
+        try:
+            weights = history_regression(record["action"], record["reward"], lags)
+        except ValueError:  # somebody has no stretch that is long enough
+            weights = None
+        if weights is not None:
+            drawn.append(history_figure(weights, folder / "history.png"))
+    best = behaviour.columns.get("best")
+    if best is not None and best.dtype.kind == "f":
+        curve = around_changes(behaviour, best, BEFORE)
+        if curve is not None:
+            drawn.append(change_figure({"subjects": curve}, BEFORE, folder / "changes.png"))
+    return drawn
+
+
+def table(plain: Mapping[str, Any]) -> list[list[str]]:
+    """Return the table of models, best first by evidence, as texts."""
+    bms = plain["bms"] or {"frequencies": {}, "protected_exceedance": {}}
+    order = sorted(plain["models"].items(), key=lambda item: -_rank(item[1]))
+    rows = [list(HEAD)]
+    for name, one in order:
+        numbers = [
+            f"{one['log_likelihood']:.1f}",
+            f"{one['normalised_likelihood']:.4f}",
+            *("" if one[key] is None else f"{one[key]:.1f}" for key in ("bic", "evidence")),
+            *(
+                f"{bms[key][name]:.3f}" if name in bms[key] else ""
+                for key in ("frequencies", "protected_exceedance")
+            ),
+        ]
+        rows.append([name, str(len(one["parameters"]) or ""), *numbers])
+    return rows
+
+
+def _rank(one: Mapping[str, Any]) -> float:
+    return float(one["log_likelihood"] if one["evidence"] is None else one["evidence"])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines of equal columns."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as a table of Markdown."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return [lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]]
+
+
+def page(plain: Mapping[str, Any], figures: Sequence[Path]) -> str:
+    """Return a page on a fit, in Markdown."""
+    bms = plain["bms"]
+    lines = [
+        "# Models fitted to choices",
+        "",
+        f"{len(plain['subjects'])} subjects, {plain['trials_scored']:,} scored choices; method "
+        f"`{plain['method']}`, seed {plain['seed']}.",
+        "",
+        *markdown(table(plain)),
+        "",
+        "Log likelihoods are sums over subjects, in nats; lik./choice is the geometric mean of the "
+        "probabilities of the scored choices; evidence is the log marginal likelihood by Laplace's "
+        "approximation (of `ml` and `pooled`: minus half the BIC).",
+    ]
+    if bms is not None:
+        lines += [
+            "",
+            "Frequencies and pxp (protected exceedance probability) are of random-effects Bayesian "
+            f"model selection with a prior count of {bms['prior']:g} for each model; the "
+            f"probability that all models are equally frequent (BOR) is {bms['bor']:.3f}.",
+        ]
+    if "cross_validation" in plain:
+        found = plain["cross_validation"]
+        lines += ["", "## Held-out choices", "", *markdown(held_out(found))]
+    if plain["notes"]:
+        lines += ["", "## Notes", "", *(f"- {note}" for note in plain["notes"])]
+    if figures:
+        lines += ["", "## Figures", ""]
+        lines += [f"![{one.stem}]({one.parent.name}/{one.name})" for one in figures]
+    lines += [
+        "",
+        "Parameters by subject: `parameters.csv`; log-probabilities, values and prediction errors "
+        "by row of the data: `trials.csv`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def json_text(plain: Any, indent: int | None = None) -> str:
+    """Return results as JSON that every reader takes: numbers that are missing are null."""
+    return json.dumps(_finite(plain), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def held_out(plain: Mapping[str, Any]) -> list[list[str]]:
+    """Return the table of a comparison on held-out choices, best first."""
+    bms = plain["bms"] or {"frequencies": {}, "protected_exceedance": {}}
+    rows = [["model", "log lik.", "lik./choice", "frequency", "pxp"]]
+    order = sorted(plain["models"].items(), key=lambda item: -item[1]["log_likelihood"])
+    for name, one in order:
+        rows.append(
+            [
+                name,
+                f"{one['log_likelihood']:.1f}",
+                f"{one['normalised_likelihood']:.4f}",
+                *(
+                    f"{bms[key][name]:.3f}" if name in bms[key] else ""
+                    for key in ("frequencies", "protected_exceedance")
+                ),
+            ]
+        )
+    return rows
+
+
+def recovery_lines(plain: Mapping[str, Any]) -> list[str]:
+    """Return how well parameters are found, and how often which model is."""
+    rows = [["model", "parameter", "r"]]
+    for name, one in plain["r"].items():
+        rows += [[name, key, "-" if r is None else f"{r:.2f}"] for key, r in one.items()]
+    lines = aligned(rows)
+    if len(plain["models"]) > 1:
+        cells = [[f"{value:.2f}" for value in row] for row in plain["confusion"]]
+        found = [["simulated, found:", *plain["models"]]]
+        lines += ["", *aligned([*found, *map(_row, plain["models"], cells)])]
+    return lines
+
+
+def _row(name: str, cells: Sequence[str]) -> list[str]:
+    """Return a row with its name."""
+    return [name, *cells]
+
+
+def simulation_lines(plain: Mapping[str, Any]) -> list[str]:
+    """Return how often choices are repeated: subjects, and models with intervals."""
+    conditions = list(plain["stay"]["subjects"])
+    rows = [["P(stay) after", *conditions]]
+    for name, values in plain["stay"].items():
+        rows.append([name, *(_interval(values[one]) for one in conditions)])
+    return aligned(rows)
+
+
+def _interval(value: Mapping[str, float | None]) -> str:
+    """Return a mean with its interval."""
+    if value["mean"] is None:
+        return "-"
+    low, high = value.get("low"), value.get("high")
+    return f"{value['mean']:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None else "")

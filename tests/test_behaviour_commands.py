@@ -1,0 +1,215 @@
+"""The commands on choices, from a table to run folders, and what they refuse."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import prefrontal as pf
+from prefrontal import command
+from prefrontal.agents.common.errors import ConfigError
+from prefrontal.behaviour import examples
+from prefrontal.behaviour.examples.make import bandit
+from prefrontal.behaviour.files import DataError, write_tidy
+from prefrontal.behaviour.table import behaviour
+from prefrontal.fit_folder import load_fit
+from tests.front import refused
+
+EXAMPLES = Path(examples.__file__).parent
+BANDIT = [str(EXAMPLES / "bandit.csv"), "--columns", str(EXAMPLES / "bandit.columns.toml")]
+QUICK = ["--models", "rw,rw+persev", "--no-figures"]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A run folder of a fit, with everything in it."""
+    folder = tmp_path_factory.mktemp("fit") / "run"
+    assert command.main(["fit", *BANDIT, "--models", "rw,random", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_fit_prints_json_of_the_promised_form(folder, capsys):
+    words = ["fit", *BANDIT, *QUICK, "--method", "em", "--out", "run", "--json"]
+    assert command.main(words) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["subjects"] == ["S01", "S02", "S03", "S04"]
+    assert plain["trials_scored"] == 160
+    assert list(plain["models"]) == ["rw", "rw+persev"]
+    one = plain["models"]["rw"]
+    keys = {"log_likelihood", "normalised_likelihood", "evidence", "bic", "parameters"}
+    assert keys <= set(one)
+    assert len(one["parameters"]["learning_rate"]) == 4
+    by_subject = one["by_subject"]
+    assert sum(by_subject["log_likelihood"]) == pytest.approx(one["log_likelihood"])
+    said = np.exp(one["log_likelihood"] / 160)
+    assert one["normalised_likelihood"] == pytest.approx(said)
+    bms = plain["bms"]
+    assert set(bms) == {"frequencies", "exceedance", "protected_exceedance", "bor", "prior"}
+    assert bms["prior"] == 1
+    assert sum(bms["frequencies"].values()) == pytest.approx(1)
+    assert Path("run/command.txt").read_text().startswith("prefrontal fit ")
+
+
+def test_a_run_folder_holds_what_was_found(run):
+    assert {"torch", "numpy", "prefrontal"} <= set(json.loads((run / "versions.json").read_text()))
+    assert "resets" in (run / "columns.toml").read_text()
+    trials = rows(run / "trials.csv")
+    assert [int(row["row"]) for row in trials] == list(range(160))
+    found = load_fit(run)
+    score = found.fits["rw"].score(found.behaviour)
+    told = [float(row["rw.log_p"]) for row in trials]
+    np.testing.assert_allclose(told, score.ravel())
+    assert sum(told) == pytest.approx(found.fits["rw"].log_likelihood.sum())
+    assert {"rw.value0", "rw.value1", "rw.rpe"} <= set(trials[0])
+    table = rows(run / "parameters.csv")
+    assert [row["subject"] for row in table if row["parameter"] == "learning_rate"] == [
+        *("S01", "S02", "S03", "S04")
+    ]
+    compared = {row["model"]: row for row in rows(run / "comparison.csv")}
+    assert float(compared["random"]["log_likelihood"]) == pytest.approx(160 * np.log(0.5))
+    report = (run / "report.md").read_text()
+    for figure in ("figures/stay.png", "figures/history.png"):
+        assert f"({figure})" in report
+        assert (run / figure).is_file()
+
+
+def test_a_fit_loads_as_it_was(run):
+    first = pf.read(BANDIT[0], BANDIT[2])
+    made, found = pf.fit(first, "rw,random"), load_fit(run)
+    np.testing.assert_array_equal(found["rw"].raw, made["rw"].raw)
+    np.testing.assert_array_equal(found.behaviour.row, first.row)
+    assert found.method == made.method == "map"
+
+
+def test_a_run_folder_never_says_what_code_to_run(run, tmp_path):
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    for name in ("models.json", "fit.json"):
+        text = (copy / name).read_text()
+        (copy / name).write_text(text.replace('"rw"', '"evil.py:Model"'))
+    (tmp_path / "evil.py").write_text("raise SystemExit('was run')")
+    with pytest.raises(ConfigError, match="code of yours: name it again, --models"):
+        load_fit(copy)
+    with pytest.raises(ConfigError, match="code of yours: name it again, --models"):
+        pf.compare(copy)
+
+
+def test_fitted_models_choose_again(run, capsys):
+    assert command.main(["simulate", str(run), "--per-subject", "3", "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert set(plain["stay"]) == {"subjects", "rw", "random"}
+    drawn = rows(run / "simulation/simulated.csv")
+    assert len(drawn) == 2 * 3 * 160
+    same = pf.simulate(run, 3, models="random")
+    assert abs(same.drawn["random"].mean() - 0.5) < 0.1
+    told = [int(row["choice"]) for row in drawn if row["model"] == "random"]
+    assert told == same.drawn["random"].ravel().tolist()
+
+
+def test_without_columns_they_are_proposed_or_asked_for(folder, capsys):
+    shutil.copy(EXAMPLES / "pilot.csv", folder)
+    assert command.guarded(command.main, ["fit", "pilot.csv"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "wrote pilot.columns.toml" in line
+    assert 'resets = "session", "block" or "never"' in line
+    assert 'choice = {"blue" = 0, "orange" = 1}' in Path("pilot.columns.toml").read_text()
+    assert "or remove it" in refused(capsys, command.main, ["fit", "pilot.csv"])
+
+
+def test_a_table_that_leaves_no_question_is_fitted_at_once(folder, capsys):
+    table = bandit(1)
+    with Path("plain.csv").open("w") as file:
+        file.write("subj,action,outcome\n")
+        for s, name in enumerate(table.subjects):
+            for choice, reward in zip(table.choice[s], table.reward[s], strict=True):
+                file.write(f"{name},{choice + 1},{'win' if reward else 'loss'}\n")
+    assert command.main(["fit", "plain.csv", *QUICK, "--out", "run"]) == 0
+    assert "4 subjects, 160 scored choices" in capsys.readouterr().out
+    assert 'reward = {"loss" = 0.0, "win" = 1.0}' in Path("run/columns.toml").read_text()
+    assert Path("run/report.md").is_file()
+
+
+def short(folder: Path) -> list[str]:
+    """The words for a table whose second subject broke off."""
+    whole = bandit(1, subjects=2)
+    row = whole.row.copy()
+    row[1, 12:] = -1
+    cut = np.where(row < 0, -1, whole.choice)
+    none = {name: np.where(row < 0, -1, 0) for name in ("session", "block")}
+    table = behaviour(cut, whole.reward, 2, whole.subjects, row=row, **none)
+    path = write_tidy(table, folder / "short.csv")
+    return [str(path), "--columns", str(folder / "short.columns.toml")]
+
+
+def constant(folder: Path) -> list[str]:
+    """The words for a table whose first subject always chooses the same."""
+    table = bandit(1, subjects=2)
+    table.choice[0] = 1
+    path = write_tidy(table, folder / "constant.csv")
+    return [str(path), "--columns", str(folder / "constant.columns.toml")]
+
+
+def test_subjects_of_whom_a_fit_says_nothing_are_refused(folder, capsys):
+    said = refused(capsys, command.main, ["fit", *short(folder), *QUICK])
+    assert "subject 'S02' (from row 40) has 12 scored trials, and a fit needs 20" in said
+    assert '[exclude] subject = ["S02"]' in said
+    said = refused(capsys, command.main, ["fit", *constant(folder), *QUICK])
+    assert "subject 'S01' (from row 0) never varies: all 40 choices are 1" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fit", "none.csv"], "there is no file none.csv"),
+        (["fit", *BANDIT, "--models", "rww"], "no model 'rww'; did you mean"),
+        (["fit", *BANDIT, "--models", "rw+dull"], "no addition 'dull'; did you mean 'dual'"),
+        (["fit", *BANDIT, "--models", "hybrid"], "hybrid needs state2, which the data do not have"),
+        (["fit", *BANDIT, "--models", "gru:x"], "gru"),
+        (["fit", *BANDIT, "--prior-variance", "10,0"], "kalman"),
+        (["fit", *BANDIT, "--models", "kalman-ucb", "--prior-variance", "a"], "numbers such as"),
+        (["fit", *BANDIT, "--method", "mcmc"], "ml"),
+        (["fit", BANDIT[0], "--columns", "none.toml"], "none.toml"),
+        (["simulate", "none"], "there is no fit in none"),
+        (["compare", "none"], "there is no fit in none"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused_in_one_line(folder, capsys, words, said):
+    assert said in refused(capsys, command.main, words)
+
+
+def test_a_folder_of_something_else_is_kept(folder, capsys):
+    Path("run").mkdir()
+    Path("run/thesis.md").write_text("mine")
+    said = refused(capsys, command.main, ["fit", *BANDIT, *QUICK, "--out", "run"])
+    assert "run holds something else than a fit" in said
+
+
+def test_data_in_python_are_refused_alike():
+    with pytest.raises(DataError, match=r"row 0 .line 2.*choice is .* no code"):
+        pf.fit(EXAMPLES / "bandit.csv", "rw", columns={"codes": {"choice": {"3": 0}}})
+
+
+def test_help_explains_each_command(capsys):
+    for name, flag in (
+        ("fit", "--prior-variance"),
+        ("compare", "--agents"),
+        ("recover", "--subjects"),
+        ("simulate", "--per-subject"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            command.main([name, "--help"])
+        assert end.value.code == 0
+        assert flag in capsys.readouterr().out

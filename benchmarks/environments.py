@@ -66,7 +66,9 @@ ENVIRONMENTS = {
     "frozen-lake": Environment("FrozenLake-v1 --total-steps 150000", 0.70, episodes=500),
     "taxi": Environment("Taxi-v4 --preset explore", 5),
     "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 100000", -250),
-    "lunar-lander": Environment("LunarLander-v3 --total-steps 500000", 200, members=4),
+    "lunar-lander": Environment(
+        "LunarLander-v3 --preset long --total-steps 600000", 200, members=4
+    ),
     "blackjack": Environment(
         "Blackjack-v1 --preset short --total-steps 150000", -0.06, episodes=20_000
     ),

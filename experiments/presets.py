@@ -48,6 +48,7 @@ _CONTROL: dict[str, Any] = {
     "total_steps": 1_000_000,
 }
 _CONTINUOUS = _CONTROL | {"discount": 0.95, "passes": 30, "num_envs": 4}
+_LONG = _CONTROL | {"discount": 0.995, "passes": 20}
 _SHORT = _CONTROL | {
     "env_kwargs": {"max_episode_steps": 50},
     "discount": 1.0,
@@ -55,6 +56,7 @@ _SHORT = _CONTROL | {
 }
 _EXPLORE = _CONTROL | {
     "normalise_advantages": False,
+    "discount": 0.97,
     "entropy_coef": 12.0,
     "entropy_anneal": 0.8,
 }
@@ -72,6 +74,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "control": Preset("the observation tells all that counts (no memory)", _CONTROL),
         "continuous": Preset("the same, for numbers as actions", _CONTINUOUS),
+        "long": Preset("what is done pays off hundreds of steps later", _LONG),
         "short": Preset("episodes of a few steps, of 50 at most", _SHORT),
         "explore": Preset(
             "what pays must be found among what costs: an entropy bonus in units of reward",

@@ -1,7 +1,7 @@
 """Named settings for environments that are not ours: pure data.
 
 `control` is where they start from, and `memory` where a core is named. Advantages are normalised
-(except by `exploration`), so that entropy bonuses have the same meaning whatever rewards are, and
+(except by `explore`), so that entropy bonuses have the same meaning whatever rewards are, and
 actor and critic have cores of their own, so that large values do not drown the policy's gradient.
 Measurements: docs/environments.md.
 """

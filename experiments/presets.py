@@ -1,8 +1,9 @@
 """Named settings for environments that are not ours: pure data.
 
-`control` is where they start from, and `memory` where a core is named. Advantages are normalised
-(except by `explore`), so that entropy bonuses have the same meaning whatever rewards are, and
-actor and critic have cores of their own, so that large values do not drown the policy's gradient.
+`control` is where they start from, and `memory` where a core is named. Advantages are normalised,
+so that entropy bonuses have the same meaning whatever rewards are, values are learned in units of
+the returns, and actor and critic have cores of their own. Many steps of the optimiser on small
+batches learn fastest.
 Measurements: docs/environments.md.
 """
 
@@ -54,12 +55,6 @@ _SHORT = _CONTROL | {
     "discount": 1.0,
     "num_envs": 256,
 }
-_EXPLORE = _CONTROL | {
-    "normalise_advantages": False,
-    "discount": 0.97,
-    "entropy_coef": 12.0,
-    "entropy_anneal": 0.8,
-}
 _MEMORY = _CONTROL | {
     "inputs": ("action", "reward"),
     "core": "lstm",
@@ -76,10 +71,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "continuous": Preset("the same, for numbers as actions", _CONTINUOUS),
         "long": Preset("what is done pays off hundreds of steps later", _LONG),
         "short": Preset("episodes of a few steps, of 50 at most", _SHORT),
-        "explore": Preset(
-            "what pays must be found among what costs: an entropy bonus in units of reward",
-            _EXPLORE,
-        ),
         "memory": Preset("the observation does not tell all: a recurrent core", _MEMORY),
         "meta": Preset("what is learned in one inner episode helps in the next", _META),
     }

@@ -64,7 +64,7 @@ ENVIRONMENTS = {
     "cartpole": Environment("CartPole-v1 --total-steps 150000", 475),
     "acrobot": Environment("Acrobot-v1 --total-steps 100000", -100),
     "frozen-lake": Environment("FrozenLake-v1 --total-steps 150000", 0.70, episodes=500),
-    "taxi": Environment("Taxi-v4 --total-steps 150000", 5),
+    "taxi": Environment("Taxi-v4 --total-steps 100000", 5),
     "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 100000", -250),
     "lunar-lander": Environment(
         "LunarLander-v3 --preset long --total-steps 600000", 200, members=4

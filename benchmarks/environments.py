@@ -83,7 +83,7 @@ ENVIRONMENTS = {
     ),
     "meta-cartpole": Environment(
         "CartPole-v1 --preset meta --meta-episodes 5 --env-kwargs max_episode_steps=50 "
-        "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30",
+        "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30 --total-steps 300000",
         0,
         measure=LAST,
         more=("return of the first inner episode", "return of inner episode 5, the last"),

@@ -30,6 +30,11 @@ COLUMNS = (
 )
 DRAWN, BEST = "return per episode", "return per episode, best actions"
 LAST = "return of the last inner episode less the first's"
+INNER = ("return of the first inner episode", "return of inner episode 5, the last")
+_META = (
+    "CartPole-v1 --preset meta --meta-episodes 5 --env-kwargs max_episode_steps=50 "
+    "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30 --total-steps 300000"
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Environment:
 
     Attributes:
         words: What follows ``prefrontal train``.
-        bar: What the return (or `measure`) must reach.
+        bar: What the return (or `measure`) must reach; None: nothing, a control.
         members: Independent agents.
         episodes: Of each of them, for the measurement.
         measure: Finding that the bar is about.
@@ -47,7 +52,7 @@ class Environment:
     """
 
     words: str
-    bar: float
+    bar: float | None
     members: int = 8
     episodes: int = 100
     measure: str = BEST
@@ -81,13 +86,8 @@ ENVIRONMENTS = {
         0.9,
         members=4,
     ),
-    "meta-cartpole": Environment(
-        "CartPole-v1 --preset meta --meta-episodes 5 --env-kwargs max_episode_steps=50 "
-        "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30 --total-steps 300000",
-        0,
-        measure=LAST,
-        more=("return of the first inner episode", "return of inner episode 5, the last"),
-    ),
+    "meta-cartpole": Environment(_META, 0, measure=LAST, more=INNER),
+    "meta-cartpole-no-memory": Environment(f"{_META} --core none", None, measure=LAST, more=INNER),
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -18,13 +18,11 @@ from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.parts import Division
 from prefrontal.agents.networks.sizes import outputs_of, parameter_counts, state_sizes
-from prefrontal.agents.networks.vectorised import Tape
-from prefrontal.agents.rollout.environments import facts_of, probe, rows_in, rows_of
+from prefrontal.agents.rollout.environments import probe, rows_in, rows_of
+from prefrontal.agents.rollout.rollout import Stages, Stimulation
 from prefrontal.agents.rollout.spec import EnvironmentFacts, EnvironmentSpec
-
-if TYPE_CHECKING:
-    from prefrontal.agents.rollout.rollout import Stimulation
 
 Record = dict[str, np.ndarray]
 
@@ -191,10 +189,12 @@ def require_learnable(job: Job, discrete: bool = True) -> None:
     if discrete and not facts.discrete:
         probe(job.environment)  # says so
     rows_of(network, job.environment.inputs, facts.input_size, facts.actions.width)
-    sizes = facts.input_size, facts.actions.outputs, network
+    sizes = facts.input_size, facts.actions.outputs, network, facts.parts
     counts, states = parameter_counts(*sizes), sum(state_sizes(*sizes))
-    said = 4 * sum(outputs_of(facts.actions.outputs, network))
-    step = facts.input_size + said + 8 * network.hidden_size * len(counts) + states
+    outputs = outputs_of(facts.actions.outputs, network)
+    division = Division(facts.input_size, facts.parts, network)
+    shown = division.core_inputs + division.kept
+    step = shown + 4 * sum(outputs) + 8 * network.hidden_size * len(outputs) + states
     played = job.num_envs * facts.longest * step
     require_training(job.members, sum(counts), played, job.snapshots, job.device)
 
@@ -220,76 +220,6 @@ def learn_until(learner: Learner, total_steps: int) -> dict[str, np.ndarray]:
         rows.append(learner.update())
     learner.close()
     return {name: torch.stack([row[name] for row in rows]).numpy() for name in rows[0]}
-
-
-def write_inputs(tapes: Sequence[Tape], observations: Tensor) -> None:
-    """Write observations ``[T, P, I, B]`` as the inputs of tapes."""
-    for tape in tapes:
-        tape.used = len(observations)
-        for x, source in zip(tape.x_t, observations.unbind(0), strict=False):
-            x.copy_(source)
-
-
-class Stages:
-    """Which environments all members learn in now, as a function of the steps they have made.
-
-    Args:
-        envs: Vector environments, one a stage.
-        total_steps: Environment steps per member of the whole run.
-
-    Attributes:
-        facts: Sizes and lengths, see `EnvironmentFacts`.
-        index: The present stage.
-
-    Raises:
-        ConfigError: One agent could not learn in all of them in lock-step.
-    """
-
-    def __init__(self, envs: Sequence[Any], total_steps: int) -> None:
-        self.envs, self.total_steps = list(envs), total_steps
-        self.facts = facts_of(self.envs)
-        self.index = 0
-
-    def __len__(self) -> int:
-        return len(self.envs)
-
-    @property
-    def now(self) -> Any:
-        """The vector environment of the present stage."""
-        return self.envs[self.index]
-
-    def move(self, index: int) -> None:
-        """Make a stage the present one; its environments continue the random streams."""
-        random = self.now.random_state()
-        self.index = index
-        self.now.set_random_state(random)
-
-    def state(self) -> dict[str, Tensor]:
-        """Return the random streams of the present stage."""
-        random: dict[str, Tensor] = self.now.random_state()
-        return random
-
-    def set_state(self, state: dict[str, Tensor]) -> None:
-        """Restore what `state` returned."""
-        self.now.set_random_state(state)
-
-    def close(self) -> None:
-        """Close the environments of all stages."""
-        for envs in self.envs:
-            envs.close()
-
-    def at(self, steps: Tensor) -> int:
-        """Return the stage after `steps` ``[P]`` (equal for all members if there are several)."""
-        if len(self.envs) == 1:
-            return 0
-        return min(len(self.envs) - 1, int(steps[0].item() * len(self.envs) // self.total_steps))
-
-    def progress(self, steps: Tensor, of: Literal["run", "stage"]) -> Tensor:
-        """Return which part of the run, or of the stage, is over, ``[P]`` from 0 to 1."""
-        share = steps / self.total_steps
-        if of == "stage" and len(self.envs) > 1:
-            share = share * len(self.envs) - self.at(steps)
-        return share.clamp(max=1.0)
 
 
 class RecurrentLearner:
@@ -336,6 +266,7 @@ class RecurrentLearner:
             device=device,
             rows=rows_in(self.stages.envs, network),
             plain=plain,
+            parts=facts.parts,
             actions=facts.actions,
         )
         self.model.initialise(self.streams("weights"))

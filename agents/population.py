@@ -23,6 +23,7 @@ from prefrontal.agents.common.policies import masked
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.parts import Part
 from prefrontal.agents.networks.sizes import stored_sizes
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.environments import probe, register_ids, rows_of
@@ -53,6 +54,7 @@ class Population(Members):
         seed: Seed they were trained with.
         members: Identities of the members (default 0 ... P - 1).
         actions: What actions there are; None: one choice among K.
+        parts: What observations are made of, see `Part`.
 
     Raises:
         CheckpointError: Weights, members and network do not fit together.
@@ -71,6 +73,7 @@ class Population(Members):
         seed: int = 0,
         members: Sequence[int] | None = None,
         actions: Actions | None = None,
+        parts: Sequence[Part] = (),
     ) -> None:
         self.network, self.environment, self.seed = network, environment, seed
         if members is None:
@@ -79,7 +82,7 @@ class Population(Members):
         actions = actions or choice(num_actions)
         rows = rows_of(network, environment.inputs, input_size, actions.width)
         shape = input_size, num_actions, network, len(self.members)
-        self.model = ActorCritic(*shape, rows=rows, actions=actions)
+        self.model = ActorCritic(*shape, rows=rows, actions=actions, parts=parts)
         if weights is None:
             return
         if len(self.members) != len(weights):
@@ -103,8 +106,8 @@ class Population(Members):
         require_count("members", members)
         spec = EnvironmentSpec(environment) if isinstance(environment, str) else environment
         facts, network = probe(spec, discrete=False), network or NetworkConfig()
-        sizes = facts.input_size, facts.actions.outputs
-        made = cls(None, network, spec, *sizes, seed, range(members), special(facts.actions))
+        sizes, kind = (facts.input_size, facts.actions.outputs), special(facts.actions)
+        made = cls(None, network, spec, *sizes, seed, range(members), kind, facts.parts)
         streams = [generator(seed, member, "weights") for member in range(members)]
         made.model.initialise(streams)
         return made
@@ -114,7 +117,8 @@ class Population(Members):
         """Make the agents of a job with these weights ``[P, n]``."""
         facts, kind = job.facts, special(job.facts.actions)
         sizes = facts.input_size, facts.actions.outputs
-        return cls(weights, job.network, job.environment, *sizes, job.seed, actions=kind)
+        told = job.network, job.environment, *sizes, job.seed
+        return cls(weights, *told, actions=kind, parts=facts.parts)
 
     @classmethod
     def from_checkpoint(
@@ -134,7 +138,7 @@ class Population(Members):
             ConfigError: The description is none.
         """
         told = Description.of(meta, folder)
-        sizes = stored_sizes(told.input_size, told.num_actions, told.network)
+        sizes = stored_sizes(told.input_size, told.num_actions, told.network, told.parts)
         require_shape(shapes, "weights", [(len(told.members), size) for size in sizes], folder)
 
     def part(self, indices: Sequence[int], kind: Any = None) -> Any:
@@ -148,6 +152,7 @@ class Population(Members):
             self.seed,
             [self.members[index] for index in indices],
             special(self.model.policy.actions),
+            self.model.parts,
         )
 
     def member(self, index: int) -> Any:
@@ -206,7 +211,7 @@ class Population(Members):
     @property
     def discrete(self) -> bool:
         """Whether an action is one choice."""
-        return self.model.policy.actions.discrete
+        return self.model.policy.discrete
 
     def noise(self, steps: int, batch: int, generator: torch.Generator) -> Tensor:
         """Return what actions are drawn with, ``[T, N, B]``; see `Policy.sample`."""
@@ -264,9 +269,11 @@ class Population(Members):
 
     def meta(self) -> dict[str, Any]:
         """Return what loading needs besides the weights."""
-        sizes = self.model.input_size, self.model.num_actions
-        kind = tuple(self.members), special(self.model.policy.actions)
-        told = Description(self.network, self.environment, *sizes, self.seed, *kind)
+        model, who = self.model, tuple(self.members)
+        sizes, kind = (model.input_size, model.num_actions), special(model.policy.actions)
+        told = Description(
+            self.network, self.environment, *sizes, self.seed, who, kind, model.parts
+        )
         return {"kind": self.KIND, **to_plain(told)}
 
     def save(self, path: Path | str) -> None:
@@ -374,8 +381,7 @@ class Agent(Population):
         self.model.begin(tapes)
         if state is not None:
             self._resume(tapes, state, episode_start)
-        for tape in tapes:
-            tape.x_t[0].copy_(torch.from_numpy(rows.T.copy()))
+        self.model.show(tapes, 0, torch.from_numpy(rows.T.copy()).unsqueeze(0))
         return tapes, self.model.step(tapes, 0)[0]
 
     def _resume(

@@ -27,6 +27,7 @@ from prefrontal.analysis.neural.encoding import (
 from prefrontal.analysis.neural.populations import linear_cka, split_units
 from prefrontal.analysis.neural.scoring import drift_terms, explained
 from prefrontal.behaviour.recordings import Recording, label, rows_of
+from prefrontal.behaviour.table import Behaviour
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -205,6 +206,21 @@ def task_variables(
     return np.where((choice < 0)[..., None] | np.isnan(reward)[..., None], np.nan, found)
 
 
+def by_row(values: Array, behaviour: Behaviour, rows: int | None = None) -> Array:
+    """Return what belongs to trials ``[S, T, ...]`` by row of their source ``[rows, ...]``.
+
+    Args:
+        values: Such as the hidden states of a fitted network.
+        behaviour: The table.
+        rows: Rows of the source; None: up to the last one that the table uses.
+    """
+    there = behaviour.present
+    count = int(behaviour.row.max(initial=-1)) + 1 if rows is None else rows
+    found = np.full((count, *values.shape[2:]), np.nan)
+    found[behaviour.row[there]] = values[there]
+    return found
+
+
 def _columns(name: str, values: ArrayLike) -> Array:
     try:
         given = numbers(name, values, axes=("row", "column"))
@@ -250,7 +266,7 @@ def _population(
                 linear_cka(units[:n], latent[other[:n]], True) if varies else float("nan")
             )
         found = explained(latent[own], units, drift_terms(len(own), drift))
-        decoded.append(np.nanmean(found) if not np.isnan(found).all() else np.nan)
+        decoded.append(float(np.nanmean(found)) if not np.isnan(found).all() else np.nan)
     if not true:
         return dict.fromkeys(("cka", "cka_null", "cka_p", "decoded"), float("nan"))
     mean, others = np.mean(true), np.mean(null, axis=0)

@@ -61,19 +61,22 @@ class Environment:
 
 
 ENVIRONMENTS = {
-    "cartpole": Environment("CartPole-v1", 475),
-    "acrobot": Environment("Acrobot-v1", -100),
-    "frozen-lake": Environment("FrozenLake-v1", 0.70, episodes=500),
-    "taxi": Environment("Taxi-v4", 5),
-    "pendulum": Environment("Pendulum-v1", -250),
-    "lunar-lander": Environment("LunarLander-v3", 200, members=4),
-    "blackjack": Environment("Blackjack-v1", -0.06, episodes=20_000),
+    "cartpole": Environment("CartPole-v1 --total-steps 150000", 475),
+    "acrobot": Environment("Acrobot-v1 --total-steps 100000", -100),
+    "frozen-lake": Environment("FrozenLake-v1 --total-steps 150000", 0.70, episodes=500),
+    "taxi": Environment("Taxi-v4 --preset explore", 5),
+    "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 100000", -250),
+    "lunar-lander": Environment("LunarLander-v3 --total-steps 500000", 200, members=4),
+    "blackjack": Environment(
+        "Blackjack-v1 --preset short --total-steps 150000", -0.06, episodes=20_000
+    ),
     "repeat-previous": Environment(
-        "popgym:popgym-RepeatPreviousEasy-v0 --core lstm --total-steps 400000", 0.95, peer=400_000
+        "popgym:popgym-RepeatPreviousEasy-v0 --core lstm --total-steps 150000", 0.95, peer=150_000
     ),
     "memory-maze": Environment("minigrid:MiniGrid-MemoryS7-v0 --core lstm", 0.9, members=4),
     "meta-cartpole": Environment(
-        "CartPole-v1 --preset meta --meta-episodes 5 --vary gravity=5:15 length=0.25:1.5",
+        "CartPole-v1 --preset meta --meta-episodes 5 --env-kwargs max_episode_steps=50 "
+        "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30",
         0,
         measure=LAST,
         more=("return of the first inner episode", "return of inner episode 5, the last"),

@@ -33,6 +33,7 @@ _CONTROL: dict[str, Any] = {
     "inputs": (),
     "core": "none",
     "hidden_size": 64,
+    "input_gain": 3.0,
     "layout": "separate",
     "learning_rate": 3e-3,
     "discount": 0.98,
@@ -46,10 +47,20 @@ _CONTROL: dict[str, Any] = {
     "num_envs": 8,
     "total_steps": 1_000_000,
 }
+_CONTINUOUS = _CONTROL | {"discount": 0.95, "passes": 30, "num_envs": 4}
+_SHORT = _CONTROL | {
+    "env_kwargs": {"max_episode_steps": 50},
+    "discount": 1.0,
+    "num_envs": 256,
+}
+_EXPLORE = _CONTROL | {
+    "normalise_advantages": False,
+    "entropy_coef": 12.0,
+    "entropy_anneal": 0.8,
+}
 _MEMORY = _CONTROL | {
     "inputs": ("action", "reward"),
     "core": "lstm",
-    "input_gain": 3.0,
     "learning_rate": 5e-3,
     "discount": 0.9,
     "discount_final": 0.98,
@@ -60,7 +71,13 @@ _META = _MEMORY | {"inputs": ("action", "reward", "trial_start")}
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "control": Preset("the observation tells all that counts (no memory)", _CONTROL),
-        "memory": Preset("it does not: a recurrent core", _MEMORY),
+        "continuous": Preset("the same, for numbers as actions", _CONTINUOUS),
+        "short": Preset("episodes of a few steps, of 50 at most", _SHORT),
+        "explore": Preset(
+            "what pays must be found among what costs: an entropy bonus in units of reward",
+            _EXPLORE,
+        ),
+        "memory": Preset("the observation does not tell all: a recurrent core", _MEMORY),
         "meta": Preset("what is learned in one inner episode helps in the next", _META),
     }
 )

@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.behaviour.alignment import LEVEL, Alignment, align_recording, task_variables
+from prefrontal.behaviour.alignment import (
+    LEVEL,
+    Alignment,
+    align_recording,
+    by_row,
+    task_variables,
+)
 from prefrontal.behaviour.files.building import build_behaviour
 from prefrontal.behaviour.files.columns import Columns, read_columns
 from prefrontal.behaviour.files.formats import load as load_rows
@@ -138,7 +144,7 @@ def align_by(
     rows, columns = _table(options)
     behaviour = build_behaviour(rows, columns)
     name = Path(options.trials).name
-    latents = {"task": _by_row(_task(behaviour), behaviour, len(rows))}
+    latents = {"task": by_row(_task(behaviour), behaviour, len(rows))}
     if options.run is not None:
         latents |= _of_fit(options.run, behaviour, len(rows), name)
     notes: list[str] = []
@@ -204,13 +210,6 @@ def _table(options: AlignOptions) -> tuple[Rows, Columns]:
     return rows, read_columns(stated).over(own_columns)
 
 
-def _by_row(values: Array, behaviour: Behaviour, rows: int) -> Array:
-    """Return what belongs to trials ``[S, T, ...]`` by row of the source ``[rows, ...]``."""
-    found = np.full((rows, *values.shape[2:]), np.nan)
-    found[behaviour.row[behaviour.present]] = values[behaviour.present]
-    return found
-
-
 def _task(behaviour: Behaviour) -> Array:
     return task_variables(behaviour.choice, behaviour.reward, behaviour.starts, behaviour.arms)
 
@@ -265,8 +264,8 @@ def _of_agents(name: str, behaviour: Behaviour, rows: int, seed: int) -> tuple[L
     for key, said in ((label, forced), (f"{label} untrained", other)):
         assert said.hidden is not None
         found[f"{key}.hidden"] = said.hidden[0].astype(np.float64)
-    by_row = {key: _by_row(values, behaviour, rows) for key, values in found.items()}
-    return by_row, [f"{name}: {difference}" for difference in forced.differences]
+    latents = {key: by_row(values, behaviour, rows) for key, values in found.items()}
+    return latents, [f"{name}: {difference}" for difference in forced.differences]
 
 
 def _bins(text: str | None) -> slice:

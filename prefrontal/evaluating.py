@@ -145,6 +145,7 @@ def evaluate(
     task: Any = None,
     core: Any = None,
     study: str | None = None,
+    minari: str | None = None,
 ) -> Report:
     """Evaluate a run: play held-out tasks with frozen weights, measure, draw, write.
 
@@ -164,6 +165,7 @@ def evaluate(
         task: Task of yours that the agents were trained on: a class, or ``FILE.py:CLASS``.
         core: Core of yours that they have: a class, or ``FILE.py:CLASS``.
         study: Study of yours that they were trained for, ``FILE.py``.
+        minari: Name of a Minari dataset that keeps the recorded episodes too.
 
     Raises:
         PrefrontalError: What the command would say in one line.
@@ -222,6 +224,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         place = folder if condition == "default" else folder / condition
         place.mkdir(exist_ok=True)
         written += write_record(one, place)
+    written += _kept(options, evaluation)
     report = Report(
         experiment,
         _title(experiment, settings),
@@ -239,6 +242,22 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
     if not ours and not changed and os.access(run.path, os.W_OK):
         _show_in_tensorboard(run.path, report, evaluation.trained_steps())
     return report
+
+
+def _kept(options: EvaluationOptions, evaluation: Evaluation) -> list[Path]:
+    """Keep episodes as a Minari dataset, if that is asked for; return where they lie."""
+    if options.minari is None:
+        return []
+    from prefrontal.minari_export import export, folder_of
+
+    if len(evaluation.populations) > 1:
+        conditions = ", ".join(evaluation.populations)
+        raise ConfigError(f"--minari is for runs of one condition, not of {conditions}")
+    (agents,) = evaluation.populations.values()
+    dataset = export(
+        agents, options.minari, episodes=options.record, seed=options.seed, split=options.split
+    )
+    return [folder_of(dataset)]
 
 
 def _show_in_tensorboard(run: Path, report: Report, step: int) -> None:

@@ -121,6 +121,11 @@ class EvaluationOptions:
     )
     core: str | None = option(None, "Recurrent core of yours that they have, FILE.py:CLASS.")
     study: str | None = option(None, "Study of yours that they were trained for, FILE.py.")
+    minari: str | None = option(
+        None,
+        "Also keep --record episodes of each member as a Minari dataset of this name, such as "
+        "cartpole/prefrontal-v0.",
+    )
 
     def __post_init__(self) -> None:
         """Check the ranges."""

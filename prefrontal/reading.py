@@ -290,7 +290,8 @@ def parse_settings(
     own = {name: value for name, value in values.items() if name not in vars(run)}
     if "env_kwargs" in own:
         more = {name: own.pop(name) for name in META}
-        own["kwargs"] = own.pop("env_kwargs") | {k: v for k, v in more.items() if v}
+        given = {name: value for name, value in more.items() if value not in (None, {})}
+        own["kwargs"] = own.pop("env_kwargs") | given
     if isinstance(settings.network, NetworkConfig):
         own["core"] = values["core"]
         there = settings.network.heads  # a run that goes on may be told again what it has

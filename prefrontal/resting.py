@@ -11,7 +11,7 @@ the line is a memory of that preference: a line attractor.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from prefrontal.agents.rollout.rollout import Rollout
 from prefrontal.analysis.dynamics.fixed_points import (
     FixedPoints,
     Line,
+    Step,
     fixed_points,
     jacobian,
     line,
@@ -42,6 +43,7 @@ from prefrontal.reading import built
 from prefrontal.shipped import shipped_folder
 
 Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
 
 SETTLE = 20  # steps at the mean input before a state is called settled
 LONG = 50.0  # steps that a mode lasts that is called slow
@@ -268,7 +270,7 @@ class _Member:
         self.line = line(self.points) if len(self.points) > 2 else None
         self.measures = self._measured(scaled, picked, speeds)
 
-    def _measured(self, scaled: Callable, picked: Array, speeds: list[float]) -> dict[str, float]:
+    def _measured(self, scaled: Step, picked: Codes, speeds: list[float]) -> dict[str, float]:
         found = dict.fromkeys(MEASURES, float("nan"))
         found |= {"slow_points": len(self.points), "driven": speeds[0], "resting": speeds[1]}
         where = self.points.jacobian

@@ -6,8 +6,9 @@ from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.heads import baseline_head
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.parts import Division
 from prefrontal.agents.rollout.spec import EnvironmentFacts
-from prefrontal.agents.rules.config import SEARCHING
+from prefrontal.agents.rules.config import DISTURBING, SEARCHING
 from prefrontal.agents.rules.rule import check_rule
 
 
@@ -20,6 +21,7 @@ def check_settings(
         ConfigError: They do not.
     """
     last = len(facts.steps) - 1
+    _check_encoder(network, config, facts)
     check_rule(config.rule, network, batch)
     if config.critic.baseline == "heads":
         baseline_head(network)
@@ -44,4 +46,29 @@ def check_settings(
         raise ConfigError(
             'actor_reward "rpe" needs a constant discount equal to rpe_discount, '
             f"{network.rpe_discount}"
+        )
+
+
+def _check_encoder(network: NetworkConfig, config: A2CConfig, facts: EnvironmentFacts) -> None:
+    """Check that observations can be encoded as they are to be."""
+    division, rule = Division(facts.input_size, facts.parts, network), config.rule.name
+    if network.encoder == "cnn" and not division.images:
+        raise ConfigError("--encoder cnn needs an environment with images: leave it at auto")
+    if network.normalise_observations and not division.numbers:
+        raise ConfigError(
+            "--normalise-observations needs observations with numbers: images, bytes and one-hot "
+            "codes stay as they are, and tasks of ours are on a common scale; leave it out"
+        )
+    if rule in DISTURBING and division.images:
+        raise ConfigError(
+            f"the rule {rule} has no encoder of images: take another --rule, or --encoder flat"
+        )
+    if rule in (*DISTURBING, *SEARCHING) and division.numbers:
+        raise ConfigError(
+            f"the rule {rule} does not normalise observations: take another --rule, or leave "
+            "--normalise-observations out"
+        )
+    if division.images and any(head.target == "observation" for head in network.heads):
+        raise ConfigError(
+            "a head cannot learn to tell images: give it the target encoding, or another one"
         )

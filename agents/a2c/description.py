@@ -10,6 +10,7 @@ from prefrontal.agents.base import Job
 from prefrontal.agents.common.actions import Actions
 from prefrontal.agents.common.plain import to_plain
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.parts import Part
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.runs.described import Described
 from prefrontal.checking import option
@@ -28,6 +29,7 @@ class Description(Described):
     seed: int = option(dataclasses.MISSING, "Seed of the run.", least=0)
     members: tuple[int, ...] = option(dataclasses.MISSING, "Identities.", least=0)
     actions: Actions | None = None  # None: one choice among `num_actions`
+    parts: tuple[Part, ...] = ()  # what observations are made of; (): it is not known
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -43,7 +45,14 @@ def special(actions: Actions) -> Actions | None:
 
 def meta(job: Job) -> dict[str, Any]:
     """Return what loading the agents of a job needs besides the weights."""
-    sizes = job.facts.input_size, job.facts.actions.outputs
-    identities, actions = tuple(range(job.members)), special(job.facts.actions)
-    told = Description(job.network, job.environment, *sizes, job.seed, identities, actions)
+    told = Description(
+        job.network,
+        job.environment,
+        job.facts.input_size,
+        job.facts.actions.outputs,
+        job.seed,
+        tuple(range(job.members)),
+        special(job.facts.actions),
+        job.facts.parts,
+    )
     return {"kind": KIND, **to_plain(told)}

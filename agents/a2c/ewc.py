@@ -109,6 +109,8 @@ def squared_scores(model: ActorCritic, trajectory: Trajectory) -> Tensor:
     for mine, theirs in zip(tapes, trajectory.tapes, strict=True):
         for t in range(theirs.used):
             mine.x_t[t].copy_(theirs.x_t[t].transpose(1, 2).flatten(0, 1).unsqueeze(2))
+        if theirs.seen is not None:
+            mine.seen = theirs.seen.apart()
     alone.unroll(tapes)
     parameters = alone.parameters.requires_grad_()
     with torch.enable_grad():

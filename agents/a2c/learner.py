@@ -80,8 +80,8 @@ def check(job: Job) -> str:
     check_heads(job.network.heads, job.environment, job.network.hidden_size)
     if config.replay.keep == "none":
         return ""
-    buffer = episode_buffer(config.replay, job.facts, [generator(job.seed, 0, "replay")])
-    return f"a member keeps {buffer}"
+    needs = job.facts, [generator(job.seed, 0, "replay")], job.network
+    return f"a member keeps {episode_buffer(config.replay, *needs)}"
 
 
 class A2C(RecurrentLearner):
@@ -196,6 +196,7 @@ class A2C(RecurrentLearner):
         if self.consolidation is not None:
             metrics["ewc_penalty"] = penalty
         metrics |= {"entropy_coef": entropy_coef, "discount": discount}
+        model.follow(trajectory.tapes, trajectory.mask, trajectory.steps)
         return self._report(trajectory, rate, metrics)
 
     def _report(

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig, ReplayConfig
-from prefrontal.agents.a2c.heads import Heads, losses, targets, told, told_by_task, valued
+from prefrontal.agents.a2c.heads import losses, targets, told, told_by_task, valued
 from prefrontal.agents.a2c.teacher import Teacher
-from prefrontal.agents.base import section, write_inputs
+from prefrontal.agents.base import section
 from prefrontal.agents.common.policies import FORBIDDEN
 from prefrontal.agents.common.returns import (
     Estimate,
@@ -31,7 +31,10 @@ from prefrontal.agents.common.returns import (
     vtrace,
 )
 from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.encoder import stored
 from prefrontal.agents.networks.heads import width
+from prefrontal.agents.networks.parts import Division
 from prefrontal.agents.networks.vectorised import Credit, Tape
 from prefrontal.agents.replay.buffer import Kind
 from prefrontal.agents.replay.priorities import sequence_priority
@@ -70,11 +73,11 @@ def episode_buffer(
     config: ReplayConfig,
     facts: EnvironmentFacts,
     generators: Sequence[torch.Generator],
-    heads: Heads = (),
+    network: NetworkConfig,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> TrajectoryBuffer:
-    """Make the buffer of episodes of some members, one generator each, and of what heads are told.
+    """Make the buffer of episodes of some members, one generator each.
 
     Raises:
         ConfigError: There is not that much memory.
@@ -85,7 +88,6 @@ def episode_buffer(
     else:
         kind = dtype
     fields = [
-        Field("observation", (facts.input_size,), dtype),
         Field("action", actions.shape, kind),
         Field("reward", (), dtype),
         Field("policy", (actions.outputs,), dtype),
@@ -93,9 +95,10 @@ def episode_buffer(
         Field("stage", (), torch.int16, every=0),
         Field("truncated", (), torch.bool, every=0),
     ]
-    fields += [
-        Field(f"told.{head.name}", (width(head),), dtype) for head in heads if told_by_task(head)
-    ]
+    shown = stored(Division(facts.input_size, facts.parts, network), dtype)
+    fields += [Field(name, (size,), kind) for name, (size, kind) in shown.items()]
+    told_heads = filter(told_by_task, network.heads)
+    fields += [Field(f"told.{head.name}", (width(head),), dtype) for head in told_heads]
     # The state after the last step is kept too where an episode can be cut there.
     slots = facts.longest + int(not facts.equal)
     keep = cast(Kind, config.keep)
@@ -129,7 +132,7 @@ class Replay:
         self.config, self.model, self.batch = config, model, batch
         self.steps, self.extra = facts.longest, int(not facts.equal)
         self.heads = model.config.heads
-        kind = self.heads, model.dtype, model.device
+        kind = model.config, model.dtype, model.device
         self.buffer = episode_buffer(config, facts, generators, *kind)
         self.updates = 0
         self.teacher: Teacher | None = None  # the agents at the end of the last stage
@@ -148,12 +151,12 @@ class Replay:
         """
         steps, tape = trajectory.steps, trajectory.tapes[0]
         law = self.model.policy.law(logits[:steps], trajectory.available)
-        seen = torch.stack(tape.x_t[: min(tape.used, steps + self.extra)])
+        shown = self.model.kept(trajectory.tapes, min(tape.used, steps + self.extra))
         members, batch = trajectory.rewards.shape[1:]
         device = trajectory.actions.device
         lengths = torch.full((members, batch), steps)
         data = {
-            "observation": seen.permute(1, 3, 0, 2),
+            **shown,
             "action": trajectory.actions.movedim(0, 2),
             "reward": trajectory.rewards.permute(1, 2, 0),
             "policy": law.permute(1, 3, 0, 2),
@@ -165,7 +168,7 @@ class Replay:
         if trajectory.mask is not None:  # nothing of what another member's longer episode adds
             lengths = trajectory.mask.sum(0).long().cpu()
             running = trajectory.mask.permute(1, 2, 0).bool()
-            for name in {*data} - {"observation", "reward"}:
+            for name in {*data} - {*shown, "reward"}:
                 one = data[name]
                 data[name] = one * running.view(*running.shape, *[1] * (one.dim() - 3))
         if truncated is None:
@@ -196,7 +199,7 @@ class Replay:
         if n not in self._tapes:
             self._tapes[n] = self.model.tapes(self.steps + self.extra, n)
         tapes = self._tapes[n]
-        write_inputs(tapes, sample.data["observation"].permute(2, 0, 3, 1))
+        self.model.recall(tapes, sample.data)
         self.model.unroll(tapes)
         data = sample.data
         mask = truncated = None
@@ -211,7 +214,7 @@ class Replay:
             data["reward"][:, :, steps].permute(2, 0, 1),
             mask,
             truncated,
-            available=policy > FORBIDDEN / 2 if self.model.policy.actions.discrete else None,
+            available=policy > FORBIDDEN / 2 if self.model.policy.discrete else None,
         )
         weight = step_weights(mask, trajectory.rewards)
         if self.config.keep == "prioritised":

@@ -62,7 +62,7 @@ def record_of(
         tensors["regret"] = tensors["optimal_reward"] - tensors["expected_reward"]
     if hidden:
         tensors["hidden"] = tape.hidden()[:steps].transpose(2, 3)
-        tensors["observation"] = torch.stack(tape.x_t[:steps]).transpose(2, 3)
+        tensors["observation"] = model.given(tape)[:steps].transpose(2, 3)
     record = {name: x.detach().movedim(0, 2) for name, x in tensors.items()}
     record |= {f"task.{name}": x for name, x in trajectory.task.items()}
     return {name: x.cpu().contiguous().clone().numpy() for name, x in record.items()}

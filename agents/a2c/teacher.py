@@ -29,6 +29,7 @@ class Teacher:
             self._tapes[size] = self._model.tapes(*size)
         tapes = self._tapes[size]
         for mine, theirs in zip(tapes, recording, strict=True):
+            mine.seen = theirs.seen
             for t in range(size[0]):
                 mine.x_t[t].copy_(theirs.x_t[t])
         self._model.unroll(tapes)

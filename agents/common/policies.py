@@ -28,11 +28,13 @@ class Policy(Protocol):
 
     Attributes:
         actions: What actions there are.
+        discrete: Whether an action is one choice.
         noise_size: Random numbers N that an action needs.
         dtype: Of what is kept of an action.
     """
 
     actions: Actions
+    discrete: bool
     noise_size: int
     dtype: torch.dtype
 
@@ -90,6 +92,7 @@ class Choices:
 
     def __init__(self, actions: Actions) -> None:
         self.actions, self.noise_size = actions, actions.outputs
+        self.discrete = actions.discrete
 
     def _parts(self, values: Tensor) -> Sequence[Tensor]:
         return values.split(self.actions.sizes, -2)
@@ -97,13 +100,13 @@ class Choices:
     def law(self, read_outs: Tensor, available: Tensor | None = None) -> Tensor:
         """See `Policy.law`."""
         read_outs = masked(read_outs, available)
-        if self.actions.single:
+        if self.discrete:
             return read_outs.log_softmax(-2)
         return torch.cat([part.log_softmax(-2) for part in self._parts(read_outs)], -2)
 
     def log_prob(self, law: Tensor, actions: Tensor) -> Tensor:
         """See `Policy.log_prob`."""
-        if self.actions.single:
+        if self.discrete:
             return law.gather(-2, actions.unsqueeze(-2)).squeeze(-2)
         each = zip(self._parts(law), actions.unbind(-1), strict=True)
         found = [part.gather(-2, a.unsqueeze(-2)).squeeze(-2) for part, a in each]
@@ -130,7 +133,7 @@ class Choices:
 
     def best(self, read_outs: Tensor) -> Tensor:
         """See `Policy.best`."""
-        if self.actions.single:
+        if self.discrete:
             return read_outs.argmax(-2)
         return torch.stack([part.argmax(-2) for part in self._parts(read_outs)], -1)
 
@@ -155,6 +158,7 @@ class SquashedGaussian:
     """
 
     dtype = torch.float32
+    discrete = False
 
     def __init__(self, actions: Actions) -> None:
         self.actions, self.noise_size = actions, len(actions.low)

@@ -18,6 +18,13 @@ from prefrontal.agents.common.errors import ConfigError, did_you_mean
 
 PREFIX = "prefrontal_user_files"  # of the names of modules that are files
 
+#: Packages with environments, and how they are installed.
+_INSTALLED = {
+    "minigrid": "; pip install 'prefrontal[minigrid]'",
+    "popgym": "; pip install 'prefrontal[popgym]'",
+    "neurogym": "; docs/environments.md says how it is installed",
+}
+
 #: Files that were imported, whose errors are the user's.
 _files: set[str] = set()
 
@@ -56,7 +63,7 @@ def import_file(place: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if place.endswith(".py") or not f"{place}.".startswith(f"{error.name}."):
             raise ConfigError(f"{place} cannot be imported: {error}{_where(error)}") from error
-        raise ConfigError(f"there is no module {place!r}") from error
+        raise ConfigError(f"there is no module {place!r}{_INSTALLED.get(place, '')}") from error
     except SyntaxError as error:
         where = f"{Path(str(error.filename)).name}, line {error.lineno}"
         raise ConfigError(f"{where}: {type(error).__name__}: {error.msg}") from error

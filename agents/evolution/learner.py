@@ -40,6 +40,7 @@ from prefrontal.agents.evolution.genome import (
 )
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 from prefrontal.agents.evolution.lifetimes import Lifetimes
+from prefrontal.agents.networks.parts import require_flat
 from prefrontal.agents.networks.vectorised import without_memory
 
 _PART = 16  # individuals that a worker is given at once
@@ -52,6 +53,7 @@ def check(job: Job) -> str:
         ConfigError: It cannot, or not in the memory there is.
     """
     config, facts = cast(EvolutionConfig, job.algorithm), job.facts
+    require_flat("evolution", facts.parts, job.network)
     sizes = facts.input_size, facts.num_actions, job.network, config.embedding_units
     size = without_memory(lambda: LifetimeNet(*sizes)).size
     population = size * (config.individuals + config.offspring)

@@ -87,7 +87,7 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
 // One block of columns of one member, all steps backwards; sums into dw [4H, FP], dv [O, FP]
 template <int C>
 void backward_block(const Tape& k, const real* d_heads, const Credit& credit, int p, int b, int n, real* scratch,
-                    real* dw, real* dv, real* d_state) {
+                    real* dw, real* dv, real* d_state, int codes, real* d_codes) {
     const Shape& s = k.s;
     const long B = s.B, H = s.H, F = s.I + s.H + 1, N = C * W, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
     real* dh = scratch;                       // [H, N]
@@ -96,6 +96,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
     real* zt = delta + 4 * H * CHUNK * N;     // [CHUNK, N, FP]
     real* ot = zt + CHUNK * N * FP;           // [CHUNK, N, FP] one step later: holds h_t
     real* dl = ot + CHUNK * N * FP;           // [O, CHUNK, N]
+    real* dx = dl + s.O * CHUNK * N;          // [codes, N]
     const real* weight = k.weight + (long)p * 4 * H * F;
     const real* head = (credit.feedback ? credit.feedback : k.head) + (long)p * s.O * (H + 1);
     const int columns = n, m = n < W ? n : W;   // C > 1 only for whole vectors
@@ -134,6 +135,12 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                     *(vec*)(dt + (2 * H + j) * row + c * W) = (real).5 * back.g;   // its weights are doubled
                     *(vec*)(dt + (3 * H + j) * row + c * W) = back.o;
                 }
+            if (codes) {
+                product<C, false>(codes, weight, 1, F, dt, row, 4 * H, dx, N);
+                for (long i = 0; i < codes; ++i)
+                    for (int c = 0; c < C; ++c)
+                        store(d_codes + (at * codes + i) * B + b + c * W, *(vec*)(dx + i * N + c * W), m);
+            }
             if (credit.truncate && t % credit.truncate == 0) memset(dh, 0, 2 * H * N * sizeof(real));   // and dc
             else if (!credit.local) product<C, false>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
             const real* z = k.z + at * k.z_block + b;
@@ -205,16 +212,17 @@ void lstm_choose(const Tape* tape, int t, int choices, const real* noise, long n
 }
 
 // d_heads [T, P, O, B]; feedback, local and truncate as in Credit.
-// d_weight [P, 4H, F], d_head [P, O, H + 1] and d_state [P, 2, H] are overwritten.
+// d_weight [P, 4H, F], d_head [P, O, H + 1], d_state [P, 2, H] and, of the first inputs, d_codes [T, P, codes, B] are
+// overwritten.
 // scratch: aligned to 64 bytes, lstm_scratch() reals.
 long lstm_scratch(const Tape* tape) {
     const Shape& s = tape->s;
     const long F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W), N = 2 * W;
-    return 2L * s.H * N + 4L * s.H * CHUNK * N + 2L * CHUNK * N * FP + (long)s.O * CHUNK * N + (4L * s.H + s.O) * FP;
+    return 2L * s.H * N + 4L * s.H * CHUNK * N + 2L * CHUNK * N * FP + (long)s.O * CHUNK * N + (4L * s.H + s.O) * FP + s.I * N;
 }
 
 void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, int local, int truncate,
-                   real* d_weight, real* d_head, real* d_state, real* scratch) {
+                   real* d_weight, real* d_head, real* d_state, real* scratch, int codes, real* d_codes) {
     const Shape& s = tape->s;
     const Credit credit = {feedback, local, truncate};
     const long H = s.H, F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
@@ -228,8 +236,9 @@ void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, 
         for (int b = 0; b < s.B;) {
             const int left = s.B - b;
             const int n = left < W ? left : W;
-            if (left >= 2 * W) { backward_block<2>(*tape, d_heads, credit, p, b, 2 * W, rest, dw, dv, state); b += 2 * W; }
-            else { backward_block<1>(*tape, d_heads, credit, p, b, n, rest, dw, dv, state); b += W; }
+            const auto block = left >= 2 * W ? backward_block<2> : backward_block<1>;
+            block(*tape, d_heads, credit, p, b, left >= 2 * W ? 2 * W : n, rest, dw, dv, state, codes, d_codes);
+            b += left >= 2 * W ? 2 * W : W;
         }
         for (long r = 0; r < 4 * H; ++r) memcpy(d_weight + ((long)p * 4 * H + r) * F, dw + r * FP, F * sizeof(real));
         for (long o = 0; o < s.O; ++o)

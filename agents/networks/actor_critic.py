@@ -11,7 +11,7 @@ else plain PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,139 +22,19 @@ from prefrontal.agents.common.policies import policy_of
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.compiled import CompiledLSTM
 from prefrontal.agents.networks.config import NO_ROWS, NetworkConfig, Rows
+from prefrontal.agents.networks.encoder import Encoder, Seen
+from prefrontal.agents.networks.parts import Division, Parts
+from prefrontal.agents.networks.plain import PlainNet
 from prefrontal.agents.networks.sizes import outputs_of, without_spare
-from prefrontal.agents.networks.vectorised import FULL, Credit, Net, State, Tape, Vectorised
+from prefrontal.agents.networks.vectorised import (
+    FULL,
+    Credit,
+    State,
+    Tape,
+    write_inputs,
+)
 
 States = list[State]
-
-
-class PlainTape(Tape):
-    """A tape of `PlainNet`: all that is recorded lies batch-first, ``[T, P, B, ...]``.
-
-    Attributes:
-        every: Whether the states before all steps are kept, or the first and the last alone.
-        noise: What is added to what reaches the units, ``[T, P, B, N]``; None: nothing.
-        drives: What reached the units with the noise, of each step, ``[P, B, N]``.
-    """
-
-    def __init__(self, net: PlainNet, steps: int, batch: int, every: bool) -> None:
-        self.steps = self.used = steps
-        self.batch, self.every = batch, every
-
-        def empty(size: int) -> Tensor:
-            return net.parameters.new_zeros(steps, len(net.parameters), batch, size)
-
-        self.x, self.features = empty(net.input_size), empty(net.config.hidden_size)
-        self.outputs = empty(net.output_size)
-        self.x_t = [x.transpose(1, 2) for x in self.x]
-        self.heads = self.outputs.transpose(2, 3)
-        self.heads_t = list(self.heads)
-        self.states: dict[int, State] = {}
-        self.start: State | None = None  # None: the initial state, through which gradients flow
-        self.noise: Tensor | None = None
-        self.drives: list[Tensor] = []
-
-    def hidden(self) -> Tensor:
-        """See `Tape.hidden`."""
-        return self.features.transpose(2, 3)
-
-
-class PlainNet:
-    """Networks of P members in plain PyTorch, with any core.
-
-    Args:
-        input_size: Inputs I a step.
-        output_size: Read-outs O a step.
-        config: Shape and initialisation.
-        members: Number of members P.
-        dtype: Number type.
-        device: Where parameters live.
-        trial_row: See `Net`.
-
-    Attributes:
-        parameters: ``[P, n]``: embedding, core, read-out.
-        unrolls: Whether `attach` needs the inputs on a tape alone, not the steps.
-    """
-
-    unrolls = True
-
-    def __init__(
-        self,
-        input_size: int,
-        output_size: int,
-        config: NetworkConfig,
-        members: int,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-        trial_row: int | None = None,
-    ) -> None:
-        self.input_size, self.output_size, self.config = input_size, output_size, config
-        self.plain = Vectorised(Net(input_size, output_size, config, trial_row))
-        size = self.plain.size
-        self.parameters = torch.zeros(members, size, dtype=dtype, device=device)
-        self._views = self.plain.views(self.parameters)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        self._views = self.plain.views(self.parameters)  # a copy of a view is none
-
-    def initial(self, generator: torch.Generator) -> Tensor:
-        """Draw one member's initial parameters ``[n]``."""
-        return self.plain.initial(generator)
-
-    def set_parameters(self, flat: Tensor) -> None:
-        """Overwrite all parameters with ``flat [P, n]``."""
-        self.parameters.copy_(flat)
-
-    def tape(self, steps: int, batch: int, every: bool = False) -> PlainTape:
-        """Return a tape for `steps` steps of `batch` episodes per member; see `PlainTape`."""
-        return PlainTape(self, steps, batch, every)
-
-    def begin(self, tape: PlainTape, state: State | None = None) -> None:
-        """Set the state before the first step: tensors ``[P, B, ...]``, or the initial one."""
-        tape.start, tape.drives = state, []
-        tape.states = {0: self.initial_state(tape.batch) if state is None else state}
-
-    @torch.no_grad()
-    def initial_state(self, batch: int) -> State:
-        """Return the state at the start of an episode, tensors ``[P, B, ...]``."""
-        return self.plain.initial_state(self._views, batch)
-
-    def state(self, tape: PlainTape, t: int) -> State:
-        """Return the state before step `t` (``t = T`` is the last one), ``[P, B, ...]``."""
-        return tape.states[t]
-
-    @torch.no_grad()
-    def step(self, tape: PlainTape, t: int) -> Tensor:
-        """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
-        now = tape.states[t] if tape.every or not t else tape.states.pop(t)
-        found: Any
-        if tape.noise is None:
-            found = self.plain.step(self._views, tape.x[t], now)
-        else:
-            *found, drive = self.plain.disturbed(self._views, tape.x[t], now, tape.noise[t])
-            tape.drives.append(drive)
-        tape.outputs[t], tape.features[t], tape.states[t + 1] = found
-        return tape.heads_t[t]
-
-    def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
-        """Write the argmax of the first `choices` read-outs plus noise to `actions` ``[P, B]``."""
-        torch.argmax(tape.heads_t[t][:, :choices] + noise, 1, out=actions)
-
-    def attach(self, tape: PlainTape, parameters: Tensor, credit: Credit = FULL) -> Tensor:
-        """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
-        views, used = self.plain.views(parameters), tape.used
-        if credit.path == "none":
-            weight = views["head.weight"]
-            seen = tape.features[:used].transpose(0, 1).flatten(1, 2)
-            outputs = torch.baddbmm(weight[:, None, :, -1], seen, weight[:, :, :-1].mT)
-            return outputs.unflatten(1, (used, -1)).permute(1, 0, 3, 2)
-        noise = None if tape.noise is None else tape.noise[:used]
-        return self.plain.unroll(views, tape.x[:used], tape.start, noise, credit).transpose(2, 3)
-
-    def core_slice(self) -> slice:
-        """Return which parameters are those before the read-out."""
-        return slice(0, self.plain.size - self.output_size * (self.config.hidden_size + 1))
 
 
 class ActorCritic:
@@ -170,6 +50,10 @@ class ActorCritic:
         rows: Which inputs the networks must know of.
         plain: Whether plain PyTorch computes them, whatever else could.
         actions: What the read-outs of the policy mean; default: one choice among K.
+        parts: What observations are made of, see `Division`.
+
+    Attributes:
+        encoder: What encodes observations; None if they enter as they are.
 
     Raises:
         ValueError: If a row is missing that the network must know of, or the reverse.
@@ -186,6 +70,7 @@ class ActorCritic:
         rows: Rows = NO_ROWS,
         plain: bool = False,
         actions: Actions | None = None,
+        parts: Parts = (),
     ) -> None:
         if (config.actor_reward == "rpe") != (rows.reward is not None):
             raise ValueError('a row of rewards goes with actor_reward "rpe", and nothing else')
@@ -193,40 +78,52 @@ class ActorCritic:
             raise ValueError('a row of trials goes with reset_at "trial", and with nothing else')
         self.input_size, self.num_actions, self.config = input_size, num_actions, config
         self.members, self.dtype, self.device = members, dtype, device
-        self.rows, self.plain = rows, plain
+        self.rows, self.plain, self.parts = rows, plain, tuple(parts)
         self.policy = policy_of(actions or choice(num_actions))
+        division = Division(input_size, self.parts, config)
+        self.core_inputs = division.core_inputs
+        self.encoder = Encoder(division, members, dtype, device) if division.parameters else None
         self.nets = [self._net(size) for size in outputs_of(num_actions, config)]
-        self._sizes = [net.parameters.shape[1] for net in self.nets]
+        each = self.nets if self.encoder is None else [*self.nets, self.encoder]
+        self._all: list[Any] = each  # whose parameters follow each other
+        self._sizes = [one.parameters.shape[1] for one in each]
         self._recorded = rows.reward is not None or self.readers() is not None
 
     def _net(self, outputs: int) -> Any:
-        sizes, config = (self.input_size, outputs, self.config, self.members), self.config
+        sizes, config = (self.core_inputs, outputs, self.config, self.members), self.config
         fast = config.core == "lstm" and not config.embedding_size and config.reset_at == "episode"
         fast = fast and self.dtype == torch.float32 and str(self.device) == "cpu"
         if fast and not self.plain and available():
             return CompiledLSTM(*sizes)
-        return PlainNet(*sizes, self.dtype, self.device, self.rows.trial)
+        trial = None if self.rows.trial is None else self._row(self.rows.trial)
+        return PlainNet(*sizes, self.dtype, self.device, trial)
+
+    def _row(self, row: int) -> int:
+        """Return where the core is given an input that follows the observation."""
+        return row - self.input_size + self.core_inputs
 
     def like(self, members: int | None = None) -> ActorCritic:
         """Return networks of the same shape without weights, of as many members or of `members`."""
         members = self.members if members is None else members
-        kind = self.dtype, self.device, self.rows, self.plain, self.policy.actions
+        kind = self.dtype, self.device, self.rows, self.plain, self.policy.actions, self.parts
         return ActorCritic(self.input_size, self.num_actions, self.config, members, *kind)
 
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
         """Draw the initial parameters of every member from its own generator."""
-        rows = [torch.cat([net.initial(g) for net in self.nets]) for g in generators]
+        rows = [torch.cat([one.initial(g) for one in self._all]) for g in generators]
         self.set_parameters(torch.stack(rows).to(self.device, self.dtype))
 
     @property
     def parameters(self) -> Tensor:
         """A copy of all parameters, ``[P, n]``."""
-        return torch.cat([net.parameters for net in self.nets], dim=1)
+        return torch.cat([one.parameters for one in self._all], dim=1)
 
     def set_parameters(self, flat: Tensor) -> None:
         """Overwrite all parameters with ``flat [P, n]``."""
-        for net, part in zip(self.nets, flat.split(self._sizes, dim=1), strict=True):
+        for net, part in zip(self.nets, flat.split(self._sizes, dim=1), strict=False):
             net.set_parameters(part)
+        if self.encoder is not None:
+            self.encoder.parameters.copy_(flat[:, -self._sizes[-1] :])
 
     def upgraded(self, flat: Tensor) -> Tensor:
         """Return parameters ``[..., n]`` as they are stored now; see `without_spare`."""
@@ -245,6 +142,10 @@ class ActorCritic:
         tapes = [net.tape(steps, batch, every) for net in self.nets]
         for tape in tapes:
             tape.before = torch.zeros(self.members, batch, dtype=self.dtype, device=self.device)
+        if self.encoder is not None:
+            seen = Seen(self.encoder, steps, batch)
+            for tape in tapes:
+                tape.seen = seen
         return tapes
 
     def begin(self, tapes: list[Tape], state: States | None = None) -> None:
@@ -260,6 +161,41 @@ class ActorCritic:
     def state_shapes(self) -> list[list[torch.Size]]:
         """Return the shapes of the states of each net, without the dimensions ``[P, B]``."""
         return [[part.shape[2:] for part in net.initial_state(1)] for net in self.nets]
+
+    # OBSERVATIONS
+
+    def show(self, tapes: list[Tape], t: int, source: Tensor) -> None:
+        """Write flat observations ``[P, I, B]`` as the inputs of step `t`, encoded."""
+        if self.encoder is not None:
+            source = self.encoder(source, tapes[0].seen, t)
+        for tape in tapes:
+            tape.x_t[t].copy_(source)
+
+    def follow(self, tapes: list[Tape], mask: Tensor | None, steps: int) -> None:
+        """Take the numbers of new episodes into mean and deviation; see `Encoder.follow`."""
+        if self.encoder is not None:
+            self.encoder.follow(tapes, mask, steps)
+
+    def kept(self, tapes: list[Tape], slots: int) -> dict[str, Tensor]:
+        """Return what was shown in the first steps, ``[P, B, T, ...]`` by name; see `recall`."""
+        if self.encoder is not None:
+            return self.encoder.kept(tapes, slots)
+        return {"observation": torch.stack(tapes[0].x_t[:slots]).permute(1, 3, 0, 2)}
+
+    def recall(self, tapes: list[Tape], kept: Mapping[str, Tensor]) -> None:
+        """Write what `kept` returned; `unroll` encodes it."""
+        if self.encoder is not None:
+            self.encoder.recall(tapes, kept)
+        else:
+            write_inputs(tapes, kept["observation"].permute(2, 0, 3, 1))
+
+    def given(self, tape: Tape) -> Tensor:
+        """Return what a net was given in all steps, ``[T, P, I, B]``, before normalisation.
+
+        Codes of images are in place of their pixels.
+        """
+        given = torch.stack(tape.x_t[: tape.used])
+        return given if self.encoder is None else self.encoder.raw(given, tape.seen)
 
     # STEPS
 
@@ -284,14 +220,18 @@ class ActorCritic:
         actor, critic = tapes
         value = critic.heads_t[t][:, 0]
         before = critic.heads_t[t - 1][:, 0] if t else critic.before
-        delta = torch.sub(critic.x_t[t][:, self.rows.reward], before)
+        assert self.rows.reward is not None
+        row = self._row(self.rows.reward)
+        delta = torch.sub(critic.x_t[t][:, row], before)
         delta.add_(value, alpha=self.config.rpe_discount)
         if stimulation is not None:
             delta.add_(stimulation)
-        actor.x_t[t][:, self.rows.reward] = delta
+        actor.x_t[t][:, row] = delta
 
     def unroll(self, tapes: list[Tape]) -> None:
         """Repeat all steps on the recorded inputs (after a change of the parameters)."""
+        if self.encoder is not None:
+            self.encoder.again(tapes)
         for net, tape in zip(self.nets, tapes, strict=True):
             net.begin(tape)
             for t in range(tape.used):
@@ -305,6 +245,8 @@ class ActorCritic:
         """
         if any(not net.unrolls for net in self.nets) or self._recorded:
             self.unroll(tapes)
+        elif self.encoder is not None:
+            self.encoder.again(tapes)
 
     def heads(
         self,
@@ -332,8 +274,11 @@ class ActorCritic:
             found = [tape.heads[: tape.used] for tape in tapes]
         else:
             parts = parameters.split(self._sizes, dim=1)
+            codes = None
+            if self.encoder is not None and self.encoder.division.images:
+                codes = self.encoder.attach(tapes, parts[-1])
             each = zip(self.nets, tapes, parts, credits, strict=False)
-            found = [net.attach(tape, part, credit) for net, tape, part, credit in each]
+            found = [net.attach(tape, part, credit, codes) for net, tape, part, credit in each]
         heads = self.config.heads
         policy, value, *others = self._parts(found[-1])
         more = dict(zip([head.name for head in heads], others, strict=True))
@@ -380,7 +325,7 @@ class ActorCritic:
 
     def before_readouts(self) -> Tensor:
         """Return which parameters are not those of a read-out, ``[n]`` of bool."""
-        mask = torch.zeros(sum(self._sizes), dtype=torch.bool, device=self.device)
-        for net, part in zip(self.nets, mask.split(self._sizes), strict=True):
-            part[net.core_slice()] = True
+        mask = torch.ones(sum(self._sizes), dtype=torch.bool, device=self.device)
+        for net, part in zip(self.nets, mask.split(self._sizes), strict=False):
+            part[net.core_slice().stop :] = False
         return mask

@@ -46,7 +46,9 @@ def _library() -> Any:
     library.lstm_forward.argtypes = [address, number]
     library.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
     library.lstm_choose.restype = None
-    library.lstm_backward.argtypes = [address] * 3 + [number] * 2 + [address] * 4
+    library.lstm_backward.argtypes = (
+        [address] * 3 + [number] * 2 + [address] * 4 + [number, address]
+    )
     return library
 
 
@@ -152,12 +154,23 @@ class CompiledLSTM:
             tape.address, t, choices, noise.data_ptr(), noise.stride(0), actions.data_ptr()
         )
 
-    def attach(self, tape: LSTMTape, parameters: Tensor, credit: Credit = FULL) -> Tensor:
-        """Return the read-outs ``[T, P, O, B]`` as a function of `parameters` ``[P, n]``."""
-        return _Recorded.apply(parameters, self, tape, credit)
+    def attach(
+        self,
+        tape: LSTMTape,
+        parameters: Tensor,
+        credit: Credit = FULL,
+        codes: Tensor | None = None,
+    ) -> Tensor:
+        """See `PlainNet.attach`."""
+        return _Recorded.apply(parameters, codes, self, tape, credit)
 
-    def backward(self, tape: LSTMTape, d_heads: Tensor, credit: Credit = FULL) -> Tensor:
-        """Map the gradient of the read-outs ``[T, P, O, B]`` to that of the parameters."""
+    def backward(
+        self, tape: LSTMTape, d_heads: Tensor, credit: Credit = FULL, codes: Tensor | None = None
+    ) -> Tensor:
+        """Map the gradient of the read-outs ``[T, P, O, B]`` to that of the parameters.
+
+        That of the first inputs is written to `codes` ``[T, P, F, B]``, if there is such a tensor.
+        """
         gradient, d_heads = torch.zeros_like(self.parameters), d_heads.contiguous()
         core, head = self.plain.views(gradient).values()
         if credit.path == "none":
@@ -171,8 +184,15 @@ class CompiledLSTM:
         switches = int(credit.path == "local"), credit.truncate
         found = (each.data_ptr() for each in (d_weight, d_head, d_state))
         address = None if back is None else back.data_ptr()
+        inputs = (0, None) if codes is None else (codes.shape[2], codes.data_ptr())
         _library().lstm_backward(
-            tape.address, d_heads.data_ptr(), address, *switches, *found, tape.struct.scratch
+            tape.address,
+            d_heads.data_ptr(),
+            address,
+            *switches,
+            *found,
+            tape.struct.scratch,
+            *inputs,
         )
         torch.mul(d_weight, self._gain, out=core)
         head.copy_(d_head)
@@ -184,15 +204,23 @@ class CompiledLSTM:
 
 
 class _Recorded(torch.autograd.Function):
-    """Read-outs on a tape as a function of the flat parameters."""
+    """Read-outs on a tape as a function of the flat parameters, and of the first inputs."""
 
     @staticmethod
     def forward(
-        ctx: Any, parameters: Tensor, net: CompiledLSTM, tape: LSTMTape, credit: Credit
+        ctx: Any,
+        parameters: Tensor,
+        codes: Tensor | None,
+        net: CompiledLSTM,
+        tape: LSTMTape,
+        credit: Credit,
     ) -> Tensor:
         ctx.net, ctx.tape, ctx.credit = net, tape, credit
+        ctx.codes = None if codes is None else codes.shape
         return tape.heads[: tape.used].detach()
 
     @staticmethod
-    def backward(ctx: Any, *d_heads: Tensor) -> tuple[Tensor, None, None, None]:
-        return ctx.net.backward(ctx.tape, d_heads[0], ctx.credit), None, None, None
+    def backward(ctx: Any, *d_heads: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:
+        codes = None if ctx.codes is None else torch.zeros(ctx.codes)
+        gradient = ctx.net.backward(ctx.tape, d_heads[0], ctx.credit, codes)
+        return gradient, codes, None, None, None

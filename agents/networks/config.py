@@ -208,8 +208,29 @@ class NetworkConfig:
         least=0,
         most=1,
     )
+    encoder: Literal["auto", "cnn", "flat"] = option(
+        "auto",
+        "How observations enter: images through a small convolutional network and everything else "
+        "as it is (auto); the same, and bounded numbers of three dimensions count as images (cnn); "
+        "all numbers one after the other, pixels too (flat).",
+    )
+    image_units: int = option(128, "Numbers that an encoded image has.", least=1)
+    image_scale: float | None = option(
+        None,
+        "What pixels are divided by; none: their largest value, 255 of bytes. Where images are "
+        "symbols, such as MiniGrid's, the largest one of these (10).",
+        above=0,
+    )
+    normalise_observations: bool = option(
+        False,
+        "Whether the numbers of an observation (not images, bytes or one-hot codes) are brought to "
+        "mean 0 and deviation 1 by a running estimate, which is saved with the agent.",
+    )
     embedding_size: int = option(
-        0, "Units of a linear layer between the inputs and the core; 0 leaves it out.", least=0
+        0,
+        "Units of a linear layer between all inputs (encoded images, other observations, previous "
+        "action and reward) and the core; 0 leaves it out.",
+        least=0,
     )
 
     heads: tuple[HeadConfig, ...] = option(

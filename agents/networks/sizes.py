@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.parts import Division, Parts
 from prefrontal.agents.networks.vectorised import Net, without_memory
 
 
@@ -18,29 +19,41 @@ def outputs_of(num_actions: int, config: NetworkConfig) -> list[int]:
     return [num_actions, last] if config.layout == "separate" else [num_actions + last]
 
 
-def parameter_counts(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
-    """Return the number of parameters of each network of a member, without making them."""
+def parameter_counts(
+    input_size: int, num_actions: int, config: NetworkConfig, parts: Parts = ()
+) -> list[int]:
+    """Return the number of parameters of each network of a member, without making them.
+
+    That of their encoder is the last, if they have one.
+    """
+    division = Division(input_size, tuple(parts), config)
     nets = [
-        without_memory(partial(Net, input_size, outputs, config))
+        without_memory(partial(Net, division.core_inputs, outputs, config))
         for outputs in outputs_of(num_actions, config)
     ]
-    return [sum(part.numel() for part in net.parameters()) for net in nets]
+    counts = [sum(part.numel() for part in net.parameters()) for net in nets]
+    return counts + [division.parameters] * bool(division.parameters)
 
 
-def state_sizes(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
+def state_sizes(
+    input_size: int, num_actions: int, config: NetworkConfig, parts: Parts = ()
+) -> list[int]:
     """Return how many numbers the state of an episode has in each network of a member."""
+    inputs = Division(input_size, tuple(parts), config).core_inputs
 
     def size(outputs: int) -> int:
-        state = Net(input_size, outputs, config).initial_state(1)
+        state = Net(inputs, outputs, config).initial_state(1)
         return sum(part.numel() for part in state)
 
     return [without_memory(partial(size, outputs)) for outputs in outputs_of(num_actions, config)]
 
 
-def stored_sizes(input_size: int, num_actions: int, config: NetworkConfig) -> list[int]:
+def stored_sizes(
+    input_size: int, num_actions: int, config: NetworkConfig, parts: Parts = ()
+) -> list[int]:
     """Return how many numbers a member's stored parameters may be: now, and in early versions."""
-    counts = parameter_counts(input_size, num_actions, config)
-    now, spare = sum(counts), config.hidden_size**2 * len(counts)
+    now = sum(parameter_counts(input_size, num_actions, config, parts))
+    spare = config.hidden_size**2 * len(outputs_of(num_actions, config))
     return [now, now + spare] if config.core in ("none", "relu") else [now]
 
 

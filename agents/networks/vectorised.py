@@ -7,7 +7,7 @@ unrolled once more with one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
@@ -378,6 +378,7 @@ class Tape:
         heads: Read-outs ``[T, P, O, B]``; `heads_t` are its steps.
         before: Value before the first step, ``[P, B]``, of a critic whose prediction errors an
             actor is given.
+        seen: What was shown before it was encoded, of networks that have an encoder.
     """
 
     steps: int
@@ -388,7 +389,16 @@ class Tape:
     heads: Tensor
     heads_t: list[Tensor]
     before: Tensor
+    seen: Any = None
 
     def hidden(self) -> Tensor:
         """Return the features after each step, a view ``[T, P, H, B]``."""
         raise NotImplementedError
+
+
+def write_inputs(tapes: Sequence[Tape], observations: Tensor) -> None:
+    """Write observations ``[T, P, I, B]`` as the inputs of tapes."""
+    for tape in tapes:
+        tape.used = len(observations)
+        for x, source in zip(tape.x_t, observations.unbind(0), strict=False):
+            x.copy_(source)

@@ -13,20 +13,22 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, RecurrentLearner, require_learnable, write_inputs
+from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import count_steps, mean
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.vectorised import Tape
+from prefrontal.agents.networks.parts import require_flat
+from prefrontal.agents.networks.vectorised import Tape, write_inputs
 from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.r2d2.replay import QReplay, Window, episode_buffer
 from prefrontal.agents.r2d2.targets import dueling, q_targets
 from prefrontal.agents.rollout.blame import name_of
-from prefrontal.agents.rollout.environments import make_stages
+from prefrontal.agents.rollout.environments import facts_of, make_stages
 from prefrontal.agents.rollout.rollout import Rollout
+from prefrontal.agents.rollout.spec import EnvironmentFacts
 
 
 def make_learner(job: Job, members: Sequence[int]) -> QLearner:
@@ -48,7 +50,7 @@ def check(job: Job) -> str:
             memory.
     """
     require_learnable(job)
-    _check(job.network)
+    _check(job.network, job.facts)
     config, size = cast(R2D2Config, job.algorithm), 0
     if config.sequence is not None:
         model = ActorCritic(job.facts.input_size, job.facts.num_actions, job.network)
@@ -115,7 +117,7 @@ class QLearner(RecurrentLearner):
         seed: int,
         device: torch.device | str = "cpu",
     ) -> None:
-        _check(network)
+        _check(network, facts_of(envs if isinstance(envs, list | tuple) else [envs]))
         shape = (members, batch, total_steps, seed, device)
         super().__init__(envs, network, config.optimiser, config.epsilon, *shape)
         self.config = config
@@ -265,7 +267,8 @@ class QLearner(RecurrentLearner):
         self.optimised = int(state["optimised"][0])
 
 
-def _check(network: NetworkConfig) -> None:
+def _check(network: NetworkConfig, facts: EnvironmentFacts) -> None:
     """Refuse a network that Q-learning cannot have."""
+    require_flat("Q-learning", facts.parts, network)
     if network.actor_reward == "rpe":
         raise ConfigError('Q-learning cannot be combined with actor_reward "rpe"')

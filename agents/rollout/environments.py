@@ -21,13 +21,15 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.networks.config import NetworkConfig, Rows
+from prefrontal.agents.rollout.action_spaces import actions_of
 from prefrontal.agents.rollout.blame import name_of
-from prefrontal.agents.rollout.choices import actions_of
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, make_foreign
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT, EnvironmentFacts, EnvironmentSpec
 
 #: The module that registers the ids of a namespace.
 _NAMESPACES = {"prefrontal": "prefrontal.envs"}
+#: Packages whose ids begin so.
+PARTNERS = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "popgym-": "popgym", "ALE/": "ale_py"}
 OWN = "own/"  # namespace of the ids that a user's classes are given
 
 
@@ -51,6 +53,10 @@ def find_spec(env_id: str) -> EnvSpec:
         hint = did_you_mean(env_id, gymnasium.registry)
         if env_id.startswith(OWN):
             hint = f"; if it is a class of yours, name its file: --task FILE.py:{env_id[4:-3]}"
+        elif package := next(
+            (p for start, p in PARTNERS.items() if env_id.startswith(start)), None
+        ):
+            hint = f"; the package {package} has such: prefrontal train {package}:{env_id}"
         elif isinstance(error, gymnasium.error.NamespaceNotFound) or "mean" not in hint:
             hint = "; if a package registers it, name that too: --task PACKAGE:ID"
         raise ConfigError(f"there is no environment {env_id!r}{hint}") from error
@@ -232,6 +238,7 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
     every = [actions_of(one.single_action_space, name_of(one)) for one in envs]
     shapes = {
         "observations": [one.single_observation_space.shape for one in envs],
+        "images": [getattr(one, "parts", ()) for one in envs],
         "actions": [actions.sizes or len(actions.low) for actions in every],
         "a privileged view": [one.privileged_size for one in envs],
     }
@@ -247,6 +254,7 @@ def facts_of(envs: Sequence[Any]) -> EnvironmentFacts:
         privileged_size=int(first.privileged_size),
         steps=tuple(int(one.steps) for one in envs),
         variable_length=variable,
+        parts=getattr(first, "parts", ()),
         notes=tuple(getattr(first, "notes", ())),
     )
 

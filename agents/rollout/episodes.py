@@ -103,6 +103,7 @@ class EpisodeVectorEnv:
         steps: Longest episode (the time limit of the environment).
         inputs: Names of the inputs.
         input_slices: Where in an observation each input lies.
+        parts: What an observation is made of.
         notes: What a user has to know of the environment, a line each.
     """
 
@@ -123,7 +124,7 @@ class EpisodeVectorEnv:
         self.rows = make_rows(env_id, inputs, len(self.members), batch, **kwargs)
         first = self.rows.like
         self.spec, self.inputs, self.notes = first.spec, first.inputs, first.notes
-        self.steps, self.input_slices = first.steps, first.input_slices
+        self.steps, self.input_slices, self.parts = first.steps, first.input_slices, first.parts
         self.single_action_space = first.action_space
         self.single_observation_space = cast(spaces.Box, first.observation_space)
         self.num_actions = first.actions.sizes[0] if first.actions.discrete else 0

@@ -8,26 +8,27 @@ from typing import Any, cast
 import numpy as np
 from gymnasium import spaces
 
-IMAGES = (
-    "images are not encoded yet: wrap the environment in a class of yours that makes a few numbers "
-    "of them (gymnasium.ObservationWrapper), and train FILE.py:CLASS"
+from prefrontal.agents.networks.parts import Part
+
+STACKED = (
+    "images of one frame have 2 or 3 dimensions: leave a stack of frames out, agents have a memory"
 )
-#: Spaces that have no fixed number of numbers: parts of a Dict or Tuple that are left out.
-WORDLESS = (spaces.Text, spaces.Graph, spaces.Sequence, spaces.OneOf)
+#: Spaces of a fixed number of numbers; what is of another one in a Dict or Tuple is left out.
+FITTING = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
 
 
 def shown(space: Any, where: str = "") -> tuple[Any, list[str]]:
     """Return the part of a space that can be shown to agents, and the names of what is left out.
 
-    Of a Dict or Tuple, texts, graphs, sequences and alternatives are left out: they have no fixed
-    number of numbers. Whether the rest can be shown is for `unfit` to say.
+    Of a Dict or Tuple, texts, graphs, sequences and spaces of others' own are left out: they have
+    no fixed number of numbers. Whether the rest can be shown is for `unfit` to say.
     """
     if not isinstance(space, spaces.Dict | spaces.Tuple):
         return space, []
     kept, left = {}, []
     for key, part in parts(space).items():
         name = f"{where}.{key}" if where else str(key)
-        if isinstance(part, WORDLESS):
+        if not isinstance(part, (*FITTING, spaces.Dict, spaces.Tuple)):
             left.append(f"{name} ({type(part).__name__})")
             continue
         kept[key], more = shown(part, name)
@@ -54,8 +55,7 @@ def unfit(space: Any) -> str:
     if isinstance(space, spaces.Dict | spaces.Tuple):
         return next(filter(None, map(unfit, parts(space).values())), "")
     if isinstance(space, spaces.Box):
-        whole = space.low.size > 0 and bool((space.low == 0).all() and (space.high == 255).all())
-        return IMAGES if len(space.shape) > 1 and (unsigned(space) or whole) else ""
+        return STACKED if is_image(space) and len(space.shape) > 3 else ""
     if isinstance(space, spaces.Discrete | spaces.MultiBinary | spaces.MultiDiscrete):
         return ""
     return (
@@ -74,8 +74,8 @@ def size(space: Any) -> int:
 def flat(space: Any, values: Any, rows: int, stacked: bool = False) -> np.ndarray:
     """Return observations of many rows as numbers ``[rows, I]``, float32.
 
-    Discrete ones become one-hot, the parts of a Dict or Tuple follow each other, and counts of an
-    unsigned type are scaled from their bounds to 0 ... 1.
+    Discrete ones become one-hot, the parts of a Dict or Tuple follow each other, and images and
+    counts of an unsigned type are scaled from their bounds to 0 ... 1.
 
     Args:
         space: Space of one observation.
@@ -125,14 +125,12 @@ def _box(space: spaces.Box, array: np.ndarray, rows: int) -> np.ndarray:
         found = array.astype(np.float32).reshape(rows, -1)
     if not np.isfinite(found).all():
         raise ValueError("must be finite numbers")
-    if space.dtype.kind not in "iu":
-        return found
-    if array.dtype != space.dtype:
+    if space.dtype.kind in "iu" and array.dtype != space.dtype:
         limits = np.iinfo(cast(Any, space.dtype))
         whole = array.dtype.kind != "f" or (found == np.round(found)).all()
         if not whole or (array < limits.min).any() or (array > limits.max).any():
             raise ValueError(f"must be of its type, {space.dtype}")
-    if unsigned(space):
+    if unsigned(space) or is_image(space):
         low, high = space.low.astype(np.float32).ravel(), space.high.astype(np.float32).ravel()
         found = (found - low) / np.maximum(high - low, 1)
     return found
@@ -162,3 +160,32 @@ def _counted(space: Any, array: np.ndarray, rows: int) -> np.ndarray:
 def unsigned(space: spaces.Box) -> bool:
     """Return whether observations are bytes, or other counts from 0."""
     return space.dtype.kind == "u"
+
+
+def is_image(space: spaces.Box) -> bool:
+    """Return whether observations are pixels: of several dimensions, and bytes, bits, or 0 to 255.
+
+    All have the same bounds.
+    """
+    if len(space.shape) < 2 or not space.low.size:
+        return False
+    low, high = space.low.flat[0], space.high.flat[0]
+    pixels = unsigned(space) or space.dtype == bool or (low == 0 and high == 255)
+    return bool(pixels and (space.low == low).all() and (space.high == high).all())
+
+
+def made_of(space: Any) -> list[Part]:
+    """Return what flat observations of a space are made of, in order."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        return [part for one in parts(space).values() for part in made_of(one)]
+    if not (count := size(space)):
+        return []
+    if not isinstance(space, spaces.Box) or (unsigned(space) and not is_image(space)):
+        return [Part("symbols", (count,))]
+    low, high = float(space.low.min()), float(space.high.max())
+    if is_image(space):
+        unit = max(high - low, 1.0)
+        return [Part("image", space.shape, unit, space.dtype.kind != "f" and unit <= 255)]
+    if len(space.shape) == 3 and np.isfinite([low, high]).all():
+        return [Part("grid", space.shape)]
+    return [Part("numbers", (count,))]

@@ -18,8 +18,8 @@ from prefrontal.agents.common.errors import (
     did_you_mean,
 )
 from prefrontal.agents.common.user_files import blamed, place_of
-from prefrontal.agents.rollout.choices import Choices
-from prefrontal.agents.rollout.flat import flat, shown, size, unfit
+from prefrontal.agents.rollout.action_spaces import ActionSpace
+from prefrontal.agents.rollout.flat import flat, made_of, shown, size, unfit
 from prefrontal.agents.rollout.limits import ASSUMED, limited
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
 from prefrontal.agents.rollout.spec import in_order
@@ -34,9 +34,9 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
     """An environment as recurrent agents see it: flat observations, followed by chosen inputs.
 
     Observations are flattened as `gymnasium.spaces.flatten` does: discrete ones become one-hot,
-    those of a Dict or Tuple follow each other. Vectors of bytes (uint8, or other unsigned
-    integers) are scaled from their bounds to 0 ... 1. Actions are flat and numbered from 0, see
-    `Choices`.
+    those of a Dict or Tuple follow each other. Bytes (uint8, or other unsigned integers) and images
+    are scaled from their bounds to 0 ... 1; `parts` says where images are. Actions are flat and
+    numbered from 0, see `ActionSpace`.
 
     Args:
         env: An environment with observations that are Box, Discrete, MultiBinary, MultiDiscrete, or
@@ -54,6 +54,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         inputs: Names of the inputs.
         input_slices: Where in an observation each input lies.
         steps: Longest episode (the time limit of the environment).
+        parts: What the observation is made of.
         notes: What a user has to know of it, a line each.
         trials: Whether it says where trials start: inner episodes, or NeuroGym's trials; then
             ``info["trial"]`` and ``info["trial_start"]`` are there at every step.
@@ -84,11 +85,12 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
                 raise ConfigError(
                     f"input {one!r} is not available for {name}{did_you_mean(one, _INPUTS)}"
                 )
-        self.choices = Choices(env.action_space, name)
-        self.actions, self.action_space = self.choices.actions, self.choices.flat
+        self.played = ActionSpace(env.action_space, name)
+        self.actions, self.action_space = self.played.actions, self.played.flat
         self.shown, left = shown(env.observation_space)
         if why := unfit(self.shown):
             raise ConfigError(f"{name} has observations {_short(env.observation_space)}; {why}")
+        self.parts = tuple(made_of(self.shown))
         self.notes = _notes(name, assumed, left)
         width = size(self.shown)
         widths = {"action": self.actions.width, "reward": 1, "time": 1, "trial_start": 1}
@@ -123,10 +125,10 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             ValueError: There is no such action.
             TrainingError: The environment raises, or returns something that nobody can learn from.
         """
-        chosen = self.choices.checked(action)[None]
-        observation, reward, ended, cut, info = self.advance(self.choices.each(chosen)[0])
+        chosen = self.played.checked(action)[None]
+        observation, reward, ended, cut, info = self.advance(self.played.each(chosen)[0])
         inputs = {"reward": reward, "time": self._t / self.steps}
-        inputs["action"] = self.choices.inputs(chosen)[0]
+        inputs["action"] = self.played.inputs(chosen)[0]
         inputs["trial_start"] = self.trials and info["trial_start"]
         return self._seen(observation, inputs), reward, ended, cut, info
 

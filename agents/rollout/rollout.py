@@ -7,8 +7,9 @@ steps after it are masked.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from prefrontal.agents.common.policies import masked
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.blame import blame, check_numbers, check_shape, name_of
+from prefrontal.agents.rollout.environments import facts_of
 
 NOT_FACTS = ("task", "privileged", "action_mask")
 
@@ -189,8 +191,7 @@ class Rollout:
             if observation is not previous:  # a buffer that is used again has its view
                 source = observation.T.unflatten(1, (members, batch)).transpose(0, 1)
                 previous = observation
-            for tape in self.tapes:
-                tape.x_t[t].copy_(source)
+            model.show(self.tapes, t, source)
             added = None
             if stimulation is not None and t:
                 added = stimulation(self.actions[t - 1], self.rewards[t - 1])
@@ -219,7 +220,7 @@ class Rollout:
     def _act(self, t: int, logits: Tensor, noise: Tensor | None, masks: list[Tensor]) -> None:
         """Choose the actions of a step by logits ``[P, K, B]``, the best ones without noise."""
         policy = self.model.policy
-        if noise is not None and policy.actions.discrete and not masks:
+        if noise is not None and policy.discrete and not masks:
             self.model.act(self.tapes, t, noise, self.actions[t])
             return
         logits = masked(logits, masks[-1] if masks else None)
@@ -270,3 +271,65 @@ class _Ends:
         self.truncated = self.truncated | (cut & self.alive)
         self.alive = self.alive & ~(ended | cut)
         return not bool(self.alive.any())
+
+
+class Stages:
+    """Which environments all members learn in now, as a function of the steps they have made.
+
+    Args:
+        envs: Vector environments, one a stage.
+        total_steps: Environment steps per member of the whole run.
+
+    Attributes:
+        facts: Sizes and lengths, see `EnvironmentFacts`.
+        index: The present stage.
+
+    Raises:
+        ConfigError: One agent could not learn in all of them in lock-step.
+    """
+
+    def __init__(self, envs: Sequence[Any], total_steps: int) -> None:
+        self.envs, self.total_steps = list(envs), total_steps
+        self.facts = facts_of(self.envs)
+        self.index = 0
+
+    def __len__(self) -> int:
+        return len(self.envs)
+
+    @property
+    def now(self) -> Any:
+        """The vector environment of the present stage."""
+        return self.envs[self.index]
+
+    def move(self, index: int) -> None:
+        """Make a stage the present one; its environments continue the random streams."""
+        random = self.now.random_state()
+        self.index = index
+        self.now.set_random_state(random)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the random streams of the present stage."""
+        random: dict[str, Tensor] = self.now.random_state()
+        return random
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.now.set_random_state(state)
+
+    def close(self) -> None:
+        """Close the environments of all stages."""
+        for envs in self.envs:
+            envs.close()
+
+    def at(self, steps: Tensor) -> int:
+        """Return the stage after `steps` ``[P]`` (equal for all members if there are several)."""
+        if len(self.envs) == 1:
+            return 0
+        return min(len(self.envs) - 1, int(steps[0].item() * len(self.envs) // self.total_steps))
+
+    def progress(self, steps: Tensor, of: Literal["run", "stage"]) -> Tensor:
+        """Return which part of the run, or of the stage, is over, ``[P]`` from 0 to 1."""
+        share = steps / self.total_steps
+        if of == "stage" and len(self.envs) > 1:
+            share = share * len(self.envs) - self.at(steps)
+        return share.clamp(max=1.0)

@@ -49,7 +49,7 @@ class Shown:
         self.t[rows] += 1
         self._write("observation", rows, observations)
         if "action" in self.like.input_slices:
-            self._write("action", rows, self.like.choices.inputs(actions))
+            self._write("action", rows, self.like.played.inputs(actions))
         self._write("reward", rows, rewards[:, None])
         self._write("time", rows, self.t[rows, None] / self.like.steps)
         self._write("trial_start", rows, starts)
@@ -100,7 +100,7 @@ class Rows:
         if not len(rows):
             return self.shown.array, rewards, self.ended, self.cut, self._info(rows, [])
         given = actions[rows]
-        own = self.like.choices.each(given)
+        own = self.like.played.each(given)
         played = [self.envs[row].advance(one) for row, one in zip(rows, own, strict=True)]
         seen, paid, ended, cut, told = zip(*played, strict=True)
         rewards[rows], self.ended[rows], self.cut[rows] = paid, ended, cut

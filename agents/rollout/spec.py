@@ -7,6 +7,7 @@ from typing import Any
 
 from prefrontal.agents.common.actions import Actions
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.networks.parts import Part
 
 #: Arguments of Gymnasium's and of our own that say what code runs, and of no environment.
 RESERVED = frozenset(
@@ -85,6 +86,7 @@ class EnvironmentFacts:
         privileged_size: Numbers of what only a critic may see; 0 if there are none.
         steps: Steps T of the longest episode, of each stage.
         variable_length: Whether an episode may end before that.
+        parts: What an observation is made of; none if the environment does not say.
         notes: What a user has to know of how agents meet the environment, a line each.
     """
 
@@ -93,6 +95,7 @@ class EnvironmentFacts:
     privileged_size: int
     steps: tuple[int, ...]
     variable_length: bool
+    parts: tuple[Part, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

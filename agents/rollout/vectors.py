@@ -103,7 +103,7 @@ class Vectors:
 
     def _played(self, env: Theirs, actions: np.ndarray) -> tuple[Any, ...]:
         """Return what one vector environment does, checked; observations are those of the end."""
-        seen, last, rewards, *flags, info = self.like.call(env.step, self.like.choices.own(actions))
+        seen, last, rewards, *flags, info = self.like.call(env.step, self.like.played.own(actions))
         flags = [np.asarray(flag) for flag in flags]
         rewards = np.asarray(rewards)
         for flag in flags:
@@ -157,14 +157,14 @@ class Vectors:
 
 
 class Theirs:
-    """A vector environment of others by what it does: Gymnasium's own interface, and Gymnasium's.
+    """A vector environment of others, as one that says what was seen last in an episode.
 
     Args:
         env: The environment.
         mode: What it does after the end of an episode.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], mode: AutoresetMode) -> None:
+    def __init__(self, env: Any, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> None:
         self.env, self.mode = env, mode
         self.row_spaces = env.single_observation_space, env.single_action_space
         self.num_envs, self._over = env.num_envs, np.zeros(env.num_envs, bool)

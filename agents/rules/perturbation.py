@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.seeding import generator_states, set_generator_states
-from prefrontal.agents.networks.actor_critic import ActorCritic, PlainNet, PlainTape
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.plain import PlainNet, PlainTape
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rules.config import RuleConfig
 

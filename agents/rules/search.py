@@ -39,7 +39,8 @@ class Search:
         self.rule, self.model, self.generators = rule, model, list(generators)
         self.learned = torch.ones(model.parameters.shape[1], dtype=torch.bool, device=model.device)
         (value,) = model.readouts(torch.arange(len(self.learned)).unsqueeze(0))[-1:]
-        self.learned[int(value[0, -1, 0]) :] = False  # the last row: the critic's
+        first = int(value[0, -1, 0])  # of the last row: the critic's
+        self.learned[first : first + value.shape[2] + 1] = False
 
     def candidates(self, batch: int) -> int:
         """Return how many candidates each member has, for so many episodes."""

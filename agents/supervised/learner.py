@@ -23,6 +23,7 @@ from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import count_steps, mean, step_weights
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.parts import require_flat
 from prefrontal.agents.rollout.environments import make_envs, make_stages
 from prefrontal.agents.rollout.rollout import Rollout
 from prefrontal.agents.supervised.config import DecisionPretrainedConfig
@@ -45,6 +46,7 @@ def check(job: Job) -> str:
         ConfigError: Settings do not fit each other, or the environment does not say what is best.
     """
     require_learnable(job)
+    require_flat("decision-pretrained", job.facts.parts, job.network)
     if job.network.actor_reward == "rpe":
         raise ConfigError('decision-pretrained cannot be combined with actor_reward "rpe"')
     envs = make_envs(job.environment, [0], 1, facts=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.memory import require_training
+from prefrontal.agents.networks.parts import require_flat
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.member import Member
 from prefrontal.agents.td3.networks import require_continuous, stacks
@@ -37,6 +38,7 @@ def check(job: Job) -> str:
     if torch.device(job.device).type != "cpu":
         raise ConfigError(f"recurrent TD3 computes on the CPU, not on {job.device}")
     require_continuous(job.environment.id, job.facts)
+    require_flat("recurrent TD3", job.facts.parts)
     actor, critic = stacks(job.network, job.facts.input_size, job.facts.action_size)
     config, steps = cast(TD3Config, job.algorithm), job.facts.longest
     trials = max(-(-job.total_steps // steps), config.learning_starts)

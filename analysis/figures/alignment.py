@@ -64,13 +64,14 @@ def slow_points_figure(
         label: What the colour is.
     """
     said = f"dots: visited states, colour {label}; crosses: slow points"
-    canvas = style.drawing(
-        path, len(panels), (2.9, 2.8), most=4, xlabel="along the line", ylabel="", caption=said
-    )
+    names = {"xlabel": "first component", "ylabel": "second component"}
+    canvas = style.drawing(path, len(panels), (2.9, 2.8), most=4, caption=said, **names)
     with canvas as (_, each):
         for axes, (title, given) in zip(each, panels.items(), strict=True):
             states, colour, points = (numbers("panels", one, axes=("point",)) for one in given)
-            axes.scatter(*states.T, c=colour, s=5, cmap="coolwarm", linewidths=0, rasterized=True)
-            axes.scatter(*points.T, marker="x", s=18, color=style.INK, linewidths=0.9)
+            x, y = states[:, 0], states[:, 1]
+            axes.scatter(x, y, c=colour, s=5, cmap="coolwarm", linewidths=0, rasterized=True)
+            x, y = points[:, 0], points[:, 1]
+            axes.scatter(x, y, marker="x", s=18, color=style.INK, linewidths=0.9)
             axes.set_title(title)
     return path

@@ -8,7 +8,7 @@ strictly a subject follows the agent, and habits that have nothing to do with re
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -100,7 +100,6 @@ class AgentModel:
     agent: Population
     name: str = "agent"
     method: Literal["raw", "ml", "map", "em", "pooled"] = "map"
-    explains: tuple[str, ...] = field(default=("choice", "choice2"), init=False)
 
     def __post_init__(self) -> None:
         """Check that it is one agent.
@@ -110,6 +109,11 @@ class AgentModel:
         """
         if len(self.agent) != 1:
             raise ValueError(f"take one member of the {len(self.agent)} agents, such as agents[0]")
+
+    @property
+    def explains(self) -> tuple[str, ...]:
+        """The choice, and that of the second stage where its task has one."""
+        return ("choice", "choice2")[: self.showing.stages]
 
     @cached_property
     def showing(self) -> Showing:

@@ -8,6 +8,7 @@ side by side. Part of the training data is held out: it says when a seed stops, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -37,6 +38,9 @@ SPREAD = 0.1  # of initial embeddings of subjects
 @dataclass(frozen=True)
 class Recurrent:
     """A recurrent network to be fitted: a fittable, as cognitive models with a method are."""
+
+    #: Which choices it explains, where a table has them.
+    explains: ClassVar[tuple[str, ...]] = ("choice", "choice2")
 
     core: str = option("gru", "Core, by its name in `prefrontal list cores`.")
     units: int = option(2, "Units.", least=1)

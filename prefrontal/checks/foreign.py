@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
-import torch
 from gymnasium.utils.env_checker import check_env
 
+from prefrontal.agents.common.errors import TrainingError
+from prefrontal.agents.reference.random_play import RandomPlayers
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.agents.rollout.vectors import is_vectorised
@@ -31,13 +32,17 @@ def environment_problems(made: Any) -> Iterator[str]:
     """
     env_id = Doors(task=made).environment()
     assert env_id is not None
-    if not is_vectorised(made):
-        yield from _gymnasium_problems(made)
+    found = [] if is_vectorised(made) else list(_gymnasium_problems(made))
+    yield from found
+    if found:
+        return
     envs = _envs(env_id)  # its ConfigError says what is wrong
-    observation, info = envs.reset(seed=0)
-    for _ in range(STEPS):
-        legal = info.get("action_mask", torch.ones(len(observation), envs.num_actions))
-        *_, info = envs.step(torch.multinomial(legal.float(), 1)[:, 0])
+    envs.reset(seed=0)
+    envs.steps = min(envs.steps, STEPS)
+    try:
+        RandomPlayers([0]).record(envs, 1, seed=0)
+    except TrainingError as error:
+        raise Wrong(str(error)) from error
     envs.close()
 
 
@@ -49,7 +54,7 @@ def environment_notes(made: Any) -> tuple[str, ...]:
 
 
 def _envs(env_id: str) -> Any:
-    return make_envs(EnvironmentSpec(env_id, ("action", "reward"), {}), (0,), 2)
+    return make_envs(EnvironmentSpec(env_id, ("action", "reward"), {}), (0,), 2, discrete=False)
 
 
 def _gymnasium_problems(made: Any) -> Iterator[str]:

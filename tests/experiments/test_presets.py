@@ -17,8 +17,9 @@ def test_every_preset_holds_settings_that_there_are():
         made = settings_for(FOREIGN, preset=name)
         assert made.environment.id == FOREIGN
         assert one.summary in presets.summaries()
-        told = {key: getattr(made.algorithm, key, None) for key in one.options}
-        assert all(told[key] in (None, value) for key, value in one.options.items())
+        told = vars(made.algorithm) | vars(made.network) | vars(made.training)
+        told |= {"inputs": made.environment.inputs, "env_kwargs": made.environment.kwargs}
+        assert {key: told[key] for key in one.options} == one.options
         assert made.algorithm.critic == CriticConfig("own")
 
 

@@ -83,7 +83,9 @@ def test_actions_of_every_kind_are_learned(kind):
 def test_replay_of_the_policy_that_acted_has_ratios_of_one(kind, core):
     replay = ReplayConfig(keep="uniform", capacity=8, ratio=1.0, policy_cloning=0.1)
     config = A2CConfig(learning_rate=1e-12, replay=replay)
-    learner = make_learner(job(kind, config, network=NetworkConfig(hidden_size=5, core=core)), [0, 1])
+    learner = make_learner(
+        job(kind, config, network=NetworkConfig(hidden_size=5, core=core)), [0, 1]
+    )
     for _ in range(3):
         metrics = learner.update()
     torch.testing.assert_close(

@@ -5,9 +5,10 @@ import torch
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.plain import from_plain
-from prefrontal.agents.networks.actor_critic import ActorCritic, PlainNet
+from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.compiled import CompiledLSTM
 from prefrontal.agents.networks.config import HeadConfig, NetworkConfig
+from prefrontal.agents.networks.plain import PlainNet
 
 STEPS, INPUTS, ACTIONS, BATCH = 6, 3, 2, 4
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from prefrontal.agents.kernels.build import available
-from prefrontal.agents.networks.actor_critic import PlainNet
 from prefrontal.agents.networks.compiled import CompiledLSTM
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.plain import PlainNet
 
 pytestmark = pytest.mark.skipif(not available(), reason="there is no C++ compiler here")
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.networks.actor_critic import PlainNet
 from prefrontal.agents.networks.config import CORES, NetworkConfig, register_core
 from prefrontal.agents.networks.cores import make_core
+from prefrontal.agents.networks.plain import PlainNet
 from prefrontal.agents.networks.vectorised import Net, Vectorised
 
 INPUTS, UNITS, BATCH, STEPS = 3, 5, 4, 7
@@ -241,3 +241,34 @@ def test_a_core_with_buffers_is_refused_in_one_line():
     register_core("test-buffered", Buffered)
     with pytest.raises(ConfigError, match="Buffered keeps buffers"):
         PlainNet(INPUTS, 2, NetworkConfig(core="test-buffered", hidden_size=UNITS), 2)
+
+
+def test_all_steps_of_a_gru_at_once_are_the_steps():
+    core = make_core("gru", INPUTS, UNITS).double()
+    core.initialise(torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        core.weight.mul_(2)
+    xs = torch.randn(STEPS, BATCH, INPUTS, dtype=torch.float64)
+    start = (torch.randn(BATCH, UNITS, dtype=torch.float64),)
+    for state in (None, start):
+        now, steps = state or core.initial_state(BATCH), []
+        for x in xs:
+            features, now = core(x, now)
+            steps.append(features)
+        torch.testing.assert_close(core.sequence(xs, state), torch.stack(steps))
+
+    def features(weight):
+        return torch.func.functional_call(Sequence(core), {"core.weight": weight}, (xs[:3, :2],))
+
+    assert torch.autograd.gradcheck(features, core.weight.detach().requires_grad_())
+
+
+class Sequence(nn.Module):
+    """`sequence` of a core as a module."""
+
+    def __init__(self, core):
+        super().__init__()
+        self.core = core
+
+    def forward(self, xs):
+        return self.core.sequence(xs, None)

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from prefrontal.agents import A2C, A2CConfig, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.base import Stages
 from prefrontal.agents.common.actions import choice
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError
 from prefrontal.agents.rollout.environments import (
@@ -16,6 +15,7 @@ from prefrontal.agents.rollout.environments import (
     make_stages,
     probe,
 )
+from prefrontal.agents.rollout.rollout import Stages
 from prefrontal.agents.rollout.spec import EnvironmentFacts
 from prefrontal.envs.gym import TaskVectorEnv
 from tests.agents.a2c.test_learner import curve, same

@@ -11,6 +11,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from prefrontal.agents import EnvironmentSpec, MetaInputs, NetworkConfig, Population
 from prefrontal.agents.common.errors import ConfigError, TrainingError
+from prefrontal.agents.networks.parts import Part
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
 from tests.agents.helpers import register_countdown
 
@@ -80,11 +81,8 @@ def test_bytes_are_scaled_from_their_bounds():
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        (spaces.Box(0, 255, (4, 4, 3), np.uint8), "images are not encoded yet: wrap"),
-        (spaces.Box(0, 255, (4, 4), np.uint8), "images are not encoded yet: wrap"),
-        (spaces.Box(0, 65535, (4, 4), np.uint16), "images are not encoded yet: wrap"),
-        (spaces.Box(0, 255, (4, 4, 3), np.float32), "images are not encoded yet: wrap"),
-        (spaces.Dict({"a": BOX, "b": spaces.Box(0, 255, (4, 4), np.uint8)}), "images are not"),
+        (spaces.Box(0, 255, (2, 4, 4, 3), np.uint8), "leave a stack of frames out"),
+        (spaces.Dict({"a": BOX, "b": spaces.Box(0, 255, (4,) * 4, np.uint8)}), "leave a stack"),
         (spaces.Text(4), "need Box, Discrete, MultiBinary, MultiDiscrete, or Dict and Tuple"),
         (spaces.Sequence(BOX), "need Box, Discrete"),
         (spaces.Tuple((spaces.Graph(BOX, None),)), "0 numbers"),
@@ -98,17 +96,43 @@ def test_observations_that_cannot_be_shown(space, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_an_image_is_taken_from_a_wrapper_of_the_users():
-    class Means(gymnasium.ObservationWrapper):
-        def __init__(self, env):
-            super().__init__(env)
-            self.observation_space = spaces.Box(0, 1, (3,), np.float32)
+IMAGES = {
+    "bytes": (spaces.Box(0, 255, (4, 5, 3), np.uint8), 255, True),
+    "one channel": (spaces.Box(0, 255, (4, 5), np.uint8), 255, True),
+    "shorts": (spaces.Box(0, 65535, (4, 5), np.uint16), 65535, False),
+    "numbers from 0 to 255": (spaces.Box(0, 255, (4, 5, 3), np.float32), 255, False),
+    "few levels": (spaces.Box(10, 20, (4, 5), np.uint8), 10, True),
+    "bits": (spaces.Box(0, 1, (4, 5, 2), bool), 1, True),
+}
 
-        def observation(self, observation):
-            return observation.mean((0, 1)) / 255
 
-    inner = TimeLimit(Told(spaces.Box(0, 255, (4, 4, 3), np.uint8)), 5)
-    assert MetaInputs(Means(inner)).reset()[0].shape == (3,)
+@pytest.mark.parametrize("name", IMAGES)
+def test_images_are_scaled_from_their_bounds_and_known(name):
+    space, unit, whole = IMAGES[name]
+    space.seed(0)
+    value = space.sample()
+    env = wrapped(space, ("action",), seen=value)
+    low = float(space.low.min())
+    scaled = (value.astype(np.float64).ravel() - low) / unit
+    np.testing.assert_allclose(env.reset()[0], [*scaled, 0, 0], rtol=1e-6)
+    assert env.parts == (Part("image", space.shape, unit, whole),)
+
+
+def test_parts_of_an_observation_are_in_its_order():
+    space = spaces.Dict(
+        {
+            "b": BOX,
+            "a": spaces.Tuple((spaces.Discrete(3), spaces.Box(0, 255, (4, 4, 3), np.uint8))),
+            "c": spaces.Box(0, 1, (2, 2, 2), np.float32),
+            "d": spaces.Box(0, 9, (2,), np.uint8),
+            "e": spaces.Box(np.array([[0, 0]]), np.array([[1, 2]]), dtype=np.uint8),
+        }
+    )
+    env = wrapped(space)
+    kinds = [(part.kind, part.size) for part in env.parts]
+    given = [("symbols", 3), ("image", 48), ("numbers", 3), ("grid", 8)]
+    assert kinds == [*given, ("symbols", 2), ("symbols", 2)]
+    assert env.input_slices["observation"].stop == sum(part.size for part in env.parts)
 
 
 @pytest.mark.parametrize(

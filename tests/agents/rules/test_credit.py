@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.kernels.build import available
-from prefrontal.agents.networks.actor_critic import ActorCritic, PlainNet
+from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.compiled import CompiledLSTM
 from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.plain import PlainNet
 from prefrontal.agents.networks.vectorised import FULL, Credit
 from prefrontal.agents.rules.config import RuleConfig
 from prefrontal.agents.rules.credit import Feedback, credit_of

@@ -11,7 +11,7 @@ from prefrontal.agents.common.actions import Actions, choice
 from prefrontal.agents.common.errors import ConfigError
 
 
-class Choices:
+class ActionSpace:
     """Actions of a space, for agents and back.
 
     Choices are numbered from 0, whatever the environment's own numbers are; bits and numbers are

@@ -18,6 +18,7 @@ def of_record(
     second_choices: bool = False,
     arms: int | None = None,
     common: float | None = None,
+    mapping: tuple[int, ...] | None = None,
 ) -> Behaviour:
     """Return what agents did, as `Population.record` or an evaluation gives it.
 
@@ -29,6 +30,8 @@ def of_record(
         second_choices: Whether the actions at the second stage are choices, to be scored.
         arms: Number of arms; None: from policies, or from the choices.
         common: Probability of the common transition.
+        mapping: Second-stage state that each first choice commonly leads to; None: not told. Probes
+            of two-step tasks need it: ``(0, 1)`` in those of ours.
 
     Raises:
         ValueError: The record has no actions and rewards, or `subjects` is neither.
@@ -64,6 +67,8 @@ def of_record(
     codes = {name: value.reshape(size).astype(np.int64) for name, value in more.items()}
     if "choice2" in codes and not second_choices:
         codes["scored2"] = np.zeros(size, bool)
+    if mapping is not None:
+        codes["mapping"] = np.tile(np.asarray(mapping, np.int64), (len(names), 1))
     reward = by_trial("reward").sum(axis=-1).reshape(size)
     chosen = first.reshape(size).astype(np.int64)
     return behaviour(

@@ -1,8 +1,8 @@
 """How alike two populations are in the same trials: CKA, CCA, and their halves as a ceiling.
 
 Rows are the same trials in both: a recording and the hidden state of a network that was shown the
-same history, or two networks. What one explains of the other is `scoring.explained`; `crossnobis` has
-cross-validated distances of conditions.
+same history, or two networks. What one explains of the other is `scoring.explained`; `crossnobis`
+has cross-validated distances of conditions.
 """
 
 from __future__ import annotations

@@ -138,8 +138,8 @@ def fit(
         seed: Of the starting points.
 
     Raises:
-        ValueError: An unknown method, two models of one name, a subject without scored choices, or
-            data that lack what a model needs.
+        ValueError: An unknown method, two models of one name, a subject without scored choices, one
+            subject where a population is estimated, or data that lack what a model needs.
     """
     _check(behaviour, models, method)
     likelihoods = [Likelihood(model, behaviour) for model in models]
@@ -158,6 +158,8 @@ def _check(behaviour: Behaviour, models: Sequence[Model], method: str) -> None:
         raise ValueError(f"models must have different names, not {', '.join(names) or 'none'}")
     if method == "hbi" and len(names) < 2:
         raise ValueError("method 'hbi' compares models: give two or more, or take 'em'")
+    if method in ("em", "hbi") and len(behaviour) < 2:
+        raise ValueError(f"method {method!r} needs two subjects or more; take 'map' for one")
     none = behaviour.scored.sum(axis=1) == 0
     if none.any() and method != "pooled":
         who = ", ".join(np.asarray(behaviour.subjects)[none][:3])

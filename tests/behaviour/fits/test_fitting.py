@@ -246,6 +246,11 @@ def test_what_cannot_be_fitted_is_refused(models, method, words):
         fit(played(2, 10), models, method)
 
 
+def test_one_subject_is_no_population():
+    with pytest.raises(ValueError, match="'em' needs two subjects or more; take 'map'"):
+        fit(played(1, 10), [RW], "em")
+
+
 def test_a_subject_without_choices_is_named():
     table = played(2, 10)
     table = table.masked(np.array([[True], [False]]) & np.ones((2, 10), bool))

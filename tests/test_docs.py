@@ -70,4 +70,4 @@ def test_one_update_enters_few_files():
     words = [sys.executable, "docs/count_files.py", "update"]
     done = subprocess.run(words, cwd=DOCS.parent, capture_output=True, text=True, check=True)
     files = [line for line in done.stdout.splitlines() if ".py: " in line]
-    assert 8 < len(files) <= 12, done.stdout
+    assert 8 < len(files) <= 13, done.stdout

@@ -80,16 +80,14 @@ class Encoder:
     def initial(self, generator: torch.Generator) -> Tensor:
         """Draw one member's initial parameters ``[n]``.
 
-        Weights are uniform in ±√(6 / inputs), which keeps the size of what passes through rectified
-        units (He et al. 2015), biases 0, means 0, deviations 1.
+        Weights are uniform in ±1, see `encode`, biases and means 0, deviations 1.
         """
         parts = []
         for _, part in self.division.images:
             for shape in self.division.shapes(part):
                 one = torch.zeros(shape)
                 if len(shape) > 1:
-                    uniform(one, math.prod(shape[1:]), generator)
-                    one *= math.sqrt(6)
+                    uniform(one, 1, generator)
                 parts.append(one.flatten())
         count = self.division.numbers
         parts += [torch.zeros(count), torch.ones(count), torch.zeros(int(count > 0))]
@@ -165,6 +163,11 @@ class Encoder:
     def encode(self, index: int, weights: Tensor, pixels: Tensor) -> Tensor:
         """Map pixels ``[n, pixels]`` of an image to codes ``[n, F]``; differentiable.
 
+        Weights and biases of a layer with n inputs are those that are stored, times √(6 / n). So
+        what passes through rectified units keeps its size at first (He et al. 2015), and a step of
+        the size that suits a core is small where many inputs come together (equalised step sizes,
+        Karras et al. 2018).
+
         Args:
             index: Which image.
             weights: Of one member for this image, flat.
@@ -176,6 +179,9 @@ class Encoder:
         x = x if part.channels_first else x.permute(0, 3, 1, 2)
         parts = weights.split([math.prod(shape) for shape in shapes])
         views = [one.view(shape) for one, shape in zip(parts, shapes, strict=True)]
+        for index in range(0, len(shapes), 2):
+            gain = math.sqrt(6 / math.prod(shapes[index][1:]))
+            views[index], views[index + 1] = views[index] * gain, views[index + 1] * gain
         scale = self.division.config.image_scale or part.unit
         scale = scale if part.whole else scale / part.unit
         views[0] = views[0] / scale

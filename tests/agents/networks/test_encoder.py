@@ -67,6 +67,9 @@ def test_a_code_is_that_of_the_equations():
     w1, b1, w2, b2, w3, b3 = (
         part.numpy().reshape(shape) for part, shape in zip(parts, shapes, strict=True)
     )
+    w1, b1 = w1 * np.sqrt(6 / 9), b1 * np.sqrt(6 / 9)  # equalised step sizes
+    w2, b2 = w2 * np.sqrt(6 / 64), b2 * np.sqrt(6 / 64)
+    w3, b3 = w3 * np.sqrt(6 / 32), b3 * np.sqrt(6 / 32)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 4))
     first = np.zeros((16, 2, 2))
     for o in range(16):

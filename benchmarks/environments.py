@@ -30,6 +30,11 @@ COLUMNS = (
 )
 DRAWN, BEST = "return per episode", "return per episode, best actions"
 LAST = "return of the last inner episode less the first's"
+INNER = ("return of the first inner episode", "return of inner episode 5, the last")
+_META = (
+    "CartPole-v1 --preset meta --meta-episodes 5 --env-kwargs max_episode_steps=50 "
+    "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30 --total-steps 300000"
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Environment:
 
     Attributes:
         words: What follows ``prefrontal train``.
-        bar: What the return (or `measure`) must reach.
+        bar: What the return (or `measure`) must reach; None: nothing, a control.
         members: Independent agents.
         episodes: Of each of them, for the measurement.
         measure: Finding that the bar is about.
@@ -47,7 +52,7 @@ class Environment:
     """
 
     words: str
-    bar: float
+    bar: float | None
     members: int = 8
     episodes: int = 100
     measure: str = BEST
@@ -64,23 +69,25 @@ ENVIRONMENTS = {
     "cartpole": Environment("CartPole-v1 --total-steps 150000", 475),
     "acrobot": Environment("Acrobot-v1 --total-steps 100000", -100),
     "frozen-lake": Environment("FrozenLake-v1 --total-steps 150000", 0.70, episodes=500),
-    "taxi": Environment("Taxi-v4 --preset explore", 5),
+    "taxi": Environment("Taxi-v4 --total-steps 100000", 5),
     "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 100000", -250),
-    "lunar-lander": Environment("LunarLander-v3 --total-steps 500000", 200, members=4),
+    "lunar-lander": Environment(
+        "LunarLander-v3 --preset long --total-steps 600000", 200, members=4
+    ),
     "blackjack": Environment(
         "Blackjack-v1 --preset short --total-steps 150000", -0.06, episodes=20_000
     ),
     "repeat-previous": Environment(
         "popgym:popgym-RepeatPreviousEasy-v0 --core lstm --total-steps 150000", 0.95, peer=150_000
     ),
-    "memory-maze": Environment("minigrid:MiniGrid-MemoryS7-v0 --core lstm", 0.9, members=4),
-    "meta-cartpole": Environment(
-        "CartPole-v1 --preset meta --meta-episodes 5 --env-kwargs max_episode_steps=50 "
-        "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30",
-        0,
-        measure=LAST,
-        more=("return of the first inner episode", "return of inner episode 5, the last"),
+    "memory-maze": Environment(
+        "minigrid:MiniGrid-MemoryS7-v0 --core lstm --encoder flat --input-gain 20 "
+        "--total-steps 400000",
+        0.9,
+        members=4,
     ),
+    "meta-cartpole": Environment(_META, 0, measure=LAST, more=INNER),
+    "meta-cartpole-no-memory": Environment(f"{_META} --core none", None, measure=LAST, more=INNER),
 }
 
 

@@ -1,8 +1,9 @@
 """Named settings for environments that are not ours: pure data.
 
-`control` is where they start from, and `memory` where a core is named. Advantages are normalised
-(except by `exploration`), so that entropy bonuses have the same meaning whatever rewards are, and
-actor and critic have cores of their own, so that large values do not drown the policy's gradient.
+`control` is where they start from, and `memory` where a core is named. Advantages are normalised,
+so that entropy bonuses have the same meaning whatever rewards are, values are learned in units of
+the returns, and actor and critic have cores of their own. Many steps of the optimiser on small
+batches learn fastest.
 Measurements: docs/environments.md.
 """
 
@@ -48,15 +49,11 @@ _CONTROL: dict[str, Any] = {
     "total_steps": 1_000_000,
 }
 _CONTINUOUS = _CONTROL | {"discount": 0.95, "passes": 30, "num_envs": 4}
+_LONG = _CONTROL | {"discount": 0.995, "passes": 20}
 _SHORT = _CONTROL | {
     "env_kwargs": {"max_episode_steps": 50},
     "discount": 1.0,
     "num_envs": 256,
-}
-_EXPLORE = _CONTROL | {
-    "normalise_advantages": False,
-    "entropy_coef": 12.0,
-    "entropy_anneal": 0.8,
 }
 _MEMORY = _CONTROL | {
     "inputs": ("action", "reward"),
@@ -72,11 +69,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "control": Preset("the observation tells all that counts (no memory)", _CONTROL),
         "continuous": Preset("the same, for numbers as actions", _CONTINUOUS),
+        "long": Preset("what is done pays off hundreds of steps later", _LONG),
         "short": Preset("episodes of a few steps, of 50 at most", _SHORT),
-        "explore": Preset(
-            "what pays must be found among what costs: an entropy bonus in units of reward",
-            _EXPLORE,
-        ),
         "memory": Preset("the observation does not tell all: a recurrent core", _MEMORY),
         "meta": Preset("what is learned in one inner episode helps in the next", _META),
     }

@@ -226,6 +226,8 @@ class Settings:
         if isinstance(self.algorithm, config) and not isinstance(self.algorithm, PublishedConfig):
             return self
         kept = self.network if type(self.network) is network else network()
+        if name == "evolution":  # has no critic
+            kept = replace(kept, layout="shared")
         # Lives of evolution play `tasks` episodes side by side; the others want a batch.
         num_envs = 1 if name == "evolution" else max(self.training.num_envs, 16)
         return replace(

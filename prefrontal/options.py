@@ -59,6 +59,9 @@ class RunOptions:
         check(self)
         if self.device.partition(":")[0] not in ("cpu", "cuda"):
             raise ValueError(f"device must be cpu or cuda, not {self.device!r}")
+        if self.preset is not None and (self.algorithm is not None or self.resume):
+            other = "resume" if self.resume else "algorithm"
+            raise ValueError(f"--{other} comes with settings of its own: leave out --preset")
         if self.out is not None and str(self.out) == ".":
             raise ValueError("out must be the name of a folder")
 

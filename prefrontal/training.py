@@ -221,9 +221,6 @@ def _defaults(
     first = next(iter(base.conditions.values())) if base else None
     if first is not None and first.environment == NO_ENVIRONMENT:
         raise ConfigError(f"{what} needs no environment: leave out --task")
-    if options.preset is not None and (options.algorithm is not None or options.resume):
-        other = "--resume" if options.resume else "--algorithm"
-        raise ConfigError(f"{other} comes with settings of its own: leave out --preset")
     own = own_environment.settings_for(env_id, first, options.preset, doors.core_name())
     return own_environment.EXPERIMENT, {"default": own}, f"Train on {env_id}."
 
@@ -262,10 +259,6 @@ def _refuse_another(
         raise ConfigError(f"{run.path} trains on {', '.join(sorted(ids))}, not on {env_id}")
 
 
-def _resolved(settings: Mapping[str, Settings]) -> dict[str, Settings]:
-    return {name: one.resolved() for name, one in settings.items()}
-
-
 def _new_folder(name: str, seed: int) -> Path:
     """Return a folder that does not exist, for a run that was not given one."""
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
@@ -291,11 +284,12 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions, c
     from prefrontal.agents.runs.folder import RunFolder
 
     torch.set_num_threads(1)
+    resolved = {name: one.resolved() for name, one in settings.items()}
     resumed, seed = plan.resumed, options.seed or 0
     if resumed is not None:
         seed = plan.seed
         if (
-            _resolved(settings) != _resolved(plan.conditions)
+            resolved != {name: one.resolved() for name, one in plan.conditions.items()}
             or options.seed not in (None, seed)
             or options.algorithm
         ):
@@ -304,7 +298,7 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions, c
                 "other settings out, or start a new run"
             )
     else:
-        settings = _resolved(settings)  # a folder says all, whatever defaults become later
+        settings = resolved  # a folder says all, whatever defaults become later
     _check(settings, options, seed)  # what cannot be trained leaves no folder behind
     name = plan.experiment.name
     title = plan.doors.environment() or name
@@ -350,7 +344,7 @@ def _check(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> 
         job = one.job(seed, options.device)
         if said := check(job):
             print(f"{condition}: {said}")
-        for note in job.facts.notes:
+        for note in () if job.environment == NO_ENVIRONMENT else job.facts.notes:
             print(f"note: {note}")
         _check_workers(one, options)
 

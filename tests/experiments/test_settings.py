@@ -25,6 +25,12 @@ def test_options_reach_every_part():
     assert SETTINGS.with_options() == SETTINGS
 
 
+def test_evolution_has_no_critic_of_its_own():
+    apart = SETTINGS.with_options(layout="separate")
+    assert apart.with_algorithm("evolution").network.layout == "shared"
+    assert apart.with_algorithm("r2d2").network.layout == "separate"
+
+
 def test_options_are_checked():
     with pytest.raises(ConfigError, match="no setting 'membres'; did you mean 'members'"):
         SETTINGS.with_options(membres=3)

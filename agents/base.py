@@ -17,6 +17,7 @@ from prefrontal.agents.common.memory import require_training
 from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.actor_critic import write_inputs as write_inputs
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.parts import Division
 from prefrontal.agents.networks.sizes import outputs_of, parameter_counts, state_sizes

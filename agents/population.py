@@ -83,7 +83,7 @@ class Population(Members):
         rows = rows_of(network, environment.inputs, input_size, actions.width)
         shape = input_size, num_actions, network, len(self.members)
         self.model = ActorCritic(*shape, rows=rows, actions=actions, parts=parts)
-        self.parts = self.model.parts
+        self.parts: tuple[Part, ...] = tuple(parts)
         if weights is None:
             return
         if len(self.members) != len(weights):
@@ -153,7 +153,7 @@ class Population(Members):
             self.seed,
             [self.members[index] for index in indices],
             special(self.model.policy.actions),
-            self.model.parts,
+            self.parts,
         )
 
     def member(self, index: int) -> Any:

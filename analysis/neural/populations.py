@@ -1,8 +1,8 @@
 """How alike two populations are in the same trials: CKA, CCA, and their halves as a ceiling.
 
 Rows are the same trials in both: a recording and the hidden state of a network that was shown the
-same history, or two networks. What one explains of the other is `scoring.explained`; distances of
-conditions are in `similarity`.
+same history, or two networks. What one explains of the other is `scoring.explained`; `crossnobis`
+has cross-validated distances of conditions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.missing import number, numbers
+from prefrontal.analysis.missing import codes, number, numbers
 from prefrontal.analysis.neural.scoring import blocks
 
 Array = NDArray[np.float64]
@@ -151,3 +151,72 @@ def _correlations(a: Array, b: Array) -> Array:
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     size = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     return np.where(size > 0, (a * b).sum(axis=0) / np.where(size > 0, size, 1.0), 0.0)
+
+
+def crossnobis(
+    patterns: ArrayLike, condition: ArrayLike, fold: ArrayLike, shrinkage: float = 0.1
+) -> Array:
+    """Return cross-validated Mahalanobis distances of conditions (Walther et al. 2016).
+
+    ``d_ij = mean over folds m != n of (b_i^m - b_j^m)' S^-1 (b_i^n - b_j^n) / H`` with b the mean
+    pattern of a condition in a fold and S the covariance of single trials around those means.
+    Noise of one fold is not that of another: conditions that do not differ have a distance of 0 on
+    average, and it can be below 0; other distances are above 0 by noise alone.
+
+    Args:
+        patterns: Activity of single trials ``[N, H]``; those with a missing value (NaN), condition
+            or fold are left out.
+        condition: Condition of each trial ``[N]``, whole numbers from 0 to C - 1.
+        fold: Fold of each trial ``[N]``, whole numbers from 0, such as its session or run.
+        shrinkage: Share of the covariance that is only its diagonal, 0 to 1.
+
+    Returns:
+        ``[C, C]`` with zero diagonal; NaN for pairs that are not together in two folds.
+
+    Raises:
+        ValueError: If shapes disagree, there are fewer than two conditions, or no mean has two
+            trials.
+    """
+    activity = numbers("patterns", patterns, axes=("trial", "unit"))
+    kind, part = (
+        codes(n, v, axes=("trial",)) for n, v in (("condition", condition), ("fold", fold))
+    )
+    number("shrinkage", shrinkage, 0.0, 1.0)
+    if activity.ndim != 2 or not kind.shape == part.shape == activity.shape[:1]:
+        raise ValueError(
+            f"patterns must be [N, H], condition and fold [N]; got {activity.shape}, {kind.shape} "
+            f"and {part.shape}"
+        )
+    whole = ~np.isnan(activity).any(axis=1) & (kind >= 0) & (part >= 0)
+    activity, kind, part = (
+        activity[whole],
+        kind[whole],
+        np.unique(part[whole], return_inverse=True)[1],
+    )
+    count, folds = int(kind.max(initial=0)) + 1, int(part.max(initial=0)) + 1
+    if count < 2:
+        raise ValueError("there must be two conditions")
+    means = np.full((folds, count, activity.shape[1]), np.nan)
+    rest = np.empty_like(activity)
+    for m in range(folds):
+        for c in range(count):
+            there = (part == m) & (kind == c)
+            if there.any():
+                means[m, c] = activity[there].mean(axis=0)
+                rest[there] = activity[there] - means[m, c]
+    freedom = len(rest) - int((~np.isnan(means[..., 0])).sum())
+    if freedom < 1:
+        raise ValueError("a condition must have two trials in a fold: nothing tells the noise")
+    noise = rest.T @ rest / freedom
+    spread = np.diag(np.where(np.diag(noise) > 1e-12, np.diag(noise), 1.0))
+    precision = np.linalg.pinv((1 - shrinkage) * noise + shrinkage * spread, hermitian=True)
+    matrix = np.zeros((count, count))
+    for i in range(count):
+        for j in range(i):
+            apart = means[:, i] - means[:, j]
+            apart = apart[~np.isnan(apart).any(axis=1)]
+            products = apart @ precision @ apart.T
+            pairs = len(apart) * (len(apart) - 1)
+            total = (products.sum() - np.trace(products)) / activity.shape[1]
+            matrix[i, j] = matrix[j, i] = total / pairs if pairs else np.nan
+    return matrix

@@ -1,7 +1,7 @@
 """Representational similarity: dissimilarity matrices, and how alike two of them are.
 
-Kriegeskorte et al. 2008; `crossnobis` has the cross-validated distances. For inference over models
-take rsatoolbox: `to_rsatoolbox` hands the matrices over.
+Kriegeskorte et al. 2008. `populations.crossnobis` has cross-validated distances. For
+inference over models take rsatoolbox: `to_rsatoolbox` hands the matrices over.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefrontal.analysis.missing import codes, number, numbers
+from prefrontal.analysis.missing import numbers
 
 Array = NDArray[np.float64]
 Metric = Literal["correlation", "euclidean"]
@@ -53,75 +53,6 @@ def dissimilarity(patterns: ArrayLike, metric: Metric = "correlation") -> Array:
     diagonal = np.arange(matrix.shape[-1])
     matrix[..., diagonal, diagonal] = 0.0
     return np.asarray(np.maximum(matrix, 0.0))
-
-
-def crossnobis(
-    patterns: ArrayLike, condition: ArrayLike, fold: ArrayLike, shrinkage: float = 0.1
-) -> Array:
-    """Return cross-validated Mahalanobis distances of conditions (Walther et al. 2016).
-
-    ``d_ij = mean over folds m != n of (b_i^m - b_j^m)' S^-1 (b_i^n - b_j^n) / H`` with b the mean
-    pattern of a condition in a fold and S the covariance of single trials around those means.
-    Noise of one fold is not that of another: conditions that do not differ have a distance of 0 on
-    average, and it can be below 0; other distances are above 0 by noise alone.
-
-    Args:
-        patterns: Activity of single trials ``[N, H]``; those with a missing value (NaN), condition
-            or fold are left out.
-        condition: Condition of each trial ``[N]``, whole numbers from 0 to C - 1.
-        fold: Fold of each trial ``[N]``, whole numbers from 0, such as its session or run.
-        shrinkage: Share of the covariance that is only its diagonal, 0 to 1.
-
-    Returns:
-        ``[C, C]`` with zero diagonal; NaN for pairs that are not together in two folds.
-
-    Raises:
-        ValueError: If shapes disagree, there are fewer than two conditions, or no mean has two
-            trials.
-    """
-    activity = numbers("patterns", patterns, axes=("trial", "unit"))
-    kind, part = (
-        codes(n, v, axes=("trial",)) for n, v in (("condition", condition), ("fold", fold))
-    )
-    number("shrinkage", shrinkage, 0.0, 1.0)
-    if activity.ndim != 2 or not kind.shape == part.shape == activity.shape[:1]:
-        raise ValueError(
-            f"patterns must be [N, H], condition and fold [N]; got {activity.shape}, {kind.shape} "
-            f"and {part.shape}"
-        )
-    whole = ~np.isnan(activity).any(axis=1) & (kind >= 0) & (part >= 0)
-    activity, kind, part = (
-        activity[whole],
-        kind[whole],
-        np.unique(part[whole], return_inverse=True)[1],
-    )
-    count, folds = int(kind.max(initial=0)) + 1, int(part.max(initial=0)) + 1
-    if count < 2:
-        raise ValueError("there must be two conditions")
-    means = np.full((folds, count, activity.shape[1]), np.nan)
-    rest = np.empty_like(activity)
-    for m in range(folds):
-        for c in range(count):
-            there = (part == m) & (kind == c)
-            if there.any():
-                means[m, c] = activity[there].mean(axis=0)
-                rest[there] = activity[there] - means[m, c]
-    freedom = len(rest) - int((~np.isnan(means[..., 0])).sum())
-    if freedom < 1:
-        raise ValueError("a condition must have two trials in a fold: nothing tells the noise")
-    noise = rest.T @ rest / freedom
-    spread = np.diag(np.where(np.diag(noise) > 1e-12, np.diag(noise), 1.0))
-    precision = np.linalg.pinv((1 - shrinkage) * noise + shrinkage * spread, hermitian=True)
-    matrix = np.zeros((count, count))
-    for i in range(count):
-        for j in range(i):
-            apart = means[:, i] - means[:, j]
-            apart = apart[~np.isnan(apart).any(axis=1)]
-            products = apart @ precision @ apart.T
-            pairs = len(apart) * (len(apart) - 1)
-            total = (products.sum() - np.trace(products)) / activity.shape[1]
-            matrix[i, j] = matrix[j, i] = total / pairs if pairs else np.nan
-    return matrix
 
 
 def upper(matrix: ArrayLike) -> Array:

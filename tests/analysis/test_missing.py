@@ -353,8 +353,8 @@ PROBES = {
         {"patterns": real(hidden[0, 0, :6])},
         0,
     ),
-    "similarity.crossnobis": Probe(
-        similarity.crossnobis,
+    "populations.crossnobis": Probe(
+        populations.crossnobis,
         {
             "patterns": real(hidden[0, 0]),
             "condition": code(action[0, 0], 0.5),

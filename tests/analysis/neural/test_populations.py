@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from prefrontal.analysis.neural.populations import cca, linear_cka, split_units
-from prefrontal.analysis.neural.similarity import crossnobis
+from prefrontal.analysis.neural.populations import cca, crossnobis, linear_cka, split_units
 
 
 def reference_cka(x, y, debiased):

@@ -50,6 +50,7 @@ bench: install
 	$(BIN)/python -m benchmarks.throughput $(ARGS)
 	$(BIN)/python -m benchmarks.replay
 	$(BIN)/python -m benchmarks.td3
+	$(BIN)/python -m benchmarks.cartpole
 
 reproduce: install
 	$(BIN)/prefrontal reproduce $(EXPERIMENT) $(ARGS)

@@ -11,6 +11,7 @@ import pytest
 
 import prefrontal as pf
 from prefrontal import command
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import CORES
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.command import guarded
@@ -355,3 +356,46 @@ def test_classes_are_doors_in_python(folder):
     assert len(pf.load(run)) == 2
     exec(CORE, found)  # a cell of a notebook that is run again
     assert Doors(core=found["MyCore"]).core_name() == "__main__:MyCore"
+
+
+FACTORIES = """
+import gymnasium
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+
+def one(limit=7):
+    return gymnasium.make("CartPole-v1", max_episode_steps=limit)
+
+
+def rows(num_envs):
+    return SyncVectorEnv([one] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def rows_of_sb3(num_envs):
+    return DummyVecEnv([one] * num_envs)
+"""
+
+
+@pytest.mark.parametrize("name", ["one", "rows", "rows_of_sb3"])
+def test_functions_that_make_environments(name, capsys):
+    Path("mine/factories.py").write_text(FACTORIES)
+    task = f"mine/factories.py:{name}"
+    assert command.check([task]) == 0
+    assert "all is well" in capsys.readouterr().out
+    assert command.train([task, *TINY, "--out", name]) == 0
+    assert command.evaluate([name, "--task", task, *QUICK]) == 0
+    record = np.load(f"{name}/evaluation/record.npz")
+    assert record["reward"].shape[2] <= 7
+    if name != "one":
+        agent = pf.load(name, task=task)[0]
+        with pytest.raises(ConfigError, match="makes vector environments only, and no single one"):
+            agent.make_env()
+
+
+def test_a_function_is_a_door_in_python():
+    def mine():
+        return gymnasium.make("CartPole-v1", max_episode_steps=5)
+
+    assert Doors(mine).environment() == "own/mine-v0"
+    assert gymnasium.make("own/mine-v0").spec.max_episode_steps == 5

@@ -55,6 +55,21 @@ def test_rows_of_others_stay(tmp_path):
     ]
 
 
+def test_the_page_beside_a_table_has_its_rows(tmp_path):
+    table, page = tmp_path / "t.csv", tmp_path / "t.md"
+    more = {"bar": 5, "members": 8, "steps": 100_000, "cpu_seconds": 61}
+    more["command"] = "prefrontal train Taxi-v4 --members 8 --seed 1"
+    row = environments._row("taxi", "prefrontal", "return", 7.4321, 7.1, 7.6, 6.0, **more)
+    environments.write([row], table)
+    page.write_text(f"before\n\n{environments.MARK}\nold\n## After\n")
+    for _ in range(2):
+        environments._onto_page(table)
+    lines = page.read_text().splitlines()
+    assert (lines[0], lines[-1], "old" in lines) == ("before", "## After", False)
+    line = "| `Taxi-v4 --members 8` | return | 7.432 [7.1, 7.6] | 6 | 5 | 8 | 100,000 | 61 |"
+    assert lines.count(line) == 1
+
+
 def test_commands_name_presets_that_there_are():
     for one in environments.ENVIRONMENTS.values():
         words = one.command.split()

@@ -83,6 +83,7 @@ class Population(Members):
         rows = rows_of(network, environment.inputs, input_size, actions.width)
         shape = input_size, num_actions, network, len(self.members)
         self.model = ActorCritic(*shape, rows=rows, actions=actions, parts=parts)
+        self.parts = self.model.parts
         if weights is None:
             return
         if len(self.members) != len(weights):
@@ -271,9 +272,7 @@ class Population(Members):
         """Return what loading needs besides the weights."""
         model, who = self.model, tuple(self.members)
         sizes, kind = (model.input_size, model.num_actions), special(model.policy.actions)
-        told = Description(
-            self.network, self.environment, *sizes, self.seed, who, kind, model.parts
-        )
+        told = Description(self.network, self.environment, *sizes, self.seed, who, kind, self.parts)
         return {"kind": self.KIND, **to_plain(told)}
 
     def save(self, path: Path | str) -> None:

@@ -251,7 +251,9 @@ def _population(
     counts: Array, latent: Array, used: list[Codes], wide: list[int], drift: int
 ) -> dict[str, float]:
     """Return how alike units and a latent variable are, mean over sessions with enough units."""
-    true, null, decoded = [], [], []
+    true: list[float] = []
+    null: list[list[float]] = []
+    decoded: list[float] = []
     for s in wide:
         own, units = used[s], _recorded(counts[used[s]])
         if not latent[own].std() > 0:

@@ -114,7 +114,11 @@ def stays(behaviour: Behaviour, policy: NDArray[np.float64] | None = None) -> di
 
 
 def around_changes(
-    behaviour: Behaviour, best: NDArray[np.float64], before: int = 5, after: int = 15
+    behaviour: Behaviour,
+    best: NDArray[np.float64],
+    before: int = 5,
+    after: int = 15,
+    policy: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64] | None:
     """Return how often the arm that becomes the best is chosen around the change, ``[S, L]``.
 
@@ -123,10 +127,13 @@ def around_changes(
         best: The best arm of each trial ``[S, T]``, NaN where it is not known.
         before: Trials before a change.
         after: Trials from it on; L is the sum of both.
+        policy: A model's probabilities of the choices, in place of the choices, ``[S, T, K]``.
 
     Returns:
         NaN for subjects without a change; None if nobody has one.
     """
+    if policy is None:
+        policy = (behaviour.choice[..., None] == np.arange(behaviour.arms)).astype(np.float64)
     offsets = np.arange(-before, after)
     found = np.full((len(behaviour), len(offsets)), np.nan)
     for s in range(len(behaviour)):
@@ -136,7 +143,7 @@ def around_changes(
         inside = (at >= 0) & (at < behaviour.trials)
         at = np.clip(at, 0, behaviour.trials - 1)
         use = inside & behaviour.scored[s, at]
-        new = behaviour.choice[s, at] == best[s, change + 1][:, None]
+        new = policy[s, at, best[s, change + 1].astype(np.int64)[:, None]]
         with np.errstate(invalid="ignore"):
-            found[s] = (new & use).sum(axis=0) / use.sum(axis=0)
+            found[s] = np.where(use, new, 0.0).sum(axis=0) / use.sum(axis=0)
     return None if np.isnan(found).all() else found

@@ -226,24 +226,35 @@ def _of_fit(run: Path, behaviour: Behaviour, rows: int, name: str) -> Latents:
     cells = read_table(path).cells
     if "row" not in cells:
         raise ConfigError(f"{path} has no column row: it is not of `prefrontal fit`")
-    row = np.array([int(one) for one in cells["row"]])
+    try:
+        row = np.array([int(one) for one in cells["row"]])
+        numeric = {
+            column: [float(cell or "nan") for cell in texts]
+            for column, texts in cells.items()
+            if _kind(column)
+        }
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged: {error}") from error
     there = behaviour.row[behaviour.present]
     if not np.array_equal(np.sort(row), np.sort(there)):
         raise ConfigError(
             f"{path} has {len(row)} trials and {name} {len(there)}: the fit is of another table, "
             "or of other columns (--columns)"
         )
-    grouped: dict[str, list[str]] = {}
-    for column in cells:
-        model, _, kind = column.rpartition(".")
-        if model and (kind == "rpe" or kind.startswith("value")):
-            grouped.setdefault(f"{model}.{'rpe' if kind == 'rpe' else 'values'}", []).append(column)
+    grouped: dict[str, list[list[float]]] = {}
+    for column, values in numeric.items():
+        grouped.setdefault(f"{column.rpartition('.')[0]}.{_kind(column)}", []).append(values)
     found = {}
     for latent, group in grouped.items():
-        values = [[float(cell or "nan") for cell in cells[column]] for column in group]
         found[latent] = np.full((rows, len(group)), np.nan)
-        found[latent][row] = np.transpose(values)
+        found[latent][row] = np.transpose(group)
     return found
+
+
+def _kind(column: str) -> str:
+    """Return what a column of ``trials.csv`` holds, ``values`` or ``rpe``; empty: neither."""
+    model, _, kind = column.rpartition(".")
+    return {"rpe": "rpe", "value": "values"}.get(kind.rstrip("0123456789s") if model else "", "")
 
 
 def _of_agents(name: str, behaviour: Behaviour, rows: int, seed: int) -> tuple[Latents, list[str]]:

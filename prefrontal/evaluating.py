@@ -224,7 +224,10 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         place = folder if condition == "default" else folder / condition
         place.mkdir(exist_ok=True)
         written += write_record(one, place)
-    written += _kept(options, evaluation)
+    if options.minari is not None:
+        from prefrontal.minari_export import keep
+
+        written.append(keep(options, evaluation.populations))
     report = Report(
         experiment,
         _title(experiment, settings),
@@ -242,22 +245,6 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
     if not ours and not changed and os.access(run.path, os.W_OK):
         _show_in_tensorboard(run.path, report, evaluation.trained_steps())
     return report
-
-
-def _kept(options: EvaluationOptions, evaluation: Evaluation) -> list[Path]:
-    """Keep episodes as a Minari dataset, if that is asked for; return where they lie."""
-    if options.minari is None:
-        return []
-    from prefrontal.minari_export import export, folder_of
-
-    if len(evaluation.populations) > 1:
-        conditions = ", ".join(evaluation.populations)
-        raise ConfigError(f"--minari is for runs of one condition, not of {conditions}")
-    (agents,) = evaluation.populations.values()
-    dataset = export(
-        agents, options.minari, episodes=options.record, seed=options.seed, split=options.split
-    )
-    return [folder_of(dataset)]
 
 
 def _show_in_tensorboard(run: Path, report: Report, step: int) -> None:

@@ -41,9 +41,14 @@ def draw(behaviour: Behaviour, policies: Mapping[str, np.ndarray], folder: Path)
             drawn.append(history_figure(weights, folder / "history.png"))
     best = behaviour.columns.get("best")
     if best is not None and best.dtype.kind == "f":
-        curve = around_changes(behaviour, best, BEFORE)
-        if curve is not None:
-            drawn.append(change_figure({"subjects": curve}, BEFORE, folder / "changes.png"))
+        made = {"subjects": around_changes(behaviour, best, BEFORE)}
+        made |= {
+            name: around_changes(behaviour, best, BEFORE, policy=policy)
+            for name, policy in shown.items()
+        }
+        curves = {name: curve for name, curve in made.items() if curve is not None}
+        if curves:
+            drawn.append(change_figure(curves, BEFORE, folder / "changes.png"))
     return drawn
 
 
@@ -67,7 +72,7 @@ def table(plain: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _rank(one: Mapping[str, Any]) -> float:
-    return float(one["log_likelihood"] if one["evidence"] is None else one["evidence"])
+    return -np.inf if one["evidence"] is None else float(one["evidence"])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gymnasium import spaces
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.rollout.meta_inputs import MetaInputs
+from prefrontal.options import EvaluationOptions
 
 
 def export(
@@ -68,8 +69,23 @@ def export(
     return dataset
 
 
-def folder_of(dataset: Any) -> Path:
-    """Return where a dataset lies."""
+def keep(options: EvaluationOptions, populations: Mapping[str, Any]) -> Path:
+    """Keep episodes of a run of one condition; return the folder of the dataset.
+
+    Raises:
+        ConfigError: The run has several conditions, or see `export`.
+    """
+    if len(populations) > 1:
+        named = ", ".join(populations)
+        raise ConfigError(f"--minari is for runs of one condition, not of {named}")
+    (agents,) = populations.values()
+    dataset = export(
+        agents,
+        options.minari or "",
+        episodes=options.record,
+        seed=options.seed,
+        split=options.split,
+    )
     return Path(dataset.storage.data_path).parent
 
 

@@ -54,7 +54,7 @@ MEASURES = {
     "explained": "variance of the slow points along a line",
     "leading": "largest |eigenvalue| there, median",
     "slow_modes": f"modes slower than {LONG:.0f} steps, of all numbers of the state",
-    "preference": "position on the line with the agent's preference, |r|",
+    "preference": "position on the line with the policy's first component, |r|",
     "posterior": "position on the line with the posterior difference of the arms, |r|",
     "kept": f"the same, of states after {SETTLE} steps at the mean input, |r|",
     "driven": "median q of a step in the task",
@@ -258,8 +258,10 @@ class _Member:
                 float((x**2).sum(-1).median()) / 2
                 for x in ((states[1:] - states[:-1]) / spread, scaled(settled) - settled)
             ]
-            read = self.step.read(flat)
-        self.preference = (read[:, 0] - read[:, 1]).numpy()
+            said = self.step.read(flat)[:, : played.model.num_actions]
+        if said.shape[1] > 1:  # what all actions have in common decides nothing
+            said = said - said.mean(1, keepdim=True)
+        self.preference = pca(said.numpy(), 1).project(said.numpy())[:, 0]
         self.posterior = None if played.posterior is None else played.posterior[:-1, member].ravel()
         rng = np.random.default_rng((options.seed, member))
         picked = rng.choice(len(flat), min(options.starts, len(flat)), replace=False)

@@ -344,7 +344,7 @@ def _check(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> 
         job = one.job(seed, options.device)
         if said := check(job):
             print(f"{condition}: {said}")
-        for note in job.facts.notes:
+        for note in () if job.environment == NO_ENVIRONMENT else job.facts.notes:
             print(f"note: {note}")
         _check_workers(one, options)
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from prefrontal.behaviour.examples.make import bandit
 from prefrontal.behaviour.files import DataError, write_tidy
 from prefrontal.behaviour.table import behaviour
 from prefrontal.fit_folder import load_fit
+from tests.behaviour.files.test_columns import PROMISED
+from tests.behaviour.files.test_formats import DATA
 from tests.front import refused
 
 EXAMPLES = Path(examples.__file__).parent
@@ -213,3 +216,81 @@ def test_help_explains_each_command(capsys):
             command.main([name, "--help"])
         assert end.value.code == 0
         assert flag in capsys.readouterr().out
+
+
+def test_held_out_choices_are_compared_on_the_same_folds(run, tmp_path, capsys):
+    words = ["compare", str(run), "--cv", "subjects", "--folds", "2", "--out", str(tmp_path / "c")]
+    assert command.main([*words, "--agents", "wang2016-bandit", "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    names = ["rw", "random", "wang2016-bandit", "wang2016-bandit raw"]
+    assert list(plain["models"]) == names
+    assert (plain["trials_scored"], plain["folds"]) == (160, 2)
+    assert plain["models"]["random"]["log_likelihood"] == pytest.approx(160 * np.log(0.5))
+    one = plain["models"]["rw"]
+    assert {"normalised_likelihood", "evidence", "bic", "parameters"} <= set(one)
+    whole = json.loads((run / "fit.json").read_text())["models"]["rw"]
+    assert one["evidence"] == pytest.approx(whole["evidence"])
+    assert one["log_likelihood"] < whole["log_likelihood"]
+    notes = " ".join(plain["notes"])
+    assert "wang2016-bandit raw: below chance: " in notes  # an agent that never explores
+    assert "wang2016-bandit: trials of an episode: up to 40 in the table, 100 in" in notes
+    assert [row["model"] for row in rows(tmp_path / "c/comparison.csv")] == names
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--cv", "subjects", "--folds", "9"], "9 folds for 4 subjects: take fewer folds"),
+        (["--cv", "sessions"], "2 folds for 1 session"),
+        (["--agents", "nobody"], "there are no trained agents in nobody"),
+        (["--agents", "wang2016-bandit:8"], "members 0 to 7, not 8"),
+        (["--agents", "wang2018-two-step", "--cv", "subjects"], "the table has none"),
+        (["--models", "hybrid"], "hybrid needs state2"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_one_line(run, folder, capsys, words, said):
+    words = ["compare", str(run), "--models", "random", *words, "--out", "no"]
+    assert said in refused(capsys, command.main, words)
+
+
+def test_what_was_simulated_is_recovered(folder, capsys):
+    words = ["--models", "rw,random", "--subjects", "6", "--trials", "60", "--method", "map"]
+    assert command.main(["recover", *words, "--out", "found", "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["models"] == ["rw", "random"]
+    np.testing.assert_allclose(np.sum(plain["confusion"], axis=1), 1)
+    assert len(plain["true"]["rw"]["learning_rate"]) == 6
+    for name in ("recovery.json", "recovery_rw.png", "confusion.png"):
+        assert (folder / "found" / name).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason="published data are not here")
+@pytest.mark.parametrize(
+    ("experiment", "variances", "frequencies"),
+    [
+        (1, "10,0", (0.4115, 0.0592, 0.4926, 0.0367)),
+        (2, "100,100", (0.1656, 0.0581, 0.6595, 0.1168)),
+    ],
+)
+def test_gershman_2018_is_selected_as_published(folder, experiment, variances, frequencies):
+    """The eight frequencies and the exceedance of the authors' `bms_results.mat`."""
+    kinds = ("ucb", "thompson", "hybrid", "value")
+    Path("columns.toml").write_text(PROMISED)
+    data = str(DATA / f"gershman2018_bandit/data{experiment}.csv")
+    words = [data, "--columns", "columns.toml", "--method", "ml", "--prior-variance", variances]
+    models = ",".join(f"kalman-{kind}" for kind in kinds)
+    assert command.main(["fit", *words, "--models", models, "--no-figures", "--out", "run"]) == 0
+    bms = json.loads(Path("run/bms.json").read_text())
+    found = [bms["frequencies"][f"kalman-{kind}"] for kind in kinds]
+    np.testing.assert_allclose(found, frequencies, atol=5e-4)
+    sure = bms["protected_exceedance"]["kalman-hybrid"]
+    assert sure == pytest.approx(0.727, abs=0.002) if experiment == 1 else sure >= 0.999
+
+
+def test_a_column_of_the_best_arm_gives_curves_around_its_changes(tmp_path):
+    table = bandit(1)
+    best = np.broadcast_to(np.arange(table.trials) >= 20, table.choice.shape).astype(float)
+    made = pf.fit(replace(table, columns={"best": best}), "random", out=tmp_path / "run")
+    assert "(figures/changes.png)" in (made.path / "report.md").read_text()
+    assert (made.path / "figures/changes.png").is_file()

@@ -31,7 +31,6 @@ from prefrontal.agents.networks.vectorised import (
     Credit,
     State,
     Tape,
-    write_inputs,
 )
 
 States = list[State]
@@ -329,3 +328,11 @@ class ActorCritic:
         for net, part in zip(self.nets, mask.split(self._sizes), strict=False):
             part[net.core_slice().stop :] = False
         return mask
+
+
+def write_inputs(tapes: Sequence[Tape], observations: Tensor) -> None:
+    """Write observations ``[T, P, I, B]`` as the inputs of tapes."""
+    for tape in tapes:
+        tape.used = len(observations)
+        for x, source in zip(tape.x_t, observations.unbind(0), strict=False):
+            x.copy_(source)

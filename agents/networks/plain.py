@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import FULL, Credit, Net, State, Tape, Vectorised
@@ -76,6 +77,10 @@ class PlainNet:
         size = self.plain.size
         self.parameters = torch.zeros(members, size, dtype=dtype, device=device)
         self._views = self.plain.views(self.parameters)
+        self._alone: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_alone": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
@@ -95,6 +100,11 @@ class PlainNet:
 
     def begin(self, tape: PlainTape, state: State | None = None) -> None:
         """Set the state before the first step: tensors ``[P, B, ...]``, or the initial one."""
+        made = self.plain.module
+        if len(self.parameters) == 1 and (
+            self._alone is None or self._alone.made_with is not made.intervention
+        ):
+            self._alone = _bound(made, self._views)
         tape.start, tape.drives = state, []
         tape.states = {0: self.initial_state(tape.batch) if state is None else state}
 
@@ -112,7 +122,10 @@ class PlainNet:
         """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
         now = tape.states[t] if tape.every or not t else tape.states.pop(t)
         found: Any
-        if tape.noise is None:
+        if tape.noise is None and self._alone is not None:
+            found = self._alone(tape.x[t][0], tuple(part[0] for part in now))
+            found = (*found[:2], tuple(part.unsqueeze(0) for part in found[2]))
+        elif tape.noise is None:
             found = self.plain.step(self._views, tape.x[t], now)
         else:
             *found, drive = self.plain.disturbed(self._views, tape.x[t], now, tape.noise[t])
@@ -149,3 +162,16 @@ class PlainNet:
     def core_slice(self) -> slice:
         """Return which parameters are those before the read-out."""
         return slice(0, self.plain.size - self.output_size * (self.config.hidden_size + 1))
+
+
+def _bound(module: Any, views: dict[str, Tensor]) -> Any:
+    """Return a copy of a module for one member whose parameters are views ``[1, *shape]``.
+
+    It computes what `Vectorised.step` does, without the overhead of `functional_call`.
+    """
+    made, module = module, copy.deepcopy(module)
+    module.made_with = made.intervention
+    for name, view in views.items():
+        place, _, last = name.rpartition(".")
+        setattr(module.get_submodule(place), last, nn.Parameter(view[0], requires_grad=False))
+    return module

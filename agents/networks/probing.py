@@ -22,6 +22,7 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.cores import State
 
+LARGEST = 1000.0  # activity that a unit is held at or driven by, at most
 _UNITS = re.compile(r"random:(\d+)(?:=(\S+))?|(\d+)(?:=(\S+))?")
 
 
@@ -89,11 +90,12 @@ def units_of(text: str, units: int, value: float, seed: int = 0) -> dict[int, fl
         try:
             count, drawn, unit, given = match.groups() if match else ("", "", "", "")
             worth = value if (drawn or given) is None else float(drawn or given or "")
-            if not np.isfinite(worth):
+            if not abs(worth) <= LARGEST:
                 raise ValueError
         except ValueError:
             raise ConfigError(
-                f"units are written 3,7,12, with values 3=0.5,7=-1, or random:8, not {text!r}"
+                f"units are written 3,7,12, with values up to {LARGEST:g} 3=0.5,7=-1, or random:8, "
+                f"not {text!r:.80}"
             ) from None
         chosen = [int(unit)] if unit else []
         if count:

@@ -7,7 +7,7 @@ unrolled once more with one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
@@ -394,11 +394,3 @@ class Tape:
     def hidden(self) -> Tensor:
         """Return the features after each step, a view ``[T, P, H, B]``."""
         raise NotImplementedError
-
-
-def write_inputs(tapes: Sequence[Tape], observations: Tensor) -> None:
-    """Write observations ``[T, P, I, B]`` as the inputs of tapes."""
-    for tape in tapes:
-        tape.used = len(observations)
-        for x, source in zip(tape.x_t, observations.unbind(0), strict=False):
-            x.copy_(source)

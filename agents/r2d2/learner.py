@@ -18,10 +18,10 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import anneal, check_finite, clip_by_norm
 from prefrontal.agents.common.returns import count_steps, mean
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.networks.actor_critic import ActorCritic, write_inputs
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.parts import require_flat
-from prefrontal.agents.networks.vectorised import Tape, write_inputs
+from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.r2d2.config import R2D2Config
 from prefrontal.agents.r2d2.replay import QReplay, Window, episode_buffer
 from prefrontal.agents.r2d2.targets import dueling, q_targets

@@ -21,6 +21,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.networks.config import NetworkConfig, Rows
+from prefrontal.agents.networks.parts import Part, Parts
 from prefrontal.agents.rollout.action_spaces import actions_of
 from prefrontal.agents.rollout.blame import name_of
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, make_foreign
@@ -176,20 +177,24 @@ def _making(spec: EnvironmentSpec) -> Iterator[None]:
         raise ConfigError(f"environment {spec.id!r} cannot be made with {given}: {said}") from error
 
 
-def check_shown(env: Any, spec: EnvironmentSpec, size: int) -> None:
+def check_shown(env: Any, spec: EnvironmentSpec, size: int, parts: Parts = ()) -> None:
     """Check that an environment shows what agents were trained to see.
 
     Args:
         env: An `Env`, a `VectorEnv`, or a `VecEnv` of Stable-Baselines3's, wrapped or not.
         spec: What they were trained on.
         size: Numbers of an observation that they need.
+        parts: What these are; none if it is not known.
 
     Raises:
         ConfigError: It shows other inputs, or does not say which, or has observations of another
-            size.
+            size or with other images.
     """
     space = getattr(env, "single_observation_space", getattr(env, "observation_space", None))
-    told, advice = _inputs_of(env), "; agent.make_env() and agent.make_vec(n) make the right one"
+    told, advice = (
+        _told(env, "inputs", str),
+        "; agent.make_env() and agent.make_vec(n) make the right one",
+    )
     if told is None and spec.inputs:
         raise ConfigError(
             f"the agents need observations with the inputs {', '.join(spec.inputs)}, and the "
@@ -203,19 +208,26 @@ def check_shown(env: Any, spec: EnvironmentSpec, size: int) -> None:
     shape = getattr(space, "shape", None)
     if shape != (size,):
         raise ConfigError(f"the agents need observations of shape {[size]}, not {shape}{advice}")
+    seen = _told(env, "parts", Part)
+    if parts and seen is not None and seen != tuple(parts):
+        raise ConfigError(f"the agents need observations of {_said(parts)}, not {_said(seen)}")
 
 
-def _inputs_of(env: Any) -> tuple[str, ...] | None:
-    """Return the names of the inputs that an environment shows; None if it does not say."""
+def _said(parts: Parts) -> str:
+    return ", ".join(f"{one.kind} {' x '.join(map(str, one.shape))}" for one in parts)
+
+
+def _told(env: Any, name: str, kind: type[Any]) -> tuple[Any, ...] | None:
+    """Return an attribute of an environment, a tuple; None if it has none of this kind."""
     for ask in (
-        lambda: env.get_wrapper_attr("inputs"),  # Env
-        lambda: env.get_attr("inputs")[0],  # VecEnv, and VectorEnv made of single ones
-        lambda: env.unwrapped.inputs,
-        lambda: env.inputs,
+        lambda: env.get_wrapper_attr(name),  # Env
+        lambda: env.get_attr(name)[0],  # VecEnv, and VectorEnv made of single ones
+        lambda: getattr(env.unwrapped, name),
+        lambda: getattr(env, name),
     ):
         with contextlib.suppress(AttributeError, NotImplementedError):
             told = ask()
-            if isinstance(told, tuple) and all(isinstance(name, str) for name in told):
+            if isinstance(told, tuple) and all(isinstance(one, kind) for one in told):
                 return told
     return None
 

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from prefrontal.agents.networks.parts import Parts
 from prefrontal.agents.rollout.environments import check_shown, make_public
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 
@@ -17,6 +18,7 @@ class Members:
     members: Sequence[int]
     environment: EnvironmentSpec
     input_size: int
+    parts: Parts = ()  # what observations are made of, as far as it is known
     #: Attributes that copies do not take along, and what they have instead.
     behind: ClassVar[Mapping[str, Any]] = {}
 
@@ -68,9 +70,9 @@ class Members:
 
         Raises:
             ConfigError: It shows other inputs, or does not say which, or has observations of
-                another size.
+                another size or with other images.
         """
-        check_shown(env, self.environment, self.input_size)
+        check_shown(env, self.environment, self.input_size, self.parts)
 
     def __len__(self) -> int:
         return len(self.members)

@@ -26,7 +26,7 @@ def encoding_figure(
         latents: Names of the K latent variables.
         path: Where to write; returned.
     """
-    size = (1.6 + 0.55 * len(latents), 3.2)
+    size = (1.6 + 0.55 * len(latents), 4.4)
     said = "a dot a unit, filled where it passes the session permutation; line: median"
     canvas = style.drawing(path, len(scores), size, most=3, ylabel="explained", caption=said)
     rng = np.random.default_rng(0)
@@ -64,8 +64,8 @@ def slow_points_figure(
         label: What the colour is.
     """
     said = f"dots: visited states, colour {label}; crosses: slow points"
-    names = {"xlabel": "first component", "ylabel": "second component"}
-    canvas = style.drawing(path, len(panels), (2.9, 2.8), most=4, caption=said, **names)
+    names = "first component", "second component"
+    canvas = style.drawing(path, len(panels), (2.9, 2.8), (0.0, 0.0), 4, *names, said)
     with canvas as (_, each):
         for axes, (title, given) in zip(each, panels.items(), strict=True):
             states, colour, points = (numbers("panels", one, axes=("point",)) for one in given)

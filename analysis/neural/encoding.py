@@ -94,7 +94,7 @@ def encoding(
         ValueError: If shapes disagree, a session is unknown, or there are not two sessions of that
             many trials.
     """
-    y = numbers("counts", counts, *((0.0,) if noise == "poisson" else ()), axes=_AXES)
+    y = numbers("counts", counts, 0.0 if noise == "poisson" else -np.inf, axes=_AXES)
     columns = {name: numbers(name, values, axes=_AXES) for name, values in latents.items()}
     label = codes("session", session, axes=("trial",))
     if y.ndim != 2 or label.shape != y.shape[:1] or any(len(x) != len(y) for x in columns.values()):

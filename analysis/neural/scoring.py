@@ -31,7 +31,8 @@ def drift_terms(trials: int, degree: int = 3) -> Array:
     """
     if not 0 <= degree < trials - 1:
         raise ValueError(f"drift of degree {degree} needs more trials than {trials}")
-    return np.polynomial.legendre.legvander(np.linspace(-1, 1, trials), degree)
+    time = np.linspace(-1, 1, trials)
+    return np.asarray(np.polynomial.legendre.legvander(time, degree), dtype=np.float64)
 
 
 def blocks(trials: int, folds: int = 5, block: int = 10) -> Codes:
@@ -81,7 +82,7 @@ def explained(
     Raises:
         ValueError: If shapes disagree, or there are too few trials.
     """
-    y = numbers("response", response, *((0.0,) if noise == "poisson" else ()), axes=_AXES)
+    y = numbers("response", response, 0.0 if noise == "poisson" else -np.inf, axes=_AXES)
     x = numbers("latent", latent, axes=_AXES)
     x = x.reshape(len(x), -1)
     drift = np.ones((len(x), 1)) if nuisance is None else numbers("nuisance", nuisance, axes=_AXES)

@@ -249,7 +249,9 @@ class _Out:
 
     def forced(self, differences: tuple[str, ...]) -> Forced:
         """Return all that was said."""
-        second = {name: self.found.get(name) for name in ("log_policy2", "preference2")}
+        second: dict[str, Any] = {
+            name: self.found.get(name) for name in ("log_policy2", "preference2")
+        }
         return Forced(**{**self.found, **second}, hidden=self.hidden, differences=differences)
 
 

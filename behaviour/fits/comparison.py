@@ -151,10 +151,10 @@ def compare(
             score[k, where, : test.trials] = np.where(
                 np.isnan(scores), score[k, where, : test.trials], scores
             )
-    wanted = behaviour.scored | behaviour.scored2 if second else behaviour.scored
+    wanted, choices = behaviour.scored, behaviour.scored.sum(axis=1)
+    if second and behaviour.scored2 is not None:
+        wanted, choices = wanted | behaviour.scored2, choices + behaviour.scored2.sum(axis=1)
     _check_scores(score, wanted, behaviour, names)
-    choices = behaviour.scored.sum(axis=1)
-    choices = choices + behaviour.scored2.sum(axis=1) if second else choices
     total = np.nansum(score, axis=2).T
     clear = len(names) > 1 and bool(np.isfinite(total).all())
     selection = model_selection(total, names) if clear else None

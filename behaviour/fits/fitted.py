@@ -201,7 +201,7 @@ class FittedModel:
         """Return what `to_plain` gave; the model is made by its name."""
         if plain["name"] != model.name:
             raise ValueError(f"this is a fit of {plain['name']}, not of {model.name}")
-        made = {
+        made: dict[str, Any] = {
             name: np.asarray(value) if isinstance(value, list) else value
             for name, value in plain.items()
             if name not in ("name", "subjects")

@@ -168,7 +168,7 @@ def _alone(likelihood: Likelihood, method: str, seed: int) -> FittedModel:
     if method == "pooled":
         return _pooled(likelihood, seed)
     box = bounds_of(likelihood.model)
-    prior: Prior = box if method == "ml" else prior_of(likelihood.model)
+    prior = box if method == "ml" else prior_of(likelihood.model)
     point = _maxima(likelihood, prior, len(likelihood.behaviour), seed)
     if method == "ml":
         return _described(likelihood, method, point, box)

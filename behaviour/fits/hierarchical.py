@@ -20,8 +20,9 @@ from prefrontal.behaviour.fits.likelihood import Gaussian, Likelihood, Point, pr
 from prefrontal.behaviour.fits.optimise import laplace, newton
 
 ROUNDS = 300
-ROUGH, SHARP = 1e-3, 1e-10  # gain of a Newton step, nats, that is left out: between rounds, at last
-CLOSE = 3e-3  # change of a mean, in standard deviations, and of a log variance, that ends a fit
+ROUGH, SHARP = 1e-6, 1e-10  # gain of a Newton step, nats, that is left out: between rounds, at last
+CLOSE = 3e-3  # change of a mean, in standard deviations, and of a log variance, that ends `em`
+SETTLED = 5e-3  # the same of `hbi`; models that few follow go on moving slowly
 LEAST = 1e-4  # smallest variance of a population in `em`
 COUNT, SHAPE, RATE = 1.0, 0.5, 0.01  # prior of a population: b, v and s of Piray et al. (2019)
 
@@ -193,7 +194,7 @@ def _population(x: Tensor, spread: Tensor, share: Tensor) -> Population:
 def _settled(before: list[Population], after: list[Population]) -> bool:
     """Whether no population moved."""
     pairs = zip(before, after, strict=True)
-    return all(_apart(one.prior, other.prior) < CLOSE for one, other in pairs)
+    return all(_apart(one.prior, other.prior) < SETTLED for one, other in pairs)
 
 
 def _dirichlet_divergence(alpha: Tensor, log_m: Tensor) -> Tensor:

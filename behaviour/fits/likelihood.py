@@ -62,7 +62,7 @@ class Likelihood:
         trials = None
         if rows is not None:
             if self._some is None or not np.array_equal(self._some[0], rows):
-                self._some = rows, tabulate(self.behaviour.select(rows), self.model)
+                self._some = rows, tabulate(self.behaviour.select(rows.tolist()), self.model)
             trials = self._some[1]
         total = self.run(raw, trials).total
         return total if self.model.parameters else total.expand(*raw.shape[:-2], -1)

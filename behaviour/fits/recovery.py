@@ -16,7 +16,7 @@ import torch
 from prefrontal.behaviour.fits.fitted import Floats
 from prefrontal.behaviour.fits.fitting import Method, fit
 from prefrontal.behaviour.models.model import Model, Parameter
-from prefrontal.behaviour.models.simulate import Environment, bandits, simulate, two_step
+from prefrontal.behaviour.models.simulate import Environment, bandits, simulate, stimuli, two_step
 
 BLOCK, GOOD = 25, 0.8  # trials between reversals of the default task, and what the better arm pays
 
@@ -173,8 +173,9 @@ def task_for(models: Sequence[Model], subjects: int, trials: int, seed: int = 0)
     """Return a task that the models can play.
 
     For models of two stages the two-step task of Daw et al. (2011), rewards with probabilities that
-    drift between 0.25 and 0.75 with steps of N(0, 0.025); for others a bandit of two arms that pay
-    with probabilities of 0.8 and 0.2, exchanged every 25 trials.
+    drift between 0.25 and 0.75 with steps of N(0, 0.025); for models of stimuli, learning of
+    responses (Collins & Frank 2012); for others a bandit of two arms that pay with probabilities of
+    0.8 and 0.2, exchanged every 25 trials.
     """
     if any("state2" in model.needs or "choice2" in model.explains for model in models):
         rng = np.random.default_rng(seed)
@@ -182,6 +183,8 @@ def task_for(models: Sequence[Model], subjects: int, trials: int, seed: int = 0)
         steps = 0.025 * rng.standard_normal((subjects, trials - 1, 2, 2))
         path = np.concatenate([walk, steps], axis=1).cumsum(axis=1) - 0.25
         return two_step(0.25 + 0.5 - np.abs(path % 1.0 - 0.5))  # reflected at both ends
+    if any("stimulus" in model.needs for model in models):
+        return stimuli(subjects, trials, seed=seed)
     better = (np.arange(trials) // BLOCK % 2 + np.arange(subjects)[:, None]) % 2
     pay = np.where(better[..., None] == np.arange(2), GOOD, 1 - GOOD)
     return bandits(pay)

@@ -14,7 +14,14 @@ from prefrontal.behaviour.models.model import (
     per_arm,
 )
 from prefrontal.behaviour.models.run import Ran, run, tabulate
-from prefrontal.behaviour.models.simulate import Environment, bandits, redrawn, simulate, two_step
+from prefrontal.behaviour.models.simulate import (
+    Environment,
+    bandits,
+    redrawn,
+    simulate,
+    stimuli,
+    two_step,
+)
 
 __all__ = [
     "Environment",
@@ -31,6 +38,7 @@ __all__ = [
     "redrawn",
     "run",
     "simulate",
+    "stimuli",
     "tabulate",
     "two_step",
 ]

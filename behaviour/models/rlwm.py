@@ -21,6 +21,8 @@ from prefrontal.behaviour.models.model import (
 from prefrontal.behaviour.models.rescorla_wagner import with_lapse
 from prefrontal.behaviour.table import Behaviour
 
+SHARP = 20.0  # how sharp the corner of the memory's share is
+
 
 @dataclass(frozen=True)
 class WorkingMemory(Model):
@@ -32,6 +34,9 @@ class WorkingMemory(Model):
     - ``W += phi (1/K - W)`` for all other pairs, and ``W(s, a) = r``
     - both are chosen by with a softmax of inverse temperature beta; memory has the weight
       ``rho min(1, C / n)``, and a part ``epsilon`` of choices is random.
+
+    So that a likelihood has a maximum with a curvature where C = n, the corner of the minimum is
+    rounded: ``-log(exp(-k) + exp(-k C / n)) / k`` with k = 20, 0.035 less than 1 at C = n.
 
     The table has the columns ``stimulus`` (from 0) and ``set_size`` (n), and starts anew at blocks
     whose stimuli are new. Rewards are from 0 to 1.
@@ -73,7 +78,8 @@ class WorkingMemory(Model):
             log_softmax(scale * _seen(state[name], trial), trial.available).exp()
             for name in ("values", "memory")
         )
-        share = (theta["capacity"] / trial.columns["set_size"].clamp(min=1)).clamp(max=1)
+        share = theta["capacity"] / trial.columns["set_size"].clamp(min=1)
+        share = torch.logaddexp(-SHARP * share, -SHARP * torch.ones_like(share)) / -SHARP
         weight = per_arm(theta["memory_weight"] * share, arms)
         return with_lapse(torch.lerp(slow, fast, weight), theta["lapse"], trial.available)
 

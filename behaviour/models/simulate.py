@@ -8,7 +8,8 @@ the history that was recorded. Its choices follow the model, its histories do no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,6 +104,34 @@ def two_step(pay: ArrayLike, common: float = 0.7, **more: Any) -> Environment:
     if values.shape[3] > 1:
         given["choice2"] = zeros
     return _whole(values, None, {**given, **more})
+
+
+def stimuli(
+    subjects: int, trials: int, sizes: Sequence[int] = (2, 3, 4, 5, 6), seed: int = 0
+) -> Environment:
+    """Return stimulus-response learning (Collins & Frank 2012): one of three actions is right.
+
+    Args:
+        subjects: Subjects S.
+        trials: Trials T; blocks follow each other, in which every stimulus is shown 10 times.
+        sizes: Numbers of stimuli in a block, again and again in this order.
+        seed: Of the order of stimuli, and of what is right.
+    """
+    rng = np.random.default_rng(seed)
+    pay = np.zeros((subjects, trials, 3))
+    stimulus, size, block = np.zeros((3, subjects, trials), np.int64)
+    for s in range(subjects):
+        at = 0
+        for number, n in enumerate(itertools.cycle(sizes)):
+            shown = rng.permutation(np.repeat(np.arange(n), 10))[: trials - at]
+            part = slice(at, at + len(shown))
+            stimulus[s, part], size[s, part], block[s, part] = shown, n, number
+            pay[s, part] = np.eye(3)[rng.integers(0, 3, n)[shown]]
+            at += len(shown)
+            if at == trials:
+                break
+    columns = {"stimulus": stimulus, "set_size": size}
+    return bandits(pay, columns=columns, block=block, resets="block")
 
 
 def _whole(pay: Floats, noise: float | None, more: Mapping[str, Any]) -> Environment:

@@ -17,7 +17,7 @@ from torch import Tensor
 from prefrontal.agents.common.optim import Optimiser, clip_by_norm
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.vectorised import Net, Vectorised
+from prefrontal.agents.networks.vectorised import Affine, Net, Vectorised
 from prefrontal.behaviour.networks.sequences import (
     Sequences,
     Shape,
@@ -301,11 +301,11 @@ def shown_with(inputs: Tensor, embeddings: Tensor) -> Tensor:
     return torch.cat([each, embeddings.expand(len(inputs), -1, -1, -1)], -1)
 
 
-class _Features(torch.nn.Module):
+class _Features(Affine):
     """In place of a read-out: none."""
 
-    def __init__(self, inner: torch.nn.Module) -> None:
-        super().__init__()
+    def __init__(self, inner: Affine) -> None:
+        torch.nn.Module.__init__(self)
         self.weight = inner.weight  # its place among the parameters
 
     def forward(self, x: Tensor) -> Tensor:

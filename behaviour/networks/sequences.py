@@ -42,11 +42,12 @@ class Shape:
         rewards = behaviour.reward[behaviour.learned]
         if not rewards.size:
             raise ValueError("there is no trial whose choice and reward are known")
-        sizes = [
+        states, options = (
             0 if codes is None else max(2, int(codes.max()) + 1)
             for codes in (behaviour.state2, behaviour.choice2)
-        ]
-        return cls(behaviour.arms, *sizes, float(rewards.mean()), float(rewards.std()) or 1.0)
+        )
+        mean, scale = float(rewards.mean()), float(rewards.std()) or 1.0
+        return cls(behaviour.arms, states, options, mean, scale)
 
     @property
     def inputs(self) -> int:
@@ -103,8 +104,8 @@ class Sequences:
         there, learned = behaviour.present, behaviour.learned & behaviour.present
         number = np.cumsum(behaviour.starts.ravel()).reshape(there.shape) - 1
         # Trials learned from before this one, in all, and at the start of its sequence
-        before = np.cumsum(learned.ravel()).reshape(there.shape) - learned
-        first = before[behaviour.starts]
+        before: Index = np.cumsum(learned.ravel()).reshape(there.shape) - learned
+        first: Index = before[behaviour.starts]
         step = np.where(there, before - first[number], 0)
         steps, count = int(step.max(initial=0)) + 1, len(first)
         inputs = np.zeros((steps, count, shape.inputs), np.float32)
@@ -119,10 +120,11 @@ class Sequences:
         ):
             if codes is not None:
                 known = codes[shown] >= 0
-                place = at[0][known], at[1][known], column + codes[shown][known]
-                inputs[place] = 1.0
+                step_of, sequence_of = at[0][known], at[1][known]
+                place = column + codes[shown][known]
+                inputs[step_of, sequence_of, place] = 1.0
                 if paid:
-                    inputs[(*place[:2], place[2] + size)] = reward[known]
+                    inputs[step_of, sequence_of, place + size] = reward[known]
             column += 2 * size if paid else size
         subjects = np.broadcast_to(np.arange(len(behaviour))[:, None], there.shape)
         return cls(

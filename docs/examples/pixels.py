@@ -1,4 +1,4 @@
-"""A maze in pixels, written as anybody would: the way to go is shown once, at the start.
+r"""A maze in pixels, written as anybody would: the way to go is shown once, at the start.
 
 An agent (white) stands at the foot of a corridor, and a light (red) says on which side the reward
 is. The light is out after the first step. Up the corridor it goes with `up`; at its end, `left` and
@@ -13,7 +13,8 @@ What can be had, per episode:
 
 Train 4 agents on it, with an LSTM as memory:
 
-    prefrontal train docs/examples/pixels.py:LightMaze --core lstm --members 4 --total-steps 30000
+    prefrontal train docs/examples/pixels.py:LightMaze --core lstm --members 4 \
+        --total-steps 20000 --env-kwargs max_episode_steps=20
 """
 
 import gymnasium
@@ -22,25 +23,22 @@ from gymnasium import spaces
 
 LEFT, RIGHT, UP = range(3)
 CELL, SIDE = 16, 64  # pixels of a cell, and of a picture of 4 x 4 cells
-LENGTH, STEPS = 3, 20  # steps up the corridor; time limit
+LENGTH, STEPS = 3, 20  # steps up the corridor; the time limit that is meant
 
 
 class LightMaze(gymnasium.Env):
     """Pictures ``[64, 64, 3]`` of uint8, and three actions."""
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}
-
-    def __init__(self, render_mode=None):
+    def __init__(self):
         self.observation_space = spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8)
         self.action_space = spaces.Discrete(3)
-        self.render_mode = render_mode
 
     def reset(self, *, seed=None, options=None):
         """Light one side."""
         super().reset(seed=seed)
         self.side = int(self.np_random.integers(2))
         self.height = self.time = 0
-        return self.render(), {}
+        return self._picture(), {}
 
     def step(self, action):
         """Move."""
@@ -48,11 +46,10 @@ class LightMaze(gymnasium.Env):
         if self.height < LENGTH:
             self.height += action == UP
         elif action != UP:
-            return self.render(), float(action == self.side), True, False, {}
-        return self.render(), 0.0, False, self.time == STEPS, {}
+            return self._picture(), float(action == self.side), True, False, {}
+        return self._picture(), 0.0, False, False, {}
 
-    def render(self):
-        """Draw the maze."""
+    def _picture(self):
         picture = np.zeros((SIDE, SIDE, 3), np.uint8)
         middle = slice(SIDE // 2 - CELL // 2, SIDE // 2 + CELL // 2)
         picture[:, middle] = picture[:CELL] = 60  # the floor

@@ -152,7 +152,7 @@ class StateInference(HiddenState):
 def frequencies(table: Behaviour, groups: int, seed: int) -> Array:
     """Return how many subjects of each group follow each of `KINDS`, by their evidence."""
     models: list[Model] = [StateInference()]
-    models += [TwoStep(kind, options=1) for kind in KINDS[1:]]  # type: ignore[arg-type]
+    models += [TwoStep(kind, options=1) for kind in KINDS[1:]]  # type: ignore[arg-type,unused-ignore]
     fitted = fit(table, models, "map", seed)
     evidence = np.stack([one.evidence for one in fitted.values()], axis=1)
     each = np.split(evidence, groups)

@@ -170,7 +170,7 @@ def policy_after(agents: Any, observations: np.ndarray) -> np.ndarray:
     """Return the policy after observations ``[M, E, T, I]``, ``[M, E, K]``."""
     import torch
 
-    from prefrontal.agents.networks.vectorised import write_inputs
+    from prefrontal.agents.networks.actor_critic import write_inputs
 
     model, steps = agents.model, observations.shape[2]
     tapes = model.tapes(steps, observations.shape[1])

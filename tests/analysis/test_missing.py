@@ -768,6 +768,7 @@ OTHERS = {
     "trials": "error_curves responses",  # draw errors that a learner reports, complete
     "portrait": "choices_by_trial outcome_by_trial states_or_values",  # draw by functions above
     "probes": "matching_figure history_figure calibration_figure",
+    "subjects": "stay_figure change_figure recovery_figure confusion_figure",  # of fits
     "style": "drawing each colours gradient smoothed mean_and_members draw_curves dots_and_interval"
     " draw_table reference_lines legend_below hide_spines label_ends step_unit",
 }

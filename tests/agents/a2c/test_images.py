@@ -9,7 +9,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from prefrontal.agents import EnvironmentSpec, NetworkConfig, Population, load
+from prefrontal.agents import EnvironmentSpec, MetaInputs, NetworkConfig, Population, load
 from prefrontal.agents.a2c.learner import A2C, check, make_learner
 from prefrontal.agents.base import Job, require_learnable
 from prefrontal.agents.common.errors import CheckpointError, ConfigError
@@ -217,6 +217,18 @@ def test_predict_sees_what_the_rollout_saw():
         np.testing.assert_allclose(seen[8:], row[0, 147:], rtol=1e-6)
         _, state = agent.predict(row, state)
         observation = again.step(torch.tensor([int(action)]))[0]
+
+
+def test_an_environment_with_another_image_is_told():
+    population = Population.create(SPEC, NetworkConfig(**SMALL), 1)
+    population.check_env(make_envs(SPEC, [0], 2))
+    population.check_env(population.make_env())
+    for env in (
+        make_envs(EnvironmentSpec(ID, SPEC.inputs, {"first": True}), [0], 2),
+        MetaInputs(gymnasium.make(ID, first=True), SPEC.inputs),
+    ):
+        with pytest.raises(ConfigError, match=r"image 7 x 7 x 3, .* not image 3 x 7 x 7"):
+            population.check_env(env)
 
 
 def test_agents_of_before_there_were_encoders_load(tmp_path):

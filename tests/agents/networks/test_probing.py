@@ -148,6 +148,7 @@ def test_words_for_units():
     [
         ("3,x", "units are written 3,7,12, .* not '3,x'"),
         ("3=nan", "units are written"),
+        ("3=1e38", "with values up to 1000"),
         ("random:9", "random:9 units: the core has 8"),
         ("8", "there is no unit 8: the core has units 0 to 7"),
     ],

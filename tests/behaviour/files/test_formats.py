@@ -16,7 +16,8 @@ from prefrontal.behaviour.files.proposing import propose
 from prefrontal.behaviour.probes import record_of, two_step_trials
 
 EXAMPLES = Path(examples.__file__).parent
-DATA = Path(os.environ.get("PREFRONTAL_DATA", Path(__file__).parents[3].parent / "shared/data"))
+SHARED = Path(__file__).parents[3].parent / "shared/data"
+DATA = Path(os.environ.get("PREFRONTAL_DATA", SHARED))
 published = pytest.mark.skipif(not DATA.is_dir(), reason="published data are not here")
 CARPET = {
     "columns": {"choice": "choice1", "state2": "final_state", "transition": "common"},

@@ -145,7 +145,9 @@ def test_memory():
     near(made["values"], [[[0.5, 0.5]] * 2, [[0.6, 0.5], [0.5, 0.5]], [[0.6, 0.5], [0.5, 0.4]]])
     near(made["memory"][2], [[0.875, 0.5], [0.5, 0]])
     slow, fast = softmax(2.4, 2.0), softmax(3.5, 2.0)
-    mixed = 0.4 * slow + 0.6 * fast  # 0.9 * 2/3 = 0.6
+    weight = -0.9 * np.log(np.exp(-20) + np.exp(-20 * 2 / 3)) / 20
+    assert weight == pytest.approx(0.9 * 2 / 3, abs=1e-4)
+    mixed = (1 - weight) * slow + weight * fast
     near(made["policy"][2], 0.9 * mixed + 0.05)
 
 

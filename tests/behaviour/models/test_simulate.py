@@ -13,6 +13,7 @@ from prefrontal.behaviour.models.simulate import (
     bandits,
     redrawn,
     simulate,
+    stimuli,
     two_step,
     values_of,
 )
@@ -81,17 +82,12 @@ TRUE = {
 def environment(name, subjects=SUBJECTS, trials=TRIALS):
     """An environment that tells the parameters of a model."""
     rng = np.random.default_rng(0)
-    shape = (subjects, trials)
     block = np.tile(np.arange(trials) // 15, (subjects, 1))
     if name.startswith("kalman"):
         means = rng.normal(0, 10, (subjects, trials // 15 + 1, 2)).repeat(15, 1)[:, :trials]
         return bandits(means, 10**0.5, block=block, resets="block")
     if name == "rlwm":
-        size = 2 + 2 * (block % 3)
-        stimulus = (rng.random(shape) * size).astype(int)
-        pay = np.eye(3)[(stimulus + block) % 3]
-        more = {"stimulus": stimulus, "set_size": size}
-        return bandits(pay, columns=more, block=block, resets="block")
+        return stimuli(subjects, trials, (2, 4, 6))
     swap = (np.arange(trials) // 25) % 2 == 1
     good = np.where(swap, 1, 0)[None].repeat(subjects, 0)
     pay = 0.2 + 0.6 * np.eye(2)[good]
@@ -164,6 +160,19 @@ def test_arms_pay_what_they_are_said_to():
     made = simulate(find("random"), {}, bandits(np.tile([0.9, 0.1], (50, 100, 1))))
     assert made.reward[made.choice == 0].mean() == pytest.approx(0.9, abs=0.02)
     assert (made.choice == 0).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_one_action_is_right_for_each_stimulus_of_a_block():
+    play = stimuli(2, 70, (2, 4))
+    columns, block = play.trials.columns, play.trials.block
+    assert np.bincount(block[0]).tolist() == [20, 40, 10]
+    assert sorted(columns["stimulus"][1, :20]) == [0] * 10 + [1] * 10
+    assert (columns["set_size"][:, 20:60] == 4).all()
+    right = play.pay.argmax(-1)
+    for stimulus in range(4):
+        assert len(set(right[0, 20:60][columns["stimulus"][0, 20:60] == stimulus])) == 1
+    assert (play.pay.sum(-1) == 1).all()
+    assert play.trials.starts[0].nonzero()[0].tolist() == [0, 20, 60]
 
 
 def test_transitions_are_common_as_often_as_they_should_be():

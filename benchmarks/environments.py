@@ -34,7 +34,7 @@ LAST = "return of the last inner episode less the first's"
 INNER = ("return of the first inner episode", "return of inner episode 5, the last")
 _META = (
     "CartPole-v1 --preset meta --meta-episodes 5 --env-kwargs max_episode_steps=50 "
-    "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30 --total-steps 300000"
+    "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30 --total-steps 150000"
 )
 
 
@@ -73,7 +73,7 @@ ENVIRONMENTS = {
     "taxi": Environment("Taxi-v4 --total-steps 100000", 5),
     "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 100000", -250),
     "lunar-lander": Environment(
-        "LunarLander-v3 --preset long --total-steps 600000", 200, members=4
+        "LunarLander-v3 --preset long --total-steps 200000", 200, members=4
     ),
     "blackjack": Environment(
         "Blackjack-v1 --preset short --total-steps 150000", -0.06, episodes=20_000

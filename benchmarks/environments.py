@@ -69,14 +69,16 @@ class Environment:
 ENVIRONMENTS = {
     "cartpole": Environment("CartPole-v1 --total-steps 150000", 475),
     "acrobot": Environment("Acrobot-v1 --total-steps 100000", -100),
-    "frozen-lake": Environment("FrozenLake-v1 --total-steps 150000", 0.70, episodes=500),
+    "frozen-lake": Environment(
+        "FrozenLake-v1 --preset sparse --total-steps 200000", 0.70, episodes=500
+    ),
     "taxi": Environment("Taxi-v4 --total-steps 100000", 5),
     "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 100000", -250),
     "lunar-lander": Environment(
         "LunarLander-v3 --preset long --total-steps 200000", 200, members=4
     ),
     "blackjack": Environment(
-        "Blackjack-v1 --preset short --total-steps 150000", -0.06, episodes=20_000
+        "Blackjack-v1 --preset short --total-steps 100000", -0.06, episodes=20_000
     ),
     "repeat-previous": Environment(
         "popgym:popgym-RepeatPreviousEasy-v0 --core lstm --total-steps 150000", 0.95, peer=150_000

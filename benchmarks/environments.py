@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).parents[1] / "docs" / "environments.csv"
+MARK = "<!-- table of ten environments: written from docs/environments.csv -->"
 COLUMNS = (
     *("name", "agent", "measure", "value", "low", "high", "worst", "bar"),
     *("members", "episodes", "steps", "cpu_seconds", "command"),
@@ -33,7 +34,7 @@ LAST = "return of the last inner episode less the first's"
 INNER = ("return of the first inner episode", "return of inner episode 5, the last")
 _META = (
     "CartPole-v1 --preset meta --meta-episodes 5 --env-kwargs max_episode_steps=50 "
-    "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30 --total-steps 300000"
+    "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30 --total-steps 150000"
 )
 
 
@@ -68,14 +69,16 @@ class Environment:
 ENVIRONMENTS = {
     "cartpole": Environment("CartPole-v1 --total-steps 150000", 475),
     "acrobot": Environment("Acrobot-v1 --total-steps 100000", -100),
-    "frozen-lake": Environment("FrozenLake-v1 --total-steps 150000", 0.70, episodes=500),
+    "frozen-lake": Environment(
+        "FrozenLake-v1 --preset sparse --total-steps 200000", 0.70, episodes=500
+    ),
     "taxi": Environment("Taxi-v4 --total-steps 100000", 5),
     "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 100000", -250),
     "lunar-lander": Environment(
-        "LunarLander-v3 --preset long --total-steps 600000", 200, members=4
+        "LunarLander-v3 --preset long --total-steps 200000", 200, members=4
     ),
     "blackjack": Environment(
-        "Blackjack-v1 --preset short --total-steps 150000", -0.06, episodes=20_000
+        "Blackjack-v1 --preset short --total-steps 100000", -0.06, episodes=20_000
     ),
     "repeat-previous": Environment(
         "popgym:popgym-RepeatPreviousEasy-v0 --core lstm --total-steps 150000", 0.95, peer=150_000
@@ -189,14 +192,40 @@ def _row(*numbers: Any, **more: Any) -> dict[str, Any]:
 
 def write(rows: list[dict[str, Any]], table: Path) -> None:
     """Write rows to a table, in place of those of the same environments and agents."""
-    new = {(row["name"], row["agent"]) for row in rows}
+    new, order = {(row["name"], row["agent"]) for row in rows}, list(ENVIRONMENTS)
     old = list(csv.DictReader(table.read_text().splitlines())) if table.is_file() else []
-    kept = [row for row in old if (row["name"], row["agent"]) not in new]
-    order = list(ENVIRONMENTS)
+    kept = [row for row in old if (row["name"], row["agent"]) not in new and row["name"] in order]
     with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(sorted([*kept, *rows], key=lambda row: order.index(row["name"])))
+
+
+def markdown(table: Path) -> str:
+    """Return a table for people, with one line an environment, agent and measure."""
+    head = "command | measure | value | worst member | bar | members | steps each | CPU s, all"
+    lines = [f"| {head} |", "|" + "---|" * 8]
+    for row in csv.DictReader(table.read_text().splitlines()):
+        value, low, high, worst = (_short(row[key]) for key in ("value", "low", "high", "worst"))
+        value += f" [{low}, {high}]" if low else ""
+        command = row["command"].removeprefix("prefrontal train ").removesuffix(" --seed 1")
+        steps = f"{int(row['steps']):,}"
+        cells = [f"`{command}`", row["measure"], value, worst, row["bar"], row["members"], steps]
+        lines.append(f"| {' | '.join([*cells, row['cpu_seconds']])} |")
+    return "\n".join(lines)
+
+
+def _short(number: str) -> str:
+    return f"{float(number):.4g}" if number else ""
+
+
+def _onto_page(table: Path) -> None:
+    """Write the table below its mark on the page beside it, if there is one."""
+    page = table.with_suffix(".md")
+    if page.is_file() and MARK in (text := page.read_text()):
+        before, _, after = text.partition(MARK)
+        rest = after.partition("\n## ")
+        page.write_text(f"{before}{MARK}\n\n{markdown(table)}\n{rest[1]}{rest[2]}")
 
 
 def main(arguments: list[str]) -> int:
@@ -215,6 +244,7 @@ def main(arguments: list[str]) -> int:
         if ENVIRONMENTS[name].peer:
             rows += peer(name, options.out)
         write(rows, options.table)
+        _onto_page(options.table)
         for row in rows:
             print({key: row[key] for key in COLUMNS[:8]}, flush=True)
     return 0

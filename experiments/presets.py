@@ -50,6 +50,7 @@ _CONTROL: dict[str, Any] = {
 }
 _CONTINUOUS = _CONTROL | {"discount": 0.95, "passes": 30, "num_envs": 4}
 _LONG = _CONTROL | {"discount": 0.995, "passes": 20}
+_SPARSE = _CONTROL | {"num_envs": 32}
 _SHORT = _CONTROL | {
     "env_kwargs": {"max_episode_steps": 50},
     "discount": 1.0,
@@ -70,6 +71,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "control": Preset("the observation tells all that counts (no memory)", _CONTROL),
         "continuous": Preset("the same, for numbers as actions", _CONTINUOUS),
         "long": Preset("what is done pays off hundreds of steps later", _LONG),
+        "sparse": Preset("most episodes pay nothing at first", _SPARSE),
         "short": Preset("episodes of a few steps, of 50 at most", _SHORT),
         "memory": Preset("the observation does not tell all: a recurrent core", _MEMORY),
         "meta": Preset("what is learned in one inner episode helps in the next", _META),

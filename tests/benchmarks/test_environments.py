@@ -12,10 +12,10 @@ from prefrontal.experiments.presets import PRESETS
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """Environments of which one is trained at once, in this process, and hardly."""
+    """An environment that is trained in this process, and hardly."""
     words = "CartPole-v1 --total-steps 60 --num-envs 2 --no-progress"
     one = environments.Environment(words, 475, members=2, episodes=3)
-    monkeypatch.setattr(environments, "ENVIRONMENTS", {"first": one, "second": one})
+    monkeypatch.setattr(environments, "ENVIRONMENTS", {"first": one})
     runs = []
 
     def train(words):
@@ -28,13 +28,13 @@ def tiny(monkeypatch):
 
 def test_a_row_is_what_its_command_does(tiny, tmp_path):
     table = tmp_path / "table.csv"
-    for name in ("second", "first", "first"):
-        words = [name, "--out", str(tmp_path / "runs"), "--table", str(table)]
+    for _ in range(2):
+        words = ["first", "--out", str(tmp_path / "runs"), "--table", str(table)]
         assert environments.main(words) == 0
-    assert len(tiny) == 2  # what is there is not trained again
+    assert len(tiny) == 1  # what is there is not trained again
     rows = list(csv.DictReader(table.read_text().splitlines()))
-    assert [row["name"] for row in rows] == ["first"] * 2 + ["second"] * 2
-    drawn, best = rows[:2]
+    assert [row["name"] for row in rows] == ["first"] * 2
+    drawn, best = rows
     assert (drawn["measure"], best["measure"]) == (environments.DRAWN, environments.BEST)
     assert (drawn["bar"], best["bar"]) == ("", "475")
     assert best["command"].endswith("--no-progress --members 2 --seed 1")
@@ -53,6 +53,21 @@ def test_rows_of_others_stay(tmp_path):
         ("prefrontal", "1.0"),
         ("RecurrentPPO", "3.0"),
     ]
+
+
+def test_the_page_beside_a_table_has_its_rows(tmp_path):
+    table, page = tmp_path / "t.csv", tmp_path / "t.md"
+    more = {"bar": 5, "members": 8, "steps": 100_000, "cpu_seconds": 61}
+    more["command"] = "prefrontal train Taxi-v4 --members 8 --seed 1"
+    row = environments._row("taxi", "prefrontal", "return", 7.4321, 7.1, 7.6, 6.0, **more)
+    environments.write([row], table)
+    page.write_text(f"before\n\n{environments.MARK}\nold\n## After\n")
+    for _ in range(2):
+        environments._onto_page(table)
+    lines = page.read_text().splitlines()
+    assert (lines[0], lines[-1], "old" in lines) == ("before", "## After", False)
+    line = "| `Taxi-v4 --members 8` | return | 7.432 [7.1, 7.6] | 6 | 5 | 8 | 100,000 | 61 |"
+    assert lines.count(line) == 1
 
 
 def test_commands_name_presets_that_there_are():

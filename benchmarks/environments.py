@@ -3,8 +3,8 @@
     python -m benchmarks.environments
     python -m benchmarks.environments cartpole taxi --out runs/environments
 
-Agents are trained by the command that stands in the table, with seed 1 (settings were found on
-others), and play frozen: with actions drawn from the policy, and with the most probable ones. Rows
+Agents are trained by the command that stands in the table, with a seed that no setting was found
+on, and play frozen: with actions drawn from the policy, and with the most probable ones. Rows
 are added to docs/environments.csv, where those of the same name are replaced. A run that is there
 already is not repeated.
 """
@@ -50,6 +50,7 @@ class Environment:
         measure: Finding that the bar is about.
         more: Other findings that the table shows.
         peer: Environment steps of RecurrentPPO beside; 0: it is not trained.
+        seed: Seed of the run, which no setting was found on.
     """
 
     words: str
@@ -59,21 +60,22 @@ class Environment:
     measure: str = BEST
     more: tuple[str, ...] = ()
     peer: int = 0
+    seed: int = 1
 
     @property
     def command(self) -> str:
         """The whole command, without the run folder."""
-        return f"prefrontal train {self.words} --members {self.members} --seed 1"
+        return f"prefrontal train {self.words} --members {self.members} --seed {self.seed}"
 
 
 ENVIRONMENTS = {
-    "cartpole": Environment("CartPole-v1 --total-steps 150000", 475),
+    "cartpole": Environment("CartPole-v1 --total-steps 300000", 475),
     "acrobot": Environment("Acrobot-v1 --total-steps 100000", -100),
     "frozen-lake": Environment(
-        "FrozenLake-v1 --preset sparse --total-steps 200000", 0.70, episodes=500
+        "FrozenLake-v1 --preset sparse --total-steps 300000", 0.70, episodes=500, seed=2
     ),
     "taxi": Environment("Taxi-v4 --total-steps 100000", 5),
-    "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 100000", -250),
+    "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 200000", -250),
     "lunar-lander": Environment(
         "LunarLander-v3 --preset long --total-steps 200000", 200, members=4
     ),

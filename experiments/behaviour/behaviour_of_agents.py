@@ -34,7 +34,7 @@ from prefrontal.experiments.evaluation import Evaluation, Record
 from prefrontal.experiments.experiment import Experiment, Outcome, finding
 from prefrontal.experiments.two_step import wang2018_two_step
 
-SUBJECTS = 50  # of each member, and of each observer
+SUBJECTS = 60  # of each member, and of each observer
 SESSIONS = 2  # episodes of a subject
 GROUPS = 3  # of observers, each on the schedules of a member
 KINDS = ("inference", "mb", "mf", "hybrid")  # models of choice
@@ -48,7 +48,7 @@ WEIGHT = {"mb": 1.0, "mf": 0.0, "hybrid": 0.5}  # of planning, in the observers
 OWN = 0.9  # least share of subjects that belong to their own model
 UNITS = (1, 2, 3, 4, 8)
 TAUGHT, ASKED = 12, 8  # episodes of each member that networks learn from, and that they predict
-ENOUGH = 0.95  # share of what the agent's own policy tells that a network must tell
+ENOUGH = 0.99  # share of what the agent's own policy tells that a network must tell
 Array = NDArray[np.float64]
 
 
@@ -112,7 +112,7 @@ def grouped(table: Behaviour) -> Behaviour:
 def of_observers(kind: str, record: Record, seed: int) -> Behaviour:
     """Return what observers do on the schedules of some members, as a table.
 
-    Rates are uniform from .2 to .5, inverse temperatures from 4 to 10, perseverations (in units of
+    Rates are uniform from .3 to .8, inverse temperatures from 5 to 10, perseverations (in units of
     preference) from 0 to .5; the trace is 1.
     """
     good = record["task.good"][:GROUPS]  # [M, E, N]
@@ -122,7 +122,7 @@ def of_observers(kind: str, record: Record, seed: int) -> Behaviour:
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     parts = []
     for start in range(0, len(p), SESSIONS):
-        rates, beta = rng.uniform(0.2, 0.5, 2), rng.uniform(4, 10)
+        rates, beta = rng.uniform(0.3, 0.8, 2), rng.uniform(5, 10)
         own = (*rates, 1.0, WEIGHT[kind], beta, rng.uniform(0, 0.5) / beta)
         walks, drawn = p[start : start + SESSIONS], int(rng.integers(2**31))
         parts.append(Hybrid(task()["common"], 1).simulate(own, walks, seed=drawn))
@@ -173,7 +173,7 @@ def networks(record: Record, seed: int) -> Array:
     asked = table.select((place >= taught) & (place < taught + ASKED))
     found = []
     for units in UNITS:
-        network = Recurrent("gru", units, seeds=2, passes=150)
+        network = Recurrent("gru", units, seeds=2, passes=100)
         scores = network.fit(known, seed).score(asked)
         found.append(scores.reshape(members, -1).mean(axis=1))
     policy = record["policy"][:, taught : taught + ASKED]

@@ -69,7 +69,7 @@ def test_state_inference_is_the_rule_of_bayes_on_the_state_that_was_reached():
 
 def test_a_network_matches_where_it_tells_as_much_as_the_policy():
     chance, own = np.log(0.5), np.log(0.9)
-    part = [chance + share * (own - chance) for share in (0.5, 0.94, 0.96, 0.95001, 1.0)]
+    part = [chance + share * (own - chance) for share in (0.5, 0.98, 0.995, 0.991, 1.0)]
     told = np.array([[*part, own], [*part[:2], *part[:2], 1.1 * chance, own]])
     findings = {one.name: one for one in study._network_findings(told)}
     assert findings["units that match the meta-learner"].value == (3 + 16) / 2

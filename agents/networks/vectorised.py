@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.cores import State, make_core, uniform
+from prefrontal.agents.networks.cores import State, at_once, make_core, uniform
 
 M = TypeVar("M")
 
@@ -86,6 +86,7 @@ class Net(nn.Module):
         self.embedding = Affine(input_size, units) if units else None
         self._core = config.core, units or input_size, config.hidden_size, config.core_kwargs
         self.core = make_core(*self._core)
+        self.at_once = at_once(type(self.core))
         self.head = Affine(config.hidden_size, output_size)
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -167,7 +168,7 @@ def _features(
 ) -> Tensor:
     """Map inputs ``[T, B, I]`` of one member to features ``[T, B, H]``."""
     whole = path == "full" and not truncate and net.trial_row is None and noise is None
-    if whole and hasattr(net.core, "sequence"):
+    if whole and net.at_once:
         return net.core.sequence(net.embedded(xs), state)
     if state is None:
         state = tuple(part.to(xs) for part in net.initial_state(xs.shape[1]))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prefrontal.agents.common.user_files import blamed
+from prefrontal.agents.networks.cores import at_once
 from prefrontal.agents.networks.vectorised import Net, Vectorised
 from prefrontal.checks.calls import (
     Wrong,
@@ -287,6 +288,7 @@ class _WithHead(Net):
         self.core, self.head = core, nn.Identity()  # type: ignore[assignment]
         self.scale = nn.Parameter(torch.ones(1))  # a core may have none
         self.embedding, self.trial_row, self.intervention = None, None, None
+        self.at_once = at_once(type(core))
 
 
 def _population_problems(core: Any) -> Iterator[str]:

@@ -94,6 +94,19 @@ def uniform(part: Tensor, fan_in: int, generator: torch.Generator) -> None:
         part.copy_((2 * torch.rand(part.shape, generator=generator) - 1) * fan_in**-0.5)
 
 
+def at_once(kind: type) -> bool:
+    """Return whether a core's `sequence` computes what its steps do.
+
+    A class that changes a step of the one that it derives from, and not the sequence, has none.
+    """
+    for one in kind.__mro__:
+        if "sequence" in vars(one):
+            return True
+        if vars(one).keys() & {"forward", "drive", "advance", "initial_state"}:
+            return False
+    return False
+
+
 def core_class(name: str) -> Any:
     """Return the class of a core by its name in `CORES`."""
     made = CORES[name]

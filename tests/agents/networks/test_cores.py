@@ -6,7 +6,8 @@ from torch import nn
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import CORES, NetworkConfig, register_core
-from prefrontal.agents.networks.cores import make_core
+from prefrontal.agents.networks.cores import at_once, make_core
+from prefrontal.agents.networks.cores.gated import GRU
 from prefrontal.agents.networks.plain import PlainNet
 from prefrontal.agents.networks.vectorised import Net, Vectorised
 
@@ -272,3 +273,14 @@ class Sequence(nn.Module):
 
     def forward(self, xs):
         return self.core.sequence(xs, None)
+
+
+def test_a_core_that_changes_a_step_of_another_is_not_computed_by_the_sequence_of_that():
+    class Slow(GRU):
+        def advance(self, pre, state):
+            h, _ = super().advance(pre, state)
+            return 0.5 * h, (0.5 * h,)
+
+    assert at_once(GRU)
+    assert not at_once(Slow)
+    assert not at_once(nn.Module)

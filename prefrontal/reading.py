@@ -183,7 +183,7 @@ def _options(part: Any) -> typing.Iterator[tuple[str, Any, Any]]:
         name, alias = field.metadata.get("name", field.name), field.metadata.get("alias")
         text = field.metadata.get("help", "")
         flags = [f"--{alias}".replace("_", "-")] if alias else []
-        hint = _with_none(hints[field.name])
+        hint = _with_none(hints[field.name], default)
         told = tyro.conf.arg(help=text, aliases=flags)
         if default is dataclasses.MISSING or field.metadata.get("positional"):
             hint = Annotated[hint, tyro.conf.Positional]
@@ -193,18 +193,22 @@ def _options(part: Any) -> typing.Iterator[tuple[str, Any, Any]]:
         yield name, Annotated[hint, told], whole
 
 
-def _with_none(hint: Any) -> Any:
-    """Return a type whose None is written `none`, in any case."""
+def _with_none(hint: Any, default: Any) -> Any:
+    """Return a type whose None is written `none`, in any case.
+
+    A text that is None where it is not given is what was written: there is a core of that name.
+    """
     args = get_args(hint)
     if get_origin(hint) not in (Union, types.UnionType) or type(None) not in args:
         return hint
     (one,) = (arg for arg in args if arg is not type(None))
+    word = one is str and default is None
     spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(one, set()))
     assert isinstance(spec, PrimitiveConstructorSpec)
     choices = [str(choice) for choice in get_args(one)] if get_origin(one) is Literal else []
 
     def from_words(words: list[str]) -> Any:
-        if [word.lower() for word in words] == ["none"]:
+        if not word and [one.lower() for one in words] == ["none"]:
             return None
         if choices and words[0] not in choices:
             raise ValueError(f"must be one of {', '.join(choices)}, not {words[0]!r}")

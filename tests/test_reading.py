@@ -127,3 +127,8 @@ def test_answers_without_heavy_libraries(code):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_the_core_that_is_none_is_not_a_core_that_is_not_named():
+    assert parse(RunOptions, ["--core", "none"], "test").core == "none"
+    assert parse(RunOptions, [], "test").core is None

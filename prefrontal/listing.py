@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from prefrontal import envs
 from prefrontal.agents.common.files import read_toml
 from prefrontal.agents.networks.config import CORES, SUMMARIES
+from prefrontal.behaviour.named import ADDITIONS, MODELS
 from prefrontal.experiments.names import summaries
 from prefrontal.experiments.settings import LEARNERS
 from prefrontal.shipped import shipped_folder, shipped_names
@@ -23,7 +24,7 @@ def lines(what: str) -> Iterator[str]:
         "cores": {name: SUMMARIES.get(name, "") for name in CORES},
         "learners": {name: _first(config) for name, (config, _) in LEARNERS.items()},
         "shipped": {name: _trained(name) for name in shipped_names()},
-        "models": _models() if what in ("models", "all") else {},
+        "models": MODELS | {"rw+...": f"with any of {', '.join(ADDITIONS)}, in any order"},
     }
     for kind, named in kinds.items():
         if what in (kind, "all"):
@@ -31,18 +32,6 @@ def lines(what: str) -> Iterator[str]:
                 yield f"{kind}:"
             indent = "  " if what == "all" else ""
             yield from (f"{indent}{name:38} {text}" for name, text in named.items())
-
-
-def _models() -> dict[str, str]:
-    """Return the models of the chooser, with their parameters."""
-    from prefrontal.behaviour.models.catalogue import ADDITIONS, find, names
-
-    found = {name: find(name) for name in names()}
-    shown = {
-        name: f"{_first(one)} {', '.join(p.name for p in one.parameters)}".rstrip()
-        for name, one in found.items()
-    }
-    return shown | {"rw+...": f"rw with additions, in any order: {', '.join(ADDITIONS)}"}
 
 
 def _first(made: object) -> str:

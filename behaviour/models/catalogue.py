@@ -12,10 +12,11 @@ from prefrontal.agents.common.user_files import import_object
 from prefrontal.behaviour.models.hidden_state import HiddenState
 from prefrontal.behaviour.models.kalman import POLICIES, Kalman
 from prefrontal.behaviour.models.model import Model
-from prefrontal.behaviour.models.rescorla_wagner import ADDITIONS, RescorlaWagner
+from prefrontal.behaviour.models.rescorla_wagner import RescorlaWagner
 from prefrontal.behaviour.models.rlwm import WorkingMemory
 from prefrontal.behaviour.models.simple import PearceHall, Random, WinStayLoseShift
 from prefrontal.behaviour.models.two_step import WITHOUT, TwoStep
+from prefrontal.behaviour.named import ADDITIONS
 
 #: How models are made. ``rw`` stands for itself and all its additions, ``rw+dual+forget``.
 MODELS: dict[str, Callable[..., Model]] = {

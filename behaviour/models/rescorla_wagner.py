@@ -17,10 +17,8 @@ from prefrontal.behaviour.models.model import (
     log_softmax,
     per_arm,
 )
+from prefrontal.behaviour.named import ADDITIONS
 from prefrontal.behaviour.table import Behaviour
-
-#: What can be added, in the order of the parameters; named as in ``rw+dual+forget``.
-ADDITIONS = ("dual", "forget", "persev", "lapse", "bias")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from prefrontal.behaviour.models import find, names
-from prefrontal.behaviour.models.rescorla_wagner import ADDITIONS
+from prefrontal.behaviour.named import ADDITIONS, MODELS
 from prefrontal.checks import problems
 
 TEXT = (Path(__file__).parents[3] / "docs/models.md").read_text()
@@ -58,3 +58,7 @@ def test_the_model_shown_is_one(tmp_path):
     file.write_text(code)
     assert problems(f"{file}:DecayingValues") == []
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_models_that_are_listed_are_those_that_there_are():
+    assert tuple(MODELS) == names()

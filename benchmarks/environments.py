@@ -75,7 +75,7 @@ ENVIRONMENTS = {
         "FrozenLake-v1 --preset sparse --total-steps 300000", 0.70, episodes=500, seed=2
     ),
     "taxi": Environment("Taxi-v4 --total-steps 100000", 5),
-    "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 200000", -250),
+    "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 100000", -250),
     "lunar-lander": Environment(
         "LunarLander-v3 --preset long --total-steps 200000", 200, members=4
     ),

@@ -244,9 +244,13 @@ class A2CConfig:
         check(self)
         mixed = self.replay.keep != "none" and self.replay.steps == "mixed"
         if mixed and self.passes > 1:
-            raise ValueError('replay with passes above 1 needs replay_steps "separate"')
+            raise ValueError(
+                'replay with passes above 1 needs replay_steps "separate" (--replay-steps separate)'
+            )
         if self.normalise_values and self.replay.keep != "none":
-            raise ValueError("normalise_values is not for replay")
+            raise ValueError(
+                "normalise_values is not for replay: leave it out (--no-normalise-values)"
+            )
         rule = self.rule.name
         if rule not in BACKWARD and (self.passes > 1 or self.replay.keep != "none"):
             raise ValueError(

@@ -136,6 +136,7 @@ def task_of(spec: EnvironmentSpec) -> Any:
     envs.close()
     if task is None or task.draws is None:
         raise ConfigError(
-            f"lifetimes need a task that is made of uniform numbers; {spec.id!r} is not"
+            f"lifetimes need a task that is made of uniform numbers; {spec.id!r} is not: "
+            "--algorithm a2c learns in any"
         )
     return task

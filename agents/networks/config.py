@@ -38,7 +38,7 @@ SUMMARIES = {
     "rim-workspace": "the same with a shared workspace (Goyal et al. 2022)",
     "none": "a layer of tanh units without memory, as a control",
     "relu": "a layer of rectified units without memory, as a control",
-    "leaky": "leaky continuous-time units (Murray 2019)",
+    "leaky": "leaky continuous-time units, a CTRNN (Murray 2019)",
     "spiking": "spiking units, half of them with adaptive thresholds (Bellec et al. 2018)",
     "plastic": "weights that change within an episode, neuromodulated (Miconi et al. 2019)",
     "attention": "causal self-attention with gated residuals (GTrXL, Parisotto et al. 2020)",

@@ -72,7 +72,7 @@ class Encoder:
     ) -> None:
         self.division = division
         self.parameters = torch.zeros(members, division.parameters, dtype=dtype, device=device)
-        self.others = torch.tensor(division.others, device=device)
+        self.others = torch.tensor(division.others, dtype=torch.int64, device=device)
         places = {row: index for index, row in enumerate(division.others)}
         rows = [places[row] for one in division.scaled for row in range(one.start, one.stop)]
         self.rows = torch.tensor(rows, dtype=torch.int64, device=device)  # among the others

@@ -139,7 +139,7 @@ def check_rule(config: RuleConfig, network: NetworkConfig, batch: int) -> None:
             "prefrontal.agents.networks.cores.gated.OneMatrix"
         )
     if name not in BACKWARD and network.layout != "shared":
-        raise ConfigError(f'the rule {name} needs one network, layout "shared"')
+        raise ConfigError(f'the rule {name} needs one network, layout "shared" (--layout shared)')
     if name == "hebbian" and network.embedding_size:
         raise ConfigError("the rule hebbian needs a network without embedding (embedding_size 0)")
     if name == "evolution-strategies" and batch % (2 * config.directions):

@@ -44,7 +44,10 @@ def require_continuous(name: str, facts: EnvironmentFacts) -> None:
     """
     actions = facts.actions
     if actions.sizes:
-        raise ConfigError(f"environment {name!r} has no continuous actions")
+        raise ConfigError(
+            f"environment {name!r} has no continuous actions, which recurrent TD3 gives: "
+            "--algorithm a2c takes choices"
+        )
     if {*actions.low} != {-1.0} or {*actions.high} != {1.0} or facts.variable_length:
         raise ConfigError(
             f"recurrent TD3 needs numbers within -1 ... 1 as actions and episodes of a fixed "

@@ -274,3 +274,27 @@ def test_what_does_not_go_without_them():
     ):
         with pytest.raises(ConfigError, match=message):
             check(job(spec=spec, network=network))
+
+
+class Alone(Pictures):
+    """The same, of which nothing is seen but the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.observation_space = self.observation_space["image"]
+
+    def _seen(self):
+        return super()._seen()["image"]
+
+
+@pytest.mark.parametrize("inputs", [(), ("reward",)])
+@pytest.mark.parametrize("core", ["none", "lstm"])
+def test_an_image_may_be_all_that_is_seen(inputs, core):
+    if "tests/Alone-v0" not in gymnasium.registry:
+        gymnasium.register("tests/Alone-v0", entry_point=Alone, max_episode_steps=4)
+    spec = EnvironmentSpec("tests/Alone-v0", inputs)
+    made = job(spec=spec, network=NetworkConfig(core=core, hidden_size=6, image_units=8))
+    learner = make_learner(made, [0, 1])
+    before = learner.state()["weights"]
+    learner.update()
+    assert not torch.equal(before, learner.state()["weights"])

@@ -19,6 +19,7 @@ from prefrontal.behaviour.files.columns import (
     Columns,
     Condition,
     DataError,
+    as_number,
     normal,
 )
 from prefrontal.behaviour.files.rows import Rows
@@ -222,15 +223,6 @@ class Cells:
         if any(v is None and t not in absent for v, t in zip(values, texts, strict=True)):
             return np.array(["" if text in absent else text for text in texts], dtype=np.str_)
         return np.array([np.nan if value is None else value for value in values], np.float64)
-
-
-def as_number(text: str) -> float | None:
-    """Return a text as a finite number, or None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
 
 
 def _listed(given: str | Sequence[str]) -> list[str]:

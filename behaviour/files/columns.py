@@ -347,6 +347,8 @@ def _codes(name: str, given: Any) -> dict[str, float]:
         raise ValueError(
             f'[codes] {name} must give {kind}, {{"A" = 0, "B" = 1}}, not {given!r:.80}'
         )
+    if whole and 0 not in given.values():
+        raise ValueError(f"[codes] {name} gives no cell the code 0: number them from 0")
     return {normal(cell): value if whole else float(value) for cell, value in given.items()}
 
 

@@ -173,6 +173,7 @@ def test_cells_compare_as_what_they_mean():
         ({"codes": {"choice": {"A": -1}}}, "whole numbers from 0 to 999"),
         ({"codes": {"state2": {"A": 10**6}}}, "whole numbers from 0 to 999"),
         ({"codes": {"reward": {"A": float("inf")}}}, "must give numbers"),
+        ({"codes": {"choice": {"0": 1, "1": 2}}}, "no cell the code 0: number them from 0"),
         ({"sides": {"choice": ["left"]}}, "a column for each side"),
         ({"columns": {"blok": "Blk"}}, r"\[columns\] blok is none of our names.*'block'"),
         ({"columns": {"subjct": "x"}}, "did you mean 'subject'"),
@@ -198,3 +199,18 @@ def test_settings_are_written_as_they_are_read(tmp_path):
         }
     )
     assert read_columns(table(tmp_path, dumps(sides), "sides.toml")) == sides
+
+
+def test_values_that_no_row_has_are_noted(tmp_path, caplog):
+    rows = table(tmp_path, "subject,block,choice,reward\na,0,1,0\nb,1,0,1\n")
+    conditions = {"exclude": {"subject": ["b", "c"], "block": ">= 7"}, "missed": {"block": "late"}}
+    assert len(read(rows, {**SIMPLE, **conditions})) == 1
+    assert [one.getMessage() for one in caplog.records] == [
+        "note: [exclude] subject: no row has 'c'",
+        "note: [missed] block: no row has 'late'",
+    ]
+
+
+def test_names_of_subjects_stay_as_they_are(tmp_path):
+    rows = table(tmp_path, "subject,choice,reward\n007,1,0\n5e1234567890,0,1\n5e1234567891,0,1\n")
+    assert read(rows, SIMPLE).subjects == ("007", "5e1234567890", "5e1234567891")

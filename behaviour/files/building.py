@@ -32,14 +32,14 @@ def build_behaviour(rows: Rows, columns: Columns) -> Behaviour:
         if not cells.has(name) and not cells.has(instead or name):
             raise DataError(
                 f"{rows.file[0]} has no column {columns.theirs(name)!r}: name it in columns.toml, "
-                f'[columns] {name} = "..." (there are {", ".join(list(rows.cells)[:12])})'
+                f'[columns] {name} = "..." (there are {_there(cells)})'
             )
     subject = _subjects(cells)
     names = list(dict.fromkeys(subject))
     number = {name: i for i, name in enumerate(names)}
     who = np.array([number[one] for one in subject])
     session, block, resets = _stretches(cells, who)
-    _require_order(cells, np.stack([who, session, block]))
+    _require_order(cells, who, np.stack([who, session, block]))
 
     missed = cells.meets(columns.missed)
     if cells.has("missed"):
@@ -67,6 +67,11 @@ def build_behaviour(rows: Rows, columns: Columns) -> Behaviour:
         resets=resets,
         **padded,
     )
+
+
+def _there(cells: Cells) -> str:
+    """Return the names of the first columns, for messages."""
+    return ", ".join(list(cells.rows.cells)[:12])
 
 
 def _others(cells: Cells) -> dict[str, NDArray]:
@@ -122,6 +127,11 @@ def _stretches(cells: Cells, who: Codes) -> tuple[Codes, Codes, Resets]:
                 several |= {name} if change.any() else set()
             found[name][index] = np.cumsum(change)
     resets = cells.columns.task.resets
+    if resets == "block" and "block" not in labels:
+        raise DataError(
+            f'[task] resets = "block", and {cells.rows.file[0]} has no column of blocks: name it, '
+            f'[columns] block = "..." (there are {_there(cells)}), or say "session" or "never"'
+        )
     if resets is None and several:
         raise DataError(
             f"{cells.rows.file[0]} has several {'s and '.join(sorted(several))}s of a subject: say "
@@ -130,11 +140,17 @@ def _stretches(cells: Cells, who: Codes) -> tuple[Codes, Codes, Resets]:
     return found["session"], found["block"], resets or "session"
 
 
-def _require_order(cells: Cells, stretch: Codes) -> None:
-    """Check that numbers of trials do not fall within a block: else two subjects have one name."""
+def _require_order(cells: Cells, who: Codes, stretch: Codes) -> None:
+    """Check that numbers of trials do not fall within a block: else two subjects have one name.
+
+    No trial may come again in a later block of the same name either: else rows are there twice.
+    """
     if not cells.has("trial"):
         return
     numbers = cells.numbers("trial", np.ones(len(cells.kept), bool))
+    labels = [cells.labels(name) for name in ("session", "block") if cells.has(name)]
+    files = [cells.rows.file[i] for i in cells.kept]
+    first: dict[tuple[Any, ...], int] = {}
     last: dict[tuple[int, ...], float] = {}
     for at, (number, key) in enumerate(zip(numbers, map(tuple, stretch.T.tolist()), strict=True)):
         if number <= last.get(key, -np.inf):
@@ -142,6 +158,15 @@ def _require_order(cells: Cells, stretch: Codes) -> None:
                 at,
                 f"trial {number:g} of its subject follows trial {last[key]:g}: sort the rows, or "
                 "name the column that tells blocks, sessions or persons apart",
+            )
+        named = (who[at], files[at], number, *(one[at] for one in labels))
+        before = first.setdefault(named, at)
+        if before != at:
+            cells.refuse(
+                at,
+                f"trial {number:g} of its subject and block is there already, "
+                f"{cells.rows.place(int(cells.kept[before]))}: remove the copy, or give the second "
+                "block a name of its own",
             )
         last[key] = number if number == number else last.get(key, -np.inf)
 
@@ -169,6 +194,13 @@ def _choices(cells: Cells, missed: Mask) -> dict[str, Any]:
     if sides is not None:
         choice = _at_side(cells, "stimulus", choice, sides, arms)
     if arms is None:
+        counted = "choice" not in cells.columns.codes
+        if counted and choice.max() > 0 and not (choice == 0).any():
+            raise DataError(
+                f"{cells.rows.file[0]}: no choice is 0, and codes count from 0: give [codes] "
+                'choice = {"1" = 0, "2" = 1} if yours count from 1, or say [task] arms = '
+                f"{choice.max() + 1}"
+            )
         arms = max(2, int(choice.max(initial=0)) + 1)
     return {"choice": choice, "arms": arms, "available": _available(cells, choice, arms)}
 
@@ -228,7 +260,19 @@ def _second_stage(cells: Cells, choice: Codes, who: Codes, count: int, arms: int
         common = cells.switches("transition", COMMON, (*RARE, "", "n/a", "nan", "na"))
         common[missed] = MISSING
     if common is None and not cells.has("state2"):
+        for name in ("common", "mapping"):
+            if getattr(task, name) is not None:
+                raise DataError(
+                    f"[task] {name} is of two-step tasks, and {cells.rows.file[0]} has neither "
+                    f"state2 nor transition: name them in [columns], or leave {name} out"
+                )
         return nothing
+    to = task.mapping
+    if to is not None and (len(to) != arms or (arms == 2 and set(to) != {0, 1})):
+        raise DataError(
+            f"[task] mapping must name a state for each of {arms} arms, such as "
+            f"{list(range(arms))[:9]}, not {list(to)}"
+        )
     mapping = None if task.mapping is None else np.tile(np.array(task.mapping), (count, 1))
     if cells.has("state2"):
         state2 = cells.codes("state2", None, missed)
@@ -244,8 +288,8 @@ def _second_stage(cells: Cells, choice: Codes, who: Codes, count: int, arms: int
         if arms != 2:
             raise DataError(f"{arms} arms and no column state2: transitions alone tell two apart")
         mapping = np.tile([0, 1], (count, 1)) if mapping is None else mapping
-        to = mapping[who, choice]
-        state2 = np.where(common == 1, to, mapping.sum(axis=1)[who] - to)
+        led = mapping[who, choice]
+        state2 = np.where(common == 1, led, mapping.sum(axis=1)[who] - led)
         state2[missed | (common == MISSING)] = MISSING
     choice2 = None
     if cells.has("choice2"):

@@ -5,6 +5,7 @@ Whatever does not fit is refused in one line, which names the row, the value and
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -16,9 +17,11 @@ from prefrontal.behaviour.files.columns import (
     ANY,
     EMPTY,
     MEANINGS,
+    MOST,
     Columns,
     Condition,
     DataError,
+    as_number,
     normal,
 )
 from prefrontal.behaviour.files.rows import Rows
@@ -26,7 +29,10 @@ from prefrontal.behaviour.table import Codes, Floats, Mask
 from prefrontal.checking import did_you_mean
 
 NUMBERS = ("trial", "rt", "gain", "loss")  # kept as they are, whatever is made of them
+LISTED = 5  # values in a note
 YES, NO = ("1", "true", "yes", "y"), ("0", "false", "no", "n", *EMPTY)
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Cells:
         """
         whole = cls(rows, columns, np.arange(len(rows)))
         whole.require_columns()
+        whole.note_unseen()
         gone = whole.meets(columns.exclude)
         if gone.all():
             raise DataError("[exclude] leaves out all rows: see its conditions")
@@ -61,6 +68,8 @@ class Cells:
         """Check that every column is there that the settings name."""
         columns, there = self.columns, self.rows.cells
         named = [one for given in columns.columns.values() for one in _listed(given)]
+        for name in columns.sides:
+            named += _listed(columns.theirs(name))
         named += [one for sides in columns.sides.values() for one in sides]
         for name in named:
             if name not in there:
@@ -76,6 +85,26 @@ class Cells:
                         f"[{table}] {name}: {self.rows.file[0]} has no such column"
                         f"{did_you_mean(name, there)}"
                     )
+                ours = [k for k, given in columns.columns.items() if given == name != k]
+                if table in ("codes", "missing") and ours:
+                    raise DataError(f"[{table}] {name}: say it of {ours[0]!r}, as [columns] has it")
+        plain = {name.lower(): name for name in there if name not in named}
+        for name in MEANINGS:
+            if name != "rt" and name in plain and not self.has(name):
+                raise DataError(
+                    f"{self.rows.file[0]} has no column {columns.theirs(name)!r}; did you mean "
+                    f'{plain[name]!r}? Say [columns] {name} = "{plain[name]}", or give it another '
+                    f'name, other_{name} = "{plain[name]}"'
+                )
+
+    def note_unseen(self) -> None:
+        """Tell of values in conditions that no row has: rows may stay that were to be left out."""
+        for table in ("exclude", "missed"):
+            for name, condition in getattr(self.columns, table).items():
+                unseen = condition.unseen(set(self.texts(name)))
+                if unseen:
+                    listed = ", ".join(map(repr, unseen[:LISTED]))
+                    _LOG.warning("note: [%s] %s: no row has %s", table, name, listed)
 
     def has(self, name: str) -> bool:
         """Return whether there is a column of ours."""
@@ -124,7 +153,7 @@ class Cells:
             code = int(table[text]) if table is not None and text in table else None
             if table is None and text.isdecimal():
                 code = int(text)
-            if code is None or (count is not None and not 0 <= code < count):
+            if code is None or code >= (MOST if count is None else count):
                 self._no_code(at, name, text, count, table)
             found[at] = code
         return found
@@ -140,7 +169,13 @@ class Cells:
                 f"{name} is {text!r}, which has no code (there are {known}): add it to [codes] "
                 f"{name}, or list it in missing.{name}",
             )
-        range_ = "" if count is None else f" to {count - 1}"
+        range_ = f" to {(MOST if count is None else count) - 1}"
+        if table is not None:
+            self.refuse(
+                at,
+                f"[codes] {name} gives {text!r} the code {table[text]}, and codes count from 0"
+                f"{range_}: number them from 0, or set [task] arms to how many there are",
+            )
         self.refuse(
             at,
             f"{name} is {text!r}, and codes count from 0{range_}: set [task] arms, give [codes] "
@@ -198,12 +233,20 @@ class Cells:
         return found
 
     def labels(self, name: str) -> list[str]:
-        """Return the texts of a column that has to have one in each row."""
-        texts = self.texts(name)
-        for at, text in enumerate(texts):
+        """Return the texts of a column that has to have one in each row, as they stand there."""
+        cells = self.rows.cells[self.columns.theirs(name)]
+        raw = [str(cells[i]).strip() for i in self.kept]
+        first: dict[str, str] = {}
+        for at, (text, own) in enumerate(zip(self.texts(name), raw, strict=True)):
             if text in EMPTY or text in self.columns.absent(name):
                 self.refuse(at, f"{name} is missing ({text!r}): fill it in, or [exclude] the row")
-        return texts
+            if first.setdefault(text, own) != own:
+                self.refuse(
+                    at,
+                    f"{name} is {own!r} here and {first[text]!r} in another row, one number: write "
+                    "it in one way, or give two names that differ",
+                )
+        return raw
 
     def others(self) -> dict[str, np.ndarray]:
         """Return every column that has no meaning of its own, numbers where all cells are."""
@@ -222,15 +265,6 @@ class Cells:
         if any(v is None and t not in absent for v, t in zip(values, texts, strict=True)):
             return np.array(["" if text in absent else text for text in texts], dtype=np.str_)
         return np.array([np.nan if value is None else value for value in values], np.float64)
-
-
-def as_number(text: str) -> float | None:
-    """Return a text as a finite number, or None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
 
 
 def _listed(given: str | Sequence[str]) -> list[str]:

@@ -27,7 +27,8 @@ def require_fittable(behaviour: Behaviour) -> None:
         first = few[0]
         raise DataError(
             f"subject {behaviour.subjects[first]!r} (from row {behaviour.row[first, 0]}) has "
-            f"{scored[first]} scored trials, and a fit needs {LEAST}: {_leave_out(behaviour, few)}"
+            f"{scored[first]} scored trials, and a fit needs {LEAST}: "
+            f"{_remedy(behaviour, few, 'which trials are missed or forced, and [codes] missing')}"
         )
     hidden = np.where(behaviour.scored, behaviour.choice, MISSING)
     most = hidden.max(axis=1)
@@ -42,12 +43,14 @@ def require_fittable(behaviour: Behaviour) -> None:
         raise DataError(
             f"subject {behaviour.subjects[first]!r} (from row {behaviour.row[first, 0]}) never "
             f"varies: all {scored[first]} choices are {most[first]}: "
-            f"{_leave_out(behaviour, never)}"
+            f"{_remedy(behaviour, never, 'what [codes] choice and missing make of the cells')}"
         )
 
 
-def _leave_out(behaviour: Behaviour, subjects: Sequence[int] | np.ndarray) -> str:
-    """Return how to leave subjects out, in the words of `columns.toml`."""
+def _remedy(behaviour: Behaviour, subjects: Sequence[int] | np.ndarray, see: str) -> str:
+    """Return how to leave subjects out, in the words of `columns.toml`; what to see if all are."""
+    if len(subjects) == len(behaviour):
+        return f"so it is with every subject: see {see}"
     named = [behaviour.subjects[i] for i in subjects]
     listed = ", ".join(f'"{name}"' for name in named[:NAMED])
     more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""

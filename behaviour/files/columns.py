@@ -22,11 +22,13 @@ slow = 1                           # such rows are kept as missed trials
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
+import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -34,7 +36,7 @@ from typing import Any, Literal
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError
 from prefrontal.agents.common.files import read_toml
 from prefrontal.behaviour.table import Resets
-from prefrontal.checking import build, did_you_mean, option
+from prefrontal.checking import build, check, did_you_mean, option
 
 #: Columns that have a meaning here; any other is kept under its own name.
 MEANINGS = {
@@ -54,11 +56,13 @@ MEANINGS = {
     "available": "which arms can be chosen: codes in one cell, or a list of columns of 0 and 1",
     "rt": "response time",
 }
-CODED = ("choice", "state2", "choice2")  # codes from 0
+CODED = ("choice", "state2", "choice2", "stimulus", "stimulus2")  # codes from 0
+MOST = 1000  # arms, or codes of a column
+NEAR = 0.8  # likeness from which a name is taken for a slip
 EMPTY = ("", "n/a", "nan", "na")  # what stands for no value in columns that have no rule
 ANY = "any"  # key of missing codes for all columns, where others have their own
 
-_CONDITION = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(.*?)\s*")
+_CONDITION = re.compile(r"\s*([<>=!]+)\s*(.*?)\s*")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -73,7 +77,10 @@ class DataError(PrefrontalError, ValueError):
 
 @functools.lru_cache(maxsize=2**16)
 def normal(value: object) -> str:
-    """Return a cell as text that compares: ``1.0`` and ``1`` are one code, ``NaN`` and ``nan``."""
+    """Return a cell as text that compares: ``1.0`` and ``1`` are one code, ``NaN`` and ``nan``.
+
+    Numbers that a float cannot hold stay as they are: such digits name somebody.
+    """
     if isinstance(value, bool):
         return str(int(value))
     text = str(value).strip()
@@ -83,7 +90,9 @@ def normal(value: object) -> str:
         return text.lower() if text.lower() in EMPTY else text
     if number != number:
         return "nan"
-    return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
+    if math.isinf(number) or (number.is_integer() and abs(number) >= 2**53):
+        return text
+    return str(int(number)) if number.is_integer() else repr(number)
 
 
 @dataclass(frozen=True)
@@ -100,40 +109,65 @@ class Condition:
         Raises:
             ConfigError: It is none.
         """
+        listed = given if isinstance(given, list) else [given]
+        if not listed or not all(isinstance(one, str | int | float) for one in listed):
+            raise ConfigError(
+                f"{name} must be a condition such as '>= 20', a value or a list of values, "
+                f"not {given!r:.80}"
+            )
         if isinstance(given, list):
             return cls("==", tuple(normal(one) for one in given))
         found = _CONDITION.fullmatch(given) if isinstance(given, str) else None
         relation, value = found.groups() if found else ("==", given)
-        if relation in _COMPARE and _number(normal(value)) is None:
+        if relation not in (*_COMPARE, "==", "!="):
+            raise ConfigError(
+                f"{name}: {given!r} begins with {relation!r}; write >=, <=, >, <, == or !=, or the "
+                f"value in a list, [{given!r:.80}]"
+            )
+        if relation in _COMPARE and as_number(normal(value)) is None:
             raise ConfigError(f"{name}: {given!r} compares with no number; write it as '>= 20'")
         return cls(relation, (normal(value),))
 
     def holds(self, cell: str) -> bool:
         """Return whether a cell is meant; one that is no number is neither above nor below."""
         if self.relation in _COMPARE:
-            here, there = _number(cell), _number(self.values[0])
+            here, there = as_number(cell), as_number(self.values[0])
             return here is not None and there is not None and _COMPARE[self.relation](here, there)
         return (normal(cell) in self.values) == (self.relation == "==")
+
+    def unseen(self, cells: Collection[str]) -> tuple[str, ...]:
+        """Return the values that none of a column's cells is: slips, perhaps."""
+        compared = self.relation in _COMPARE
+        return () if compared else tuple(value for value in self.values if value not in cells)
 
 
 @dataclass(frozen=True)
 class Task:
     """What the table itself does not say of the task."""
 
-    arms: int | None = option(None, "Number of arms; none: as many as the codes name.", least=2)
+    arms: int | None = option(
+        None, "Number of arms; none: as many as the codes name.", least=2, most=MOST
+    )
     resets: Resets | None = option(None, "Where values start anew: session, block or never.")
     choice_is: Literal["stimulus", "side"] | None = option(
         None, "What the codes of a choice name: a stimulus, or the side where one was."
     )
     common: float | None = option(
-        None, "Probability of the common transition of a two-step task.", least=0, most=1
+        None, "Probability of the common transition of a two-step task.", above=0, below=1
     )
     mapping: tuple[int, ...] | None = option(
-        None, "Second-stage state that each first choice commonly leads to, such as [0, 1]."
+        None,
+        "Second-stage state that each first choice commonly leads to, such as [0, 1].",
+        least=0,
+        most=MOST - 1,
     )
     files: Literal["subjects", "sessions"] | None = option(
         None, "What several files are: subjects of their own, or sessions of the same ones."
     )
+
+    def __post_init__(self) -> None:
+        """Check types and ranges; `ValueError` names what is not allowed."""
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -194,6 +228,12 @@ def columns_from(tables: Mapping[str, Any], where: str = "columns.toml") -> Colu
     missing = codes.pop("missing", {})
     missing = missing if isinstance(missing, dict) else {ANY: missing}
     for name, given in tables.get("columns", {}).items():
+        meant = _meant(name)
+        if meant is not None:
+            raise ConfigError(
+                f"{where}: [columns] {name} is none of our names; did you mean {meant!r}? A column "
+                "of your own needs a name that is less like it"
+            )
         texts = given if isinstance(given, list) and name == "available" else [given]
         if not all(isinstance(text, str) for text in texts):
             raise ConfigError(f"{where}: [columns] {name} must name a column, not {given!r:.80}")
@@ -276,24 +316,39 @@ def _written(condition: Condition) -> Any:
     return f"{condition.relation} {condition.values[0]}"
 
 
-def _number(text: str) -> float | None:
-    """Return a cell as a number, or None."""
+def _meant(name: str) -> str | None:
+    """Return which of our names a key that is none of them seems to mean."""
+    if name in MEANINGS:
+        return None
+    close = difflib.get_close_matches(name.lower(), MEANINGS, n=1, cutoff=NEAR)
+    numbered = name[-1:].isdigit() and name.lower() not in MEANINGS  # a third stage, say
+    return close[0] if close and not numbered else None
+
+
+def as_number(text: str) -> float | None:
+    """Return a cell as a finite number, or None."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
 
 
 def _codes(name: str, given: Any) -> dict[str, float]:
     """Return what cells of a column stand for."""
     whole = name in CODED
     if not isinstance(given, dict) or not all(
-        isinstance(value, int if whole else int | float) for value in given.values()
+        isinstance(value, int) and 0 <= value < MOST
+        if whole
+        else isinstance(value, int | float) and math.isfinite(value)
+        for value in given.values()
     ):
-        kind = "whole numbers from 0" if whole else "numbers"
+        kind = f"whole numbers from 0 to {MOST - 1}" if whole else "numbers"
         raise ValueError(
             f'[codes] {name} must give {kind}, {{"A" = 0, "B" = 1}}, not {given!r:.80}'
         )
+    if whole and 0 not in given.values():
+        raise ValueError(f"[codes] {name} gives no cell the code 0: number them from 0")
     return {normal(cell): value if whole else float(value) for cell, value in given.items()}
 
 
@@ -308,6 +363,7 @@ def _sides(name: str, given: Any) -> tuple[str, ...]:
     """Return the columns with the stimulus at each side."""
     if name not in ("choice", "choice2"):
         raise ValueError(f"[sides] has choice and choice2, not {name}")
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+    texts = isinstance(given, list) and all(isinstance(one, str) for one in given)
+    if not texts or len(given) < 2:
         raise ValueError(f"[sides] {name} must list a column for each side, not {given!r:.80}")
     return tuple(given)

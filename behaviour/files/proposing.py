@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-from prefrontal.behaviour.files.cells import YES, as_number
-from prefrontal.behaviour.files.columns import EMPTY, normal, toml_text
+from prefrontal.behaviour.files.cells import YES
+from prefrontal.behaviour.files.columns import EMPTY, as_number, normal, toml_text
 from prefrontal.behaviour.files.rows import Rows
 
 if sys.version_info >= (3, 11):

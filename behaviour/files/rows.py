@@ -71,7 +71,8 @@ def read_table(path: Path) -> Rows:
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)
     if not first.count(delimiter):
-        raise DataError(f"{path.name} has one column: a table of trials has subject, choice, ...")
+        found = "has one column" if first else "is empty"
+        raise DataError(f"{path.name} {found}: a table of trials has subject, choice, ...")
     reader = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
     try:
         lines = [(reader.line_num, line) for line in reader if any(cell.strip() for cell in line)]

@@ -141,6 +141,8 @@ def test_cells_compare_as_what_they_mean():
     assert [normal(c) for c in (" 1.0 ", 1, "01", "NaN", "N/A", "1e3", "x1")] == [
         *("1", "1", "1", "nan", "n/a", "1000", "x1")
     ]
+    long = ("5e1234567890", "12345678901234567", "12345678901234568")
+    assert [normal(c) for c in long] == list(long)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +157,28 @@ def test_cells_compare_as_what_they_mean():
         ({"sides": {"reward": ["a"]}}, "choice and choice2"),
         ({"exclude": {"rt": ">= long"}}, "compares with no number"),
         ({"task": 3}, "must be a table"),
+        ({"exclude": {"block": "=> 1"}}, "begins with '=>'; write >="),
+        ({"exclude": {"block": "= 1"}}, "begins with '='"),
+        ({"missed": {"block": "=< 1"}}, "begins with '=<'"),
+        ({"exclude": {"block": "> nan"}}, "compares with no number"),
+        ({"exclude": {"block": {"a": 1}}}, "must be a condition"),
+        ({"exclude": {"block": [{"a": 1}]}}, "must be a condition"),
+        ({"exclude": {"block": []}}, "must be a condition"),
+        ({"task": {"common": 1.7}}, "common must be .*above 0 and below 1"),
+        ({"task": {"common": 0.0}}, "common must be"),
+        ({"task": {"arms": 0}}, "arms must be between 2 and 1000, not 0"),
+        ({"task": {"arms": 1}}, "arms must be between 2 and 1000, not 1"),
+        ({"task": {"arms": 1_000_000}}, "arms must be between 2 and 1000"),
+        ({"task": {"mapping": [0, -1]}}, "mapping must be"),
+        ({"codes": {"choice": {"A": -1}}}, "whole numbers from 0 to 999"),
+        ({"codes": {"state2": {"A": 10**6}}}, "whole numbers from 0 to 999"),
+        ({"codes": {"reward": {"A": float("inf")}}}, "must give numbers"),
+        ({"codes": {"choice": {"0": 1, "1": 2}}}, "no cell the code 0: number them from 0"),
+        ({"sides": {"choice": ["left"]}}, "a column for each side"),
+        ({"columns": {"blok": "Blk"}}, r"\[columns\] blok is none of our names.*'block'"),
+        ({"columns": {"subjct": "x"}}, "did you mean 'subject'"),
+        ({"columns": {"Block": "Block"}}, "did you mean 'block'"),
+        ({"columns": {"choice1": 3}}, "must name a column"),  # may be a column of the user's
     ],
 )
 def test_what_columns_cannot_say_is_refused_in_one_line(tables, said):
@@ -175,3 +199,18 @@ def test_settings_are_written_as_they_are_read(tmp_path):
         }
     )
     assert read_columns(table(tmp_path, dumps(sides), "sides.toml")) == sides
+
+
+def test_values_that_no_row_has_are_noted(tmp_path, caplog):
+    rows = table(tmp_path, "subject,block,choice,reward\na,0,1,0\nb,1,0,1\n")
+    conditions = {"exclude": {"subject": ["b", "c"], "block": ">= 7"}, "missed": {"block": "late"}}
+    assert len(read(rows, {**SIMPLE, **conditions})) == 1
+    assert [one.getMessage() for one in caplog.records] == [
+        "note: [exclude] subject: no row has 'c'",
+        "note: [missed] block: no row has 'late'",
+    ]
+
+
+def test_names_of_subjects_stay_as_they_are(tmp_path):
+    rows = table(tmp_path, "subject,choice,reward\n007,1,0\n5e1234567890,0,1\n5e1234567891,0,1\n")
+    assert read(rows, SIMPLE).subjects == ("007", "5e1234567890", "5e1234567891")

@@ -3,11 +3,13 @@
 import pytest
 
 from prefrontal.behaviour.files import DataError, read
+from prefrontal.behaviour.files.checks import require_fittable
 from tests.behaviour.files.test_columns import table
 
 HEAD = "subject,choice,reward\n"
 TWO_STEP = "subject,choice,state2,transition,reward\n"
 STIMULUS = {"choice_is": "stimulus"}
+BLOCKS = {"task": {"resets": "block"}}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,45 @@ STIMULUS = {"choice_is": "stimulus"}
             {"task": {"choice_is": "side"}},
             r"choices are sides: recode them, \[sides\] choice",
         ),
+        (HEAD + "1,0,1\n01,1,1\n", {}, r"row 1.*subject is '01' here and '1' in another row"),
+        (HEAD + "1,0,1\n1.0,1,1\n", {}, r"row 1.*'1.0' here and '1'"),
+        (HEAD.title() + "a,0,1\n", {}, r"did you mean 'Subject'\? Say \[columns\] subject = "),
+        (HEAD.replace("choice", "Choice") + "a,0,1\n", {}, r"no column 'choice'.*'Choice'"),
+        (
+            "subject,choice,reward,Forced\na,0,1,1\n",
+            {},
+            r"no column 'forced'.*'Forced'.*other_forced",
+        ),
+        ("subject,Blk,choice,reward\na,1,0,1\n", BLOCKS, r"no column of blocks.*there are.*Blk"),
+        ("subject,Block,choice,reward\na,1,0,1\n", BLOCKS, r"did you mean 'Block'"),
+        (
+            HEAD.replace("choice", "C") + "a,L,1\n",
+            {"columns": {"choice": "C"}, "codes": {"C": {"L": 0}}},
+            r"\[codes\] C: say it of 'choice'",
+        ),
+        (HEAD + "a,1,1\na,2,1\n", {}, r"no choice is 0.*arms = 3"),
+        (HEAD + "a,0,1\na,1000000,1\n", {}, r"row 1.*codes count from 0 to 999"),
+        (
+            HEAD + "a,0,1\na,1,1\n",
+            {"codes": {"choice": {"0": 0, "1": 2}}, "task": {"arms": 2}},
+            r"row 1.*\[codes\] choice gives '1' the code 2.*from 0 to 1.*arms",
+        ),
+        (HEAD + "a,0,1\n", {"task": {"common": 0.7}}, r"common is of two-step tasks"),
+        (HEAD + "a,0,1\n", {"task": {"mapping": [0, 1]}}, r"mapping is of two-step tasks"),
+        (TWO_STEP + "a,0,0,1,1\n", {"task": STIMULUS | {"mapping": [0]}}, "for each of 2 arms"),
+        (TWO_STEP + "a,0,0,1,1\n", {"task": STIMULUS | {"mapping": [0, 0]}}, "for each of 2 arms"),
+        (
+            HEAD + "a,0,1\n",
+            {"sides": {"choice2": ["choice", "choice"]}},
+            "no column 'choice2'",
+        ),
+        (
+            "subject,block,trial,choice,reward\na,1,1,0,1\na,2,1,0,1\na,1,1,0,1\n",
+            BLOCKS,
+            r"row 2.*trial 1 of its subject and block is there already, .*row 0 .*remove the copy",
+        ),
+        ("", {}, "is empty"),
+        ("\n \n", {}, "is empty"),
         ("subject\nx\n", {}, "has one column"),
         (HEAD + 'a,0,"1\n', {}, "line 2"),
         (HEAD + "a,0,1,7\n", {}, "line 2: 4 cells under 3 names"),
@@ -99,3 +140,17 @@ def test_what_is_not_there_is_said(tmp_path):
         read(tmp_path / "none.csv")
     with pytest.raises(DataError, match=r"holds no .csv"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"codes": {"choice": {"0": 0, "1": 0}}}, r"never varies.*every subject: see.*choice"),
+        ({"codes": {"missing": {"choice": [0, 1]}}}, r"0 scored.*every subject: see.*missing"),
+    ],
+)
+def test_what_fails_with_every_subject_is_no_fault_of_theirs(tmp_path, columns, said):
+    rows = "".join(f"{who},{k % 2},1\n" for who in "ab" for k in range(30))
+    with pytest.raises(DataError, match=said) as caught:
+        require_fittable(read(table(tmp_path, HEAD + rows), columns))
+    assert "leave them out" not in str(caught.value)

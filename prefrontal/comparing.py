@@ -360,7 +360,12 @@ def simulate(
     drawn = {}
     for name, one in made.fits.items():
         again = [
-            redrawn(one.model, one.parameters, made.behaviour, seed * per_subject + draw)
+            redrawn(
+                one.model.in_unit(one.scale),
+                one.parameters,
+                made.behaviour,
+                seed * per_subject + draw,
+            )
             for draw in range(per_subject)
         ]
         drawn[name] = np.stack(again)

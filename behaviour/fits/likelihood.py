@@ -19,20 +19,32 @@ from prefrontal.behaviour.models.model import Model
 from prefrontal.behaviour.models.run import Ran, Trials, run, tabulate
 from prefrontal.behaviour.table import Behaviour
 
+LARGEST = 1e100  # reward of a fit; its inverse is the smallest: squares of both are numbers
 FAR = {"unit": 8.0, "positive": 8.0, "real": 30.0}  # raw values of a parameter that ran away
 
 
 def scale_of(behaviour: Behaviour) -> float:
-    """Return the unit of reward in a fit: the largest absolute one learned from; 1 if all are 0."""
+    """Return the unit of reward in a fit: the largest absolute one learned from; 1 if all are 0.
+
+    Raises:
+        ValueError: Nothing can be computed in it.
+    """
     if not behaviour.learned.any():
         return 1.0
-    return float(np.abs(behaviour.reward[behaviour.learned]).max()) or 1.0
+    scale = float(np.abs(behaviour.reward[behaviour.learned]).max()) or 1.0
+    if not 1 / LARGEST <= scale <= LARGEST:
+        raise ValueError(
+            f"the largest reward is {scale:g}, and a fit takes {1 / LARGEST:g} to {LARGEST:g}: "
+            "put rewards in another unit"
+        )
+    return scale
 
 
 class Likelihood:
     """Log likelihood of a model's raw parameters on the trials of S subjects.
 
-    Rewards stay as they are; parameters that have their unit (`Parameter.unit`) are scaled.
+    Rewards stay as they are; parameters that have their unit (`Parameter.unit`) are scaled, and
+    so are the model's defaults (`Model.in_unit`).
 
     Args:
         model: The model.
@@ -50,7 +62,8 @@ class Likelihood:
     def run(self, raw: Tensor, trials: Trials | None = None, latents: bool = False) -> Ran:
         """Run the model with raw parameters ``[..., S, D]``, on all trials if not told which."""
         theta = natural(self.model, raw, self.scale)
-        return run(self.model, theta, self._trials if trials is None else trials, latents)
+        model = self.model.in_unit(self.scale)
+        return run(model, theta, self._trials if trials is None else trials, latents)
 
     def of(self, raw: Tensor, rows: NDArray[np.int64] | None = None) -> Tensor:
         """Return log likelihoods ``[..., S]`` of raw parameters ``[..., S, D]``.

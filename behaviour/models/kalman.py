@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from prefrontal.behaviour.models.model import Model, Parameter, State, Theta, Trial, filled
 from prefrontal.behaviour.table import Behaviour
+
+PRIOR, NOISE = 100.0, 10.0  # variances that are not stated
 
 #: What enters the probit, by the name of the policy: parameter, and power of the unit of reward.
 POLICIES = {
@@ -31,15 +33,16 @@ class Kalman(Model):
 
     Attributes:
         policy: ``value``, ``ucb``, ``thompson`` or ``hybrid``.
-        prior_variance: One for both arms or one each, in the unit of rewards squared.
+        prior_variance: One for both arms or one each, in the unit of rewards squared; None: 100.
         prior_mean: Mean of both arms before the first reward.
-        noise_variance: Of a reward around its arm's mean.
+        noise_variance: Of a reward around its arm's mean; None: 10. If neither variance is stated,
+            a fit takes both times the square of the largest absolute reward.
     """
 
     policy: str = "hybrid"
-    prior_variance: tuple[float, ...] = (100.0,)
+    prior_variance: tuple[float, ...] | None = None
     prior_mean: float = 0.0
-    noise_variance: float = 10.0
+    noise_variance: float | None = None
 
     def __post_init__(self) -> None:
         """Check the options.
@@ -49,14 +52,16 @@ class Kalman(Model):
         """
         if self.policy not in POLICIES:
             raise ValueError(f"policy must be one of {', '.join(POLICIES)}, not {self.policy!r}")
-        given = self.prior_variance
+        noise, given = self.noise_variance, self.prior_variance
+        if noise is not None and not 0 < noise < float("inf"):
+            raise ValueError(f"noise_variance must be above 0, not {noise}")
+        if given is None:
+            return
         prior = tuple(map(float, given if isinstance(given, (tuple, list)) else (given,)))
         if len(prior) > 2 or not all(0 <= one < float("inf") for one in prior) or not any(prior):
             raise ValueError(
                 f"prior_variance must be one number from 0, or two, and not all 0, not {given}"
             )
-        if not 0 < self.noise_variance < float("inf"):
-            raise ValueError(f"noise_variance must be above 0, not {self.noise_variance}")
         object.__setattr__(self, "prior_variance", prior)
 
     @property
@@ -69,6 +74,13 @@ class Kalman(Model):
         """Weights in the probit."""
         return tuple(Parameter(name, unit=unit) for name, unit in POLICIES[self.policy].items())
 
+    def in_unit(self, scale: float) -> Kalman:
+        """Return it with the variances of rewards of at most ``scale``, if none is stated."""
+        if self.prior_variance is not None or self.noise_variance is not None:
+            return self
+        square = scale**2
+        return replace(self, prior_variance=(PRIOR * square,), noise_variance=NOISE * square)
+
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return prior means and variances.
 
@@ -77,7 +89,7 @@ class Kalman(Model):
         """
         if behaviour.arms != 2:
             raise ValueError(f"{self.name} chooses between 2 arms, and these data have more")
-        variance = torch.tensor(self.prior_variance, dtype=torch.float64).expand(2)
+        variance = torch.tensor(self.prior_variance or (PRIOR,), dtype=torch.float64).expand(2)
         return {
             "values": filled(theta, behaviour, 2, value=self.prior_mean),
             "variances": filled(theta, behaviour, 2) + variance,
@@ -105,7 +117,8 @@ class Kalman(Model):
     def update(self, theta: Theta, state: State, trial: Trial) -> State:
         """Return means and variances after the reward."""
         values, variances = state["values"], state["variances"]
-        gain = trial.chosen * variances / (variances + self.noise_variance)
+        noise = NOISE if self.noise_variance is None else self.noise_variance
+        gain = trial.chosen * variances / (variances + noise)
         return {
             "values": values + gain * (trial.reward.unsqueeze(-1) - values),
             "variances": variances - gain * variances,

@@ -115,6 +115,14 @@ class Model:
         """By default nothing but choices and rewards."""
         return ()
 
+    def in_unit(self, scale: float) -> Model:
+        """Return it with what its defaults are where rewards are at most ``scale``, not 1.
+
+        Fits ask for it, so that the unit of rewards does not matter. By default it is the model as
+        it is: that of models without constants in the unit of rewards.
+        """
+        return self
+
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return the state before a first trial, tensors ``[..., S, ...]``; by default none."""
         return {}

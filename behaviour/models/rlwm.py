@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,7 +28,8 @@ SHARP = 20.0  # how sharp the corner of the memory's share is
 class WorkingMemory(Model):
     """RLWM: slow values and a fast memory that fades (Collins & Frank 2012).
 
-    For stimulus s, K actions and n stimuli in the block, with Q and W from 1/K:
+    For stimulus s, K actions and n stimuli in the block, with Q and W from 1/K (in a fit, of the
+    largest reward):
 
     - ``Q(s, a) += alpha (r - Q(s, a))``
     - ``W += phi (1/K - W)`` for all other pairs, and ``W(s, a) = r``
@@ -39,9 +40,13 @@ class WorkingMemory(Model):
     rounded: ``-log(exp(-k) + exp(-k C / n)) / k`` with k = 20, 0.035 less than 1 at C = n.
 
     The table has the columns ``stimulus`` (from 0) and ``set_size`` (n), and starts anew at blocks
-    whose stimuli are new. Rewards are from 0 to 1.
+    whose stimuli are new. Rewards are from 0 to 1, or to the largest one.
+
+    Attributes:
+        largest: The largest reward; None: as found in a fit, 1 elsewhere.
     """
 
+    largest: float | None = None
     name = "rlwm"
     needs = ("stimulus", "set_size")
     parameters = (
@@ -52,6 +57,14 @@ class WorkingMemory(Model):
         Parameter("inverse_temperature", "positive", mean=1.0, unit=-1),
         Parameter("lapse", "unit", mean=-3.0),
     )
+
+    def in_unit(self, scale: float) -> WorkingMemory:
+        """Return it for rewards of at most ``scale``."""
+        return self if self.largest is not None else replace(self, largest=scale)
+
+    def _even(self, arms: int) -> float:
+        """Return what an action is worth of which nothing is known."""
+        return (1.0 if self.largest is None else self.largest) / arms
 
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return values and memory of all stimuli and actions ``[..., S, N, K]``.
@@ -64,7 +77,7 @@ class WorkingMemory(Model):
         if not known.size or (known < 0).any() or (known % 1 != 0).any():
             raise ValueError("rlwm needs stimuli that are numbered from 0")
         size = int(known.max()) + 1
-        value = 1 / behaviour.arms
+        value = self._even(behaviour.arms)
         return {
             "values": filled(theta, behaviour, size, behaviour.arms, value=value),
             "memory": filled(theta, behaviour, size, behaviour.arms, value=value),
@@ -92,7 +105,9 @@ class WorkingMemory(Model):
         reward = trial.reward[..., None, None]
         learned = torch.lerp(values, reward, theta["learning_rate"][..., None, None])
         faded = torch.lerp(
-            memory, torch.full_like(memory, 1 / arms), theta["memory_decay"][..., None, None]
+            memory,
+            torch.full_like(memory, self._even(arms)),
+            theta["memory_decay"][..., None, None],
         )
         return {
             "values": torch.where(here, learned, values),

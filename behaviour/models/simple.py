@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -106,11 +106,11 @@ class PearceHall(Model):
 
     Attributes:
         start_value: Value of all arms before the first reward, in the unit of rewards.
-        start_associability: Likewise of A.
+        start_associability: Likewise of A; None: the largest absolute reward in a fit, 1 elsewhere.
     """
 
     start_value: float = 0.0
-    start_associability: float = 1.0
+    start_associability: float | None = None
     name = "pearce-hall"
     parameters = (
         Parameter("learning_rate", "unit", unit=-1),
@@ -118,12 +118,21 @@ class PearceHall(Model):
         Parameter("inverse_temperature", "positive", unit=-1),
     )
 
+    def in_unit(self, scale: float) -> PearceHall:
+        """Return it with the first associability of rewards of at most ``scale``."""
+        return (
+            self
+            if self.start_associability is not None
+            else replace(self, start_associability=scale)
+        )
+
     def start(self, theta: Theta, behaviour: Behaviour) -> State:
         """Return values and associabilities, the same for all arms."""
-        arms = behaviour.arms
+        arms, stated = behaviour.arms, self.start_associability
+        first = 1.0 if stated is None else stated
         return {
             "values": filled(theta, behaviour, arms, value=self.start_value),
-            "associability": filled(theta, behaviour, arms, value=self.start_associability),
+            "associability": filled(theta, behaviour, arms, value=first),
         }
 
     def prepare(self, theta: Theta, trials: Trial) -> dict[str, Tensor]:

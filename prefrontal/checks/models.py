@@ -53,12 +53,12 @@ def model_notes(cls: type[Model]) -> Iterator[str]:
     units = {one.name: one.unit for one in model.parameters}
     changed = {name: value * SCALE ** -units[name] for name, value in theta.items()}
     scaled = replace(data, reward=data.reward / SCALE)
-    before = run(model, theta, data).total
-    if not same(run(model, changed, scaled).total, before, 1e-8):
+    before = run(model.in_unit(1.0), theta, data).total
+    if not same(run(model.in_unit(1 / SCALE), changed, scaled).total, before, 1e-8):
         yield (
             "the likelihood depends on the unit that rewards are in: say of each parameter which "
             "power of it it has, as Parameter(..., unit=-1) of an inverse temperature; if it has "
-            "constants in that unit, users must know of them"
+            "constants in that unit, in_unit(scale) returns the model with others"
         )
 
 

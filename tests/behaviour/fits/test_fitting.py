@@ -1,5 +1,7 @@
 """Fits against estimates and integrals known by other means."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from prefrontal.behaviour.fits.fitted import FittedModel
 from prefrontal.behaviour.fits.fitting import fit
 from prefrontal.behaviour.fits.likelihood import Gaussian, Likelihood, Point, expand
 from prefrontal.behaviour.fits.optimise import laplace, newton, search
-from prefrontal.behaviour.models.catalogue import find
+from prefrontal.behaviour.models.catalogue import find, names
 from prefrontal.behaviour.models.model import Parameter
 from prefrontal.behaviour.table import behaviour
 
@@ -256,3 +258,34 @@ def test_a_subject_without_choices_is_named():
     table = table.masked(np.array([[True], [False]]) & np.ones((2, 10), bool))
     with pytest.raises(ValueError, match="subject 1 is scored"):
         fit(table, [RW])
+
+
+def for_all_models(seed=0, subjects=3, trials=40):
+    """Trials that every named model takes: two stages, and stimuli."""
+    rng = np.random.default_rng(seed)
+    shape = (subjects, trials)
+    columns = {"stimulus": rng.integers(0, 3, shape) * 1.0, "set_size": np.full(shape, 3.0)}
+    reward = rng.choice([0.0, 0.3, 1.0], shape)
+    reward[:, :3] = 0.3, 1.0, 0.0
+    second = {"state2": rng.integers(0, 2, shape), "choice2": rng.integers(0, 2, shape)}
+    return behaviour(rng.integers(0, 2, shape), reward, columns=columns, **second)
+
+
+@pytest.mark.parametrize("name", [*names(), "rw+dual+forget+persev+lapse+bias"])
+@pytest.mark.parametrize("times", [1000, 1e-6])
+def test_the_unit_of_rewards_does_not_matter(name, times):
+    data = for_all_models()
+    other = replace(data, reward=times * data.reward)
+    one, two = (fit(table, [find(name)], "map")[name] for table in (data, other))
+    assert two.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-6)
+    assert two.evidence == pytest.approx(one.evidence, abs=1e-6)
+    assert np.nansum(two.score(other), axis=1) == pytest.approx(two.log_likelihood)
+    again = FittedModel.from_plain(two.to_plain(), find(name))
+    np.testing.assert_array_equal(again.score(other), two.score(other))
+
+
+@pytest.mark.parametrize("reward", [1e-320, 1e300])
+def test_rewards_beyond_all_numbers_are_refused(reward):
+    data = played(trials=20)
+    with pytest.raises(ValueError, match="put rewards in another unit"):
+        fit(replace(data, reward=reward * data.reward), [RW])

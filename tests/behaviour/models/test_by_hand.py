@@ -263,8 +263,6 @@ def test_stimuli_that_are_no_numbers(stimulus, said):
 @pytest.mark.parametrize("name", ALL)
 def test_rewards_in_another_unit(name):
     """Ten times the rewards, and parameters in that unit, are the same likelihood."""
-    constants = {"prior_variance": 1e4, "noise_variance": 1e3} if "kalman" in name else {}
-    constants = {"start_associability": 10.0} if name == "pearce-hall" else constants
     model, data = find(name), table()
     raw = torch.randn(2, len(model.parameters), dtype=torch.float64)
     theta = model.theta(raw)
@@ -272,9 +270,7 @@ def test_rewards_in_another_unit(name):
     scaled = replace(data, reward=10 * data.reward)
     units = {one.name: one.unit for one in model.parameters}
     changed = {key: value * 10 ** units[key] for key, value in theta.items()}
-    if name == "rlwm":  # rewards are from 0 to 1, by definition
-        return
-    found = run(find(name, **constants), changed, scaled).total
+    found = run(model.in_unit(10.0), changed, scaled).total
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 

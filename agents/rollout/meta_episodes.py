@@ -20,8 +20,9 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     An inner episode that ends, or reaches its time limit, is followed at once by the first
     observation of the next one; the step says so by ``info["trial_start"]``, and ``info["trial"]``
-    counts them from 0. The last one ends the episode. With `vary` the environment is changed at the
-    start of each whole episode, and stays so in all inner ones.
+    counts them from 0. The last one ends the episode as it ends itself: terminated, or truncated by
+    its time limit. With `vary` the environment is changed at the start of each whole episode, and
+    stays so in all inner ones.
 
     Args:
         env: The environment; without a time limit it gets one, see `limited`.
@@ -71,7 +72,7 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
         if not (ended or cut):
             return observation, reward, False, False, {**info, **told}
         if self.trial + 1 == self.episodes:
-            return observation, reward, True, False, {**info, **told}
+            return observation, reward, ended, cut, {**info, **told}
         self.trial += 1
         observation, more = self.env.reset()
         info = {name: value for name, value in info.items() if name != "action_mask"}  # of the end

@@ -5,10 +5,34 @@ import numpy as np
 import pytest
 import torch
 
+from prefrontal.agents import EnvironmentSpec, NetworkConfig
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, make_foreign
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
+from prefrontal.agents.rollout.rollout import Rollout
 from tests.agents.helpers import register_countdown
+
+
+class Constant(gymnasium.Env):
+    """Pays the same at every step, and never ends."""
+
+    observation_space = gymnasium.spaces.Box(0, 1, (1,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self):
+        self.pays = 1.0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), self.pays, False, False, {}
+
+
+gymnasium.register("tests/Constant-v0", Constant, max_episode_steps=5)
 
 
 def test_inner_episodes_follow_each_other():
@@ -106,3 +130,30 @@ def test_wrong_arguments_are_one_line(given, said):
 def test_only_meta_episodes_say_where_trials_start():
     with pytest.raises(ConfigError, match="--meta-episodes"):
         make_foreign("CartPole-v1", ("trial_start",))
+
+
+@pytest.mark.parametrize("kwargs", [{"vary": {"pays": (1, 1)}}, {"meta_episodes": 3}])
+def test_a_time_limit_of_the_last_inner_episode_truncates(kwargs):
+    spec = EnvironmentSpec("tests/Constant-v0", (), kwargs)
+    envs = make_envs(spec, [0], 2)
+    envs.reset(seed=0)
+    streams = [torch.Generator().manual_seed(0)]
+    trajectory = Rollout(envs, ActorCritic(1, 2, NetworkConfig(core="none"), 1), 2, streams)
+    played = trajectory.collect()
+    assert played.truncated.all()
+    value, gamma = 1 / (1 - 0.8), torch.tensor([0.8])  # of a reward of 1 that never ends
+    values = torch.full((played.steps + 1, 1, 2), value)
+    rewards, discount, _ = played.to_the_end(values, gamma)
+    after = torch.cat([values[1:-1], torch.zeros(1, 1, 2)])
+    torch.testing.assert_close(rewards + discount * after, values[:-1])
+
+
+def test_an_inner_episode_that_terminates_last_terminates():
+    env = make_foreign(register_countdown(), (), meta_episodes=2)
+    for seed in range(6):
+        env.reset(seed=seed)
+        over = cut = False
+        while not (over or cut):
+            _, _, over, cut, _ = env.step(0)
+        assert over == (env.unwrapped.length % 2 == 0)
+        assert cut == (env.unwrapped.length % 2 == 1)

@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from prefrontal.agents import EnvironmentSpec, NetworkConfig
 from prefrontal.agents.common.errors import ConfigError
@@ -157,3 +158,43 @@ def test_an_inner_episode_that_terminates_last_terminates():
             _, _, over, cut, _ = env.step(0)
         assert over == (env.unwrapped.length % 2 == 0)
         assert cut == (env.unwrapped.length % 2 == 1)
+
+
+class Pole(CartPoleEnv):
+    """What is computed from others is computed when it is asked for, as the documentation shows."""
+
+    max_episode_steps = 500
+    polemass_length = property(lambda self: self.masspole * self.length, lambda self, value: None)
+    total_mass = property(lambda self: self.masspole + self.masscart, lambda self, value: None)
+
+
+def test_a_note_names_what_the_environment_computed_from_what_varies():
+    vary = {"length": "0.3:0.8", "masspole": "0.1:0.2", "gravity": "5:15", "tau": (0.02, 0.04)}
+    notes = make_foreign("CartPole-v1", (), vary=vary).notes
+    assert len(notes) == 2
+    assert "CartPoleEnv seems to compute polemass_length from length" in notes[0]
+    assert "compute total_mass, polemass_length from masspole" in notes[1]
+    env = MetaEpisodes(Pole(), 2, vary)
+    assert env.notes == ()
+    env.reset(seed=0)
+    inner = env.unwrapped
+    assert inner.polemass_length == inner.masspole * inner.length != 0.05
+
+
+class Class(Constant):
+    """Its numbers are those of the class."""
+
+    length = 5
+    slots = property(lambda self: 3)
+
+    def __init__(self):
+        self.start = 2
+
+
+def test_numbers_of_the_class_vary():
+    env = MetaEpisodes(Class(), 1, {"length": "7:9"})
+    env.reset(seed=0)
+    assert 7 <= env.unwrapped.length <= 9
+    assert Class.length == 5
+    with pytest.raises(ConfigError, match="'slots' of Class cannot be set"):
+        MetaEpisodes(Class(), 1, {"slots": "2:3"})

@@ -34,7 +34,7 @@ LAST = "return of the last inner episode less the first's"
 INNER = ("return of the first inner episode", "return of inner episode 5, the last")
 _META = (
     "CartPole-v1 --preset meta --meta-episodes 5 --env-kwargs max_episode_steps=50 "
-    "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30 tau=0.02:0.08 --total-steps 150000"
+    "--vary gravity=5:15 force_mag=-30:30 tau=0.02:0.08 --total-steps 150000"
 )
 
 

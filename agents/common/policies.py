@@ -151,7 +151,8 @@ class SquashedGaussian:
 
     Read-outs are means m, and what gives the log deviations: a sigmoid into the range `DEVIATION`,
     0 for a read-out of 0. An action u = m + s ε is kept as it is before squashing; the environment
-    is given low + (high - low) (tanh u + 1) / 2, or u itself where a number has no bounds.
+    is given low + (high - low) (tanh u + 1) / 2, or u itself where a number has no bounds, clipped
+    where it has one alone.
     Log-probabilities are those of u. In ratios and divergences, and in gradients, they are those of
     the squashed action, since the Jacobian of tanh does not depend on the policy. Entropies are
     those of tanh u, so that log 2 a number, the uniform distribution, is the largest.
@@ -162,8 +163,8 @@ class SquashedGaussian:
 
     def __init__(self, actions: Actions) -> None:
         self.actions, self.noise_size = actions, len(actions.low)
-        low, high = (torch.tensor(x, dtype=torch.float32) for x in (actions.low, actions.high))
-        self._low, self._range, self._bounded = low, high - low, high > low
+        low, high = (torch.tensor(ends, dtype=torch.float32) for ends in actions.limits)
+        self._low, self._high, self._bounded = low, high, low.isfinite() & high.isfinite()
         nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
         self._nodes = torch.tensor(nodes, dtype=torch.float32)
         self._weights = torch.tensor(weights / weights.sum(), dtype=torch.float32)
@@ -216,9 +217,9 @@ class SquashedGaussian:
 
     def applied(self, actions: Tensor) -> Tensor:
         """Return squashed numbers, within their bounds."""
-        low, span = self._low.to(actions), self._range.to(actions)
-        squashed = low + span * (actions.tanh() + 1) / 2
-        return torch.where(self._bounded.to(actions.device), squashed, actions)
+        low, high = self._low.to(actions), self._high.to(actions)
+        squashed = low + (high - low) * (actions.tanh() + 1) / 2
+        return torch.where(self._bounded.to(actions.device), squashed, actions.clamp(low, high))
 
     def described(self, read_outs: Tensor) -> Tensor:
         """Return means and deviations before squashing, ``[..., K, B]``."""
@@ -229,7 +230,7 @@ class SquashedGaussian:
 def random_actions(space: Any, rows: int, stream: torch.Generator) -> Tensor:
     """Return uniform actions of a Gymnasium space: ``[rows]`` of one choice, else ``[rows, A]``.
 
-    Numbers without bounds are standard normal.
+    Numbers without bounds are standard normal, clipped where they have one.
     """
     if hasattr(space, "n") and not getattr(space, "shape", ()):  # Discrete
         return torch.randint(int(space.n), (rows,), generator=stream)
@@ -243,4 +244,4 @@ def random_actions(space: Any, rows: int, stream: torch.Generator) -> Tensor:
     if bool(bounded.all()):
         return low + (high - low) * uniform
     normal = torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))
-    return torch.where(bounded, low + (high - low) * uniform, normal)
+    return torch.where(bounded, low + (high - low) * uniform, normal.clamp(low, high))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ class ActionSpace:
     """Actions of a space, for agents and back.
 
     Choices are numbered from 0, whatever the environment's own numbers are; bits and numbers are
-    flat, and numbers that have bounds are clipped to them.
+    flat, and numbers are clipped to the bounds they have.
 
     Args:
         space: Discrete, MultiDiscrete, MultiBinary or Box of floats.
@@ -33,10 +35,8 @@ class ActionSpace:
         self.space, self.actions = space, actions_of(space, name)
         self.flat = _flat_space(self.actions)
         self._first = np.ravel(getattr(space, "start", 0))
-        self._low, self._high = (
-            np.array(ends, np.float32) for ends in (self.actions.low, self.actions.high)
-        )
-        self._bounded = self._high > self._low
+        self._low, self._high = (np.array(ends, np.float32) for ends in self.actions.limits)
+        self._bounded = np.isfinite(self._low) & np.isfinite(self._high)
 
     def checked(self, action: Any) -> np.ndarray:
         """Return one action as an array, ``[]`` or ``[A]``.
@@ -63,8 +63,7 @@ class ActionSpace:
         if self.actions.discrete:
             return actions + self._first[0]
         if not self.actions.sizes:
-            clipped = np.clip(actions, self._low, self._high)
-            actions = np.where(self._bounded, clipped, actions)
+            actions = np.clip(actions, self._low, self._high)
         moved = (actions + self._first).reshape(len(actions), *self.space.shape)
         return moved.astype(self.space.dtype)
 
@@ -76,7 +75,8 @@ class ActionSpace:
     def inputs(self, actions: np.ndarray) -> np.ndarray:
         """Return actions ``[m]`` or ``[m, A]`` as agents are shown them, ``[m, W]``.
 
-        Choices are one-hot, numbers are scaled from their bounds to -1 ... 1.
+        Choices are one-hot, numbers are scaled from their bounds to -1 ... 1 (clipped alone where
+        they do not have both; 0 where these are equal).
         """
         if self.actions.discrete:
             return np.eye(self.actions.sizes[0], dtype=np.float32)[actions]
@@ -84,8 +84,9 @@ class ActionSpace:
             each = zip(self.actions.sizes, actions.T, strict=True)
             return np.concatenate([np.eye(n, dtype=np.float32)[chosen] for n, chosen in each], 1)
         clipped = np.clip(actions, self._low, self._high)
-        span = np.where(self._bounded, self._high - self._low, 1)
-        return np.where(self._bounded, 2 * (clipped - self._low) / span - 1, actions)
+        low, high = (np.where(self._bounded, ends, 0) for ends in (self._low, self._high))
+        span = np.where(high > low, high - low, 1)
+        return np.where(self._bounded, (2 * clipped - low - high) / span, clipped)
 
 
 def actions_of(space: Any, name: str) -> Actions:
@@ -105,12 +106,12 @@ def actions_of(space: Any, name: str) -> Actions:
         return Actions(tuple(int(n) for n in np.ravel(sizes)), single=False)
     numbers = isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
     if numbers and np.prod(space.shape) > 0:
-        whole = np.ravel(np.isfinite(space.low) & np.isfinite(space.high))
-        low, high = (
-            tuple(float(x) if fine else 0.0 for x, fine in zip(np.ravel(end), whole, strict=True))
-            for end in (space.low, space.high)
+        ends = list(zip(np.ravel(space.low).tolist(), np.ravel(space.high).tolist(), strict=True))
+        return Actions(
+            low=tuple(_finite(*one) for one in ends),
+            high=tuple(_finite(high, low) for low, high in ends),
+            bounds=_bounds(ends),
         )
-        return Actions(low=low, high=high)
     raise ConfigError(
         f"{name} has actions {' '.join(repr(space).split())[:80]}; agents choose among options "
         "(Discrete, MultiDiscrete, MultiBinary) or give numbers (Box of floats): wrap the "
@@ -119,12 +120,27 @@ def actions_of(space: Any, name: str) -> Actions:
     )
 
 
+def _finite(end: float, other: float) -> float:
+    """Return one end of a number, or the other one where it has none."""
+    return next((x for x in (end, other) if isfinite(x)), 0.0)
+
+
+def _bounds(ends: Sequence[tuple[float, float]]) -> tuple[str, ...]:
+    """Return which ends of each number count; nothing where `Actions` sees it by itself."""
+    names = {(True, True): "both", (True, False): "low", (False, True): "high"}
+    kinds = [names.get((isfinite(low), isfinite(high)), "none") for low, high in ends]
+    plain = all(
+        kind == "none" or (kind == "both" and low < high)
+        for kind, (low, high) in zip(kinds, ends, strict=True)
+    )
+    return () if plain else tuple(kinds)
+
+
 def _flat_space(actions: Actions) -> spaces.Space[Any]:
     """Return the space of flat actions, numbered from 0."""
     if actions.discrete:
         return spaces.Discrete(actions.sizes[0])
     if actions.sizes:
         return spaces.MultiDiscrete(list(actions.sizes))
-    low, high = (np.array(ends, np.float32) for ends in (actions.low, actions.high))
-    free = high <= low
-    return spaces.Box(np.where(free, -np.inf, low), np.where(free, np.inf, high), dtype=np.float32)
+    low, high = (np.array(ends, np.float32) for ends in actions.limits)
+    return spaces.Box(low, high, dtype=np.float32)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import gymnasium
@@ -20,8 +24,9 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     An inner episode that ends, or reaches its time limit, is followed at once by the first
     observation of the next one; the step says so by ``info["trial_start"]``, and ``info["trial"]``
-    counts them from 0. The last one ends the episode. With `vary` the environment is changed at the
-    start of each whole episode, and stays so in all inner ones.
+    counts them from 0. The last one ends the episode as it ends itself: terminated, or truncated by
+    its time limit. With `vary` the environment is changed at the start of each whole episode, and
+    stays so in all inner ones.
 
     Args:
         env: The environment; without a time limit it gets one, see `limited`.
@@ -32,6 +37,11 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     Raises:
         ConfigError: There is no such attribute, it is no number, or a range is none.
+
+    Attributes:
+        steps: Longest episode, of all inner ones.
+        assumed: Whether the time limit is assumed.
+        notes: What a user has to know of what varies, a line each.
     """
 
     def __init__(
@@ -43,6 +53,7 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise ConfigError(f"meta_episodes must be a whole number of at least 1, not {episodes}")
         self.episodes, self.steps = episodes, limit * episodes
         self._vary = vary if callable(vary) else _ranges(env.unwrapped, vary or {})
+        self.notes = () if callable(vary) else tuple(_notes(env.unwrapped, vary or {}))
         self._random = np.random.default_rng()
         self.trial = 0
 
@@ -71,7 +82,7 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
         if not (ended or cut):
             return observation, reward, False, False, {**info, **told}
         if self.trial + 1 == self.episodes:
-            return observation, reward, True, False, {**info, **told}
+            return observation, reward, ended, cut, {**info, **told}
         self.trial += 1
         observation, more = self.env.reset()
         info = {name: value for name, value in info.items() if name != "action_mask"}  # of the end
@@ -80,19 +91,63 @@ class MetaEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 def _ranges(env: Any, vary: Mapping[str, Any]) -> dict[str, tuple[Any, Any, bool]]:
     """Return the range of each attribute, and whether it is a whole number."""
-    numbers = [name for name, value in vars(env).items() if _is_number(value)]
-    found = {}
+    numbers, found = _numbers(env), {}
     for name, given in vary.items():
         if name not in numbers:
             raise ConfigError(
                 f"vary: {type(env).__name__} has no number {name!r}{did_you_mean(name, numbers)}"
             )
-        whole = isinstance(getattr(env, name), int)
+        try:
+            setattr(env, name, numbers[name])
+        except (AttributeError, TypeError) as error:  # a property, say
+            raise ConfigError(
+                f"vary: {name!r} of {type(env).__name__} cannot be set: {error}"
+            ) from error
+        whole = isinstance(numbers[name], Integral)
         low, high = _pair(name, given)
         if whole and (low != int(low) or high != int(high)):
             raise ConfigError(f"vary: {name} is a whole number, not {low} to {high}")
         found[name] = (int(low), int(high), True) if whole else (low, high, False)
     return found
+
+
+def _numbers(env: Any) -> dict[str, Any]:
+    """Return all public numbers of an environment: its own, its class's, and properties."""
+    found = {}
+    for name in dir(env):
+        if not name.startswith("_") and not hasattr(gymnasium.Env, name):
+            with contextlib.suppress(Exception):  # a property may raise anything
+                found[name] = getattr(env, name)
+    return {name: value for name, value in found.items() if _is_number(value)}
+
+
+def _notes(env: Any, vary: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which numbers seem to be computed, when it is made, of one that varies and another.
+
+    They stay as they are when that one changes: `polemass_length` of CartPole, for example, is
+    `masspole * length`. Such a number is the product or the sum of two that were set before it, and
+    no argument of the constructor.
+    """
+    given = {*vary, *inspect.signature(type(env)).parameters}
+    numbers = {name: value for name, value in vars(env).items() if _is_number(value)}
+    order = list(numbers)
+    for name in vary:
+        kept = [
+            one
+            for index, one in enumerate(order)
+            if name in order[:index]
+            and one not in given
+            and any(
+                (x != 1 and math.isclose(numbers[one], numbers[name] * x))
+                or (x != 0 and math.isclose(numbers[one], numbers[name] + x))
+                for x in (numbers[other] for other in order[:index] if other != name)
+            )
+        ]
+        if kept:
+            yield (
+                f"{type(env).__name__} may have computed {', '.join(kept)} from {name} when it "
+                "was made, and --vary does not change that (docs/environments.md, Meta-episodes)"
+            )
 
 
 def _pair(name: str, given: Any) -> tuple[float, float]:
@@ -109,4 +164,4 @@ def _pair(name: str, given: Any) -> tuple[float, float]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -68,9 +68,9 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         if not isinstance(env, gymnasium.Env):
             raise ConfigError(f"MetaInputs takes an environment of Gymnasium's, not {_short(env)}")
         if isinstance(env, MetaEpisodes):
-            self.steps, assumed = env.steps, env.assumed
+            self.steps, assumed, notes = env.steps, env.assumed, env.notes
         else:
-            env, self.steps, assumed = limited(env)
+            (env, self.steps, assumed), notes = limited(env), ()
         super().__init__(env)
         self.trials = isinstance(env, MetaEpisodes) or _counts_trials(env.unwrapped)
         self.id = name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
@@ -91,7 +91,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         if why := unfit(self.shown):
             raise ConfigError(f"{name} has observations {_short(env.observation_space)}; {why}")
         self.parts = tuple(made_of(self.shown))
-        self.notes = _notes(name, assumed, left)
+        self.notes = _notes(name, assumed, left) + notes
         width = size(self.shown)
         widths = {"action": self.actions.width, "reward": 1, "time": 1, "trial_start": 1}
         self.input_slices = {"observation": slice(0, width)}

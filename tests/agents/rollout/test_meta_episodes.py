@@ -4,11 +4,36 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.classic_control import CartPoleEnv
 
+from prefrontal.agents import EnvironmentSpec, NetworkConfig
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.networks.actor_critic import ActorCritic
+from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv, make_foreign
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
+from prefrontal.agents.rollout.rollout import Rollout
 from tests.agents.helpers import register_countdown
+
+
+class Constant(gymnasium.Env):
+    """Pays the same at every step, and never ends."""
+
+    observation_space = gymnasium.spaces.Box(0, 1, (1,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self):
+        self.pays = 1.0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), self.pays, False, False, {}
+
+
+gymnasium.register("tests/Constant-v0", Constant, max_episode_steps=5)
 
 
 def test_inner_episodes_follow_each_other():
@@ -106,3 +131,72 @@ def test_wrong_arguments_are_one_line(given, said):
 def test_only_meta_episodes_say_where_trials_start():
     with pytest.raises(ConfigError, match="--meta-episodes"):
         make_foreign("CartPole-v1", ("trial_start",))
+
+
+@pytest.mark.parametrize("kwargs", [{"vary": {"pays": (1, 1)}}, {"meta_episodes": 3}])
+def test_a_time_limit_of_the_last_inner_episode_truncates(kwargs):
+    spec = EnvironmentSpec("tests/Constant-v0", (), kwargs)
+    envs = make_envs(spec, [0], 2)
+    envs.reset(seed=0)
+    streams = [torch.Generator().manual_seed(0)]
+    trajectory = Rollout(envs, ActorCritic(1, 2, NetworkConfig(core="none"), 1), 2, streams)
+    played = trajectory.collect()
+    assert played.truncated.all()
+    value, gamma = 1 / (1 - 0.8), torch.tensor([0.8])  # of a reward of 1 that never ends
+    values = torch.full((played.steps + 1, 1, 2), value)
+    rewards, discount, _ = played.to_the_end(values, gamma)
+    after = torch.cat([values[1:-1], torch.zeros(1, 1, 2)])
+    torch.testing.assert_close(rewards + discount * after, values[:-1])
+
+
+def test_an_inner_episode_that_terminates_last_terminates():
+    env = make_foreign(register_countdown(), (), meta_episodes=2)
+    for seed in range(6):
+        env.reset(seed=seed)
+        over = cut = False
+        while not (over or cut):
+            _, _, over, cut, _ = env.step(0)
+        assert over == (env.unwrapped.length % 2 == 0)
+        assert cut == (env.unwrapped.length % 2 == 1)
+
+
+class Pole(CartPoleEnv):
+    """What is computed from others is computed when it is asked for, as the documentation shows."""
+
+    max_episode_steps = 500
+    polemass_length = property(lambda self: self.masspole * self.length, lambda self, value: None)
+    total_mass = property(lambda self: self.masspole + self.masscart, lambda self, value: None)
+
+
+def test_a_note_names_what_the_environment_computed_from_what_varies():
+    vary = {"length": "0.3:0.8", "masspole": "0.1:0.2", "gravity": "5:15", "tau": (0.02, 0.04)}
+    notes = make_foreign("CartPole-v1", (), vary=vary).notes
+    assert len(notes) == 2
+    assert "CartPoleEnv may have computed polemass_length from length" in notes[0]
+    assert "computed total_mass, polemass_length from masspole" in notes[1]
+    pendulum = make_foreign("Pendulum-v1", (), vary={"max_speed": "6:9"})
+    assert pendulum.notes == ()  # g = max_speed + max_torque by chance, and is an argument
+    env = MetaEpisodes(Pole(), 2, vary)
+    assert env.notes == ()
+    env.reset(seed=0)
+    inner = env.unwrapped
+    assert inner.polemass_length == inner.masspole * inner.length != 0.05
+
+
+class Class(Constant):
+    """Its numbers are those of the class."""
+
+    length = 5
+    slots = property(lambda self: 3)
+
+    def __init__(self):
+        self.start = 2
+
+
+def test_numbers_of_the_class_vary():
+    env = MetaEpisodes(Class(), 1, {"length": "7:9"})
+    env.reset(seed=0)
+    assert 7 <= env.unwrapped.length <= 9
+    assert Class.length == 5
+    with pytest.raises(ConfigError, match="'slots' of Class cannot be set"):
+        MetaEpisodes(Class(), 1, {"slots": "2:3"})

@@ -199,7 +199,7 @@ def test_without_a_time_limit_episodes_are_cut_after_1000_steps(several):
     env.reset()
     ends = [env.step(0)[2:4] for _ in range(env.steps)]
     assert ends[:-1] == [(False, False)] * (env.steps - 1)
-    assert ends[-1] == ((False, True) if several is None else (True, False))
+    assert ends[-1] == (False, True)
     assert wrapped().notes == ()
 
 

@@ -33,8 +33,8 @@ DRAWN, BEST = "return per episode", "return per episode, best actions"
 LAST = "return of the last inner episode less the first's"
 INNER = ("return of the first inner episode", "return of inner episode 5, the last")
 _META = (
-    "CartPole-v1 --preset meta --meta-episodes 5 --env-kwargs max_episode_steps=50 "
-    "--vary gravity=5:15 force_mag=-30:30 tau=0.02:0.08 --total-steps 150000"
+    "docs/examples/pole.py:Pole --preset meta --meta-episodes 5 "
+    "--vary gravity=5:15 length=0.25:1.5 force_mag=-30:30 tau=0.02:0.08 --total-steps 150000"
 )
 
 

@@ -393,3 +393,7 @@ def test_a_hessian_that_is_not_positive_definite_is_said_by_name(run):
     one = replace(fits["rw"], not_positive_definite=doubtful)
     (said,) = [note for note in notes_of({"rw": one}) if "Hessian" in note]
     assert said.startswith("rw: Hessian not positive definite for S01, S04: no standard errors")
+    one = replace(fits["rw"], not_converged=doubtful)
+    assert "rw: not converged for S01, S04: see whether another seed gives the same" in notes_of(
+        {"rw": one}
+    )

@@ -29,6 +29,7 @@ from prefrontal.behaviour.files.reading import paths_of
 from prefrontal.behaviour.files.rows import Rows, read_table
 from prefrontal.behaviour.recordings import KEYS, Recording, read_spikes
 from prefrontal.behaviour.table import Behaviour
+from prefrontal.fitted import require_folder
 from prefrontal.neural_options import AlignOptions
 from prefrontal.reading import built
 
@@ -140,6 +141,8 @@ def align_by(
     if options.trials is None or (options.neural is None and recording is None):
         lacking = "--trials data.csv" if options.trials is None else "--neural spikes.npz"
         raise ConfigError(f"name the recording and the table of its trials: {lacking} is missing")
+    folder = (options.out or (options.run or Path("runs")) / "alignment").expanduser()
+    require_folder(folder)
     recording = recording or read_spikes(Path(str(options.neural)))
     rows, columns = _table(options)
     behaviour = build_behaviour(rows, columns)
@@ -174,7 +177,6 @@ def align_by(
             f"{summary['sessions']} sessions: p cannot be below {summary['smallest_p']:.2f}, so "
             "that no unit passes; add the behaviour of more sessions to the table"
         )
-    folder = (options.out or (options.run or Path("runs")) / "alignment").expanduser()
     return _written(alignment, tuple(notes), folder, options.figures)
 
 

@@ -13,21 +13,24 @@ from prefrontal.reading import parse
 def fit(words: list[str]) -> int:
     """Fit models to choices; print the table of models."""
     options = parse(FitOptions, words, "prefrontal fit", "Fit models to choices.")
-    from prefrontal.fit_report import aligned, held_out, table
+    from prefrontal.fit_report import aligned, counted, held_out, table
+    from prefrontal.fitted import with_code
     from prefrontal.fitting import fit_by
 
     made = fit_by(options, shlex.join(["prefrontal", "fit", *words]))
     plain = made.to_plain()
     if options.json:
         return _print_json(plain)
-    print(f"{plain['subjects']} subjects, {plain['trials_scored']:,} scored choices")
+    print(counted(plain))
     print(*aligned(table(plain)), sep="\n")
     if "cross_validation" in plain:
         print("held-out choices:", *aligned(held_out(plain["cross_validation"])), sep="\n")
     _print_notes(made.notes)
     assert made.path is not None
     print(f"written: {made.path} (begin with {made.path / 'report.md'})")
-    print(f"held-out choices:  {shlex.join(['prefrontal', 'compare', str(made.path)])}")
+    models = ["--models", with_code(made.names, made.code)] if made.code else []
+    again = shlex.join(["prefrontal", "compare", str(made.path), *models])
+    print(f"held-out choices:  {again}")
     return 0
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from prefrontal.behaviour_options import (
 from prefrontal.fit_folder import (
     COMPARISON,
     comparison_rows,
+    dated,
     dump_json,
     load_fit,
     opened,
@@ -36,7 +36,15 @@ from prefrontal.fit_folder import (
     write_rows,
 )
 from prefrontal.fit_report import held_out, markdown
-from prefrontal.fitted import BehaviourFit, as_config_errors, models_of, require_needs
+from prefrontal.fitted import (
+    BehaviourFit,
+    as_config_errors,
+    cognitive_names,
+    models_of,
+    require_folder,
+    require_needs,
+    split,
+)
 
 Floats = np.ndarray
 
@@ -107,6 +115,7 @@ def compare(
     Raises:
         ConfigError: There is no such fit, model or agent, or there are more folds than subjects.
     """
+    require_folder(out)
     if isinstance(run, BehaviourFit):
         table, method, variance = run.behaviour, run.method, run.prior_variance
         fitted = run.to_plain()["models"]
@@ -116,8 +125,7 @@ def compare(
         about, table = opened(run)
         method, variance, fitted = about["method"], variance_of(about), about["models"]
         known = list(fitted)
-        if models is None:
-            require_ours(known)
+        require_ours(about, known if models is None else split(models), models is None)
     cognitive, networks = models_of(known if models is None else models, table, seeds, variance)
     require_needs(cognitive, table)
     from prefrontal.behaviour.fits.comparison import compare as compare_fittables
@@ -236,7 +244,8 @@ def recover(
     from prefrontal.behaviour.fits.recovery import recover as recover_models
     from prefrontal.behaviour.models.catalogue import find
 
-    chosen = [find(one) if isinstance(one, str) else one for one in split(models)]
+    require_folder(out)
+    chosen = [find(one) if isinstance(one, str) else one for one in cognitive_names(models)]
     with as_config_errors():
         found = recover_models(chosen, subjects, trials, method=method, seed=seed)
     recovery = BehaviourRecovery(found)
@@ -353,7 +362,8 @@ def simulate(
     Raises:
         ConfigError: There is no such fit or model.
     """
-    names = None if models is None else split(models)
+    require_folder(out)
+    names = None if models is None else cognitive_names(models)
     made = run if isinstance(run, BehaviourFit) else load_fit(run, names)
     if not made.fits:
         raise ConfigError("there is no cognitive model in this fit, and networks are not kept")
@@ -387,13 +397,3 @@ def simulate_by(options: SimulateOptions) -> tuple[Simulation, Path]:
         figures=options.figures,
     )
     return found, folder
-
-
-def split(names: str | Sequence[Any]) -> list[Any]:
-    """Return names given by commas or in a list."""
-    return [one.strip() for one in names.split(",")] if isinstance(names, str) else list(names)
-
-
-def dated(kind: str) -> Path:
-    """Return a run folder named by the time."""
-    return Path("runs", kind, time.strftime("%Y%m%d-%H%M%S"))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,17 +22,17 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.errors import ConfigError, RunFolderError
 from prefrontal.agents.common.files import TABLES, read_json
 from prefrontal.agents.runs.checkpoint import library_versions
 from prefrontal.behaviour.files import Columns, read_tidy, write_tidy
 from prefrontal.behaviour.files.columns import dumps
 from prefrontal.behaviour.fits.fitted import FittedModel
 from prefrontal.behaviour.fits.fitting import Fits
-from prefrontal.behaviour.models.catalogue import find
+from prefrontal.behaviour.models.catalogue import MODELS, find
 from prefrontal.behaviour.table import Behaviour
 from prefrontal.fit_report import draw, json_text, page
-from prefrontal.fitted import BehaviourFit
+from prefrontal.fitted import BehaviourFit, is_network, require_folder, with_code
 
 FORMAT = 1
 
@@ -42,13 +43,13 @@ def write(made: BehaviourFit, folder: Path, columns: Columns, figures: bool) -> 
     Raises:
         ConfigError: The folder holds something else.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / "fit.json").is_file():
-        raise ConfigError(f"{folder} holds something else than a fit: name another folder, --out")
+    require_folder(folder, "fit.json", "a fit")
     folder.mkdir(parents=True, exist_ok=True)
     made = replace(made, path=folder)
     write_tidy(made.behaviour, folder / "behaviour.csv")
     (folder / "columns.toml").write_text(dumps(columns), encoding="utf-8")
     plain = {"format": FORMAT, **made.to_plain(), "networks": list(made.networks)}
+    plain["code"] = dict(made.code)
     plain["prior_variance"] = None if made.prior_variance is None else list(made.prior_variance)
     dump_json(folder / "fit.json", plain)
     dump_json(folder / "bms.json", plain["bms"])
@@ -70,6 +71,11 @@ def write_command(folder: Path, command: str) -> None:
     (folder / "command.txt").write_text(command + "\n", encoding="utf-8")
 
 
+def dated(kind: str) -> Path:
+    """Return a run folder named by the time."""
+    return Path("runs", kind, time.strftime("%Y%m%d-%H%M%S"))
+
+
 def opened(path: Path | str) -> tuple[dict[str, Any], Behaviour]:
     """Return what a run folder says of its fit, and the choices.
 
@@ -80,7 +86,19 @@ def opened(path: Path | str) -> tuple[dict[str, Any], Behaviour]:
     folder = Path(path).expanduser()
     if not (folder / "fit.json").is_file():
         raise ConfigError(f"there is no fit in {folder}: name a run folder of `prefrontal fit`")
-    return read_json(folder / "fit.json", TABLES), read_tidy(folder / "behaviour.csv")
+    return _read(folder / "fit.json"), read_tidy(folder / "behaviour.csv")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a file of a run folder holds.
+
+    Raises:
+        RunFolderError: It cannot be read; says what to do.
+    """
+    try:
+        return read_json(path, TABLES)
+    except RunFolderError as error:
+        raise RunFolderError(f"{error}: fit again, --out {path.parent}") from error
 
 
 def load_fit(path: Path | str, models: Sequence[str] | None = None) -> BehaviourFit:
@@ -96,12 +114,11 @@ def load_fit(path: Path | str, models: Sequence[str] | None = None) -> Behaviour
         RunFolderError: A file cannot be read.
     """
     about, table = opened(path)
-    stored = read_json(Path(path).expanduser() / "models.json", TABLES)
+    stored = _read(Path(path).expanduser() / "models.json")
     variance = variance_of(about)
     made = {}
+    require_ours(about, stored if models is None else models, models is None)
     for name in stored if models is None else models:
-        if models is None:
-            require_ours([name])
         kalman = variance is not None and name.startswith("kalman")
         model = find(name, table.arms, **({"prior_variance": variance} if kalman else {}))
         if model.name not in stored:
@@ -118,15 +135,25 @@ def load_fit(path: Path | str, models: Sequence[str] | None = None) -> Behaviour
     )
 
 
-def require_ours(names: Iterable[str]) -> None:
-    """Check that names from a run folder are of the package: none is code of the user's.
+def require_ours(about: Mapping[str, Any], names: Iterable[str], folder: bool = True) -> None:
+    """Check that names in a run folder are of the package: none is code of the user's.
+
+    Args:
+        about: What the folder says of its fit.
+        names: What is to be found by name.
+        folder: Whether the folder alone says so; if not, the user may name code.
 
     Raises:
-        ConfigError: One is.
+        ConfigError: One is; says how to name it.
     """
+    code = dict(about.get("code") or {})
     for name in names:
-        if ":" in name and not name.rpartition(":")[2].isdigit():
-            raise ConfigError(f"{name} is code of yours: name it again, --models FILE.py:CLASS")
+        ours = is_network(name) or (name.partition("+")[0] in MODELS and name not in code)
+        stated = not folder and (ours or ":" in name or name not in about["models"])
+        if not (ours or stated):
+            code.setdefault(name, "FILE.py:CLASS")
+            again = with_code(about["models"], code)
+            raise ConfigError(f"{name} is code of yours: name it again, --models {again}")
 
 
 def variance_of(about: Mapping[str, Any]) -> tuple[float, ...] | None:

@@ -75,6 +75,13 @@ def _rank(one: Mapping[str, Any]) -> float:
     return -np.inf if one["evidence"] is None else float(one["evidence"])
 
 
+def counted(plain: Mapping[str, Any]) -> str:
+    """Return how many subjects and choices there are."""
+    count = plain["subjects"]
+    some = "1 subject" if count == 1 else f"{count} subjects"
+    return f"{some}, {plain['trials_scored']:,} scored choices"
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines of equal columns."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -99,8 +106,7 @@ def page(plain: Mapping[str, Any], figures: Sequence[Path]) -> str:
     lines = [
         "# Models fitted to choices",
         "",
-        f"{plain['subjects']} subjects, {plain['trials_scored']:,} scored choices; method "
-        f"`{plain['method']}`, seed {plain['seed']}.",
+        f"{counted(plain)}; method `{plain['method']}`, seed {plain['seed']}.",
         "",
         *markdown(table(plain)),
         "",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, PrefrontalError
+from prefrontal.agents.networks.config import CORES
 from prefrontal.behaviour.files import DataError
 from prefrontal.behaviour.table import Behaviour
 from prefrontal.behaviour_options import Method
@@ -32,6 +34,7 @@ class BehaviourFit:
         seed: Of starting points and networks.
         prior_variance: Of Kalman filters, if it was stated.
         notes: What is doubtful, a line each.
+        code: What models of the user's were named as, ``FILE.py:CLASS``, by the model's name.
         comparison: Cross-validation, if it was asked for.
         path: The run folder, if there is one.
     """
@@ -43,6 +46,7 @@ class BehaviourFit:
     seed: int = 0
     prior_variance: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
     comparison: Any = None
     path: Path | None = None
 
@@ -80,23 +84,84 @@ def models_of(
     from prefrontal.behaviour.models.catalogue import find
     from prefrontal.behaviour.networks.recurrent import Recurrent
 
-    names = models.split(",") if isinstance(models, str) else list(models)
-    names = [name.strip() if isinstance(name, str) else name for name in names]
+    names = split(models)
     if prior_variance is not None and not any("kalman" in str(name) for name in names):
         raise ConfigError("prior_variance is of Kalman filters: name one, such as kalman-ucb")
     cognitive: list[Model] = []
     networks: list[Any] = []
     for name in names:
         if not isinstance(name, str):
-            (networks if isinstance(name, Recurrent) else cognitive).append(name)
-        elif name.rpartition(":")[2].isdigit():
+            (networks if is_network(name) else cognitive).append(name)
+        elif is_network(name):
             with as_config_errors():
                 networks.append(Recurrent.named(name, seeds=seeds))
         else:
             kalman = prior_variance is not None and name.startswith("kalman")
             options = {"prior_variance": prior_variance} if kalman else {}
             cognitive.append(find(name, table.arms, **options))
+    named = [one.name for one in networks]
+    if len(set(named)) < len(named):
+        raise ConfigError(f"networks must have different names, not {', '.join(named)}")
     return cognitive, networks
+
+
+def is_network(model: Any) -> bool:
+    """Whether a name (or what it names) is of a recurrent network, rightly written or not."""
+    if not isinstance(model, str):
+        from prefrontal.behaviour.networks.recurrent import Recurrent
+
+        return isinstance(model, Recurrent)
+    core, _, units = model.rpartition(":")
+    return model in CORES or core in CORES or (bool(core) and units[:1] in tuple("+-.0123456789"))
+
+
+def split(names: str | Sequence[Any]) -> list[Any]:
+    """Return names given by commas or in a list, without blanks around them."""
+    listed = names.split(",") if isinstance(names, str) else names
+    return [one.strip() if isinstance(one, str) else one for one in listed]
+
+
+def with_code(names: Iterable[str], code: Mapping[str, str]) -> str:
+    """Return models as they are named to commands: those of the user's by their files."""
+    return ",".join(code.get(name, name) for name in names)
+
+
+def cognitive_names(models: str | Sequence[Any]) -> list[Any]:
+    """Return names as `split` does, where networks have no place.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    for one in (names := split(models)):
+        if is_network(one):
+            raise ConfigError(f"{one} is a network, and here only cognitive models are of use")
+    return names
+
+
+def require_folder(folder: Path | str | None, own: str | None = None, what: str = "") -> None:
+    """Check, before anything is computed, that results can be written to a folder.
+
+    Args:
+        folder: The folder; made when something is written. None: nothing will be.
+        own: File that it must have if it has any.
+        what: What has such a file.
+
+    Raises:
+        ConfigError: It is a file or in one, cannot be written, or holds something else.
+    """
+    if folder is None:
+        return
+    folder = Path(folder)
+    try:
+        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        if not there.is_dir():
+            raise ConfigError(f"{there} is a file: name a folder, --out")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise ConfigError(f"{there} cannot be written: name another folder, --out")
+        if own and there == folder and any(folder.iterdir()) and not (folder / own).is_file():
+            raise ConfigError(f"{folder} holds something else than {what}: name another, --out")
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror}") from error
 
 
 def require_needs(models: Sequence[Model], table: Behaviour) -> None:
@@ -134,7 +199,8 @@ def notes_of(fits: Fits) -> tuple[str, ...]:
                 if len(found):
                     said.append(f"{name}: {parameter.name} {text} for {_some(found)}")
         if one.not_converged.any():
-            said.append(f"{name}: not converged for {_some(subjects[one.not_converged])}")
+            who = _some(subjects[one.not_converged])
+            said.append(f"{name}: not converged for {who}: see whether another seed gives the same")
     return tuple(said)
 
 

@@ -22,7 +22,16 @@ from prefrontal.behaviour.files.proposing import propose
 from prefrontal.behaviour.files.reading import Data, paths_of
 from prefrontal.behaviour.table import Behaviour
 from prefrontal.behaviour_options import FitOptions, Folds, Method
-from prefrontal.fitted import BehaviourFit, as_config_errors, models_of, notes_of, require_needs
+from prefrontal.fitted import (
+    BehaviourFit,
+    as_config_errors,
+    is_network,
+    models_of,
+    notes_of,
+    require_folder,
+    require_needs,
+    split,
+)
 
 __all__ = ["BehaviourFit", "fit", "read"]
 
@@ -58,21 +67,34 @@ def fit(
 
     Raises:
         DataError: The data are not what a fit needs, in one line.
-        ConfigError: There is no such model, or it does not take these data.
+        ConfigError: There is no such model, or it does not take these data; there are folds without
+            ``cv``; or ``out`` cannot be written or holds something else.
     """
     from prefrontal.behaviour.fits.fitting import Fits
     from prefrontal.behaviour.fits.fitting import fit as fit_models
 
+    if folds is not None and cv is None:
+        raise ConfigError(
+            "folds are those of a cross-validation: say what is held out, --cv sessions, blocks or "
+            "subjects"
+        )
+    require_folder(out, "fit.json", "a fit")
     settings = read_columns(columns)
     table = data if isinstance(data, Behaviour) else read(data, settings)
     require_fittable(table)
     variance = None if prior_variance is None else tuple(map(float, prior_variance))
     cognitive, networks = models_of(models, table, seeds, variance)
     require_needs(cognitive, table)
+    words = [one for one in split(models) if not is_network(one)]
+    code = {
+        one.name: word
+        for one, word in zip(cognitive, words, strict=True)
+        if isinstance(word, str) and ":" in word
+    }
     with as_config_errors():
         fits = fit_models(table, cognitive, method, seed) if cognitive else Fits(table, {})
         fitted = {one.name: one.fit(table, seed) for one in networks}
-    made = BehaviourFit(table, fits, fitted, method, seed, variance, notes_of(fits))
+    made = BehaviourFit(table, fits, fitted, method, seed, variance, notes_of(fits), code)
     if cv is not None:
         from prefrontal.comparing import compare
 

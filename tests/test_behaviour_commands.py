@@ -181,7 +181,17 @@ def test_subjects_of_whom_a_fit_says_nothing_are_refused(folder, capsys):
         (["fit", *BANDIT, "--models", "rww"], "no model 'rww'; did you mean"),
         (["fit", *BANDIT, "--models", "rw+dull"], "no addition 'dull'; did you mean 'dual'"),
         (["fit", *BANDIT, "--models", "hybrid"], "hybrid needs state2, which the data do not have"),
-        (["fit", *BANDIT, "--models", "gru:x"], "gru"),
+        (["fit", *BANDIT, "--models", "gru:x"], "CORE:UNITS, such as gru:2, not 'gru:x'"),
+        (["fit", *BANDIT, "--models", "gru:2.5"], "CORE:UNITS, such as gru:2, not 'gru:2.5'"),
+        (["fit", *BANDIT, "--models", "gru:-1"], "CORE:UNITS, such as gru:2, not 'gru:-1'"),
+        (["fit", *BANDIT, "--models", "gru:0"], "CORE:UNITS, such as gru:2, not 'gru:0'"),
+        (["fit", *BANDIT, "--models", "rw,gru"], "CORE:UNITS, such as gru:2, not 'gru'"),
+        (["fit", *BANDIT, "--models", "rw+dual:2"], "such as gru:2, not 'rw+dual:2'"),
+        (["fit", *BANDIT, "--models", "lstm:1:2"], "such as gru:2, not 'lstm:1:2'"),
+        (["fit", *BANDIT, "--models", "gru:2,gru:2"], "networks must have different names"),
+        (["fit", *BANDIT, "--models", "rw+dual+dual"], "each addition is named once"),
+        (["fit", *BANDIT, "--folds", "3"], "say what is held out, --cv sessions"),
+        (["recover", "--models", "rw,gru:2"], "gru:2 is a network, and here only"),
         (["fit", *BANDIT, "--prior-variance", "10,0"], "kalman"),
         (["fit", *BANDIT, "--models", "kalman-ucb", "--prior-variance", "a"], "numbers such as"),
         (["fit", *BANDIT, "--method", "mcmc"], "ml"),
@@ -199,6 +209,86 @@ def test_a_folder_of_something_else_is_kept(folder, capsys):
     Path("run/thesis.md").write_text("mine")
     said = refused(capsys, command.main, ["fit", *BANDIT, *QUICK, "--out", "run"])
     assert "run holds something else than a fit" in said
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_fitted(
+    folder, capsys, run, monkeypatch
+):
+    def fitted(*_):
+        raise AssertionError("something was computed")
+
+    monkeypatch.setattr("prefrontal.fitting.models_of", fitted)
+    for name in ("opened", "load_fit", "models_of"):
+        monkeypatch.setattr(f"prefrontal.comparing.{name}", fitted)
+    monkeypatch.setattr("prefrontal.aligning.read_spikes", fitted)
+    Path("file.csv").write_text("mine")
+    for words in (
+        ["fit", *BANDIT],
+        ["compare", str(run)],
+        ["simulate", str(run)],
+        ["recover", "--models", "rw"],
+        ["align", str(run), "--neural", "s.npz", "--trials", "t.csv"],
+    ):
+        for out in ("file.csv", "file.csv/run"):
+            said = refused(capsys, command.main, [*words, "--out", out])
+            assert "file.csv is a file: name a folder, --out" in said, words
+    monkeypatch.setattr("os.access", lambda *_: False)
+    said = refused(capsys, command.main, ["recover", "--out", "new/run"])
+    assert "cannot be written: name another folder" in said
+    assert Path("file.csv").read_text() == "mine"
+
+
+MINE = """
+from prefrontal.behaviour.models import Model, log_softmax
+
+class Mine(Model):
+    name = "my-model"
+
+    def log_policy(self, theta, state, trial):
+        return log_softmax(trial.chosen * 0)
+"""
+
+
+def test_a_model_of_the_users_is_named_again_as_the_fit_says(folder, capsys):
+    Path("mine.py").write_text(MINE)
+    words = [*BANDIT, "--models", "random,mine.py:Mine", "--no-figures", "--out", "own"]
+    assert command.main(["fit", *words]) == 0
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "held-out" in one]
+    assert line.endswith("prefrontal compare own --models random,mine.py:Mine")
+    again = "my-model is code of yours: name it again, --models random,mine.py:Mine"
+    for words in (
+        ["simulate", "own"],
+        ["compare", "own"],
+        ["compare", "own", "--models", "my-model"],
+    ):
+        assert again in refused(capsys, command.main, words)
+    more = ["--models", "random,mine.py:Mine"]
+    assert command.main(["simulate", "own", "--per-subject", "2", "--no-figures", *more]) == 0
+    assert command.main(["compare", "own", "--cv", "subjects", *more]) == 0
+
+
+def test_a_run_folder_that_was_cut_short_says_what_to_do(run, tmp_path, capsys):
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    for name in ("models.json", "fit.json"):
+        (copy / name).write_text((copy / name).read_text()[:100])
+        said = refused(capsys, command.main, ["simulate", str(copy)])
+        assert said.endswith(f"fit again, --out {copy}")
+
+
+def test_one_subject_is_one(folder, capsys):
+    write_tidy(bandit(1, subjects=1), Path("one.csv"))
+    words = ["fit", "one.csv", "--columns", "one.columns.toml", *QUICK, "--out", "run"]
+    assert command.main(words) == 0
+    assert capsys.readouterr().out.startswith("1 subject, 40 scored choices")
+    assert Path("run/report.md").read_text().splitlines()[2].startswith("1 subject, 40")
+
+
+def test_what_a_network_has_no_number_for_is_null(folder, capsys):
+    words = ["fit", *BANDIT, "--models", "random,gru:1", "--seeds", "1", "--no-figures"]
+    assert command.main([*words, "--out", "run", "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["bms"] is None
+    assert [plain["models"]["gru:1"][key] for key in ("evidence", "bic")] == [None, None]
 
 
 def test_data_in_python_are_refused_alike():
@@ -303,3 +393,7 @@ def test_a_hessian_that_is_not_positive_definite_is_said_by_name(run):
     one = replace(fits["rw"], not_positive_definite=doubtful)
     (said,) = [note for note in notes_of({"rw": one}) if "Hessian" in note]
     assert said.startswith("rw: Hessian not positive definite for S01, S04: no standard errors")
+    one = replace(fits["rw"], not_converged=doubtful)
+    assert "rw: not converged for S01, S04: see whether another seed gives the same" in notes_of(
+        {"rw": one}
+    )

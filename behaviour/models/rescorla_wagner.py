@@ -48,12 +48,14 @@ class RescorlaWagner(Model):
         """Check what is added, and put it in order.
 
         Raises:
-            ValueError: There is no such addition.
+            ValueError: There is no such addition, or one is named twice.
         """
         unknown = set(self.additions) - set(ADDITIONS)
         if unknown:
             known = ", ".join(ADDITIONS)
             raise ValueError(f"rw takes the additions {known}, not {', '.join(sorted(unknown))}")
+        if len(set(self.additions)) < len(self.additions):
+            raise ValueError("each addition is named once")
         ordered = tuple(one for one in ADDITIONS if one in self.additions)
         object.__setattr__(self, "additions", ordered)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from prefrontal.agents.common.optim import Optimiser, clip_by_norm
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.networks.config import NetworkConfig
+from prefrontal.agents.networks.config import CORES, NetworkConfig
 from prefrontal.agents.networks.vectorised import Affine, Net, Vectorised
 from prefrontal.behaviour.networks.sequences import (
     Sequences,
@@ -77,8 +77,11 @@ class Recurrent:
             ValueError: It is no such name.
         """
         core, _, units = name.rpartition(":")
-        if not core or not units.isdigit():
-            raise ValueError(f"a network is named CORE:UNITS, such as gru:2, not {name!r}")
+        if core not in CORES or not units.isdecimal() or not int(units):
+            known = ", ".join(CORES)
+            raise ValueError(
+                f"a network is named CORE:UNITS, such as gru:2, not {name!r:.80}; cores are {known}"
+            )
         return cls(core, int(units), **settings)  # type: ignore[arg-type]
 
     @property

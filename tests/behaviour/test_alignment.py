@@ -57,6 +57,13 @@ def test_populations_are_alike_and_have_a_ceiling(alignment):
     assert alignment.ceiling > found["rpe"]["cka_null"]
 
 
+def test_counts_without_bins_are_one_bin():
+    counts = np.arange(6.0).reshape(3, 2)
+    found = Recording(counts)
+    np.testing.assert_array_equal(found.counts, counts[:, None])
+    assert (found.counts.shape, found.unit) == ((3, 1, 2), ("0", "1"))
+
+
 def test_a_file_reads_back(tmp_path):
     made = recording(learner())
     found = read_spikes(write_spikes(tmp_path / "spikes.npz", made))

@@ -102,5 +102,5 @@ def test_nothing_to_fit_is_said():
     table = stayers(6, 10)
     with pytest.raises(ValueError, match="no choice is scored"):
         Recurrent().fit(table.masked(np.zeros((6, 10), bool)))
-    with pytest.raises(ValueError, match="core must be one of"):
+    with pytest.raises(ValueError, match="named CORE:UNITS, such as gru:2, not"):
         Recurrent.named("gur:2")

@@ -131,10 +131,10 @@ class Vectors:
         running = ~(self.ended | self.cut)
         if told:
             masks = [info.get("action_mask") for info in told]
-            there = all(mask is not None for mask in masks)
+            there = any(mask is not None for mask in masks)
             if self.like.masks is None:
                 self.like.masks = there
-            if self.like.masks != there:
+            if self.like.masks != there or (there and any(mask is None for mask in masks)):
                 self.like.blame(
                     "action masks must be there at every reset and step, or never", None
                 )

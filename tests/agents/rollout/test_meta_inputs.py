@@ -189,6 +189,9 @@ def test_time_limits_are_found_wherever_they_are():
     told = Told()
     told.max_episode_length = 4  # as popgym's; whether it counts the last step is not known
     assert MetaInputs(told).steps == 5
+    numpys = Told()
+    numpys.max_steps = np.int64(10)
+    assert MetaInputs(numpys).steps == 10
 
 
 @pytest.mark.parametrize("several", [None, 3])

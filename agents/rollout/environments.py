@@ -170,7 +170,8 @@ def _making(spec: EnvironmentSpec) -> Iterator[None]:
     except ConfigError:
         raise
     except (TypeError, ValueError, ImportError, gymnasium.error.Error) as error:
-        raise ConfigError(f"environment {spec.id!r}: {blamed(error) or error}") from error
+        said = str(error).partition(" was raised from the environment creator")[0]  # Gymnasium's
+        raise ConfigError(f"environment {spec.id!r}: {blamed(error) or said}") from error
     except Exception as error:  # others' environments raise anything
         given = ", ".join(f"{k}={v!r}" for k, v in spec.kwargs.items()) or "no arguments"
         said = blamed(error) or f"{type(error).__name__}: {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import gymnasium
@@ -30,8 +31,8 @@ def limit_of(env: Any) -> int | None:
     """Return the longest episode that an environment or a vector environment says in itself."""
     for name in _NAMES:
         told = getattr(env, name, None)
-        if isinstance(told, int) and not isinstance(told, bool) and told > 0:
-            return told + (name == "max_episode_length")  # popgym counts one step less
+        if isinstance(told, Integral) and not isinstance(told, bool) and told > 0:
+            return int(told) + (name == "max_episode_length")  # popgym counts one step less
     return None
 
 

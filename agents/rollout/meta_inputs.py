@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
@@ -106,6 +107,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         self.observation_space = spaces.Box(-np.inf, np.inf, (width,), np.float32)
         self._t, self._trial, self._seed = 0, 0, "no seed"
         self.masks: bool | None = None
+        self._legal: np.ndarray | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -116,6 +118,7 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             TrainingError: The environment raises, or returns no observation of its space.
         """
         observation, info = self.begin(seed, options)
+        self._legal = info.get("action_mask") if self.masks else None
         return self._seen(observation, {"trial_start": 1}), info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -126,11 +129,34 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             TrainingError: The environment raises, or returns something that nobody can learn from.
         """
         chosen = self.played.checked(action)[None]
+        if self._legal is not None and not self._legal[chosen[0]]:
+            warnings.warn(
+                f"{self.id} is given an action that its action_mask forbids: agents have to be "
+                'told it, predict(..., action_masks=info["action_mask"])',
+                stacklevel=2,
+            )
         observation, reward, ended, cut, info = self.advance(self.played.each(chosen)[0])
+        self._legal = info.get("action_mask") if self.masks else None
         inputs = {"reward": reward, "time": self._t / self.steps}
         inputs["action"] = self.played.inputs(chosen)[0]
         inputs["trial_start"] = self.trials and info["trial_start"]
         return self._seen(observation, inputs), reward, ended, cut, info
+
+    @property
+    def action_masks(self) -> Callable[[], np.ndarray]:
+        """Return a method that returns which actions are legal, ``[K]`` of bool.
+
+        Raises:
+            AttributeError: The environment does not say it, which is known after the first reset.
+        """
+        if self.masks is False or not self.actions.discrete:
+            raise AttributeError(f"{self.id} does not say which actions are legal")
+        return self._action_masks
+
+    def _action_masks(self) -> np.ndarray:
+        if self._legal is None:
+            raise gymnasium.error.ResetNeeded("the first reset says which actions are legal")
+        return self._legal.copy()
 
     def _seen(self, observation: Any, inputs: dict[str, Any]) -> np.ndarray:
         seen = np.zeros(cast(spaces.Box, self.observation_space).shape, np.float32)
@@ -208,11 +234,13 @@ class MetaInputs(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         if not isinstance(info, Mapping):
             self.blame("info must be a dictionary", info)
         mask = info.get("action_mask")
+        told = "action_mask" in info
         if mask is None and self.masks is not False:
             with contextlib.suppress(AttributeError):
-                mask = self.call(self.env.get_wrapper_attr("action_masks"))
+                method = self.env.get_wrapper_attr("action_masks")
+                mask, told = self.call(method), True
         if self.masks is None:
-            self.masks = mask is not None
+            self.masks = told
         elif self.masks != (mask is not None):
             self.blame("action masks must be there at every reset and step, or never", mask)
         if not self.masks:

@@ -14,8 +14,9 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.user_files import place_of
 from prefrontal.agents.rollout.flat import flat
-from prefrontal.agents.rollout.limits import limit_of
+from prefrontal.agents.rollout.limits import limit_of, time_limit
 from prefrontal.agents.rollout.meta_inputs import MetaInputs
 from prefrontal.agents.rollout.rows import Shown
 
@@ -131,10 +132,10 @@ class Vectors:
         running = ~(self.ended | self.cut)
         if told:
             masks = [info.get("action_mask") for info in told]
-            there = all(mask is not None for mask in masks)
+            there = any(mask is not None for mask in masks)
             if self.like.masks is None:
                 self.like.masks = there
-            if self.like.masks != there:
+            if self.like.masks != there or (there and any(mask is None for mask in masks)):
                 self.like.blame(
                     "action masks must be there at every reset and step, or never", None
                 )
@@ -238,7 +239,8 @@ def _limit_of(env: Any) -> int | None:
     """Return the time limit of a vector environment: its own, or that of its rows."""
     if (told := limit_of(env)) is None:
         with contextlib.suppress(Exception):  # whatever asking them raises
-            told = env.get_attr("spec")[0].max_episode_steps
+            rows = getattr(env.unwrapped, "envs", None)  # in this process
+            told = time_limit(rows[0]) if rows else env.get_attr("spec")[0].max_episode_steps
     return told
 
 
@@ -259,23 +261,24 @@ def _made(spec: EnvSpec, rows: int, kwargs: Mapping[str, Any]) -> Theirs:
         one.kind != one.VAR_KEYWORD for one in takes.values()
     ):
         given.pop("max_episode_steps", None)  # it is kept by `Vectors`
-    env = creator(num_envs=rows, **given)
+    env, name = creator(num_envs=rows, **given), getattr(creator, "__name__", spec.id)
+    place = place_of(creator.__init__ if isinstance(creator, type) else creator)
     theirs: Theirs
     if isinstance(env, VectorEnv):
-        theirs = Theirs(env, _mode(env))
+        theirs = Theirs(env, _mode(env, place))
     elif _is_sb3(env):
         theirs = TheirsOfSB3(env)
     else:
         raise ConfigError(
-            f"it must make a gymnasium.vector.VectorEnv, or a VecEnv of Stable-Baselines3's, not "
-            f"{type(env).__name__}"
+            f"{name} must make a gymnasium.vector.VectorEnv, or a VecEnv of Stable-Baselines3's, "
+            f"not {type(env).__name__}{place}"
         )
     if theirs.num_envs != rows:
-        raise ConfigError(f"it must make num_envs = {rows} rows, not {theirs.num_envs}")
+        raise ConfigError(f"{name} must make num_envs = {rows} rows, not {theirs.num_envs}{place}")
     return theirs
 
 
-def _mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
+def _mode(env: VectorEnv[Any, Any, Any], place: str) -> AutoresetMode:
     told = env.metadata.get("autoreset_mode")
     try:
         return AutoresetMode(told)
@@ -283,7 +286,7 @@ def _mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
         raise ConfigError(
             "a vector environment must say what it does after the end of an episode: "
             "metadata['autoreset_mode'] = gymnasium.vector.AutoresetMode.NEXT_STEP (or SAME_STEP, "
-            f"or DISABLED), not {told!r}"
+            f"or DISABLED), not {told!r}{place}"
         ) from None
 
 

@@ -196,3 +196,10 @@ def test_probe_reads_what_an_agent_must_know():
         False,
         0,
     )
+
+
+def test_an_argument_that_there_is_not_is_told_without_gymnasiums_words():
+    spec = EnvironmentSpec("CartPole-v1", (), {"nosuch": 3})
+    with pytest.raises(ConfigError, match=r"argument 'nosuch'$") as caught:
+        make_envs(spec, [0], 1)
+    assert "creator" not in str(caught.value)

@@ -1,6 +1,7 @@
 """Foreign environments as agents see them: observations of any space, one after the other."""
 
 import re
+import warnings
 
 import gymnasium
 import numpy as np
@@ -13,6 +14,7 @@ from prefrontal.agents import EnvironmentSpec, MetaInputs, NetworkConfig, Popula
 from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.networks.parts import Part
 from prefrontal.agents.rollout.meta_episodes import MetaEpisodes
+from prefrontal.agents.rollout.rows import Rows
 from tests.agents.helpers import register_countdown
 
 BOX = spaces.Box(-2, 2, (3,), np.float32)
@@ -187,6 +189,9 @@ def test_time_limits_are_found_wherever_they_are():
     told = Told()
     told.max_episode_length = 4  # as popgym's; whether it counts the last step is not known
     assert MetaInputs(told).steps == 5
+    numpys = Told()
+    numpys.max_steps = np.int64(10)
+    assert MetaInputs(numpys).steps == 10
 
 
 @pytest.mark.parametrize("several", [None, 3])
@@ -437,6 +442,58 @@ def test_legal_actions_of_the_first_step_of_an_inner_episode():
         [False, True, True],
         [True] * 3,
     ]
+
+
+@pytest.mark.parametrize("how", ["info", "method"])
+@pytest.mark.filterwarnings("ignore:Evaluation environment")
+def test_evaluation_of_maskable_agents_is_told_what_is_legal(how):
+    maskable = pytest.importorskip("sb3_contrib.common.maskable.evaluation")
+    env_id = f"tests/Masked-{how}-v0"
+    gymnasium.register(env_id, lambda: Masked(how), max_episode_steps=4)
+    agent = Population.create(EnvironmentSpec(env_id, ()), NetworkConfig(hidden_size=4))[0]
+    env = agent.make_env()
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.action_masks()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        maskable.evaluate_policy(agent, env, n_eval_episodes=5, warn=False)
+    assert not [one for one in warned if "forbids" in str(one.message)]
+    env.unwrapped.legal = np.int8([1, 0, 0])
+    env.reset()
+    env.step(0)
+    assert env.action_masks().tolist() == [True, True, False]
+    with pytest.warns(UserWarning, match="an action that its action_mask forbids"):
+        env.step(2)
+
+
+def test_only_environments_with_masks_have_a_method():
+    env = wrapped()
+    env.reset()
+    assert not hasattr(env, "action_masks")
+    assert not hasattr(wrapped(actions=BOX), "action_masks")
+
+
+@pytest.mark.parametrize("first", [{}, {"action_mask": None}])
+def test_masks_that_come_later_are_refused(first):
+    inner = Masked()
+    inner._info = lambda: first
+    env = MetaInputs(TimeLimit(inner, 9))
+    if first:
+        with pytest.raises(
+            TrainingError, match=r"step 0 .* must be 3 times true or false, not None"
+        ):
+            env.reset()
+        return
+    env.reset()
+    inner._info = lambda: {"action_mask": np.ones(3, bool)}
+    with pytest.raises(TrainingError, match="there at every reset and step, or never"):
+        env.step(0)
+
+
+def test_masks_are_there_in_all_rows_or_in_none():
+    rows = Rows([MetaInputs(TimeLimit(Masked(how), 9)) for how in ("info", "nothing")])
+    with pytest.raises(TrainingError, match="masks must be there in all environments"):
+        rows.reset([0, 1])
 
 
 @pytest.mark.parametrize(

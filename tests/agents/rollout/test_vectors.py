@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from prefrontal.agents import EnvironmentSpec
 from prefrontal.agents.common.errors import ConfigError, TrainingError
+from prefrontal.agents.common.user_files import import_object
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.episodes import EpisodeVectorEnv
 from prefrontal.agents.rollout.vectors import Vectors
@@ -206,3 +207,27 @@ def test_a_vector_environment_is_to_blame(told, message):
 def test_what_is_no_vector_environment(factory, message):
     with pytest.raises(ConfigError, match=message):
         made(factory)
+
+
+@pytest.mark.parametrize("kind", [SyncVectorEnv, DummyVecEnv])
+def test_the_class_of_the_rows_may_say_their_time_limit(kind):
+    class Limited(Countdown):
+        max_episode_steps = np.int64(30)
+
+    envs = made(lambda num_envs: kind([Limited] * num_envs), "limited")
+    assert envs.steps == 30
+    assert not envs.notes
+
+
+def test_a_wrong_number_of_rows_names_the_function_and_its_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import gymnasium\n"
+        "from gymnasium.vector import SyncVectorEnv, AutoresetMode\n"
+        "def rows(num_envs):\n"
+        "    make = [lambda: gymnasium.make('CartPole-v1')] * (num_envs + 1)\n"
+        "    return SyncVectorEnv(make, autoreset_mode=AutoresetMode.SAME_STEP)\n"
+    )
+    said = r"^rows must make num_envs = 6 rows, not 7 \(mine.py, line 3, in rows\)"
+    with pytest.raises(ConfigError, match=said):
+        made(import_object(f"{file}:rows"), "seven")

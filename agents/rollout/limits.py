@@ -31,7 +31,7 @@ def limit_of(env: Any) -> int | None:
     """Return the longest episode that an environment or a vector environment says in itself."""
     for name in _NAMES:
         told = getattr(env, name, None)
-        if isinstance(told, Integral) and not isinstance(told, bool) and told > 0:
+        if isinstance(told, Integral) and not isinstance(told, bool) and int(told) > 0:
             return int(told) + (name == "max_episode_length")  # popgym counts one step less
     return None
 

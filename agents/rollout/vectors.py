@@ -262,7 +262,8 @@ def _made(spec: EnvSpec, rows: int, kwargs: Mapping[str, Any]) -> Theirs:
     ):
         given.pop("max_episode_steps", None)  # it is kept by `Vectors`
     env, name = creator(num_envs=rows, **given), getattr(creator, "__name__", spec.id)
-    place = place_of(creator.__init__ if isinstance(creator, type) else creator)
+    start = creator.__init__ if isinstance(creator, type) else creator  # type: ignore[misc]
+    place = place_of(start)
     theirs: Theirs
     if isinstance(env, VectorEnv):
         theirs = Theirs(env, _mode(env, place))

@@ -325,7 +325,7 @@ def test_a_navigator_is_refused_what_it_cannot_do(capsys):
     refusal = refused(capsys, command.evaluate, ["whole", "--episodes", "30", "--block", "1"])
     assert 'networks with actor_reward "rpe", which these are not' in refusal
     words = ["zhang2024-modularity", "--env-id", "Pendulum-v1", "--no-progress"]
-    assert "not ours need Discrete ones" in refused(capsys, command.train, words)
+    assert "needs numbers within -1 ... 1" in refused(capsys, command.train, words)
 
 
 def test_navigators_of_another_task_are_measured_and_not_judged(capsys):

@@ -156,9 +156,9 @@ def test_any_learner(algorithm, more, tmp_path):
     assert report.record["action"].shape == (1, 1, 5)
 
 
-def test_continuous_actions_are_for_td3(tmp_path):
-    with pytest.raises(ConfigError, match="FireflyNavigation"):
-        pf.train("prefrontal/FireflyNavigation-v0", algorithm="a2c", out=tmp_path / "x")
+def test_continuous_actions_are_not_for_q_learning(tmp_path):
+    with pytest.raises(ConfigError, match=r"FireflyNavigation.*--algorithm a2c"):
+        pf.train("prefrontal/FireflyNavigation-v0", algorithm="r2d2", out=tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 

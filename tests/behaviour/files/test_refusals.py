@@ -127,6 +127,8 @@ def test_one_name_in_two_files_is_one_person_or_two(tmp_path):
 
 @pytest.mark.parametrize("name", ["x.mat", "x.nwb", "x.xlsx", "x.csv"])
 def test_damaged_and_foreign_files_are_refused(tmp_path, name):
+    if name == "x.nwb":
+        pytest.importorskip("pynwb")
     path = tmp_path / name
     path.write_bytes(b"\xff\xfe\x00damaged\x80\x04K\x01.")
     with pytest.raises(DataError) as caught:

@@ -221,7 +221,6 @@ def register_shifted() -> None:
         ("--env-id CartPol-v1", "no environment 'CartPol-v1'; did you mean 'CartPole-v1'?"),
         ("--env-id prefrontal/TwoArmBandit-v0", "did you mean 'prefrontal/TwoArmedBandit-v0'?"),
         ("--env-id nowhere:A-v0", "there is no module 'nowhere'"),
-        ("--env-id Pendulum-v1", "needs numbers within -1 ... 1 as actions"),
         ("--env-id CartPole-v1 --critic privileged", "can show its task"),
         ("--env-id CartPole-v1 --env-kwargs foo", "NAME=VALUE, not 'foo'"),
         ("--env-id CartPole-v1 --env-kwargs foo=1", "'foo'"),

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from prefrontal.agents.common.errors import (
     ConfigError,
@@ -122,35 +123,32 @@ def reproduce(words: list[str]) -> int:
 
 def align(words: list[str]) -> int:
     """Relate a recording to fitted models and to agents."""
-    import json
-
     from prefrontal.aligning import align_by
     from prefrontal.neural_options import AlignOptions
     from prefrontal.reading import parse
 
     options = parse(AlignOptions, words, "prefrontal align", "Relate a recording to models.")
-    found = align_by(options)
-    if options.json:
-        print(json.dumps(found.summary, indent=1))
-        return 0
-    print(found, "", "written:", *(f"  {path}" for path in found.written), sep="\n")
-    return 0
+    return _shown(align_by(options), options.json)
 
 
 def dynamics(words: list[str]) -> int:
     """Find where the core of trained agents comes to rest."""
-    import json
-
     from prefrontal.neural_options import DynamicsOptions
     from prefrontal.reading import parse
     from prefrontal.resting import dynamics_by
 
     options = parse(DynamicsOptions, words, "prefrontal dynamics", "Slow points of trained cores.")
-    found = dynamics_by(options)
-    if options.json:
+    return _shown(dynamics_by(options), options.json)
+
+
+def _shown(found: Any, as_json: bool) -> int:
+    """Print what was measured and written, or its summary as JSON; return the exit code."""
+    import json
+
+    if as_json:
         print(json.dumps(found.summary, indent=1))
-        return 0
-    print(found, "", "written:", *(f"  {path}" for path in found.written), sep="\n")
+    else:
+        print(found, "", "written:", *(f"  {path}" for path in found.written), sep="\n")
     return 0
 
 

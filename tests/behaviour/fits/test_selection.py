@@ -46,3 +46,11 @@ def test_what_is_missing_is_named():
         model_selection([[0.0, 1.0]], ("a",))
     with pytest.raises(ValueError, match="prior"):
         model_selection([[0.0, 1.0]], prior=0)
+
+
+def test_exceedance_is_protected_by_the_chance_that_all_are_equally_frequent():
+    found = model_selection([[0.5, 0.0], [0.4, 0.0], [0.6, 0.0]])
+    assert found.exceedance[0] - found.protected_exceedance[0] > 0.02
+    expected = (1 - found.bor) * found.exceedance + found.bor / 2
+    assert found.protected_exceedance == pytest.approx(expected)
+    assert found.protected_exceedance.sum() == pytest.approx(1.0)

@@ -279,5 +279,3 @@ def as_json(data: Mapping[str, Any]) -> str:
 
     text = json_text(data)  # ASCII: line separators of Unicode are escaped already
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-

@@ -92,7 +92,7 @@ def play(
     member: int = 0,
     *,
     condition: str | None = None,
-    split: str = "held_out",
+    split: str | None = None,
     seed: int = 0,
     out: Path | str = "play.gif",
     frames: int = 200,
@@ -107,7 +107,8 @@ def play(
         what: Run folder, shipped population, or a task: a Gymnasium id or ``FILE.py:CLASS``.
         member: Which member plays.
         condition: Which condition; None: the first.
-        split: Tasks to draw from: ``held_out``, ``train`` or ``all``.
+        split: Tasks to draw from: ``held_out``, ``train`` or ``all``; None: held-out ones, and all
+            for the random policy.
         seed: Seed of task, noise and actions.
         out: File to write, .gif, or .mp4 where ffmpeg is installed.
         frames: Steps that are shown, at most.
@@ -156,7 +157,7 @@ def _run_episode(options: PlayOptions, doors: Doors) -> Episode:
         )
     agent = population[options.member : options.member + 1]
     where = "" if condition == "default" else f", {condition}"
-    split = options.split if run.experiment.held_out else "all"
+    split = (options.split or "held_out") if run.experiment.held_out else "all"
     discount = run.settings[condition].algorithm.final_discount
     title = f"{run.name}{where}, member {options.member}"
     return _played(agent, agent.environment, split, options.seed, discount, title)
@@ -174,7 +175,9 @@ def _task_episode(options: PlayOptions) -> Episode:
         raise ConfigError(f"{options.what} is neither a run nor a task: {error}") from error
     players = RandomPlayers([options.member])
     title = f"{env_id}, random policy"
-    return _played(players, EnvironmentSpec(env_id, ()), options.split, options.seed, 1.0, title)
+    return _played(
+        players, EnvironmentSpec(env_id, ()), options.split or "all", options.seed, 1.0, title
+    )
 
 
 def _played(

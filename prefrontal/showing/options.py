@@ -24,7 +24,9 @@ class PlayOptions:
     member: int = option(0, "Which member plays.", least=0)
     condition: str | None = option(None, "Which condition plays; none: the first.")
     out: Path = option(Path("play.gif"), "File to write: NAME.gif, or NAME.mp4 with ffmpeg.")
-    split: Split = option("held_out", "Tasks to draw from.")
+    split: Split | None = option(
+        None, "Tasks to draw from; none: held-out ones, and all for the random policy."
+    )
     seed: int = option(0, "Seed of task, noise and actions.", least=0)
     frames: int = option(200, "Steps that are shown, at most.", least=1)
     fps: int = option(4, "Steps a second.", least=1, most=50)

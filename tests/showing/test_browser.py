@@ -159,7 +159,8 @@ def test_what_is_shown_has_names_and_an_order(visit, shown):
     assert {"A", "SELECT", "INPUT"} <= set(reached)
     # Lines of two runs differ in more than colour
     dashes = page.evaluate(
-        """() => [...document.querySelectorAll("fieldset svg line")].map((one) => one.getAttribute("stroke-dasharray"))"""
+        """() => [...document.querySelectorAll("fieldset svg line")]
+            .map((one) => one.getAttribute("stroke-dasharray"))"""
     )
     assert len(set(dashes)) == 2
 

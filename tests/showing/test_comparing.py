@@ -1,4 +1,4 @@
-"""Runs of agents side by side: differences, tables, files, and one command for two kinds of runs."""
+"""Runs of agents side by side: differences, tables, files; one command for two kinds of runs."""
 
 import csv
 import json

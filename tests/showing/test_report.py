@@ -1,6 +1,7 @@
 """Reports as files: what they hold is what was recorded, and nothing in it is markup."""
 
 import base64
+import hashlib
 import json
 import re
 import shutil
@@ -114,8 +115,6 @@ def test_a_report_is_one_file_that_leads_nowhere(evaluated, fit, tmp_path):
     hosts = set(re.findall(r"https?://[^\"' ]+", text))
     assert hosts == {"http://www.w3.org/2000/svg"}
     digest = re.search(r"script-src 'sha256-([^']+)'", text)[1]
-    import hashlib
-
     assert digest == base64.b64encode(hashlib.sha256(found.scripts[1].encode()).digest()).decode()
     (_, two) = data_of(path)["runs"]
     assert two["kind"] == "fit"
@@ -179,7 +178,7 @@ def test_the_command_says_where_the_file_is(evaluated, tmp_path, capsys):
         (["{run}", "--out", "r.pdf"], "NAME.html"),
         (["{run}", "{run}"], "is named twice"),
         (["{run}", "--episodes", "0"], "episodes must be at least 1"),
-        ([], "required"),
+        ([], "name a run folder"),
     ],
 )
 def test_refusals(evaluated, words, message, capsys, tmp_path, monkeypatch):

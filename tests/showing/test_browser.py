@@ -72,7 +72,7 @@ def shown(runs, tmp_path_factory) -> tuple[Path, dict[str, np.ndarray]]:
 
 
 def shown_number(page: Any, name: str) -> float:
-    text = page.locator(f"#player0-{name}").inner_text().replace("−", "-").replace(",", "")
+    text = page.locator(f"#player0-{name}").inner_text().replace("\u2212", "-").replace(",", "")
     return float(text)
 
 
@@ -118,7 +118,7 @@ def test_space_plays_to_the_end(visit, shown):
     page.locator("#player0-card").focus()
     page.keyboard.press(" ")
     assert page.locator("#player0-play").inner_text() == "pause"
-    page.wait_for_function("document.getElementById('player0-told').textContent === 'Step 5 of 5'")
+    playwright.expect(page.locator("#player0-told")).to_have_text("Step 5 of 5")
     assert "play" in page.locator("#player0-play").inner_text()
 
 
@@ -147,9 +147,9 @@ def test_curves_are_read_by_key_and_smoothed_by_a_slider(visit, shown):
 def test_what_is_shown_has_names_and_an_order(visit, shown):
     page = visit(shown[0])
     nameless = page.evaluate(
-        """() => [...document.querySelectorAll("button, select, input, svg[role=img]")].filter(
-            (one) => !(one.getAttribute("aria-label") || one.textContent.trim() || one.closest("label")))
-            .map((one) => one.outerHTML)"""
+        """() => [...document.querySelectorAll("button, select, input, svg[role=img]")]
+            .filter((one) => !one.getAttribute("aria-label") && !one.textContent.trim())
+            .filter((one) => !one.closest("label")).map((one) => one.outerHTML)"""
     )
     assert not nameless
     reached = []
@@ -220,5 +220,5 @@ def test_a_fit_is_stepped_through(visit, fit, tmp_path):
     assert shown_number(page, "reward") == float(second["reward"])
     chance = np.exp(float(second["rw.log_p"]))
     np.testing.assert_allclose(shown_number(page, "probability"), chance, rtol=1e-4)
-    page.get_by_label("model").first.select_option("rw+persev")
+    page.get_by_label("model", exact=True).first.select_option("rw+persev")
     assert page.get_by_role("heading", name="perseveration").count() == 1

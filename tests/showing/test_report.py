@@ -88,7 +88,8 @@ def test_a_report_holds_the_recorded_numbers(evaluated, tmp_path):
         == "recorded by the evaluation in evaluation; shown are 2 of 4 episodes of each"
     )
     metrics = json.loads((evaluated / "evaluation" / "metrics.json").read_text())
-    assert run["findings"] == metrics["findings"]
+    for shown, found in zip(run["findings"], metrics["findings"], strict=True):
+        assert shown == {key: found[key] for key in shown}
     assert run["settings"]["default"]["network.core"] == "lstm"
     curve = unpacked(run["curves"]["default"]["metrics"]["return"])
     assert curve.shape[1] == 3

@@ -110,7 +110,7 @@ function sample(style) {
 // --- controls ---
 
 function choice(label, options, picked, change) {
-  const select = el("select", { onchange: (event) => change(event.target.value) },
+  const select = el("select", { "aria-label": label, onchange: (event) => change(event.target.value) },
     options.map(([value, text]) => el("option", { value, selected: String(value) === String(picked) }, text)));
   return el("label", {}, label, select);
 }

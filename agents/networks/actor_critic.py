@@ -153,6 +153,11 @@ class ActorCritic:
             net.begin(tape, None if state is None else state[index])
             tape.before.zero_()  # before an episode nothing is expected
 
+    def restart(self, tapes: list[Tape], t: int, rows: Tensor) -> None:
+        """Let episodes start at step `t` where `rows` ``[P, B]`` are true."""
+        for net, tape in zip(self.nets, tapes, strict=True):
+            net.restart(tape, t, rows)
+
     def state(self, tapes: list[Tape], t: int) -> States:
         """Return the states before step `t`, tensors ``[P, B, ...]`` of each net."""
         return [net.state(tape, t) for net, tape in zip(self.nets, tapes, strict=True)]
@@ -210,6 +215,10 @@ class ActorCritic:
         logits: Tensor = self.nets[0].step(tapes[0], t)
         return logits[:, : self.num_actions]
 
+    def value(self, tapes: list[Tape], t: int) -> Tensor:
+        """Return a copy of the values that step `t` gave, ``[P, B]``."""
+        return self._parts(tapes[-1].heads_t[t], 1)[1].squeeze(1).clone()
+
     def act(self, tapes: list[Tape], t: int, noise: Tensor, actions: Tensor) -> None:
         """Write the best actions by logits and noise ``[P, K, B]`` to `actions` ``[P, B]``."""
         self.nets[0].act(tapes[0], t, self.num_actions, noise, actions)
@@ -232,8 +241,10 @@ class ActorCritic:
         if self.encoder is not None:
             self.encoder.again(tapes)
         for net, tape in zip(self.nets, tapes, strict=True):
-            net.begin(tape)
+            net.begin(tape, tape.start)
             for t in range(tape.used):
+                if tape.starts is not None:
+                    net.restart(tape, t, tape.starts[t])
                 net.step(tape, t)
 
     def refresh(self, tapes: list[Tape]) -> None:

@@ -85,6 +85,7 @@ class PlainNet:
         self.parameters = torch.zeros(members, size, dtype=dtype, device=device)
         self._views = self.plain.views(self.parameters)
         self._alone: Any = None
+        self._remembers = bool(self.plain.module.initial_state(1))
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_alone": None}
@@ -122,12 +123,12 @@ class PlainNet:
 
     def state(self, tape: PlainTape, t: int) -> State:
         """Return the state before step `t` (``t = T`` is the last one), ``[P, B, ...]``."""
-        return tape.states[t]
+        return tape.states[t] if self._remembers else ()
 
     @torch.no_grad()
     def step(self, tape: PlainTape, t: int) -> Tensor:
         """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
-        now = tape.states[t]
+        now = tape.states[t] if self._remembers else ()
         if not tape.every and t > 1:
             tape.states.pop(t - 1, None)  # that of this step is kept: it may be repeated
         found: Any
@@ -143,9 +144,15 @@ class PlainNet:
         return tape.heads_t[t]
 
     @torch.no_grad()
+    def at_once(self, tape: PlainTape) -> None:
+        """Compute the read-outs of all steps; those of a core without a state, not its features."""
+        tape.outputs[: tape.used] = self.plain.unroll(self._views, tape.x[: tape.used], ())
+
+    @torch.no_grad()
     def restart(self, tape: PlainTape, t: int, rows: Tensor) -> None:
         """Set the state before step `t` back to the initial one where `rows` ``[P, B]`` are true."""
-        tape.states[t] = fresh_where(rows, self.initial_state(tape.batch), tape.states[t])
+        if self._remembers:
+            tape.states[t] = fresh_where(rows, self.initial_state(tape.batch), tape.states[t])
 
     def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
         """Write the argmax of the first `choices` read-outs plus noise to `actions` ``[P, B]``."""

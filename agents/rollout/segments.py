@@ -74,7 +74,7 @@ class Segments(Rollout):
         observation, info, waiting = self._begin()
         for t in range(self.steps):
             model.show(self.tapes, t, self._columns(observation))
-            logits = model.step(self.tapes, t)
+            logits = model.step(self.tapes, t, late=True)
             if "action_mask" in info:
                 legal = info["action_mask"].view(model.members, self.batch, -1)
                 masks.append(legal.transpose(1, 2))
@@ -110,6 +110,7 @@ class Segments(Rollout):
         size = (model.members, self.batch)
         for tape in self.tapes:
             tape.used = self.steps
+        model.values_at_once(self.tapes)
         return Trajectory(
             tapes=self.tapes,
             actions=self.actions,

@@ -45,7 +45,8 @@ def countdown(kind: str) -> str:
 def subject(kind: str = "single", core: str = "lstm", layout: str = "shared", **config) -> A2C:
     kwargs = {"env_workers": 2} if kind == "workers" else {}
     spec = EnvironmentSpec(countdown(kind), ("action", "reward"), kwargs)
-    network = NetworkConfig(core=core, layout=layout, hidden_size=8)
+    own = {"memory": 6} if core == "attention" else {}
+    network = NetworkConfig(core=core, layout=layout, hidden_size=8, core_kwargs=own)
     config = {"gae_lambda": 0.8, "discount": 0.9, "segment": 7, **config}
     envs = make_envs(spec, range(MEMBERS), BATCH)
     return A2C(envs, network, a2c(**config), range(MEMBERS), BATCH, 10_000, 3)

@@ -382,12 +382,10 @@ class A2C(RecurrentLearner):
 
     def parts(self) -> Mapping[str, Any]:
         """Return what has a state of its own, by name."""
-        more: dict[str, Any]
         more = {"critic": self.critic, "replay": self.replay, "consolidation": self.consolidation}
-        if self.config.segment is not None:
-            more["segments"] = self.rollout
         own = {name: part for name, part in more.items() if part is not None}
-        return {**super().parts(), **own, **(self.rule.parts() if self.rule is not None else {})}
+        rule = {} if self.rule is None else self.rule.parts()
+        return {**super().parts(), **self.rollout.parts(), **own, **rule}
 
 
 class Learned(NamedTuple):

@@ -150,7 +150,7 @@ class PlainNet:
 
     @torch.no_grad()
     def restart(self, tape: PlainTape, t: int, rows: Tensor) -> None:
-        """Set the state before step `t` back to the initial one where `rows` ``[P, B]`` are true."""
+        """Set the state before step `t` to the initial one where `rows` ``[P, B]`` are true."""
         if self._remembers:
             tape.states[t] = fresh_where(rows, self.initial_state(tape.batch), tape.states[t])
 

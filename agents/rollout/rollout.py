@@ -43,8 +43,8 @@ class Trajectory:
         task: Parameters of the tasks played, ``[P, B, ...]`` each (if the environment says facts).
         facts: What the environment says of each step, ``[T, P, B]`` each (if it does).
         available: Which options could be chosen, ``[T, P, K, B]`` of bool; None: always all.
-        ended: Of segments: 1 where the episode, or the segment, ends with this step, ``[T, P, B]``.
-        after: Of segments: value of the state after such a step, 0 if that is terminal; 0 elsewhere.
+        ended: Of segments: 1 where the episode or the segment ends with this step, ``[T, P, B]``.
+        after: Of segments: value of the state after such a step, 0 if terminal; 0 elsewhere.
         returned: Of segments: mean return of the episodes that ended, ``[P]``.
     """
 
@@ -155,6 +155,10 @@ class Rollout:
         self._noise = torch.empty(members, self.steps, policy.noise_size, batch)
         shown = int(envs.privileged_size) if privileged else 0
         self._privileged = self.rewards.new_zeros(*shape, shown) if shown else None
+
+    def parts(self) -> dict[str, Any]:
+        """Return what has a state of its own, by name."""
+        return {}
 
     def draw_noise(self) -> Tensor:
         """Draw what actions are drawn with, ``[P, T, N, B]``."""

@@ -55,6 +55,10 @@ class Segments(Rollout):
         # Mean return of the last episodes that ended, and how many have ended, of each member.
         self._returned, self._ends = (torch.zeros(size[0], dtype=torch.float64) for _ in range(2))
 
+    def parts(self) -> dict[str, Any]:
+        """See `Rollout.parts`."""
+        return {"segments": self}
+
     def state(self) -> dict[str, Tensor]:
         """Return what goes on from a checkpoint; episodes under way do not, they start anew."""
         return {"returned": self._returned, "ends": self._ends}

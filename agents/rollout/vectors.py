@@ -219,7 +219,7 @@ class Theirs:
         return self.env.reset(seed=seed)
 
     def first(self, rows: np.ndarray) -> tuple[Any, Mapping[str, Any]]:
-        """Return stacked observations, of those `rows` that ended the first ones of the next episode.
+        """Return stacked observations, those of the next episode in `rows` that ended, and info.
 
         Not in the mode NEXT_STEP.
         """

@@ -79,6 +79,12 @@ class Reference:
         return logits, outputs[-1][-1], states
 
 
+def shows(length, n, action, reward) -> torch.Tensor:
+    """Return what a countdown shows after n steps, with the action and reward before."""
+    one_hot = torch.zeros(3) if action is None else torch.eye(3)[action]
+    return torch.tensor([length - n, length, *one_hot.tolist(), reward], dtype=torch.float64)
+
+
 def check_segment(agents: A2C, rows: list[Reference], now: dict) -> None:
     """Let agents make one update, and repeat it from the definitions.
 
@@ -107,9 +113,7 @@ def check_segment(agents: A2C, rows: list[Reference], now: dict) -> None:
     losses, returned = [[] for _ in range(MEMBERS)], [[] for _ in range(MEMBERS)]
     for ref in rows:
         key, terms = (ref.member, ref.row), []
-        for state in [] if ref.states is None else ref.states:
-            for part in state:
-                part.detach_()
+        ref.states = ref.states and [tuple(x.detach() for x in one) for one in ref.states]
         for t in range(config.segment):
             shown, action = x[t, ref.member, :, ref.row], trajectory.actions[t][key]
             if now.get(key) == "waits":
@@ -122,20 +126,14 @@ def check_segment(agents: A2C, rows: list[Reference], now: dict) -> None:
                 now[key] = [0, None, 0.0, float(shown[1]), 0.0]
                 ref.begin()
             n, before, paid, length, total = now[key]
-            one_hot = torch.zeros(3).double()
-            if before is not None:
-                one_hot[before] = 1
-            wanted = torch.cat([torch.tensor([length - n, length]), one_hot, torch.tensor([paid])])
-            torch.testing.assert_close(shown, wanted.double())
+            torch.testing.assert_close(shown, shows(length, n, before, paid))
             logits, value, ref.states = ref.say(leaf, shown)
             reward = float(action) + 1
             assert trajectory.rewards[t][key] == reward
             now[key] = [n + 1, int(action), reward, length, total + reward]
             following, ends = None, n + 1 == length
             if (ends and length % 2) or (not ends and t + 1 == config.segment):
-                one_hot = torch.eye(3)[action]
-                last = torch.tensor([length - n - 1, length])
-                seen = torch.cat([last, one_hot, torch.tensor([reward])]).double()
+                seen = shows(length, n + 1, int(action), reward)
                 following = float(ref.say(leaf.detach(), seen)[1].detach())
             elif ends:
                 following = 0.0
@@ -267,8 +265,9 @@ KINDS = {
 class Random(gymnasium.Env):
     """Whatever is shown is random; the reward is 1, and an episode has 1 to 6 steps."""
 
-    def __init__(self, action_space, observation=gymnasium.spaces.Box(-1, 1, (3,)), masks=False):
-        self.action_space, self.observation_space, self.masks = action_space, observation, masks
+    def __init__(self, action_space, observation=None, masks=False):
+        self.action_space, self.masks = action_space, masks
+        self.observation_space = observation or gymnasium.spaces.Box(-1, 1, (3,))
 
     def _told(self):
         self.legal = self.np_random.random(3) < 0.5

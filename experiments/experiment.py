@@ -68,6 +68,29 @@ class Experiment:
     levels: Callable[[Settings], Mapping[str, float]] = lambda _: {}
 
 
+@dataclass(frozen=True)
+class Measured(Finding):
+    """A finding that is the mean over members, with the number of each.
+
+    Conditions and runs whose members share seeds are compared member by member.
+
+    Attributes:
+        members: One number a member, in their order.
+    """
+
+    members: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `Finding.to_json` does, and ``members``."""
+        return super().to_json() | {"members": list(self.members)}
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Measured:
+        """Return a finding from what `to_json` gave; rows of earlier versions have no members."""
+        found = super().from_json(row)
+        return replace(found, members=tuple(found.members))
+
+
 def finding(
     name: str,
     values: np.ndarray,
@@ -76,7 +99,7 @@ def finding(
     within: tuple[float, float] = (-np.inf, np.inf),
     failure: float | None = None,
     **fields: Any,
-) -> Finding:
+) -> Measured:
     """Return a finding: the mean over members with its interval.
 
     Args:
@@ -96,9 +119,10 @@ def finding(
             f"{name + where!r} has no value for {lacking} of {np.size(values)} members, which "
             "never did what it measures"
         )
+    fields["members"] = tuple(np.asarray(values, np.float64).ravel().tolist())
     if failure is not None:
-        return Finding.of_members(name + where, values, failure, within=within, **fields)
-    return Finding.of(name + where, interval(values, within=within), **fields)
+        return Measured.of_members(name + where, values, failure, within=within, **fields)
+    return Measured.of(name + where, interval(values, within=within), **fields)
 
 
 def worst_member(

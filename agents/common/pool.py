@@ -9,6 +9,7 @@ bit by bit, results are the same on machines with equal processors.)
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import multiprocessing
 import multiprocessing.connection
@@ -74,6 +75,18 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)  # nobody is left who could read a result or an error
+
+
+def attempt(function: Callable[..., Any], *args: Any) -> tuple[str, Any]:
+    """Return ("ok", result), or ("error", error) of what the user can mend, to be sent back."""
+    try:
+        return "ok", function(*args)
+    except PrefrontalError as error:
+        return "error", error
+    except Exception as error:
+        if (said := blamed(error)) is None:
+            raise
+        return "error", UserCodeError(said)
 
 
 def make_pool(function: Work, workers: int = 1, ray_address: str | None = None) -> Serial:
@@ -204,16 +217,7 @@ def _serve(pipe: Any, function: Work) -> None:
     torch.set_num_threads(1)
     with contextlib.suppress(EOFError, ConnectionError):  # the parent is gone
         while True:
-            item = pipe.recv()
-            try:
-                answer = "ok", function(item)
-            except PrefrontalError as error:
-                answer = "error", error
-            except Exception as error:
-                if (said := blamed(error)) is None:
-                    raise
-                answer = "error", UserCodeError(said)
-            pipe.send(answer)
+            pipe.send(attempt(function, pipe.recv()))
 
 
 class RayCluster(Serial):
@@ -229,26 +233,22 @@ class RayCluster(Serial):
     """
 
     def __init__(self, function: Work, address: str, workers: int = 1) -> None:
-        check_ray(address)
-        import ray
-
-        self._ray, self._ours = ray, not ray.is_initialized()
-        if self._ours:
-            given: dict[str, Any] = {"address": address}
-            if address == "local":
-                given = {"num_cpus": workers, "include_dashboard": False}
-            try:
-                ray.init(**given, log_to_driver=False, configure_logging=False)
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise _no_cluster(address, str(error).partition("\n")[0]) from error
-        self.workers = max(1, int(ray.cluster_resources().get("CPU", workers)))
-        super().__init__(ray.put(function))  # once a machine
+        self._ray, self._ours = join_cluster(address, workers)
+        self.workers = processors(self._ray)
+        super().__init__(self._ray.put(packed(function)))  # once a machine
 
     def map(self, items: Sequence[Any]) -> list[Any]:
-        """See `Serial.map`."""
+        """See `Serial.map`.
+
+        Raises:
+            PrefrontalError: What the function raised.
+        """
         remote = self._ray.remote(max_retries=-1)(_single).remote
-        results: list[Any] = self._ray.get([remote(self._function, item) for item in items])
-        return results
+        answers = self._ray.get([remote(self._function, item) for item in items])
+        for kind, value in answers:
+            if kind == "error":
+                raise value
+        return [value for _, value in answers]
 
     def close(self) -> None:
         """Leave the cluster; end it, if it was started here."""
@@ -256,6 +256,55 @@ class RayCluster(Serial):
             self._ray.shutdown()
 
 
-def _single(function: Work, item: Any) -> Any:
+def join_cluster(address: str, workers: int = 1) -> tuple[Any, bool]:
+    """Join a Ray cluster, unless this process has joined one.
+
+    Args:
+        address: See `check_ray`.
+        workers: Processors of a cluster that is started here.
+
+    Returns:
+        The module `ray`, and whether the cluster was joined now, so that it is to be left.
+
+    Raises:
+        ConfigError: If Ray is not installed, or there is no cluster at the address.
+    """
+    check_ray(address)
+    import ray
+
+    if ray.is_initialized():
+        return ray, False
+    given: dict[str, Any] = {"address": address}
+    if address == "local":
+        given |= {"num_cpus": max(1, workers), "include_dashboard": False}
+    try:
+        ray.init(**given, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _no_cluster(address, str(error).partition("\n")[0]) from error
+    return ray, True
+
+
+def processors(ray: Any) -> int:
+    """Return how many processors the cluster has that was joined."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def packed(work: Any) -> bytes:
+    """Return work as bytes for a machine of a Ray cluster, with what must be opened before it."""
+    return pickle.dumps((os.getcwd(), tuple(PREPARATIONS), pickle.dumps(work)))
+
+
+@functools.lru_cache(maxsize=1)
+def unpacked(parcel: bytes) -> Any:
+    """Return what was `packed` here or elsewhere, in the same folder if this machine has it."""
+    folder, preparations, work = pickle.loads(parcel)  # written by those who use the cluster
     torch.set_num_threads(1)
-    return function(item)
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+    for prepare in preparations:
+        prepare()
+    return pickle.loads(work)
+
+
+def _single(parcel: bytes, item: Any) -> tuple[str, Any]:
+    return attempt(unpacked(parcel), item)

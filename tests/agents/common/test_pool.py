@@ -113,8 +113,8 @@ def test_the_pool_follows_the_options():
     pool.close()
 
 
-@pytest.mark.skipif(ray is not None, reason="Ray is installed")
-def test_ray_that_is_not_installed_is_said_in_one_line():
+def test_ray_that_is_not_installed_is_said_in_one_line(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r'--ray-address needs Ray: pip install "\.\[ray\]"'):
         make_pool(square, 2, "local")
 
@@ -126,6 +126,7 @@ def test_a_cluster_that_is_not_there_is_said_at_once(address, monkeypatch):
         check_ray(address)
 
 
+@pytest.mark.ray
 @pytest.mark.skipif(ray is None, reason="Ray is not installed")
 def test_a_cluster_of_two_nodes_survives_killed_workers(tmp_path):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
@@ -135,6 +136,8 @@ def test_a_cluster_of_two_nodes_survives_killed_workers(tmp_path):
         assert pool.workers == 2
         assert pool.map(range(6)) == [x * x for x in range(6)]
         assert (tmp_path / "died").exists()
+        with pytest.raises(PrefrontalError, match=r"^cannot do 0$"):
+            make_pool(fail, 2, cluster.address).map([0])
     finally:
         pool.close()
         cluster.shutdown()

@@ -16,7 +16,7 @@ from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.findings import Better, Finding, tally, tally_text
 from prefrontal.analysis.stats.intervals import interval, over_episodes
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.names import module_of, summaries
+from prefrontal.experiments.names import module_of, split_condition, summaries
 from prefrontal.experiments.settings import EPISODES, Settings, task_options
 
 
@@ -168,13 +168,13 @@ def conclusion(
 
     The finding as a whole is only spoken of where all conditions were measured, on as many episodes
     as the experiment asks for. It is reproduced if all bars are met, and not reproduced if one is
-    missed.
+    missed. Of a sweep nothing is said: its settings are not those of the experiment.
 
     Returns:
         The line ("" where no finding has a bar), and 1 if the finding is not reproduced, else 0.
     """
     judged = [one for one in findings if one.bar is not None]
-    if not judged:
+    if not judged or any(split_condition(name)[1] for name in conditions):
         return "", 0
     said = tally_text(judged)
     if not said:
@@ -213,11 +213,12 @@ def of_other_tasks(experiment: Experiment, settings: Mapping[str, Settings]) -> 
     of training. What agents are shown of a task (`inputs`), their networks and how they learn are
     what bars judge.
     """
+    own = experiment.conditions
     return [
         name
         for name, one in settings.items()
-        if name not in experiment.conditions
-        or _task(one.environment) != _task(experiment.conditions[name].environment)
+        if (base := split_condition(name)[0]) not in own
+        or _task(one.environment) != _task(own[base].environment)
     ]
 
 

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefrontal.agents.common.errors import (
     ConfigError,
@@ -16,6 +16,9 @@ from prefrontal.agents.common.errors import (
     UserCodeError,
     did_you_mean,
 )
+
+if TYPE_CHECKING:
+    from prefrontal.experiments.settings import Settings
 
 ECHOED = 80  # characters of an argument in a message at most
 NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  # as PyTorch says it
@@ -68,8 +71,10 @@ def train(words: list[str]) -> int:
     from prefrontal.doors import is_code
     from prefrontal.experiments.settings import require_common
     from prefrontal.options import RunOptions
+    from prefrontal.planning import plan
     from prefrontal.reading import parse, parse_known, parse_settings
-    from prefrontal.training import execute, plan
+    from prefrontal.sweeping import read_sweep, swept, words_of
+    from prefrontal.training import execute
 
     what = None if not words or words[0].startswith("-") else words[0]
     prog = f"prefrontal train {what or 'WHAT'}"
@@ -80,10 +85,15 @@ def train(words: list[str]) -> int:
     made = plan(what, options)
     flags = [word.partition("=")[0] for word in rest if word.startswith("--")]
     require_common(made.conditions, [flag[2:].replace("-", "_") for flag in flags])
-    settings = {
-        condition: parse_settings(one, options, rest, prog, made.description)
-        for condition, one in made.conditions.items()
-    }
+
+    def read(one: Settings, words: list[str]) -> Settings:
+        return parse_settings(one, options, words, prog, made.description)
+
+    if options.sweep and "--help" not in rest and "-h" not in rest:
+        axes = read_sweep(options.sweep)
+        settings = swept(made.conditions, axes, lambda one, at: read(one, words_of(at, rest)))
+    else:
+        settings = {condition: read(one, rest) for condition, one in made.conditions.items()}
     run = execute(made, settings, options, shlex.join(["prefrontal", "train", *words]))
     code = {"--task": made.doors.task, "--core": made.doors.core, "--study": made.doors.study}
     named = [word for flag, text in code.items() if is_code(text) for word in (flag, text)]

@@ -42,13 +42,16 @@ class Plan:
     seed: int = 0
 
 
-def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> Plan:
+def plan(
+    what: str | None, options: RunOptions, doors: Doors | None = None, under: str = ""
+) -> Plan:
     """Find out what is to be trained, and open the doors to code of the user's.
 
     Args:
         what: See `train`.
         options: How to run; `task` and `core` count where there are no `doors`.
         doors: Code of the user's.
+        under: Folder in ``runs`` where the run that is resumed is looked for.
 
     Raises:
         ConfigError: There is no such experiment, task, core, condition or run.
@@ -59,7 +62,9 @@ def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> P
     core = doors.core_name()
     _refuse_faults(doors)
     experiment, conditions, description = _defaults(what, doors, options)
-    resumed, seed = _resumed(experiment.name, options.out) if options.resume else None, 0
+    resumed, seed = None, 0
+    if options.resume:
+        resumed = _resumed(experiment.name, options.out, under)
     if resumed is not None:
         stored, seed, conditions = settings_of(resumed, core)
         _refuse_another(resumed, stored, experiment.name, conditions, doors.environment())
@@ -142,13 +147,13 @@ def _chosen(conditions: Mapping[str, Settings], names: tuple[str, ...]) -> dict[
     return {name: conditions[name] for name in names or conditions}
 
 
-def _resumed(name: str, out: Path | None) -> RunFolder:
+def _resumed(name: str, out: Path | None, under: str) -> RunFolder:
     """Return the run to continue: the one in `out`, or the newest of the experiment."""
     from prefrontal.agents.runs.folder import RunFolder
 
     if out is not None:
         return RunFolder.read(out)
-    folder = Path("runs", name)
+    folder = Path("runs", under, name)
     runs = sorted(folder.glob("*/config.toml"), key=lambda path: path.stat().st_mtime)
     if not runs:
         raise ConfigError(

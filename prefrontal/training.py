@@ -124,7 +124,7 @@ def train(
     return execute(made, chosen, options, f"prefrontal.train({', '.join([repr(what), *told])})")
 
 
-def _new_folder(name: str, seed: int) -> Path:
+def new_folder(name: str, seed: int) -> Path:
     """Return a folder that does not exist, for a run that was not given one."""
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
     paths = (Path("runs", name, stem + end) for end in ("", *(f"-{k}" for k in range(2, 1000))))
@@ -177,7 +177,7 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions, c
         if resumed is not None:
             run = RunFolder.resume(resumed.path, command)
         else:
-            out = options.out or _new_folder(name, seed)
+            out = options.out or new_folder(name, seed)
             run = RunFolder.create(out, config_of(name, seed, settings), command)
         PREPARATIONS.append(plan.doors.open)
         stack.callback(PREPARATIONS.remove, plan.doors.open)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -19,7 +20,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -143,6 +144,14 @@ class Serial:
         """Return the results in the order of the items."""
         return [self._function(item) for item in items]
 
+    def stream(self, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """Yield index and result of every item as they are done, in any order.
+
+        An item is taken from the iterable when a worker is free for it.
+        """
+        for index, item in enumerate(items):
+            yield index, self._function(item)
+
     def close(self) -> None:
         """End the workers."""
 
@@ -166,35 +175,44 @@ class Processes(Serial):
             TrainingError: If workers die again and again over the same piece of work.
             PrefrontalError: What the function raised.
         """
-        results: list[Any] = [None] * len(items)
-        waiting, deaths = list(range(len(items)))[::-1], [0] * len(items)
-        busy: dict[int, int] = {}  # worker -> piece of work
-        while waiting or busy:
-            for worker, (_, pipe) in enumerate(self._crew):
-                if waiting and worker not in busy:
-                    busy[worker] = waiting.pop()
-                    with contextlib.suppress(ConnectionError):  # its death is seen below
-                        pipe.send(items[busy[worker]])
+        results = dict(self.stream(items))
+        return [results[index] for index in range(len(items))]
+
+    def stream(self, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """See `Serial.stream`; raises what `map` does."""
+        source = enumerate(items)
+        again: list[tuple[int, Any]] = []
+        deaths: dict[int, int] = {}  # by the index of the work
+        busy: dict[int, tuple[int, Any]] = {}  # worker -> index and piece of work
+        while True:
+            for worker in set(range(self.workers)) - set(busy):
+                piece = again.pop() if again else next(source, None)
+                if piece is None:
+                    break
+                busy[worker] = piece
+                with contextlib.suppress(ConnectionError):  # its death is seen below
+                    self._crew[worker][1].send(piece[1])
+            if not busy:
+                return
             ready = set(multiprocessing.connection.wait([self._crew[w][1] for w in busy]))
             for worker in [w for w in busy if self._crew[w][1] in ready]:
                 piece = busy.pop(worker)
                 try:
                     kind, value = self._crew[worker][1].recv()
                 except (EOFError, ConnectionError):
-                    deaths[piece] += 1
-                    if deaths[piece] == DEATHS:
+                    deaths[piece[0]] = deaths.get(piece[0], 0) + 1
+                    if deaths[piece[0]] == DEATHS:
                         raise TrainingError(
                             f"{DEATHS} worker processes died over the same work (killed, or out "
                             "of memory): try fewer --workers; run again with --resume"
                         ) from None
                     self._crew[worker][0].join()
                     self._crew[worker] = self._hire()
-                    waiting.append(piece)
+                    again.append(piece)
                     continue
                 if kind == "error":
                     raise value
-                results[piece] = value
-        return results
+                yield piece[0], value
 
     def close(self) -> None:
         """See `Serial.close`."""
@@ -243,12 +261,22 @@ class RayCluster(Serial):
         Raises:
             PrefrontalError: What the function raised.
         """
-        remote = self._ray.remote(max_retries=-1)(_single).remote
-        answers = self._ray.get([remote(self._function, item) for item in items])
-        for kind, value in answers:
-            if kind == "error":
-                raise value
-        return [value for _, value in answers]
+        answers = self._ray.get([self._begin(item) for item in items])
+        return [_result(answer) for answer in answers]
+
+    def stream(self, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """See `Serial.stream`; raises what `map` does."""
+        source, busy = enumerate(items), dict[Any, int]()
+        while True:
+            for index, item in itertools.islice(source, self.workers - len(busy)):
+                busy[self._begin(item)] = index
+            if not busy:
+                return
+            (done,), _ = self._ray.wait(list(busy))
+            yield busy.pop(done), _result(self._ray.get(done))
+
+    def _begin(self, item: Any) -> Any:
+        return self._ray.remote(max_retries=-1)(_single).remote(self._function, item)
 
     def close(self) -> None:
         """Leave the cluster; end it, if it was started here."""
@@ -304,6 +332,14 @@ def unpacked(parcel: bytes) -> Any:
     for prepare in preparations:
         prepare()
     return pickle.loads(work)
+
+
+def _result(answer: tuple[str, Any]) -> Any:
+    """Return what `attempt` returned, or raise it."""
+    kind, value = answer
+    if kind == "error":
+        raise value
+    return value
 
 
 def _single(parcel: bytes, item: Any) -> tuple[str, Any]:

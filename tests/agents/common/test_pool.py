@@ -65,6 +65,23 @@ def test_results_come_in_order(processes):
     assert pool.map([]) == []
 
 
+@pytest.mark.parametrize("make", [Serial, None])
+def test_work_is_taken_as_workers_become_free(processes, make):
+    taken, done = [], []
+
+    def items():
+        for x in range(6):
+            assert x - len(done) < 2  # there are two workers at most
+            taken.append(x)
+            yield x
+
+    pool = (make or processes)(square)
+    for index, value in pool.stream(items()):
+        assert value == index**2
+        done.append(index)
+    assert sorted(done) == taken == list(range(6))
+
+
 def test_errors_of_the_work_arrive(processes):
     with pytest.raises(PrefrontalError, match="cannot do 0"):
         processes(fail).map([0])
@@ -136,6 +153,7 @@ def test_a_cluster_of_two_nodes_survives_killed_workers(tmp_path):
         assert pool.workers == 2
         assert pool.map(range(6)) == [x * x for x in range(6)]
         assert (tmp_path / "died").exists()
+        assert sorted(pool.stream(range(4))) == [(x, x * x) for x in range(4)]
         with pytest.raises(PrefrontalError, match=r"^cannot do 0$"):
             make_pool(fail, 2, cluster.address).map([0])
     finally:

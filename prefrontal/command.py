@@ -29,6 +29,7 @@ USAGE = """usage: prefrontal COMMAND ...
   train EXPERIMENT [options]  train the agents of a published finding
   train TASK [options]        train on a task: a Gymnasium id, FILE.py:CLASS, PACKAGE.MODULE:CLASS
   train STUDY.py [options]    train the agents of a study of yours
+  tune EXPERIMENT [options]   search settings (of a task or a study too)
   evaluate RUN [options]      evaluate a run folder, or a shipped population by its name
   reproduce EXPERIMENT        train and evaluate a shipped population from nothing
   fit DATA [options]          fit models, networks and agents to choices of yours
@@ -100,6 +101,23 @@ def train(words: list[str]) -> int:
     print(f"trained: {run.path}")
     print(f"evaluate it:  {shlex.join(['prefrontal', 'evaluate', str(run.path), *named])}")
     print(f"its curves:   {shlex.join(['tensorboard', '--logdir', str(run.path)])}")
+    return 0
+
+
+def tune(words: list[str]) -> int:
+    """Search settings of an experiment, or for a task."""
+    from prefrontal.reading import parse, parse_known
+    from prefrontal.tune_options import TuneOptions
+    from prefrontal.tuning import tune as run
+
+    what = None if not words or words[0].startswith("-") else words[0]
+    prog = f"prefrontal tune {what or 'WHAT'}"
+    options, rest = parse_known(TuneOptions, words[1:] if what else words, prog)
+    if what is None and options.task is None:
+        parse(TuneOptions, words, prog, "Search settings; name an experiment, a task or a study.")
+        raise ConfigError("name an experiment or a task first; `prefrontal list` shows all")
+    command = shlex.join(["prefrontal", "tune", *words])
+    print("\n".join(run(what, options, rest, command)))
     return 0
 
 
@@ -233,6 +251,7 @@ def simulate(words: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "list": show,
     "train": train,
+    "tune": tune,
     "evaluate": evaluate,
     "reproduce": reproduce,
     "fit": fit,
@@ -257,7 +276,11 @@ def guarded(main: Callable[[list[str]], int], arguments: list[str]) -> int:
                 raise ConfigError(f"{word or repr(word)} has no value: give one, or leave it out")
         return main(arguments)
     except KeyboardInterrupt:
-        hint = "; go on with --resume" if main is train or arguments[:1] == ["train"] else ""
+        hint = (
+            "; go on with --resume"
+            if main is train or arguments[:1] in (["train"], ["tune"])
+            else ""
+        )
         print(f"interrupted{hint}", file=sys.stderr)
         return 130
     except Exception as error:

@@ -28,7 +28,6 @@ templates_path: list[str] = []
 
 html_theme = "furo"
 html_title = "prefrontal"
-html_static_path = ["_static"]
 html_show_sourcelink = False
 
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
@@ -39,6 +38,7 @@ nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"
 
 default_role = "py:obj"
 autodoc_member_order = "bysource"

@@ -152,9 +152,9 @@ def _section(path: Path) -> str:
             f"```\nprefrontal evaluate {name}      # these numbers, from the shipped agents\n"
             f"prefrontal reproduce {name}     # train the agents from nothing, and evaluate them\n"
             "```",
-            "Trained for, in environment steps including those of learning (published budgets, where "
-            f"a paper tells them, are rows of the table): {'; '.join(budget)}. Measured on "
-            f"{metrics['episodes']:,} episodes of each member, seed {metrics['seed']}.",
+            f"Training: {'; '.join(budget)}. Where a paper tells its budget, that is a row of the "
+            f"table. Evaluation: {metrics['episodes']:,} episodes of each member, seed "
+            f"{metrics['seed']}.",
             table(findings, "markdown"),
         ]
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import reference
 import tables
+from sphinx.util import logging
 
 
 def literal_tables(lines: list[str]) -> list[str]:
@@ -58,16 +59,24 @@ def notebooks(tutorials: Path, out: Path) -> None:
 def complete(app: Any, page: str, content: list[str]) -> None:
     """Add its learning curves to the page of a finding, and the notebook to that of a tutorial."""
     folder, _, name = page.rpartition("/")
-    if (Path(app.srcdir) / "generated" / "curves" / f"{name}.png").is_file():
+    made = Path(app.srcdir) / "generated"
+    if folder == "findings" and (made / "curves" / f"{name}.png").is_file():
         content[0] += (
             f"\n## Learning curves\n\n![Return over training, mean and every member]"
             f"(../generated/curves/{name}.png)\n\nOf the shipped agents: mean over members with a "
             "95 % interval, and every member as a thin line.\n"
         )
-    if (Path(app.srcdir) / "generated" / "notebooks" / f"{name}.ipynb").is_file():
-        content[0] += (
-            f"\n---\n\n{{download}}`This page as a notebook <../generated/notebooks/{name}.ipynb>`\n"
-        )
+    if folder == "tutorials" and (made / "notebooks" / f"{name}.ipynb").is_file():
+        place = f"../generated/notebooks/{name}.ipynb"
+        content[0] += f"\n---\n\n{{download}}`This page as a notebook <{place}>`\n"
+
+
+def complain(app: Any, env: Any) -> None:
+    """Warn of public names that have no entry in the reference."""
+    found = env.get_domain("py").objects
+    for name in reference.public():
+        if name not in found:
+            logging.getLogger(__name__).warning("%s has no entry in the reference", name)
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -75,5 +84,6 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("builder-inited", generate)
     app.connect("autodoc-process-docstring", process, priority=400)
     app.connect("source-read", complete)
+    app.connect("env-check-consistency", complain)
     app.connect("autodoc-skip-member", skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,6 +8,7 @@ read their source.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from pathlib import Path
 
@@ -27,6 +28,24 @@ def modules(package: str) -> list[str]:
         names = [n for n in names if n in own or n.startswith(shown) or n.endswith(".config")]
     if package == "envs":  # tasks have pages of their own
         names = [n for n in names if n.rpartition(".")[2] not in root.TASKS.values()]
+    return names
+
+
+def public() -> list[str]:
+    """Return the full names of all that must have an entry: classes and functions, by package."""
+    import prefrontal
+    from prefrontal import envs
+
+    names = [f"prefrontal.{name}" for name in prefrontal.__all__]
+    names += [f"prefrontal.envs.{name}" for name in envs.TASKS]
+    for module in (importlib.import_module(m) for package in PACKAGES for m in modules(package)):
+        names += [
+            f"{module.__name__}.{name}"
+            for name, found in vars(module).items()
+            if not name.startswith("_")
+            and (inspect.isclass(found) or inspect.isfunction(found))
+            and found.__module__ == module.__name__
+        ]
     return names
 
 

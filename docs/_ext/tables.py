@@ -11,6 +11,15 @@ from typing import Any
 
 STEPS = 7  # of an episode before the picture of a task is taken
 
+ABOUT_TASKS = """\
+Each is a pure function over batches of tensors (`envs/task.py`), seen as a Gymnasium `Env`, a
+native `VectorEnv` (`gymnasium.make_vec`, never a Python loop over environments) or an SB3 `VecEnv`.
+Each has a `train` and a `held_out` split of disjoint support, and `all` for comparison with papers.
+Episodes have a fixed length and end with `terminated`: the horizon is part of the task. `inputs=`
+appends what meta-learning needs to the observation: the previous action (one-hot, if it is
+discrete), the previous reward, the time, whether a trial starts. `check_vector_env` of
+`prefrontal.envs` checks any vector environment, yours too."""
+
 
 def put(page: Path, lines: Iterable[str]) -> None:
     """Write a page if it has changed, so that only what changed is built again."""
@@ -26,7 +35,7 @@ def row(*cells: object) -> str:
 
 
 def default(field: dataclasses.Field[Any]) -> str:
-    """Return the default of a setting as it is written; nested settings have tables of their own."""
+    """Return the default of a setting as it is written."""
     if field.default is not dataclasses.MISSING:
         return f"`{field.default!r}`"
     return "`" + repr(field.default_factory()) + "`" if callable(field.default_factory) else ""
@@ -76,6 +85,7 @@ def tasks(out: Path) -> None:
         first, _, rest = inspect.getdoc(task).partition("\n")
         env = gymnasium.make(f"prefrontal/{name}-v0").unwrapped
         picture(name, out / "tasks" / f"{name}.png")
+        shown = ", ".join(f"`{one}`" for one in env.inputs) or "none"
         splits = "`train` and `held_out`, disjoint, and `all`"
         rest = re.sub(r"(?m)^(`\w+=.*?`: )", r"- \1", rest)
         put(
@@ -96,7 +106,7 @@ def tasks(out: Path) -> None:
                 "|---|---|",
                 row("id", f"`prefrontal/{name}-v0`"),
                 row("actions", f"`{env.action_space}`"),
-                row("observations", f"`{env.observation_space}`, without `inputs`"),
+                row("observations", f"`{env.observation_space}`, with the inputs {shown}"),
                 row("steps of an episode", f"{env.task.steps}"),
                 row("splits", splits),
                 "",
@@ -109,14 +119,7 @@ def tasks(out: Path) -> None:
         [
             "# Tasks",
             "",
-            "Each is a pure function over batches of tensors (`envs/task.py`), seen as a Gymnasium",
-            "`Env`, a native `VectorEnv` (`gymnasium.make_vec`, never a Python loop over",
-            "environments) or an SB3 `VecEnv`. Each has a `train` and a `held_out` split of disjoint",
-            "support, and `all` for comparison with papers. Episodes have a fixed length and end with",
-            "`terminated`: the horizon is part of the task. `inputs=` appends what meta-learning",
-            "needs to the observation: the previous action (one-hot, if it is discrete), the previous",
-            "reward, the time, whether a trial starts. `prefrontal.envs.check_vector_env` checks any",
-            "vector environment, yours too.",
+            ABOUT_TASKS,
             "",
             *rows,
             "",
@@ -142,7 +145,9 @@ def learners(out: Path) -> None:
     lines += [row("core", "what it is", "settings of its own"), "|---|---|---|"]
     for name in CORES:
         own = list(inspect.signature(core_class(name)).parameters.values())[2:]
-        said = ", ".join(f"`{one.name}={one.default!r}`" for one in own if one.kind != one.VAR_KEYWORD)
+        said = ", ".join(
+            f"`{one.name}={one.default!r}`" for one in own if one.kind != one.VAR_KEYWORD
+        )
         lines.append(row(f"`{name}`", SUMMARIES[name], said))
     lines += ["", "## Networks", "", *settings(NetworkConfig)]
     lines += ["## Heads", "", "`--head name=… target=…`, once for each.", "", *settings(HeadConfig)]

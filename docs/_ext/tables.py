@@ -59,7 +59,7 @@ def settings(config: type[Any]) -> list[str]:
     return lines
 
 
-def picture(task: str, out: Path) -> None:
+def draw(task: str, out: Path) -> None:
     """Draw a task after some steps with random actions."""
     import gymnasium
     import matplotlib.image
@@ -84,7 +84,7 @@ def tasks(out: Path) -> None:
         task = envs.task_class(name)
         first, _, rest = inspect.getdoc(task).partition("\n")
         env = gymnasium.make(f"prefrontal/{name}-v0").unwrapped
-        picture(name, out / "tasks" / f"{name}.png")
+        draw(name, out / "tasks" / f"{name}.png")
         shown = ", ".join(f"`{one}`" for one in env.inputs) or "none"
         splits = "`train` and `held_out`, disjoint, and `all`"
         rest = re.sub(r"(?m)^(`\w+=.*?`: )", r"- \1", rest)
@@ -160,13 +160,19 @@ def learners(out: Path) -> None:
 
 
 def curves(out: Path, pretrained: Path) -> None:
-    """Draw the learning curves of every shipped population that has returns."""
+    """Draw the learning curves of shipped populations that have returns, where that is not done."""
     from prefrontal.agents.common.files import read_toml
     from prefrontal.analysis.figures.learning import training_curves
     from prefrontal.experiments.run_files import read_curves
 
     out.mkdir(parents=True, exist_ok=True)
     for folder in sorted(path.parent for path in pretrained.glob("*/findings.json")):
+        picture = out / f"{folder.name}.png"
+        if (
+            picture.is_file()
+            and picture.stat().st_mtime > (folder / "findings.json").stat().st_mtime
+        ):
+            continue
         names = read_toml(folder / "config.toml")["conditions"]
         places = {
             name: folder / "metrics.csv" if name == "default" else folder / name / "metrics.csv"
@@ -179,7 +185,7 @@ def curves(out: Path, pretrained: Path) -> None:
             if "return" in one and len(one["steps"]) > 2
         }
         if 0 < len(shown) <= 6:
-            training_curves(shown, out / f"{folder.name}.png", {name: {} for name in shown})
+            training_curves(shown, picture, {name: {} for name in shown})
 
 
 def write(out: Path, pretrained: Path) -> None:

@@ -11,6 +11,9 @@ import reference
 import tables
 from sphinx.util import logging
 
+#: Pages of the table of contents that a checkout may lack.
+OPTIONAL = ("report", "studies", "many-machines", "performance", "speed")
+
 
 def literal_tables(lines: list[str]) -> list[str]:
     """Return the lines of a docstring with tables kept as they are, and bars that are no markup."""
@@ -58,6 +61,10 @@ def notebooks(tutorials: Path, out: Path) -> None:
 
 def complete(app: Any, page: str, content: list[str]) -> None:
     """Add its learning curves to the page of a finding, and the notebook to that of a tutorial."""
+    if page == "index":  # pages that there need not be
+        for name in OPTIONAL:
+            if not (Path(app.srcdir) / f"{name}.md").is_file():
+                content[0] = content[0].replace(f"\n{name}\n", "\n")
     folder, _, name = page.rpartition("/")
     made = Path(app.srcdir) / "generated"
     if folder == "findings" and (made / "curves" / f"{name}.png").is_file():

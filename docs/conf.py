@@ -28,6 +28,8 @@ templates_path: list[str] = []
 
 html_theme = "furo"
 html_title = "prefrontal"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_show_sourcelink = False
 
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]

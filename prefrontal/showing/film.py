@@ -208,7 +208,7 @@ def _with_pictures(
     from prefrontal.agents.rollout.episodes import make_foreign
     from prefrontal.agents.rollout.rows import Rows
 
-    envs = make_envs(spec, members, 1, split=split, facts=True, discrete=False)
+    envs: Any = make_envs(spec, members, 1, split=split, facts=True, discrete=False)
     if is_native(spec.id):
         if not hasattr(envs, "task"):  # a vector class of the user's that makes tensors itself
             return envs, None
@@ -254,7 +254,8 @@ def draw(episode: Episode, out: Path, frames: int, fps: int) -> None:
         figure = Figure(figsize=(9.6, 4.8), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         figure.suptitle(_clean(episode.title), x=0.01, ha="left", fontsize=11, fontweight="bold")
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+        halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+        left, right = halves
         show = _scene(left, episode)
         move = _traces(right, episode, steps)
         show(0)

@@ -207,7 +207,7 @@ class Study:
             raise ConfigError("a trial needs two members or more, for an interval: --members 4")
         if "algorithm" in self.space or "members" in self.space:
             raise ConfigError("--search is for settings of one learner and population")
-        require_axes({self.condition: self.settings}, _values(self.space), "--search")
+        require_axes({self.condition: self.settings}, _values(self.space), "--search", TuneOptions)
         words_of(dict.fromkeys(self.space, "0"), self.kept.words, "--search")
         check_all({self.condition: self.settings}, self.options, self.seed)
         for name, axis in self.space.items():

@@ -30,10 +30,13 @@ USAGE = """usage: prefrontal COMMAND ...
   train TASK [options]        train on a task: a Gymnasium id, FILE.py:CLASS, PACKAGE.MODULE:CLASS
   train STUDY.py [options]    train the agents of a study of yours
   tune EXPERIMENT [options]   search settings (of a task or a study too)
-  evaluate RUN [options]      evaluate a run folder, or a shipped population by its name
+  evaluate RUN [RUN ...]      evaluate run folders, or shipped populations by name
   reproduce EXPERIMENT        train and evaluate a shipped population from nothing
   fit DATA [options]          fit models, networks and agents to choices of yours
-  compare RUN [options]       compare model classes on held-out choices
+  compare FIT [options]       compare model classes on held-out choices
+  compare RUN RUN [options]   compare runs of agents: differences of findings, learning curves
+  report RUN [RUN ...]        one HTML file: findings, curves, episodes to step through
+  play RUN [options]          an episode as a film; of a task: play TASK
   recover [options]           simulate models and fit them again
   simulate RUN [options]      let fitted models choose again
   align [RUN] --neural FILE --trials FILE   relate a recording to fitted models and agents
@@ -42,8 +45,8 @@ USAGE = """usage: prefrontal COMMAND ...
   check FILE.py:CLASS         say what is wrong with a task, a core, a model or a study
 
 `prefrontal COMMAND --help` explains the options; `prefrontal train WHAT --help` those of WHAT.
-In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load; pf.read, pf.fit, pf.compare,
-pf.recover, pf.simulate, pf.align."""
+In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load, pf.compare_runs, pf.report,
+pf.play; pf.read, pf.fit, pf.compare, pf.recover, pf.simulate, pf.align."""
 
 
 def entry() -> None:
@@ -123,6 +126,10 @@ def tune(words: list[str]) -> int:
 
 def evaluate(words: list[str]) -> int:
     """Evaluate trained agents; the exit code is 1 for a finding that is not reproduced."""
+    from prefrontal.showing import commands
+
+    if len(commands.leading(words)) > 1:
+        return commands.evaluate(words)
     from prefrontal.evaluating import evaluate_by
     from prefrontal.options import EvaluationOptions
     from prefrontal.reading import parse
@@ -228,8 +235,26 @@ def fit(words: list[str]) -> int:
 
 
 def compare(words: list[str]) -> int:
-    """Compare model classes on held-out choices."""
+    """Compare model classes on held-out choices, or runs of agents."""
+    from prefrontal.showing import commands
+
+    if commands.are_agents(words):
+        return commands.compare(words)
     from prefrontal.behaviour_commands import compare as run
+
+    return run(words)
+
+
+def report(words: list[str]) -> int:
+    """Write one HTML file on runs."""
+    from prefrontal.showing.commands import report as run
+
+    return run(words)
+
+
+def play(words: list[str]) -> int:
+    """Draw an episode as a film."""
+    from prefrontal.showing.commands import play as run
 
     return run(words)
 
@@ -256,6 +281,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "reproduce": reproduce,
     "fit": fit,
     "compare": compare,
+    "report": report,
+    "play": play,
     "recover": recover,
     "simulate": simulate,
     "align": align,

@@ -87,6 +87,7 @@ class Report:
         metrics: What ``metrics.json`` holds.
         exit_code: 1 if the finding, measured as a whole, is not reproduced; else 0.
         written: All files that were written.
+        evaluation: The agents, and what they have played.
     """
 
     experiment: Experiment
@@ -98,6 +99,7 @@ class Report:
     metrics: dict[str, Any]
     exit_code: int
     written: list[Path]
+    evaluation: Evaluation
 
     @property
     def record(self) -> Record:
@@ -234,6 +236,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         metrics,
         exit_code,
         [*written, *outcome.figures],
+        evaluation,
     )
     written[0].write_text(report.metrics_text, encoding="utf-8")
     shipped = shipped_folder(run.path.name)

@@ -101,7 +101,7 @@ def tune(what: str | None, options: TuneOptions, rest: Sequence[str], command: s
         kept = replace(kept, trials=options.trials or kept.trials)
         seed = made.seed
     else:
-        texts = options.search or [f"{k}={v}" for k, v in default_space(settings).items()]
+        texts = options.search or [f"{k}={v}" for k, v in default_space(settings, rest).items()]
         words = (*_run_words(options), *rest)
         sizes = options.episodes, options.confirm, options.trials or TRIALS
         kept = Kept(what or "", words, tuple(texts), options.objective or "", *sizes)

@@ -154,6 +154,8 @@ def test_search_spaces():
         "entropy_coef": "0.02:0.5:log",
         "hidden_size": "3:12:log",
     }
+    given = ["--hidden-size", "6", "--entropy_coef=.1"]
+    assert list(default_space(SETTINGS, given)) == ["learning_rate"]
     for name, one in {"a2c": SETTINGS, "r2d2": SETTINGS.with_algorithm("r2d2")}.items():
         assert "learning_rate" in default_space(one), name
 

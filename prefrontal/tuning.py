@@ -286,9 +286,9 @@ class Study:
         """Write down what became of a trial, and say it."""
         from optuna.trial import TrialState
 
-        for part, value in enumerate(result.part, 1):
-            if value == value:  # a number
-                trial.report(value, part)
+        for part, reached in enumerate(result.part, 1):
+            if reached == reached:  # a number
+                trial.report(reached, part)
         one = result.finding
         told = {} if one is None else {"finding": one.name, "mean": one.value}
         told |= {} if one is None else {"low": one.low, "high": one.high, "better": one.better}

@@ -144,9 +144,9 @@ class RunFolder:
         Raises:
             RunFolderError: It cannot have that name.
         """
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) or name == "checkpoint":
+        if not re.fullmatch(r"[A-Za-z0-9][\w.=,+-]*", name, re.ASCII) or name == "checkpoint":
             raise RunFolderError(
-                f"a condition is named by letters, digits, '-', '_', got {name!r:.80}"
+                f"a condition is named by letters, digits and any of -_.=,+, got {name!r:.80}"
             )
         return RunFolder(self.path / name)
 

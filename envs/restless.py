@@ -12,6 +12,7 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, constant, ticking
 from prefrontal.envs.splits import bands, check_split
 from prefrontal.envs.task import Params, State, StepResult, check_parameters
 
@@ -47,6 +48,12 @@ class ChangingBandit(Bandit):
         # An entry of the path is [2, n]: arm a of row i lies at a n + i.
         reward = state["path"][t].take(torch.add(rows, action, alpha=len(rows))).gt_(noise[0])
         return {**state, "t": t + 1}, state["cue"], reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what both arms would pay at every step."""
+        state, cue = self.reset(params)
+        rewards = torch.stack(state["path"]).gt_(noise)
+        return Outcomes(rewards, constant(cue, self.steps), ticking(state, self.steps))
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return trial, best arm now, and the current probabilities of the chosen and best arm."""

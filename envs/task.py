@@ -14,6 +14,7 @@ from gymnasium import Space, spaces
 from prefrontal.checking import check
 from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, step_by_step
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
@@ -208,6 +209,19 @@ class Task(ABC):
         Returns:
             The new state, the observation ``[n, D]`` and the reward ``[n]``, both float32.
         """
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes | None:
+        """Return what every action would show and pay in whole episodes; None if it cannot be told.
+
+        It can where the next observation and reward depend on the step and the present action
+        alone. Agents then play whole batches in compiled code; see docs/performance.md. By default
+        open-loop tasks are told by trying every action at every step; a faster way overrides it.
+
+        Args:
+            params: Task parameters of n episodes.
+            noise: Of all steps, ``[T, self.noise, n]``, as `step` would be given it.
+        """
+        return step_by_step(self, params, noise) if self.open_loop else None
 
     @abstractmethod
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:

@@ -84,6 +84,60 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
     }
 }
 
+// What happens in episodes with n = P B columns: what actions pay and show, and where inputs hold what was done.
+struct Play {
+    int32_t A, D, values;                                   // actions, rows of what they show, rewards shown one-hot
+    int32_t seen, action, reward, centred, one_hot;         // first row of each input, or -1
+    float scale, shift;                                     // of the centred reward
+    int64_t noise_block, noise_row;                         // numbers from member to member, from step to step
+    const real *noise, *paid, *shown, *value;               // [P, T, A, B] or null, [T, A, n], [T, A, D, n], [values]
+    int64_t* actions;                                       // [T, P, B]
+    real* rewards;                                          // [T, P, B]
+};
+
+// The choices of one step, what they pay, and both in the inputs of the next step.
+inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n) {
+    const Shape& s = k.s;
+    const long B = s.B, rows = s.P * B, column = p * B + b;
+    const real* head = k.heads + ((long)t * s.P + p) * k.heads_block + b;
+    const real* noise = g.noise ? g.noise + p * g.noise_block + t * g.noise_row + b : nullptr;
+    int64_t* action = g.actions + t * rows + column;
+    real* reward = g.rewards + t * rows + column;
+    for (int c = 0; c < n; ++c) {
+        real best = noise ? head[c] + noise[c] : head[c];
+        int64_t arm = 0;
+        for (int a = 1; a < g.A; ++a) {
+            const real x = noise ? head[a * B + c] + noise[a * B + c] : head[a * B + c];
+            arm = x > best ? a : arm;
+            best = x > best ? x : best;
+        }
+        action[c] = arm;
+        reward[c] = g.paid[(t * (long)g.A + arm) * rows + column + c];
+    }
+    if (t + 1 == s.T) return;
+    real* next = k.z + ((t + 1L) * s.P + p) * k.z_block + b;
+    if (g.action >= 0)
+        for (int a = 0; a < g.A; ++a)
+            for (int c = 0; c < n; ++c) next[(g.action + a) * B + c] = action[c] == a;
+    if (g.reward >= 0) memcpy(next + g.reward * B, reward, n * sizeof(real));
+    if (g.centred >= 0)
+        for (int c = 0; c < n; ++c) next[g.centred * B + c] = g.shift + g.scale * reward[c];
+    if (g.one_hot >= 0)
+        for (int v = 0; v < g.values; ++v)
+            for (int c = 0; c < n; ++c) next[(g.one_hot + v) * B + c] = reward[c] == g.value[v];
+    for (int d = 0; d < g.D; ++d)
+        for (int c = 0; c < n; ++c)
+            next[(g.seen + d) * B + c] = g.shown[(((t + 1L) * g.A + action[c]) * g.D + d) * rows + column + c];
+}
+
+template <int C>
+void play_block(const Tape& k, const Play& g, int p, int b, int n) {
+    for (int t = 0; t < k.s.T; ++t) {
+        forward_block<C>(k, t, p, b, n);
+        outcome(k, g, t, p, b, n);
+    }
+}
+
 // One block of columns of one member, all steps backwards; sums into dw [4H, FP], dv [O, FP]
 template <int C>
 void backward_block(const Tape& k, const real* d_heads, const Credit& credit, int p, int b, int n, real* scratch,
@@ -186,6 +240,18 @@ void lstm_forward(const Tape* tape, int t) {
             const int n = left < W ? left : W;
             if (left >= 2 * W) { forward_block<2>(*tape, t, p, b, 2 * W); b += 2 * W; }
             else { forward_block<1>(*tape, t, p, b, n); b += W; }
+        }
+}
+
+// All steps of all episodes, member by member, so that the state of a block of columns stays in the cache.
+void lstm_play(const Tape* tape, const Play* play) {
+    const Shape& s = tape->s;
+    for (int p = 0; p < s.P; ++p)
+        for (int b = 0; b < s.B;) {
+            const int left = s.B - b, n = left < W ? left : W;
+            if (left >= 2 * W) play_block<2>(*tape, *play, p, b, 2 * W);
+            else play_block<1>(*tape, *play, p, b, n);
+            b += left >= 2 * W ? 2 * W : W;
         }
 }
 

@@ -38,18 +38,19 @@ class _Tape(ctypes.Structure):
 
 
 @functools.cache
-def _library() -> Any:
-    library = compiled("lstm", struct=_Tape)
+def library() -> Any:
+    """Return the compiled ``lstm.cpp``."""
+    found = compiled("lstm", struct=_Tape)
     address, number = ctypes.c_void_p, ctypes.c_int
-    library.lstm_scratch.restype = ctypes.c_long
-    library.lstm_scratch.argtypes = [address]
-    library.lstm_forward.argtypes = [address, number]
-    library.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
-    library.lstm_choose.restype = None
-    library.lstm_backward.argtypes = (
-        [address] * 3 + [number] * 2 + [address] * 4 + [number, address]
-    )
-    return library
+    found.lstm_scratch.restype = ctypes.c_long
+    found.lstm_scratch.argtypes = [address]
+    found.lstm_forward.argtypes = [address, number]
+    found.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
+    found.lstm_choose.restype = None
+    found.lstm_play.argtypes = [address, address]
+    found.lstm_play.restype = None
+    found.lstm_backward.argtypes = [address] * 3 + [number] * 2 + [address] * 4 + [number, address]
+    return found
 
 
 class LSTMTape(Tape):
@@ -85,7 +86,7 @@ class LSTMTape(Tape):
         addresses = [each.data_ptr() for each in (net.weight, net.head, *buffers)]
         self.struct = _Tape(*sizes, *addresses, None, *(each.stride(1) for each in buffers))
         self.address = ctypes.byref(self.struct)
-        self.scratch = torch.empty(_library().lstm_scratch(self.address) + 16)
+        self.scratch = torch.empty(library().lstm_scratch(self.address) + 16)
         start = self.scratch.data_ptr()
         self.struct.scratch = start + (-start) % 64
 
@@ -145,12 +146,12 @@ class CompiledLSTM:
 
     def step(self, tape: LSTMTape, t: int) -> Tensor:
         """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
-        _library().lstm_forward(tape.address, t)
+        library().lstm_forward(tape.address, t)
         return tape.heads_t[t]
 
     def act(self, tape: LSTMTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
         """See `PlainNet.act`; noise is contiguous within a member, and actions are int64."""
-        _library().lstm_choose(
+        library().lstm_choose(
             tape.address, t, choices, noise.data_ptr(), noise.stride(0), actions.data_ptr()
         )
 
@@ -185,7 +186,7 @@ class CompiledLSTM:
         found = (each.data_ptr() for each in (d_weight, d_head, d_state))
         address = None if back is None else back.data_ptr()
         inputs = (0, None) if codes is None else (codes.shape[2], codes.data_ptr())
-        _library().lstm_backward(
+        library().lstm_backward(
             tape.address,
             d_heads.data_ptr(),
             address,

@@ -93,6 +93,7 @@ class ChangingReward(Task):
     """
 
     parameters = ("mode", "rewards", "draw")
+    open_loop = True
     noise = 0  # rewards are certain
     num_actions = 2
 

@@ -25,6 +25,17 @@ class Outcomes(NamedTuple):
     observations: Tensor
     states: Sequence[State] | None = None
 
+    def visited(
+        self, task: Any, params: dict[str, Tensor], noise: Tensor, actions: Tensor
+    ) -> Sequence[State]:
+        """Return the states before each step, given the actions ``[T, n]`` taken."""
+        if self.states is not None:
+            return self.states
+        states = [task.reset(params)[0]]
+        for action, now in zip(actions[:-1], noise, strict=False):
+            states.append(task.step(params, states[-1], action, now)[0])
+        return states
+
 
 class Table(NamedTuple):
     """`Outcomes` as an agent meets them: its inputs, but for what its own actions will add.
@@ -78,15 +89,3 @@ def step_by_step(task: Any, params: dict[str, Tensor], noise: Tensor) -> Outcome
         paid.append(torch.stack(outcomes))
         state, observation = after, following
     return Outcomes(torch.stack(paid).float(), torch.stack(shown).float())
-
-
-def states_of(
-    task: Any, params: dict[str, Tensor], noise: Tensor, outcomes: Outcomes, actions: Tensor
-) -> Sequence[State]:
-    """Return the states before each step of episodes, given the actions ``[T, n]`` taken."""
-    if outcomes.states is not None:
-        return outcomes.states
-    states = [task.reset(params)[0]]
-    for action, now in zip(actions[:-1], noise, strict=False):
-        states.append(task.step(params, states[-1], action, now)[0])
-    return states

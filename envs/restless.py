@@ -28,6 +28,8 @@ class ChangingBandit(Bandit):
     1 with the current probability of the chosen arm, otherwise 0.
     """
 
+    open_loop = True
+
     trials: int = option(100, "Pulls of an episode.", least=2)
 
     @abstractmethod

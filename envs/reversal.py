@@ -78,6 +78,7 @@ class InferredValue(Task):
     """
 
     parameters = ("target", "paying")
+    open_loop = True
     noise = 0  # rewards are certain
     num_actions = 3
     observation_low = (0.0,) * 3
@@ -259,6 +260,7 @@ class Volatility(Bandit):
     """
 
     parameters = ("good", "pays", "volatile")
+    open_loop = True
     noise = 0  # which arm pays is part of the schedule
 
     stable: float = option(

@@ -59,6 +59,7 @@ class RiskyChoice(Bandit):
     """
 
     parameters = ("p",)
+    open_loop = True
     draws = 1  # the probability of the large reward
 
     small: float = option(0.25, "Reward of the safe arm.", above=0, below=1)

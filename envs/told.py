@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.outcomes import Outcomes, Table, states_of
+from prefrontal.envs.outcomes import Outcomes, Table
 from prefrontal.envs.task import Params, State, Task
 
 
@@ -48,7 +48,7 @@ class Told:
         self._t, told, self._told = self.steps, self._told, None
         if not (self.facts or self._privileged):
             return None
-        states = states_of(self.task, self._params, self._noise, told, actions)
+        states = told.visited(self.task, self._params, self._noise, actions)
         self._played = list(zip(states, actions, strict=True))
         if not self._privileged:
             return None

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from prefrontal.checks.calls import called, same, shaped
-from prefrontal.envs.outcomes import states_of
 from prefrontal.envs.task import Params, Task
 
 
@@ -38,7 +37,7 @@ def told_problems(
             yield f"{name}: {what} {wrong}"
             return
     columns, chosen = torch.arange(n), torch.zeros(n, dtype=torch.int64)
-    states = states_of(task, params, noise, told, torch.stack(list(actions)))
+    states = told.visited(task, params, noise, torch.stack(list(actions)))
     state, observation = task.reset(params)
     for t, action in enumerate(actions):
         here = shown[t, chosen, :, columns] if by_action else shown[t].T

@@ -32,7 +32,7 @@ class _Tape(ctypes.Structure):
 
     _fields_ = (
         [(name, ctypes.c_int32) for name in ("T", "P", "B", "I", "H", "O")]
-        + [(name, ctypes.c_void_p) for name in ("weight", "head", *_BUFFERS, "scratch")]
+        + [(name, ctypes.c_void_p) for name in ("weight", "across", "head", *_BUFFERS, "scratch")]
         + [(f"{name}_block", ctypes.c_int64) for name in _BUFFERS]
     )
 
@@ -83,7 +83,7 @@ class LSTMTape(Tape):
         self.heads_t = list(self.heads)
         sizes = steps, members, batch, inputs, hidden, net.output_size
         buffers = [getattr(self, name) for name in _BUFFERS]
-        addresses = [each.data_ptr() for each in (net.weight, net.head, *buffers)]
+        addresses = [each.data_ptr() for each in (net.weight, net.across, net.head, *buffers)]
         self.struct = _Tape(*sizes, *addresses, None, *(each.stride(1) for each in buffers))
         self.address = ctypes.byref(self.struct)
         self.scratch = torch.empty(library().lstm_scratch(self.address) + 16)
@@ -110,6 +110,7 @@ class CompiledLSTM:
         self._gain = torch.ones(4 * hidden, 1)
         self._gain[2 * hidden : 3 * hidden] = 2.0
         self.weight = torch.zeros(members, 4 * hidden, input_size + hidden + 1)
+        self.across = torch.zeros(members, input_size + hidden + 1, 4 * hidden)  # `weight`, turned
         self.head = torch.zeros(members, output_size, hidden + 1)
 
     def initial(self, generator: torch.Generator) -> Tensor:
@@ -121,6 +122,7 @@ class CompiledLSTM:
         self.parameters.copy_(flat)
         weight, head = self.plain.views(self.parameters).values()
         torch.mul(weight, self._gain, out=self.weight)
+        self.across.copy_(self.weight.transpose(1, 2))
         self.head.copy_(head)
 
     def tape(self, steps: int, batch: int, every: bool = False) -> LSTMTape:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.outcomes import Outcomes, constant, ticking
+from prefrontal.envs.outcomes import Outcomes, constant, ticking, with_time
 from prefrontal.envs.splits import bands, check_split, chequerboard
 from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
@@ -76,7 +77,8 @@ class StationaryBandit(Bandit):
         """Return what every arm would pay at every step."""
         state, cue = self.reset(params)
         rewards = params["p"].T.gt(noise).float()
-        return Outcomes(rewards, constant(cue, self.steps), ticking(state, self.steps))
+        seen = functools.partial(with_time, params["p"], self.steps)
+        return Outcomes(rewards, constant(cue, self.steps), ticking(state, self.steps), seen)
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return trial, best arm, and the probabilities of the chosen and of the best arm.

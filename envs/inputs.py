@@ -135,7 +135,7 @@ class Inputs:
         Returns:
             None if ``trial_start`` is wanted and depends on what is done.
         """
-        rewards, observations, states = outcomes
+        rewards, observations, states = outcomes[:3]
         inputs = torch.zeros(self._steps, *self.buffer.shape, device=self.buffer.device)
         shown, place = None, self.slices["observation"]
         if observations.dim() == 3:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from prefrontal.envs.lazy import Tensor, torch
@@ -19,11 +19,13 @@ class Outcomes(NamedTuple):
             action of the step before, ``[T, A, D, n]`` (at the first step the same for all).
         states: The states before each step, for facts and for what a critic may see; None if
             actions leave a trace in them that these need: then the episode is stepped through.
+        seen: Makes what a critic may see at each step, ``[T, n, K]``; None: by `states`.
     """
 
     rewards: Tensor
     observations: Tensor
     states: Sequence[State] | None = None
+    seen: Callable[[], Tensor] | None = None
 
     def visited(
         self, task: Any, params: dict[str, Tensor], noise: Tensor, actions: Tensor
@@ -35,6 +37,12 @@ class Outcomes(NamedTuple):
         for action, now in zip(actions[:-1], noise, strict=False):
             states.append(task.step(params, states[-1], action, now)[0])
         return states
+
+    def privileged(self, task: Any, params: dict[str, Tensor], states: Sequence[State]) -> Tensor:
+        """Return what a critic may see at each step, ``[T, n, K]``, given the states."""
+        if self.seen is not None:
+            return self.seen()
+        return torch.stack([task.privileged(params, state) for state in states])
 
 
 class Table(NamedTuple):
@@ -89,3 +97,10 @@ def step_by_step(task: Any, params: dict[str, Tensor], noise: Tensor) -> Outcome
         paid.append(torch.stack(outcomes))
         state, observation = after, following
     return Outcomes(torch.stack(paid).float(), torch.stack(shown).float())
+
+
+def with_time(features: Tensor, steps: int) -> Tensor:
+    """Return features ``[n, K]`` or ``[T, n, K]`` and then the time t / T, ``[T, n, K + 1]``."""
+    time = (torch.arange(steps, dtype=torch.float64) / steps).to(features)
+    features = features.expand(steps, -1, -1)
+    return torch.cat([features, time[:, None, None].expand_as(features[:, :, :1])], 2)

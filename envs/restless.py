@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.outcomes import Outcomes, constant, ticking
+from prefrontal.envs.outcomes import Outcomes, constant, ticking, with_time
 from prefrontal.envs.splits import bands, check_split
 from prefrontal.envs.task import Params, State, StepResult, check_parameters
 
@@ -54,8 +55,10 @@ class ChangingBandit(Bandit):
     def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
         """Return what both arms would pay at every step."""
         state, cue = self.reset(params)
-        rewards = torch.stack(state["path"]).gt_(noise)
-        return Outcomes(rewards, constant(cue, self.steps), ticking(state, self.steps))
+        path = torch.stack(state["path"])
+        seen = functools.partial(with_time, path.transpose(1, 2), self.steps)
+        states = ticking(state, self.steps)
+        return Outcomes(path.gt(noise).float(), constant(cue, self.steps), states, seen)
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return trial, best arm now, and the current probabilities of the chosen and best arm."""

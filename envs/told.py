@@ -50,9 +50,7 @@ class Told:
             return None
         states = told.visited(self.task, self._params, self._noise, actions)
         self._played = list(zip(states, actions, strict=True))
-        if not self._privileged:
-            return None
-        return torch.stack([self.task.privileged(self._params, state) for state in states])
+        return told.privileged(self.task, self._params, states) if self._privileged else None
 
     def episode_facts(self) -> dict[str, Tensor]:
         """Return the facts of all steps so far, ``[t, n]`` each.

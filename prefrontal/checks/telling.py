@@ -38,11 +38,12 @@ def told_problems(
             return
     columns, chosen = torch.arange(n), torch.zeros(n, dtype=torch.int64)
     states = told.visited(task, params, noise, torch.stack(list(actions)))
+    critic = told.privileged(task, params, states)
     state, observation = task.reset(params)
     for t, action in enumerate(actions):
         here = shown[t, chosen, :, columns] if by_action else shown[t].T
         facts = (task.facts(params, one, action) for one in (state, states[t]))
-        seen = (task.privileged(params, one) for one in (state, states[t]))
+        seen = task.privileged(params, state), critic[t]
         chosen, now = action, state
         state, following, reward = task.step(params, state, action, noise[t])
         for what, (true, said) in {

@@ -27,6 +27,7 @@ inline void copy(real* to, long to_row, const real* from, long from_row, long ro
 struct Credit {
     const real* feedback;   // [P, O, H + 1] in place of the read-out, or null
     int local, truncate;
+    const uint8_t* starts;  // [T, P, B], 1 where an episode starts: its state is no function of the step before; or null
 };
 
 struct Tape {
@@ -189,6 +190,10 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
             }
             if (credit.truncate && t % credit.truncate == 0) memset(dh, 0, 2 * H * N * sizeof(real));   // and dc
             else if (!credit.local) product<C, false, 1>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
+            if (credit.starts)
+                for (int c = 0; c < columns; ++c)
+                    if (credit.starts[at * B + b + c])
+                        for (long j = 0; j < H; ++j) dh[j * N + c] = dc[j * N + c] = 0;
             const real* z = k.z + at * k.z_block + b;
             const real* z1 = z + s.P * k.z_block;
             for (int f = 0; f < F; ++f)
@@ -199,6 +204,11 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                     for (int c = 0; c < columns; ++c) ot[(u * N + c) * FP + f] = z1[f * B + c];
             else
                 memcpy(ot + u * N * FP, zt + (u + 1) * N * FP, N * FP * sizeof(real));
+            if (credit.starts && t + 1 < s.T)   // the next step begins with another state than this one ended with
+                for (int c = 0; c < columns; ++c)
+                    if (credit.starts[(at + s.P) * B + b + c])
+                        for (long j = 0; j < H; ++j)
+                            ot[(u * N + c) * FP + s.I + j] = g[(3 * H + j) * B + c] * sq[j * B + c];
         }
         const auto gather = [&](auto wide, long f) {
             constexpr int V = decltype(wide)::value;
@@ -273,7 +283,7 @@ void lstm_choose(const Tape* tape, int t, int choices, const real* noise, long n
     }
 }
 
-// d_heads [T, P, O, B]; feedback, local and truncate as in Credit.
+// d_heads [T, P, O, B]; feedback, local, truncate and starts as in Credit.
 // d_weight [P, 4H, F], d_head [P, O, H + 1], d_state [P, 2, H] and, of the first inputs, d_codes [T, P, codes, B] are
 // overwritten.
 // scratch: aligned to 64 bytes, lstm_scratch() reals.
@@ -284,9 +294,10 @@ long lstm_scratch(const Tape* tape) {
 }
 
 void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, int local, int truncate,
-                   real* d_weight, real* d_head, real* d_state, real* scratch, int codes, real* d_codes) {
+                   real* d_weight, real* d_head, real* d_state, real* scratch, int codes, real* d_codes,
+                   const uint8_t* starts) {
     const Shape& s = tape->s;
-    const Credit credit = {feedback, local, truncate};
+    const Credit credit = {feedback, local, truncate, starts};
     const long H = s.H, F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
     real* dw = scratch;
     real* dv = dw + 4 * H * FP;

@@ -104,3 +104,23 @@ def with_time(features: Tensor, steps: int) -> Tensor:
     time = (torch.arange(steps, dtype=torch.float64) / steps).to(features)
     features = features.expand(steps, -1, -1)
     return torch.cat([features, time[:, None, None].expand_as(features[:, :, :1])], 2)
+
+
+def distrust(cls: Any, default: Any) -> None:
+    """Let a class with dynamics of its own tell nothing that was said of its base class's.
+
+    Args:
+        cls: A class of tasks that is being made.
+        default: Its `outcomes`, unless it has its own, or the dynamics are inherited too.
+    """
+
+    def replaced(name: str) -> bool:
+        found = (vars(base)[name] for base in cls.__mro__[1:] if name in vars(base))
+        return name in vars(cls) and not getattr(next(found, None), "__isabstractmethod__", False)
+
+    if "outcomes" in vars(cls):
+        return
+    if any(map(replaced, ("reset", "step", "privileged"))):
+        cls.outcomes = default
+    if "open_loop" not in vars(cls) and any(map(replaced, ("reset", "step"))):
+        cls.open_loop = False

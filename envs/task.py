@@ -14,7 +14,7 @@ from gymnasium import Space, spaces
 from prefrontal.checking import check
 from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.outcomes import Outcomes, step_by_step
+from prefrontal.envs.outcomes import Outcomes, distrust, step_by_step
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
@@ -99,8 +99,7 @@ class Task(ABC):
     #: Parameters that stay while one life of learning on a task lasts; the others are drawn anew
     #: for every episode of it. None: all stay.
     lasting: ClassVar[tuple[str, ...] | None] = None
-    #: Whether actions have no influence on observations and later rewards (a contextual bandit), so
-    #: that whole episodes can be tabulated before they are played.
+    #: Whether actions have no influence on observations and later rewards (a contextual bandit).
     open_loop: ClassVar[bool] = False
     #: Bounds of the base observation, one per feature, D of them. A constant 1 is a "go cue".
     observation_low: ClassVar[tuple[float, ...]] = (0.0,)
@@ -110,8 +109,9 @@ class Task(ABC):
     mirror: ClassVar[Mirror | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Complete the docstring of a task."""
+        """Complete the docstring of a task, and doubt what it does not say itself."""
         super().__init_subclass__(**kwargs)
+        distrust(cls, Task.outcomes)
         cls.__doc__ = _documentation(cls)
 
     def __post_init__(self) -> None:
@@ -214,8 +214,8 @@ class Task(ABC):
         """Return what every action would show and pay in whole episodes; None if it cannot be told.
 
         It can where the next observation and reward depend on the step and the present action
-        alone. Agents then play whole batches in compiled code; see docs/performance.md. By default
-        open-loop tasks are told by trying every action at every step; a faster way overrides it.
+        alone; agents then play whole batches in compiled code (docs/performance.md). By default
+        every action is tried at every step of open-loop tasks; a faster way overrides it.
 
         Args:
             params: Task parameters of n episodes.

@@ -28,10 +28,13 @@ class Told:
     def table(self) -> Table | None:
         """Return all that can happen in the episode that begins now; `played` ends it.
 
-        None where the task cannot tell (`Task.outcomes`), or pictures are wanted.
+        None where the task cannot tell (`Task.outcomes`), pictures are wanted, or `step` is not the
+        one of `TaskVectorEnv`.
         """
         self._told = None
-        if self._t or self._past is not None:
+        steps = next(vars(cls)["step"] for cls in type(self).__mro__ if "step" in vars(cls))
+        changed = "step" in vars(self) or steps.__module__ != "prefrontal.envs.gym"
+        if changed or self._t or self._past is not None:
             return None
         self._told = self.task.outcomes(self._params, self._noise)
         if self._told is None:

@@ -7,6 +7,7 @@ import torch
 
 from prefrontal.checks.telling import told_problems
 from prefrontal.envs import TASKS, TaskVectorEnv, task_class
+from prefrontal.envs.bandits import TwoArmedBandit
 from prefrontal.envs.outcomes import step_by_step
 from prefrontal.envs.task import Task
 from prefrontal.envs.two_step import TwoStep
@@ -97,6 +98,29 @@ def test_what_is_told_wrongly_is_found(wrong):
     problems = list(told_problems(task, *drawn(task)))
     assert len(problems) == 1
     assert wrong in problems[0]
+
+
+class Doubled(TwoArmedBandit):
+    """Pays otherwise than its base class, which it inherits what is told from."""
+
+    def step(self, params, state, action, noise):
+        state, observation, reward = super().step(params, state, action, noise)
+        return state, observation, 2.0 * reward
+
+
+class Open(Doubled):
+    """Has said that actions leave no trace."""
+
+    open_loop = True
+
+
+def test_a_task_with_a_step_of_its_own_is_not_told_by_its_base_class():
+    params, noise, actions = drawn(Doubled())
+    assert Doubled().outcomes(params, noise) is None
+    assert not Doubled.open_loop
+    assert TwoArmedBandit.open_loop
+    assert not list(told_problems(Open(), params, noise, actions))
+    assert Open().outcomes(params, noise).rewards.max() == 2
 
 
 def test_an_environment_that_was_told_has_ended():

@@ -30,7 +30,7 @@ def made(name, fields, batch=5, inputs=INPUTS, layout="shared", hidden=6, member
 
 def stepped(*args, **kwargs):
     rollout = made(*args, **kwargs)
-    rollout.envs.table = lambda: None
+    rollout.envs.step = type(rollout.envs).step.__get__(rollout.envs)  # another one, as it were
     return rollout
 
 
@@ -53,7 +53,6 @@ def compare(*args, **kwargs):
     calls = []
     played = told.envs.played
     told.envs.played = lambda actions: calls.append(1) or played(actions)
-    told.envs.step = None  # is never called
     for deterministic in (False, True, False):  # the streams of random numbers go on alike
         assert_same(told.collect(deterministic), slow.collect(deterministic))
     assert len(calls) == 3

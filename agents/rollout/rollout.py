@@ -210,7 +210,9 @@ class Rollout:
         model.begin(self.tapes)
         ends = _Ends(members * batch, model.device)
         facts: list[dict[str, Tensor]] = []
-        done = play(self.envs, model, self.tapes, drawn, self.actions, self.rewards)
+        done = None
+        if model.plays_tables:
+            done = play(self.envs, model, self.tapes, drawn, self.actions, self.rewards)
         if done is not None:
             if self._privileged is not None and done[0] is not None:
                 self._privileged.copy_(done[0].unflatten(1, (members, batch)))

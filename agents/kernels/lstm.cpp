@@ -189,6 +189,18 @@ void lstm_forward(const Tape* tape, int t) {
         }
 }
 
+// The first `steps` steps from the inputs on the tape, a block of columns at a time: its state stays in the cache.
+void lstm_unroll(const Tape* tape, int steps) {
+    const Shape& s = tape->s;
+    for (int p = 0; p < s.P; ++p)
+        for (int b = 0; b < s.B;) {
+            const int left = s.B - b, n = left >= 2 * W ? 2 * W : left < W ? left : W;
+            const auto block = n == 2 * W ? forward_block<2> : forward_block<1>;
+            for (int t = 0; t < steps; ++t) block(*tape, t, p, b, n);
+            b += n;
+        }
+}
+
 // actions [P, B]: argmax over the first `choices` read-outs plus noise [P, choices, B], `noise_block` numbers from member
 // to member. Written for all columns at once, so that the compiler makes vectors of it.
 void lstm_choose(const Tape* tape, int t, int choices, const real* noise, long noise_block, int64_t* actions) {

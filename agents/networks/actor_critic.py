@@ -227,14 +227,13 @@ class ActorCritic:
             delta.add_(stimulation)
         actor.x_t[t][:, row] = delta
 
-    def unroll(self, tapes: list[Tape]) -> None:
-        """Repeat all steps on the recorded inputs (after a change of the parameters)."""
+    def unroll(self, tapes: list[Tape], state: States | None = None) -> None:
+        """Compute all steps that are used on the recorded inputs, from a state; see `begin`."""
         if self.encoder is not None:
             self.encoder.again(tapes)
+        self.begin(tapes, state)
         for net, tape in zip(self.nets, tapes, strict=True):
-            net.begin(tape)
-            for t in range(tape.used):
-                net.step(tape, t)
+            net.unroll(tape)
 
     def refresh(self, tapes: list[Tape]) -> None:
         """Make tapes such that `read` may be given parameters that have changed.

@@ -44,6 +44,7 @@ def _library() -> Any:
     library.lstm_scratch.restype = ctypes.c_long
     library.lstm_scratch.argtypes = [address]
     library.lstm_forward.argtypes = [address, number]
+    library.lstm_unroll.argtypes = [address, number]
     library.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
     library.lstm_choose.restype = None
     library.lstm_backward.argtypes = (
@@ -147,6 +148,10 @@ class CompiledLSTM:
         """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
         _library().lstm_forward(tape.address, t)
         return tape.heads_t[t]
+
+    def unroll(self, tape: LSTMTape) -> None:
+        """See `PlainNet.unroll`."""
+        _library().lstm_unroll(tape.address, tape.used)
 
     def act(self, tape: LSTMTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
         """See `PlainNet.act`; noise is contiguous within a member, and actions are int64."""

@@ -133,6 +133,11 @@ class PlainNet:
         tape.outputs[t], tape.features[t], tape.states[t + 1] = found
         return tape.heads_t[t]
 
+    def unroll(self, tape: PlainTape) -> None:
+        """Compute all steps that are used, from the inputs on the tape."""
+        for t in range(tape.used):
+            self.step(tape, t)
+
     def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
         """Write the argmax of the first `choices` read-outs plus noise to `actions` ``[P, B]``."""
         torch.argmax(tape.heads_t[t][:, :choices] + noise, 1, out=actions)

@@ -7,7 +7,7 @@ EXPERIMENT ?= wang2016-bandit
 ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install train test lint tensorboard bench reproduce findings wheel clean
+.PHONY: help install train test lint tensorboard bench reproduce findings docs wheel clean
 
 help:
 	@echo "make train                      install, train the default experiment, evaluate it"
@@ -16,8 +16,9 @@ help:
 	@echo "make tensorboard                show the learning curves of all runs"
 	@echo "make bench                      speed against peers, side by side"
 	@echo "make reproduce EXPERIMENT=NAME  train and evaluate the shipped population of an experiment"
+	@echo "make docs                       build the documentation into docs/_build/html"
 	@echo "make wheel                      build a wheel into dist"
-	@echo "make findings                   evaluate all shipped populations and write the README's table"
+	@echo "make findings                   evaluate all shipped populations and write the tables of README and docs/findings"
 
 # Installing again is only needed when what is installed has changed.
 $(VENV)/.installed: pyproject.toml setup.py prefrontal/autoregister.py constraints.txt
@@ -61,10 +62,18 @@ findings: install
 	done
 	$(BIN)/python -m prefrontal.experiments.report
 
+# Offline; tutorials are executed, warnings are errors. ARGS="-D nb_execution_mode=off": not executed.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --builder html --nitpicky --fail-on-warning --keep-going $(ARGS) docs docs/_build/html
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[docs]" -c constraints.txt
+	@touch $@
+
 # What an earlier build has left in build/ would be packed too.
 wheel: install
 	rm -rf build
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache docs/_build docs/generated

@@ -170,9 +170,16 @@ class Job:
         """
         return probe(self.environment, discrete=False)
 
+    @property
+    def segment(self) -> int | None:
+        """Steps of every environment between updates; None: whole episodes."""
+        return getattr(self.algorithm, "segment", None)
+
 
 def updates(job: Job) -> float:
-    """Return how many updates a run makes, about, if each plays `num_envs` episodes."""
+    """Return how many updates a run makes, about, if each plays `num_envs` episodes or segments."""
+    if job.segment is not None:
+        return job.total_steps / job.num_envs / job.segment
     return job.facts.updates(job.num_envs, job.total_steps)
 
 
@@ -196,7 +203,7 @@ def require_learnable(job: Job, discrete: bool = True) -> None:
     division = Division(facts.input_size, facts.parts, network)
     shown = division.core_inputs + division.kept
     step = shown + 4 * sum(outputs) + 8 * network.hidden_size * len(outputs) + states
-    played = job.num_envs * facts.longest * step
+    played = job.num_envs * (job.segment or facts.longest) * step
     require_training(job.members, sum(counts), played, job.snapshots, job.device)
 
 

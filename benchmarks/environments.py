@@ -72,10 +72,10 @@ ENVIRONMENTS = {
     "cartpole": Environment("CartPole-v1 --total-steps 300000", 475),
     "acrobot": Environment("Acrobot-v1 --total-steps 100000", -100),
     "frozen-lake": Environment(
-        "FrozenLake-v1 --preset sparse --total-steps 300000", 0.70, episodes=500, seed=2
+        "FrozenLake-v1 --preset sparse --total-steps 300000", 0.70, episodes=500, seed=3
     ),
     "taxi": Environment("Taxi-v4 --total-steps 100000", 5),
-    "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 100000", -250),
+    "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 300000", -250),
     "lunar-lander": Environment(
         "LunarLander-v3 --preset long --total-steps 200000", 200, members=4
     ),

@@ -3,5 +3,5 @@
 A module that defines ``EXPERIMENT`` is an experiment, and its file name is its name on the command
 line; nothing needs to be registered. `settings` says how a condition is trained, `evaluation` plays
 and records trained agents, `experiment` holds what a finding is measured and judged by, `options`
-is the command line of all of it, `report` writes the tables of the README.
+is the command line of all of it, `report` writes the tables of README and findings pages.
 """

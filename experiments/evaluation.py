@@ -76,6 +76,31 @@ class Evaluation:
         """Discount at the end of training by condition."""
         return {name: one.algorithm.final_discount for name, one in self.settings.items()}
 
+    def part(self, names: Mapping[str, str], folder: Path) -> Evaluation:
+        """Return the evaluation of some conditions, under other names.
+
+        Args:
+            names: Names of conditions here, by the names that they are to have.
+            folder: Where its figures go.
+        """
+
+        def chosen(tables: Mapping[str, Any]) -> dict[str, Any]:
+            return {new: tables[old] for new, old in names.items() if old in tables}
+
+        return Evaluation(
+            chosen(self.populations),
+            chosen(self.settings),
+            self.split,
+            self.episodes,
+            self.seed,
+            folder,
+            chosen(self.curves),
+            figures=self.figures,
+            stimulation=self.stimulation,
+            snapshots=chosen(self._snapshots),
+            levels=chosen(self.levels),
+        )
+
     def snapshots(self, condition: str | None = None) -> list[tuple[int, Any]]:
         """Return earlier states of a population, the trained one last, with environment steps."""
         return self._snapshots.get(condition or self.conditions[0], [])

@@ -16,7 +16,7 @@ from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.findings import Better, Finding, tally, tally_text
 from prefrontal.analysis.stats.intervals import interval, over_episodes
 from prefrontal.experiments.evaluation import Evaluation
-from prefrontal.experiments.names import module_of, summaries
+from prefrontal.experiments.names import module_of, split_condition, summaries
 from prefrontal.experiments.settings import EPISODES, Settings, task_options
 
 
@@ -68,6 +68,29 @@ class Experiment:
     levels: Callable[[Settings], Mapping[str, float]] = lambda _: {}
 
 
+@dataclass(frozen=True)
+class Measured(Finding):
+    """A finding that is the mean over members, with the number of each.
+
+    Conditions and runs whose members share seeds are compared member by member.
+
+    Attributes:
+        members: One number a member, in their order.
+    """
+
+    members: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `Finding.to_json` does, and ``members``."""
+        return super().to_json() | {"members": list(self.members)}
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Measured:
+        """Return a finding from what `to_json` gave; rows of earlier versions have no members."""
+        found = super().from_json(row)
+        return replace(found, members=tuple(found.members))
+
+
 def finding(
     name: str,
     values: np.ndarray,
@@ -76,7 +99,7 @@ def finding(
     within: tuple[float, float] = (-np.inf, np.inf),
     failure: float | None = None,
     **fields: Any,
-) -> Finding:
+) -> Measured:
     """Return a finding: the mean over members with its interval.
 
     Args:
@@ -96,9 +119,10 @@ def finding(
             f"{name + where!r} has no value for {lacking} of {np.size(values)} members, which "
             "never did what it measures"
         )
+    fields["members"] = tuple(np.asarray(values, np.float64).ravel().tolist())
     if failure is not None:
-        return Finding.of_members(name + where, values, failure, within=within, **fields)
-    return Finding.of(name + where, interval(values, within=within), **fields)
+        return Measured.of_members(name + where, values, failure, within=within, **fields)
+    return Measured.of(name + where, interval(values, within=within), **fields)
 
 
 def worst_member(
@@ -144,13 +168,13 @@ def conclusion(
 
     The finding as a whole is only spoken of where all conditions were measured, on as many episodes
     as the experiment asks for. It is reproduced if all bars are met, and not reproduced if one is
-    missed.
+    missed. Of a sweep nothing is said: its settings are not those of the experiment.
 
     Returns:
         The line ("" where no finding has a bar), and 1 if the finding is not reproduced, else 0.
     """
     judged = [one for one in findings if one.bar is not None]
-    if not judged:
+    if not judged or any(split_condition(name)[1] for name in conditions):
         return "", 0
     said = tally_text(judged)
     if not said:
@@ -189,11 +213,12 @@ def of_other_tasks(experiment: Experiment, settings: Mapping[str, Settings]) -> 
     of training. What agents are shown of a task (`inputs`), their networks and how they learn are
     what bars judge.
     """
+    own = experiment.conditions
     return [
         name
         for name, one in settings.items()
-        if name not in experiment.conditions
-        or _task(one.environment) != _task(experiment.conditions[name].environment)
+        if (base := split_condition(name)[0]) not in own
+        or _task(one.environment) != _task(own[base].environment)
     ]
 
 

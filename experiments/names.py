@@ -12,6 +12,16 @@ def is_experiment(name: str) -> bool:
     return name in _files()
 
 
+def split_condition(name: str) -> tuple[str, str]:
+    """Return the condition of the experiment and the point of the sweep that a name holds.
+
+    ``uniform,discount=.6`` is ("uniform", "discount=.6"), ``discount=.6`` ("default",
+    "discount=.6"), and ``uniform``, which was not swept, ("uniform", "").
+    """
+    first, _, rest = name.partition(",")
+    return ("default", name) if "=" in first else (first, rest)
+
+
 def summaries() -> dict[str, str]:
     """Return every experiment by name, with the first line of its module."""
     return {

@@ -50,7 +50,7 @@ _CONTROL: dict[str, Any] = {
 }
 _CONTINUOUS = _CONTROL | {"discount": 0.95, "passes": 30, "num_envs": 4}
 _LONG = _CONTROL | {"discount": 0.995, "passes": 20}
-_SPARSE = _CONTROL | {"entropy_coef": 0.1, "num_envs": 32}
+_SPARSE = _CONTROL | {"entropy_coef": 0.1, "num_envs": 32, "segment": 32}
 _SHORT = _CONTROL | {
     "env_kwargs": {"max_episode_steps": 50},
     "discount": 1.0,

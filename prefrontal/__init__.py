@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from prefrontal.fitting import fit as fit
     from prefrontal.fitting import read as read
     from prefrontal.resting import dynamics as dynamics
+    from prefrontal.showing.comparing import compare_runs as compare_runs
+    from prefrontal.showing.film import play as play
+    from prefrontal.showing.report import report as report
     from prefrontal.training import Run as Run
     from prefrontal.training import train as train
 
@@ -36,13 +39,16 @@ _PLACES = {
     "Run": "training",
     "align": "aligning",
     "compare": "comparing",
+    "compare_runs": "showing.comparing",
     "dynamics": "resting",
     "evaluate": "evaluating",
     "fit": "fitting",
     "load": "evaluating",
+    "play": "showing.film",
     "read": "fitting",
     "recover": "comparing",
     "register_core": "agents.networks.config",
+    "report": "showing.report",
     "simulate": "comparing",
     "train": "training",
 }

@@ -37,7 +37,11 @@ def fit(words: list[str]) -> int:
 def compare(words: list[str]) -> int:
     """Compare model classes on held-out choices; print the table."""
     options = parse(
-        CompareOptions, words, "prefrontal compare", "Compare model classes on held-out choices."
+        CompareOptions,
+        words,
+        "prefrontal compare",
+        "Compare the model classes of a fit on held-out choices. Of runs of agents: `prefrontal "
+        "compare RUN RUN --help`.",
     )
     from prefrontal.comparing import compare_by
     from prefrontal.fit_report import aligned, held_out

@@ -62,6 +62,7 @@ def option(
     name: str | None = None,
     alias: str | None = None,
     positional: bool = False,
+    repeated: bool = False,
 ) -> Any:
     """Return a dataclass field with a help text and a range, which `check` holds it to.
 
@@ -76,9 +77,11 @@ def option(
             ``replay.capacity``), in messages and in files of earlier versions.
         alias: Another name on the command line.
         positional: Whether it is given without its name, as fields without a default are.
+        repeated: Whether a tuple is given one value at a time, the option repeated.
     """
     metadata = {"help": help, "least": least, "above": above, "most": most, "below": below}
     metadata |= {"name": name, "alias": alias, "positional": positional or None}
+    metadata |= {"repeated": repeated or None}
     known = {key: value for key, value in metadata.items() if value is not None}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=known)

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefrontal.agents.common.errors import (
     ConfigError,
@@ -16,6 +16,9 @@ from prefrontal.agents.common.errors import (
     UserCodeError,
     did_you_mean,
 )
+
+if TYPE_CHECKING:
+    from prefrontal.experiments.settings import Settings
 
 ECHOED = 80  # characters of an argument in a message at most
 NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  # as PyTorch says it
@@ -26,10 +29,14 @@ USAGE = """usage: prefrontal COMMAND ...
   train EXPERIMENT [options]  train the agents of a published finding
   train TASK [options]        train on a task: a Gymnasium id, FILE.py:CLASS, PACKAGE.MODULE:CLASS
   train STUDY.py [options]    train the agents of a study of yours
-  evaluate RUN [options]      evaluate a run folder, or a shipped population by its name
+  tune EXPERIMENT [options]   search settings (of a task or a study too)
+  evaluate RUN [RUN ...]      evaluate run folders, or shipped populations by name
   reproduce EXPERIMENT        train and evaluate a shipped population from nothing
   fit DATA [options]          fit models, networks and agents to choices of yours
-  compare RUN [options]       compare model classes on held-out choices
+  compare FIT [options]       compare model classes on held-out choices
+  compare RUN RUN [options]   compare runs of agents: differences of findings, learning curves
+  report RUN [RUN ...]        one HTML file: findings, curves, episodes to step through
+  play RUN [options]          an episode as a film; of a task: play TASK
   recover [options]           simulate models and fit them again
   simulate RUN [options]      let fitted models choose again
   align [RUN] --neural FILE --trials FILE   relate a recording to fitted models and agents
@@ -38,8 +45,8 @@ USAGE = """usage: prefrontal COMMAND ...
   check FILE.py:CLASS         say what is wrong with a task, a core, a model or a study
 
 `prefrontal COMMAND --help` explains the options; `prefrontal train WHAT --help` those of WHAT.
-In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load; pf.read, pf.fit, pf.compare,
-pf.recover, pf.simulate, pf.align."""
+In Python: import prefrontal as pf; pf.train, pf.evaluate, pf.load, pf.compare_runs, pf.report,
+pf.play; pf.read, pf.fit, pf.compare, pf.recover, pf.simulate, pf.align."""
 
 
 def entry() -> None:
@@ -68,8 +75,10 @@ def train(words: list[str]) -> int:
     from prefrontal.doors import is_code
     from prefrontal.experiments.settings import require_common
     from prefrontal.options import RunOptions
+    from prefrontal.planning import plan
     from prefrontal.reading import parse, parse_known, parse_settings
-    from prefrontal.training import execute, plan
+    from prefrontal.sweeping import read_sweep, swept, words_of
+    from prefrontal.training import execute
 
     what = None if not words or words[0].startswith("-") else words[0]
     prog = f"prefrontal train {what or 'WHAT'}"
@@ -80,10 +89,15 @@ def train(words: list[str]) -> int:
     made = plan(what, options)
     flags = [word.partition("=")[0] for word in rest if word.startswith("--")]
     require_common(made.conditions, [flag[2:].replace("-", "_") for flag in flags])
-    settings = {
-        condition: parse_settings(one, options, rest, prog, made.description)
-        for condition, one in made.conditions.items()
-    }
+
+    def read(one: Settings, words: list[str]) -> Settings:
+        return parse_settings(one, options, words, prog, made.description)
+
+    if options.sweep and "--help" not in rest and "-h" not in rest:
+        axes = read_sweep(options.sweep)
+        settings = swept(made.conditions, axes, lambda one, at: read(one, words_of(at, rest)))
+    else:
+        settings = {condition: read(one, rest) for condition, one in made.conditions.items()}
     run = execute(made, settings, options, shlex.join(["prefrontal", "train", *words]))
     code = {"--task": made.doors.task, "--core": made.doors.core, "--study": made.doors.study}
     named = [word for flag, text in code.items() if is_code(text) for word in (flag, text)]
@@ -93,8 +107,29 @@ def train(words: list[str]) -> int:
     return 0
 
 
+def tune(words: list[str]) -> int:
+    """Search settings of an experiment, or for a task."""
+    from prefrontal.reading import parse, parse_known
+    from prefrontal.tune_options import TuneOptions
+    from prefrontal.tuning import tune as run
+
+    what = None if not words or words[0].startswith("-") else words[0]
+    prog = f"prefrontal tune {what or 'WHAT'}"
+    options, rest = parse_known(TuneOptions, words[1:] if what else words, prog)
+    if what is None and options.task is None:
+        parse(TuneOptions, words, prog, "Search settings; name an experiment, a task or a study.")
+        raise ConfigError("name an experiment or a task first; `prefrontal list` shows all")
+    command = shlex.join(["prefrontal", "tune", *words])
+    print("\n".join(run(what, options, rest, command)))
+    return 0
+
+
 def evaluate(words: list[str]) -> int:
     """Evaluate trained agents; the exit code is 1 for a finding that is not reproduced."""
+    from prefrontal.showing import commands
+
+    if len(commands.leading(words)) > 1:
+        return commands.evaluate(words)
     from prefrontal.evaluating import evaluate_by
     from prefrontal.options import EvaluationOptions
     from prefrontal.reading import parse
@@ -200,8 +235,26 @@ def fit(words: list[str]) -> int:
 
 
 def compare(words: list[str]) -> int:
-    """Compare model classes on held-out choices."""
+    """Compare model classes on held-out choices, or runs of agents."""
+    from prefrontal.showing import commands
+
+    if commands.are_agents(words):
+        return commands.compare(words)
     from prefrontal.behaviour_commands import compare as run
+
+    return run(words)
+
+
+def report(words: list[str]) -> int:
+    """Write one HTML file on runs."""
+    from prefrontal.showing.commands import report as run
+
+    return run(words)
+
+
+def play(words: list[str]) -> int:
+    """Draw an episode as a film."""
+    from prefrontal.showing.commands import play as run
 
     return run(words)
 
@@ -223,10 +276,13 @@ def simulate(words: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "list": show,
     "train": train,
+    "tune": tune,
     "evaluate": evaluate,
     "reproduce": reproduce,
     "fit": fit,
     "compare": compare,
+    "report": report,
+    "play": play,
     "recover": recover,
     "simulate": simulate,
     "align": align,
@@ -247,7 +303,11 @@ def guarded(main: Callable[[list[str]], int], arguments: list[str]) -> int:
                 raise ConfigError(f"{word or repr(word)} has no value: give one, or leave it out")
         return main(arguments)
     except KeyboardInterrupt:
-        hint = "; go on with --resume" if main is train or arguments[:1] == ["train"] else ""
+        hint = (
+            "; go on with --resume"
+            if main is train or arguments[:1] in (["train"], ["tune"])
+            else ""
+        )
         print(f"interrupted{hint}", file=sys.stderr)
         return 130
     except Exception as error:

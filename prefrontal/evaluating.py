@@ -10,7 +10,6 @@ import inspect
 import json
 import os
 import sys
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -18,20 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefrontal.agents.common.errors import ConfigError, PrefrontalError, did_you_mean
+from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
-from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.findings import Finding, table
 from prefrontal.doors import Doors
 from prefrontal.experiments import own_environment
 from prefrontal.experiments.evaluation import Evaluation, Record, write_record
 from prefrontal.experiments.experiment import (
     Experiment,
-    Outcome,
     conclusion,
     known_levels,
-    of_other_tasks,
-    unjudged,
 )
 from prefrontal.experiments.judging import fingerprint
 from prefrontal.experiments.names import is_experiment
@@ -44,6 +39,7 @@ from prefrontal.experiments.run_files import (
 )
 from prefrontal.experiments.settings import EPISODES, Settings, task_options
 from prefrontal.intervening import intervened
+from prefrontal.measuring import measured, show_in_tensorboard
 from prefrontal.options import EvaluationOptions
 from prefrontal.reading import built
 from prefrontal.reading_runs import find_run, require_own, require_room
@@ -91,6 +87,7 @@ class Report:
         metrics: What ``metrics.json`` holds.
         exit_code: 1 if the finding, measured as a whole, is not reproduced; else 0.
         written: All files that were written.
+        evaluation: The agents, and what they have played.
     """
 
     experiment: Experiment
@@ -102,6 +99,7 @@ class Report:
     metrics: dict[str, Any]
     exit_code: int
     written: list[Path]
+    evaluation: Evaluation
 
     @property
     def record(self) -> Record:
@@ -198,7 +196,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
     folder = options.out or (out.with_name(f"{out.name}-units") if changed else out)
     folder = folder.expanduser()
     evaluation, units = _evaluation(run, settings, experiment, options, folder, code)
-    outcome = _measured(experiment, evaluation, run.path, changed)
+    outcome = measured(experiment, evaluation, run.path, changed)
     records = {
         condition: evaluation.record(condition, episodes=options.record, hidden=True)
         for condition, one in settings.items()
@@ -238,22 +236,14 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
         metrics,
         exit_code,
         [*written, *outcome.figures],
+        evaluation,
     )
     written[0].write_text(report.metrics_text, encoding="utf-8")
     shipped = shipped_folder(run.path.name)
     ours = shipped is not None and shipped.samefile(run.path)
     if not ours and not changed and os.access(run.path, os.W_OK):
-        _show_in_tensorboard(run.path, report, evaluation.trained_steps())
+        show_in_tensorboard(run, report.title, outcome, evaluation)
     return report
-
-
-def _show_in_tensorboard(run: Path, report: Report, step: int) -> None:
-    """Add findings and figures to the events in a run folder."""
-    from prefrontal.agents.runs.events import write_evaluation
-
-    values = {one.name: one.value for one in report.findings}
-    said = "\n\n".join([report.title, table(report.findings, "markdown")])
-    write_evaluation(run, values, said, [figure.path for figure in report.figures], step)
 
 
 def load(
@@ -353,39 +343,6 @@ def _note_missing(
             what = f"ends at step {steps:,.0f} of {total:,}" if steps else "is missing or empty"
             note = f"note: metrics.csv of {key} {what}; findings about learning want the whole"
             print(note, file=sys.stderr)
-
-
-def _measured(
-    experiment: Experiment, evaluation: Evaluation, run: Path, changed: bool = False
-) -> Outcome:
-    """Return what the experiment finds, judged only for whole agents on its own task."""
-    try:
-        with warnings.catch_warnings():  # what cannot be measured is NaN, and reported as such
-            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-            outcome = experiment.measure(evaluation)
-    except NotMeasurableError as error:
-        raise ConfigError(
-            f"{run} cannot be measured in {evaluation.episodes} episodes: {error}; train longer, "
-            "or give more --episodes"
-        ) from error
-    except PrefrontalError:
-        raise
-    except ValueError as error:  # what a measure needs of its data
-        raise ConfigError(
-            f"{run} cannot be measured with its settings in {evaluation.episodes} episodes: {error}"
-        ) from error
-    others = of_other_tasks(experiment, evaluation.settings)
-    plain = unjudged(outcome.findings)
-    if changed:
-        return replace(outcome, findings=plain)
-    if not others or plain == outcome.findings:
-        return outcome
-    print(
-        f"note: the task of {', '.join(others)} is not that of {experiment.name}; findings are not "
-        "held against its bars",
-        file=sys.stderr,
-    )
-    return replace(outcome, findings=plain)
 
 
 def _title(experiment: Experiment, settings: Mapping[str, Settings]) -> str:

@@ -48,10 +48,19 @@ class RunOptions:
     )
     ray_address: str | None = option(
         None,
-        "Ray cluster to spread an evolving population over: HOST:PORT, `auto`, or `local`, which "
-        "starts one on this machine.",
+        "Ray cluster to spread the members over: HOST:PORT, `auto`, or `local`, which starts one "
+        "on this machine.",
     )
     condition: tuple[str, ...] = option((), "Conditions to train; none named: all.")
+    sweep: tuple[str, ...] = option(
+        (),
+        "Values of a setting, NAME=VALUE,VALUE,... (several settings: repeat the option). All "
+        "combinations become conditions, trained one after the other.",
+        repeated=True,
+    )
+    log: tuple[Literal["wandb", "mlflow"], ...] = option(
+        (), "Where settings and learning curves go too, beside TensorBoard's events."
+    )
     progress: bool = option(True, "Whether to show how far training is.")
 
     def __post_init__(self) -> None:
@@ -62,6 +71,8 @@ class RunOptions:
         if self.preset is not None and (self.algorithm is not None or self.resume):
             other = "resume" if self.resume else "algorithm"
             raise ValueError(f"--{other} comes with settings of its own: leave out --preset")
+        if self.sweep and self.resume:
+            raise ValueError("--resume goes on with the conditions of the run: leave out --sweep")
         if self.out is not None and str(self.out) == ".":
             raise ValueError("out must be the name of a folder")
 

@@ -184,6 +184,8 @@ def _options(part: Any) -> typing.Iterator[tuple[str, Any, Any]]:
         text = field.metadata.get("help", "")
         flags = [f"--{alias}".replace("_", "-")] if alias else []
         hint = _with_none(hints[field.name], default)
+        if field.metadata.get("repeated"):
+            hint = Annotated[hint, tyro.conf.UseAppendAction]
         told = tyro.conf.arg(help=text, aliases=flags)
         if default is dataclasses.MISSING or field.metadata.get("positional"):
             hint = Annotated[hint, tyro.conf.Positional]

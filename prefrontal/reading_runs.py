@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prefrontal.agents.common.errors import ConfigError, did_you_mean
 from prefrontal.experiments import own_environment
 from prefrontal.experiments.experiment import Experiment
+from prefrontal.experiments.names import split_condition
 from prefrontal.experiments.settings import Settings
 from prefrontal.shipped import shipped_folder, shipped_names
 
@@ -48,7 +49,7 @@ def require_own(experiment: Experiment, settings: Mapping[str, Settings], run: P
     if experiment.name == own_environment.EXPERIMENT.name:
         return
     for name, one in settings.items():
-        known = experiment.conditions.get(name)
+        known = experiment.conditions.get(split_condition(name)[0])
         if known is None or known.environment.id != one.environment.id:
             raise ConfigError(
                 f"{run / 'config.toml'}: {name} on {one.environment.id} is no condition of "

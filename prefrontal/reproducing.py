@@ -19,8 +19,9 @@ from prefrontal.experiments.experiment import Experiment, find_experiment
 from prefrontal.experiments.run_files import condition_folder, settings_of
 from prefrontal.experiments.settings import Settings
 from prefrontal.options import ReproduceOptions, RunOptions
+from prefrontal.planning import plan
 from prefrontal.reading import parse_known, parse_settings
-from prefrontal.training import execute, plan
+from prefrontal.training import execute
 
 SHIPPED = ("weights", "steps", "snapshots", "champion")  # of a checkpoint
 REPORTS = 50  # points of the learning curves that are shipped

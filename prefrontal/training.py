@@ -5,53 +5,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.doors import Doors
-from prefrontal.experiments.experiment import (
-    Experiment,
-    find_experiment,
-    known_levels,
-)
-from prefrontal.experiments.names import is_experiment, summaries
-from prefrontal.experiments.run_files import condition_folder, config_of, read_curves, settings_of
-from prefrontal.experiments.settings import Settings, require_common, task_options
+from prefrontal.experiments.experiment import known_levels
+from prefrontal.experiments.run_files import condition_folder, config_of, read_curves
+from prefrontal.experiments.settings import Settings, require_common
 from prefrontal.options import RunOptions
+from prefrontal.planning import Plan, plan
 from prefrontal.reading import built
+from prefrontal.sinks import open_sinks, require_sinks
+from prefrontal.sweeping import swept
 
 if TYPE_CHECKING:  # these import torch
     from prefrontal.agents.base import Job
     from prefrontal.agents.runs.folder import RunFolder
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be trained, before any setting is changed.
-
-    Attributes:
-        experiment: Whose conditions they are, or `own-environment`.
-        conditions: Settings by condition.
-        description: One line.
-        doors: Code of the user's that is needed.
-        resumed: The run that is continued, if one is.
-        seed: Its seed.
-    """
-
-    experiment: Experiment
-    conditions: Mapping[str, Settings]
-    description: str
-    doors: Doors
-    resumed: RunFolder | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,7 +62,10 @@ def train(
     resume: bool = False,
     device: str = "cpu",
     workers: int = 0,
+    ray_address: str | None = None,
+    log: str | Sequence[str] = (),
     condition: str | Sequence[str] = (),
+    sweep: Mapping[str, Sequence[Any]] | None = None,
     progress: bool = True,
     **settings: Any,
 ) -> Run:
@@ -105,7 +85,12 @@ def train(
         resume: Whether to go on with the run in `out`, or with the newest of the experiment.
         device: Where to compute: cpu, or cuda.
         workers: Processes to spread the members over; 0: one a core, at most one a member.
+        ray_address: Ray cluster to spread the members over: ``HOST:PORT``, ``auto``, or ``local``,
+            which starts one on this machine.
+        log: Where settings and learning curves go too: ``wandb``, ``mlflow``.
         condition: Conditions to train; none: all.
+        sweep: Values by the name of a setting, ``{"discount": (0.6, 0.9)}``; all combinations
+            become conditions.
         progress: Whether to show how far training is.
         **settings: Any setting by the name of its option: ``members=8``, ``hidden_size=32``, a
             parameter of the task.
@@ -118,14 +103,20 @@ def train(
     if not isinstance(what, str | None):
         raise ConfigError(f"name an experiment or a task, not {what!r:.80}")
     condition = (condition,) if isinstance(condition, str) else tuple(condition)
-    names = {field.name for field in dataclasses.fields(RunOptions)} - {"task", "core"}
+    log = (log,) if isinstance(log, str) else tuple(log)
+    names = {field.name for field in dataclasses.fields(RunOptions)} - {"task", "core", "sweep"}
     given = {name: value for name, value in locals().items() if name in names}
-    given |= {"out": None if out is None else Path(out), "condition": condition}
+    given |= {"out": None if out is None else Path(out), "condition": condition, "log": log}
     options = built(RunOptions, given)
     made = plan(what, options, Doors(task, core))
     require_common(made.conditions, settings)
-    chosen = {name: one.with_options(**settings) for name, one in made.conditions.items()}
-    code = {"task": task, "core": core}
+    chosen = made.conditions
+    if sweep:
+        if resume or set(sweep) & set(settings):
+            raise ConfigError("leave out sweep, or else resume and the settings that are swept")
+        chosen = swept(chosen, sweep, lambda one, point: one.with_options(**point))
+    chosen = {name: one.with_options(**settings) for name, one in chosen.items()}
+    code = {"task": task, "core": core, "sweep": sweep}
     named = {key: getattr(one, "__qualname__", one) for key, one in code.items()} | given | settings
     told = [
         f"{key}={value if key == 'out' else repr(value)}" for key, value in named.items() if value
@@ -133,133 +124,7 @@ def train(
     return execute(made, chosen, options, f"prefrontal.train({', '.join([repr(what), *told])})")
 
 
-def plan(what: str | None, options: RunOptions, doors: Doors | None = None) -> Plan:
-    """Find out what is to be trained, and open the doors to code of the user's.
-
-    Args:
-        what: See `train`.
-        options: How to run; `task` and `core` count where there are no `doors`.
-        doors: Code of the user's.
-
-    Raises:
-        ConfigError: There is no such experiment, task, core, condition or run.
-    """
-    doors = doors or Doors(options.task, options.core)
-    if what is not None and not is_experiment(what):
-        doors = _door_to(what, doors)
-    core = doors.core_name()
-    _refuse_faults(doors)
-    experiment, conditions, description = _defaults(what, doors, options)
-    resumed, seed = _resumed(experiment.name, options.out) if options.resume else None, 0
-    if resumed is not None:
-        stored, seed, conditions = settings_of(resumed, core)
-        _refuse_another(resumed, stored, experiment.name, conditions, doors.environment())
-    conditions = _chosen(conditions, options.condition)
-    if resumed is None:
-        if options.algorithm is not None:
-            if any(one.environment == NO_ENVIRONMENT for one in conditions.values()):
-                raise ConfigError(f"{experiment.name} has no environment to learn in by another")
-            conditions = {k: one.with_algorithm(options.algorithm) for k, one in conditions.items()}
-        if core is not None:
-            conditions = {k: one.with_options(core=core) for k, one in conditions.items()}
-    return Plan(experiment, conditions, description, doors, resumed, seed)
-
-
-def _refuse_faults(doors: Doors) -> None:
-    """Refuse a task or core of the user's that is seen to be wrong within a second.
-
-    Raises:
-        ConfigError: It is; `prefrontal check` would say more.
-    """
-    from prefrontal.agents.networks.config import CORES
-
-    task, core = task_options(doors.environment() or ""), CORES.get(doors.core_name() or "")
-    for what, made in ((doors.task, task), (doors.core, core)):
-        if isinstance(made, type) and not made.__module__.startswith("prefrontal."):
-            from prefrontal.checks.classes import quick_problems
-
-            if found := quick_problems(made):
-                raise ConfigError(f"{what if isinstance(what, str) else made.__name__}: {found[0]}")
-
-
-def _door_to(what: str, doors: Doors) -> Doors:
-    """Return the doors with the one that the first word of the command line names."""
-    place, _, name = what.rpartition(":")
-    if what.endswith(".py"):
-        return replace(doors, study=what)
-    if doors.task is not None:
-        raise ConfigError(f"there is no experiment {what!r}{did_you_mean(what, summaries())}")
-    if place and not re.search(r"/|-v\d+$", name):
-        from prefrontal.agents.common.user_files import import_object
-
-        if isinstance(import_object(what), Experiment):
-            return replace(doors, study=what)
-        return replace(doors, task=what)
-    if place or "/" in what or re.search(r"-v\d+$", what):
-        return replace(doors, task=what)
-    raise ConfigError(f"there is no experiment {what!r}{did_you_mean(what, summaries())}")
-
-
-def _defaults(
-    what: str | None, doors: Doors, options: RunOptions
-) -> tuple[Experiment, Mapping[str, Settings], str]:
-    """Return experiment, conditions and description of what is to be trained."""
-    from prefrontal.experiments import own_environment
-
-    base = None
-    if doors.study is not None:
-        base = doors.experiment()
-    elif what is not None and is_experiment(what):
-        base = find_experiment(what)
-    env_id = doors.environment()
-    if env_id is None:
-        if base is None:
-            raise ConfigError("name an experiment or a task first; `prefrontal list` shows all")
-        if options.preset is not None:
-            raise ConfigError(f"{what} has settings of its own: leave out --preset")
-        return base, base.conditions, f"{base.summary} ({base.reference})"
-    first = next(iter(base.conditions.values())) if base else None
-    if first is not None and first.environment == NO_ENVIRONMENT:
-        raise ConfigError(f"{what} needs no environment: leave out --task")
-    own = own_environment.settings_for(env_id, first, options.preset, doors.core_name())
-    return own_environment.EXPERIMENT, {"default": own}, f"Train on {env_id}."
-
-
-def _chosen(conditions: Mapping[str, Settings], names: tuple[str, ...]) -> dict[str, Settings]:
-    """Return the conditions that are named, or all."""
-    for name in names:
-        if name not in conditions:
-            raise ConfigError(f"there is no condition {name!r}{did_you_mean(name, conditions)}")
-    return {name: conditions[name] for name in names or conditions}
-
-
-def _resumed(name: str, out: Path | None) -> RunFolder:
-    """Return the run to continue: the one in `out`, or the newest of the experiment."""
-    from prefrontal.agents.runs.folder import RunFolder
-
-    if out is not None:
-        return RunFolder.read(out)
-    folder = Path("runs", name)
-    runs = sorted(folder.glob("*/config.toml"), key=lambda path: path.stat().st_mtime)
-    if not runs:
-        raise ConfigError(
-            f"there is no run of {name} to resume in {folder}; name its folder with --out"
-        )
-    return RunFolder.read(runs[-1].parent)
-
-
-def _refuse_another(
-    run: RunFolder, stored: str, name: str, conditions: Mapping[str, Settings], env_id: str | None
-) -> None:
-    """Refuse to resume the run of another experiment or environment."""
-    if stored != name:
-        raise ConfigError(f"{run.path} is a run of {stored}, not of {name}")
-    ids = {one.environment.id for one in conditions.values()}
-    if env_id is not None and ids != {env_id}:
-        raise ConfigError(f"{run.path} trains on {', '.join(sorted(ids))}, not on {env_id}")
-
-
-def _new_folder(name: str, seed: int) -> Path:
+def new_folder(name: str, seed: int) -> Path:
     """Return a folder that does not exist, for a run that was not given one."""
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
     paths = (Path("runs", name, stem + end) for end in ("", *(f"-{k}" for k in range(2, 1000))))
@@ -299,42 +164,60 @@ def execute(plan: Plan, settings: Mapping[str, Settings], options: RunOptions, c
             )
     else:
         settings = resolved  # a folder says all, whatever defaults become later
-    _check(settings, options, seed)  # what cannot be trained leaves no folder behind
-    name = plan.experiment.name
-    title = plan.doors.environment() or name
-    if resumed is not None:
-        run = RunFolder.resume(resumed.path, command)
-    else:
-        out = options.out or _new_folder(name, seed)
-        run = RunFolder.create(out, config_of(name, seed, settings), command)
     if plan.doors.local:
+        if options.ray_address is not None:
+            raise ConfigError("a cluster needs what is trained in a file: name it FILE.py:NAME")
         options = replace(options, workers=1)
-    PREPARATIONS.append(plan.doors.open)
-    try:
-        with run:
-            levels = known_levels(plan.experiment, settings)
-            for condition, one in settings.items():
-                label = title if condition == "default" else condition
-                known = levels.get(condition, {})
-                _train_condition(run, condition, one, options, seed, label, known)
-    finally:
-        PREPARATIONS.remove(plan.doors.open)
+    with contextlib.ExitStack() as stack:
+        # What cannot be trained leaves no folder behind
+        processors = _joined(options, stack)
+        check_all(settings, options, seed)
+        name = plan.experiment.name
+        title = plan.doors.environment() or name
+        if resumed is not None:
+            run = RunFolder.resume(resumed.path, command)
+        else:
+            out = options.out or new_folder(name, seed)
+            run = RunFolder.create(out, config_of(name, seed, settings), command)
+        PREPARATIONS.append(plan.doors.open)
+        stack.callback(PREPARATIONS.remove, plan.doors.open)
+        stack.enter_context(run)
+        levels = known_levels(plan.experiment, settings)
+        for condition, one in settings.items():
+            label = title if condition == "default" else condition
+            known = levels.get(condition, {})
+            _train_condition(run, condition, one, options, seed, label, known, processors)
     return Run(run.path, plan.doors)
 
 
-def _check(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> None:
+def _joined(options: RunOptions, stack: contextlib.ExitStack) -> int:
+    """Return how many processors there are: of the Ray cluster, which is joined, or here.
+
+    Raises:
+        ConfigError: There is no such cluster.
+    """
+    cores = os.cpu_count() or 1
+    if options.ray_address is None:
+        return cores
+    from prefrontal.agents.common.pool import join_cluster, processors
+
+    ray, ours = join_cluster(options.ray_address, options.workers or cores)
+    if ours:
+        stack.callback(ray.shutdown)
+    return processors(ray)
+
+
+def check_all(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> None:
     """Check that every condition can be trained here.
 
     Raises:
-        ConfigError: A setting, the device or the Ray cluster does not do.
+        ConfigError: A setting or the device does not do, or a package is missing.
     """
     import torch
 
-    from prefrontal.agents.common.pool import check_ray
     from prefrontal.agents.registry import check
 
-    if options.ray_address is not None:
-        check_ray(options.ray_address)
+    require_sinks(options.log)
     try:
         torch.empty(0, device=options.device)
     except (RuntimeError, AssertionError) as error:
@@ -350,15 +233,13 @@ def _check(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> 
 
 
 def _check_workers(settings: Settings, options: RunOptions) -> None:
-    """Check that the processes fit in memory, and that a Ray cluster would be used."""
+    """Check that the processes fit in memory, where they are on this machine."""
     from prefrontal.agents.common.memory import WORKER, require_memory
     from prefrontal.agents.registry import entry_of
 
     spreads = entry_of(settings.algorithm).spreads_itself
-    if options.ray_address is not None and not spreads:
-        raise ConfigError("--ray-address is for evolving populations: leave it out")
     workers = options.workers if spreads else min(options.workers, settings.training.members)
-    if workers > 1:
+    if workers > 1 and options.ray_address is None:
         require_memory(workers * WORKER, f"{workers:,} processes", "take fewer --workers")
 
 
@@ -370,21 +251,30 @@ def _train_condition(
     seed: int,
     label: str,
     levels: Mapping[str, float],
+    processors: int,
 ) -> None:
     """Train the agents of one condition, and say how far it is."""
     from prefrontal.agents.registry import entry_of
-    from prefrontal.agents.training.loop import train
+    from prefrontal.agents.training.loop import Progress, train
     from prefrontal.progress import Reporter
 
-    cores = os.cpu_count() or 1
     spreads = entry_of(settings.algorithm).spreads_itself
-    if settings.environment.kwargs.get("env_workers"):
-        cores = 1  # processes of members could not start those of environments
-    workers = options.workers or (cores if spreads else min(settings.training.members, cores))
+    if settings.environment.kwargs.get("env_workers") and options.ray_address is None:
+        processors = 1  # processes of members could not start those of environments
+    wanted = processors if spreads else min(settings.training.members, processors)
+    workers = options.workers or wanted
     folder = condition_folder(run, condition)
     job = settings.job(seed, options.device, workers, options.ray_address)
-    with Reporter(label, settings.training, workers, options.progress) as reporter:
-        train(job, folder, workers, reporter.report, levels)
+    with (
+        Reporter(label, settings.training, workers, options.progress) as reporter,
+        open_sinks(options.log, folder.path, run.path, job) as send,
+    ):
+
+        def report(progress: Progress) -> None:
+            reporter.report(progress)
+            send(progress)
+
+        train(job, folder, workers, report, levels)
     _diagnose(folder, condition, job)
 
 

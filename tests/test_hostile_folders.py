@@ -36,7 +36,7 @@ def test_changed_folders_work_or_are_refused_in_one_line(tmp_path, monkeypatch):
     def interrupted(*_):  # a run that goes on has read all that there is to read
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("prefrontal.agents.training.loop._advance", interrupted)
+    monkeypatch.setattr("prefrontal.agents.training.loop.advance", interrupted)
     begun, faults = peak(), []
     names = sorted(one.name for one in runs.iterdir())
     for seed in range(COUNT):

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "envs", "analysis", "behaviour", "experiments")
 PROGRAMS = ("train", "evaluate")
-FRONT_ROOMS = ("checks", "templates")  # folders of the front
+FRONT_ROOMS = ("checks", "showing", "templates")  # folders of the front
 
 BELOW = {"prefrontal.checking"}
 UNDER = BELOW | {"prefrontal.agents", "prefrontal.analysis"}

@@ -8,7 +8,7 @@ from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.parts import Division
 from prefrontal.agents.rollout.spec import EnvironmentFacts
-from prefrontal.agents.rules.config import DISTURBING, SEARCHING
+from prefrontal.agents.rules.config import DISTURBING, SEARCHING, RuleConfig
 from prefrontal.agents.rules.rule import check_rule
 
 
@@ -36,6 +36,8 @@ def check_settings(
             f"replay_from_stage must be at most {last}, the last stage of the environment (the "
             f"first is 0), not {config.replay.from_stage}"
         )
+    if config.segment is not None:
+        _check_segment(network, config, facts)
     if network.actor_reward != "rpe":
         return
     if config.replay.keep != "none":
@@ -47,6 +49,20 @@ def check_settings(
             'actor_reward "rpe" needs a constant discount equal to rpe_discount, '
             f"{network.rpe_discount}"
         )
+
+
+def _check_segment(network: NetworkConfig, config: A2CConfig, facts: EnvironmentFacts) -> None:
+    """Check that nothing needs whole episodes."""
+    needs = {
+        "a task whose episodes have a fixed length": not facts.variable_length,
+        "replay": config.replay.keep != "none",
+        f"the rule {config.rule.name}": config.rule != RuleConfig(),
+        "another head than policy and value": bool(network.heads),
+        'actor_reward "rpe"': network.actor_reward == "rpe",
+    }
+    for name, there in needs.items():
+        if there:
+            raise ConfigError(f"{name} needs whole episodes: leave --segment out")
 
 
 def _check_encoder(network: NetworkConfig, config: A2CConfig, facts: EnvironmentFacts) -> None:

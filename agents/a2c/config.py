@@ -218,6 +218,12 @@ class A2CConfig:
         "Whether values are learned in units of the root mean square of each batch's returns, so "
         "that value_coef and learning_rate mean the same whatever rewards are.",
     )
+    segment: int | None = option(
+        None,
+        "Steps of every environment between updates, whatever ends in them (environments that are "
+        "not ours); none plays one whole episode in every environment.",
+        least=1,
+    )
     critic: CriticConfig = CriticConfig()
     passes: int = option(
         1,

@@ -27,11 +27,7 @@ from prefrontal.agents.a2c.heads import (
     losses,
     told_by_task,
 )
-from prefrontal.agents.a2c.off_policy import (
-    METRICS,
-    Replay,
-    episode_buffer,
-)
+from prefrontal.agents.a2c.off_policy import METRICS, Replay, episode_buffer
 from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.optim import anneal, check_finite, clip_apart
 from prefrontal.agents.common.policies import ActorCriticLoss, masked
@@ -49,6 +45,7 @@ from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import FULL, Credit
 from prefrontal.agents.rollout.environments import facts_of, make_stages
 from prefrontal.agents.rollout.rollout import Rollout, Trajectory
+from prefrontal.agents.rollout.segments import Segments
 from prefrontal.agents.rules.config import DISTURBING
 from prefrontal.agents.rules.rule import Rule
 
@@ -138,7 +135,7 @@ class A2C(RecurrentLearner):
             self.consolidation = Consolidation(config.ewc, self.model)
 
     def update(self) -> dict[str, Tensor]:
-        """Play one episode in every environment and learn from it; return metrics ``[P]``."""
+        """Play an episode, or a segment, in every environment; learn; return metrics ``[P]``."""
         config, model, rule = self.config, self.model, self.rule
         self._enter_stage()
         progress = self.stages.progress(self.steps, config.anneal).to(model.dtype)
@@ -203,7 +200,7 @@ class A2C(RecurrentLearner):
     ) -> dict[str, Tensor]:
         """Count the steps of new episodes; return all metrics ``[P]``."""
         self.steps += count_steps(trajectory.mask, trajectory.actions)
-        metrics["return"] = trajectory.rewards.double().sum((0, 2)) / self.batch
+        metrics["return"] = trajectory.returns()
         metrics["learning_rate"] = rate
         if len(self.stages) > 1:
             metrics["stage"] = torch.full_like(rate, self.stages.index)
@@ -358,6 +355,8 @@ class A2C(RecurrentLearner):
         play, rule = (self.stages.now, self.model, self.batch, self.generators), self.rule
         if rule is not None and rule.search is not None:
             return rule.search.rollout(self.stages.now, self.batch, self.generators)
+        if self.config.segment is not None:
+            return Segments(*play, self.config.segment)
         every = rule is not None and rule.perturbation is not None
         told = any(map(told_by_task, self.heads))
         return Rollout(*play, privileged=self.critic is not None, facts=told, every=every)
@@ -382,7 +381,8 @@ class A2C(RecurrentLearner):
         """Return what has a state of its own, by name."""
         more = {"critic": self.critic, "replay": self.replay, "consolidation": self.consolidation}
         own = {name: part for name, part in more.items() if part is not None}
-        return {**super().parts(), **own, **(self.rule.parts() if self.rule is not None else {})}
+        rule = {} if self.rule is None else self.rule.parts()
+        return {**super().parts(), **self.rollout.parts(), **own, **rule}
 
 
 class Learned(NamedTuple):

@@ -9,7 +9,9 @@ bit by bit, results are the same on machines with equal processors.)
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -18,7 +20,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -76,6 +78,18 @@ def _end_with_parent() -> None:
         os._exit(1)  # nobody is left who could read a result or an error
 
 
+def attempt(function: Callable[..., Any], *args: Any) -> tuple[str, Any]:
+    """Return ("ok", result), or ("error", error) of what the user can mend, to be sent back."""
+    try:
+        return "ok", function(*args)
+    except PrefrontalError as error:
+        return "error", error
+    except Exception as error:
+        if (said := blamed(error)) is None:
+            raise
+        return "error", UserCodeError(said)
+
+
 def make_pool(function: Work, workers: int = 1, ray_address: str | None = None) -> Serial:
     """Make a pool: on Ray if there is an address (see `check_ray`), else of `workers` processes.
 
@@ -130,6 +144,14 @@ class Serial:
         """Return the results in the order of the items."""
         return [self._function(item) for item in items]
 
+    def stream(self, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """Yield index and result of every item as they are done, in any order.
+
+        An item is taken from the iterable when a worker is free for it.
+        """
+        for index, item in enumerate(items):
+            yield index, self._function(item)
+
     def close(self) -> None:
         """End the workers."""
 
@@ -153,35 +175,44 @@ class Processes(Serial):
             TrainingError: If workers die again and again over the same piece of work.
             PrefrontalError: What the function raised.
         """
-        results: list[Any] = [None] * len(items)
-        waiting, deaths = list(range(len(items)))[::-1], [0] * len(items)
-        busy: dict[int, int] = {}  # worker -> piece of work
-        while waiting or busy:
-            for worker, (_, pipe) in enumerate(self._crew):
-                if waiting and worker not in busy:
-                    busy[worker] = waiting.pop()
-                    with contextlib.suppress(ConnectionError):  # its death is seen below
-                        pipe.send(items[busy[worker]])
+        results = dict(self.stream(items))
+        return [results[index] for index in range(len(items))]
+
+    def stream(self, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """See `Serial.stream`; raises what `map` does."""
+        source = enumerate(items)
+        again: list[tuple[int, Any]] = []
+        deaths: dict[int, int] = {}  # by the index of the work
+        busy: dict[int, tuple[int, Any]] = {}  # worker -> index and piece of work
+        while True:
+            for worker in set(range(self.workers)) - set(busy):
+                piece = again.pop() if again else next(source, None)
+                if piece is None:
+                    break
+                busy[worker] = piece
+                with contextlib.suppress(ConnectionError):  # its death is seen below
+                    self._crew[worker][1].send(piece[1])
+            if not busy:
+                return
             ready = set(multiprocessing.connection.wait([self._crew[w][1] for w in busy]))
             for worker in [w for w in busy if self._crew[w][1] in ready]:
                 piece = busy.pop(worker)
                 try:
                     kind, value = self._crew[worker][1].recv()
                 except (EOFError, ConnectionError):
-                    deaths[piece] += 1
-                    if deaths[piece] == DEATHS:
+                    deaths[piece[0]] = deaths.get(piece[0], 0) + 1
+                    if deaths[piece[0]] == DEATHS:
                         raise TrainingError(
                             f"{DEATHS} worker processes died over the same work (killed, or out "
                             "of memory): try fewer --workers; run again with --resume"
                         ) from None
                     self._crew[worker][0].join()
                     self._crew[worker] = self._hire()
-                    waiting.append(piece)
+                    again.append(piece)
                     continue
                 if kind == "error":
                     raise value
-                results[piece] = value
-        return results
+                yield piece[0], value
 
     def close(self) -> None:
         """See `Serial.close`."""
@@ -204,16 +235,7 @@ def _serve(pipe: Any, function: Work) -> None:
     torch.set_num_threads(1)
     with contextlib.suppress(EOFError, ConnectionError):  # the parent is gone
         while True:
-            item = pipe.recv()
-            try:
-                answer = "ok", function(item)
-            except PrefrontalError as error:
-                answer = "error", error
-            except Exception as error:
-                if (said := blamed(error)) is None:
-                    raise
-                answer = "error", UserCodeError(said)
-            pipe.send(answer)
+            pipe.send(attempt(function, pipe.recv()))
 
 
 class RayCluster(Serial):
@@ -229,26 +251,32 @@ class RayCluster(Serial):
     """
 
     def __init__(self, function: Work, address: str, workers: int = 1) -> None:
-        check_ray(address)
-        import ray
-
-        self._ray, self._ours = ray, not ray.is_initialized()
-        if self._ours:
-            given: dict[str, Any] = {"address": address}
-            if address == "local":
-                given = {"num_cpus": workers, "include_dashboard": False}
-            try:
-                ray.init(**given, log_to_driver=False, configure_logging=False)
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise _no_cluster(address, str(error).partition("\n")[0]) from error
-        self.workers = max(1, int(ray.cluster_resources().get("CPU", workers)))
-        super().__init__(ray.put(function))  # once a machine
+        self._ray, self._ours = join_cluster(address, workers)
+        self.workers = processors(self._ray)
+        super().__init__(self._ray.put(packed(function)))  # once a machine
 
     def map(self, items: Sequence[Any]) -> list[Any]:
-        """See `Serial.map`."""
-        remote = self._ray.remote(max_retries=-1)(_single).remote
-        results: list[Any] = self._ray.get([remote(self._function, item) for item in items])
-        return results
+        """See `Serial.map`.
+
+        Raises:
+            PrefrontalError: What the function raised.
+        """
+        answers = self._ray.get([self._begin(item) for item in items])
+        return [_result(answer) for answer in answers]
+
+    def stream(self, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """See `Serial.stream`; raises what `map` does."""
+        source, busy = enumerate(items), dict[Any, int]()
+        while True:
+            for index, item in itertools.islice(source, self.workers - len(busy)):
+                busy[self._begin(item)] = index
+            if not busy:
+                return
+            (done,), _ = self._ray.wait(list(busy))
+            yield busy.pop(done), _result(self._ray.get(done))
+
+    def _begin(self, item: Any) -> Any:
+        return self._ray.remote(max_retries=-1)(_single).remote(self._function, item)
 
     def close(self) -> None:
         """Leave the cluster; end it, if it was started here."""
@@ -256,6 +284,63 @@ class RayCluster(Serial):
             self._ray.shutdown()
 
 
-def _single(function: Work, item: Any) -> Any:
+def join_cluster(address: str, workers: int = 1) -> tuple[Any, bool]:
+    """Join a Ray cluster, unless this process has joined one.
+
+    Args:
+        address: See `check_ray`.
+        workers: Processors of a cluster that is started here.
+
+    Returns:
+        The module `ray`, and whether the cluster was joined now, so that it is to be left.
+
+    Raises:
+        ConfigError: If Ray is not installed, or there is no cluster at the address.
+    """
+    check_ray(address)
+    import ray
+
+    if ray.is_initialized():
+        return ray, False
+    given: dict[str, Any] = {"address": address}
+    if address == "local":
+        given |= {"num_cpus": max(1, workers), "include_dashboard": False}
+    try:
+        ray.init(**given, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _no_cluster(address, str(error).partition("\n")[0]) from error
+    return ray, True
+
+
+def processors(ray: Any) -> int:
+    """Return how many processors the cluster has that was joined."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def packed(work: Any) -> bytes:
+    """Return work as bytes for a machine of a Ray cluster, with what must be opened before it."""
+    return pickle.dumps((os.getcwd(), tuple(PREPARATIONS), pickle.dumps(work)))
+
+
+@functools.lru_cache(maxsize=1)
+def unpacked(parcel: bytes) -> Any:
+    """Return what was `packed` here or elsewhere, in the same folder if this machine has it."""
+    folder, preparations, work = pickle.loads(parcel)  # written by those who use the cluster
     torch.set_num_threads(1)
-    return function(item)
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+    for prepare in preparations:
+        prepare()
+    return pickle.loads(work)
+
+
+def _result(answer: tuple[str, Any]) -> Any:
+    """Return what `attempt` returned, or raise it."""
+    kind, value = answer
+    if kind == "error":
+        raise value
+    return value
+
+
+def _single(parcel: bytes, item: Any) -> tuple[str, Any]:
+    return attempt(unpacked(parcel), item)

@@ -26,6 +26,7 @@ inline void narrow(real* to, const real* from, long rows, long B, int n) {
 struct Credit {
     const real* feedback;   // [P, O, H + 1] in place of the read-out, or null
     int local, truncate;
+    const uint8_t* starts;  // [T, P, B], 1 where an episode starts: its state is no function of the step before; or null
 };
 
 struct Tape {
@@ -143,6 +144,10 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
             }
             if (credit.truncate && t % credit.truncate == 0) memset(dh, 0, 2 * H * N * sizeof(real));   // and dc
             else if (!credit.local) product<C, false>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
+            if (credit.starts)
+                for (int c = 0; c < columns; ++c)
+                    if (credit.starts[at * B + b + c])
+                        for (long j = 0; j < H; ++j) dh[j * N + c] = dc[j * N + c] = 0;
             const real* z = k.z + at * k.z_block + b;
             const real* z1 = z + s.P * k.z_block;
             for (int f = 0; f < F; ++f)
@@ -153,6 +158,11 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                     for (int c = 0; c < columns; ++c) ot[(u * N + c) * FP + f] = z1[f * B + c];
             else
                 memcpy(ot + u * N * FP, zt + (u + 1) * N * FP, N * FP * sizeof(real));
+            if (credit.starts && t + 1 < s.T)   // the next step begins with another state than this one ended with
+                for (int c = 0; c < columns; ++c)
+                    if (credit.starts[(at + s.P) * B + b + c])
+                        for (long j = 0; j < H; ++j)
+                            ot[(u * N + c) * FP + s.I + j] = g[(3 * H + j) * B + c] * sq[j * B + c];
         }
         for (long f = 0; f < FP; f += 2 * W) {   // FP is made even by the caller
             product<2, true>(4 * H, delta, row, 1, zt + f, FP, steps * N, dw + f, FP);
@@ -189,14 +199,23 @@ void lstm_forward(const Tape* tape, int t) {
         }
 }
 
-// The first `steps` steps from the inputs on the tape, a block of columns at a time: its state stays in the cache.
-void lstm_unroll(const Tape* tape, int steps) {
+// The first `steps` steps from the inputs on the tape, a block of columns at a time: its state stays in the cache. The
+// state is zero where starts [T, P, B] (or null) is 1.
+void lstm_unroll(const Tape* tape, int steps, const uint8_t* starts) {
     const Shape& s = tape->s;
+    const long B = s.B;
     for (int p = 0; p < s.P; ++p)
-        for (int b = 0; b < s.B;) {
+        for (int b = 0; b < B;) {
             const int left = s.B - b, n = left >= 2 * W ? 2 * W : left < W ? left : W;
             const auto block = n == 2 * W ? forward_block<2> : forward_block<1>;
-            for (int t = 0; t < steps; ++t) block(*tape, t, p, b, n);
+            for (int t = 0; t < steps; ++t) {
+                const long at = (long)t * s.P + p;
+                real* h = tape->z + at * tape->z_block + s.I * B;
+                real* cell = tape->cell + at * tape->cell_block;
+                for (long c = b; starts && c < b + n; ++c)
+                    for (long j = 0; starts[at * B + c] && j < s.H; ++j) h[j * B + c] = cell[j * B + c] = 0;
+                block(*tape, t, p, b, n);
+            }
             b += n;
         }
 }
@@ -223,7 +242,7 @@ void lstm_choose(const Tape* tape, int t, int choices, const real* noise, long n
     }
 }
 
-// d_heads [T, P, O, B]; feedback, local and truncate as in Credit.
+// d_heads [T, P, O, B]; feedback, local, truncate and starts as in Credit.
 // d_weight [P, 4H, F], d_head [P, O, H + 1], d_state [P, 2, H] and, of the first inputs, d_codes [T, P, codes, B] are
 // overwritten.
 // scratch: aligned to 64 bytes, lstm_scratch() reals.
@@ -234,9 +253,10 @@ long lstm_scratch(const Tape* tape) {
 }
 
 void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, int local, int truncate,
-                   real* d_weight, real* d_head, real* d_state, real* scratch, int codes, real* d_codes) {
+                   real* d_weight, real* d_head, real* d_state, real* scratch, int codes, real* d_codes,
+                   const uint8_t* starts) {
     const Shape& s = tape->s;
-    const Credit credit = {feedback, local, truncate};
+    const Credit credit = {feedback, local, truncate, starts};
     const long H = s.H, F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
     real* dw = scratch;
     real* dv = dw + 4 * H * FP;

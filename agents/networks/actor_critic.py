@@ -12,6 +12,7 @@ else plain PyTorch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -153,6 +154,11 @@ class ActorCritic:
             net.begin(tape, None if state is None else state[index])
             tape.before.zero_()  # before an episode nothing is expected
 
+    def restart(self, tapes: list[Tape], t: int, rows: Tensor) -> None:
+        """Let episodes start at step `t` where `rows` ``[P, B]`` are true."""
+        for net, tape in zip(self.nets, tapes, strict=True):
+            net.restart(tape, t, rows)
+
     def state(self, tapes: list[Tape], t: int) -> States:
         """Return the states before step `t`, tensors ``[P, B, ...]`` of each net."""
         return [net.state(tape, t) for net, tape in zip(self.nets, tapes, strict=True)]
@@ -198,17 +204,34 @@ class ActorCritic:
 
     # STEPS
 
-    def step(self, tapes: list[Tape], t: int, stimulation: Tensor | None = None) -> Tensor:
+    def step(
+        self, tapes: list[Tape], t: int, stimulation: Tensor | None = None, late: bool = False
+    ) -> Tensor:
         """Compute step `t` of every net from the inputs on its tape; return logits ``[P, K, B]``.
 
-        `stimulation` ``[P, B]`` is added to the prediction error that the actor is given.
+        `stimulation` ``[P, B]`` is added to the prediction error that the actor is given. With
+        `late` a critic whose steps do not depend on each other waits for `values_at_once`.
         """
-        if len(self.nets) == 2:
+        if len(self.nets) == 2 and not (late and self.forgetful):
             self.nets[1].step(tapes[1], t)
         if self.rows.reward is not None:
             self._dopamine(tapes, t, stimulation)
         logits: Tensor = self.nets[0].step(tapes[0], t)
         return logits[:, : self.num_actions]
+
+    @cached_property
+    def forgetful(self) -> bool:
+        """Whether a critic of its own has no state, and its values are needed by no step."""
+        return len(self.nets) == 2 and self.rows.reward is None and not self.state_shapes()[1]
+
+    def values_at_once(self, tapes: list[Tape]) -> None:
+        """Compute all steps of a critic that waited for it, see `step`."""
+        if self.forgetful:
+            self.nets[1].at_once(tapes[1])
+
+    def value(self, tapes: list[Tape], t: int) -> Tensor:
+        """Return a copy of the values that step `t` gave, ``[P, B]``."""
+        return self._parts(tapes[-1].heads_t[t], 1)[1].squeeze(1).clone()
 
     def act(self, tapes: list[Tape], t: int, noise: Tensor, actions: Tensor) -> None:
         """Write the best actions by logits and noise ``[P, K, B]`` to `actions` ``[P, B]``."""
@@ -227,12 +250,12 @@ class ActorCritic:
             delta.add_(stimulation)
         actor.x_t[t][:, row] = delta
 
-    def unroll(self, tapes: list[Tape], state: States | None = None) -> None:
-        """Compute all steps that are used on the recorded inputs, from a state; see `begin`."""
+    def unroll(self, tapes: list[Tape]) -> None:
+        """Compute all steps that are used on the recorded inputs, from where they were begun."""
         if self.encoder is not None:
             self.encoder.again(tapes)
-        self.begin(tapes, state)
         for net, tape in zip(self.nets, tapes, strict=True):
+            net.begin(tape, tape.start)
             net.unroll(tape)
 
     def refresh(self, tapes: list[Tape]) -> None:

@@ -44,11 +44,11 @@ def _library() -> Any:
     library.lstm_scratch.restype = ctypes.c_long
     library.lstm_scratch.argtypes = [address]
     library.lstm_forward.argtypes = [address, number]
-    library.lstm_unroll.argtypes = [address, number]
+    library.lstm_unroll.argtypes = [address, number, address]
     library.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
     library.lstm_choose.restype = None
     library.lstm_backward.argtypes = (
-        [address] * 3 + [number] * 2 + [address] * 4 + [number, address]
+        [address] * 3 + [number] * 2 + [address] * 4 + [number, address, address]
     )
     return library
 
@@ -134,11 +134,17 @@ class CompiledLSTM:
 
     def begin(self, tape: LSTMTape, state: State | None = None) -> None:
         """Set the state before the first step: ``(h, c)``, ``[P, B, H]`` each, or zeros."""
+        tape.start = None if state is None else tuple(part.clone() for part in state)
         for index, place in enumerate((tape.h_t[0], tape.cell[0])):
-            if state is None:
+            if tape.start is None:
                 place.zero_()
             else:
-                place.copy_(state[index].transpose(1, 2))
+                place.copy_(tape.start[index].transpose(1, 2))
+
+    def restart(self, tape: LSTMTape, t: int, rows: Tensor) -> None:
+        """Set the state before step `t` back to zero where `rows` ``[P, B]`` are true."""
+        for place in (tape.h_t[t], tape.cell[t]):
+            place.masked_fill_(rows.unsqueeze(1), 0.0)
 
     def state(self, tape: LSTMTape, t: int) -> State:
         """Return the state before step `t` (so ``t = T`` is the last one), views ``[P, B, H]``."""
@@ -151,7 +157,8 @@ class CompiledLSTM:
 
     def unroll(self, tape: LSTMTape) -> None:
         """See `PlainNet.unroll`."""
-        _library().lstm_unroll(tape.address, tape.used)
+        starts = None if tape.starts is None else tape.starts.data_ptr()
+        _library().lstm_unroll(tape.address, tape.used, starts)
 
     def act(self, tape: LSTMTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
         """See `PlainNet.act`; noise is contiguous within a member, and actions are int64."""
@@ -190,6 +197,7 @@ class CompiledLSTM:
         found = (each.data_ptr() for each in (d_weight, d_head, d_state))
         address = None if back is None else back.data_ptr()
         inputs = (0, None) if codes is None else (codes.shape[2], codes.data_ptr())
+        starts = None if tape.starts is None else tape.starts.data_ptr()
         _library().lstm_backward(
             tape.address,
             d_heads.data_ptr(),
@@ -198,6 +206,7 @@ class CompiledLSTM:
             *found,
             tape.struct.scratch,
             *inputs,
+            starts,
         )
         torch.mul(d_weight, self._gain, out=core)
         head.copy_(d_head)

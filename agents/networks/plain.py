@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from prefrontal.agents.networks.config import NetworkConfig
-from prefrontal.agents.networks.vectorised import FULL, Credit, Net, State, Tape, Vectorised
+from prefrontal.agents.networks.vectorised import (
+    FULL,
+    Credit,
+    Net,
+    State,
+    Tape,
+    Vectorised,
+    fresh_where,
+)
 
 
 class PlainTape(Tape):
@@ -34,7 +42,6 @@ class PlainTape(Tape):
         self.heads = self.outputs.transpose(2, 3)
         self.heads_t = list(self.heads)
         self.states: dict[int, State] = {}
-        self.start: State | None = None  # None: the initial state, through which gradients flow
         self.noise: Tensor | None = None
         self.drives: list[Tensor] = []
 
@@ -78,6 +85,7 @@ class PlainNet:
         self.parameters = torch.zeros(members, size, dtype=dtype, device=device)
         self._views = self.plain.views(self.parameters)
         self._alone: Any = None
+        self._remembers = bool(self.plain.module.initial_state(1))
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_alone": None}
@@ -115,12 +123,14 @@ class PlainNet:
 
     def state(self, tape: PlainTape, t: int) -> State:
         """Return the state before step `t` (``t = T`` is the last one), ``[P, B, ...]``."""
-        return tape.states[t]
+        return tape.states[t] if self._remembers else ()
 
     @torch.no_grad()
     def step(self, tape: PlainTape, t: int) -> Tensor:
         """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
-        now = tape.states[t] if tape.every or not t else tape.states.pop(t)
+        now = tape.states[t] if self._remembers else ()
+        if not tape.every and t > 1:
+            tape.states.pop(t - 1, None)  # that of this step is kept: it may be repeated
         found: Any
         if tape.noise is None and self._alone is not None:
             found = self._alone(tape.x[t][0], tuple(part[0] for part in now))
@@ -136,7 +146,20 @@ class PlainNet:
     def unroll(self, tape: PlainTape) -> None:
         """Compute all steps that are used, from the inputs on the tape."""
         for t in range(tape.used):
+            if tape.starts is not None:
+                self.restart(tape, t, tape.starts[t])
             self.step(tape, t)
+
+    @torch.no_grad()
+    def at_once(self, tape: PlainTape) -> None:
+        """Compute the read-outs of all steps; those of a core without a state, not its features."""
+        tape.outputs[: tape.used] = self.plain.unroll(self._views, tape.x[: tape.used], ())
+
+    @torch.no_grad()
+    def restart(self, tape: PlainTape, t: int, rows: Tensor) -> None:
+        """Set the state before step `t` to the initial one where `rows` ``[P, B]`` are true."""
+        if self._remembers:
+            tape.states[t] = fresh_where(rows, self.initial_state(tape.batch), tape.states[t])
 
     def act(self, tape: PlainTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
         """Write the argmax of the first `choices` read-outs plus noise to `actions` ``[P, B]``."""
@@ -162,7 +185,8 @@ class PlainNet:
         noise, xs = None if tape.noise is None else tape.noise[:used], tape.x[:used]
         if codes is not None:
             xs = torch.cat([codes.transpose(2, 3), xs[..., codes.shape[2] :]], 3)
-        return self.plain.unroll(views, xs, tape.start, noise, credit).transpose(2, 3)
+        starts = None if tape.starts is None else tape.starts[:used]
+        return self.plain.unroll(views, xs, tape.start, noise, credit, starts).transpose(2, 3)
 
     def core_slice(self) -> slice:
         """Return which parameters are those before the read-out."""

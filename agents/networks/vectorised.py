@@ -20,6 +20,7 @@ from torch.func import functional_call, vmap
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.cores import State, at_once, make_core, uniform
+from prefrontal.agents.networks.tape import Tape as Tape
 
 M = TypeVar("M")
 
@@ -117,13 +118,7 @@ class Net(nn.Module):
             return state
         reset = getattr(self.core, "reset", None)
         fresh = reset(state) if reset else self.core.initial_state(len(x))
-        starts = x[:, self.trial_row] > 0.5
-        return tuple(
-            old
-            if new is old  # outlasts a trial
-            else torch.where(starts.view(-1, *[1] * (new.dim() - 1)), new.to(old), old)
-            for new, old in zip(fresh, state, strict=True)
-        )
+        return fresh_where(x[:, self.trial_row] > 0.5, fresh, state)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """Map inputs ``[B, I]`` to read-outs ``[B, O]``, features ``[B, H]`` and the next state."""
@@ -146,17 +141,28 @@ class Net(nn.Module):
         return self.head(features), features, tuple(state), pre
 
 
+def fresh_where(rows: Tensor, fresh: State, state: State) -> State:
+    """Return a state that is `fresh` where `rows` ``[..., B]`` are true."""
+    return tuple(
+        old
+        if new is old  # outlasts a trial
+        else torch.where(rows.view(*rows.shape, *[1] * (old.dim() - rows.dim())), new.to(old), old)
+        for new, old in zip(fresh, state, strict=True)
+    )
+
+
 def unroll(
     net: Any,
     xs: Tensor,
     state: State | None,
     noise: Tensor | None,
     feedback: Tensor | None,
+    starts: Tensor | None,
     path: str = "full",
     truncate: int = 0,
 ) -> Tensor:
     """Map inputs ``[T, B, I]`` of one member to read-outs ``[T, B, O]``; see `Credit`."""
-    features = _features(net, xs, state, noise, path, truncate)
+    features = _features(net, xs, state, noise, starts, path, truncate)
     if feedback is None:
         return net.head(features)
     back = F.linear(features, feedback)  # only for its gradient
@@ -164,14 +170,20 @@ def unroll(
 
 
 def _features(
-    net: Any, xs: Tensor, state: State | None, noise: Tensor | None, path: str, truncate: int
+    net: Any,
+    xs: Tensor,
+    state: State | None,
+    noise: Tensor | None,
+    starts: Tensor | None,
+    path: str,
+    truncate: int,
 ) -> Tensor:
     """Map inputs ``[T, B, I]`` of one member to features ``[T, B, H]``."""
     whole = path == "full" and not truncate and net.trial_row is None and noise is None
-    if whole and net.at_once:
+    if whole and net.at_once and starts is None:
         return net.core.sequence(net.embedded(xs), state)
-    if state is None:
-        state = tuple(part.to(xs) for part in net.initial_state(xs.shape[1]))
+    fresh = tuple(part.to(xs) for part in net.initial_state(xs.shape[1]))
+    state = fresh if state is None else state
     given = net.embedded(xs)
     if whole and not state:  # nothing is carried over: all steps at once
         return net.core(given.flatten(0, 1), state)[0].unflatten(0, xs.shape[:2])
@@ -179,6 +191,8 @@ def _features(
     for t, x in enumerate(given):
         if truncate and t and t % truncate == 0:
             state = tuple(part.detach() for part in state)
+        if starts is not None:
+            state = fresh_where(starts[t], fresh, state)
         state = net.begun(xs[t], state)
         if path == "full" and noise is None:
             features, state = net.core(x, state)
@@ -336,6 +350,7 @@ class Vectorised:
         state: State | None,
         noise: Tensor | None = None,
         credit: Credit = FULL,
+        starts: Tensor | None = None,
     ) -> Tensor:
         """Map inputs ``[T, P, B, I]`` to read-outs ``[T, P, B, O]``.
 
@@ -345,12 +360,14 @@ class Vectorised:
             state: That before the first step; None: the initial one.
             noise: Added to what reaches the units, ``[T, P, B, N]``.
             credit: Which ways the gradient takes.
+            starts: Where episodes start, see `Tape`.
         """
         function = partial(unroll, path=credit.path, truncate=credit.truncate)
         unrolled = _Applied(function, self.module)
-        given = state, noise, credit.feedback
+        given = state, noise, credit.feedback, starts
         # Which dimension of each argument is the member.
-        members = [None if one is None else dim for one, dim in zip(given, (0, 1, 0), strict=True)]
+        dims_of = zip(given, (0, 1, 0, 1), strict=True)
+        members = [None if one is None else dim for one, dim in dims_of]
         dims = (0, 1, *members)
         call = _over_members(lambda p, *args: functional_call(unrolled, p, args), dims, 1)
         found: Tensor = call(self._named(views), xs, *given)
@@ -365,33 +382,3 @@ class Vectorised:
     @staticmethod
     def _named(views: dict[str, Tensor]) -> dict[str, Tensor]:
         return {f"net.{name}": view for name, view in views.items()}
-
-
-class Tape:
-    """What P members with B episodes each have seen and said, step by step.
-
-    Attributes:
-        steps: Steps T that it has room for.
-        used: How many of them hold a recording (fewer where episodes ended early).
-        batch: Episodes B per member.
-        x: Inputs of all steps, ``[T, P, ...]`` (or one step more).
-        x_t: Inputs of each step, views ``[P, I, B]`` to write to.
-        heads: Read-outs ``[T, P, O, B]``; `heads_t` are its steps.
-        before: Value before the first step, ``[P, B]``, of a critic whose prediction errors an
-            actor is given.
-        seen: What was shown before it was encoded, of networks that have an encoder.
-    """
-
-    steps: int
-    used: int
-    batch: int
-    x: Tensor
-    x_t: list[Tensor]
-    heads: Tensor
-    heads_t: list[Tensor]
-    before: Tensor
-    seen: Any = None
-
-    def hidden(self) -> Tensor:
-        """Return the features after each step, a view ``[T, P, H, B]``."""
-        raise NotImplementedError

@@ -215,7 +215,8 @@ class QLearner(RecurrentLearner):
         if state is not None and window.before is not None:
             burn = self._tapes_of(model, len(window.before), 1)
             write_inputs(burn, window.before)
-            model.unroll(burn, state)
+            model.begin(burn, state)
+            model.unroll(burn)
             burned = model.state(burn, len(window.before))
             state = [
                 tuple(
@@ -226,7 +227,8 @@ class QLearner(RecurrentLearner):
             ]
         tapes = self._tapes_of(model, window.slots)
         write_inputs(tapes, window.observations)
-        model.unroll(tapes, state)
+        model.begin(tapes, state)
+        model.unroll(tapes)
         return tapes
 
     def _tapes_of(self, model: ActorCritic, slots: int, use: int = 0) -> list[Tape]:

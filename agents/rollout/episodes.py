@@ -86,7 +86,7 @@ class EpisodeVectorEnv:
 
     Each row is an environment of its own, seeded from (seed, member, row). A row whose episode has
     ended keeps returning its last observation, reward 0 and ended flags until `reset`, so a batch
-    of unequal episodes can be masked.
+    of unequal episodes can be masked; or until `restart`, which starts the next one in it alone.
 
     Args:
         env_id: Gymnasium id.
@@ -129,6 +129,7 @@ class EpisodeVectorEnv:
         self.single_observation_space = cast(spaces.Box, first.observation_space)
         self.num_actions = first.actions.sizes[0] if first.actions.discrete else 0
         self._seeds: list[np.random.Generator] = []
+        self._over = np.zeros(self.num_envs, bool)
 
     def reset(self, *, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Start an episode in every row; `seed` determines all episodes from here on."""
@@ -144,8 +145,28 @@ class EpisodeVectorEnv:
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Step every row that is still running."""
         *arrays, info = self.rows.step(actions.cpu().numpy())
+        self._over = arrays[2] | arrays[3]
         seen, rewards, ended, cut = map(self._tensor, arrays)
         return seen, rewards, ended, cut, self._tensors(info)
+
+    def restart(self) -> tuple[Tensor, dict[str, Any], Tensor]:
+        """Start the next episode in every row whose last one has ended; others stay as they are.
+
+        Returns:
+            As `reset`, and in which rows the next step, whatever the action, only starts the
+            episode, ``[n]`` of bool: that is so in vector environments of the mode NEXT_STEP.
+
+        Raises:
+            ConfigError: A vector environment cannot start single rows, see `Vectors.restart`.
+        """
+        waiting = np.zeros_like(self._over)
+        if isinstance(self.rows, Vectors):
+            seen, info, waiting = self.rows.restart()
+        else:
+            each = zip(self._seeds, self._over, strict=True)
+            seeds = [int(rng.integers(2**31)) if over else None for rng, over in each]
+            seen, info = self.rows.reset(seeds)
+        return self._tensor(seen), self._tensors(info), self._tensor(waiting)
 
     def random_state(self) -> dict[str, Tensor]:
         """Return the states of the rows' seed generators, ``[P, B, words]`` int64."""

@@ -1,5 +1,7 @@
 """Agent × environment → `Trajectory`: one episode of every environment, recorded.
 
+`segments` plays parts of episodes of a fixed length in place of whole ones.
+
 The environments step together (a Gymnasium `VectorEnv` that returns tensors, rows blocked by
 member). Tasks of a fixed length end in lock-step; other environments end when they end, and the
 steps after it are masked.
@@ -26,21 +28,24 @@ NOT_FACTS = ("task", "privileged", "action_mask")
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One episode per environment, in buffers that hold until the next one is collected.
+    """One episode per environment, or a segment, in buffers that hold until the next is collected.
 
     Attributes:
         tapes: Activations of the networks, for their backward pass.
         actions: ``[T, P, B]`` or ``[T, P, B, A]``: int64 choices, or numbers before they are
             squashed (`SquashedGaussian`).
         rewards: ``[T, P, B]``.
-        mask: ``[T, P, B]``, 1 until the episode has ended, then 0; None if all episodes have full
-            length.
+        mask: ``[T, P, B]``, 1 until the episode has ended, then 0 (in segments 0 where a step only
+            starts an episode); None if all steps count.
         truncated: ``[P, B]`` of bool: cut by a time limit that is not part of the task; None if
             none can be.
         privileged: ``[T, P, B, K]``, what only an asymmetric critic may see, or None.
         task: Parameters of the tasks played, ``[P, B, ...]`` each (if the environment says facts).
         facts: What the environment says of each step, ``[T, P, B]`` each (if it does).
         available: Which options could be chosen, ``[T, P, K, B]`` of bool; None: always all.
+        ended: Of segments: 1 where the episode or the segment ends with this step, ``[T, P, B]``.
+        after: Of segments: value of the state after such a step, 0 if terminal; 0 elsewhere.
+        returned: Of segments: mean return of the episodes that ended, ``[P]``.
     """
 
     tapes: list[Tape]
@@ -52,11 +57,20 @@ class Trajectory:
     task: dict[str, Tensor] = field(default_factory=dict)
     facts: dict[str, Tensor] = field(default_factory=dict)
     available: Tensor | None = None
+    ended: Tensor | None = None
+    after: Tensor | None = None
+    returned: Tensor | None = None
 
     @property
     def steps(self) -> int:
         """Steps T of the longest episode."""
         return self.actions.shape[0]
+
+    def returns(self) -> Tensor:
+        """Return the mean return of each member's episodes, ``[P]`` float64."""
+        if self.returned is not None:
+            return self.returned
+        return self.rewards.double().sum((0, 2)) / self.rewards.shape[2]
 
     def to_the_end(self, values: Tensor, discount: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return rewards, discounts and values such that nothing after an episode's end counts.
@@ -66,6 +80,9 @@ class Trajectory:
         ``[P]``. All that is returned is ``[T, P, B]``, or for discounts broadcasts to that.
         """
         rewards, discount_t = self.rewards, discount.view(1, -1, 1)
+        if self.ended is not None and self.after is not None:
+            rewards = rewards + discount_t * self.after
+            return rewards, discount_t * (1 - self.ended), values[: self.steps]
         if self.mask is not None and self.truncated is not None:
             # 1 where the episode goes on after this step
             going_on = torch.cat([self.mask[1:], torch.zeros_like(self.mask[:1])])
@@ -109,6 +126,7 @@ class Rollout:
         privileged: Whether to record ``info["privileged"]``.
         facts: Whether to record the task parameters and the facts in ``info``.
         every: Whether tapes keep the states before all steps.
+        steps: Steps T that are recorded at most; None: of the longest episode.
     """
 
     def __init__(
@@ -120,9 +138,10 @@ class Rollout:
         privileged: bool = False,
         facts: bool = False,
         every: bool = False,
+        steps: int | None = None,
     ) -> None:
         self.envs, self.model, self.batch, self.generators = envs, model, batch, generators
-        self.steps = int(envs.steps)
+        self.steps = int(envs.steps) if steps is None else steps
         self.variable = bool(getattr(envs, "variable_length", False))
         self.facts = facts
         self._later = facts and getattr(envs, "facts", None) == "episode"
@@ -136,6 +155,10 @@ class Rollout:
         self._noise = torch.empty(members, self.steps, policy.noise_size, batch)
         shown = int(envs.privileged_size) if privileged else 0
         self._privileged = self.rewards.new_zeros(*shape, shown) if shown else None
+
+    def parts(self) -> dict[str, Any]:
+        """Return what has a state of its own, by name."""
+        return {}
 
     def draw_noise(self) -> Tensor:
         """Draw what actions are drawn with, ``[P, T, N, B]``."""

@@ -86,6 +86,8 @@ class Rows:
         """Start an episode in every row that has a seed; the others stay as they are."""
         rows = np.array([row for row, seed in enumerate(seeds) if seed is not None])
         started = [self.envs[row].begin(seeds[row]) for row in rows]
+        if not len(rows):
+            return self.shown.array, self._info(rows, [])
         for row in rows:
             if self.envs[row].masks != self.envs[rows[0]].masks:
                 self.envs[row].blame("action masks must be there in all environments", None)

@@ -25,7 +25,8 @@ class Vectors:
     """Whole episodes of vector environments: one for each member, which knows no other.
 
     A row whose episode has ended is played on, where its environment cannot leave that, and nothing
-    of it is shown: it keeps its last observation, with reward 0 and ended flags, until `reset`.
+    of it is shown: it keeps its last observation, with reward 0 and ended flags, until `reset`, or
+    `restart`.
 
     Args:
         env_id: Gymnasium id with a ``vector_entry_point``: a class or function of ``num_envs`` that
@@ -54,6 +55,7 @@ class Vectors:
         rows = members * batch
         self.shown = Shown(self.like, rows)
         self.ended, self.cut = np.ones(rows, bool), np.zeros(rows, bool)
+        self._waiting = np.zeros(rows, bool)  # their next step starts an episode
 
     def reset(self, seeds: Sequence[int | None]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Start an episode in every row; the seed of a member's first row is that of all.
@@ -69,8 +71,41 @@ class Vectors:
         rows = np.arange(len(self.ended))
         seen = [self._flat(one) for one, _ in started]
         self.shown.begin(rows, np.concatenate(seen))
+        self.ended[:] = self.cut[:] = self._waiting[:] = False
+        return self.shown.array, self._info([info for _, info in started])
+
+    def restart(self) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+        """Go on with the next episode in every row whose last one has ended.
+
+        Returns:
+            As `reset`, and which rows show it only after the next step, ``[n]`` of bool.
+
+        Raises:
+            ConfigError: A row was cut by a time limit that its environment does not know.
+            TrainingError: As `reset`.
+        """
+        over, mode = self.ended | self.cut, self.envs[0].mode
+        known = np.concatenate([env.over for env in self.envs])
+        if mode is not AutoresetMode.DISABLED and (over & ~known).any():
+            raise ConfigError(
+                f"{self.like.id} is cut after {self.like.steps} steps by a time limit that it does "
+                "not keep itself, so that no row can start anew alone: give its rows a limit of "
+                "their own, or leave --segment out"
+            )
+        if mode is AutoresetMode.NEXT_STEP:
+            self._waiting[:] = over
+            return self.shown.array, self._info([]), over
+        for env, first in zip(self.envs, range(0, len(over), self.batch), strict=True):
+            part = over[first : first + self.batch]
+            if part.any():
+                seen, info = self.like.call(env.first, part)
+                rows = first + np.flatnonzero(part)
+                self.shown.begin(rows, self._flat(seen)[part])
+                if self.shown.legal is not None:
+                    legal = self.like.legal(info.get("action_mask"), (self.batch,))
+                    self.shown.legal[rows] = legal[part]
         self.ended[:] = self.cut[:] = False
-        return self.shown.array, self._info(rows, [info for _, info in started])
+        return self.shown.array, self._info([]), self._waiting
 
     def step(
         self, actions: np.ndarray
@@ -80,10 +115,10 @@ class Vectors:
         Raises:
             TrainingError: As `reset`.
         """
-        rows = np.flatnonzero(~(self.ended | self.cut))
+        rows, begun = np.flatnonzero(~(self.ended | self.cut)), np.flatnonzero(self._waiting)
         paid = np.zeros(len(self.ended), np.float32)
-        if not len(rows):
-            return self.shown.array, paid, self.ended, self.cut, self._info(rows, [])
+        if not len(rows) and not len(begun):
+            return self.shown.array, paid, self.ended, self.cut, self._info([])
         self.like.count_step()
         played = [
             self._played(env, actions[first : first + self.batch])
@@ -94,8 +129,12 @@ class Vectors:
         self.ended[rows] = np.concatenate(ended)[rows]
         over = self.shown.t[rows] + 1 >= self.like.steps
         self.cut[rows] = (np.concatenate(cut)[rows] | over) & ~self.ended[rows]
-        self.shown.step(rows, np.concatenate(seen)[rows], actions[rows], paid[rows])
-        return self.shown.array, paid, self.ended, self.cut, self._info(rows, told)
+        shown = np.concatenate(seen)
+        self.shown.step(rows, shown[rows], actions[rows], paid[rows])
+        if len(begun):
+            self.shown.begin(begun, shown[begun])
+            self.ended[begun] = self.cut[begun] = self._waiting[begun] = False
+        return self.shown.array, paid, self.ended, self.cut, self._info(told)
 
     def close(self) -> None:
         """Close all."""
@@ -127,7 +166,7 @@ class Vectors:
         except (ValueError, TypeError, OverflowError) as error:
             self.like.blame(f"the observation of a row {error}", seen)
 
-    def _info(self, rows: np.ndarray, told: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    def _info(self, told: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
         """Return which actions are legal, ``[n, K]``, if the environment says it."""
         running = ~(self.ended | self.cut)
         if told:
@@ -163,27 +202,41 @@ class Theirs:
     Args:
         env: The environment.
         mode: What it does after the end of an episode.
+
+    Attributes:
+        over: In which rows the last step ended an episode.
     """
 
     def __init__(self, env: Any, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> None:
         self.env, self.mode = env, mode
         self.row_spaces = env.single_observation_space, env.single_action_space
-        self.num_envs, self._over = env.num_envs, np.zeros(env.num_envs, bool)
+        self.num_envs, self.over = env.num_envs, np.zeros(env.num_envs, bool)
+        self._shown: tuple[Any, Mapping[str, Any]] = None, {}
 
     def reset(self, seed: int) -> tuple[Any, Mapping[str, Any]]:
         """Return stacked observations, and info."""
-        self._over[:] = False
+        self.over = np.zeros(self.num_envs, bool)
         return self.env.reset(seed=seed)
+
+    def first(self, rows: np.ndarray) -> tuple[Any, Mapping[str, Any]]:
+        """Return stacked observations, those of the next episode in `rows` that ended, and info.
+
+        Not in the mode NEXT_STEP.
+        """
+        if self.mode is AutoresetMode.SAME_STEP:
+            return self._shown
+        self.over = self.over & ~rows
+        return self.env.reset(options={"reset_mask": rows.copy()})
 
     def step(self, actions: np.ndarray) -> tuple[Any, ...]:
         """Return stacked observations, last ones by row, rewards, flags and info."""
-        if self.mode is AutoresetMode.DISABLED and self._over.any():
-            self.env.reset(options={"reset_mask": self._over.copy()})
+        if self.mode is AutoresetMode.DISABLED and self.over.any():
+            self.env.reset(options={"reset_mask": self.over.copy()})
         seen, rewards, ended, cut, info = self.env.step(actions)
-        self._over = np.asarray(ended, bool) | np.asarray(cut, bool)
+        self._shown, self.over = (seen, info), np.asarray(ended, bool) | np.asarray(cut, bool)
         last = {}
         if self.mode is AutoresetMode.SAME_STEP:
-            last = {row: info["final_obs"][row] for row in np.flatnonzero(self._over)}
+            last = {row: info["final_obs"][row] for row in np.flatnonzero(self.over)}
         return seen, last, rewards, ended, cut, info
 
     def close(self) -> None:
@@ -194,9 +247,12 @@ class Theirs:
 class TheirsOfSB3(Theirs):
     """A `VecEnv` of Stable-Baselines3's: rows that end start anew in the same step."""
 
+    mode = AutoresetMode.SAME_STEP
+
     def __init__(self, env: Any) -> None:
         self.env, self.num_envs = env, env.num_envs
         self.row_spaces = env.observation_space, env.action_space
+        self.over, self._seen = np.zeros(self.num_envs, bool), None
         self._asked: bool | None = None  # whether its rows have action_masks()
 
     def reset(self, seed: int) -> tuple[Any, Mapping[str, Any]]:
@@ -208,9 +264,15 @@ class TheirsOfSB3(Theirs):
     def step(self, actions: np.ndarray) -> tuple[Any, ...]:
         """Return stacked observations, last ones by row, rewards, flags and info."""
         seen, rewards, done, infos = self.env.step(actions)
+        self.over = np.asarray(done, bool)
         cut = np.array([bool(info.get("TimeLimit.truncated")) for info in infos])
         last = {row: infos[row]["terminal_observation"] for row in np.flatnonzero(done)}
+        self._seen = seen
         return seen, last, rewards, done & ~cut, done & cut, self._legal(infos)
+
+    def first(self, rows: np.ndarray) -> tuple[Any, Mapping[str, Any]]:
+        """See `Theirs.first`."""
+        return self._seen, self._legal(self.env.reset_infos)
 
     def _legal(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         masks = [info.get("action_mask") for info in infos]

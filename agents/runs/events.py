@@ -18,6 +18,9 @@ _EVALUATION = ".evaluation"  # ending of the event file of the last evaluation
 def write_start(writer: Any, job: Any, levels: Mapping[str, float]) -> None:
     """Write hyper-parameters, and known returns as curves in one chart with the return.
 
+    Which results TensorBoard shows beside the hyper-parameters is left to it: all scalars of the
+    run, those of its evaluation too.
+
     Args:
         writer: ``SummaryWriter`` of the run.
         job: What is trained (`prefrontal.agents.base.Job`).
@@ -25,9 +28,8 @@ def write_start(writer: Any, job: Any, levels: Mapping[str, float]) -> None:
     """
     from torch.utils.tensorboard.summary import hparams
 
-    where = ("workers", "device", "ray_address")  # these decide nothing of what is learned
-    settings = {k: v for k, v in dataclasses.asdict(job).items() if k not in where}
-    for part in hparams(_flat(settings), {RETURN: 0.0}):
+    _, *parts = hparams(hyper_parameters(job), {})  # the first would say which results
+    for part in parts:
         writer.file_writer.add_summary(part)
     for name, value in levels.items():
         for step in (0, job.total_steps):
@@ -63,6 +65,12 @@ def write_evaluation(
         for path in figures:
             pixels = np.asarray(imread(path))[..., :3]
             writer.add_image(f"evaluation/{path.stem}", pixels, step, dataformats="HWC")
+
+
+def hyper_parameters(job: Any) -> dict[str, bool | int | float | str]:
+    """Return all settings of a job under names such as ``algorithm/learning_rate``."""
+    where = ("workers", "device", "ray_address")  # these decide nothing of what is learned
+    return _flat({k: v for k, v in dataclasses.asdict(job).items() if k not in where})
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, bool | int | float | str]:

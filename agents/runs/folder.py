@@ -1,9 +1,11 @@
 """Run folders: everything one run leaves on disk, written so that it can be killed and resumed.
 
-config.toml    the resolved configuration       command.txt    one line for each start
-versions.json  what the run was begun with      metrics.csv    one row for each report
-checkpoint/    the last good checkpoint         CONDITION/     metrics and checkpoint of one
-                                                               condition, where there are several
+::
+
+    config.toml    the resolved configuration       command.txt    one line for each start
+    versions.json  what the run was begun with      metrics.csv    a row for each report
+    checkpoint/    the last good checkpoint         CONDITION/     metrics and checkpoint of one
+                                                                   condition, where there are some
 """
 
 from __future__ import annotations
@@ -142,9 +144,9 @@ class RunFolder:
         Raises:
             RunFolderError: It cannot have that name.
         """
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) or name == "checkpoint":
+        if not re.fullmatch(r"[A-Za-z0-9][\w.=,+-]*", name, re.ASCII) or name == "checkpoint":
             raise RunFolderError(
-                f"a condition is named by letters, digits, '-', '_', got {name!r:.80}"
+                f"a condition is named by letters, digits and any of -_.=,+, got {name!r:.80}"
             )
         return RunFolder(self.path / name)
 

@@ -1,41 +1,32 @@
-"""Training runs: members spread over worker processes; the parent alone writes to the run folder.
+"""Training runs: members spread over workers; the parent alone writes to the run folder.
 
 Members are independent, so a run is the same (up to rounding) for any number of workers. Each
-worker trains a block of members, and after every report hands its metrics and its complete state
-to the parent, which joins the blocks, writes `metrics.csv`, TensorBoard events and checkpoints, and
-can resume with another number of workers.
+worker (`shards`) trains a block of members, and after every report hands its metrics and its
+complete state to the parent, which joins the blocks, writes `metrics.csv`, TensorBoard events and
+checkpoints, and can resume with another number of workers.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
-import multiprocessing
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from prefrontal.agents.base import Job, Learner
-from prefrontal.agents.common.errors import (
-    CheckpointError,
-    PrefrontalError,
-    TrainingError,
-    UserCodeError,
-)
-from prefrontal.agents.common.pool import start_process
-from prefrontal.agents.common.user_files import blamed
-from prefrontal.agents.registry import entry_of, make_learner, require_fit, updates
+from prefrontal.agents.base import Job
+from prefrontal.agents.common.errors import CheckpointError, TrainingError
+from prefrontal.agents.registry import entry_of, require_fit, updates
 from prefrontal.agents.registry import meta as describe
 from prefrontal.agents.runs.checkpoint import Shapes
 from prefrontal.agents.runs.events import write_start
 from prefrontal.agents.runs.folder import MetricsFile, RunFolder, writing
+from prefrontal.agents.training.shards import advance, broadcast, shards_of
 
 CHECKPOINT_SECONDS = 10.0  # between checkpoints at least, and
 CHECKPOINT_SHARE = 0.02  # of the time is spent on writing them at most
@@ -62,7 +53,7 @@ def train(
     Args:
         job: What to train.
         run: Where to write.
-        workers: Processes to spread the members over.
+        workers: Processes, here or on the Ray cluster of the job, to spread the members over.
         report: Called at the start, without metrics, and then about 200 times a run.
         levels: Known returns of an episode by name, for TensorBoard.
 
@@ -84,9 +75,9 @@ def train(
         stack.enter_context(_quiet_threads())
         # An algorithm that spreads its own work over `job.workers` has one learner, here
         blocks = 1 if entry.spreads_itself else workers
-        shards = stack.enter_context(_shards(job, min(blocks, job.members)))
+        shards = stack.enter_context(shards_of(job, min(blocks, job.members)))
         if state is not None:
-            _broadcast(shards, job, state)
+            broadcast(shards, state)
         log = _Log(run, update if state is not None else None, job, levels or {})
         stack.callback(log.close)
         if report is not None:
@@ -95,7 +86,7 @@ def train(
         saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         while not finished:
             with _keeping(run):
-                metrics, state = _advance(shards, every)
+                metrics, state = advance(shards, every)
             update += every
             finished = bool((state["steps"] >= job.total_steps).all())
             steps = state["steps"].min().item()
@@ -239,140 +230,3 @@ class _Log:
             if name == "return" and len(steps) > 1:
                 for member, one in enumerate(value.tolist()):
                     self.writer.add_scalar(f"members/{name}_{member}", one, int(steps.min()))
-
-
-# MEMBERS IN PROCESSES
-
-
-class _Local:
-    """A block of members in this process."""
-
-    def __init__(self, job: Job, members: Sequence[int]) -> None:
-        self.members = list(members)
-        self.learner = make_learner(job, members)
-
-    def send(self, message: tuple[str, Any]) -> None:
-        """Do at once what a worker is asked to."""
-        self._reply = _answer(self.learner, *message)
-
-    def receive(self) -> Any:
-        """Return what the last `send` gave."""
-        return self._reply
-
-
-class _Worker:
-    """A block of members in a process of its own."""
-
-    def __init__(self, job: Job, members: Sequence[int], context: Any) -> None:
-        self.members = list(members)
-        self.pipe, theirs = context.Pipe()
-        self.process = start_process(context, _work, theirs, job, self.members)
-        theirs.close()
-
-    def send(self, message: tuple[str, Any]) -> None:
-        """Ask the worker for something."""
-        with contextlib.suppress(ConnectionError):  # `receive` reports a dead worker
-            self.pipe.send(message)
-
-    def receive(self) -> Any:
-        """Return the worker's answer."""
-        try:
-            kind, value = self.pipe.recv()
-        except (EOFError, ConnectionError) as error:
-            raise TrainingError(
-                "a worker process died (killed, or out of memory); run again with --resume"
-            ) from error
-        if kind == "error":
-            raise value
-        return value
-
-
-def _work(pipe: Any, job: Job, members: list[int]) -> None:
-    """Run a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
-    torch.set_num_threads(1)
-    try:
-        learner = make_learner(job, members)
-        while True:
-            message = pipe.recv()
-            if message is None:
-                return
-            pipe.send(("ok", _answer(learner, *message)))
-    except PrefrontalError as error:
-        pipe.send(("error", error))
-    except (EOFError, ConnectionError):  # the parent is gone
-        return
-    except Exception as error:
-        if (said := blamed(error)) is None:
-            raise
-        pipe.send(("error", UserCodeError(said)))
-
-
-def _answer(learner: Learner, request: str, argument: Any) -> Any:
-    if request == "state":
-        try:
-            _require_like(argument, learner.state())
-            learner.set_state(argument)
-        except (LookupError, RuntimeError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"the checkpoint is not one of this run's settings ({error!s:.200}); restore the "
-                "folder from a copy or start a new run"
-            ) from error
-        return None
-    rows = [learner.update() for _ in range(argument)]
-    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
-    return means, learner.state()
-
-
-def _require_like(state: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
-    """Check that a state has the tensors of a learner that has just begun.
-
-    Raises:
-        ValueError: One is missing, or of another type or shape; what replay keeps grows.
-    """
-    for name, begun in fresh.items():
-        found = state.get(name, torch.empty(0))
-        free = 2 if ".data." in name or name == "replay.weights" else 0
-        shapes = [list(one.shape[:1] + one.shape[free:]) for one in (found, begun)]
-        if found.dtype != begun.dtype or shapes[0] != shapes[1] or found.ndim != begun.ndim:
-            raise ValueError(f"{name} is missing, or of another type or shape")
-
-
-@contextlib.contextmanager
-def _shards(job: Job, workers: int) -> Iterator[list[Any]]:
-    """Yield the members in `workers` blocks: one in this process, several in a process each."""
-    bounds = [round(index * job.members / workers) for index in range(workers + 1)]
-    blocks = [range(low, high) for low, high in itertools.pairwise(bounds)]
-    if workers == 1:
-        local = _Local(job, blocks[0])
-        try:
-            yield [local]
-        finally:
-            local.learner.close()
-        return
-    context = multiprocessing.get_context("spawn")
-    shards = [_Worker(job, block, context) for block in blocks]
-    try:
-        yield shards
-    finally:
-        for shard in shards:
-            shard.process.terminate()
-            shard.process.join()
-
-
-def _advance(shards: list[Any], updates: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Let every shard make some updates; join their metrics and states."""
-    for shard in shards:
-        shard.send(("update", updates))
-    answers = [shard.receive() for shard in shards]
-    metrics = {name: torch.cat([a[0][name] for a in answers]) for name in answers[0][0]}
-    state = {name: torch.cat([a[1][name] for a in answers]) for name in answers[0][1]}
-    return metrics, state
-
-
-def _broadcast(shards: list[Any], job: Job, state: dict[str, Tensor]) -> None:
-    """Give every shard its members' part of a joined state."""
-    for shard in shards:
-        shard.send(("state", {name: value[shard.members] for name, value in state.items()}))
-    for shard in shards:
-        shard.receive()

@@ -1,8 +1,7 @@
 """CartPole-v1 with 16 or so environments, learning included: the work of `benchmarks.cartpole`.
 
-Every step is learned from once: one pass over a batch, one optimiser step a batch. Batches of the
-peers are 128 steps of every environment; ours are one episode of every environment, of which only
-the steps until its end count. Actor and critic have a network each, of 64 units.
+Every step is learned from once: one pass over a batch of 128 steps of every environment, one
+optimiser step a batch. Actor and critic have a network each, of 64 units.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ def play(members: int, num_envs: int, core: str = "none") -> Iterator[int]:
         core=core,
         hidden_size=UNITS,
         passes=1,
+        segment=STEPS,
         num_envs=num_envs,
         members=members,
         total_steps=10**9,

@@ -1,4 +1,4 @@
-"""Shipping a run, and the README's tables made from what is shipped."""
+"""Shipping a run, and the tables of pages made from what is shipped."""
 
 from __future__ import annotations
 
@@ -71,41 +71,68 @@ def test_conditions_are_shipped_in_folders_of_their_own(tmp_path: Path, monkeypa
         np.testing.assert_array_equal(run.half().float(), half)
 
 
-def test_readme_tables(shipped: Path) -> None:
-    marks = [
-        f"<!-- {n}: written by `make findings` -->\nold\n<!-- end of {n} -->"
-        for n in ("findings", "environments")
-    ]
-    Path("README.md").write_text("before\n" + "\n".join(marks) + "\nafter\n")
+@pytest.fixture
+def pages(shipped: Path) -> tuple[Path, Path]:
+    """README and the first page of the findings, with places for their tables."""
+    marks = "<!-- a row each: written by `make findings` -->\nold\n<!-- end of a row each -->"
+    index = Path("docs/findings/index.md")
+    index.parent.mkdir(parents=True)
+    for page in (Path("README.md"), index):
+        page.write_text(f"before\n{marks}\nafter\n")
+    return Path("README.md"), index
+
+
+def test_tables_of_pages(pages: tuple[Path, Path]) -> None:
+    readme, index = pages
+    name = "wang2016-informative-arm"
+    page = Path("docs/findings", f"{name}.md")
     assert report.main() == 0
-    text = Path("README.md").read_text()
-    assert "old" not in text
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
-    assert "return, sampled" in text
-    card = Path("pretrained/wang2016-informative-arm/MODEL_CARD.md")
+    for text, link in (
+        (readme.read_text(), f"[{name}](docs/findings/{name}.md)"),
+        (index.read_text(), f"[{name}]({name}.md)"),
+    ):
+        assert "old" not in text
+        assert text.startswith("before\n")
+        assert text.endswith("\nafter\n")
+        assert link in text
+        assert "return, sampled: " in text
+    card = Path("pretrained", name, "MODEL_CARD.md")
     shipped_card = card.read_text()
     numbers = card.parent / "findings.json"
     metrics = json.loads(numbers.read_text())
     assert all(finding["name"] in shipped_card for finding in metrics["findings"])
     metrics["findings"][0]["value"] = 4.25
     numbers.write_text(json.dumps(metrics))
+    page.write_text(page.read_text() + "\nWhat was learned.\n")
     assert report.main() == 0
-    assert "4.250" in card.read_text()
-    assert "4.250" in Path("README.md").read_text()
+    assert all("4.250" in place.read_text() for place in (card, readme, index, page))
     assert card.read_text().split("## Use")[1] == shipped_card.split("## Use")[1]
-    text = Path("README.md").read_text()
-    assert "`prefrontal/TwoArmedBandit-v0`" in text
+    text = page.read_text()
+    assert text.startswith("# Eleven arms, one of which")
+    assert text.endswith("\nWhat was learned.\n")
+    assert "`default` 2 members, 64,000 steps each" in text
+    before = [place.read_text() for place in (card, readme, index, page)]
     assert report.main() == 0
-    assert Path("README.md").read_text() == text
+    assert [place.read_text() for place in (card, readme, index, page)] == before
+
+
+def test_headlines_name_findings_that_there_are() -> None:
+    pretrained = Path(report.__file__).parents[1] / "pretrained"
+    for name, headline in report.HEADLINES.items():
+        rows = json.loads((pretrained / name / "findings.json").read_text())["findings"]
+        assert headline in [row["name"] for row in rows]
 
 
 def test_tables_that_have_no_place_are_refused(
-    shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pages: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     readme, folder = tmp_path / "README.md", Path("pretrained/wang2016-informative-arm")
+    assert report.main(tmp_path) == 0
+    page = Path("docs/findings/wang2016-informative-arm.md")
+    page.write_text("no marks")
+    assert report.main(tmp_path) == 2
+    assert f"{page} has no lines" in capsys.readouterr().err
     readme.write_text("nothing here")
-    capsys.readouterr()
     assert report.main(tmp_path) == 2
     assert "no lines" in capsys.readouterr().err
     for content in ("no table", None):

@@ -65,6 +65,23 @@ def test_results_come_in_order(processes):
     assert pool.map([]) == []
 
 
+@pytest.mark.parametrize("make", [Serial, None])
+def test_work_is_taken_as_workers_become_free(processes, make):
+    taken, done = [], []
+
+    def items():
+        for x in range(6):
+            assert x - len(done) < 2  # there are two workers at most
+            taken.append(x)
+            yield x
+
+    pool = (make or processes)(square)
+    for index, value in pool.stream(items()):
+        assert value == index**2
+        done.append(index)
+    assert sorted(done) == taken == list(range(6))
+
+
 def test_errors_of_the_work_arrive(processes):
     with pytest.raises(PrefrontalError, match="cannot do 0"):
         processes(fail).map([0])
@@ -113,8 +130,8 @@ def test_the_pool_follows_the_options():
     pool.close()
 
 
-@pytest.mark.skipif(ray is not None, reason="Ray is installed")
-def test_ray_that_is_not_installed_is_said_in_one_line():
+def test_ray_that_is_not_installed_is_said_in_one_line(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r'--ray-address needs Ray: pip install "\.\[ray\]"'):
         make_pool(square, 2, "local")
 
@@ -126,6 +143,7 @@ def test_a_cluster_that_is_not_there_is_said_at_once(address, monkeypatch):
         check_ray(address)
 
 
+@pytest.mark.ray
 @pytest.mark.skipif(ray is None, reason="Ray is not installed")
 def test_a_cluster_of_two_nodes_survives_killed_workers(tmp_path):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
@@ -135,6 +153,9 @@ def test_a_cluster_of_two_nodes_survives_killed_workers(tmp_path):
         assert pool.workers == 2
         assert pool.map(range(6)) == [x * x for x in range(6)]
         assert (tmp_path / "died").exists()
+        assert sorted(pool.stream(range(4))) == [(x, x * x) for x in range(4)]
+        with pytest.raises(PrefrontalError, match=r"^cannot do 0$"):
+            make_pool(fail, 2, cluster.address).map([0])
     finally:
         pool.close()
         cluster.shutdown()

@@ -186,6 +186,7 @@ def test_any_number_of_workers_gives_the_same_even_if_one_is_killed(forking):
         spread.close()
 
 
+@pytest.mark.ray
 def test_a_ray_cluster_gives_the_same():
     pytest.importorskip("ray")
     serial, spread = (

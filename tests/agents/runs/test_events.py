@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins import base_plugin
 from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams import backend_context
 
 from prefrontal import command
 
@@ -29,12 +34,11 @@ def test_training_writes_hyper_parameters_and_known_returns(run: Path) -> None:
     assert not [path for path in run.iterdir() if path.is_dir() and path.name != "checkpoint"]
     known = {name: [(e.step, e.value) for e in events.Scalars(f"levels/{name}")] for name in LEVELS}
     assert known == {name: [(0, value), (3200, value)] for name, value in LEVELS.items()}
-    hidden = {"_hparams_/experiment", "_hparams_/session_start_info", "custom_scalars__config__"}
+    hidden = {"_hparams_/session_start_info", "custom_scalars__config__"}
     assert hidden <= set(events.summary_metadata)
     start = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     assert b"algorithm/learning_rate" in start
     assert b"network/hidden_size" in start
-    assert b"rollout/return" in events.summary_metadata["_hparams_/experiment"].plugin_data.content
     layout = layout_pb2.Layout()
     (tensor,) = events.Tensors("custom_scalars__config__")
     layout.ParseFromString(tensor.tensor_proto.string_val[0])
@@ -54,6 +58,19 @@ def test_an_evaluation_is_added_and_replaced(run: Path) -> None:
     assert {"evaluation/learning_curve", "evaluation/accuracy_by_trial"} <= set(
         events.Tags()["images"]
     )
+
+
+def test_the_hparams_tab_shows_settings_beside_findings(run: Path) -> None:
+    """As TensorBoard itself reads the folder; needs the evaluation of the test before."""
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(run)).Reload()
+    provider = MultiplexerDataProvider(multiplexer, str(run))
+    plugin = backend_context.Context(base_plugin.TBContext(data_provider=provider))
+    told = plugin.hparams_metadata(RequestContext(), "")
+    from_provider = plugin.hparams_from_data_provider(RequestContext(), "", None)
+    said = plugin.experiment_from_metadata(RequestContext(), "", True, told, from_provider)
+    assert {"algorithm/learning_rate", "num_envs"} <= {one.name for one in said.hparam_infos}
+    names = {one.name.tag for one in said.metric_infos}
+    assert {"rollout/return", "evaluation/accuracy, trial 2"} <= names
 
 
 def test_another_task_has_no_known_returns(tmp_path: Path) -> None:

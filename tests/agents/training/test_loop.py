@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import prefrontal.agents.training.loop
+import prefrontal.agents.training.shards
 from prefrontal.agents import A2CConfig, EnvironmentSpec, NetworkConfig, load
 from prefrontal.agents.common.errors import CheckpointError, TrainingError
 from prefrontal.agents.rollout.environments import make_envs
@@ -41,7 +42,7 @@ def forking(monkeypatch):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["train", "torch.utils.tensorboard"])
     monkeypatch.setattr(
-        prefrontal.agents.training.loop.multiprocessing, "get_context", lambda _: context
+        prefrontal.agents.training.shards.multiprocessing, "get_context", lambda _: context
     )
     return context
 
@@ -90,8 +91,8 @@ def test_the_number_of_workers_does_not_matter(tmp_path):
 
 
 def test_metrics_of_many_updates_are_averaged_alike_for_any_number_of_members():
-    together, _ = prefrontal.agents.training.loop._answer(learner([0, 4, 7]), "update", 9)
-    alone, _ = prefrontal.agents.training.loop._answer(learner([4]), "update", 9)
+    together, _ = prefrontal.agents.training.shards._answer(learner([0, 4, 7]), "update", 9)
+    alone, _ = prefrontal.agents.training.shards._answer(learner([4]), "update", 9)
     for name, value in alone.items():
         torch.testing.assert_close(value, together[name][1:2], rtol=1e-4, atol=1e-5)
 

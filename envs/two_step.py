@@ -11,6 +11,7 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, ticking
 from prefrontal.envs.splits import by_trial, first_state, switching
 from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
@@ -207,6 +208,19 @@ class TwoStep(Task):
         elif self.fixation:
             reward = -state["centre"].take(action)
         return {**state, "t": t + 1, "first": action}, view, reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes | None:
+        """Return what both choices would pay and show at every step, where a trial has one."""
+        if not self.compact:
+            return None
+        state, first = self.reset(params)
+        rare, hit = torch.stack(state["rare"]), torch.stack(state["hit"])
+        actions = torch.arange(2, device=rare.device)[:, None]
+        rewards = state["pays"].take(actions ^ hit[:, None]).gt_(noise)
+        seen = state["second"].T[rare[:-1, None] + actions].transpose(2, 3)  # [T - 1, 2, 6, n]
+        shown = torch.cat([first.T.expand(1, 2, -1, -1), seen])
+        # The choice before is in the state, but of a trial with one step nothing asks for it.
+        return Outcomes(rewards, shown, ticking(state, self.steps))
 
     def _pay(self, state: State, trial: int, first: Tensor, noise: Tensor) -> Tensor:
         """Pay where the uniform number lies below the probability of the reached state."""

@@ -49,7 +49,13 @@ _CONTROL: dict[str, Any] = {
     "total_steps": 1_000_000,
 }
 _CONTINUOUS = _CONTROL | {"discount": 0.95, "passes": 30, "num_envs": 4}
-_LONG = _CONTROL | {"discount": 0.995, "passes": 20}
+_LONG = _CONTROL | {
+    "discount": 0.999,
+    "gae_lambda": 0.98,
+    "entropy_coef": 0.01,
+    "passes": 20,
+    "segment": 128,
+}
 _SPARSE = _CONTROL | {"entropy_coef": 0.1, "num_envs": 32, "segment": 32}
 _SHORT = _CONTROL | {
     "env_kwargs": {"max_episode_steps": 50},

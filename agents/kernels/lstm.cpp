@@ -83,15 +83,20 @@ struct Play {
     int32_t seen, action, reward, centred, one_hot;         // first row of each input, or -1
     float scale, shift;                                     // of the centred reward
     int64_t noise_block, noise_row;                         // numbers from member to member, from step to step
-    const real *noise, *paid, *shown, *value;               // [P, T, A, B] or null, [T, A, n], [T, A, D, n], [values]
+    const real *noise, *paid, *shown, *value;               // [P, T, A, B] or null, [T, S A, n], [T, S, D, n], [values]
     int64_t* actions;                                       // [T, P, B]
     real* rewards;                                          // [T, P, B]
+    // S places that episodes can be in: the next one [T, S, A], the first one [n]. Null: S = 1 is paid, S = A is shown,
+    // that of the action before.
+    const int64_t *next, *start;
+    int64_t places;
 };
 
 // The choices of one step, what they pay, and both in the inputs of the next step.
-inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n) {
+inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n, int64_t* place) {
     const Shape& s = k.s;
     const long B = s.B, rows = s.P * B, column = p * B + b;
+    const long choices = g.next ? g.places * g.A : g.A, kinds = g.next ? g.places : g.A;
     const real* head = k.heads + ((long)t * s.P + p) * k.heads_block + b;
     const real* noise = g.noise ? g.noise + p * g.noise_block + t * g.noise_row + b : nullptr;
     int64_t* action = g.actions + t * rows + column;
@@ -105,7 +110,9 @@ inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n) {
             best = x > best ? x : best;
         }
         action[c] = arm;
-        reward[c] = g.paid[(t * (long)g.A + arm) * rows + column + c];
+        const long choice = g.next ? place[c] * g.A + arm : arm;
+        reward[c] = g.paid[(t * choices + choice) * rows + column + c];
+        place[c] = g.next ? g.next[t * choices + choice] : arm;
     }
     if (t + 1 == s.T) return;
     real* next = k.z + ((t + 1L) * s.P + p) * k.z_block + b;
@@ -120,14 +127,16 @@ inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n) {
             for (int c = 0; c < n; ++c) next[(g.one_hot + v) * B + c] = reward[c] == g.value[v];
     for (int d = 0; d < g.D; ++d)
         for (int c = 0; c < n; ++c)
-            next[(g.seen + d) * B + c] = g.shown[(((t + 1L) * g.A + action[c]) * g.D + d) * rows + column + c];
+            next[(g.seen + d) * B + c] = g.shown[(((t + 1L) * kinds + place[c]) * g.D + d) * rows + column + c];
 }
 
 template <int C>
 void play_block(const Tape& k, const Play& g, int p, int b, int n) {
+    int64_t place[C * W] = {};
+    if (g.start) memcpy(place, g.start + (long)p * k.s.B + b, n * sizeof(int64_t));
     for (int t = 0; t < k.s.T; ++t) {
         forward_block<C>(k, t, p, b, n);
-        outcome(k, g, t, p, b, n);
+        outcome(k, g, t, p, b, n, place);
     }
 }
 

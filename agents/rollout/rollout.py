@@ -210,10 +210,7 @@ class Rollout:
         model.begin(self.tapes)
         ends = _Ends(members * batch, model.device)
         facts: list[dict[str, Tensor]] = []
-        done = play(self.envs, model, self.tapes, drawn, self.actions, self.rewards)
-        if done is not None:
-            if self._privileged is not None and done[0] is not None:
-                self._privileged.copy_(done[0].unflatten(1, (members, batch)))
+        if model.plays_tables and self._told(drawn):
             return self._trajectory(self.steps, ends, task, facts, [], later=self.facts)
         noise = None if drawn is None else drawn.unbind(1)
         previous, source, used = None, observation, self.steps
@@ -243,6 +240,13 @@ class Rollout:
             if self.variable and ends.update(ended, cut):
                 used = t + 1
         return self._trajectory(used, ends, task, facts, masks)
+
+    def _told(self, noise: Tensor | None) -> bool:
+        """Play the episode that begins by one call, if it can be told; return whether it can."""
+        told = play(self.envs, self.model, self.tapes, noise, self.actions, self.rewards)
+        if told is not None and self._privileged is not None and told[0] is not None:
+            self._privileged.copy_(told[0].unflatten(1, self.actions.shape[1:]))
+        return told is not None
 
     def require_masks(self) -> None:
         """Do nothing: actors may be told which actions they can choose."""

@@ -32,7 +32,7 @@ def play(
 
     Args:
         envs: Vector environment that has just been reset.
-        model: The actor-critic.
+        model: The actor-critic; its `plays_tables` is true.
         tapes: Its tapes, begun.
         noise: For the choices, ``[P, T, K, B]``; None: the best ones are taken.
         actions: Is written, ``[T, P, B]``.
@@ -42,9 +42,7 @@ def play(
         What a critic may see, ``[T, n, K]`` or None, in a tuple; None if nothing was played.
     """
     tell = getattr(envs, "table", None)
-    if tell is None or not model.plays_tables:
-        return None
-    table = tell()
+    table = None if tell is None else tell()
     if table is None:
         return None
     model.play(tapes, table, noise, actions, rewards)

@@ -62,9 +62,7 @@ def test_equals_the_plain_one(members, batch, inputs, outputs, units, used):
 
 @pytest.mark.parametrize("restarts", [False, True])
 @pytest.mark.parametrize(("members", "batch", "inputs", "outputs", "units"), SIZES)
-def test_all_steps_in_one_call_equal_single_steps(
-    members, batch, inputs, outputs, units, restarts
-):
+def test_all_steps_in_one_call_equal_single_steps(members, batch, inputs, outputs, units, restarts):
     g = torch.Generator().manual_seed(0)
     net = made(CompiledLSTM, members, inputs, outputs, units)
     state = tuple(torch.rand(members, batch, units, generator=g) for _ in range(2))

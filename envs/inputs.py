@@ -141,7 +141,11 @@ class Inputs:
         if observations.dim() == 3:
             inputs[:, place] = observations
         else:
-            inputs[0, place] = observations[0, 0]
+            first = outcomes.start
+            if first is None:
+                inputs[0, place] = observations[0, 0]
+            else:
+                inputs[0, place] = observations[0, first, :, torch.arange(len(first))].T
             shown = observations.contiguous()
         if self._time is not None:
             time = torch.arange(self._steps, dtype=torch.float64) / self._steps
@@ -156,7 +160,8 @@ class Inputs:
         rows = {name: place.start for name, place in self.slices.items()}
         values = (task.reward_values or ()) if self._one_hot is not None else ()
         scaled = self._scale, self._shift
-        return Table(inputs, rewards.contiguous(), shown, rows, *scaled, tuple(values))
+        places = outcomes.following, outcomes.start
+        return Table(inputs, rewards.contiguous(), shown, rows, *scaled, tuple(values), *places)
 
 
 def _checked(task: Task, names: Sequence[str]) -> tuple[str, ...]:

@@ -20,12 +20,18 @@ class Outcomes(NamedTuple):
         states: The states before each step, for facts and for what a critic may see; None if
             actions leave a trace in them that these need: then the episode is stepped through.
         seen: Makes what a critic may see at each step, ``[T, n, K]``; None: by `states`.
+        following: Where what is shown and paid also depends on where an episode is, one of S places
+            that actions lead to: the next place ``[T, S, A]`` int64; rewards are ``[T, S A, n]``,
+            observations ``[T, S, D, n]``.
+        start: The first places, ``[n]`` int64.
     """
 
     rewards: Tensor
     observations: Tensor
     states: Sequence[State] | None = None
     seen: Callable[[], Tensor] | None = None
+    following: Tensor | None = None
+    start: Tensor | None = None
 
     def visited(
         self, task: Any, params: dict[str, Tensor], noise: Tensor, actions: Tensor
@@ -56,6 +62,7 @@ class Table(NamedTuple):
         scale: Factor of the centred reward.
         shift: What is added to that.
         values: The rewards that there are, for ``"reward_one_hot"``; else none.
+        following, start: As in `Outcomes`.
     """
 
     inputs: Tensor
@@ -65,6 +72,8 @@ class Table(NamedTuple):
     scale: float
     shift: float
     values: tuple[float, ...]
+    following: Tensor | None = None
+    start: Tensor | None = None
 
 
 def ticking(state: State, steps: int) -> list[State]:

@@ -1,4 +1,4 @@
-// The LSTM: one step and its derivative; unrolled with all it needs, for populations that act; and over packed sequences.
+// The LSTM: one step and its derivative; unrolled with all it needs, for populations that act.
 //
 // Numbers are `real`, float or double (vectors.h). Every row's sums run in one order, whatever the other rows are.
 
@@ -83,15 +83,20 @@ struct Play {
     int32_t seen, action, reward, centred, one_hot;         // first row of each input, or -1
     float scale, shift;                                     // of the centred reward
     int64_t noise_block, noise_row;                         // numbers from member to member, from step to step
-    const real *noise, *paid, *shown, *value;               // [P, T, A, B] or null, [T, A, n], [T, A, D, n], [values]
+    const real *noise, *paid, *shown, *value;               // [P, T, A, B] or null, [T, S A, n], [T, S, D, n], [values]
     int64_t* actions;                                       // [T, P, B]
     real* rewards;                                          // [T, P, B]
+    // S places that episodes can be in: the next one [T, S, A], the first one [n]. Null: S = 1 is paid, S = A is shown,
+    // that of the action before.
+    const int64_t *next, *start;
+    int64_t places;
 };
 
 // The choices of one step, what they pay, and both in the inputs of the next step.
-inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n) {
+inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n, int64_t* place) {
     const Shape& s = k.s;
     const long B = s.B, rows = s.P * B, column = p * B + b;
+    const long choices = g.next ? g.places * g.A : g.A, kinds = g.next ? g.places : g.A;
     const real* head = k.heads + ((long)t * s.P + p) * k.heads_block + b;
     const real* noise = g.noise ? g.noise + p * g.noise_block + t * g.noise_row + b : nullptr;
     int64_t* action = g.actions + t * rows + column;
@@ -105,7 +110,9 @@ inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n) {
             best = x > best ? x : best;
         }
         action[c] = arm;
-        reward[c] = g.paid[(t * (long)g.A + arm) * rows + column + c];
+        const long choice = g.next ? place[c] * g.A + arm : arm;
+        reward[c] = g.paid[(t * choices + choice) * rows + column + c];
+        place[c] = g.next ? g.next[t * choices + choice] : arm;
     }
     if (t + 1 == s.T) return;
     real* next = k.z + ((t + 1L) * s.P + p) * k.z_block + b;
@@ -120,14 +127,16 @@ inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n) {
             for (int c = 0; c < n; ++c) next[(g.one_hot + v) * B + c] = reward[c] == g.value[v];
     for (int d = 0; d < g.D; ++d)
         for (int c = 0; c < n; ++c)
-            next[(g.seen + d) * B + c] = g.shown[(((t + 1L) * g.A + action[c]) * g.D + d) * rows + column + c];
+            next[(g.seen + d) * B + c] = g.shown[(((t + 1L) * kinds + place[c]) * g.D + d) * rows + column + c];
 }
 
 template <int C>
 void play_block(const Tape& k, const Play& g, int p, int b, int n) {
+    int64_t place[C * W] = {};
+    if (g.start) memcpy(place, g.start + (long)p * k.s.B + b, n * sizeof(int64_t));
     for (int t = 0; t < k.s.T; ++t) {
         forward_block<C>(k, t, p, b, n);
-        outcome(k, g, t, p, b, n);
+        outcome(k, g, t, p, b, n, place);
     }
 }
 
@@ -249,6 +258,27 @@ void lstm_forward(const Tape* tape, int t) {
         }
 }
 
+// The first `steps` steps from the inputs on the tape, a block of columns at a time: its state stays in the cache. The
+// state is zero where starts [T, P, B] (or null) is 1.
+void lstm_unroll(const Tape* tape, int steps, const uint8_t* starts) {
+    const Shape& s = tape->s;
+    const long B = s.B;
+    for (int p = 0; p < s.P; ++p)
+        for (int b = 0; b < B;) {
+            const int left = s.B - b, n = left >= 2 * W ? 2 * W : left < W ? left : W;
+            const auto block = n == 2 * W ? forward_block<2> : forward_block<1>;
+            for (int t = 0; t < steps; ++t) {
+                const long at = (long)t * s.P + p;
+                real* h = tape->z + at * tape->z_block + s.I * B;
+                real* cell = tape->cell + at * tape->cell_block;
+                for (long c = b; starts && c < b + n; ++c)
+                    for (long j = 0; starts[at * B + c] && j < s.H; ++j) h[j * B + c] = cell[j * B + c] = 0;
+                block(*tape, t, p, b, n);
+            }
+            b += n;
+        }
+}
+
 // All steps of all episodes, member by member, so that the state of a block of columns stays in the cache.
 void lstm_play(const Tape* tape, const Play* play) {
     const Shape& s = tape->s;
@@ -316,83 +346,6 @@ void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, 
         for (long r = 0; r < 4 * H; ++r) memcpy(d_weight + ((long)p * 4 * H + r) * F, dw + r * FP, F * sizeof(real));
         for (long o = 0; o < s.O; ++o)
             memcpy(d_head + ((long)p * s.O + o) * (H + 1), dv + o * FP + s.I, (H + 1) * sizeof(real));
-    }
-}
-
-// --- over packed sequences of unequal lengths, N networks of one shape ---
-//
-// Batch-major: before and gates [N, R, 4H], hidden, cell, squashed [N, R, H], weight [N, H, 4H]; rows starts[t] ...
-// starts[t] + sizes[t] belong to step t, the longest sequences first. The first state is zero.
-
-// Numbers of scratch that a call needs, for B sequences.
-long packed_scratch(int H, int B) {
-    return H * whole(4 * H) + 4L * H * whole(H) + B * (whole(4 * H) + 2 * whole(H));
-}
-
-void packed_forward(int N, int T, int H, const int32_t* sizes, const int32_t* starts, const real* before,
-                    const real* weight, real* gates, real* hidden, real* cell, real* squashed, real* scratch) {
-    const int G = 4 * H;
-    const long R = starts[T], GP = whole(G);
-    real* panels = scratch;
-    real* pre = panels + H * GP;
-    for (int n = 0; n < N; ++n) {
-        if (T > 1) pack(weight + (long)n * H * G, G, 1, H, G, panels);
-        memset(pre, 0, sizes[0] * GP * sizeof(real));
-        for (int t = 0; t < T; ++t) {
-            const long at = n * R + starts[t], last = n * R + starts[t ? t - 1 : 0];
-            if (t) by_panels(sizes[t], hidden + last * H, panels, H, G, pre, GP);
-            for (int b = 0; b < sizes[t]; ++b) {
-                const real* x = before + (at + b) * G;
-                const real* q = pre + b * GP;
-                real* g = gates + (at + b) * G;
-                for (int j = 0; j < H; j += W) {
-                    const int m = H - j;
-                    const long k = (at + b) * H + j;
-                    const auto reached = [&](int gate) { return load(x + gate * H + j, m) + load(q + gate * H + j, m); };
-                    const Gates<vec> a = {sigmoid(reached(0)), sigmoid(reached(1)), squash(reached(2)), sigmoid(reached(3))};
-                    const Cell<vec> now = lstm_step(a, t ? load(cell + (last + b) * H + j, m) : vec{}, squash);
-                    store(g + j, a.i, m); store(g + H + j, a.f, m); store(g + 2 * H + j, a.g, m); store(g + 3 * H + j, a.o, m);
-                    store(cell + k, now.c, m); store(squashed + k, now.y, m); store(hidden + k, now.h, m);
-                }
-            }
-        }
-    }
-}
-
-// delta [N, R, 4H], the gradient of `before`, is written; d_hidden [N, R, H].
-void packed_backward(int N, int T, int H, const int32_t* sizes, const int32_t* starts, const real* gates,
-                     const real* weight, const real* cell, const real* squashed, const real* d_hidden, real* delta,
-                     real* scratch) {
-    const int G = 4 * H, B = sizes[0];
-    const long R = starts[T], HP = whole(H);
-    real* panels = scratch;
-    real* dh = panels + G * HP;    // [B, HP]: from the step after
-    real* dc = dh + B * HP;        // [B, HP]
-    for (int n = 0; n < N; ++n) {
-        if (T > 1) pack(weight + (long)n * H * G, 1, G, G, H, panels);
-        memset(dc, 0, B * HP * sizeof(real));
-        for (int t = T - 1; t >= 0; --t) {
-            const int later = t + 1 < T ? sizes[t + 1] : 0;
-            const long at = n * R + starts[t], last = n * R + starts[t ? t - 1 : 0];
-            if (later) by_panels(later, delta + (n * R + starts[t + 1]) * G, panels, G, H, dh, HP);
-            for (int b = 0; b < sizes[t]; ++b) {
-                const real* g = gates + (at + b) * G;
-                real* d = delta + (at + b) * G;
-                for (int j = 0; j < H; j += W) {
-                    const int m = H - j;
-                    const long k = (at + b) * H + j;
-                    vec e = load(d_hidden + k, m);
-                    if (b < later) e += *(const uvec*)(dh + b * HP + j);
-                    const Gates<vec> a = {load(g + j, m), load(g + H + j, m), load(g + 2 * H + j, m), load(g + 3 * H + j, m)};
-                    vec held = *(const uvec*)(dc + b * HP + j);
-                    const vec c0 = t ? load(cell + (last + b) * H + j, m) : vec{};
-                    const Gates<vec> back = lstm_step_back(a, c0, load(squashed + k, m), e, held);
-                    *(uvec*)(dc + b * HP + j) = held;
-                    store(d + j, back.i, m); store(d + H + j, back.f, m);
-                    store(d + 2 * H + j, back.g, m); store(d + 3 * H + j, back.o, m);
-                }
-            }
-        }
     }
 }
 }

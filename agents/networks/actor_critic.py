@@ -268,15 +268,12 @@ class ActorCritic:
         actor.x_t[t][:, row] = delta
 
     def unroll(self, tapes: list[Tape]) -> None:
-        """Repeat all steps on the recorded inputs (after a change of the parameters)."""
+        """Compute all steps that are used on the recorded inputs, from where they were begun."""
         if self.encoder is not None:
             self.encoder.again(tapes)
         for net, tape in zip(self.nets, tapes, strict=True):
             net.begin(tape, tape.start)
-            for t in range(tape.used):
-                if tape.starts is not None:
-                    net.restart(tape, t, tape.starts[t])
-                net.step(tape, t)
+            net.unroll(tape)
 
     def refresh(self, tapes: list[Tape]) -> None:
         """Make tapes such that `read` may be given parameters that have changed.

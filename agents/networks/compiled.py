@@ -45,6 +45,7 @@ def library() -> Any:
     found.lstm_scratch.restype = ctypes.c_long
     found.lstm_scratch.argtypes = [address]
     found.lstm_forward.argtypes = [address, number]
+    found.lstm_unroll.argtypes = [address, number, address]
     found.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
     found.lstm_choose.restype = None
     found.lstm_play.argtypes = [address, address]
@@ -158,6 +159,11 @@ class CompiledLSTM:
         """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
         library().lstm_forward(tape.address, t)
         return tape.heads_t[t]
+
+    def unroll(self, tape: LSTMTape) -> None:
+        """See `PlainNet.unroll`."""
+        starts = None if tape.starts is None else tape.starts.data_ptr()
+        library().lstm_unroll(tape.address, tape.used, starts)
 
     def act(self, tape: LSTMTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
         """See `PlainNet.act`; noise is contiguous within a member, and actions are int64."""

@@ -20,6 +20,8 @@ class _Play(ctypes.Structure):
         *((name, ctypes.c_float) for name in ("scale", "shift")),
         *((name, ctypes.c_int64) for name in ("noise_block", "noise_row")),
         *((n, ctypes.c_void_p) for n in ("noise", "paid", "shown", "value", "actions", "rewards")),
+        *((n, ctypes.c_void_p) for n in ("next", "start")),
+        ("places", ctypes.c_int64),
     )
 
 
@@ -39,9 +41,11 @@ def play(
     tape.x[:steps].copy_(table.inputs.unflatten(2, (members, batch)).transpose(1, 2))
     value = rewards.new_tensor(table.values)
     size = 0 if table.shown is None else table.shown.shape[2]
+    places = 1 if table.following is None else table.following.shape[1]
     arrays = [noise, table.rewards, table.shown, value, actions, rewards]
+    arrays += [table.following, table.start]
     play = _Play(
-        table.rewards.shape[1],
+        table.rewards.shape[1] // places,
         size,
         len(value),
         *(table.rows.get(name, -1) for name in _ROWS),
@@ -49,6 +53,7 @@ def play(
         table.shift,
         *((0, 0) if noise is None else noise.stride()[:2]),
         *(None if array is None else array.data_ptr() for array in arrays),
+        places,
     )
     tape.struct.T = steps
     library().lstm_play(tape.address, ctypes.byref(play))

@@ -8,10 +8,13 @@ right after ``reset``, and ``played(actions)``, which takes the place of all ste
 | ``inputs`` | ``[T, I, n]``, 0 where they depend on actions |
 | ``rewards`` | what each action would pay, ``[T, A, n]`` |
 | ``shown`` | observations ``[T, A, D, n]`` that depend on the action before; None: there are none |
+| ``following`` | where an episode can be in S places: the next one, ``[T, S, A]``, else None |
+| ``start`` | the first place, ``[n]`` int64, or None |
 | ``rows`` | the first row of each input by its name |
 | ``scale``, ``shift`` | of the centred reward |
 | ``values`` | the rewards that there are, if they are shown one-hot |
 
+With places ``rewards`` are ``[T, S A, n]`` and ``shown`` ``[T, S, D, n]``, those of each place.
 Random numbers are drawn as for stepping, so that the episodes are the same ones.
 """
 

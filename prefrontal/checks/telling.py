@@ -27,16 +27,20 @@ def told_problems(
     if told is None:
         return
     shown, width = told.observations, len(task.observation_low)
-    by_action = shown.dim() == 4
+    by_action, places = shown.dim() == 4, 1
     size = (steps, task.num_actions, width, n) if by_action else (steps, width, n)
+    if told.following is not None:
+        places = told.following.shape[1]
+        size = steps, places, width, n
     for what, value, right in (
-        ("rewards", told.rewards, (steps, task.num_actions, n)),
+        ("rewards", told.rewards, (steps, places * task.num_actions, n)),
         ("observations", shown, size),
     ):
         if wrong := shaped(value, right):
             yield f"{name}: {what} {wrong}"
             return
     columns, chosen = torch.arange(n), torch.zeros(n, dtype=torch.int64)
+    chosen = chosen if told.start is None else told.start
     states = told.visited(task, params, noise, torch.stack(list(actions)))
     critic = told.privileged(task, params, states)
     state, observation = task.reset(params)
@@ -44,11 +48,14 @@ def told_problems(
         here = shown[t, chosen, :, columns] if by_action else shown[t].T
         facts = (task.facts(params, one, action) for one in (state, states[t]))
         seen = task.privileged(params, state), critic[t]
-        chosen, now = action, state
+        choice, now = action, state
+        if told.following is not None:
+            choice = chosen * task.num_actions + action
+        chosen = action if told.following is None else told.following[t, chosen, action]
         state, following, reward = task.step(params, state, action, noise[t])
         for what, (true, said) in {
             "the observation": (observation, here),
-            "the reward": (reward, told.rewards[t, chosen, columns]),
+            "the reward": (reward, told.rewards[t, choice, columns]),
             "facts": facts,
             "what a critic sees": seen,
         }.items():

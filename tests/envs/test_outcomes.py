@@ -20,6 +20,7 @@ VARIANTS = [
     ("ChangingReward", {"mode": "any", "change": "mixed", "cue": "switch"}),
     ("TransitiveInference", {"trial_steps": 1}),
     ("TwoStep", {"compact": True}),
+    ("TwoStep", {"fixation": True, "trials": 9}),
 ]
 TOLD = {
     "TwoArmedBandit",
@@ -37,6 +38,8 @@ TOLD = {
     "ChangingReward",
     "TransitiveInference",
     "VariableMagnitude",
+    "TwoStep",
+    "TwoStepWang2016",
 }
 
 
@@ -69,7 +72,8 @@ def test_what_is_told_happens(name, fields):
     told = task.outcomes(params, noise)
     assert not list(told_problems(task, params, noise, actions))
     n, steps = actions.shape[1], task.steps
-    assert told.rewards.shape == (steps, task.num_actions, n)
+    places = 1 if told.following is None else told.following.shape[1]
+    assert told.rewards.shape == (steps, places * task.num_actions, n)
     assert told.rewards.dtype == told.observations.dtype == torch.float32
     if task.open_loop:  # the way that needs no formula of its own
         slow = step_by_step(task, params, noise)

@@ -78,6 +78,6 @@ def test_two_networks():
 
 
 def test_what_cannot_be_told_is_stepped_through():
-    rollout = made("TwoStep", {"trials": 4})
+    rollout = made("HarlowOneDimensional", {"trials": 1, "max_steps": 8})
     rollout.envs.played = None
     assert rollout.collect().steps == 8

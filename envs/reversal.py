@@ -163,8 +163,10 @@ class InferredValue(Task):
         paid = state["rewards"].take(condition[:, None] + actions)  # [trials, 3, n]
         looks = state["look"][:, None].expand(paid.shape)
         shown = constant(fixation, self.trials), views
-        each = (torch.stack(pair, 1).flatten(0, 1) for pair in ((looks, paid), shown))
-        return Outcomes(*each, ticking(state, self.steps))
+        rewards, observations = (
+            torch.stack(pair, 1).flatten(0, 1) for pair in ((looks, paid), shown)
+        )
+        return Outcomes(rewards, observations, ticking(state, self.steps))
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the facts of the step and of its trial; see the class."""

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class Measured(Finding):
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Measured:
         """Return a finding from what `to_json` gave; rows of earlier versions have no members."""
-        found = super().from_json(row)
+        found = cast(Measured, super().from_json(row))
         return replace(found, members=tuple(found.members))
 
 
@@ -99,7 +99,7 @@ def finding(
     within: tuple[float, float] = (-np.inf, np.inf),
     failure: float | None = None,
     **fields: Any,
-) -> Measured:
+) -> Finding:
     """Return a finding: the mean over members with its interval.
 
     Args:

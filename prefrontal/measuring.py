@@ -81,16 +81,17 @@ def _side_by_side(points: Mapping[str, Mapping[str, Finding]]) -> list[Finding]:
         if len(there) == len(points) > 1 and len(set(map(repr, there.values()))) == 1:
             findings.append(there[first])
             continue
+        base = there[first]
         findings += [replace(one, name=f"{name}, {point}") for point, one in there.items()]
         findings += [
-            difference(f"{name}, {point} less {first}", one, there[first])
+            difference(f"{name}, {point} less {first}", one, base)
             for point, one in there.items()
-            if point != first and isinstance(one, Measured) and isinstance(there[first], Measured)
+            if point != first and isinstance(one, Measured) and isinstance(base, Measured)
         ]
     return findings
 
 
-def difference(name: str, one: Measured, other: Measured) -> Measured:
+def difference(name: str, one: Measured, other: Measured) -> Finding:
     """Return the difference of two findings, member by member if there are as many of them.
 
     Members of one run share seeds and the tasks that they meet.

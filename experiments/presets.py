@@ -55,6 +55,7 @@ _LONG = _CONTROL | {
     "entropy_coef": 0.01,
     "passes": 20,
     "segment": 128,
+    "num_envs": 32,
 }
 _SPARSE = _CONTROL | {"entropy_coef": 0.1, "num_envs": 32, "segment": 32}
 _SHORT = _CONTROL | {

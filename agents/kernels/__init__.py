@@ -1,5 +1,6 @@
 """Compiled accelerators for CPUs: C++ sources, and how they become libraries (`build`).
 
-`lstm.cpp` and `packed.cpp` compute the LSTM (its equations are in `lstm.h`), `lifetime.cpp` whole lifetimes of
-small agents, `replay.cpp` walks through sum trees. PyTorch computes the same without them.
+`lstm.cpp` and `packed.cpp` compute the LSTM (its equations are in `lstm.h`), `lifetime.cpp` whole
+lifetimes of small agents, `replay.cpp` walks through sum trees. PyTorch computes the same
+without them.
 """

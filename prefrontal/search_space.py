@@ -93,8 +93,12 @@ def read_space(texts: Sequence[str]) -> dict[str, Axis]:
     return space
 
 
-def default_space(settings: Settings) -> dict[str, str]:
+def default_space(settings: Settings, given: Sequence[str] = ()) -> dict[str, str]:
     """Return what is searched if nothing is named, in the words of the command line, by name.
+
+    Args:
+        settings: Present ones.
+        given: Words of the command line; what they set is not searched.
 
     Raises:
         ConfigError: Nothing is known of this learner.
@@ -106,6 +110,8 @@ def default_space(settings: Settings) -> dict[str, str]:
     units = getattr(settings.network, UNITS, 0)
     if units > 1:
         found[UNITS] = f"{units // 2}:{units * 2}:log"
+    flags = {word.partition("=")[0][2:].replace("-", "_") for word in given}
+    found = {name: text for name, text in found.items() if name not in flags}
     if not found:
         raise ConfigError("name what is searched: --search NAME=LOW:HIGH, or NAME=VALUE,VALUE,...")
     return found

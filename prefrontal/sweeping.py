@@ -74,14 +74,17 @@ def swept(
 
 
 def require_axes(
-    conditions: Mapping[str, Settings], names: Mapping[str, Any], flag: str = "--sweep"
+    conditions: Mapping[str, Settings],
+    names: Mapping[str, Any],
+    flag: str = "--sweep",
+    run_options: type[RunOptions] = RunOptions,
 ) -> None:
     """Refuse settings that cannot be varied within a run.
 
     Raises:
         ConfigError: One says how to run, is of some conditions alone, or is a core of the user's.
     """
-    run = {field.name for field in dataclasses.fields(RunOptions)} - {"core", "algorithm"}
+    run = {field.name for field in dataclasses.fields(run_options)} - {"core", "algorithm"}
     for name, values in names.items():
         if name in run:
             raise ConfigError(

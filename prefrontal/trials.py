@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # these import torch
 
 PARTS = 10  # of a run, after each of which but the last it is compared with other trials
 STARTUP = 5  # finished trials before which none is broken off
-WARMUP = 2  # parts of a run after which it can be broken off
+WARMUP = 3  # the first part after which a run can be broken off
 
 
 class _Pruned(Exception):

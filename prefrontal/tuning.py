@@ -101,7 +101,7 @@ def tune(what: str | None, options: TuneOptions, rest: Sequence[str], command: s
         kept = replace(kept, trials=options.trials or kept.trials)
         seed = made.seed
     else:
-        texts = options.search or [f"{k}={v}" for k, v in default_space(settings).items()]
+        texts = options.search or [f"{k}={v}" for k, v in default_space(settings, rest).items()]
         words = (*_run_words(options), *rest)
         sizes = options.episodes, options.confirm, options.trials or TRIALS
         kept = Kept(what or "", words, tuple(texts), options.objective or "", *sizes)
@@ -207,7 +207,7 @@ class Study:
             raise ConfigError("a trial needs two members or more, for an interval: --members 4")
         if "algorithm" in self.space or "members" in self.space:
             raise ConfigError("--search is for settings of one learner and population")
-        require_axes({self.condition: self.settings}, _values(self.space), "--search")
+        require_axes({self.condition: self.settings}, _values(self.space), "--search", TuneOptions)
         words_of(dict.fromkeys(self.space, "0"), self.kept.words, "--search")
         check_all({self.condition: self.settings}, self.options, self.seed)
         for name, axis in self.space.items():
@@ -286,9 +286,9 @@ class Study:
         """Write down what became of a trial, and say it."""
         from optuna.trial import TrialState
 
-        for part, value in enumerate(result.part, 1):
-            if value == value:  # a number
-                trial.report(value, part)
+        for part, reached in enumerate(result.part, 1):
+            if reached == reached:  # a number
+                trial.report(reached, part)
         one = result.finding
         told = {} if one is None else {"finding": one.name, "mean": one.value}
         told |= {} if one is None else {"low": one.low, "high": one.high, "better": one.better}

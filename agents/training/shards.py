@@ -216,9 +216,10 @@ def shards_of(job: Job, workers: int) -> Iterator[list[Any]]:
         for block in blocks:
             if ray is not None:
                 shards.append(_Remote(job, block, ray))
+            elif workers > 1:
+                shards.append(_Worker(job, block, context))
             else:
-                several = workers > 1
-                shards.append(_Worker(job, block, context) if several else _Local(job, block))
+                shards.append(_Local(job, block))
             stack.callback(shards[-1].close)
         yield shards
 

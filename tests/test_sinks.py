@@ -1,0 +1,70 @@
+"""Settings and learning curves in W&B and MLflow, kept on this machine; what is absent is named."""
+
+from pathlib import Path
+
+import pytest
+
+from prefrontal import command
+from tests.front import SMALL, refused
+
+WORDS = ["context-bandit", *SMALL, "--members", "2", "--workers", "1", "--no-progress"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["wandb", "mlflow"])
+def test_what_is_absent_is_said_in_one_line(kind, capsys, monkeypatch):
+    monkeypatch.setattr("prefrontal.sinks.importlib.util.find_spec", lambda _: None)
+    said = refused(capsys, command.train, [*WORDS, "--log", kind])
+    assert f"--log {kind} needs" in said
+    assert f'pip install ".[{kind}]"' in said
+    assert "must be one of" in refused(capsys, command.train, [*WORDS, "--log", "wandbb"])
+
+
+def test_mlflow_keeps_settings_and_curves_of_one_run(monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    assert command.train([*WORDS, "--log", "mlflow", "--out", "run"]) == 0
+    assert command.train(["context-bandit", "--resume", "--out", "run", "--log", "mlflow"]) == 0
+    client = mlflow.MlflowClient()
+    place = client.get_experiment_by_name("prefrontal")
+    (run,) = client.search_runs([place.experiment_id])  # the same when it is resumed
+    assert run.info.status == "FINISHED"
+    assert run.data.params["algorithm/discount"] == "0.0"
+    assert run.data.params["network/hidden_size"] == "6"
+    curve = client.get_metric_history(run.info.run_id, "rollout/return")
+    steps = [int(row.split(",")[2]) for row in Path("run/metrics.csv").read_text().split()[1::2]]
+    assert sorted(one.step for one in curve) == steps
+
+
+def test_wandb_keeps_them_offline_in_the_run_folder(monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert command.train([*WORDS, "--log", "wandb", "--out", "run"]) == 0
+    (kept,) = Path("run").glob("wandb/offline-run-*/run-*.wandb")
+    content = kept.read_bytes()
+    for name in (b"rollout/return", b"algorithm/learning_rate", b"prefrontal"):
+        assert name in content
+
+
+def test_a_place_that_cannot_be_reached_is_one_line(monkeypatch, capsys):
+    pytest.importorskip("mlflow")
+
+    def unreachable(*_):
+        raise OSError("no such host\nmore")
+
+    monkeypatch.setattr("mlflow.MlflowClient", unreachable)
+    from prefrontal.command import guarded
+
+    words = [*WORDS, "--log", "mlflow", "--out", "run"]
+    assert guarded(command.train, words) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "error: --log mlflow: MLflow said: no such host; say where it is: MLFLOW_TRACKING_URI"
+    ]
+    assert command.train(["context-bandit", "--resume", "--out", "run"]) == 0

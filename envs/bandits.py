@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, constant, ticking, with_time
 from prefrontal.envs.splits import bands, check_split, chequerboard
 from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
@@ -70,6 +72,13 @@ class StationaryBandit(Bandit):
         reward = params["p"].take(state["offset"] + action).gt_(noise[0])
         cue = state["cue"]
         return {"t": state["t"] + 1, "offset": state["offset"], "cue": cue}, cue, reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what every arm would pay at every step."""
+        state, cue = self.reset(params)
+        rewards = params["p"].T.gt(noise).float()
+        seen = functools.partial(with_time, params["p"], self.steps)
+        return Outcomes(rewards, constant(cue, self.steps), ticking(state, self.steps), seen)
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return trial, best arm, and the probabilities of the chosen and of the best arm.
@@ -213,6 +222,14 @@ class CorrelatedBandit(StationaryBandit):
             return super().step(params, state, action, noise)
         state, cue, reward = super().step(params, state, action.clamp(max=1), noise)
         return state, cue, reward.masked_fill_(action == 2, self.opt_out)
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what every arm, and opting out, would pay at every step."""
+        told = super().outcomes(params, noise)
+        if not self.opt_out:
+            return told
+        sure = torch.full_like(noise, self.opt_out)
+        return told._replace(rewards=torch.cat([told.rewards, sure], 1))
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the facts of the arms; opting out counts as an arm that pays for certain."""

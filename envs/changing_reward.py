@@ -22,6 +22,7 @@ from prefrontal.envs.changing_modes import (
     shown_pairs,
 )
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, ticking
 from prefrontal.envs.splits import by_trial, check_split, switches_before
 from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
@@ -92,6 +93,7 @@ class ChangingReward(Task):
     """
 
     parameters = ("mode", "rewards", "draw")
+    open_loop = True
     noise = 0  # rewards are certain
     num_actions = 2
 
@@ -279,6 +281,12 @@ class ChangingReward(Task):
         reward = torch.where(action == 1, right[t], left[t])
         view = state["views"][min(t + 1, self.trials - 1)].T
         return {**state, "t": t + 1}, view, reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what both sides would pay at every step, and the pairs."""
+        state, _ = self.reset(params)
+        rewards = torch.stack([torch.stack(side) for side in state["pays"]], 1)
+        return Outcomes(rewards, torch.stack(state["views"]), ticking(state, self.steps))
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the facts of the trial; see the class."""

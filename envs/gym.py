@@ -18,6 +18,7 @@ from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.splits import check_split
 from prefrontal.envs.task import LONGEST, Params, Past, State, Task
+from prefrontal.envs.told import Told
 
 AUTORESET = {"same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
 DEFAULT_INPUTS = ("action", "reward", "time")
@@ -26,7 +27,7 @@ BUFFERS = ("_inputs", "_drawn", "_noise", "_noise_at", "_running", "_over", "_ge
 TENSORS = (*BUFFERS, "_params", "_state", "_past", "_played")
 
 
-class TaskVectorEnv(VectorEnv[Any, Any, Any]):
+class TaskVectorEnv(Told, VectorEnv[Any, Any, Any]):
     """``num_envs`` episodes of one task, side by side and in lock-step.
 
     Every episode has ``steps`` steps and ends with ``terminated`` (the horizon is part of the task,
@@ -305,11 +306,6 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             return obs, reward, over, self._running, info
         rewards = reward.numpy(force=True).astype(np.float64)
         return obs, rewards, _copy(over), _copy(self._running), info
-
-    def episode_facts(self) -> dict[str, Tensor]:
-        """Return the facts of all steps so far, ``[t, n]`` each (where ``facts="episode"``)."""
-        states, actions = zip(*self._played, strict=True)
-        return self.task.episode_facts(self._params, states, torch.stack(actions))
 
     def _end(self, facts: dict[str, Tensor]) -> tuple[Any, dict[str, Any]]:
         """Return the last observation and info of an episode, or start the next one."""

@@ -13,6 +13,7 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, ticking
 from prefrontal.envs.splits import by_trial, check_split
 from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
@@ -142,6 +143,13 @@ class PairChoice(Task):
         reward = state["pays"].take(action ^ state["side"][t])
         view = state["views"][min(t + 1, self.steps - 1)].T
         return {**state, "t": t + 1}, view, reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what both sides would pay at every step, and what is shown."""
+        state, _ = self.reset(params)
+        sides, actions = torch.stack(state["side"]), torch.arange(2, device=noise.device)
+        rewards = state["pays"].take(actions[:, None] ^ sides[:, None])
+        return Outcomes(rewards, torch.stack(state["views"]), ticking(state, self.steps))
 
     def trial_start(self, params: Params, state: State) -> Tensor | bool:
         """Say whether a pair is shown: it is at the first step of a trial, and there alone."""

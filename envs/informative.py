@@ -9,6 +9,7 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, constant
 from prefrontal.envs.splits import check_split
 from prefrontal.envs.task import Params, State, StepResult, check_parameters
 
@@ -114,6 +115,12 @@ class InformativeArmBandit(Bandit):
         reward = state["payoff"].take(state["offset"] + action)
         past = (*state["past"], action.clone())
         return {**state, "t": state["t"] + 1, "past": past}, state["cue"], reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what every arm would pay at every step; facts depend on the arms tried before."""
+        state, cue = self.reset(params)
+        paid = state["payoff"][params["target"]]
+        return Outcomes(constant(paid, self.steps), constant(cue, self.steps))
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the facts described under Information."""

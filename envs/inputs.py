@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, Table
 from prefrontal.envs.task import Mirror, Params, State, Task
 
 Bounds = tuple[Sequence[float], Sequence[float]]
@@ -127,6 +128,40 @@ class Inputs:
                 self._trial_start.fill_(starts)
             else:
                 self._trial_start.copy_(starts)
+
+    def table(self, task: Task, params: Params, outcomes: Outcomes) -> Table | None:
+        """Return the inputs of all steps of an episode that has been told beforehand.
+
+        Returns:
+            None if ``trial_start`` is wanted and depends on what is done.
+        """
+        rewards, observations, states = outcomes[:3]
+        inputs = torch.zeros(self._steps, *self.buffer.shape, device=self.buffer.device)
+        shown, place = None, self.slices["observation"]
+        if observations.dim() == 3:
+            inputs[:, place] = observations
+        else:
+            first = outcomes.start
+            if first is None:
+                inputs[0, place] = observations[0, 0]
+            else:
+                inputs[0, place] = observations[0, first, :, torch.arange(len(first))].T
+            shown = observations.contiguous()
+        if self._time is not None:
+            time = torch.arange(self._steps, dtype=torch.float64) / self._steps
+            inputs[:, self.slices["time"]] = time.to(inputs)[:, None, None]
+        if self._trial_start is not None:
+            if states is None:
+                return None
+            row = self.slices["trial_start"].start
+            for t, state in enumerate(states):
+                inputs[t, row] = task.trial_start(params, state)
+            inputs[0, row] = 1.0
+        rows = {name: place.start for name, place in self.slices.items()}
+        values = (task.reward_values or ()) if self._one_hot is not None else ()
+        scaled = self._scale, self._shift
+        places = outcomes.following, outcomes.start
+        return Table(inputs, rewards.contiguous(), shown, rows, *scaled, tuple(values), *places)
 
 
 def _checked(task: Task, names: Sequence[str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from prefrontal.checking import option
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, constant, ticking
 from prefrontal.envs.splits import chequerboard
 from prefrontal.envs.task import Params, State, StepResult, Task, check_parameters
 
@@ -105,6 +106,12 @@ class VariableMagnitude(Task):
         """Pay one of the amounts."""
         reward = state["amounts"].take((noise[0] >= state["below"]).sum(dim=0))
         return {**state, "t": state["t"] + 1}, state["cue"], reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return the amount of every step."""
+        state, cue = self.reset(params)
+        rewards = state["amounts"].take((noise >= state["below"]).sum(dim=1, keepdim=True))
+        return Outcomes(rewards, constant(cue, self.steps), ticking(state, self.steps))
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the trial, and the mean of the distribution as expected and best reward."""

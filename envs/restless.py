@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, constant, ticking, with_time
 from prefrontal.envs.splits import bands, check_split
 from prefrontal.envs.task import Params, State, StepResult, check_parameters
 
@@ -26,6 +28,8 @@ class ChangingBandit(Bandit):
     ## Reward
     1 with the current probability of the chosen arm, otherwise 0.
     """
+
+    open_loop = True
 
     trials: int = option(100, "Pulls of an episode.", least=2)
 
@@ -47,6 +51,14 @@ class ChangingBandit(Bandit):
         # An entry of the path is [2, n]: arm a of row i lies at a n + i.
         reward = state["path"][t].take(torch.add(rows, action, alpha=len(rows))).gt_(noise[0])
         return {**state, "t": t + 1}, state["cue"], reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what both arms would pay at every step."""
+        state, cue = self.reset(params)
+        path = torch.stack(state["path"])
+        seen = functools.partial(with_time, path.transpose(1, 2), self.steps)
+        states = ticking(state, self.steps)
+        return Outcomes(path.gt(noise).float(), constant(cue, self.steps), states, seen)
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return trial, best arm now, and the current probabilities of the chosen and best arm."""

@@ -12,6 +12,7 @@ from prefrontal.checking import option
 from prefrontal.envs import pictures
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, constant, ticking
 from prefrontal.envs.splits import by_trial, check_split, first_state, switches_before, switching
 from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
@@ -77,6 +78,7 @@ class InferredValue(Task):
     """
 
     parameters = ("target", "paying")
+    open_loop = True
     noise = 0  # rewards are certain
     num_actions = 3
     observation_low = (0.0,) * 3
@@ -152,6 +154,17 @@ class InferredValue(Task):
         if stage == 0:
             return new, state["views"][trial].T, state["look"].take(action)
         return new, state["fixation"], state["rewards"].take(state["condition"][trial] + action)
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what every action would pay at every step, and what is shown."""
+        state, fixation = self.reset(params)
+        condition, views = torch.stack(state["condition"]), torch.stack(state["views"])
+        actions = torch.arange(3, device=condition.device)[:, None]
+        paid = state["rewards"].take(condition[:, None] + actions)  # [trials, 3, n]
+        looks = state["look"][:, None].expand(paid.shape)
+        shown = constant(fixation, self.trials), views
+        each = (torch.stack(pair, 1).flatten(0, 1) for pair in ((looks, paid), shown))
+        return Outcomes(*each, ticking(state, self.steps))
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the facts of the step and of its trial; see the class."""
@@ -247,6 +260,7 @@ class Volatility(Bandit):
     """
 
     parameters = ("good", "pays", "volatile")
+    open_loop = True
     noise = 0  # which arm pays is part of the schedule
 
     stable: float = option(
@@ -295,6 +309,13 @@ class Volatility(Bandit):
         """Pay where the chosen arm is the one that pays."""
         t, cue = state["t"], state["cue"]
         return {**state, "t": t + 1}, cue, (action == state["pays"][t]).float()
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what both arms would pay at every step."""
+        state, cue = self.reset(params)
+        pays = torch.stack(state["pays"])[:, None]
+        rewards = (torch.arange(2, device=cue.device)[:, None] == pays).float()
+        return Outcomes(rewards, constant(cue, self.steps), ticking(state, self.steps))
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the facts of the step; see the class."""

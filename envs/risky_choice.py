@@ -9,6 +9,7 @@ from typing import Any
 from prefrontal.checking import option
 from prefrontal.envs.bandits import Bandit
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, constant, ticking
 from prefrontal.envs.splits import bands
 from prefrontal.envs.task import Params, State, StepResult, check_parameters
 
@@ -58,6 +59,7 @@ class RiskyChoice(Bandit):
     """
 
     parameters = ("p",)
+    open_loop = True
     draws = 1  # the probability of the large reward
 
     small: float = option(0.25, "Reward of the safe arm.", above=0, below=1)
@@ -94,6 +96,12 @@ class RiskyChoice(Bandit):
         """Pay the small reward, or the large one with its probability."""
         reward = state["pays"].take(torch.add(action, noise[0] < params["p"], alpha=2))
         return {**state, "t": state["t"] + 1}, state["cue"], reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what both arms would pay at every step."""
+        state, cue = self.reset(params)
+        pays = torch.cat([torch.full_like(noise, self.small), (noise < params["p"]).float()], 1)
+        return Outcomes(pays, constant(cue, self.steps), ticking(state, self.steps))
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return trial, choice, better arm, and expected rewards of the chosen and the better."""

@@ -14,6 +14,7 @@ from gymnasium import Space, spaces
 from prefrontal.checking import check
 from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, distrust, step_by_step
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
@@ -98,8 +99,7 @@ class Task(ABC):
     #: Parameters that stay while one life of learning on a task lasts; the others are drawn anew
     #: for every episode of it. None: all stay.
     lasting: ClassVar[tuple[str, ...] | None] = None
-    #: Whether actions have no influence on observations and later rewards (a contextual bandit), so
-    #: that whole episodes can be tabulated before they are played.
+    #: Whether actions have no influence on observations and later rewards (a contextual bandit).
     open_loop: ClassVar[bool] = False
     #: Bounds of the base observation, one per feature, D of them. A constant 1 is a "go cue".
     observation_low: ClassVar[tuple[float, ...]] = (0.0,)
@@ -109,8 +109,9 @@ class Task(ABC):
     mirror: ClassVar[Mirror | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Complete the docstring of a task."""
+        """Complete the docstring of a task, and doubt what it does not say itself."""
         super().__init_subclass__(**kwargs)
+        distrust(cls, Task.outcomes)
         cls.__doc__ = _documentation(cls)
 
     def __post_init__(self) -> None:
@@ -208,6 +209,19 @@ class Task(ABC):
         Returns:
             The new state, the observation ``[n, D]`` and the reward ``[n]``, both float32.
         """
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes | None:
+        """Return what every action would show and pay in whole episodes; None if it cannot be told.
+
+        It can where the next observation and reward depend on the step and the present action
+        alone; agents then play whole batches in compiled code (docs/performance.md). By default
+        every action is tried at every step of open-loop tasks; a faster way overrides it.
+
+        Args:
+            params: Task parameters of n episodes.
+            noise: Of all steps, ``[T, self.noise, n]``, as `step` would be given it.
+        """
+        return step_by_step(self, params, noise) if self.open_loop else None
 
     @abstractmethod
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, ticking
 from prefrontal.envs.splits import by_trial, check_split
 from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
@@ -208,6 +209,20 @@ class TransitiveInference(Task):
         if stage == 0:
             return after, state["pairs"][trial].T, reward
         return after, state["asks" if stage == self.cue else "blank"], reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what both choices would pay at every step, and what is shown."""
+        state, _ = self.reset(params)
+        better, pairs = torch.stack(state["better"]), torch.stack(state["pairs"])
+        actions = torch.arange(2, device=better.device)[:, None]
+        rewards = torch.zeros(self.trials, self.trial_steps, 2, better.shape[1])
+        rewards = rewards.to(better.device)
+        rewards[:, self.cue] = 1.0 - 2.0 * (actions ^ better[:, None]).float()
+        shown = torch.zeros_like(pairs)[:, None].repeat(1, self.trial_steps, 1, 1)
+        shown[:, self.cue] = state["asks"].T
+        shown[:, 0] = pairs
+        states = ticking(state, self.steps)
+        return Outcomes(rewards.flatten(0, 1), shown.flatten(0, 1), states)
 
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the facts of the step; see the class."""

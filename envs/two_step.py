@@ -11,6 +11,7 @@ import numpy as np
 from prefrontal.checking import option
 from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, ticking
 from prefrontal.envs.splits import by_trial, first_state, switching
 from prefrontal.envs.task import Params, Past, State, StepResult, Task, check_parameters
 
@@ -207,6 +208,48 @@ class TwoStep(Task):
         elif self.fixation:
             reward = -state["centre"].take(action)
         return {**state, "t": t + 1, "first": action}, view, reward
+
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes | None:
+        """Return what actions would pay and show at every step; see `Outcomes`."""
+        state, first = self.reset(params)
+        if not self.compact:
+            return self._by_first_action(state, noise)
+        rare, hit = torch.stack(state["rare"]), torch.stack(state["hit"])
+        actions = torch.arange(2, device=rare.device)[:, None]
+        rewards = state["pays"].take(actions ^ hit[:, None]).gt_(noise)
+        seen = state["second"].T[rare[:-1, None] + actions].transpose(2, 3)  # [T - 1, 2, 6, n]
+        shown = torch.cat([first.T.expand(1, 2, -1, -1), seen])
+        # The choice before is in the state, but of a trial with one step nothing asks for it.
+        return Outcomes(rewards, shown, ticking(state, self.steps))
+
+    def _by_first_action(self, state: State, noise: Tensor) -> Outcomes:
+        """Return outcomes where a trial has several steps: places are the last first actions."""
+        rare, hit = torch.stack(state["rare"]), torch.stack(state["hit"])
+        trials, n = rare.shape
+        places, choices = torch.arange(CENTRE + 1, device=rare.device), self.num_actions
+        acts = places[:choices]
+        seen, paid, following = [], [], []
+        each = noise[:, 0].unflatten(0, (trials, -1))
+        for index, stage in enumerate(self.stages):
+            view = state["fixate" if stage == FIXATION else "choose"].T[None, :, :, None]
+            earned = torch.zeros(1, 1, choices, 1)
+            if stage == SECOND:
+                reached = rare[:, None] + places[:choices, None]
+                view = state["second"].T[reached].transpose(2, 3)
+                view = torch.cat([view, view[:, :1].expand(-1, CENTRE + 1 - choices, -1, -1)], 1)
+                paying = state["pays"].take(places[:, None] ^ hit[:, None])
+                earned = paying.gt(each[:, index, None]).float()[:, :, None]
+            elif self.fixation:
+                centre = state["centre"].take(acts)
+                earned = (centre - 1.0 if stage == FIXATION else -centre)[None, None, :, None]
+            seen.append(view.expand(trials, CENTRE + 1, -1, n))
+            paid.append(earned.expand(trials, CENTRE + 1, choices, n))
+            after = acts.expand(CENTRE + 1, -1) if stage == FIRST else places[:, None]
+            following.append(after.expand(trials, CENTRE + 1, choices))
+        rewards, shown, next_places = (
+            torch.stack(x, 1).flatten(0, 1) for x in (paid, seen, following)
+        )
+        return Outcomes(rewards.flatten(1, 2), shown, following=next_places, start=state["first"])
 
     def _pay(self, state: State, trial: int, first: Tensor, noise: Tensor) -> Tensor:
         """Pay where the uniform number lies below the probability of the reached state."""

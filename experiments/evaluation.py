@@ -8,7 +8,7 @@ every condition, split or policy meets the same ones (common random numbers).
 
 from __future__ import annotations
 
-import csv
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -250,7 +250,7 @@ def write_record(record: Record, folder: Path) -> list[Path]:
     for each trial with those. They are joined by ``member``, ``episode`` and ``trial``.
     """
     arrays = folder / "record.npz"
-    np.savez_compressed(arrays, allow_pickle=False, **record)
+    _write_arrays(record, arrays)
     steps = record["action"].shape[2]
     trials = int(record["trial"].max()) + 1 if "trial" in record else steps
     if "policy" in record and record["policy"].shape[3] == trials:
@@ -271,6 +271,25 @@ def write_record(record: Record, folder: Path) -> list[Path]:
     return [arrays, *written]
 
 
+def _write_arrays(record: Record, path: Path) -> None:
+    """Write what `numpy.load` reads; hidden states as they are, as noise hardly gets smaller."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in record.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            entry.compress_type = zipfile.ZIP_STORED if name == "hidden" else zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asanyarray(value), allow_pickle=False)
+
+
+def _texts(column: np.ndarray) -> list[str]:
+    """Return numbers as text, each that occurs turned into text once."""
+    column = np.ascontiguousarray(column)
+    bits = column.view(f"i{column.itemsize}") if column.dtype.kind == "f" else column
+    _, first, index = np.unique(bits, return_index=True, return_inverse=True)
+    texts: list[str] = column[first].astype(str).astype(object)[index].tolist()
+    return texts
+
+
 def _write_table(table: Record, axes: tuple[str, ...], path: Path) -> Path:
     """Write arrays that share ``[M, E]`` and these axes, a row for each of their entries."""
     shape = next(iter(table.values())).shape[: 2 + len(axes)]
@@ -280,8 +299,8 @@ def _write_table(table: Record, axes: tuple[str, ...], path: Path) -> Path:
         flat = value.reshape(index.shape[1], -1)
         names = [name] if flat.shape[1] == 1 else [f"{name}.{k}" for k in range(flat.shape[1])]
         columns |= dict(zip(names, flat.T, strict=True))
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*(column.astype(str) for column in columns.values()), strict=True))
+    texts = [_texts(column) for column in columns.values()]
+    with path.open("w", newline="") as file:  # rows end as those of the module csv
+        file.write(",".join(columns) + "\r\n")
+        file.writelines(",".join(row) + "\r\n" for row in zip(*texts, strict=True))
     return path

@@ -1,7 +1,4 @@
-"""Compare model classes on held-out choices, recover what was simulated, simulate what was fitted.
-
-`prefrontal compare`, `recover` and `simulate`, and the same from Python.
-"""
+"""`prefrontal compare`, `recover` and `simulate` of models of choice, and the same from Python."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ from prefrontal.fit_folder import (
     variance_of,
     write_rows,
 )
-from prefrontal.fit_report import held_out, markdown
+from prefrontal.fit_report import aligned, held_out, markdown, recovery_lines
 from prefrontal.fitted import (
     BehaviourFit,
     as_config_errors,
@@ -45,8 +42,6 @@ from prefrontal.fitted import (
     require_needs,
     split,
 )
-
-Floats = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -62,6 +57,9 @@ class BehaviourComparison:
     found: Any
     fitted: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(aligned(held_out(self.to_plain())))
 
     def to_plain(self) -> dict[str, Any]:
         """Return the results, ready for JSON.
@@ -195,6 +193,9 @@ class BehaviourRecovery:
 
     found: Any
 
+    def __str__(self) -> str:
+        return "\n".join(recovery_lines(self.to_plain()))
+
     def to_plain(self) -> dict[str, Any]:
         """Return the results, ready for JSON."""
         plain: dict[str, Any] = self.found.to_plain()
@@ -281,13 +282,13 @@ class Simulation:
     behaviour: Behaviour
     drawn: Mapping[str, np.ndarray]
 
-    def stays(self) -> dict[str, dict[str, Floats]]:
+    def stays(self) -> dict[str, dict[str, np.ndarray]]:
         """Return how often the last recorded choice is repeated, by its outcome.
 
         Subjects ``[S]``, and each model ``[draws, S]``.
         """
         arms = np.arange(self.behaviour.arms)
-        found: dict[str, dict[str, Floats]] = {"subjects": stays(self.behaviour)}
+        found: dict[str, dict[str, np.ndarray]] = {"subjects": stays(self.behaviour)}
         for name, drawn in self.drawn.items():
             made = [stays(self.behaviour, np.float64(one[..., None] == arms)) for one in drawn]
             found[name] = {key: np.stack([one[key] for one in made]) for key in made[0]}
@@ -324,7 +325,7 @@ class Simulation:
             stay_figure(means, folder / "stay.png")
 
 
-def _spread(values: Floats) -> dict[str, float | None]:
+def _spread(values: np.ndarray) -> dict[str, float | None]:
     """Return the mean over subjects, and of draws the 95 % interval of that mean."""
     with np.errstate(invalid="ignore"):
         known = ~np.isnan(values)

@@ -154,7 +154,7 @@ def evaluate(
         seed: Seed of tasks, noise and actions.
         out: Folder to write to; default ``RUN/evaluation``, and ``runs/evaluation/NAME`` for a
             shipped population, with ``-units`` after it where units are held or driven.
-        record: Episodes per member that are recorded step by step.
+        record: Episodes per member that are recorded step by step, at most `episodes`.
         figures: Whether to draw.
         block: Subtracted from the prediction error that actors are given after every reward.
         stimulate: Added to it after every outcome without one.
@@ -192,6 +192,7 @@ def evaluate_by(options: EvaluationOptions, doors: Doors | None = None) -> Repor
     if not experiment.held_out:
         options = replace(options, split="all")
     require_own(experiment, settings, run.path)
+    options = replace(options, record=min(options.record, options.episodes))
     changed = bool(options.lesion or options.drive)
     folder = options.out or (out.with_name(f"{out.name}-units") if changed else out)
     folder = folder.expanduser()

@@ -59,6 +59,11 @@ class BehaviourFit:
         """Return one that was fitted, by name."""
         return self.networks[name] if name in self.networks else self.fits[name]
 
+    def __str__(self) -> str:
+        from prefrontal.fit_report import aligned, table
+
+        return "\n".join(aligned(table(self.to_plain())))
+
     def to_plain(self) -> dict[str, Any]:
         """Return the results, ready for JSON."""
         plain = self.fits.to_plain()

@@ -108,7 +108,8 @@ class EvaluationOptions:
     )
     record: int = option(
         20,
-        "Episodes per member that are written to record.npz and its tables, step by step.",
+        "Episodes per member that are written to record.npz and its tables, step by step; at most "
+        "--episodes.",
         least=1,
     )
     figures: bool = option(True, "Whether to write figures.")

@@ -97,6 +97,8 @@ def test_a_fit_loads_as_it_was(run):
     np.testing.assert_array_equal(found["rw"].raw, made["rw"].raw)
     np.testing.assert_array_equal(found.behaviour.row, first.row)
     assert found.method == made.method == "map"
+    assert [line.split()[0] for line in str(made).splitlines()] == ["model", "rw", "random"]
+    assert "frequency" in str(pf.compare(found, cv="subjects", folds=2))
 
 
 def test_a_run_folder_never_says_what_code_to_run(run, tmp_path):
@@ -351,6 +353,7 @@ def test_what_was_simulated_is_recovered(folder, capsys):
     assert plain["models"] == ["rw", "random"]
     np.testing.assert_allclose(np.sum(plain["confusion"], axis=1), 1)
     assert len(plain["true"]["rw"]["learning_rate"]) == 6
+    assert "rw" in str(pf.recover("rw,random", 2, 20, method="map"))
     for name in ("recovery.json", "recovery_rw.png", "confusion.png"):
         assert (folder / "found" / name).is_file()
 

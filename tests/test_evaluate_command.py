@@ -208,6 +208,9 @@ def test_any_environment_trains_and_evaluates(capsys):
     names = {finding["name"]: finding["value"] for finding in findings}
     assert 8 < names["return per episode"] < 200
     assert names["return per episode"] == pytest.approx(names["steps per episode"])
+    assert command.evaluate(["cart", "--episodes", "2", "--no-figures", "--json"]) == 0
+    with np.load("cart/evaluation/record.npz") as record:  # no more than are played
+        assert record["action"].shape[1] == 2
 
 
 def test_records_of_unequal_episodes(monkeypatch):

@@ -40,7 +40,7 @@ def test_the_python_of_the_readme_in_a_notebook(tmp_path):
     ).execute()
     outputs = notebook.cells[0].outputs
     text = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
-    assert "regret, held_out tasks" in text
+    assert "regret, uniform, sampled" in text
     assert "95 % interval" in text
     (shown,) = [o.data for o in outputs if o.output_type == "execute_result"]
     assert '<img src="data:image/png;base64,' in shown["text/html"]

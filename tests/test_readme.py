@@ -21,6 +21,7 @@ SHELL = [
 SHORT = {  # what makes a command short
     "train": "--total-steps 4000 --num-envs 4 --workers 1 --no-progress",
     "evaluate": "--episodes 5 --record 1 --no-figures",
+    "report": "--episodes 1",
     "fit": "--no-figures",
     "recover": "--subjects 4 --trials 40 --no-figures",
 }
@@ -52,7 +53,8 @@ def test_its_commands_run(tmp_path, monkeypatch, capsys):
     shutil.copy(folder / "bandit.columns.toml", "columns.toml")
     lines = [line for line in SHELL if line.startswith("prefrontal ")]
     assert {shlex.split(line)[1] for line in lines} == {
-        *("list", "train", "evaluate", "reproduce", "new", "check", "fit", "compare", "recover")
+        *("list", "train", "evaluate", "reproduce", "new", "check", "fit", "compare", "recover"),
+        *("report", "play"),
     }
     for line in lines:
         words = shlex.split(f"{line} {SHORT.get(line.split()[1], '')}")[1:]

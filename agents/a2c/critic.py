@@ -45,11 +45,19 @@ class AsymmetricCritic:
             rows.append(torch.cat([first.flatten(), second]))
         self.parameters = torch.stack(rows).to(device, dtype)
         self.optimiser = Optimiser(self.parameters, "adam", 1e-5)
+        self._joined = self._active = self.parameters.new_empty(0)  # used again while sizes last
 
     def features(self, hidden: Tensor, privileged: Tensor) -> Tensor:
-        """Join ``[T, P, H, B]`` and ``[T, P, B, K]`` to features ``[P, H + K + 1, T * B]``."""
-        both = [hidden, privileged.transpose(2, 3), torch.ones_like(hidden[:, :, :1])]
-        return torch.cat(both, dim=2).permute(1, 2, 0, 3).flatten(2)
+        """Join ``[T, P, H, B]`` and ``[T, P, B, K]`` to features ``[P, H + K + 1, T * B]``.
+
+        They hold until the next call.
+        """
+        steps, members, _, batch = hidden.shape
+        if self._joined.shape != (size := (members, self.inputs, steps, batch)):
+            self._joined = hidden.new_ones(size)  # the last row is the bias
+        self._joined[:, : hidden.shape[2]] = hidden.permute(1, 2, 0, 3)
+        self._joined[:, hidden.shape[2] : -1] = privileged.permute(1, 3, 0, 2)
+        return self._joined.flatten(2)
 
     def state(self) -> dict[str, Tensor]:
         """Return all that is needed to go on exactly; first dimension: the member."""
@@ -61,12 +69,18 @@ class AsymmetricCritic:
         self.parameters.copy_(state["weights"])
         self.optimiser.set_state({n: state[f"optimiser.{n}"] for n in self.optimiser.state()})
 
-    def values(self, features: Tensor, parameters: Tensor | None = None) -> Tensor:
-        """Compute values ``[P, T * B]``, as functions of `parameters` ``[P, n]`` if given."""
-        flat = self.parameters if parameters is None else parameters
-        first, second = flat.split([self.units * self.inputs, self.units + 1], dim=1)
-        active = torch.bmm(first.unflatten(1, (self.units, self.inputs)), features).relu()
+    def values(self, features: Tensor) -> Tensor:
+        """Compute values ``[P, T * B]``; the activity of the hidden units is kept for `fit`."""
+        first, second = self._weights()
+        if self._active.shape != (size := (len(first), self.units, features.shape[2])):
+            self._active = features.new_empty(size)
+        active = torch.bmm(first, features, out=self._active).relu_()
         return torch.baddbmm(second[:, None, -1:], second[:, None, :-1], active).squeeze(1)
+
+    def _weights(self) -> tuple[Tensor, Tensor]:
+        """Return the weights of the hidden units ``[P, U, K]`` and of the value ``[P, U + 1]``."""
+        first, second = self.parameters.split([self.units * self.inputs, self.units + 1], dim=1)
+        return first.unflatten(1, (self.units, self.inputs)), second
 
     def judge(
         self,
@@ -91,20 +105,22 @@ class AsymmetricCritic:
         assert trajectory.privileged is not None
         hidden = trajectory.tapes[0].hidden()[: trajectory.steps]
         features = self.features(hidden, trajectory.privileged)
-        baseline = self.values(features)  # [P, T * B]
-        baseline = baseline.unflatten(1, (trajectory.steps, -1)).transpose(0, 1)
+        values = self.values(features)  # [P, T * B]
+        baseline = values.unflatten(1, (trajectory.steps, -1)).transpose(0, 1)
         returned = trajectory.to_the_end(baseline, discount)
         found = estimate(*returned, config.gae_lambda, config.n_step)
         targets = by_member(found.targets)
         scale = by_member(weight) * targets.shape[1] if weight.dim() else 1.0
         step_size = share.unsqueeze(1).to(features.device) * config.critic.learning_rate
-        for _ in range(config.passes):
-            error = self.fit(features, targets, scale, step_size, config.clip_norm)
+        for index in range(config.passes):
+            values = self.values(features) if index else values
+            error = self.fit(features, values, targets, scale, step_size, config.clip_norm)
         return found.advantages, error
 
     def fit(
         self,
         features: Tensor,
+        values: Tensor,
         targets: Tensor,
         weight: Tensor | float,
         learning_rate: float | Tensor,
@@ -112,17 +128,26 @@ class AsymmetricCritic:
     ) -> Tensor:
         """Take one optimiser step on the mean squared error; return the error before it, ``[P]``.
 
+        With hidden units ``a = relu(W x)``, values ``v = w a + b`` and ``d = dL / dv``, the
+        gradient is ``dL / dw = a d``, ``dL / dW = w (1[a > 0] d) x``, each summed over samples.
+
         Args:
             features: See `features`.
+            values: What `values` has just returned for them, ``[P, T * B]``.
             targets: ``[P, T * B]``.
             weight: Weight of each sample, broadcastable to ``[P, T * B]``.
             learning_rate: Step size, one number or one per member ``[P, 1]``.
             clip_norm: Largest gradient norm per member.
         """
-        parameters = self.parameters.detach().requires_grad_()
-        with torch.enable_grad():
-            error = ((self.values(features, parameters) - targets).square() * weight).mean(1)
-            (gradient,) = torch.autograd.grad(error.sum(), parameters)
+        second, active = self._weights()[1], self._active
+        error = values - targets
+        slope = error * weight
+        loss = (error * slope).mean(1)
+        slope.mul_(2 / slope.shape[1])
+        d_second = torch.bmm(active, slope.unsqueeze(2)).squeeze(2)
+        active.sign_().mul_(slope.unsqueeze(1))
+        d_first = torch.bmm(features, active.mT).mT * second[:, :-1].unsqueeze(2)
+        gradient = torch.cat([d_first.flatten(1), d_second, slope.sum(1, keepdim=True)], 1)
         clip_by_norm(gradient, clip_norm)
         self.optimiser.step(self.parameters, gradient, learning_rate)
-        return error.detach()
+        return loss

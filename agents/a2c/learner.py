@@ -30,9 +30,9 @@ from prefrontal.agents.a2c.heads import (
 from prefrontal.agents.a2c.off_policy import METRICS, Replay, episode_buffer
 from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.optim import anneal, check_finite, clip_apart
+from prefrontal.agents.common.policies import ActorCriticLoss, masked
 from prefrontal.agents.common.returns import (
     Estimate,
-    actor_critic_loss,
     count_steps,
     deviation,
     estimate,
@@ -152,9 +152,8 @@ class A2C(RecurrentLearner):
         # COLLECT
         credits = rule.begin(self.rollout.tapes) if rule is not None else (FULL, FULL)
         trajectory = self.rollout.collect()
-        logits, values = model.heads(trajectory.tapes)
         if self.replay is not None:
-            self.replay.add(trajectory, logits, values, self.stages.index)
+            self.replay.add(trajectory, *model.heads(trajectory.tapes), self.stages.index)
 
         # ADVANTAGES
         learned, metrics = self._judge(trajectory, discount, rate)
@@ -248,22 +247,19 @@ class A2C(RecurrentLearner):
         credits: Sequence[Credit] = (FULL, FULL),
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of new episodes ``[P]``, and its parts."""
-        trajectory, advantages = learned.trajectory, learned.advantages
+        trajectory, policy = learned.trajectory, self.model.policy
         logits, values, said = self.model.read(trajectory.tapes, parameters, credits)
-        policy = self.model.policy
-        law = policy.law(logits[: trajectory.steps], trajectory.available)
-        chosen = policy.log_prob(law, trajectory.actions)
-        gain = chosen * advantages
-        if self.config.passes > 1:  # the clipped objective (Schulman et al. 2017, equation 7)
-            ratio = (chosen - learned.old).exp()
-            low, high = 1 - self.config.clip_ratio, 1 + self.config.clip_ratio
-            gain = torch.minimum(ratio * advantages, ratio.clamp(low, high) * advantages)
-        error, entropy = values[: trajectory.steps] - learned.targets, policy.entropy(law)
-        if learned.unit is not None:
-            error = error / learned.unit.view(1, -1, 1)
-        loss, parts = actor_critic_loss(
-            self.config.value_coef, gain, entropy, error.square(), learned.weight, entropy_coef
-        )
+        clip = self.config.clip_ratio if self.config.passes > 1 else None
+        coefs = entropy_coef, self.config.value_coef, clip, learned.unit
+        told = ActorCriticLoss(trajectory.actions, *learned[1:5], *coefs)
+        values = values[: trajectory.steps]
+        logits = masked(logits[: trajectory.steps], trajectory.available)
+        if policy.discrete:
+            loss, parts = told.of_choices(logits, values)
+        else:
+            law = policy.law(logits)
+            chosen = policy.log_prob(law, trajectory.actions)
+            loss, parts = told(chosen, policy.entropy(law), values)
         if self.heads:
             actions, weight = trajectory.actions, learned.weight
             more, each = losses(self.heads, said, learned.heads, actions, weight)
@@ -319,14 +315,15 @@ class A2C(RecurrentLearner):
             penalty = torch.zeros_like(rate)
             if self.consolidation is not None:
                 penalty = self.consolidation.add_gradient(flat, gradient)
-            factor = torch.ones_like(rate).unsqueeze(1).to(self.model.device)
+            size = rate.unsqueeze(1).to(flat)
             if unit is not None:
-                factor = torch.where(self._values, unit.unsqueeze(1), factor)
+                factor = torch.where(self._values, unit.unsqueeze(1), 1.0)
                 gradient.mul_(factor)
+                size = size * factor
             norm = clip_apart(gradient, self._readers, self.config.clip_norm)
             check_finite(norm, self.members, self.steps)
-            before = flat.clone()
-            self.optimiser.step(flat, gradient, rate.unsqueeze(1).to(factor) * factor)
+            before = flat.clone() if self.rule is not None else flat
+            self.optimiser.step(flat, gradient, size)
             if self.rule is not None:
                 self.rule.follow(before, flat)
             self.model.set_parameters(flat)

@@ -7,6 +7,7 @@ population need their own. The update rules are those of `torch.optim.Adam` and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -58,6 +59,8 @@ def check_finite(norm: Tensor, members: Sequence[int], steps: Tensor) -> None:
     Raises:
         TrainingError: If one is not a number; names the members, and the environment step.
     """
+    if math.isfinite(norm.sum()):
+        return
     bad = [members[i] for i in torch.nonzero(~torch.isfinite(norm)).flatten().tolist()]
     if bad:
         raise TrainingError(
@@ -101,7 +104,7 @@ class Optimiser:
         if self.rule == "adam":
             self.first.lerp_(gradient, 1 - BETA_1)
             correction = (1 - self.decay**self.count) ** 0.5
-            root = (self.second.sqrt() / correction).add_(self.epsilon)
+            root = self.second.sqrt().div_(correction).add_(self.epsilon)
             rate = learning_rate / (1 - BETA_1**self.count)
             parameters.sub_((self.first / root).mul_(rate))
         else:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from prefrontal.agents.common.actions import Actions
+from prefrontal.agents.common.returns import actor_critic_loss
 
 FORBIDDEN = -1e9  # log-probability of an action that is masked: its probability is exactly 0
 DEVIATION = (-4.0, 1.0)  # range of the log deviation, before squashing
@@ -225,6 +226,108 @@ class SquashedGaussian:
         """Return means and deviations before squashing, ``[..., K, B]``."""
         mean, log_deviation = self.law(read_outs).chunk(2, -2)
         return torch.cat([mean, log_deviation.exp()], -2)
+
+
+class ActorCriticLoss(NamedTuple):
+    """What `actor_critic_loss` of a policy needs, with the gain as a function of the policy.
+
+    The gain is A log π(a), or with a `clip` ε, and with ρ = π(a) / π_old(a), the clipped objective
+    min(ρ A, clip(ρ, 1 - ε, 1 + ε) A) (Schulman et al. 2017, equation 7).
+
+    Attributes:
+        actions: Taken, ``[T, P, B, ...]``.
+        advantages: A, ``[T, P, B]``.
+        targets: Of the values, ``[T, P, B]``.
+        old: Log-probabilities of the actions by the policy that acted, ``[T, P, B]``.
+        weight: Of each step, see `step_weights`.
+        entropy_coef: Weight of the entropy bonus, ``[P]``.
+        value_coef: Weight of the squared value errors.
+        clip: ε; None: do not clip.
+        unit: In which values are learned, ``[P]``; None: 1.
+    """
+
+    actions: Tensor
+    advantages: Tensor
+    targets: Tensor
+    old: Tensor
+    weight: Tensor
+    entropy_coef: Tensor
+    value_coef: float
+    clip: float | None = None
+    unit: Tensor | None = None
+
+    def __call__(
+        self, chosen: Tensor, entropy: Tensor, values: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss ``[P]``, and its parts.
+
+        Args:
+            chosen: Log-probabilities of the actions, ``[T, P, B]``.
+            entropy: Of the policy, ``[T, P, B]``, nats.
+            values: ``[T, P, B]``.
+        """
+        gain, _ = self.gain(chosen)
+        error = self.error(values).square()
+        return actor_critic_loss(
+            self.value_coef, gain, entropy, error, self.weight, self.entropy_coef
+        )
+
+    def of_choices(self, logits: Tensor, values: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of one softmax over ``logits [T, P, K, B]``, as one operation.
+
+        With p = softmax(logits), entropy H and g = d gain / d log p(a), the gradient by the logits
+        is p (g + entropy_coef (log p + H)) - g 1[a].
+        """
+        loss, *parts = _OfChoices.apply(logits, values, self)
+        return loss, dict(zip(("entropy", "value_loss", "policy_loss"), parts, strict=True))
+
+    def gain(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gain, and its derivative by the log-probabilities of the actions."""
+        if self.clip is None:
+            return chosen * self.advantages, self.advantages
+        ratio = (chosen - self.old).exp()
+        free = ratio * self.advantages
+        gain = torch.minimum(free, ratio.clamp(1 - self.clip, 1 + self.clip) * self.advantages)
+        return gain, free.detach().masked_fill(free > gain, 0.0)
+
+    def error(self, values: Tensor) -> Tensor:
+        """Return the errors of values, in their unit."""
+        error = values - self.targets
+        return error if self.unit is None else error / self.unit.view(1, -1, 1)
+
+
+class _OfChoices(torch.autograd.Function):
+    """See `ActorCriticLoss.of_choices`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, values: Tensor, told: ActorCriticLoss
+    ) -> tuple[Tensor, ...]:
+        law, actions, weight = logits.log_softmax(2), told.actions.unsqueeze(2), told.weight
+        gain, slope = told.gain(law.gather(2, actions).squeeze(2))
+        p = law.exp()
+        entropy = (p * law).sum(2).neg_()
+        error = told.error(values)
+        given = gain, entropy, error.square(), weight, told.entropy_coef
+        loss, parts = actor_critic_loss(told.value_coef, *given)
+
+        slope, share = slope.unsqueeze(2), weight if weight.dim() else weight / gain[:, 0].numel()
+        coef = told.entropy_coef.view(1, -1, 1, 1)
+        d_logits = law.add_(entropy.unsqueeze(2)).mul_(coef).add_(slope).mul_(p)
+        d_logits.scatter_add_(2, actions, -slope).mul_(share.unsqueeze(2) if share.dim() else share)
+        d_values = error.mul_(2 * told.value_coef * share)
+        if told.unit is not None:
+            d_values.div_(told.unit.view(1, -1, 1))
+        ctx.save_for_backward(d_logits, d_values)
+        ctx.mark_non_differentiable(*parts.values())
+        return loss, *parts.values()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, d_loss: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, None]:
+        d_logits, d_values = ctx.saved_tensors
+        each = d_loss.view(1, -1, 1)
+        return d_logits * each.unsqueeze(3), d_values * each, None
 
 
 def random_actions(space: Any, rows: int, stream: torch.Generator) -> Tensor:

@@ -28,6 +28,7 @@ steps: see `step_weights`.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -264,16 +265,34 @@ def _accumulate_next(x_t: Tensor, decay_t: Tensor, n: int, reached: Tensor) -> T
 
 
 def _accumulate(x_t: Tensor, decay_t: Tensor, last: Tensor) -> Tensor:
-    """Return y_{t-1} = x_t + decay_t y_t for t = T, ..., 1 from y_T = `last`; ``[T, ...]``."""
-    decays = decay_t.expand(len(x_t), *decay_t.shape[1:]).unbind(0)
+    """Return y_{t-1} = x_t + decay_t y_t for t = T, ..., 1 from y_T = `last`; ``[T, ...]``.
+
+    Long ones take 3 √T operations: √T blocks step by step at once, as if 0 followed each; what
+    follows each, block by block; then both together. Differentiable.
+    """
+    decay_t = decay_t.view(decay_t.shape or [1] * x_t.ndim)
+    decay_t = decay_t.expand(len(x_t), *decay_t.shape[1:])
+    if len(x_t) < 40:
+        return torch.stack(_from_the_end(x_t, decay_t, last))
+    size = math.isqrt(len(x_t))
+    missing = -len(x_t) % size  # steps before the first, so that all blocks are full
+    xs, decays = (
+        torch.cat([part.new_zeros(missing, *part.shape[1:]), part]).unflatten(0, (-1, size))
+        for part in (x_t, decay_t)
+    )
+    within = _from_the_end(xs.transpose(0, 1), decays.transpose(0, 1), torch.zeros_like(xs[:, 0]))
+    reach = decays.flip(1).cumprod(1).flip(1)  # of what follows a block, at its steps
+    after = torch.stack([*_from_the_end(within[0], reach[:, 0], last)[1:], last]).unsqueeze(1)
+    return torch.addcmul(torch.stack(within, 1), reach, after).flatten(0, 1)[missing:]
+
+
+def _from_the_end(x_t: Tensor, decay_t: Tensor, y: Tensor) -> list[Tensor]:
+    """Return the rows of `_accumulate`, one fused operation a step."""
     rows = []
-    y = last
-    # One fused operation a step: differentiable, and small beside the agent's own step.
-    for x, decay in zip(reversed(x_t.unbind(0)), reversed(decays), strict=True):
+    for x, decay in zip(reversed(x_t.unbind(0)), reversed(decay_t.unbind(0)), strict=True):
         y = torch.addcmul(x, decay, y)
         rows.append(y)
-    rows.reverse()
-    return torch.stack(rows)
+    return rows[::-1]
 
 
 def _check_alike(tensor: Tensor, r_t: Tensor, name: str) -> None:

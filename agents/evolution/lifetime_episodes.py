@@ -96,28 +96,21 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
         empty = torch.empty(lives, 0)
         return empty, empty, empty, empty
     rows = episodes.rows(0, episodes.uniform.shape[1])
-    count = rows.uniform.shape[1]
-    seen, paid, best = [], [], []
-    state, observation = task.reset(rows.params)
-    for t in range(int(task.steps)):
-        seen.append(observation)
-        outcomes = []
-        for a in range(actions):
-            action = torch.full((count,), a)
-            after, shown, reward = task.step(rows.params, state, action, rows.noise[t])
-            outcomes.append(reward)
-        best.append(best_action(task, task.facts(rows.params, state, action)))
-        paid.append(torch.stack(outcomes, 1))
-        state, observation = after, shown
+    steps, count = rows.uniform.shape
+    told = task.outcomes(rows.params, rows.noise)
+    # Of an open-loop task the best action is the same whatever is done.
+    idle = torch.zeros(steps, count, dtype=torch.int64)
+    states = told.visited(task, rows.params, rows.noise, idle)
+    best = best_action(task, task.episode_facts(rows.params, states, idle)).T
+    observations, rewards = told.observations.permute(2, 0, 1), told.rewards.permute(2, 0, 1)
     shape, name = (lives, count // lives, int(task.steps)), type(task).__name__
-    observations, rewards = torch.stack(seen, 1).float(), torch.stack(paid, 1).float()
     check_numbers(name, "reward", rewards, task, time=1, first=1)
     check_numbers(name, "observation", observations, task, time=1)
     return (
         observations.contiguous().view(*shape, size),
         rewards.contiguous().view(*shape, actions),
         rows.uniform.T.contiguous().view(shape),
-        torch.stack(best, 1).view(shape),
+        best.reshape(shape),
     )
 
 

@@ -1,5 +1,5 @@
 """Compiled accelerators for CPUs: C++ sources, and how they become libraries (`build`).
 
-`lstm.cpp` computes the LSTM (its equations are in `lstm.h`), `lifetime.cpp` whole lifetimes of
+`lstm.cpp` and `packed.cpp` compute the LSTM (its equations are in `lstm.h`), `lifetime.cpp` whole lifetimes of
 small agents, `replay.cpp` walks through sum trees. PyTorch computes the same without them.
 """

@@ -1,9 +1,10 @@
-// The LSTM: one step and its derivative; unrolled with all it needs, for populations that act; and over packed sequences.
+// The LSTM: one step and its derivative; unrolled with all it needs, for populations that act.
 //
 // Numbers are `real`, float or double (vectors.h). Every row's sums run in one order, whatever the other rows are.
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "lstm.h"
 #include "vectors.h"
@@ -14,12 +15,12 @@ constexpr int CHUNK = 8;   // steps whose weight gradient is one product
 
 struct Shape { int32_t T, P, B, I, H, O; };
 
-// Rows of n columns to rows of W, the rest zero; and back.
-inline void widen(real* to, const real* from, long rows, long B, int n) {
-    for (long r = 0; r < rows; ++r) *(uvec*)(to + r * W) = load(from + r * B, n);
-}
-inline void narrow(real* to, const real* from, long rows, long B, int n) {
-    for (long r = 0; r < rows; ++r) store(to + r * B, *(const uvec*)(from + r * W), n);
+// C vectors of columns of some rows, or n < W columns, from rows `from_row` apart to rows `to_row` apart.
+template <int C>
+inline void copy(real* to, long to_row, const real* from, long from_row, long rows, int n) {
+    for (long r = 0; r < rows; ++r)
+        for (int c = 0; c < C; ++c)
+            store(to + r * to_row + c * W, load(from + r * from_row + c * W, n), to_row == C * W ? W : n);
 }
 
 // Which ways the gradient takes; see Credit in networks/vectorised.py.
@@ -32,56 +33,110 @@ struct Credit {
 struct Tape {
     Shape s;
     const real* weight;   // [P, 4H, F]; rows of g doubled
+    const real* across;   // [P, F, 4H], the same transposed
     const real* head;     // [P, O, H + 1]
     real *z, *gates, *cell, *squashed, *heads, *scratch;
     int64_t z_block, gates_block, cell_block, squashed_block, heads_block;   // numbers from member to member
 };
 
-// C vectors of columns, or one of n < W.
+// One step of C vectors of columns, or of n < W. Inputs and gates lie close together in the scratch: rows of the tape are
+// B apart, and where that is a power of 2 they would push each other out of the cache.
 template <int C>
 void forward_block(const Tape& k, int t, int p, int b, int n) {
     const Shape& s = k.s;
-    const long B = s.B, H = s.H, F = s.I + s.H + 1, at = (long)t * s.P + p, next = at + s.P;
-    const bool part = n < C * W;
-    const real* z = k.z + at * k.z_block + b;
-    real* gates = k.gates + at * k.gates_block + b;
+    const long B = s.B, H = s.H, F = s.I + s.H + 1, N = C * W, at = (long)t * s.P + p, next = at + s.P;
+    const int m = C > 1 ? W : n;
     const real* cell = k.cell + at * k.cell_block + b;
+    real* gates = k.gates + at * k.gates_block + b;
     real* cell1 = k.cell + next * k.cell_block + b;
     real* squashed = k.squashed + at * k.squashed_block + b;
     real* out = k.z + next * k.z_block + s.I * B + b;   // [h; 1] of the next step
     real* heads = k.heads + at * k.heads_block + b;
-    const real* weight = k.weight + (long)p * 4 * H * F;
-    const real* head = k.head + (long)p * s.O * (H + 1);
-    real* pre = gates;
-    long row = B;
-    if (part) {
-        real* wide = k.scratch + 4 * H * W;
-        widen(wide, z, F, B, n);
-        pre = k.scratch;
-        row = W;
-        product<1, false>(4 * H, weight, F, 1, wide, W, F, pre, W);
-    } else {
-        product<C, false>(4 * H, weight, F, 1, z, B, F, gates, B);
-    }
+    real* pre = k.scratch;                              // [4H, N], then the read-outs [O, N]
+    real* z = pre + (4 * H + s.O) * N;                  // [F, N]
+    real* seen = z + s.I * N;                           // [h; 1], first of the step before
+    copy<C>(z, N, k.z + at * k.z_block + b, B, F, m);
+    product<C, false, 1>(4 * H, k.across + p * 4 * H * F, 1, 4 * H, z, N, F, pre, N);
+    // Two loops of short chains: the processor then works on many at once.
+    for (long r = 0; r < 4 * H; ++r)
+        for (int c = 0; c < C; ++c) {
+            vec& x = *(vec*)(pre + r * N + c * W);
+            x = sigmoid(x);
+            store(gates + r * B + c * W, x, m);
+        }
     for (long j = 0; j < H; ++j)
         for (int c = 0; c < C; ++c) {
-            const long q = j * B + c * W, h = H * B, l = j * row + c * W, g4 = H * row;
-            const int m = part ? n : W;
-            const vec x = sigmoid(*(uvec*)(pre + 2 * g4 + l));   // tanh z = 2 sigmoid(2 z) - 1
-            const Gates<vec> a = {sigmoid(*(uvec*)(pre + l)), sigmoid(*(uvec*)(pre + g4 + l)), 2 * x - 1,
-                                  sigmoid(*(uvec*)(pre + 3 * g4 + l))};
+            const long q = j * B + c * W, l = j * N + c * W;
+            const auto gate = [&](int i) { return *(vec*)(pre + i * H * N + l); };
+            const Gates<vec> a = {gate(0), gate(1), 2 * gate(2) - 1, gate(3)};   // tanh z = 2 sigmoid(2 z) - 1
             const Cell<vec> now = lstm_step(a, load(cell + q, m), squash);
-            store(gates + q, a.i, m); store(gates + h + q, a.f, m);
-            store(gates + 2 * h + q, x, m); store(gates + 3 * h + q, a.o, m);
             store(cell1 + q, now.c, m); store(squashed + q, now.y, m); store(out + q, now.h, m);
+            *(vec*)(seen + l) = now.h;
         }
-    if (part) {
-        widen(k.scratch, out, H + 1, B, n);
-        real* wide = k.scratch + (H + 1) * W;
-        product<1, false>(s.O, head, H + 1, 1, k.scratch, W, H + 1, wide, W);
-        narrow(heads, wide, s.O, B, n);
-    } else {
-        product<C, false>(s.O, head, H + 1, 1, out, B, H + 1, heads, B);
+    product<C, false>(s.O, k.head + p * s.O * (H + 1), H + 1, 1, seen, N, H + 1, pre, N);
+    copy<C>(heads, B, pre, N, s.O, m);
+}
+
+// What happens in episodes with n = P B columns: what actions pay and show, and where inputs hold what was done.
+struct Play {
+    int32_t A, D, values;                                   // actions, rows of what they show, rewards shown one-hot
+    int32_t seen, action, reward, centred, one_hot;         // first row of each input, or -1
+    float scale, shift;                                     // of the centred reward
+    int64_t noise_block, noise_row;                         // numbers from member to member, from step to step
+    const real *noise, *paid, *shown, *value;               // [P, T, A, B] or null, [T, S A, n], [T, S, D, n], [values]
+    int64_t* actions;                                       // [T, P, B]
+    real* rewards;                                          // [T, P, B]
+    // S places that episodes can be in: the next one [T, S, A], the first one [n]. Null: S = 1 is paid, S = A is shown,
+    // that of the action before.
+    const int64_t *next, *start;
+    int64_t places;
+};
+
+// The choices of one step, what they pay, and both in the inputs of the next step.
+inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n, int64_t* place) {
+    const Shape& s = k.s;
+    const long B = s.B, rows = s.P * B, column = p * B + b;
+    const long choices = g.next ? g.places * g.A : g.A, kinds = g.next ? g.places : g.A;
+    const real* head = k.heads + ((long)t * s.P + p) * k.heads_block + b;
+    const real* noise = g.noise ? g.noise + p * g.noise_block + t * g.noise_row + b : nullptr;
+    int64_t* action = g.actions + t * rows + column;
+    real* reward = g.rewards + t * rows + column;
+    for (int c = 0; c < n; ++c) {
+        real best = noise ? head[c] + noise[c] : head[c];
+        int64_t arm = 0;
+        for (int a = 1; a < g.A; ++a) {
+            const real x = noise ? head[a * B + c] + noise[a * B + c] : head[a * B + c];
+            arm = x > best ? a : arm;
+            best = x > best ? x : best;
+        }
+        action[c] = arm;
+        const long choice = g.next ? place[c] * g.A + arm : arm;
+        reward[c] = g.paid[(t * choices + choice) * rows + column + c];
+        place[c] = g.next ? g.next[t * choices + choice] : arm;
+    }
+    if (t + 1 == s.T) return;
+    real* next = k.z + ((t + 1L) * s.P + p) * k.z_block + b;
+    if (g.action >= 0)
+        for (int a = 0; a < g.A; ++a)
+            for (int c = 0; c < n; ++c) next[(g.action + a) * B + c] = action[c] == a;
+    if (g.reward >= 0) memcpy(next + g.reward * B, reward, n * sizeof(real));
+    if (g.centred >= 0)
+        for (int c = 0; c < n; ++c) next[g.centred * B + c] = g.shift + g.scale * reward[c];
+    if (g.one_hot >= 0)
+        for (int v = 0; v < g.values; ++v)
+            for (int c = 0; c < n; ++c) next[(g.one_hot + v) * B + c] = reward[c] == g.value[v];
+    for (int d = 0; d < g.D; ++d)
+        for (int c = 0; c < n; ++c)
+            next[(g.seen + d) * B + c] = g.shown[(((t + 1L) * kinds + place[c]) * g.D + d) * rows + column + c];
+}
+
+template <int C>
+void play_block(const Tape& k, const Play& g, int p, int b, int n) {
+    int64_t place[C * W] = {};
+    if (g.start) memcpy(place, g.start + (long)p * k.s.B + b, n * sizeof(int64_t));
+    for (int t = 0; t < k.s.T; ++t) {
+        forward_block<C>(k, t, p, b, n);
+        outcome(k, g, t, p, b, n, place);
     }
 }
 
@@ -137,13 +192,13 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                     *(vec*)(dt + (3 * H + j) * row + c * W) = back.o;
                 }
             if (codes) {
-                product<C, false>(codes, weight, 1, F, dt, row, 4 * H, dx, N);
+                product<C, false, 1>(codes, weight, 1, F, dt, row, 4 * H, dx, N);
                 for (long i = 0; i < codes; ++i)
                     for (int c = 0; c < C; ++c)
                         store(d_codes + (at * codes + i) * B + b + c * W, *(vec*)(dx + i * N + c * W), m);
             }
             if (credit.truncate && t % credit.truncate == 0) memset(dh, 0, 2 * H * N * sizeof(real));   // and dc
-            else if (!credit.local) product<C, false>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
+            else if (!credit.local) product<C, false, 1>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
             if (credit.starts)
                 for (int c = 0; c < columns; ++c)
                     if (credit.starts[at * B + b + c])
@@ -164,10 +219,14 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                         for (long j = 0; j < H; ++j)
                             ot[(u * N + c) * FP + s.I + j] = g[(3 * H + j) * B + c] * sq[j * B + c];
         }
-        for (long f = 0; f < FP; f += 2 * W) {   // FP is made even by the caller
-            product<2, true>(4 * H, delta, row, 1, zt + f, FP, steps * N, dw + f, FP);
-            product<2, true>(s.O, dl, row, 1, ot + f, FP, steps * N, dv + f, FP);
-        }
+        const auto gather = [&](auto wide, long f) {
+            constexpr int V = decltype(wide)::value;
+            product<V, true, CHUNK * C * W>(4 * H, delta, row, 1, zt + f, FP, steps * N, dw + f, FP);
+            product<V, true, CHUNK * C * W>(s.O, dl, row, 1, ot + f, FP, steps * N, dv + f, FP);
+        };
+        long f = 0;
+        for (; f + W < F; f += 2 * W) gather(std::integral_constant<int, 2>(), f);
+        if (f < F) gather(std::integral_constant<int, 1>(), f);
     }
     for (long j = 0; j < H; ++j)
         for (int c = 0; c < columns; ++c) {
@@ -196,6 +255,39 @@ void lstm_forward(const Tape* tape, int t) {
             const int n = left < W ? left : W;
             if (left >= 2 * W) { forward_block<2>(*tape, t, p, b, 2 * W); b += 2 * W; }
             else { forward_block<1>(*tape, t, p, b, n); b += W; }
+        }
+}
+
+// The first `steps` steps from the inputs on the tape, a block of columns at a time: its state stays in the cache. The
+// state is zero where starts [T, P, B] (or null) is 1.
+void lstm_unroll(const Tape* tape, int steps, const uint8_t* starts) {
+    const Shape& s = tape->s;
+    const long B = s.B;
+    for (int p = 0; p < s.P; ++p)
+        for (int b = 0; b < B;) {
+            const int left = s.B - b, n = left >= 2 * W ? 2 * W : left < W ? left : W;
+            const auto block = n == 2 * W ? forward_block<2> : forward_block<1>;
+            for (int t = 0; t < steps; ++t) {
+                const long at = (long)t * s.P + p;
+                real* h = tape->z + at * tape->z_block + s.I * B;
+                real* cell = tape->cell + at * tape->cell_block;
+                for (long c = b; starts && c < b + n; ++c)
+                    for (long j = 0; starts[at * B + c] && j < s.H; ++j) h[j * B + c] = cell[j * B + c] = 0;
+                block(*tape, t, p, b, n);
+            }
+            b += n;
+        }
+}
+
+// All steps of all episodes, member by member, so that the state of a block of columns stays in the cache.
+void lstm_play(const Tape* tape, const Play* play) {
+    const Shape& s = tape->s;
+    for (int p = 0; p < s.P; ++p)
+        for (int b = 0; b < s.B;) {
+            const int left = s.B - b, n = left < W ? left : W;
+            if (left >= 2 * W) play_block<2>(*tape, *play, p, b, 2 * W);
+            else play_block<1>(*tape, *play, p, b, n);
+            b += left >= 2 * W ? 2 * W : W;
         }
 }
 
@@ -254,83 +346,6 @@ void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, 
         for (long r = 0; r < 4 * H; ++r) memcpy(d_weight + ((long)p * 4 * H + r) * F, dw + r * FP, F * sizeof(real));
         for (long o = 0; o < s.O; ++o)
             memcpy(d_head + ((long)p * s.O + o) * (H + 1), dv + o * FP + s.I, (H + 1) * sizeof(real));
-    }
-}
-
-// --- over packed sequences of unequal lengths, N networks of one shape ---
-//
-// Batch-major: before and gates [N, R, 4H], hidden, cell, squashed [N, R, H], weight [N, H, 4H]; rows starts[t] ...
-// starts[t] + sizes[t] belong to step t, the longest sequences first. The first state is zero.
-
-// Numbers of scratch that a call needs, for B sequences.
-long packed_scratch(int H, int B) {
-    return H * whole(4 * H) + 4L * H * whole(H) + B * (whole(4 * H) + 2 * whole(H));
-}
-
-void packed_forward(int N, int T, int H, const int32_t* sizes, const int32_t* starts, const real* before,
-                    const real* weight, real* gates, real* hidden, real* cell, real* squashed, real* scratch) {
-    const int G = 4 * H;
-    const long R = starts[T], GP = whole(G);
-    real* panels = scratch;
-    real* pre = panels + H * GP;
-    for (int n = 0; n < N; ++n) {
-        if (T > 1) pack(weight + (long)n * H * G, G, 1, H, G, panels);
-        memset(pre, 0, sizes[0] * GP * sizeof(real));
-        for (int t = 0; t < T; ++t) {
-            const long at = n * R + starts[t], last = n * R + starts[t ? t - 1 : 0];
-            if (t) by_panels(sizes[t], hidden + last * H, panels, H, G, pre, GP);
-            for (int b = 0; b < sizes[t]; ++b) {
-                const real* x = before + (at + b) * G;
-                const real* q = pre + b * GP;
-                real* g = gates + (at + b) * G;
-                for (int j = 0; j < H; j += W) {
-                    const int m = H - j;
-                    const long k = (at + b) * H + j;
-                    const auto reached = [&](int gate) { return load(x + gate * H + j, m) + load(q + gate * H + j, m); };
-                    const Gates<vec> a = {sigmoid(reached(0)), sigmoid(reached(1)), squash(reached(2)), sigmoid(reached(3))};
-                    const Cell<vec> now = lstm_step(a, t ? load(cell + (last + b) * H + j, m) : vec{}, squash);
-                    store(g + j, a.i, m); store(g + H + j, a.f, m); store(g + 2 * H + j, a.g, m); store(g + 3 * H + j, a.o, m);
-                    store(cell + k, now.c, m); store(squashed + k, now.y, m); store(hidden + k, now.h, m);
-                }
-            }
-        }
-    }
-}
-
-// delta [N, R, 4H], the gradient of `before`, is written; d_hidden [N, R, H].
-void packed_backward(int N, int T, int H, const int32_t* sizes, const int32_t* starts, const real* gates,
-                     const real* weight, const real* cell, const real* squashed, const real* d_hidden, real* delta,
-                     real* scratch) {
-    const int G = 4 * H, B = sizes[0];
-    const long R = starts[T], HP = whole(H);
-    real* panels = scratch;
-    real* dh = panels + G * HP;    // [B, HP]: from the step after
-    real* dc = dh + B * HP;        // [B, HP]
-    for (int n = 0; n < N; ++n) {
-        if (T > 1) pack(weight + (long)n * H * G, 1, G, G, H, panels);
-        memset(dc, 0, B * HP * sizeof(real));
-        for (int t = T - 1; t >= 0; --t) {
-            const int later = t + 1 < T ? sizes[t + 1] : 0;
-            const long at = n * R + starts[t], last = n * R + starts[t ? t - 1 : 0];
-            if (later) by_panels(later, delta + (n * R + starts[t + 1]) * G, panels, G, H, dh, HP);
-            for (int b = 0; b < sizes[t]; ++b) {
-                const real* g = gates + (at + b) * G;
-                real* d = delta + (at + b) * G;
-                for (int j = 0; j < H; j += W) {
-                    const int m = H - j;
-                    const long k = (at + b) * H + j;
-                    vec e = load(d_hidden + k, m);
-                    if (b < later) e += *(const uvec*)(dh + b * HP + j);
-                    const Gates<vec> a = {load(g + j, m), load(g + H + j, m), load(g + 2 * H + j, m), load(g + 3 * H + j, m)};
-                    vec held = *(const uvec*)(dc + b * HP + j);
-                    const vec c0 = t ? load(cell + (last + b) * H + j, m) : vec{};
-                    const Gates<vec> back = lstm_step_back(a, c0, load(squashed + k, m), e, held);
-                    *(uvec*)(dc + b * HP + j) = held;
-                    store(d + j, back.i, m); store(d + H + j, back.f, m);
-                    store(d + 2 * H + j, back.g, m); store(d + 3 * H + j, back.o, m);
-                }
-            }
-        }
     }
 }
 }

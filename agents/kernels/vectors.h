@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#if defined(__AVX512F__)
+#if defined(__AVX__)
 #include <immintrin.h>
 #endif
 
@@ -58,6 +58,35 @@ inline long whole(long n) { return (n + W - 1) / W * W; }
 
 inline vec splat(real x) { return x - vec{}; }
 
+// x, but at most `limit` and at least -limit
+inline vec within(vec x, real limit) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(real) == 4)
+        return (vec)_mm512_max_ps(_mm512_set1_ps(-limit), _mm512_min_ps(_mm512_set1_ps(limit), (__m512)x));
+#elif defined(__AVX__)
+    if constexpr (sizeof(real) == 4)
+        return (vec)_mm256_max_ps(_mm256_set1_ps(-limit), _mm256_min_ps(_mm256_set1_ps(limit), (__m256)x));
+#endif
+    x = x < -limit ? splat(-limit) : x;
+    return x > limit ? splat(limit) : x;
+}
+
+// 1 / x for 1 <= x < 1e38. An estimate and a step of Newton's are several times faster than a division.
+inline vec inverse(vec x) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(real) == 4) {
+        const vec r = (vec)_mm512_rcp14_ps((__m512)x);
+        return r * (2 - x * r);
+    }
+#elif defined(__AVX__)
+    if constexpr (sizeof(real) == 4) {
+        const vec r = (vec)_mm256_rcp_ps((__m256)x);
+        return r * (2 - x * r);
+    }
+#endif
+    return 1 / x;
+}
+
 // 1 / (1 + exp(-x)): relative error below 3e-7 for float, that of std::exp for double
 inline vec sigmoid(vec x) {
     if constexpr (sizeof(real) == 8) {
@@ -65,31 +94,31 @@ inline vec sigmoid(vec x) {
         return x;
     } else {
         typedef int ivec __attribute__((vector_size(BYTES)));
-        x = x < -87.0f ? splat(-87.0f) : x;
-        x = x > 87.0f ? splat(87.0f) : x;
+        x = within(x, 87.0f);
         vec n = x * -1.44269504f;
         const vec magic = splat(12582912.0f);       // rounds to the nearest integer
         vec r = n + magic;
         ivec e = (ivec)r << 23;                     // low bits of r hold the integer
         n = n - (r - magic);                        // in [-.5, .5]
-        vec p = splat(1.53533619e-4f);              // 2^n
-        p = p * n + 1.33988744e-3f;
-        p = p * n + 9.61843703e-3f;
-        p = p * n + 5.55033216e-2f;
-        p = p * n + 2.40226493e-1f;
-        p = p * n + 6.93147182e-1f;
-        p = p * n + 1.0f;
+        vec p = splat(1.32764725e-03f);              // 2^n
+        p = p * n + 9.67554096e-03f;
+        p = p * n + 5.55071309e-02f;
+        p = p * n + 2.40221202e-01f;
+        p = p * n + 6.93146944e-01f;
+        p = p * n + 1.00000012e+00f;
         p = (vec)((ivec)p + e);
-        return 1.0f / (1.0f + p);
+        return inverse(1.0f + p);
     }
 }
 inline vec squash(vec x) { return 2 * sigmoid(2 * x) - 1; }   // tanh
 
-// out[r][c] (+)= sum_k a(r, k) b[k][c]: R rows, C vectors of columns; a(r, k) = a[r * ar + k * ak]
-template <int R, int C, bool ADD>
+// out[r][c] (+)= sum_k a(r, k) b[k][c]: R rows, C vectors of columns; a(r, k) = a[r * ar + k * ak]. AR is `ar` if the
+// compiler may know it (else 0): rows then need no address each, for which there are not registers enough.
+template <int R, int C, bool ADD, long AR>
 inline __attribute__((always_inline)) void tile(
-    const real* __restrict a, long ar, long ak, const real* __restrict b, long bk, int K, real* __restrict out,
+    const real* __restrict a, long step, long ak, const real* __restrict b, long bk, int K, real* __restrict out,
     long orow) {
+    const long ar = AR ? AR : step;
     vec acc[R][C];
 #pragma GCC unroll 24
     for (int r = 0; r < R; ++r)
@@ -113,16 +142,16 @@ inline __attribute__((always_inline)) void tile(
 }
 
 // The same for any number of rows: R at a time, then half of R, and so on.
-template <int R, int C, bool ADD>
+template <int R, int C, bool ADD, long AR>
 void rows_of(int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow) {
     int r = 0;
-    for (; r + R <= rows; r += R) tile<R, C, ADD>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
+    for (; r + R <= rows; r += R) tile<R, C, ADD, AR>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
     if constexpr (R > 1)
-        if (r < rows) rows_of<R / 2, C, ADD>(rows - r, a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
+        if (r < rows) rows_of<R / 2, C, ADD, AR>(rows - r, a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
 }
-template <int C, bool ADD>
+template <int C, bool ADD, long AR = 0>
 void product(int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow) {
-    rows_of<ACC / C, C, ADD>(rows, a, ar, ak, b, bk, K, out, orow);
+    rows_of<ACC / C, C, ADD, AR>(rows, a, ar, ak, b, bk, K, out, orow);
 }
 
 constexpr int PANEL = 3 * W;   // columns of a panel

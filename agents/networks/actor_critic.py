@@ -26,6 +26,7 @@ from prefrontal.agents.networks.config import NO_ROWS, NetworkConfig, Rows
 from prefrontal.agents.networks.encoder import Encoder, Seen
 from prefrontal.agents.networks.parts import Division, Parts
 from prefrontal.agents.networks.plain import PlainNet
+from prefrontal.agents.networks.playing import play
 from prefrontal.agents.networks.sizes import outputs_of, without_spare
 from prefrontal.agents.networks.vectorised import (
     FULL,
@@ -237,6 +238,22 @@ class ActorCritic:
         """Write the best actions by logits and noise ``[P, K, B]`` to `actions` ``[P, B]``."""
         self.nets[0].act(tapes[0], t, self.num_actions, noise, actions)
 
+    @property
+    def plays_tables(self) -> bool:
+        """Whether `play` can be called: the nets are compiled, and see what is told as it is."""
+        fast = all(isinstance(net, CompiledLSTM) for net in self.nets)
+        return fast and self.policy.discrete and self.encoder is None and self.rows.reward is None
+
+    def play(
+        self, tapes: list[Any], table: Any, noise: Tensor | None, actions: Tensor, rewards: Tensor
+    ) -> None:
+        """Play whole episodes whose outcomes are told; see `prefrontal.agents.networks.playing`."""
+        play(tapes[0], table, noise, actions, rewards)
+        for net, tape in zip(self.nets[1:], tapes[1:], strict=True):
+            tape.x.copy_(tapes[0].x)
+            for t in range(len(actions)):
+                net.step(tape, t)
+
     def _dopamine(self, tapes: list[Tape], t: int, stimulation: Tensor | None) -> None:
         """Write δ_{t-1} = r_{t-1} + γ v_t - v_{t-1} where the actor's input has r_{t-1}."""
         actor, critic = tapes
@@ -251,15 +268,12 @@ class ActorCritic:
         actor.x_t[t][:, row] = delta
 
     def unroll(self, tapes: list[Tape]) -> None:
-        """Repeat all steps on the recorded inputs (after a change of the parameters)."""
+        """Compute all steps that are used on the recorded inputs, from where they were begun."""
         if self.encoder is not None:
             self.encoder.again(tapes)
         for net, tape in zip(self.nets, tapes, strict=True):
             net.begin(tape, tape.start)
-            for t in range(tape.used):
-                if tape.starts is not None:
-                    net.restart(tape, t, tape.starts[t])
-                net.step(tape, t)
+            net.unroll(tape)
 
     def refresh(self, tapes: list[Tape]) -> None:
         """Make tapes such that `read` may be given parameters that have changed.

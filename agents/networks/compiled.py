@@ -32,24 +32,28 @@ class _Tape(ctypes.Structure):
 
     _fields_ = (
         [(name, ctypes.c_int32) for name in ("T", "P", "B", "I", "H", "O")]
-        + [(name, ctypes.c_void_p) for name in ("weight", "head", *_BUFFERS, "scratch")]
+        + [(name, ctypes.c_void_p) for name in ("weight", "across", "head", *_BUFFERS, "scratch")]
         + [(f"{name}_block", ctypes.c_int64) for name in _BUFFERS]
     )
 
 
 @functools.cache
-def _library() -> Any:
-    library = compiled("lstm", struct=_Tape)
+def library() -> Any:
+    """Return the compiled ``lstm.cpp``."""
+    found = compiled("lstm", struct=_Tape)
     address, number = ctypes.c_void_p, ctypes.c_int
-    library.lstm_scratch.restype = ctypes.c_long
-    library.lstm_scratch.argtypes = [address]
-    library.lstm_forward.argtypes = [address, number]
-    library.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
-    library.lstm_choose.restype = None
-    library.lstm_backward.argtypes = (
+    found.lstm_scratch.restype = ctypes.c_long
+    found.lstm_scratch.argtypes = [address]
+    found.lstm_forward.argtypes = [address, number]
+    found.lstm_unroll.argtypes = [address, number, address]
+    found.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
+    found.lstm_choose.restype = None
+    found.lstm_play.argtypes = [address, address]
+    found.lstm_play.restype = None
+    found.lstm_backward.argtypes = (
         [address] * 3 + [number] * 2 + [address] * 4 + [number, address, address]
     )
-    return library
+    return found
 
 
 class LSTMTape(Tape):
@@ -82,10 +86,10 @@ class LSTMTape(Tape):
         self.heads_t = list(self.heads)
         sizes = steps, members, batch, inputs, hidden, net.output_size
         buffers = [getattr(self, name) for name in _BUFFERS]
-        addresses = [each.data_ptr() for each in (net.weight, net.head, *buffers)]
+        addresses = [each.data_ptr() for each in (net.weight, net.across, net.head, *buffers)]
         self.struct = _Tape(*sizes, *addresses, None, *(each.stride(1) for each in buffers))
         self.address = ctypes.byref(self.struct)
-        self.scratch = torch.empty(_library().lstm_scratch(self.address) + 16)
+        self.scratch = torch.empty(library().lstm_scratch(self.address) + 16)
         start = self.scratch.data_ptr()
         self.struct.scratch = start + (-start) % 64
 
@@ -109,6 +113,7 @@ class CompiledLSTM:
         self._gain = torch.ones(4 * hidden, 1)
         self._gain[2 * hidden : 3 * hidden] = 2.0
         self.weight = torch.zeros(members, 4 * hidden, input_size + hidden + 1)
+        self.across = torch.zeros(members, input_size + hidden + 1, 4 * hidden)  # `weight`, turned
         self.head = torch.zeros(members, output_size, hidden + 1)
 
     def initial(self, generator: torch.Generator) -> Tensor:
@@ -120,6 +125,7 @@ class CompiledLSTM:
         self.parameters.copy_(flat)
         weight, head = self.plain.views(self.parameters).values()
         torch.mul(weight, self._gain, out=self.weight)
+        self.across.copy_(self.weight.transpose(1, 2))
         self.head.copy_(head)
 
     def tape(self, steps: int, batch: int, every: bool = False) -> LSTMTape:
@@ -151,12 +157,17 @@ class CompiledLSTM:
 
     def step(self, tape: LSTMTape, t: int) -> Tensor:
         """Compute the read-outs ``[P, O, B]`` of one step from the inputs in ``tape.x_t[t]``."""
-        _library().lstm_forward(tape.address, t)
+        library().lstm_forward(tape.address, t)
         return tape.heads_t[t]
+
+    def unroll(self, tape: LSTMTape) -> None:
+        """See `PlainNet.unroll`."""
+        starts = None if tape.starts is None else tape.starts.data_ptr()
+        library().lstm_unroll(tape.address, tape.used, starts)
 
     def act(self, tape: LSTMTape, t: int, choices: int, noise: Tensor, actions: Tensor) -> None:
         """See `PlainNet.act`; noise is contiguous within a member, and actions are int64."""
-        _library().lstm_choose(
+        library().lstm_choose(
             tape.address, t, choices, noise.data_ptr(), noise.stride(0), actions.data_ptr()
         )
 
@@ -192,7 +203,7 @@ class CompiledLSTM:
         address = None if back is None else back.data_ptr()
         inputs = (0, None) if codes is None else (codes.shape[2], codes.data_ptr())
         starts = None if tape.starts is None else tape.starts.data_ptr()
-        _library().lstm_backward(
+        library().lstm_backward(
             tape.address,
             d_heads.data_ptr(),
             address,

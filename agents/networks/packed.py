@@ -124,7 +124,7 @@ def compiled_lstm(before: Tensor, recurrent: Tensor, packing: Packing) -> Tensor
 
 
 class _Compiled(torch.autograd.Function):
-    """The compiled forward and backward passes (``kernels/lstm.cpp``) as one operation."""
+    """The compiled forward and backward passes (``kernels/packed.cpp``) as one operation."""
 
     @staticmethod
     def forward(ctx: Any, before: Tensor, recurrent: Tensor, packing: Packing) -> Tensor:
@@ -152,7 +152,7 @@ class _Compiled(torch.autograd.Function):
 
 @functools.cache
 def _library(real: Literal["float", "double"]) -> Any:
-    library = compiled("lstm", real)
+    library = compiled("packed", real)
     arguments: list[Any] = [*[ctypes.c_int] * 3, *[ctypes.c_void_p] * 9]
     library.packed_forward.argtypes = library.packed_backward.argtypes = arguments
     library.packed_scratch.argtypes = [ctypes.c_int] * 2

@@ -143,6 +143,13 @@ class PlainNet:
         tape.outputs[t], tape.features[t], tape.states[t + 1] = found
         return tape.heads_t[t]
 
+    def unroll(self, tape: PlainTape) -> None:
+        """Compute all steps that are used, from the inputs on the tape."""
+        for t in range(tape.used):
+            if tape.starts is not None:
+                self.restart(tape, t, tape.starts[t])
+            self.step(tape, t)
+
     @torch.no_grad()
     def at_once(self, tape: PlainTape) -> None:
         """Compute the read-outs of all steps; those of a core without a state, not its features."""

@@ -216,8 +216,7 @@ class QLearner(RecurrentLearner):
             burn = self._tapes_of(model, len(window.before), 1)
             write_inputs(burn, window.before)
             model.begin(burn, state)
-            for t in range(len(window.before)):
-                model.step(burn, t)
+            model.unroll(burn)
             burned = model.state(burn, len(window.before))
             state = [
                 tuple(
@@ -229,8 +228,7 @@ class QLearner(RecurrentLearner):
         tapes = self._tapes_of(model, window.slots)
         write_inputs(tapes, window.observations)
         model.begin(tapes, state)
-        for t in range(window.slots):
-            model.step(tapes, t)
+        model.unroll(tapes)
         return tapes
 
     def _tapes_of(self, model: ActorCritic, slots: int, use: int = 0) -> list[Tape]:

@@ -22,6 +22,7 @@ from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import Tape
 from prefrontal.agents.rollout.blame import blame, check_numbers, check_shape, name_of
 from prefrontal.agents.rollout.environments import facts_of
+from prefrontal.agents.rollout.tabulated import play
 
 NOT_FACTS = ("task", "privileged", "action_mask")
 
@@ -201,7 +202,7 @@ class Rollout:
 
     def _play(self, deterministic: bool, stimulation: Stimulation | None) -> Trajectory:
         model, members, batch = self.model, self.model.members, self.batch
-        noise = None if deterministic else self.draw_noise().unbind(1)
+        drawn = None if deterministic else self.draw_noise()
         actions, rewards = self.actions.flatten(1, 2), self.rewards.flatten(1, 2)
         masks: list[Tensor] = []
         observation, info = self.envs.reset()
@@ -209,6 +210,9 @@ class Rollout:
         model.begin(self.tapes)
         ends = _Ends(members * batch, model.device)
         facts: list[dict[str, Tensor]] = []
+        if model.plays_tables and self._told(drawn):
+            return self._trajectory(self.steps, ends, task, facts, [], later=self.facts)
+        noise = None if drawn is None else drawn.unbind(1)
         previous, source, used = None, observation, self.steps
         for t in range(self.steps + int(self.variable)):
             if observation is not previous:  # a buffer that is used again has its view
@@ -237,6 +241,13 @@ class Rollout:
                 used = t + 1
         return self._trajectory(used, ends, task, facts, masks)
 
+    def _told(self, noise: Tensor | None) -> bool:
+        """Play the episode that begins by one call, if it can be told; return whether it can."""
+        told = play(self.envs, self.model, self.tapes, noise, self.actions, self.rewards)
+        if told is not None and self._privileged is not None and told[0] is not None:
+            self._privileged.copy_(told[0].unflatten(1, self.actions.shape[1:]))
+        return told is not None
+
     def require_masks(self) -> None:
         """Do nothing: actors may be told which actions they can choose."""
 
@@ -256,6 +267,7 @@ class Rollout:
         task: dict[str, Tensor],
         facts: list[dict[str, Tensor]],
         masks: list[Tensor],
+        later: bool = False,
     ) -> Trajectory:
         size = (self.model.members, self.batch)
         for tape in self.tapes:
@@ -265,7 +277,7 @@ class Rollout:
             mask = torch.stack(ends.masks).to(self.model.dtype).unflatten(1, size)
             rewards, truncated = rewards * mask, ends.truncated.view(size)
         told = {name: torch.stack([step[name] for step in facts]) for name in next(iter(facts), {})}
-        if self._later:
+        if self._later or later:
             told = self.envs.episode_facts()
         return Trajectory(
             tapes=self.tapes,

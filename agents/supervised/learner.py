@@ -84,6 +84,8 @@ class _Unasked:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
 
+    plays_tables = False
+
     def step(self, tapes: Any, t: int, added: Tensor | None) -> None:
         """Compute nothing."""
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from prefrontal.checks.calls import Wrong, called, copied, on_its_device, pure, said, same, shaped
 from prefrontal.checks.distributions import drawn
+from prefrontal.checks.telling import told_problems
 from prefrontal.envs.task import Params, Task
 
 ROWS = 16  # episodes side by side
@@ -278,6 +279,8 @@ def history_problems(task: Task, episode: Played) -> Iterator[str]:
     yield from _noise_problems(task, episode)
     if task.open_loop:
         yield from _open_problems(task, episode, alone)
+    if len(episode.actions) == task.steps and task.num_actions:
+        yield from told_problems(task, episode.params, episode.noise, episode.actions)
 
 
 def _part(whole: Trace, rows: slice) -> Trace:

@@ -40,7 +40,10 @@ def agents(run: Opened, episodes: int, split: str, seed: int, budget: float) -> 
     findings = [Finding.from_json(row).to_json() for row in metrics.get("findings", ())]
     curves = run.curves()
     levels = known_levels(run.experiment, run.settings)
-    found = {
+    notes = []
+    if not findings:
+        notes = [f"No findings yet: prefrontal evaluate {run.folder.path.name} measures them."]
+    return {
         "kind": "agents",
         "name": run.name,
         "title": run.experiment.summary,
@@ -51,12 +54,8 @@ def agents(run: Opened, episodes: int, split: str, seed: int, budget: float) -> 
         "levels": {key: dict(one) for key, one in levels.items()},
         "players": _players(run, episodes, split, seed, budget),
         "figures": figures(run.out),
-        "notes": [],
+        "notes": notes,
     }
-    if not findings:
-        said = f"No findings yet: prefrontal evaluate {run.folder.path.name} measures them."
-        found["notes"].append(said)
-    return found
 
 
 def _metrics(run: Opened) -> Mapping[str, Any]:

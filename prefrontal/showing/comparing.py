@@ -8,6 +8,7 @@ member by member (paired); else runs are independent groups (Welch).
 from __future__ import annotations
 
 import itertools
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.analysis.missing import NotMeasurableError
 from prefrontal.analysis.stats.contrasts import contrast
 from prefrontal.analysis.stats.findings import Finding, number, span
 from prefrontal.analysis.stats.intervals import Interval, interval
@@ -25,6 +25,7 @@ from prefrontal.doors import Doors
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.fit_folder import dump_json, write_rows
 from prefrontal.fit_report import aligned, markdown
+from prefrontal.measuring import measured
 from prefrontal.showing.runs import Opened, by_member, names_of, opened
 
 EPISODES = 1000
@@ -35,7 +36,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Measured:
+class Side:
     """A run and what was found.
 
     Attributes:
@@ -83,7 +84,7 @@ class RunComparison:
         written: Files that were written.
     """
 
-    runs: tuple[Measured, ...]
+    runs: tuple[Side, ...]
     differences: Mapping[str, Mapping[str, Difference]]
     written: tuple[Path, ...] = field(default=())
 
@@ -218,11 +219,14 @@ def compare_runs(
     doors = Doors(task, core, study)
     paths = [getattr(one, "path", one) for one in runs]
     every = [opened(one, doors, name) for one, name in zip(paths, names_of(paths), strict=True)]
-    measured = [measure(one, one.evaluation(episodes, split, seed)) for one in every]
-    return compared(measured, None if out is None else Path(out))
+    with tempfile.TemporaryDirectory() as scratch:
+        sides = [
+            measure(one, one.evaluation(episodes, split, seed, Path(scratch))) for one in every
+        ]
+    return compared(sides, None if out is None else Path(out))
 
 
-def compared(runs: Sequence[Measured], folder: Path | None) -> RunComparison:
+def compared(runs: Sequence[Side], folder: Path | None) -> RunComparison:
     """Hold runs against the first of them; write the comparison, if a folder is given."""
     first = runs[0]
     differences: dict[str, dict[str, Difference]] = {}
@@ -241,20 +245,13 @@ def difference(first: np.ndarray, other: np.ndarray, paired: bool) -> Difference
     return Difference(interval(other - first) if paired else contrast([other, first]), paired)
 
 
-def measure(
-    run: Opened, evaluation: Evaluation, findings: Sequence[Finding] | None = None
-) -> Measured:
+def measure(run: Opened, evaluation: Evaluation, findings: Sequence[Finding] | None = None) -> Side:
     """Measure a run: its findings, of all members (None: measured here too) and of each.
 
     Raises:
         ConfigError: It cannot be measured in so many episodes.
     """
-    try:
-        found = run.experiment.measure(evaluation).findings if findings is None else findings
-    except NotMeasurableError as error:
-        raise ConfigError(
-            f"{run.name} cannot be measured in {evaluation.episodes} episodes: {error}"
-        ) from error
+    found = findings or measured(run.experiment, evaluation, run.folder.path).findings
     settings = evaluation.settings
     tasks = [(one.environment.id, one.environment.stage(-1).kwargs) for one in settings.values()]
     members = [list(one.members) for one in evaluation.populations.values()]
@@ -264,7 +261,7 @@ def measure(
         for key, one in evaluation.curves.items()
         if "return" in one
     }
-    return Measured(
+    return Side(
         run.name,
         {one.name: one for one in found},
         by_member(run.experiment, evaluation, found),

@@ -34,7 +34,7 @@ class Episode:
         title: Who plays what.
         record: Arrays ``[T, ...]`` by name, see `Evaluation.record`.
         seen: Observation before each step and after the last one, ``[T + 1, I]``.
-        pictures: Before each step and after the last one, ``[T + 1]``; empty if the environment
+        pictures: Before each step that is shown and after the last one; empty if the environment
             makes none.
     """
 
@@ -52,10 +52,10 @@ class Episode:
 
 
 class _Watched:
-    """A vector environment of one row, and a picture of it before each step."""
+    """A vector environment of one row, and a picture of it before each of the first steps."""
 
-    def __init__(self, envs: Any, picture: Callable[[], Any] | None) -> None:
-        self._envs, self._picture = envs, picture
+    def __init__(self, envs: Any, picture: Callable[[], Any] | None, steps: int) -> None:
+        self._envs, self._picture, self._steps = envs, picture, steps
         self.pictures: list[np.ndarray] = []
         self.seen: list[np.ndarray] = []
 
@@ -66,7 +66,7 @@ class _Watched:
         import gymnasium
 
         self.seen.append(observation[0].numpy(force=True).copy())
-        if self._picture is not None:
+        if self._picture is not None and len(self.pictures) <= self._steps:
             try:
                 self.pictures.append(np.array(self._picture(), dtype=np.uint8))
             except gymnasium.error.DependencyNotInstalled:  # numbers are drawn then
@@ -160,7 +160,7 @@ def _run_episode(options: PlayOptions, doors: Doors) -> Episode:
     split = (options.split or "held_out") if run.experiment.held_out else "all"
     discount = run.settings[condition].algorithm.final_discount
     title = f"{run.name}{where}, member {options.member}"
-    return _played(agent, agent.environment, split, options.seed, discount, title)
+    return _played(agent, agent.environment, split, options, discount, title)
 
 
 def _task_episode(options: PlayOptions) -> Episode:
@@ -175,18 +175,22 @@ def _task_episode(options: PlayOptions) -> Episode:
         raise ConfigError(f"{options.what} is neither a run nor a task: {error}") from error
     players = RandomPlayers([options.member])
     title = f"{env_id}, random policy"
-    return _played(
-        players, EnvironmentSpec(env_id, ()), options.split or "all", options.seed, 1.0, title
-    )
+    spec = EnvironmentSpec(env_id, ())
+    return _played(players, spec, options.split or "all", options, 1.0, title)
 
 
 def _played(
-    player: Any, spec: EnvironmentSpec, split: str, seed: int, discount: float, title: str
+    player: Any,
+    spec: EnvironmentSpec,
+    split: str,
+    options: PlayOptions,
+    discount: float,
+    title: str,
 ) -> Episode:
     """Play one episode, and keep what is recorded and pictures."""
-    spec = spec.stage(-1)
+    spec, seed = spec.stage(-1), options.seed
     envs, picture = _with_pictures(spec, player.members, split)
-    watched = _Watched(envs, picture)
+    watched = _Watched(envs, picture, options.frames)
     watched.reset(seed=seed)
     (record,) = player.record(watched, 1, seed=seed, discount=discount)
     envs.close()
@@ -204,7 +208,7 @@ def _with_pictures(
     from prefrontal.agents.rollout.episodes import make_foreign
     from prefrontal.agents.rollout.rows import Rows
 
-    envs = make_envs(spec, members, 1, split=split, facts=True, discrete=False)
+    envs: Any = make_envs(spec, members, 1, split=split, facts=True, discrete=False)
     if is_native(spec.id):
         if not hasattr(envs, "task"):  # a vector class of the user's that makes tensors itself
             return envs, None
@@ -222,11 +226,12 @@ def _with_pictures(
         ).unwrapped
         return envs, lambda: envs.render()[0]
     try:
+        shown = make_foreign(spec.id, spec.inputs, **spec.kwargs)
+        shown.close()
+        if "rgb_array" not in (shown.metadata.get("render_modes") or ()):
+            return envs, None
         shown = make_foreign(spec.id, spec.inputs, render_mode="rgb_array", **spec.kwargs)
     except (ConfigError, TypeError):  # only vectors, or none that takes a mode
-        return envs, None
-    if "rgb_array" not in shown.metadata.get("render_modes", ()):
-        shown.close()
         return envs, None
     envs.rows.close()
     envs.rows = Rows([shown])
@@ -249,7 +254,8 @@ def draw(episode: Episode, out: Path, frames: int, fps: int) -> None:
         figure = Figure(figsize=(9.6, 4.8), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         figure.suptitle(_clean(episode.title), x=0.01, ha="left", fontsize=11, fontweight="bold")
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+        halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+        left, right = halves
         show = _scene(left, episode)
         move = _traces(right, episode, steps)
         show(0)

@@ -26,7 +26,7 @@ def packed(values: np.ndarray) -> dict[str, Any]:
     if array.dtype.kind in "biu":
         array = array.astype(np.int64)
         low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
-        kinds = [(np.int8, "Int8"), (np.int16, "Int16"), (np.int32, "Int32")]
+        kinds: list[Any] = [(np.int8, "Int8"), (np.int16, "Int16"), (np.int32, "Int32")]
         fit = [one for one in kinds if np.iinfo(one[0]).min <= low <= high <= np.iinfo(one[0]).max]
         kind, name = fit[0] if fit else (np.float64, "Float64")
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.doors import Doors
 from prefrontal.experiments.evaluation import Evaluation, Record
-from prefrontal.experiments.experiment import Experiment, known_levels
+from prefrontal.experiments.experiment import Experiment, Measured, known_levels
+from prefrontal.experiments.names import split_condition
 from prefrontal.experiments.run_files import (
     Curves,
     condition_folder,
@@ -60,8 +61,10 @@ class Opened:
         folders = {key: condition_folder(self.folder, key).path for key in self.settings}
         return {key: read_curves(place / "metrics.csv") for key, place in folders.items()}
 
-    def evaluation(self, episodes: int, split: str = "held_out", seed: int = 0) -> Evaluation:
-        """Return the trained agents, ready to play; nothing is drawn."""
+    def evaluation(
+        self, episodes: int, split: str = "held_out", seed: int = 0, folder: Path | None = None
+    ) -> Evaluation:
+        """Return the trained agents, ready to play; nothing is drawn (into `folder`)."""
         import torch
 
         torch.set_num_threads(1)
@@ -72,7 +75,7 @@ class Opened:
             split if self.experiment.held_out else "all",
             min(episodes, self.experiment.most_episodes or episodes),
             seed,
-            self.out,
+            folder or self.out,
             self.curves(),
             figures=False,
             snapshots=load_snapshots(self.folder, self.settings, *code),
@@ -150,33 +153,33 @@ class _OneMember(Evaluation):
 
 
 def by_member(
-    experiment: Experiment, evaluation: Evaluation, findings: Iterable[Finding]
+    experiment: Experiment, evaluation: Evaluation, findings: Sequence[Finding]
 ) -> dict[str, np.ndarray]:
     """Return the values of each member ``[M]`` by finding, where it is their mean.
 
-    What is measured of a single member is its value. Left out are findings that are no mean over
-    members (the worst member, references, fits to all members at once), or that cannot be measured
-    of one.
+    Findings that do not say what each member has are measured of each alone. Left out are those
+    that are no mean over members (the worst member, references, fits to all members at once), or
+    that cannot be measured of one.
     """
+    told = {one.name: np.array(one.members) for one in findings if isinstance(one, Measured)}
+    values = {name: one for name, one in told.items() if len(one)}
+    swept = any(split_condition(name)[1] for name in evaluation.conditions)
+    rest = {one.name: one.value for one in findings if one.name not in values}
     sizes = {len(population) for population in evaluation.populations.values()}
-    if len(sizes) != 1:
-        return {}
+    if not rest or swept or len(sizes) != 1:
+        return values
     try:
-        measured = [
+        alone = [
             {one.name: one.value for one in experiment.measure(_OneMember(evaluation, m)).findings}
             for m in range(sizes.pop())
         ]
     except ValueError:  # a measure needs several members
-        return {}
-    values = {
-        one.name: np.array([each.get(one.name, np.nan) for each in measured]) for one in findings
-    }
-    means = {one.name: one.value for one in findings}
-    return {
-        name: one
-        for name, one in values.items()
-        if np.isclose(one.mean(), means[name], rtol=1e-5, atol=1e-8)
-    }
+        return values
+    for name, mean in rest.items():
+        one = np.array([each.get(name, np.nan) for each in alone])
+        if np.isclose(one.mean(), mean, rtol=1e-5, atol=1e-8):
+            values[name] = one
+    return values
 
 
 def plain_settings(settings: Settings) -> dict[str, Any]:

@@ -14,16 +14,20 @@ def work(turns, seconds):
 
 
 def checkout(folder: Path, steps: int, name: str = "ours P1 N16") -> Path:
-    """A checkout whose only side does so many steps a second."""
-    package = folder / "benchmarks"
+    """A checkout whose code does so many steps a second; that of an `older` one cannot."""
+    package, code = folder / "benchmarks", folder / "prefrontal"
     package.mkdir(parents=True)
+    code.mkdir()
+    (code / "__init__.py").write_text("" if name == "older" else f"STEPS = {steps}\n")
     (package / "__init__.py").write_text("")
     (package / "measure.py").write_text(MEASURE)
     (package / "throughput.py").write_text(
-        "from itertools import repeat\n"
         "class Side:\n"
         f"    name = {name!r}\n"
-        f"    def play(self):\n        return repeat({steps})\n"
+        "    def play(self):\n"
+        "        import prefrontal\n"
+        "        while True:\n"
+        "            yield prefrontal.STEPS\n"
         "SIDES = [Side()]\n"
     )
     return folder
@@ -37,7 +41,8 @@ def test_the_ratio_is_that_of_the_rates(tmp_path, monkeypatch, capsys):
     assert row == "| ours P1 N16 | 6 | 4 | 1.500 | 1.500-1.500 |"
 
 
-def test_sides_that_one_checkout_lacks_are_left_out(tmp_path):
+def test_sides_that_one_checkout_lacks_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(checkout(tmp_path / "sides", 1))
     here = Worker(checkout(tmp_path / "here", 1), "throughput", "ours P1 N16")
     other = Worker(checkout(tmp_path / "other", 1, "older"), "throughput", "ours P1 N16")
     try:
@@ -47,7 +52,8 @@ def test_sides_that_one_checkout_lacks_are_left_out(tmp_path):
         other.close()
 
 
-def test_a_side_that_fails_is_named(tmp_path):
+def test_a_side_that_fails_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(checkout(tmp_path / "sides", 1))
     worker = Worker(checkout(tmp_path / "here", 1), "replay", "ours P1 N16")
     with pytest.raises(RuntimeError, match=r"side 'ours P1 N16' in .*here failed"):
         worker.rate(0.0)
@@ -59,6 +65,7 @@ def test_only_sides_of_ours_in_one_thread_are_measured():
     assert ("throughput", "ours, plain core P8 N16") in names
     assert ("throughput", "evolution, ours, N16") in names
     assert ("replay", "sample 32, P1: ours") in names
+    assert {("td3", "ours, modular"), ("shipped", "default experiment")} <= names
     assert not any("SB3" in name or "DEAP" in name or "both cores" in name for _, name in names)
     with pytest.raises(ValueError, match="no side of ours starts with 'theirs'"):
         sides(("theirs",))

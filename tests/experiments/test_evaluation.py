@@ -248,3 +248,24 @@ def test_run_folder_is_complete(bandit_run: Path) -> None:
     assert list(bandit_run.glob("events.out.tfevents.*"))
     for file in ("config.toml", "versions.json", "command.txt", "checkpoint/checkpoint.json"):
         assert (bandit_run / file).is_file()
+
+
+def test_numbers_are_written_as_numpy_says_them(tmp_path):
+    """Each that occurs is turned into text once; signs of zero, NaN and types are kept."""
+    numbers = np.array([0.0, -0.0, np.nan, 1 / 3, 1e-20, 1 / 3], np.float32).reshape(1, 2, 3)
+    record = {
+        "action": np.arange(6).reshape(1, 2, 3) % 2,
+        "value": numbers,
+        "exact": numbers.astype(np.float64)[..., None].repeat(2, 3),
+        "told": numbers > 0,
+    }
+    arrays, table = write_record(record, tmp_path)
+    with table.open(newline="") as file:
+        text = file.read()
+    columns = [np.repeat(0, 6), np.repeat([0, 1], 3), np.tile(range(3), 2)]
+    columns += [record["action"], numbers, *record["exact"].reshape(6, 2).T, record["told"]]
+    rows = zip(*(column.ravel().astype(str) for column in columns), strict=True)
+    names = "member,episode,step,action,value,exact.0,exact.1,told"
+    assert text == "".join(f"{row}\r\n" for row in [names, *map(",".join, rows)])
+    for name, value in np.load(arrays).items():
+        np.testing.assert_array_equal(value, record[name])

@@ -20,8 +20,8 @@ def frames(path) -> int:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_has_pictures_of_an_episode(name):
-    episode = film._task_episode(PlayOptions(f"prefrontal/{name}-v0", seed=1))
-    assert len(episode.pictures) == len(episode.record["reward"]) + 1 >= episode.steps + 1
+    episode = film._task_episode(PlayOptions(f"prefrontal/{name}-v0", seed=1, frames=12))
+    assert len(episode.pictures) == min(12, len(episode.record["reward"])) + 1
     assert episode.pictures[0].ndim == 3
     assert any((one != episode.pictures[0]).any() for one in episode.pictures)
 

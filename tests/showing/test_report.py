@@ -130,7 +130,7 @@ def test_a_report_is_one_file_that_leads_nowhere(evaluated, fit, tmp_path):
 HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="hacked()">\'\u2028&amp;'
 
 
-def test_names_cannot_end_the_data(evaluated):
+def test_names_cannot_end_the_data():
     text = page({"runs": [{"name": HOSTILE}], "version": HOSTILE})
     assert text.count("</script>") == 2
     assert "\u2028" not in text

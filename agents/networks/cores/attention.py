@@ -13,6 +13,18 @@ from torch import Tensor, nn
 
 from prefrontal.agents.networks.cores import State, sized, uniform
 
+LARGEST = 10.0  # root mean square of an embedded step
+
+
+def bounded(x: Tensor) -> Tensor:
+    """Return embedded steps ``[..., H]``, those of a root mean square above `LARGEST` cut to it.
+
+    A stream adds up what it is given. Without a bound, agents whose actions have none and that are
+    shown their last action or its reward would run away.
+    """
+    size = (x.square().mean(-1, keepdim=True) + 1e-12).sqrt()
+    return x * (LARGEST / size).clamp(max=1.0)
+
 
 class Gate(nn.Module):
     """Gated residual of GTrXL (Parisotto et al. 2020), in the place of ``x + y``.
@@ -84,7 +96,7 @@ def draw(core: nn.Module, embedding: nn.Linear, generator: torch.Generator, gain
 class Attention(nn.Module):
     """Causal multi-head attention over the last `memory` steps, the present one among them.
 
-    A step is embedded linearly; in every layer (`Layer`) queries, keys and values
+    A step is embedded linearly (and `bounded`); in every layer (`Layer`) queries, keys and values
     ``q, k, v = P LN(x)`` are mixed head by head, ``y_t = Σ_s softmax_s(q_t·k_s / √d - m (t - s))
     v_s`` over ``t - memory < s ≤ t``. Without positions m is 0, and a layer knows its past as a
     set: with one layer the order of the steps before the present one does not matter. With
@@ -149,7 +161,7 @@ class Attention(nn.Module):
 
     def _steps(self, xs: Tensor, state: State | None) -> tuple[Tensor, list[Tensor]]:
         """Map inputs ``[B, T, I]`` to features ``[B, T, H]``; return keys and values too."""
-        x, kept = self.embed(xs), list[Tensor]()
+        x, kept = bounded(self.embed(xs)), list[Tensor]()
         if state is None:  # a cache without room
             empty = x.new_zeros(x.shape[0], self.heads, 1, self.size)
             state = (*[empty] * (2 * len(self.layers)), x.new_zeros(x.shape[0], 1))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prefrontal.agents.networks.cores import State, sized
-from prefrontal.agents.networks.cores.attention import Layer, draw
+from prefrontal.agents.networks.cores.attention import Layer, bounded, draw
 
 
 def feature(x: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class LinearAttention(nn.Module):
 
     def _steps(self, xs: Tensor, state: State) -> tuple[Tensor, State]:
         """Map inputs ``[B, T, I]`` to features ``[B, T, H]``, and to the state after them."""
-        x, after = self.embed(xs), []
+        x, after = bounded(self.embed(xs)), []
         for index, layer in enumerate(self.layers):
             fast = state[0][:, index]
 

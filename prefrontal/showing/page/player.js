@@ -158,14 +158,14 @@ function nowPanel(one, m, e, get, width, id, continuous) {
   const policy = has("policy") ? bars(names(width("policy"), continuous ? "number" : "action"), id("policy")) : null;
   const values = has("values") ? bars(names(width("values"), "option"), id("values")) : null;
   const seen = has("observation") ? bars(one.seen, id("seen")) : null;
-  const canvas = get("pixels") ? el("canvas", { role: "img", "aria-label": "observation as shades" }) : null;
+  const canvas = get("pixels") ? el("canvas", { role: "img", "aria-label": "what the core is given, as shades" }) : null;
   const facts = el("ul", { class: "facts" });
   const title = (text) => el("h4", {}, text);
   const node = el("div", {}, head,
     policy ? [title(continuous ? "policy: mean and deviation of each number" : "policy"), policy.node] : null,
     values ? [title("value of each option"), values.node] : null,
     seen ? [title("seen (the observation before the choice)"), seen.node] : null,
-    canvas ? [title("seen, as shades"), canvas] : null,
+    canvas ? [title("what the core is given, as shades"), canvas] : null,
     one.facts.length ? [title("what else was recorded"), facts] : null);
   const text = (name, t) => Array.from(get(name).row(m, e, t), (value) => num(value)).join(", ");
   return {

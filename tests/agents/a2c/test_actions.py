@@ -158,3 +158,39 @@ def test_no_action_that_is_masked_is_ever_taken(passes):
     assert action == 2
     with pytest.raises(ValueError, match="leave an action in each row"):
         agents[0].predict(np.zeros(6, np.float32), action_masks=[False] * 3)
+
+
+class Pushed(gymnasium.Env):
+    """A point that any number may push, for 20 steps; pays less the further it is from 0."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (1,))
+    action_space = SPACES["Free"]
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place, self.left = self.np_random.normal(), 20
+        return np.float32([self.place]), {}
+
+    def step(self, action):
+        self.place, self.left = self.place + float(action[0]), self.left - 1
+        return np.float32([self.place]), -abs(self.place), False, self.left == 0, {}
+
+
+def test_actions_without_bounds_do_not_run_away_from_attention():
+    """Its stream adds up what it is given: the last action and its reward, so it repeats them."""
+    env_id = "tests/Pushed-v0"
+    if env_id not in gymnasium.registry:
+        gymnasium.register(env_id, entry_point=Pushed, max_episode_steps=20)
+    network = NetworkConfig(
+        core="attention",
+        hidden_size=32,
+        layout="separate",
+        input_gain=3.0,
+        core_kwargs={"memory": 20},
+    )
+    config = A2CConfig(learning_rate=5e-3, passes=4, gae_lambda=0.95, normalise_advantages=True)
+    spec = EnvironmentSpec(env_id, ("action", "reward"))
+    agents = make_learner(Job(spec, network, config, 1, 8, 10_000, 0), [0])
+    for _ in range(10):
+        agents.update()
+        assert float(agents.rollout.actions.abs().max()) < 100

@@ -49,10 +49,10 @@ def observed_update(subject: A2C) -> Seen:
     if subject.critic is not None:
         fit = subject.critic.fit
 
-        def spied_fit(features, targets, *rest):
+        def spied_fit(features, values, targets, *rest):
             before = subject.critic.parameters.clone().double()
             seen.fits.append((before, features.clone().double(), targets.clone().double()))
-            return fit(features, targets, *rest)
+            return fit(features, values, targets, *rest)
 
         subject.critic.fit = spied_fit
     subject.update()

@@ -16,7 +16,13 @@ from torch.distributions import (
 from torch.distributions.transforms import TanhTransform
 
 from prefrontal.agents.common.actions import Actions, choice
-from prefrontal.agents.common.policies import DEVIATION, masked, policy_of, random_actions
+from prefrontal.agents.common.policies import (
+    DEVIATION,
+    ActorCriticLoss,
+    masked,
+    policy_of,
+    random_actions,
+)
 
 B = 5
 CHOICE = policy_of(choice(3))
@@ -160,3 +166,38 @@ def test_random_actions_are_of_their_space(space):
 def test_impossible_actions_are_refused(kwargs, said):
     with pytest.raises(ValueError, match=said):
         Actions(**kwargs)
+
+
+@pytest.mark.parametrize("clip", [None, 0.2])
+@pytest.mark.parametrize("uneven", [False, True])
+def test_the_loss_of_choices_is_that_of_its_parts(clip, uneven):
+    """In float64: the loss, its parts, and the gradient in closed form against autograd's."""
+    g = torch.Generator().manual_seed(0)
+    shape = 7, 2, B  # [T, P, B]
+
+    def draw(*more):
+        return torch.randn(7, 2, *more, B, generator=g, dtype=torch.float64)
+
+    logits, values = draw(3).requires_grad_(), draw().requires_grad_()
+    available = torch.rand(7, 2, 3, B, generator=g) < 0.7
+    actions = torch.randint(3, shape, generator=g)
+    available.scatter_(2, actions.unsqueeze(2), True)
+    weight, unit = torch.ones((), dtype=torch.float64), None
+    if uneven:
+        weight = draw().abs()
+        weight, unit = weight / weight.sum((0, 2), keepdim=True), torch.tensor([0.3, 2.0]).double()
+    law = CHOICE.law(logits, available)
+    old = CHOICE.log_prob(law, actions).detach() + 0.2 * draw()
+    coef = torch.tensor([0.1, 0.5], dtype=torch.float64)
+    told = ActorCriticLoss(actions, draw(), draw(), old, weight, coef, 0.7, clip, unit)
+    ratio = (CHOICE.log_prob(law, actions) - old).exp()
+    assert 0.1 < ((ratio - 1).abs() < 0.2).double().mean() < 0.9  # the clip takes hold of some
+
+    plain, parts = told(CHOICE.log_prob(law, actions), CHOICE.entropy(law), values)
+    found, found_parts = told.of_choices(masked(logits, available), values)
+    torch.testing.assert_close(found, plain)
+    torch.testing.assert_close(found_parts, parts)
+    scale = torch.tensor([1.0, -3.0], dtype=torch.float64)
+    each = [torch.autograd.grad((x * scale).sum(), (logits, values)) for x in (found, plain)]
+    assert each[1][0].abs().max() > 1e-3
+    torch.testing.assert_close(*each, rtol=1e-12, atol=1e-14)

@@ -193,6 +193,25 @@ def test_nothing_crosses_the_end_of_an_episode(trajectory: dict[str, Tensor]) ->
     assert (long[0][5:] == 0).all()
 
 
+@pytest.mark.parametrize("steps", [1, 2, 39, 40, 41, 48, 49, 50, 101])
+def test_long_episodes_are_accumulated_as_short_ones(steps: int) -> None:
+    """In blocks or step by step: the recursion itself, and its gradient."""
+    g = torch.Generator().manual_seed(steps)
+    shape = (steps, 2, 3)
+    r_t, discount_t = (torch.rand(shape, generator=g, dtype=torch.float64) for _ in range(2))
+    r_t.requires_grad_()
+    for discounts in (discount_t, discount_t[:1, :, :1], torch.tensor(0.9, dtype=torch.float64)):
+        wanted, y = [], torch.zeros(2, 3, dtype=torch.float64)
+        each = discounts.expand(shape)
+        for t in reversed(range(steps)):
+            y = r_t[t] + each[t] * y
+            wanted.insert(0, y)
+        found = monte_carlo(r_t, discounts)
+        torch.testing.assert_close(found, torch.stack(wanted), rtol=1e-13, atol=1e-13)
+        gradients = [torch.autograd.grad(x[0].sum(), r_t)[0] for x in (found, torch.stack(wanted))]
+        torch.testing.assert_close(*gradients, rtol=1e-13, atol=1e-13)
+
+
 def test_gradients_flow_only_through_what_is_given(trajectory: dict[str, Tensor]) -> None:
     r_t, discount, values = trajectory["r_t"], trajectory["discount_t"], trajectory["v_tm1"]
     v_tm1 = values.clone().requires_grad_()

@@ -7,6 +7,7 @@ import torch
 
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.cores import make_core
+from prefrontal.agents.networks.cores.attention import bounded
 from prefrontal.checks.cores import core_problems
 
 STEPS, BATCH, INPUTS, UNITS = 9, 4, 3, 5
@@ -221,3 +222,13 @@ def test_they_pass_the_checks_of_cores(name):
 def test_wrong_settings_are_said(own, message):
     with pytest.raises(ConfigError, match=message):
         make_core("attention", INPUTS, UNITS, own)
+
+
+def test_embedded_steps_are_bounded():
+    """A root mean square of up to 10 is left alone, to the bit; a larger step is shortened."""
+    x = torch.tensor([[3.0, -4.0], [0.0, 0.0], [3e4, -4e4], [9.9, 9.9]])
+    found = bounded(x)
+    assert torch.equal(found[[0, 1, 3]], x[[0, 1, 3]])
+    torch.testing.assert_close(found[2], torch.tensor([3.0, -4.0]) * math.sqrt(8.0))
+    large = torch.tensor([[30.0, -40.0, 5.0]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(bounded, large)

@@ -60,6 +60,28 @@ def test_equals_the_plain_one(members, batch, inputs, outputs, units, used):
             )
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(("members", "batch", "inputs", "outputs", "units"), SIZES)
+def test_all_steps_in_one_call_equal_single_steps(members, batch, inputs, outputs, units, restarts):
+    g = torch.Generator().manual_seed(0)
+    net = made(CompiledLSTM, members, inputs, outputs, units)
+    state = tuple(torch.rand(members, batch, units, generator=g) for _ in range(2))
+    by_step, at_once = net.tape(9, batch), net.tape(9, batch)
+    for tape in (by_step, at_once):
+        tape.x.copy_(torch.randn(10, members, inputs, batch, generator=g.manual_seed(1)))
+        tape.used = 7
+        tape.starts = torch.rand(9, members, batch, generator=g) < 0.2 if restarts else None
+        net.begin(tape, state)
+    for t in range(7):
+        if restarts:
+            net.restart(by_step, t, by_step.starts[t])
+        net.step(by_step, t)
+    net.unroll(at_once)
+    for name in ("z", "gates", "cell", "squashed", "heads"):
+        assert torch.equal(getattr(by_step, name), getattr(at_once, name)), name
+    assert not at_once.heads[7:].any()  # no step beyond those that are used
+
+
 @pytest.mark.parametrize("batch", [1, 5, 16, 40])
 def test_a_member_computes_the_same_alone(batch):
     g = torch.Generator().manual_seed(0)

@@ -55,7 +55,8 @@ def test_one_step_is_that_of_adam_on_the_mean_squared_error():
         torch.optim.Adam([row], lr=rate.item(), eps=1e-5).step()
 
     flat = [x.transpose(0, 1).flatten(1) for x in (targets, weight)]
-    returned = critic.fit(critic.features(hidden, privileged), *flat, rates, 0.05)
+    features = critic.features(hidden, privileged)
+    returned = critic.fit(features, critic.values(features), *flat, rates, 0.05)
     torch.testing.assert_close(returned, error.detach())
     wanted = torch.stack([row.data for row in rows])
     assert (wanted - before).abs().max() > 1e-3
@@ -71,7 +72,8 @@ def test_fits_a_known_function():
         hidden = torch.randn(STEPS, MEMBERS, HIDDEN, 20, generator=drawn)
         privileged = torch.randn(STEPS, MEMBERS, 20, SEEN, generator=drawn)
         targets = (hidden[:, :, 0] * privileged[..., 1]).transpose(0, 1).flatten(1)
-        errors.append(critic.fit(critic.features(hidden, privileged), targets, 1.0, 1e-2, 1.0))
+        features = critic.features(hidden, privileged)
+        errors.append(critic.fit(features, critic.values(features), targets, 1.0, 1e-2, 1.0))
     first, last = torch.stack(errors[:10]).mean(0), torch.stack(errors[-50:]).mean(0)
     assert (first > 0.8).all()
     assert (last < 0.1).all()

@@ -167,6 +167,7 @@ def test_a_core_that_raises_is_not_the_environments_fault(monkeypatch):
     population = Population.create(EnvironmentSpec("prefrontal/TwoArmedBandit-v0"), NETWORK)
     monkeypatch.setattr(type(population.model), "step", lambda *_: {}["core"])
     monkeypatch.setattr(type(population.model), "act", lambda *_: {}["core"])
+    monkeypatch.setattr(type(population.model), "play", lambda *_: {}["core"])
     with pytest.raises(KeyError, match="core"):
         population.learn(100)
 

@@ -1,0 +1,64 @@
+"""Whole episodes of a vector environment at once, where its task can tell what will happen."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from prefrontal.envs.inputs import Inputs
+from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes, Table
+from prefrontal.envs.task import Params, State, Task
+
+
+class Told:
+    """Part of `TaskVectorEnv`: `table`, and `played` in place of all steps of an episode."""
+
+    task: Task
+    steps: int
+    facts: bool | Literal["episode"]
+    _privileged: bool
+    _params: Params
+    _noise: Tensor
+    _inputs: Inputs
+    _t: int
+    _past: Any
+    _played: list[tuple[State, Tensor]]
+    _told: Outcomes | None = None
+
+    def table(self) -> Table | None:
+        """Return all that can happen in the episode that begins now; `played` ends it.
+
+        None where the task cannot tell (`Task.outcomes`), pictures are wanted, or `step` is not the
+        one of `TaskVectorEnv`.
+        """
+        self._told = None
+        steps = next(vars(cls)["step"] for cls in type(self).__mro__ if "step" in vars(cls))
+        changed = "step" in vars(self) or steps.__module__ != "prefrontal.envs.gym"
+        if changed or self._t or self._past is not None:
+            return None
+        self._told = self.task.outcomes(self._params, self._noise)
+        if self._told is None:
+            return None
+        return self._inputs.table(self.task, self._params, self._told)
+
+    def played(self, actions: Tensor) -> Tensor | None:
+        """End an episode, told by `table`, that was played by these actions ``[T, n]``.
+
+        Returns:
+            What a critic may see, ``[T, n, K]``, if it is wanted; facts are `episode_facts`.
+        """
+        assert self._told is not None
+        self._t, told, self._told = self.steps, self._told, None
+        if not (self.facts or self._privileged):
+            return None
+        states = told.visited(self.task, self._params, self._noise, actions)
+        self._played = list(zip(states, actions, strict=True))
+        return told.privileged(self.task, self._params, states) if self._privileged else None
+
+    def episode_facts(self) -> dict[str, Tensor]:
+        """Return the facts of all steps so far, ``[t, n]`` each.
+
+        Of episodes that are stepped through they are kept where ``facts="episode"``.
+        """
+        states, actions = zip(*self._played, strict=True)
+        return self.task.episode_facts(self._params, states, torch.stack(actions))

@@ -153,7 +153,8 @@ class _Actor:
     """What `_Remote` asks, on the machine that learns."""
 
     def __init__(self, parcel: bytes) -> None:
-        self._parcel, self._learner = parcel, None
+        self._parcel = parcel
+        self._learner: Learner | None = None
 
     def answer(self, message: Message) -> tuple[str, Any]:
         """Return the answer to a request, or what the user can mend."""

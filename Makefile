@@ -7,7 +7,7 @@ EXPERIMENT ?= wang2016-bandit
 ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install train test lint tensorboard bench reproduce findings docs wheel clean
+.PHONY: help install train test lint studies tensorboard bench reproduce findings docs wheel clean
 
 help:
 	@echo "make train                      install, train the default experiment, evaluate it"
@@ -43,6 +43,13 @@ lint: install
 
 test: lint
 	$(BIN)/pytest -n 2
+
+# What optional tests need: search, clusters, sinks.
+$(VENV)/.studies: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[tune,ray,wandb,mlflow]" -c constraints.txt
+	@touch $@
+
+studies: $(VENV)/.studies
 
 tensorboard: install
 	$(BIN)/tensorboard --logdir runs

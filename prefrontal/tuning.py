@@ -290,15 +290,15 @@ class Study:
             if reached == reached:  # a number
                 trial.report(reached, part)
         one = result.finding
-        told = {} if one is None else {"finding": one.name, "mean": one.value}
-        told |= {} if one is None else {"low": one.low, "high": one.high, "better": one.better}
-        told |= {"seconds": round(result.seconds, 1), "reason": result.reason}
-        for key, value in told.items():
-            trial.set_user_attr(key, value)
+        told: dict[str, Any] = {"seconds": round(result.seconds, 1), "reason": result.reason}
+        if one is not None:
+            told |= {"finding": one.name, "mean": one.value, "low": one.low, "high": one.high}
+        for key, said in told.items():
+            trial.set_user_attr(key, said)
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
         state = states.get(result.state, TrialState.FAIL)
-        value = result.value if state == TrialState.COMPLETE else None
-        study.tell(trial.number, value, state=state)
+        counted = result.value if state == TrialState.COMPLETE else None
+        study.tell(trial.number, counted, state=state)
         if self.options.progress:
             point = ", ".join(f"{name}={written(x)}" for name, x in trial.params.items())
             got = result.reason or result.state

@@ -71,7 +71,7 @@ findings: install
 
 # Offline; tutorials are executed, warnings are errors. ARGS="-D nb_execution_mode=off": not executed.
 docs: $(VENV)/.docs
-	$(BIN)/python -m sphinx --builder html --nitpicky --fail-on-warning --keep-going $(ARGS) docs docs/_build/html
+	$(BIN)/python -m sphinx --builder html --jobs 2 --nitpicky --fail-on-warning --keep-going $(ARGS) docs docs/_build/html
 
 $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable ".[docs]" -c constraints.txt

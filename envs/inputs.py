@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.outcomes import Outcomes, Table
+from prefrontal.envs.outcomes import Outcomes, Table, ticking
 from prefrontal.envs.task import Mirror, Params, State, Task
 
 Bounds = tuple[Sequence[float], Sequence[float]]
@@ -129,11 +129,17 @@ class Inputs:
             else:
                 self._trial_start.copy_(starts)
 
-    def table(self, task: Task, params: Params, outcomes: Outcomes) -> Table | None:
+    def needs_states(self, task: Task) -> bool:
+        """Return whether inputs depend on more of a state than the step it is before."""
+        return self._trial_start is not None and type(task).trial_start is not Task.trial_start
+
+    def table(self, task: Task, params: Params, outcomes: Outcomes) -> Table:
         """Return the inputs of all steps of an episode that has been told beforehand.
 
-        Returns:
-            None if ``trial_start`` is wanted and depends on what is done.
+        Args:
+            task: The task.
+            params: Of its episodes.
+            outcomes: Checked; it has states if they are needed (`needs_states`).
         """
         rewards, observations, states = outcomes[:3]
         inputs = torch.zeros(self._steps, *self.buffer.shape, device=self.buffer.device)
@@ -145,23 +151,22 @@ class Inputs:
             if first is None:
                 inputs[0, place] = observations[0, 0]
             else:
-                inputs[0, place] = observations[0, first, :, torch.arange(len(first))].T
+                columns = torch.arange(len(first), device=first.device)
+                inputs[0, place] = observations[0, first, :, columns].T
             shown = observations.contiguous()
         if self._time is not None:
             time = torch.arange(self._steps, dtype=torch.float64) / self._steps
             inputs[:, self.slices["time"]] = time.to(inputs)[:, None, None]
         if self._trial_start is not None:
-            if states is None:
-                return None
             row = self.slices["trial_start"].start
-            for t, state in enumerate(states):
+            for t, state in enumerate(states or ticking({}, self._steps)):
                 inputs[t, row] = task.trial_start(params, state)
             inputs[0, row] = 1.0
         rows = {name: place.start for name, place in self.slices.items()}
         values = (task.reward_values or ()) if self._one_hot is not None else ()
         scaled = self._scale, self._shift
         places = outcomes.following, outcomes.start
-        return Table(inputs, rewards.contiguous(), shown, rows, *scaled, tuple(values), *places)
+        return Table(inputs, rewards, shown, rows, *scaled, tuple(values), *places)
 
 
 def _checked(task: Task, names: Sequence[str]) -> tuple[str, ...]:

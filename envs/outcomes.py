@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType
 from typing import Any, NamedTuple
 
 from prefrontal.envs.lazy import Tensor, torch
 
 State = dict[str, Any]
+
+FEW = 4  # actions, of which all are tried without having been asked to
 
 
 class Outcomes(NamedTuple):
@@ -32,6 +35,38 @@ class Outcomes(NamedTuple):
     seen: Callable[[], Tensor] | None = None
     following: Tensor | None = None
     start: Tensor | None = None
+
+    def checked(self, task: Any, noise: Tensor) -> Outcomes:
+        """Return the same as compiled code wants it: float32 and int64, contiguous.
+
+        Args:
+            task: What has told it.
+            noise: Of all steps, ``[T, K, n]``.
+
+        Raises:
+            ValueError: A shape, or a place, that cannot be; names the task.
+        """
+        name, (steps, _, n) = f"{type(task).__name__}.outcomes", noise.shape
+        actions, width = int(task.num_actions), len(task.observation_low)
+        if (self.following is None) != (self.start is None):
+            raise ValueError(f"{name}: following and start must be given together, or neither")
+        where: dict[str, Any] = {"device": noise.device, "dtype": torch.int64}
+        places, following, start = 0, None, None
+        if self.following is not None:
+            following = torch.as_tensor(self.following, **where).contiguous()
+            start = torch.as_tensor(self.start, **where).contiguous()
+            places = following.shape[1] if following.dim() == 3 else 1
+            _require(name, "following", following, (steps, places, actions), places)
+            _require(name, "start", start, (n,), places)
+        where["dtype"] = torch.float32
+        rewards = torch.as_tensor(self.rewards, **where).contiguous()
+        _require(name, "rewards", rewards, (steps, (places or 1) * actions, n))
+        shown = torch.as_tensor(self.observations, **where)
+        kinds = (places or actions,) if shown.dim() == 4 else ()
+        _require(name, "observations", shown, (steps, *kinds, width, n))
+        if self.states is not None and len(self.states) != steps:
+            raise ValueError(f"{name}: states must be {steps}, one a step; got {len(self.states)}")
+        return Outcomes(rewards, shown, self.states, self.seen, following, start)
 
     def visited(
         self, task: Any, params: dict[str, Tensor], noise: Tensor, actions: Tensor
@@ -108,6 +143,12 @@ def step_by_step(task: Any, params: dict[str, Tensor], noise: Tensor) -> Outcome
     return Outcomes(torch.stack(paid).float(), torch.stack(shown).float())
 
 
+def tried(task: Any, params: dict[str, Tensor], noise: Tensor) -> Outcomes | None:
+    """Return `step_by_step`, if the task is an open loop and has few actions; else None."""
+    few = task.open_loop and 0 < task.num_actions <= FEW
+    return step_by_step(task, params, noise) if few else None
+
+
 def with_time(features: Tensor, steps: int) -> Tensor:
     """Return features ``[n, K]`` or ``[T, n, K]`` and then the time t / T, ``[T, n, K + 1]``."""
     time = (torch.arange(steps, dtype=torch.float64) / steps).to(features)
@@ -118,18 +159,64 @@ def with_time(features: Tensor, steps: int) -> Tensor:
 def distrust(cls: Any, default: Any) -> None:
     """Let a class with dynamics of its own tell nothing that was said of its base class's.
 
+    Of `reset`, `step` and `privileged`, and of the methods that they call and `outcomes` does not,
+    none may come from a class that is earlier in the order of inheritance than the one that tells.
+    A class that has `outcomes` of its own may leave `open_loop` as it is.
+
     Args:
         cls: A class of tasks that is being made.
-        default: Its `outcomes`, unless it has its own, or the dynamics are inherited too.
+        default: Its `outcomes`, if its dynamics are not those that its base class tells of.
     """
-
-    def replaced(name: str) -> bool:
-        found = (vars(base)[name] for base in cls.__mro__[1:] if name in vars(base))
-        return name in vars(cls) and not getattr(next(found, None), "__isabstractmethod__", False)
-
-    if "outcomes" in vars(cls):
-        return
-    if any(map(replaced, ("reset", "step", "privileged"))):
+    if _replaced(cls, "outcomes", "reset", "step", "privileged"):
         cls.outcomes = default
-    if "open_loop" not in vars(cls) and any(map(replaced, ("reset", "step"))):
+    if cls.outcomes is default and _replaced(cls, "open_loop", "reset", "step"):
         cls.open_loop = False
+
+
+def _replaced(cls: Any, tells: str, *names: str) -> bool:
+    """Return whether a class defines a method anew, earlier than the class that tells of it."""
+    first = next(i for i, base in enumerate(cls.__mro__) if tells in vars(base))
+
+    def anew(name: str) -> bool:
+        theirs = (vars(base)[name] for base in cls.__mro__[first:] if name in vars(base))
+        if not hasattr(was := next(theirs, None), "__code__"):
+            return False
+        earlier = any(name in vars(base) for base in cls.__mro__[:first])
+        return earlier and not getattr(was, "__isabstractmethod__", False)
+
+    hooks = set().union(*(_calls(cls, name) for name in names)) - _calls(cls, tells)
+    return any(map(anew, (*names, *sorted(hooks))))
+
+
+def _calls(cls: Any, *names: str) -> set[str]:
+    """Return the names that methods use, and the methods of those names, and so on."""
+    found: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        for base in cls.__mro__:
+            code = getattr(vars(base).get(name), "__code__", None)
+            used = set() if code is None else set(_used(code))
+            left += used - found
+            found |= used
+            if name in vars(base) and "super" not in used:
+                break
+    return found
+
+
+def _used(code: CodeType) -> Iterator[str]:
+    """Yield the names of globals and attributes in a function and those inside it."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _used(inner)
+
+
+def _require(
+    name: str, what: str, value: Tensor, shape: tuple[int, ...], places: int | None = None
+) -> None:
+    """Raise ValueError if a tensor has another shape, or numbers that are no places."""
+    if value.shape != shape:
+        raise ValueError(f"{name}: {what} must have shape {list(shape)}; got {list(value.shape)}")
+    if places is not None and bool(((value < 0) | (value >= places)).any()):
+        raise ValueError(f"{name}: {what} must be places, 0 to {places - 1}")

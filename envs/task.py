@@ -14,7 +14,7 @@ from gymnasium import Space, spaces
 from prefrontal.checking import check
 from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.outcomes import Outcomes, distrust, step_by_step
+from prefrontal.envs.outcomes import Outcomes, distrust, tried
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
@@ -214,14 +214,14 @@ class Task(ABC):
         """Return what every action would show and pay in whole episodes; None if it cannot be told.
 
         It can where the next observation and reward depend on the step and the present action
-        alone; agents then play whole batches in compiled code (docs/performance.md). By default
-        every action is tried at every step of open-loop tasks; a faster way overrides it.
+        alone; agents then play whole batches in compiled code (docs/performance.md). By default all
+        actions, if 4 at most, are tried at every step of open-loop tasks; override it to be faster.
 
         Args:
             params: Task parameters of n episodes.
             noise: Of all steps, ``[T, self.noise, n]``, as `step` would be given it.
         """
-        return step_by_step(self, params, noise) if self.open_loop else None
+        return tried(self, params, noise)
 
     @abstractmethod
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:

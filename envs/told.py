@@ -9,6 +9,8 @@ from prefrontal.envs.lazy import Tensor, torch
 from prefrontal.envs.outcomes import Outcomes, Table
 from prefrontal.envs.task import Params, State, Task
 
+_OURS = ("reset", "step", "_observation", "_info")
+
 
 class Told:
     """Part of `TaskVectorEnv`: `table`, and `played` in place of all steps of an episode."""
@@ -24,22 +26,39 @@ class Told:
     _past: Any
     _played: list[tuple[State, Tensor]]
     _told: Outcomes | None = None
+    _stepped = False  # whether the task has told too little before
 
     def table(self) -> Table | None:
         """Return all that can happen in the episode that begins now; `played` ends it.
 
-        None where the task cannot tell (`Task.outcomes`), pictures are wanted, or `step` is not the
-        one of `TaskVectorEnv`.
+        None where the task cannot tell (`Task.outcomes`), pictures are wanted, or what an episode
+        is made of (`_OURS`) is not the one of `TaskVectorEnv`.
+
+        Raises:
+            ValueError: The task tells what cannot be; see `Outcomes.checked`.
         """
         self._told = None
-        steps = next(vars(cls)["step"] for cls in type(self).__mro__ if "step" in vars(cls))
-        changed = "step" in vars(self) or steps.__module__ != "prefrontal.envs.gym"
-        if changed or self._t or self._past is not None:
+        changed = any(map(self._changed, _OURS))
+        if changed or self._stepped or self._t or self._past is not None:
             return None
-        self._told = self.task.outcomes(self._params, self._noise)
-        if self._told is None:
+        told = self.task.outcomes(self._params, self._noise)
+        if told is None:
             return None
-        return self._inputs.table(self.task, self._params, self._told)
+        if not isinstance(told, Outcomes):
+            name = type(self.task).__name__
+            raise ValueError(f"{name}.outcomes must return Outcomes or None; got {type(told)}")
+        if told.states is None and self._inputs.needs_states(self.task):
+            self._stepped = True
+            return None
+        told = told.checked(self.task, self._noise)
+        table = self._inputs.table(self.task, self._params, told)
+        self._told = told
+        return table
+
+    def _changed(self, name: str) -> bool:
+        """Return whether a method is not the one of `TaskVectorEnv`."""
+        found = getattr(type(self), name)
+        return name in vars(self) or found.__module__ != "prefrontal.envs.gym"
 
     def played(self, actions: Tensor) -> Tensor | None:
         """End an episode, told by `table`, that was played by these actions ``[T, n]``.

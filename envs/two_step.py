@@ -232,7 +232,7 @@ class TwoStep(Task):
         each = noise[:, 0].unflatten(0, (trials, -1))
         for index, stage in enumerate(self.stages):
             view = state["fixate" if stage == FIXATION else "choose"].T[None, :, :, None]
-            earned = torch.zeros(1, 1, choices, 1)
+            earned = torch.zeros(1, 1, choices, 1, device=rare.device)
             if stage == SECOND:
                 reached = rare[:, None] + places[:choices, None]
                 view = state["second"].T[reached].transpose(2, 3)

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.rollout.blame import check_numbers
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
+from prefrontal.envs.outcomes import step_by_step
 
 
 class Numbers:
@@ -89,7 +90,7 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
         actions ``[L, N, T]`` and best actions ``[L, N, T]``.
 
     Raises:
-        TrainingError: A reward or an observation is no finite number.
+        TrainingError: A reward or an observation is no finite number, or their shape is wrong.
     """
     size, actions = len(task.observation_low), int(task.num_actions)
     if episodes is None:
@@ -98,6 +99,12 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
     rows = episodes.rows(0, episodes.uniform.shape[1])
     steps, count = rows.uniform.shape
     told = task.outcomes(rows.params, rows.noise)
+    if told is None or told.following is not None or told.observations.dim() != 3:
+        told = step_by_step(task, rows.params, rows.noise)
+    try:
+        told = told.checked(task, rows.noise)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
     # Of an open-loop task the best action is the same whatever is done.
     idle = torch.zeros(steps, count, dtype=torch.int64)
     states = told.visited(task, rows.params, rows.noise, idle)

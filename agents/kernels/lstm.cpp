@@ -246,6 +246,7 @@ extern "C" {
 // time, so that a column's gates stay in the cache from the product to the activation.
 
 int struct_size() { return sizeof(Tape); }
+int play_size() { return sizeof(Play); }
 
 void lstm_forward(const Tape* tape, int t) {
     const Shape& s = tape->s;

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import Any
 
 from torch import Tensor
 
+from prefrontal.agents.kernels.build import KernelError
 from prefrontal.agents.networks.compiled import LSTMTape, library
 
 _ROWS = ("observation", "action", "reward", "centred_reward", "reward_one_hot")
@@ -23,6 +25,15 @@ class _Play(ctypes.Structure):
         *((n, ctypes.c_void_p) for n in ("next", "start")),
         ("places", ctypes.c_int64),
     )
+
+
+@functools.cache
+def _function() -> Any:
+    """Return ``lstm_play``; raise KernelError if its struct has another size."""
+    here, there = ctypes.sizeof(_Play), library().play_size()
+    if here != there:
+        raise KernelError(f"_Play has {here} bytes here and {there} in lstm.cpp")
+    return library().lstm_play
 
 
 def play(
@@ -56,4 +67,4 @@ def play(
         places,
     )
     tape.struct.T = steps
-    library().lstm_play(tape.address, ctypes.byref(play))
+    _function()(tape.address, ctypes.byref(play))

@@ -41,8 +41,8 @@ def play(
     Returns:
         What a critic may see, ``[T, n, K]`` or None, in a tuple; None if nothing was played.
     """
-    tell = getattr(envs, "table", None)
-    table = None if tell is None else tell()
+    tells = getattr(type(envs), "table", None)  # a wrapper's is not that of what it wraps
+    table = None if tells is None else envs.table()
     if table is None:
         return None
     model.play(tapes, table, noise, actions, rewards)

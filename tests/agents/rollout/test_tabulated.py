@@ -1,14 +1,20 @@
 """Episodes played by one call are those that are stepped through."""
 
+import ctypes
+import dataclasses
+
 import pytest
 import torch
 
 from prefrontal.agents import EnvironmentSpec, NetworkConfig
+from prefrontal.agents.common.errors import TrainingError
 from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.kernels.build import available
+from prefrontal.agents.kernels.build import KernelError, available
+from prefrontal.agents.networks import playing
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.rollout import Rollout
+from prefrontal.envs.bandits import TwoArmedBandit
 from tests.envs.test_outcomes import TOLD, VARIANTS
 
 pytestmark = pytest.mark.skipif(not available(), reason="there is no compiler")
@@ -81,3 +87,43 @@ def test_what_cannot_be_told_is_stepped_through():
     rollout = made("HarlowOneDimensional", {"trials": 1, "max_steps": 8})
     rollout.envs.played = None
     assert rollout.collect().steps == 8
+
+
+class Wrapper:
+    """Passes on what it does not have itself."""
+
+    def __init__(self, env):
+        self.env = env
+
+    def __getattr__(self, name):
+        return getattr(self.env, name)
+
+
+def test_what_is_wrapped_is_stepped_through():
+    rollout = made("TwoArmedBandit", {"trials": 5})
+    rollout.envs.played = None
+    rollout.envs = Wrapper(rollout.envs)
+    assert rollout.collect().steps == 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Mistold(TwoArmedBandit):
+    """Tells too few rewards."""
+
+    def outcomes(self, params, noise):
+        told = super().outcomes(params, noise)
+        return told._replace(rewards=told.rewards[:2])
+
+
+def test_what_is_told_in_a_wrong_shape_is_the_task_s_fault():
+    rollout = made("TwoArmedBandit", {"trials": 5})
+    rollout.envs.task = Mistold(trials=5)
+    with pytest.raises(TrainingError, match=r"Mistold.outcomes: rewards must have shape"):
+        rollout.collect()
+
+
+def test_structs_of_another_size_are_refused(monkeypatch):
+    playing._function.cache_clear()
+    monkeypatch.setattr(playing, "_Play", ctypes.c_int64)
+    with pytest.raises(KernelError, match="bytes here and"):
+        playing._function()

@@ -99,7 +99,7 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
     rows = episodes.rows(0, episodes.uniform.shape[1])
     steps, count = rows.uniform.shape
     told = task.outcomes(rows.params, rows.noise)
-    if told is None or told.following is not None or told.observations.dim() != 3:
+    if told is None or told.following is not None or len(told.observations.shape) != 3:
         told = step_by_step(task, rows.params, rows.noise)
     try:
         told = told.checked(task, rows.noise)

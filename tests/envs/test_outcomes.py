@@ -8,6 +8,7 @@ import torch
 from prefrontal.checks.telling import told_problems
 from prefrontal.envs import TASKS, TaskVectorEnv, task_class
 from prefrontal.envs.bandits import TwoArmedBandit
+from prefrontal.envs.inputs import Inputs
 from prefrontal.envs.outcomes import step_by_step
 from prefrontal.envs.task import Task
 from prefrontal.envs.two_step import TwoStep
@@ -241,6 +242,16 @@ def test_places_that_are_views_become_contiguous(monkeypatch):
 def test_a_table_that_cannot_be_is_refused(change, said, monkeypatch):
     with pytest.raises(ValueError, match=rf"^WrongPlaces.outcomes:? {said}"):
         table_of(WrongPlaces(trials=3), change, monkeypatch)
+
+
+@pytest.mark.parametrize("fields", [{}, {"compact": True}, {"fixation": True}])
+def test_what_is_told_is_on_the_device_of_the_parameters(fields):
+    task, meta = TwoStep(trials=6, **fields), torch.device("meta")
+    params, noise, _ = drawn(task)
+    params = {name: value.to(meta) for name, value in params.items()}
+    told = task.outcomes(params, noise.to(meta))
+    inputs = Inputs(task, ("action", "reward"), 7, meta)
+    assert inputs.table(task, params, told).inputs.device == meta
 
 
 @pytest.mark.parametrize(("actions", "told"), [(4, True), (5, False)])

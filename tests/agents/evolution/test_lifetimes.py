@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 
 import pytest
@@ -9,15 +10,16 @@ import torch
 
 import prefrontal.agents.evolution.lifetimes
 from prefrontal import envs  # noqa: F401 (registers the ids)
-from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.evolution.config import LifetimeConfig
-from prefrontal.agents.evolution.lifetime_episodes import Numbers, draw_episodes
+from prefrontal.agents.evolution.lifetime_episodes import Numbers, draw_episodes, tabulate
 from prefrontal.agents.evolution.lifetime_net import LifetimeNet
 from prefrontal.agents.evolution.lifetimes import Lifetimes
 from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.rollout.spec import EnvironmentSpec
+from prefrontal.envs.bandits import TwoArmedBandit
 
 COURSE = EnvironmentSpec(
     "prefrontal/HarlowPairs-v0",
@@ -251,3 +253,33 @@ def test_modules_are_slices_of_the_genome_for_any_core():
 def test_what_cannot_be_lived_is_refused(spec, message):
     with pytest.raises(ConfigError, match=message):
         Lifetimes(spec, LifetimeConfig())
+
+
+@dataclasses.dataclass(frozen=True)
+class Silent(TwoArmedBandit):
+    """Tells nothing, what a life has no table for, or rewards of a wrong shape."""
+
+    how: str = "nothing"
+
+    def outcomes(self, params, noise):
+        told = super().outcomes(params, noise)
+        if self.how == "rewards":
+            return told._replace(rewards=told.rewards[:, :1])
+        seen = told.observations[:, None].expand(-1, 2, -1, -1)
+        return None if self.how == "nothing" else told._replace(observations=seen)
+
+
+def tables(task):
+    return tabulate(task, draw_episodes(task, Numbers([1, 2, 3]), 4, "all", None), 3)
+
+
+@pytest.mark.parametrize("how", ["nothing", "by action"])
+def test_open_loops_that_tell_too_little_are_stepped_through(how):
+    right = tables(TwoArmedBandit(trials=5))
+    found = tables(Silent(trials=5, how=how))
+    assert all(map(torch.equal, right, found))
+
+
+def test_what_is_told_in_a_wrong_shape_is_refused():
+    with pytest.raises(TrainingError, match=r"^Silent.outcomes: rewards must have shape"):
+        tables(Silent(trials=5, how="rewards"))

@@ -143,6 +143,22 @@ def step_by_step(task: Any, params: dict[str, Tensor], noise: Tensor) -> Outcome
     return Outcomes(torch.stack(paid).float(), torch.stack(shown).float())
 
 
+class Telling:
+    """Part of `Task`: what open-loop tasks tell, whatever their `outcomes` return."""
+
+    def open_outcomes(self, params: dict[str, Tensor], noise: Tensor) -> Outcomes:
+        """Return checked outcomes with observations ``[T, D, n]`` and no places.
+
+        Raises:
+            ValueError: See `Outcomes.checked`.
+        """
+        task: Any = self
+        told = task.outcomes(params, noise)
+        if told is None or told.following is not None or len(told.observations.shape) != 3:
+            told = step_by_step(task, params, noise)
+        return told.checked(task, noise)
+
+
 def tried(task: Any, params: dict[str, Tensor], noise: Tensor) -> Outcomes | None:
     """Return `step_by_step`, if the task is an open loop and has few actions; else None."""
     few = task.open_loop and 0 < task.num_actions <= FEW

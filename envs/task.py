@@ -14,7 +14,7 @@ from gymnasium import Space, spaces
 from prefrontal.checking import check
 from prefrontal.envs import pictures
 from prefrontal.envs.lazy import Tensor, torch
-from prefrontal.envs.outcomes import Outcomes, distrust, tried
+from prefrontal.envs.outcomes import Outcomes, Telling, distrust, tried
 
 Params = dict[str, Tensor]
 State = dict[str, Any]
@@ -65,7 +65,7 @@ OWN_SECTIONS = ("Description", "Arguments", "Paper Correspondence", "References"
 
 
 @dataclasses.dataclass(frozen=True)
-class Task(ABC):
+class Task(Telling, ABC):
     """A distribution of tasks, and the dynamics of one batch of episodes drawn from it.
 
     Subclasses are frozen dataclasses: their fields are the parameters of the environment, become

@@ -18,7 +18,6 @@ from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.agents.rollout.blame import check_numbers
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
-from prefrontal.envs.outcomes import step_by_step
 
 
 class Numbers:
@@ -98,11 +97,8 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
         return empty, empty, empty, empty
     rows = episodes.rows(0, episodes.uniform.shape[1])
     steps, count = rows.uniform.shape
-    told = task.outcomes(rows.params, rows.noise)
-    if told is None or told.following is not None or len(told.observations.shape) != 3:
-        told = step_by_step(task, rows.params, rows.noise)
     try:
-        told = told.checked(task, rows.noise)
+        told = task.open_outcomes(rows.params, rows.noise)
     except ValueError as error:
         raise TrainingError(str(error)) from error
     # Of an open-loop task the best action is the same whatever is done.

@@ -36,7 +36,7 @@ def test_the_python_of_the_readme_in_a_notebook(tmp_path):
     assert len(code.splitlines()) <= 12
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     nbclient.NotebookClient(
-        notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=1200, resources={"metadata": {"path": str(tmp_path)}}
     ).execute()
     outputs = notebook.cells[0].outputs
     text = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")

@@ -56,6 +56,7 @@ def _check_segment(network: NetworkConfig, config: A2CConfig, facts: Environment
     needs = {
         "a task whose episodes have a fixed length": not facts.variable_length,
         "replay": config.replay.keep != "none",
+        "elastic weight consolidation": config.ewc.coef > 0,
         f"the rule {config.rule.name}": config.rule != RuleConfig(),
         "another head than policy and value": bool(network.heads),
         'actor_reward "rpe"': network.actor_reward == "rpe",

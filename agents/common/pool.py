@@ -54,12 +54,13 @@ def start_process(context: Any, target: Callable[..., None], pipe: Any, *args: A
 def _without_main() -> Iterator[None]:
     """Keep new processes from running the user's script again, which may have no main guard."""
     main = sys.modules["__main__"]
-    file, spec = getattr(main, "__file__", None), main.__spec__
+    before = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
     main.__file__, main.__spec__ = None, None
     try:
         yield
     finally:
-        main.__file__, main.__spec__ = file, spec
+        del main.__file__, main.__spec__  # in a notebook there is no file
+        vars(main).update(before)
 
 
 def _begin(preparations: Sequence[Callable[[], object]], pipe: Any, work: bytes) -> None:

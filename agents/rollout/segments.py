@@ -106,6 +106,7 @@ class Segments(Rollout):
                 over[t] = gone
                 observation, info, waiting = envs.restart()
                 started = started | (gone & ~waiting)
+                waiting = waiting if bool(waiting.any()) else self._none
             if started is not self._none:
                 self._start(t + 1, started)
         self._now = observation, info, waiting

@@ -103,6 +103,8 @@ class Vectors:
                 self.shown.begin(rows, self._flat(seen)[part])
                 if self.shown.legal is not None:
                     legal = self.like.legal(info.get("action_mask"), (self.batch,))
+                    there = np.asarray(info.get("_action_mask", part), bool)
+                    self._check_legal(legal[part], there[part])
                     self.shown.legal[rows] = legal[part]
         self.ended[:] = self.cut[:] = False
         return self.shown.array, self._info([]), self._waiting
@@ -190,10 +192,14 @@ class Vectors:
         there = [np.ones(self.batch, bool) if one is None else np.asarray(one) for one in given]
         parts = [self.like.legal(mask, (self.batch,)) for mask in masks]
         self.shown.legal = np.concatenate(parts)
-        if (running & ~np.concatenate(there)).any():
+        self._check_legal(self.shown.legal[running], np.concatenate(there)[running])
+
+    def _check_legal(self, legal: np.ndarray, there: np.ndarray) -> None:
+        """Blame the environment for rows whose mask ``[m, K]`` is missing or allows nothing."""
+        if not there.all():
             self.like.blame("action masks must be there at every reset and step, or never", None)
-        if not self.shown.legal[running].any(1).all():
-            self.like.blame("the action mask must allow at least one action", self.shown.legal)
+        if not legal.any(1).all():
+            self.like.blame("the action mask must allow at least one action", legal)
 
 
 class Theirs:

@@ -18,6 +18,7 @@ from prefrontal.showing.runs import opened
 from tests.showing.test_report import HOSTILE
 
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE = 240_000  # ms, on a busy machine
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -35,6 +36,8 @@ def browser(tmp_path_factory) -> Iterator[Any]:
         context = library.chromium.launch_persistent_context(
             tmp_path_factory.mktemp("profile"), executable_path=CHROMIUM, headless=True, args=QUIET
         )
+        context.set_default_timeout(PATIENCE)
+        playwright.expect.set_options(timeout=PATIENCE)
         yield context
         context.close()
 

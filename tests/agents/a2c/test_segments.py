@@ -339,6 +339,7 @@ def test_a_row_that_only_we_cut_cannot_start_alone():
     [
         ({"replay": "uniform"}, {}, "replay needs whole episodes: leave --segment out"),
         ({"rule": "eprop"}, {}, "the rule eprop needs whole"),
+        ({"ewc": {"coef": 1.0}}, {}, "elastic weight consolidation needs whole"),
         ({}, {"heads": (HeadConfig("r", "returns"),)}, "another head than policy and value"),
         ({}, {"actor_reward": "rpe", "layout": "separate"}, 'actor_reward "rpe" needs whole'),
     ],

@@ -159,3 +159,13 @@ def test_a_cluster_of_two_nodes_survives_killed_workers(tmp_path):
     finally:
         pool.close()
         cluster.shutdown()
+
+
+def test_new_processes_leave_a_notebook_without_a_file(monkeypatch):
+    import __main__
+
+    monkeypatch.delattr(__main__, "__file__", raising=False)
+    pool = make_pool(square, 2)
+    assert pool.map([1, 2]) == [1, 4]
+    pool.close()
+    assert not hasattr(__main__, "__file__")  # Ray tells a notebook by that

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError, TrainingError
+from prefrontal.agents.common.user_files import blamed
 from prefrontal.agents.rollout.blame import check_numbers
 from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.agents.rollout.spec import EnvironmentSpec
@@ -100,7 +101,7 @@ def tabulate(task: Any, episodes: Episodes | None, lives: int) -> tuple[Tensor, 
     try:
         told = task.open_outcomes(rows.params, rows.noise)
     except ValueError as error:
-        raise TrainingError(str(error)) from error
+        raise TrainingError(blamed(error) or str(error)) from error
     # Of an open-loop task the best action is the same whatever is done.
     idle = torch.zeros(steps, count, dtype=torch.int64)
     states = told.visited(task, rows.params, rows.noise, idle)

@@ -195,7 +195,7 @@ def _replaced(cls: Any, tells: str, *names: str) -> bool:
 
     def anew(name: str) -> bool:
         theirs = (vars(base)[name] for base in cls.__mro__[first:] if name in vars(base))
-        if not hasattr(was := next(theirs, None), "__code__"):
+        if _code(was := next(theirs, None)) is None:
             return False
         earlier = any(name in vars(base) for base in cls.__mro__[:first])
         return earlier and not getattr(was, "__isabstractmethod__", False)
@@ -211,13 +211,19 @@ def _calls(cls: Any, *names: str) -> set[str]:
     while left:
         name = left.pop()
         for base in cls.__mro__:
-            code = getattr(vars(base).get(name), "__code__", None)
+            code = _code(vars(base).get(name))
             used = set() if code is None else set(_used(code))
             left += used - found
             found |= used
             if name in vars(base) and "super" not in used:
                 break
     return found
+
+
+def _code(value: Any) -> CodeType | None:
+    """Return the code of a function, a property, or a static or class method."""
+    function = getattr(value, "fget", None) or getattr(value, "__func__", value)
+    return getattr(function, "__code__", None)
 
 
 def _used(code: CodeType) -> Iterator[str]:

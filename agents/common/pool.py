@@ -54,7 +54,8 @@ def start_process(context: Any, target: Callable[..., None], pipe: Any, *args: A
 def _without_main() -> Iterator[None]:
     """Keep new processes from running the user's script again, which may have no main guard."""
     main = sys.modules["__main__"]
-    before = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    names = "__file__", "__spec__"
+    before: dict[str, Any] = {name: vars(main)[name] for name in names if name in vars(main)}
     main.__file__, main.__spec__ = None, None
     try:
         yield

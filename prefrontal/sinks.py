@@ -130,7 +130,8 @@ def open_sinks(
         job: What is trained.
 
     Raises:
-        TrainingError: A sink cannot be opened, written to or closed; training can be resumed without it.
+        TrainingError: A sink cannot be opened, written to or closed; training can be resumed
+            without it.
     """
     if not kinds:
         yield lambda progress: None

@@ -255,9 +255,7 @@ class RayCluster(Serial):
             for cuda.
     """
 
-    def __init__(
-        self, function: Work, address: str, workers: int = 1, device: str = "cpu"
-    ) -> None:
+    def __init__(self, function: Work, address: str, workers: int = 1, device: str = "cpu") -> None:
         self._ray, self._ours = join_cluster(address, workers)
         try:
             self.workers = processors(self._ray, device)

@@ -126,12 +126,12 @@ def tune(words: list[str]) -> int:
 
 def evaluate(words: list[str]) -> int:
     """Evaluate trained agents; the exit code is 1 for a finding that is not reproduced."""
+    from prefrontal.options import EvaluationOptions
     from prefrontal.showing import commands
 
-    if len(commands.leading(words)) > 1:
+    if len(commands.parted(words, EvaluationOptions)[0]) > 1:
         return commands.evaluate(words)
     from prefrontal.evaluating import evaluate_by
-    from prefrontal.options import EvaluationOptions
     from prefrontal.reading import parse
 
     options = parse(

@@ -94,7 +94,7 @@ def _minari(name: str) -> Any:
         minari = importlib.import_module("minari")
     except ImportError as error:
         raise ConfigError(
-            "a Minari dataset needs the package minari: pip install 'prefrontal[minari]'"
+            'a Minari dataset needs the package minari: pip install ".[minari]"'
         ) from error
     try:
         minari.dataset.minari_dataset.parse_dataset_id(name)

@@ -61,9 +61,28 @@ class Axis:
     def holds(self, value: Any) -> bool:
         """Return whether a present value is among those that are searched."""
         if self.values:
-            return str(value) in self.values
+            return self.text_of(value) is not None
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and self.low <= value <= self.high
+
+    def text_of(self, value: Any) -> str | None:
+        """Return a present value as it is written among those to choose from; None: it is not."""
+        return next((text for text in self.values if _says(text, value)), None)
+
+
+def _says(text: str, value: Any) -> bool:
+    """Return whether a text of the command line says a value."""
+    if isinstance(value, list | tuple):
+        words = text.split()
+        return len(words) == len(value) and all(map(_says, words, value))
+    if value is None or isinstance(value, bool):
+        return text.lower() == str(value).lower()
+    if isinstance(value, int | float):
+        try:
+            return float(text) == value
+        except ValueError:
+            return False
+    return text == str(value)
 
 
 def read_space(texts: Sequence[str]) -> dict[str, Axis]:

@@ -7,6 +7,7 @@ closed. A run that is resumed goes on in the same place.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import time
@@ -22,6 +23,10 @@ if TYPE_CHECKING:  # these import torch
 
 PROJECT = "prefrontal"  # of W&B; of MLflow the experiment
 BATCH = 100  # settings that MLflow takes at once
+
+
+class BrokenOff(Exception):
+    """Ends training on purpose, from within its report: the run has not failed."""
 
 
 class Sink(Protocol):
@@ -125,7 +130,8 @@ def open_sinks(
         job: What is trained.
 
     Raises:
-        TrainingError: A sink cannot be opened or written to; training can be resumed without it.
+        TrainingError: A sink cannot be opened, written to or closed; training can be resumed
+            without it.
     """
     if not kinds:
         yield lambda progress: None
@@ -142,7 +148,7 @@ def open_sinks(
             with _saying(kind):
                 sink = _KINDS[kind][1](key, name, folder, hyper_parameters(job))
             sinks.append((kind, sink))
-            stack.push(lambda broken, *_, sink=sink: sink.close(broken is not None))
+            stack.push(functools.partial(_close, kind, sink))
 
         def send(progress: Progress) -> None:
             groups = {name: "rollout" if name == "return" else "train" for name in progress.metrics}
@@ -155,6 +161,16 @@ def open_sinks(
                     sink.log(values, progress.steps)
 
         yield send
+
+
+def _close(kind: str, sink: Sink, broken: type[BaseException] | None, *_: Any) -> None:
+    """Close a sink; what has ended training already counts more than what it raises then."""
+    try:
+        with _saying(kind):
+            sink.close(broken is not None and not issubclass(broken, BrokenOff))
+    except TrainingError:
+        if broken is None:
+            raise
 
 
 @contextlib.contextmanager

@@ -111,6 +111,8 @@ def train(
     made = plan(what, options, Doors(task, core))
     require_common(made.conditions, settings)
     chosen = made.conditions
+    if sweep is not None:
+        _require_lists(sweep)
     if sweep:
         if resume or set(sweep) & set(settings):
             raise ConfigError("leave out sweep, or else resume and the settings that are swept")
@@ -122,6 +124,21 @@ def train(
         f"{key}={value if key == 'out' else repr(value)}" for key, value in named.items() if value
     ]
     return execute(made, chosen, options, f"prefrontal.train({', '.join([repr(what), *told])})")
+
+
+def _require_lists(sweep: Any) -> None:
+    """Check that a sweep of Python has values by the name of a setting.
+
+    Raises:
+        ConfigError: It is no dictionary, or a value in it is no list or tuple with something in it.
+    """
+    if not isinstance(sweep, Mapping):
+        raise ConfigError(f"sweep takes values by name, {{'discount': (0.6, 0.9)}}, not {sweep!r}")
+    for name, values in sweep.items():
+        if not isinstance(name, str) or not isinstance(values, list | tuple) or not values:
+            raise ConfigError(
+                f"sweep: {name} takes a list of one value or more, not {values!r:.80}"
+            )
 
 
 def new_folder(name: str, seed: int) -> Path:
@@ -194,7 +211,7 @@ def _joined(options: RunOptions, stack: contextlib.ExitStack) -> int:
     """Return how many processors there are: of the Ray cluster, which is joined, or here.
 
     Raises:
-        ConfigError: There is no such cluster.
+        ConfigError: There is no such cluster, or it has no GPU for cuda.
     """
     cores = os.cpu_count() or 1
     if options.ray_address is None:
@@ -204,7 +221,7 @@ def _joined(options: RunOptions, stack: contextlib.ExitStack) -> int:
     ray, ours = join_cluster(options.ray_address, options.workers or cores)
     if ours:
         stack.callback(ray.shutdown)
-    return processors(ray)
+    return processors(ray, options.device)
 
 
 def check_all(settings: Mapping[str, Settings], options: RunOptions, seed: int) -> None:

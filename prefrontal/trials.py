@@ -19,7 +19,7 @@ from prefrontal.doors import Doors
 from prefrontal.experiments.run_files import condition_folder, config_of, read_curves
 from prefrontal.experiments.settings import Settings
 from prefrontal.options import EvaluationOptions
-from prefrontal.sinks import open_sinks
+from prefrontal.sinks import BrokenOff, open_sinks
 
 if TYPE_CHECKING:  # these import torch
     from prefrontal.agents.training.loop import Progress
@@ -29,7 +29,7 @@ STARTUP = 5  # finished trials before which none is broken off
 WARMUP = 3  # the first part after which a run can be broken off
 
 
-class _Pruned(Exception):
+class _Pruned(BrokenOff):
     """Ends a run from within its report."""
 
 
@@ -105,7 +105,10 @@ class Trials:
             return Result("pruned", time.monotonic() - begun, part)
         except (TrainingError, _NotMeasured) as error:
             return Result("failed", time.monotonic() - begun, part, reason=str(error))
-        best = objective_of(found, self.objective)
+        try:
+            best = objective_of(found, self.objective)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; go on with --resume --objective NAME") from error
         result = Result("complete", time.monotonic() - begun, part, best)
         if result.value is None or not np.isfinite(result.value):
             return Result("failed", result.seconds, part, reason=f"{best.name} has no interval")

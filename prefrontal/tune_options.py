@@ -9,6 +9,8 @@ from prefrontal.options import RunOptions
 
 MEMBERS = 4  # of every trial, where nothing else is said
 TRIALS = 50
+MEASURED = 500  # episodes per member that a trial is measured on
+CONFIRM = 8  # members of the reported numbers
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class TuneOptions(RunOptions):
     objective: str | None = option(
         None, "Finding that counts, by its name in `prefrontal evaluate`; default: the first."
     )
-    episodes: int = option(500, "Episodes per member that a trial is measured on.", least=1)
-    confirm: int = option(
-        8,
+    episodes: int | None = option(
+        None, f"Episodes per member that a trial is measured on; default {MEASURED}.", least=1
+    )
+    confirm: int | None = option(
+        None,
         "Members that learn with the chosen setting, and others with the default, on a fresh seed: "
-        "their numbers are reported.",
+        f"their numbers are reported; default {CONFIRM}.",
         least=2,
     )
 
@@ -39,5 +43,5 @@ class TuneOptions(RunOptions):
         super().__post_init__()
         if self.sweep:
             raise ValueError("a study has --search, not --sweep")
-        if self.resume and (self.search or self.objective):
-            raise ValueError("--resume goes on with the study: leave out --search and --objective")
+        if self.resume and self.search:
+            raise ValueError("--resume goes on with the study: leave out --search")

@@ -16,59 +16,33 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefrontal.agents.common.errors import ConfigError, TrainingError
 from prefrontal.analysis.stats.findings import Finding, number, span, table
-from prefrontal.checking import check
 from prefrontal.experiments.experiment import Measured
 from prefrontal.experiments.run_files import config_of
 from prefrontal.experiments.settings import Settings
 from prefrontal.measuring import difference
 from prefrontal.options import EvaluationOptions, RunOptions
 from prefrontal.planning import Plan, plan
-from prefrontal.reading import built, parse_settings
+from prefrontal.reading import parse_settings
 from prefrontal.search_space import Axis, default_space, read_space, typed_space, values_of
+from prefrontal.study_kept import Kept, read_kept, refuse_other, require_finding, run_words
 from prefrontal.study_log import begun, importance, open_study, write_trials, written
 from prefrontal.sweeping import require_axes, words_of
 from prefrontal.training import check_all, execute, new_folder
 from prefrontal.trials import Result, Trials, objective_of
-from prefrontal.tune_options import MEMBERS, TRIALS, TuneOptions
+from prefrontal.tune_options import CONFIRM, MEASURED, MEMBERS, TRIALS, TuneOptions
 
 if TYPE_CHECKING:
     from prefrontal.agents.runs.folder import RunFolder  # imports torch
 
 FRESH = 1  # added to the seed of the trials, for the numbers that are reported
+LAST = 2**63 - 1  # the largest seed
 UNDER = "tune"  # folder in `runs`
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What `config.toml` keeps of a study beside settings.
-
-    Attributes:
-        what: First word of the command line.
-        words: Its other words, those of the study left out.
-        search: What is searched, as on the command line.
-        objective: Name of the finding that counts; empty: the first.
-        episodes: Episodes a member that trials are measured on.
-        confirm: Members that the reported numbers are of.
-        trials: Settings that are tried.
-    """
-
-    what: str
-    words: tuple[str, ...]
-    search: tuple[str, ...]
-    objective: str
-    episodes: int
-    confirm: int
-    trials: int
-
-    def __post_init__(self) -> None:
-        """Check the types."""
-        check(self)
 
 
 def tune(what: str | None, options: TuneOptions, rest: Sequence[str], command: str) -> list[str]:
@@ -97,45 +71,23 @@ def tune(what: str | None, options: TuneOptions, rest: Sequence[str], command: s
     if importlib.util.find_spec("optuna") is None:
         raise ConfigError('prefrontal tune needs Optuna: pip install ".[tune]"')
     if resumed is not None:
-        kept = _kept(resumed, settings == base.resolved())
-        kept = replace(kept, trials=options.trials or kept.trials)
+        kept = read_kept(resumed, settings == base.resolved())
         seed = made.seed
+        refuse_other(resumed, kept, seed, options)
     else:
         texts = options.search or [f"{k}={v}" for k, v in default_space(settings, rest).items()]
-        words = (*_run_words(options), *rest)
-        sizes = options.episodes, options.confirm, options.trials or TRIALS
+        words = (*run_words(options), *rest)
+        sizes = options.episodes or MEASURED, options.confirm or CONFIRM, options.trials or TRIALS
         kept = Kept(what or "", words, tuple(texts), options.objective or "", *sizes)
         seed = options.seed or 0
+        require_finding(kept.objective, made, options)
+    if seed + FRESH > LAST:
+        raise ConfigError(f"--seed must be below {LAST}: the numbers of the next one are reported")
     study = Study(made, kept, condition, settings, seed, options)
     study.require()
     with _folder(study, resumed, command) as folder:
         study.search(folder.path)
         return study.report(folder.path)
-
-
-def _kept(run: RunFolder, same: bool) -> Kept:
-    """Return what a study's folder says of it.
-
-    Raises:
-        ConfigError: It is none of a study, or other settings are given than it has.
-    """
-    table = run.config().get("tune")
-    if not isinstance(table, dict):
-        raise ConfigError(f"{run.path} is no folder of prefrontal tune")
-    if not same:
-        raise ConfigError(
-            f"--resume goes on with the settings in {run.path / 'config.toml'}; leave other "
-            "settings out, or start a new study"
-        )
-    return built(Kept, table)
-
-
-def _run_words(options: TuneOptions) -> list[str]:
-    """Return the words that say what is trained, for the command that trains the chosen one."""
-    named = ("task", "core", "algorithm", "preset")
-    given = {name: getattr(options, name) for name in named if getattr(options, name)}
-    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    return [*words, *(("--condition", *options.condition) if options.condition else ())]
 
 
 @contextlib.contextmanager
@@ -228,9 +180,11 @@ class Study:
         from prefrontal.agents.common.pool import make_pool
 
         study, live = open_study(folder, self.seed), dict[int, Any]()
+        self._remember(study)
         self._begin_with_default(study)
-        done = sum(one.state.is_finished() for one in study.trials)
-        if done >= self.kept.trials:
+        if begun(study) >= self.kept.trials and all(
+            one.state.is_finished() for one in study.trials
+        ):
             return
         options, kept = self.options, self.kept
         function = Trials(
@@ -245,17 +199,38 @@ class Study:
             kept.episodes,
         )
         order: list[int] = []
-        with contextlib.closing(make_pool(function, self._workers(), options.ray_address)) as pool:
+        pool = make_pool(function, self._workers(), options.ray_address, options.device)
+        with contextlib.closing(pool):
             for index, result in pool.stream(self._items(study, live, order)):
                 self._tell(study, live.pop(order[index]), result)
                 write_trials(study, folder / "trials.csv")
+
+    def _remember(self, study: Any) -> None:
+        """Keep --trials and --objective of a resumed study for the next time; take what is kept.
+
+        Raises:
+            ConfigError: Another finding counts from now on, though trials are complete.
+        """
+        options, attrs = self.options, study.user_attrs
+        name = attrs.get("objective", self.kept.objective)
+        if options.objective not in (None, name):
+            if any(one.state.name == "COMPLETE" for one in study.trials):
+                raise ConfigError(
+                    f"--objective: trials of the study are complete, and {name or 'the first'!r} "
+                    "counts; leave it out, or start a new study"
+                )
+            study.set_user_attr("objective", name := options.objective)
+        if options.resume and options.trials:
+            study.set_user_attr("trials", options.trials)
+        trials = options.trials or attrs.get("trials", self.kept.trials)
+        self.kept = replace(self.kept, objective=name, trials=trials)
 
     def _begin_with_default(self, study: Any) -> None:
         """Let the first trial be of the default setting, if it lies in the space."""
         present = values_of(self.settings)
         if not study.trials and all(a.holds(present.get(name)) for name, a in self.space.items()):
             study.enqueue_trial(
-                {n: str(present[n]) if a.values else present[n] for n, a in self.space.items()}
+                {n: a.text_of(present[n]) or present[n] for n, a in self.space.items()}
             )
 
     def _items(self, study: Any, live: dict[int, Any], order: list[int]) -> Iterator[Any]:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from prefrontal import command
+from prefrontal.agents.common.errors import TrainingError
+from prefrontal.sinks import BrokenOff, _close
 from tests.front import SMALL, refused
 
 WORDS = ["context-bandit", *SMALL, "--members", "2", "--workers", "1", "--no-progress"]
@@ -68,3 +70,32 @@ def test_a_place_that_cannot_be_reached_is_one_line(monkeypatch, capsys):
         "error: --log mlflow: MLflow said: no such host; say where it is: MLFLOW_TRACKING_URI"
     ]
     assert command.train(["context-bandit", "--resume", "--out", "run"]) == 0
+
+
+class Kept:
+    """A sink that says how it was closed, or fails at it."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.failed = error, []
+
+    def log(self, values, step):
+        pass
+
+    def close(self, failed):
+        self.failed.append(failed)
+        if self.error is not None:
+            raise self.error
+
+
+def test_a_sink_that_fails_on_close_hides_no_error():
+    sink = Kept(OSError("gone"))
+    _close("mlflow", sink, TrainingError)  # which is raised already
+    with pytest.raises(TrainingError, match="--log mlflow: MLflow said: gone"):
+        _close("mlflow", sink, None)
+
+
+def test_what_is_broken_off_has_not_failed():
+    sink = Kept()
+    for broken in (None, BrokenOff, TrainingError):
+        _close("wandb", sink, broken)
+    assert sink.failed == [False, False, True]

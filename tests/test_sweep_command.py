@@ -8,6 +8,7 @@ import pytest
 
 import prefrontal as pf
 from prefrontal import command
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.runs.folder import RunFolder
 from prefrontal.experiments.names import split_condition
 from prefrontal.experiments.settings import LEARNERS
@@ -154,3 +155,9 @@ def test_names_and_words():
     assert name_of("uniform", {"inputs": ("action", "time")}) == "uniform,inputs=action+time"
     assert read_sweep(["learning-rate=1e-3, 2e-3"]) == {"learning_rate": ("1e-3", "2e-3")}
     assert words_of({"a_b": "false", "c": "1 2"}, ["--d"]) == ["--d", "--no-a-b", "--c", "1", "2"]
+
+
+@pytest.mark.parametrize("sweep", [{"core": "lstm"}, {"core": []}, {"discount": 0.5}, ["core"]])
+def test_a_sweep_of_python_has_lists(sweep):
+    with pytest.raises(ConfigError, match=r"sweep.* takes"):
+        pf.train("context-bandit", sweep=sweep)

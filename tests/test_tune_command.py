@@ -139,6 +139,50 @@ def test_what_counts_is_the_worse_end_of_the_interval():
         objective_of([replace(more, better="near")], None)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), (".9", 0.9), ("1e-2", 0.01), ("action  reward", ("action", "reward"))],
+)
+def test_a_present_value_is_found_however_it_is_written(text, value):
+    assert Axis(("none", text)).text_of(value) == text
+    assert Axis(("none", text)).holds(value)
+    assert not Axis(("none", "false", ".8", "action")).holds(value)
+    assert Axis(("none", text)).text_of(None) == "none"
+
+
+def test_a_study_is_mended_and_held_to_what_it_is(capsys, monkeypatch):
+    """A wrong objective is said after the first trial; trials that are added are kept."""
+    monkeypatch.setattr("prefrontal.tuning.require_finding", lambda *_: None)
+    words = ["context-bandit", *WORDS, "--search", "discount=.5,0", "--out", "study"]
+    words[words.index("800")] = "200"
+    said = guarded_line(capsys, ["tune", *words, "--objective", "retun"])
+    assert "did you mean 'return'; go on with --resume --objective NAME" in said.replace("?", "")
+    again = ["tune", "context-bandit", "--resume", "--out", "study", "--no-progress"]
+    again += ["--workers", "1"]
+    assert command.main([*again, "--objective", "return", "--trials", "3"]) == 0
+    tried = rows("study")
+    assert [(one["trial"], one["finding"]) for one in tried] == [(n, "return") for n in "012"]
+    assert tried[0]["discount"] == "0"  # the default
+    assert command.main(again) == 0  # nothing to do
+    assert rows("study") == tried
+    for more, why in {
+        "--seed 3": "has seed 0",
+        "--episodes 30": "has episodes 20",
+        "--confirm 4": "has confirm 2",
+        "--algorithm r2d2": "names no algorithm",
+        "--objective regret": "trials of the study are complete",
+    }.items():
+        assert why in guarded_line(capsys, [*again, *more.split()]), more
+
+
+def guarded_line(capsys, words) -> str:
+    """The one line with which a command that has begun says no."""
+    capsys.readouterr()
+    assert command.guarded(command.main, words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
 def test_search_spaces():
     space = read_space(["learning-rate=1e-4:1e-2:log", "hidden_size=16:64", "discount=0:1", "a=x"])
     assert space["learning_rate"] == Axis((), 1e-4, 1e-2, log=True)
@@ -175,6 +219,8 @@ def test_search_spaces():
         ("context-bandit --resume --search discount=0:1", "leave out --search"),
         ("wang2016-correlated-arms", "name one, --condition uniform (or no-reward)"),
         ("hinton-nowlan-1987 --condition learning", "--search NAME=LOW:HIGH"),
+        (f"context-bandit --seed {2**63 - 1}", "--seed must be below"),
+        ("context-bandit --objective retun", "no finding 'retun'; did you mean 'return'"),
         ("context-bandit --search trials=5:9", "--search trials: that is no setting"),
         ("context-bandi", "did you mean 'context-bandit'?"),
     ],

@@ -92,13 +92,16 @@ def attempt(function: Callable[..., Any], *args: Any) -> tuple[str, Any]:
         return "error", UserCodeError(said)
 
 
-def make_pool(function: Work, workers: int = 1, ray_address: str | None = None) -> Serial:
+def make_pool(
+    function: Work, workers: int = 1, ray_address: str | None = None, device: str = "cpu"
+) -> Serial:
     """Make a pool: on Ray if there is an address (see `check_ray`), else of `workers` processes.
 
-    The function must be one that can be pickled. One worker is this process alone.
+    The function must be one that can be pickled. One worker is this process alone. On Ray each
+    piece of work has a GPU to itself if the device is cuda.
     """
     if ray_address is not None:
-        return RayCluster(function, ray_address, workers)
+        return RayCluster(function, ray_address, workers, device)
     return Processes(function, workers) if workers > 1 else Serial(function)
 
 
@@ -247,14 +250,21 @@ class RayCluster(Serial):
         function: What they apply.
         address: Of the cluster (``host:port``, ``auto``), or `local` to start one here.
         workers: Processors of a cluster that is started here.
+        device: Where they compute; with cuda each piece of work has a GPU to itself.
 
     Raises:
-        ConfigError: If Ray is not installed, or there is no cluster at the address.
+        ConfigError: If Ray is not installed, there is no cluster at the address, or it has no GPU
+            for cuda.
     """
 
-    def __init__(self, function: Work, address: str, workers: int = 1) -> None:
+    def __init__(self, function: Work, address: str, workers: int = 1, device: str = "cpu") -> None:
         self._ray, self._ours = join_cluster(address, workers)
-        self.workers = processors(self._ray)
+        try:
+            self.workers = processors(self._ray, device)
+        except ConfigError:
+            self.close()
+            raise
+        self._gpus = gpus_of(device)
         super().__init__(self._ray.put(packed(function)))  # once a machine
 
     def map(self, items: Sequence[Any]) -> list[Any]:
@@ -278,7 +288,8 @@ class RayCluster(Serial):
             yield busy.pop(done), _result(self._ray.get(done))
 
     def _begin(self, item: Any) -> Any:
-        return self._ray.remote(max_retries=-1)(_single).remote(self._function, item)
+        asked = {"max_retries": -1, "num_gpus": self._gpus}
+        return self._ray.remote(**asked)(_single).remote(self._function, item)
 
     def close(self) -> None:
         """Leave the cluster; end it, if it was started here."""
@@ -314,9 +325,26 @@ def join_cluster(address: str, workers: int = 1) -> tuple[Any, bool]:
     return ray, True
 
 
-def processors(ray: Any) -> int:
-    """Return how many processors the cluster has that was joined."""
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+def gpus_of(device: str) -> int:
+    """Return how many GPUs a worker needs."""
+    return int(device.startswith("cuda"))
+
+
+def processors(ray: Any, device: str = "cpu") -> int:
+    """Return how many workers the cluster that was joined has room for.
+
+    One a processor; one a GPU, if there are fewer, where the device is cuda.
+
+    Raises:
+        ConfigError: The device is cuda, and the cluster has no GPU.
+    """
+    there = ray.cluster_resources()
+    count = max(1, int(there.get("CPU", 1)))
+    if gpus_of(device):
+        count = min(count, int(there.get("GPU", 0)))
+        if count == 0:
+            raise ConfigError("--device cuda: the Ray cluster has no GPU; take --device cpu")
+    return count
 
 
 def packed(work: Any) -> bytes:

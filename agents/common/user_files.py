@@ -20,8 +20,8 @@ PREFIX = "prefrontal_user_files"  # of the names of modules that are files
 
 #: Packages with environments, and how they are installed.
 _INSTALLED = {
-    "minigrid": "; pip install 'prefrontal[minigrid]'",
-    "popgym": "; pip install 'prefrontal[popgym]'",
+    "minigrid": '; pip install ".[minigrid]"',
+    "popgym": '; pip install ".[popgym]"',
     "neurogym": "; docs/environments.md says how it is installed",
 }
 

@@ -21,6 +21,7 @@ from prefrontal.agents.common.errors import CheckpointError, TrainingError
 from prefrontal.agents.common.pool import (
     DEATHS,
     attempt,
+    gpus_of,
     join_cluster,
     packed,
     processors,
@@ -107,7 +108,7 @@ class _Remote:
     def __init__(self, job: Job, members: Sequence[int], ray: Any) -> None:
         self.members, self._ray = list(members), ray
         self._parcel = ray.put(packed((job, self.members)))
-        self._gpus = int(job.device.startswith("cuda"))
+        self._gpus = gpus_of(job.device)
         self._state: dict[str, Tensor] | None = None
         self._actor = self._hire(1)
 
@@ -201,7 +202,10 @@ def shards_of(job: Job, workers: int) -> Iterator[list[Any]]:
     """Yield the members in `workers` blocks, and end them.
 
     One block is in this process, several are in a process each; with the address of a Ray cluster
-    all are in processes there, at most one a processor.
+    all are in processes there, at most one a processor, and one a GPU if the device is cuda.
+
+    Raises:
+        ConfigError: There is no such cluster, or it has no GPU for cuda.
     """
     with contextlib.ExitStack() as stack:
         ray = None
@@ -209,7 +213,7 @@ def shards_of(job: Job, workers: int) -> Iterator[list[Any]]:
             ray, ours = join_cluster(job.ray_address, workers)
             if ours:
                 stack.callback(ray.shutdown)
-            workers = min(workers, processors(ray))
+            workers = min(workers, processors(ray, job.device))
         bounds = [round(index * job.members / workers) for index in range(workers + 1)]
         blocks = [range(low, high) for low, high in itertools.pairwise(bounds)]
         context = multiprocessing.get_context("spawn")

@@ -245,7 +245,7 @@ def _nwb(path: Path) -> Found:
     try:
         from pynwb import NWBHDF5IO
     except ImportError as error:
-        raise DataError("NWB files need pynwb: pip install 'prefrontal[nwb]'") from error
+        raise DataError('NWB files need pynwb: pip install ".[nwb]"') from error
     try:
         with NWBHDF5IO(str(path), "r", load_namespaces=True) as file:
             session = file.read()

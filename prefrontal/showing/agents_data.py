@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,9 @@ from prefrontal.experiments.settings import Settings
 from prefrontal.showing import packing
 from prefrontal.showing.runs import Opened, plain_settings
 
-POINTS = 250  # of a learning curve
+POINTS = 250  # of a learning curve, at most
+CURVES = 0.5  # characters of all learning curves of a run, as a part of those of its episodes
+STEPPED = ("action", "reward", "policy", "value", "rpe", "hidden", "observation", "mask")
 FIGURES = 900_000  # characters of figures of a run
 
 
@@ -50,7 +51,7 @@ def agents(run: Opened, episodes: int, split: str, seed: int, budget: float) -> 
         "about": _about(run, metrics),
         "findings": findings,
         "settings": {key: _texts(one) for key, one in run.settings.items()},
-        "curves": {key: _curve(one) for key, one in curves.items() if one},
+        "curves": _curves({key: one for key, one in curves.items() if one}, CURVES * budget),
         "levels": {key: dict(one) for key, one in levels.items()},
         "players": _players(run, episodes, split, seed, budget),
         "figures": figures(run.out),
@@ -65,11 +66,28 @@ def _metrics(run: Opened) -> Mapping[str, Any]:
             try:
                 metrics = read_json(path, TABLES)
                 for row in metrics["findings"]:
-                    Finding.from_json(row)
+                    _require_finding(Finding.from_json(row))
+                f"{metrics.get('episodes', 0):,}"
             except (RunFolderError, KeyError, TypeError, ValueError, AttributeError) as error:
                 raise ConfigError(f"{path} cannot be read: evaluate the run again") from error
             return dict(metrics)
     return {}
+
+
+def _require_finding(finding: Finding) -> None:
+    """Check the types of a finding from a file, by what is written of it.
+
+    Raises:
+        TypeError: One is another.
+        ValueError: The same.
+    """
+    numbers = (finding.value, finding.low, finding.high)
+    if not isinstance(finding.name, str) or not all(
+        one is None or (isinstance(one, int | float) and not isinstance(one, bool))
+        for one in numbers
+    ):
+        raise TypeError("a finding has a name and numbers")
+    finding.to_json()
 
 
 def _about(run: Opened, metrics: Mapping[str, Any]) -> list[list[str]]:
@@ -106,9 +124,18 @@ def _texts(settings: Settings) -> dict[str, str]:
     }
 
 
-def _curve(curves: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _curves(
+    curves: Mapping[str, Mapping[str, np.ndarray]], budget: float
+) -> dict[str, dict[str, Any]]:
+    """Return learning curves by condition, with as many points as so many characters hold."""
+    numbers = sum(one.shape[1] for each in curves.values() for one in each.values())
+    points = int(budget / (4 * packing.TEXT * max(1, numbers)))
+    return {key: _curve(each, min(POINTS, max(2, points))) for key, each in curves.items()}
+
+
+def _curve(curves: Mapping[str, np.ndarray], points: int) -> dict[str, Any]:
     """Return learning curves with few points."""
-    thin = packing.thinned(curves, POINTS)
+    thin = packing.thinned(curves, points)
     whole = {name: np.asarray(one, dtype=np.float32) for name, one in thin.items()}
     steps = whole.pop("steps")[:, 0].astype(np.float64)
     return {
@@ -166,7 +193,16 @@ def read_record(path: Path) -> Record | None:
         shape = record["action"].shape[:3]
         if len(shape) < 3 or 0 in shape or record["reward"].shape[:3] != shape:
             raise ValueError("not [members, episodes, steps]")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        for name, one in record.items():
+            least = 2 if name.startswith("task.") else 3
+            steps = 3 if name in STEPPED else 2
+            if (
+                one.dtype.kind not in "biuf"
+                or one.ndim < least
+                or one.shape[:steps] != shape[:steps]
+            ):
+                raise ValueError(f"{name} is of another type or shape")
+    except Exception as error:  # ZIP and NumPy raise many kinds for damaged files
         raise ConfigError(f"{path} is no record of episodes: evaluate the run again") from error
     return record
 

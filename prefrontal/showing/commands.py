@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.behaviour_options import CompareOptions
 from prefrontal.options import EvaluationOptions
 from prefrontal.reading import parse
 from prefrontal.showing.options import CompareRunsOptions, PlayOptions, ReportOptions
 
 
-def leading(words: Sequence[str]) -> list[str]:
-    """Return the words before the first option: names of runs."""
-    return list(itertools.takewhile(lambda word: not word.startswith("-"), words))
+def parted(words: Sequence[str], *classes: Any) -> tuple[list[str], list[str]]:
+    """Return the words that are no options or values of options (names of runs), and the others.
+
+    Args:
+        words: Words of the command line.
+        *classes: Dataclasses of options, each of which takes one value, a switch none.
+    """
+    switches = {"--help", "-h"}
+    for one in (field for cls in classes for field in dataclasses.fields(cls)):
+        if one.type == "bool":
+            option = one.name.replace("_", "-")
+            switches |= {f"--{option}", f"--no-{option}"}
+    runs: list[str] = []
+    rest: list[str] = []
+    valued = False
+    for word in words:
+        flag = word.startswith("-")
+        (runs if not flag and not valued else rest).append(word)
+        valued = flag and "=" not in word and word.replace("_", "-") not in switches
+    return runs, rest
 
 
 def are_agents(words: Sequence[str]) -> bool:
@@ -27,7 +47,7 @@ def are_agents(words: Sequence[str]) -> bool:
     """
     from prefrontal.showing.runs import is_run
 
-    runs = leading(words)
+    runs, _ = parted(words, CompareOptions, CompareRunsOptions)
     fits = [one for one in runs if (Path(one).expanduser() / "fit.json").is_file()]
     if fits and len(runs) > 1:
         raise ConfigError(
@@ -65,20 +85,20 @@ def compare(words: list[str]) -> int:
 
 def evaluate(words: list[str]) -> int:
     """Evaluate several runs, each as if alone, and compare them."""
-    runs = leading(words)
-    rest = words[len(runs) :]
+    runs, rest = parted(words, EvaluationOptions)
     from prefrontal.doors import Doors
     from prefrontal.evaluating import evaluate_by
     from prefrontal.showing.comparing import compared, dated, measure
     from prefrontal.showing.runs import names_of, opened
 
     names, measured, reports = names_of(runs), [], []
+    places = places_of(names)
     folder = dated()
     for name, run in zip(names, runs, strict=True):
         options = parse(EvaluationOptions, [run, *rest], "prefrontal evaluate")
         if options.out is not None:
             folder = options.out.expanduser()
-            options = replace(options, out=folder / Path(name).name)
+            options = replace(options, out=folder / places[name])
         report = evaluate_by(options)
         reports.append(report)
         one = opened(run, Doors(options.task, options.core, options.study), name)
@@ -92,6 +112,24 @@ def evaluate(words: list[str]) -> int:
         return _print_json({"runs": metrics, "comparison": found.to_plain()})
     _print_comparison(found)
     return max(report.exit_code for report in reports)
+
+
+def places_of(names: Sequence[str]) -> dict[str, str]:
+    """Return a name of a folder for each run: the last part of its name, all if several share it.
+
+    ``a/run`` and ``b/run`` go to ``a-run`` and ``b-run``.
+    """
+    places: dict[str, str] = {}
+    last = [Path(name).name for name in names]
+    for name, short in zip(names, last, strict=True):
+        if last.count(short) > 1:
+            short = "-".join(part for part in re.split(r"[\\/]+", name) if part.strip("."))
+        count = itertools.count(2)
+        place = short
+        while place in places.values():
+            place = f"{short}-{next(count)}"
+        places[name] = place
+    return places
 
 
 def report(words: list[str]) -> int:

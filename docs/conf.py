@@ -51,8 +51,17 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True
 
 nitpicky = True
-# Names in docstrings that are no objects of ours: libraries', and words in code type.
-nitpick_ignore_regex = [("py:.*", ".*")]
+# Names in docstrings that are no objects of ours (libraries', words in code type), and those of
+# ours that have no page: rooms inside, and commands, which begin like the package.
+_INSIDE = (
+    r"agents|agents\.(base|rollout)\..*|agents\.a2c\.(ewc|off_policy|heads\.Target)|"
+    r"agents\.evolution\.published|agents\.common\.actions\.Actions|experiments\..*|"
+    r"evaluating\.Figure|doors\.Doors|fitted\.BehaviourFit|checking\.option"
+)
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!prefrontal\b).*"),
+    ("py:.*", rf"prefrontal( (train|fit|list)|\.({_INSIDE}))"),
+]
 suppress_warnings = [
     "ref.python",  # a name that several modules have
     "misc.highlighting_failure",  # lines of a notebook that are for the shell

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefrontal.agents.common.errors import (
     ConfigError,
@@ -19,6 +19,10 @@ from prefrontal.agents.common.errors import (
 
 if TYPE_CHECKING:
     from prefrontal.experiments.settings import Settings
+    from prefrontal.options import RunOptions
+    from prefrontal.tune_options import TuneOptions
+
+Subject = TypeVar("Subject", "RunOptions", "TuneOptions")
 
 ECHOED = 80  # characters of an argument in a message at most
 NO_MEMORY = "can.t allocate memory|out of memory|size calculation overflowed"  # as PyTorch says it
@@ -70,22 +74,32 @@ def main(arguments: list[str]) -> int:
     return COMMANDS[name](words)
 
 
+def _subject(
+    command: str, words: list[str], kind: type[Subject], does: str
+) -> tuple[str | None, str, Subject, list[str]]:
+    """Return what a command is about (None: a task, in the options), its name, options and rest."""
+    from prefrontal.reading import parse, parse_known
+
+    what = None if not words or words[0].startswith("-") else words[0]
+    prog = f"prefrontal {command} {what or 'WHAT'}"
+    options, rest = parse_known(kind, words[1:] if what else words, prog)
+    if what is None and options.task is None:
+        parse(kind, words, prog, f"{does}; name an experiment, a task or a study first.")
+        raise ConfigError("name an experiment or a task first; `prefrontal list` shows all")
+    return what, prog, options, rest
+
+
 def train(words: list[str]) -> int:
     """Train the agents of an experiment, or on a task."""
     from prefrontal.doors import is_code
     from prefrontal.experiments.settings import require_common
     from prefrontal.options import RunOptions
     from prefrontal.planning import plan
-    from prefrontal.reading import parse, parse_known, parse_settings
+    from prefrontal.reading import parse_settings
     from prefrontal.sweeping import read_sweep, swept, words_of
     from prefrontal.training import execute
 
-    what = None if not words or words[0].startswith("-") else words[0]
-    prog = f"prefrontal train {what or 'WHAT'}"
-    options, rest = parse_known(RunOptions, words[1:] if what else words, prog)
-    if what is None and options.task is None:
-        parse(RunOptions, words, prog, "Train agents; name an experiment, a task or a study first.")
-        raise ConfigError("name an experiment or a task first; `prefrontal list` shows all")
+    what, prog, options, rest = _subject("train", words, RunOptions, "Train agents")
     made = plan(what, options)
     flags = [word.partition("=")[0] for word in rest if word.startswith("--")]
     require_common(made.conditions, [flag[2:].replace("-", "_") for flag in flags])
@@ -109,16 +123,10 @@ def train(words: list[str]) -> int:
 
 def tune(words: list[str]) -> int:
     """Search settings of an experiment, or for a task."""
-    from prefrontal.reading import parse, parse_known
     from prefrontal.tune_options import TuneOptions
     from prefrontal.tuning import tune as run
 
-    what = None if not words or words[0].startswith("-") else words[0]
-    prog = f"prefrontal tune {what or 'WHAT'}"
-    options, rest = parse_known(TuneOptions, words[1:] if what else words, prog)
-    if what is None and options.task is None:
-        parse(TuneOptions, words, prog, "Search settings; name an experiment, a task or a study.")
-        raise ConfigError("name an experiment or a task first; `prefrontal list` shows all")
+    what, _, options, rest = _subject("tune", words, TuneOptions, "Search settings")
     command = shlex.join(["prefrontal", "tune", *words])
     print("\n".join(run(what, options, rest, command)))
     return 0

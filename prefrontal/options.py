@@ -173,7 +173,9 @@ class NewOptions:
         dataclasses.MISSING,
         "What to write: code of yours, or `data`, simulated choices to fit.",
     )
-    file: Path = option(dataclasses.MISSING, "File to write; beside it, the test of code, or the columns of data.")
+    file: Path = option(
+        dataclasses.MISSING, "File to write; beside it, the test of code, or the columns of data."
+    )
 
 
 @dataclass(frozen=True)

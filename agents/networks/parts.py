@@ -186,8 +186,8 @@ class Division:
     def shapes(self, part: Part) -> list[tuple[int, ...]]:
         """Return the shapes of weights and biases for an image: convolutions, then a linear layer.
 
-        All are followed by rectified units. Of symbols, the linear layer alone: a row of weights for
-        each symbol in each place.
+        All are followed by rectified units. Of symbols, the linear layer alone: a row of weights
+        for each symbol in each place.
         """
         units = self.config.image_units
         if symbols := self.symbols(part):

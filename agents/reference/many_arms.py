@@ -7,7 +7,7 @@ the number of arms. They grow too fast for a hundred pulls.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 MOST_PULLS = 14
 
@@ -29,7 +29,7 @@ def few_pulls_value(arms: int, pulls: int) -> float:
             f"arms must be at least 1 and pulls 1 to {MOST_PULLS}, not {arms} and {pulls}"
         )
 
-    @lru_cache(maxsize=None)
+    @cache
     def value(tried: tuple[tuple[int, int], ...], left: int) -> float:
         """Value of `left` pulls after these wins and losses, sorted, of the arms tried."""
         if not left:

@@ -634,6 +634,26 @@ def test_environments_of_gymnasium_are_checked_by_its_checker(tmp_path, old, new
     assert all(said in one and "\n" not in one for one in found)
 
 
+MASKED = FACES.replace("Discrete(2)", "Discrete(6, start=3)").replace(
+    "        self.t += 1\n",
+    "        if not self.action_masks()[action - 3]:\n"
+    "            raise ValueError('an illegal action')\n"
+    "        self.t += 1\n",
+)
+MASKED += """
+    def action_masks(self):
+        return np.arange(6) == (5 * self.t + 3) % 6
+"""
+
+
+@pytest.mark.parametrize("told", ["{}", "{'action_mask': self.action_masks()}"])
+def test_environments_with_masks_are_checked_with_legal_actions(tmp_path, told):
+    """An environment says masks in `info`, or by the method that MaskablePPO asks."""
+    file = tmp_path / "masked.py"
+    file.write_text(MASKED.replace("{}\n", f"{told}\n"))
+    assert problems(f"{file}:Faces") == []
+
+
 def test_a_name_of_another_learner_and_a_missing_docstring_are_notes(template, capsys):
     start = '    """A bandit whose best arm'
     what = template("task", ("cue", "inheritance"), (start, '    _ = """A bandit'))

@@ -10,7 +10,10 @@ from prefrontal.agents.networks.config import CORES
 from prefrontal.agents.networks.cores import core_class
 from prefrontal.checking import option
 from prefrontal.checks import notes, problems, quick_problems
+from prefrontal.checks.calls import Wrong
+from prefrontal.checks.studies import _shape_problems
 from prefrontal.command import guarded, main
+from prefrontal.experiments.experiment import find_experiment
 from prefrontal.templates import write
 
 
@@ -574,6 +577,17 @@ WRONG_STUDIES = {
         "figures must be paths of written files, not 'a.png'",
     ),
 }
+
+
+@pytest.mark.parametrize("name", ["zwei-Ärme", "a=1", "-a", "checkpoint"])
+def test_names_of_studies_and_conditions_are_what_the_message_says(name):
+    study = find_experiment("context-bandit")
+    settings = study.conditions["default"]
+    right = dataclasses.replace(study, name="a.2_b-c", conditions={"a.2_b-c": settings})
+    assert list(_shape_problems(right)) == []
+    for changes in ({"name": name}, {"conditions": {name: settings}}):
+        with pytest.raises(Wrong, match=r"letters from a to z, digits and any of -_\. "):
+            list(_shape_problems(dataclasses.replace(right, **changes)))
 
 
 @pytest.mark.parametrize(

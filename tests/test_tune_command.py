@@ -209,7 +209,7 @@ def test_search_spaces():
     [
         (
             "context-bandit --search learnin_rate=1:2",
-            "no setting 'learnin_rate'; did you mean 'learning_rate'",
+            "'learnin_rate'; did you mean 'learning_rate'",
         ),
         ("context-bandit --search qqq=1:2", "--search: there is no setting 'qqq'"),
         ("context-bandit --search learning_rate=2:1", "=2:1: LOW has to be below HIGH"),

@@ -78,7 +78,7 @@ def _gymnasium_problems(made: Any) -> Iterator[str]:
 def _play_legally(env: gymnasium.Env) -> None:
     """Let steps take a legal action in place of one that the environment's own mask forbids.
 
-    The checker of Gymnasium draws from the whole space, and takes after a reset what it drew before.
+    The checker of Gymnasium draws from the whole space, and takes what it drew before a reset.
     """
     space, mask = env.action_space if hasattr(env, "action_space") else None, None
     if not isinstance(space, gymnasium.spaces.Discrete):

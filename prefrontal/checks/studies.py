@@ -33,7 +33,10 @@ from prefrontal.training import train
 
 EPISODES = 64  # that each member plays to be measured
 _NAME = re.compile(r"(?!checkpoint$)[A-Za-z0-9][\w.-]*", re.ASCII)
-_NAMED = "must be letters from a to z, digits and any of -_. (first a letter or a digit; 'checkpoint' is taken)"
+_NAMED = (
+    "must be letters from a to z, digits and any of -_. (first a letter or a digit; 'checkpoint' "
+    "is taken)"
+)
 
 
 def study_problems(what: str) -> Iterator[str]:

@@ -130,7 +130,8 @@ class HeadConfig:
         check(self)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.name):
             raise ValueError(
-                f"the name of a head must be letters, digits, _ and -, not {self.name!r}"
+                "the name of a head must be letters from a to z, digits, _ and -, first a letter, "
+                f"not {self.name!r}"
             )
         if self.per_action and self.target == "returns":
             raise ValueError(

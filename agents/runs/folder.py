@@ -146,7 +146,8 @@ class RunFolder:
         """
         if not re.fullmatch(r"[A-Za-z0-9][\w.=,+-]*", name, re.ASCII) or name == "checkpoint":
             raise RunFolderError(
-                f"a condition is named by letters, digits and any of -_.=,+, got {name!r:.80}"
+                "a condition is named by letters from a to z, digits and any of -_.=,+ (first a "
+                f"letter or a digit; not 'checkpoint'), got {name!r:.80}"
             )
         return RunFolder(self.path / name)
 

@@ -199,11 +199,27 @@ def test_subjects_of_whom_a_fit_says_nothing_are_refused(folder, capsys):
         (["fit", *BANDIT, "--method", "mcmc"], "ml"),
         (["fit", BANDIT[0], "--columns", "none.toml"], "none.toml"),
         (["simulate", "none"], "there is no fit in none"),
-        (["compare", "none"], "there is no fit in none"),
+        (["compare", "none"], "there is no fit and no run of agents in none: name a folder of"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_in_one_line(folder, capsys, words, said):
     assert said in refused(capsys, command.main, words)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("compare", "there is no fit and no run of agents in 'an empty one': name a folder"),
+        ("simulate", "there is no fit in 'an empty one': name a run folder"),
+        ("evaluate", "there is no run in 'an empty one'"),
+        ("report", "there is no run in 'an empty one'"),
+        ("play", "error: there is no run in 'an empty one'"),
+        ("dynamics", "there are no trained agents in 'an empty one'"),
+    ],
+)
+def test_a_folder_without_a_run_is_told_by_its_name_in_quotes(folder, capsys, name, said):
+    Path("an empty one").mkdir()
+    assert said in refused(capsys, command.main, [name, "an empty one"])
 
 
 def test_a_folder_of_something_else_is_kept(folder, capsys):

@@ -220,8 +220,8 @@ class NetworkConfig:
     image_symbols: int | None = option(
         None,
         "Where bytes of an image are symbols and not brightness, how many there are (11 in "
-        "MiniGrid's): each has weights of its own in every place, in place of convolutions. None: "
-        "bytes are brightness.",
+        "MiniGrid's): each has weights of its own in every place, and for being anywhere in view, "
+        "instead of convolutions. None: bytes are brightness.",
         least=2,
         most=256,
     )

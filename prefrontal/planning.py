@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.errors import ConfigError, did_you_mean, quoted
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.doors import Doors, could_be_task
 from prefrontal.experiments.experiment import Experiment, find_experiment
@@ -160,7 +160,7 @@ def _resumed(name: str, out: Path | None, under: str) -> RunFolder:
     runs = sorted(folder.glob("*/config.toml"), key=lambda path: path.stat().st_mtime)
     if not runs:
         raise ConfigError(
-            f"there is no run of {name} to resume in {folder}; name its folder with --out"
+            f"there is no run of {name} to resume in {quoted(folder)}; name its folder with --out"
         )
     return RunFolder.read(runs[-1].parent)
 

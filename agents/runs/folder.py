@@ -27,7 +27,7 @@ from typing import Any
 import tomli_w
 from torch import Tensor
 
-from prefrontal.agents.common.errors import PrefrontalError, RunFolderError
+from prefrontal.agents.common.errors import PrefrontalError, RunFolderError, quoted
 from prefrontal.agents.common.files import (
     SMALL,
     TABLES,
@@ -125,7 +125,8 @@ class RunFolder:
         run = cls(path)
         if not (run.path / "config.toml").is_file():
             raise RunFolderError(
-                f"no run in {run.path}; give a folder that contains config.toml, or train first"
+                f"no run in {quoted(run.path)}; give a folder that contains config.toml, or train "
+                "first"
             )
         return run
 

@@ -89,7 +89,7 @@ def compare(
     run: BehaviourFit | Path | str,
     agents: str | Sequence[Any] = (),
     *,
-    cv: Folds = "sessions",
+    cv: Folds | None = None,
     folds: int | None = None,
     models: str | Sequence[Any] | None = None,
     seeds: int = 5,
@@ -103,7 +103,8 @@ def compare(
         agents: Trained agents, each as it is (``NAME raw``) and with a read-out fitted to every
             subject: names of shipped populations or run folders, ``NAME:3`` for their member 3 (0
             otherwise), or agents.
-        cv: What is held out: ``sessions`` or ``blocks`` of every subject, or whole ``subjects``.
+        cv: What is held out: ``sessions`` or ``blocks`` of every subject, or whole ``subjects``;
+            None: the first of these of which there are several.
         folds: Number of folds; None: 5, or 2 within subjects.
         models: What to compare, as `fit` takes it; None: what the run fitted.
         seeds: Recurrent networks for each name.

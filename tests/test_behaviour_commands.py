@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -284,6 +285,16 @@ def test_a_model_of_the_users_is_named_again_as_the_fit_says(folder, capsys):
     more = ["--models", "random,mine.py:Mine"]
     assert command.main(["simulate", "own", "--per-subject", "2", "--no-figures", *more]) == 0
     assert command.main(["compare", "own", "--cv", "subjects", *more]) == 0
+
+
+def test_what_a_fit_says_to_do_next_runs(run, folder, capsys):
+    """One session a subject, the commonest kind of data."""
+    assert command.main(["fit", *BANDIT, *QUICK, "--out", "run"]) == 0
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "held-out" in one]
+    words = shlex.split(line.partition(":")[2])[1:]
+    assert command.guarded(command.main, words) == 0
+    said = refused(capsys, command.main, [*words, "--cv", "blocks"])
+    assert "2 folds for 1 block (subject S01): leave out subjects, --cv subjects" in said
 
 
 def test_a_run_folder_that_was_cut_short_says_what_to_do(run, tmp_path, capsys):

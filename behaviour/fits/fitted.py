@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prefrontal.behaviour.fits.likelihood import Likelihood, natural
+from prefrontal.behaviour.fits.likelihood import Gaussian, Likelihood, natural
+from prefrontal.behaviour.fits.new_subjects import predictive
 from prefrontal.behaviour.models.model import Model
 from prefrontal.behaviour.table import Behaviour
 
 Floats = NDArray[np.float64]
+LEAST = 1e-4  # smallest variance of a population
 
 
 @runtime_checkable
@@ -33,8 +35,8 @@ class Fitted(Protocol):
         """Return the log-probability of every scored choice, nats, ``[S, T]``.
 
         Each given what the subject did and got before; NaN where not scored. Both stages of a trial
-        are summed if both are explained. Subjects that were fitted get their own parameters, others
-        those of the population.
+        are summed if both are explained. Subjects that were fitted get their own parameters; for
+        others, parameters are integrated over the population.
         """
         ...
 
@@ -77,7 +79,7 @@ class FittedModel:
             explains, both stages of a trial count) ``[S]``; of ``pooled`` one penalty, shared
             equally.
         choices: That number of choices ``[S]``.
-        mean: Raw parameters of the population ``[D]``, which subjects get who were not fitted: the
+        mean: Raw parameters of the population ``[D]``, the middle of `others`: the
             median of the subjects (``ml``), their mean (``map``), the group's (``em``, ``hbi``),
             the only ones (``pooled``).
         variance: Their variances over subjects ``[D]``.
@@ -124,6 +126,21 @@ class FittedModel:
         return {name: float(value) for name, value in self._natural(self.mean).items()}
 
     @property
+    def others(self) -> Gaussian:
+        """What is known of raw parameters of subjects who were not fitted.
+
+        Of ``map``, the moments of the subjects' posteriors: estimates alone spread less than
+        subjects do. Of ``pooled``, one point.
+        """
+        variance = self.variance
+        if self.method == "map":
+            own = self.covariance.diagonal(axis1=-2, axis2=-1)
+            known = own[~self.not_positive_definite]
+            variance = variance + (known.mean(axis=0) if len(known) else 0.0)
+        variance = np.maximum(variance, LEAST)
+        return Gaussian(torch.from_numpy(self.mean), torch.from_numpy(variance))
+
+    @property
     def standard_errors(self) -> dict[str, Floats]:
         """Standard errors of `parameters`, by the delta method, ``[S]`` each; NaN: not known."""
         x = torch.from_numpy(self.raw)
@@ -150,11 +167,16 @@ class FittedModel:
     def score(self, behaviour: Behaviour) -> Floats:
         """Return the log-probability of every scored choice ``[S, T]``, see `Fitted`."""
         ran = self._run(behaviour)
-        log_p, scored = ran.log_p, behaviour.scored
+        log_p, scored = ran.log_p.numpy().copy(), behaviour.scored
         if ran.log_p2 is not None:
             assert behaviour.scored2 is not None
-            log_p, scored = log_p + ran.log_p2, scored | behaviour.scored2
-        return np.where(scored, log_p.numpy(), np.nan)
+            log_p, scored = log_p + ran.log_p2.numpy(), scored | behaviour.scored2
+        new = np.array([name not in self.subjects for name in behaviour.subjects])
+        if new.any() and len(self.mean) and self.method != "pooled":
+            some = behaviour.select(new)
+            likelihood = Likelihood(self.model, some, self.scale)
+            log_p[new, : some.trials] = predictive(likelihood, self.others).numpy()
+        return np.where(scored, log_p, np.nan)
 
     def latents(self, behaviour: Behaviour) -> dict[str, Floats]:
         """Return what the model thought before each choice: values, policy, prediction errors.

@@ -110,6 +110,14 @@ class FittedModel:
     not_positive_definite: NDArray[np.bool_]
     not_converged: NDArray[np.bool_]
 
+    def __repr__(self) -> str:
+        """Return in a line what was fitted; arrays are in the fields."""
+        return (
+            f"{self.name} fitted to {len(self.subjects)} subject{'s' * (len(self.subjects) != 1)} "
+            f"({self.method}): log likelihood {self.log_likelihood.sum():.1f}, "
+            f"evidence {self.evidence.sum():.1f}"
+        )
+
     @property
     def name(self) -> str:
         """Name of the model."""

@@ -13,6 +13,7 @@ from prefrontal.checking import option
 from prefrontal.envs import pictures
 from prefrontal.envs.harlow import LEFT, OBJECTS, RIGHT, check_pairs, draw_pair
 from prefrontal.envs.lazy import Tensor, torch
+from prefrontal.envs.outcomes import Outcomes
 from prefrontal.envs.task import Params, Past, State, StepResult, Task
 
 RING = 17  # cells
@@ -129,47 +130,54 @@ class HarlowOneDimensional(Task):
         """Return the state, and what is seen at first."""
         objects, side = params["objects"], params["side"]
         n, device = len(side), side.device
-        graph, graphs = _graph(self.trials, self.num_actions), {}
-        for name, table in graph.items():
-            graphs[name] = torch.from_numpy(table).to(device)
-        places = len(graph["trial"])
+        graph = _graph(self.trials, self.num_actions, device)
         # CODES [4, n] of nothing, the mark, the good and the bad object; k is odd in train
         k = 2 * (objects % OBJECTS) + 1 + objects // OBJECTS
         marks = torch.tensor([[0.0], [FIXATION_CODE]], device=device).expand(2, n)
         codes = torch.cat([marks, k.T / (2 * OBJECTS + 1)])
-        # PER ROW [n, places] which picture, and [n, places x A] which reward, is where
-        here = side[:, graphs["trial"]]
-        chosen = graphs["chosen"]
-        correct = (here[:, :, None] == chosen).float().mul_(2.0).sub_(1.0)
-        reward = torch.where(chosen >= 0, correct, graphs["mark_reward"])
+        # PER ROW which picture is at each place, [places, n], and what moves pay, [places, A, n]
+        here = side.T.index_select(0, graph["trial"])
+        good = here.float().mul_(2.0).sub_(1.0)[:, None]  # -1 left, 1 right
+        reward = torch.addcmul(graph["mark_reward"][:, :, None], graph["side"][:, :, None], good)
         place = params["start"] % RING
         state: State = {
             "t": 0,
             "place": place,
             "before": place,  # that of the step before
-            "next": graphs["next"].flatten(),
-            "reward": reward.flatten(),
-            "reward_at": torch.arange(0, n * chosen.numel(), chosen.numel(), device=device),
-            "picture": (graphs["picture"] + here * RING).flatten(),
-            "picture_at": torch.arange(0, n * places, places, device=device),
-            "pictures": torch.from_numpy(_pictures()).to(device) * n,
+            "next": graph["next"].flatten(),
+            "reward": reward,
+            "picture": torch.add(graph["picture"][:, None], here, alpha=RING),
+            "pictures": graph["pictures"] * n,
             "codes": codes,
             "rows": torch.arange(n, device=device),
-            "graph": graphs,
+            "graph": graph,
         }
         return state, self._see(state, place)
 
+    def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
+        """Return what all places show and pay, the same at every step; see `Outcomes`."""
+        state, _ = self.reset(params)
+        graph, picture, codes = state["graph"], state["picture"], state["codes"]
+        looks = codes[graph["pictures"].T]  # [pictures, 9, n]
+        left, right = (looks.index_select(0, graph["picture"] + k * RING) for k in (LEFT, RIGHT))
+        shown = torch.where((picture > graph["picture"][:, None])[:, None], right, left)
+        tables = state["reward"].flatten(0, 1), shown, graph["next"]
+        rewards, shown, following = (table[None] for table in tables)
+        return Outcomes(rewards, shown, following=following, start=state["place"])
+
     def _see(self, state: State, place: Tensor) -> Tensor:
         """Return what is seen, ``[n, 9]``: in every cell the code of what is there."""
-        picture = state["picture"].take(state["picture_at"] + place)
+        rows = state["rows"]
+        picture = state["picture"].take(torch.add(rows, place, alpha=len(rows)))
         things = state["pictures"].index_select(1, picture)  # thing j of row i: at j n + i of codes
-        return state["codes"].take(things.add_(state["rows"])).T
+        return state["codes"].take(things.add_(rows)).T
 
     def step(self, params: Params, state: State, action: Tensor, noise: Tensor) -> StepResult:
         """Move the gaze; see the class."""
         move = torch.add(action, state["place"], alpha=self.num_actions)
         place = state["next"].take(move)
-        reward = state["reward"].take(state["reward_at"] + move)
+        rows = state["rows"]
+        reward = state["reward"].take(torch.add(rows, move, alpha=len(rows)))
         after = {**state, "t": state["t"] + 1, "place": place, "before": state["place"]}
         return after, self._see(state, place), reward
 
@@ -191,8 +199,7 @@ class HarlowOneDimensional(Task):
         ahead = (target - graph["gaze"][place] + RING // 2) % RING - RING // 2
         optimal = torch.where(active, (ahead > 0).long(), action)
         chosen = graph["chosen"][place, action]
-        rewards = state["reward"].view(len(place), len(graph["trial"]), self.num_actions)
-        rewards = rewards[torch.arange(len(place), device=place.device), place]
+        rewards = state["reward"][place, :, state["rows"]]
         return {
             "trial": trial,
             "stage": stage,
@@ -265,12 +272,13 @@ class HarlowOneDimensional(Task):
 
 
 @functools.lru_cache
-def _graph(trials: int, actions: int) -> dict[str, np.ndarray]:
+def _graph(trials: int, actions: int, device: Any) -> dict[str, Tensor]:
     """Return tables of all places an episode can be in: (trial, stage, gaze), and one for "over".
 
     ``next`` [places, A] is the place an action leads to; ``chosen`` [places, A] the side of the
-    object it chooses (-1: none); ``mark_reward`` [places, A] what it earns at the mark; ``picture``
-    [places] what is seen, where the good object is on the left; ``trial``, ``stage``, ``gaze``.
+    object it chooses (-1: none), ``side`` the same as -1, 1 and 0; ``mark_reward`` [places, A] what
+    it earns at the mark; ``picture`` [places] what is seen, where the good object is on the left;
+    ``trial``, ``stage``, ``gaze``; ``pictures`` see `_pictures`.
     """
     places = 2 * RING * trials + 1
     over = places - 1
@@ -297,18 +305,20 @@ def _graph(trials: int, actions: int) -> dict[str, np.ndarray]:
     # Pictures: 0 nothing; then the mark, objects with the good one left, right; RING gazes each.
     picture = np.where(stage_of == FIXATE, 0, 2) * RING + gaze_of % RING
     picture[over] = 4 * RING
-    return {
+    tables = {
         "next": following,
         "chosen": chosen,
+        "side": ((chosen == RIGHT) - 1.0 * (chosen == LEFT)).astype(np.float32),
         "mark_reward": mark_reward,
         "picture": picture,
         "trial": trial_of,
         "stage": stage_of,
         "gaze": gaze_of,
+        "pictures": _pictures(),
     }
+    return {name: torch.from_numpy(table).to(device) for name, table in tables.items()}
 
 
-@functools.lru_cache
 def _pictures() -> np.ndarray:
     """Return what is seen in each cell from every gaze, ``[9, 6 x 17]``.
 

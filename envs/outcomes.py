@@ -25,7 +25,8 @@ class Outcomes(NamedTuple):
         seen: Makes what a critic may see at each step, ``[T, n, K]``; None: by `states`.
         following: Where what is shown and paid also depends on where an episode is, one of S places
             that actions lead to: the next place ``[T, S, A]`` int64; rewards are ``[T, S A, n]``,
-            observations ``[T, S, D, n]``.
+            observations ``[T, S, D, n]``. If it is the same at every step, the first dimension of
+            all three may be 1.
         start: The first places, ``[n]`` int64.
     """
 
@@ -51,19 +52,20 @@ class Outcomes(NamedTuple):
         if (self.following is None) != (self.start is None):
             raise ValueError(f"{name}: following and start must be given together, or neither")
         where: dict[str, Any] = {"device": noise.device, "dtype": torch.int64}
-        places, following, start = 0, None, None
+        places, told, following, start = 0, steps, None, None
         if self.following is not None:
             following = torch.as_tensor(self.following, **where).contiguous()
             start = torch.as_tensor(self.start, **where).contiguous()
             places = following.shape[1] if following.dim() == 3 else 1
-            _require(name, "following", following, (steps, places, actions), places)
+            told = 1 if len(following) == 1 else steps
+            _require(name, "following", following, (told, places, actions), places)
             _require(name, "start", start, (n,), places)
         where["dtype"] = torch.float32
         rewards = torch.as_tensor(self.rewards, **where).contiguous()
-        _require(name, "rewards", rewards, (steps, (places or 1) * actions, n))
+        _require(name, "rewards", rewards, (told, (places or 1) * actions, n))
         shown = torch.as_tensor(self.observations, **where)
         kinds = (places or actions,) if shown.dim() == 4 else ()
-        _require(name, "observations", shown, (steps, *kinds, width, n))
+        _require(name, "observations", shown, (told, *kinds, width, n))
         if self.states is not None and len(self.states) != steps:
             raise ValueError(f"{name}: states must be {steps}, one a step; got {len(self.states)}")
         return Outcomes(rewards, shown, self.states, self.seen, following, start)

@@ -222,6 +222,20 @@ def recovery_lines(plain: Mapping[str, Any]) -> list[str]:
         cells = [[f"{value:.2f}" for value in row] for row in plain["confusion"]]
         found = [["simulated, found:", *plain["models"]]]
         lines += ["", *aligned([*found, *map(_row, plain["models"], cells)])]
+        lines += _not_told_apart(plain["models"], plain["confusion"])
+    return lines
+
+
+def _not_told_apart(names: Sequence[str], confusion: Sequence[Sequence[float]]) -> list[str]:
+    """Return a line for every model that less than half of its own subjects are found to be of."""
+    lines = []
+    for k, (name, row) in enumerate(zip(names, confusion, strict=True)):
+        if row[k] < 0.5:
+            taken = max((share, other) for other, share in enumerate(row) if other != k)[1]
+            lines.append(
+                f"{name} is found in {row[k]:.0%} of its own subjects: this design cannot tell it "
+                f"from {names[taken]}".replace("%", " %")
+            )
     return lines
 
 

@@ -18,6 +18,7 @@ from prefrontal.behaviour.examples.make import bandit
 from prefrontal.behaviour.files import DataError, write_tidy
 from prefrontal.behaviour.table import behaviour
 from prefrontal.fit_folder import load_fit
+from prefrontal.fit_report import recovery_lines
 from prefrontal.fitted import notes_of
 from tests.behaviour.files.test_columns import PROMISED
 from tests.behaviour.files.test_formats import DATA
@@ -203,11 +204,27 @@ def test_subjects_of_whom_a_fit_says_nothing_are_refused(folder, capsys):
         (["fit", *BANDIT, "--method", "mcmc"], "ml"),
         (["fit", BANDIT[0], "--columns", "none.toml"], "none.toml"),
         (["simulate", "none"], "there is no fit in none"),
-        (["compare", "none"], "there is no fit in none"),
+        (["compare", "none"], "there is no fit and no run of agents in none: name a folder of"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_in_one_line(folder, capsys, words, said):
     assert said in refused(capsys, command.main, words)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("compare", "there is no fit and no run of agents in 'an empty one': name a folder"),
+        ("simulate", "there is no fit in 'an empty one': name a run folder"),
+        ("evaluate", "there is no run in 'an empty one'"),
+        ("report", "there is no run in 'an empty one'"),
+        ("play", "error: there is no run in 'an empty one'"),
+        ("dynamics", "there are no trained agents in 'an empty one'"),
+    ],
+)
+def test_a_folder_without_a_run_is_told_by_its_name_in_quotes(folder, capsys, name, said):
+    Path("an empty one").mkdir()
+    assert said in refused(capsys, command.main, [name, "an empty one"])
 
 
 def test_a_folder_of_something_else_is_kept(folder, capsys):
@@ -367,6 +384,17 @@ def test_held_out_choices_are_compared_on_the_same_folds(run, tmp_path, capsys):
 def test_what_cannot_be_compared_is_refused_in_one_line(run, folder, capsys, words, said):
     words = ["compare", str(run), "--models", "random", *words, "--out", "no"]
     assert said in refused(capsys, command.main, words)
+
+
+def test_models_that_a_design_cannot_tell_apart_are_named():
+    plain = {"r": {}, "models": ["rw", "rw+dual", "wsls"]}
+    shares = [[0.5, 0.4, 0.1], [0.75, 0.2, 0.05], [0.1, 0.45, 0.45]]
+    lines = recovery_lines(plain | {"confusion": shares})
+    assert lines[-3].split() == ["wsls", "0.10", "0.45", "0.45"]  # all of rw is well
+    assert lines[-2:] == [
+        "rw+dual is found in 20 % of its own subjects: this design cannot tell it from rw",
+        "wsls is found in 45 % of its own subjects: this design cannot tell it from rw+dual",
+    ]
 
 
 def test_what_was_simulated_is_recovered(folder, capsys):

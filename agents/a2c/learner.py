@@ -213,7 +213,6 @@ class A2C(RecurrentLearner):
         """Return what is learned from new episodes, and metrics ``[P]``; fit the critic to them."""
         config = self.config
         logits, values, said = self.model.read(trajectory.tapes)
-        law = self.model.policy.law(logits[: trajectory.steps], trajectory.available)
         weight = step_weights(trajectory.mask, values)
         of_heads: dict[str, Estimate] = {}
         learned: dict[str, Target] = {}
@@ -236,7 +235,10 @@ class A2C(RecurrentLearner):
         unit = None
         if config.normalise_values:
             unit = metrics["value_unit"] = root_mean_square(own.targets, weight).clamp(min=1e-3)
-        old = self.model.policy.log_prob(law, trajectory.actions)
+        old = None
+        if config.passes > 1:
+            law = self.model.policy.law(logits[: trajectory.steps], trajectory.available)
+            old = self.model.policy.log_prob(law, trajectory.actions)
         return Learned(trajectory, advantages, own.targets, old, weight, learned, unit), metrics
 
     def _loss(
@@ -278,7 +280,7 @@ class A2C(RecurrentLearner):
         (gradient,) = torch.autograd.grad(loss.sum(), parameters)
         if self.rule is not None and self.rule.perturbation is not None and learned is not None:
             weight = learned.weight
-            share = weight if weight.dim() else weight / learned.old[:, 0].numel()
+            share = weight if weight.dim() else weight / learned.advantages[:, 0].numel()
             tapes, gain = learned.trajectory.tapes, share * learned.advantages
             gradient = gradient + self.rule.perturbation.gradient(tapes, gain)
         return gradient
@@ -391,7 +393,7 @@ class Learned(NamedTuple):
     trajectory: Trajectory
     advantages: Tensor
     targets: Tensor  # of the values
-    old: Tensor  # log-probabilities of the actions by the policy that acted
+    old: Tensor | None  # log-probabilities of the actions by the policy that acted, if needed
     weight: Tensor  # of each step, see `step_weights`
     heads: dict[str, Target]  # of the heads beside policy and value
     unit: Tensor | None = None  # in which values are learned, ``[P]``; None: 1

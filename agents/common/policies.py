@@ -238,7 +238,8 @@ class ActorCriticLoss(NamedTuple):
         actions: Taken, ``[T, P, B, ...]``.
         advantages: A, ``[T, P, B]``.
         targets: Of the values, ``[T, P, B]``.
-        old: Log-probabilities of the actions by the policy that acted, ``[T, P, B]``.
+        old: Log-probabilities of the actions by the policy that acted, ``[T, P, B]``; None: no
+            `clip`.
         weight: Of each step, see `step_weights`.
         entropy_coef: Weight of the entropy bonus, ``[P]``.
         value_coef: Weight of the squared value errors.
@@ -249,7 +250,7 @@ class ActorCriticLoss(NamedTuple):
     actions: Tensor
     advantages: Tensor
     targets: Tensor
-    old: Tensor
+    old: Tensor | None
     weight: Tensor
     entropy_coef: Tensor
     value_coef: float
@@ -283,7 +284,7 @@ class ActorCriticLoss(NamedTuple):
 
     def gain(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gain, and its derivative by the log-probabilities of the actions."""
-        if self.clip is None:
+        if self.clip is None or self.old is None:
             return chosen * self.advantages, self.advantages
         ratio = (chosen - self.old).exp()
         free = ratio * self.advantages

@@ -34,6 +34,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+SMALL = 1e-25  # of powers of a decay; a float32 has 1e-38
+
 
 class Estimate(NamedTuple):
     """What a learner needs of one trajectory.
@@ -267,10 +269,17 @@ def _accumulate_next(x_t: Tensor, decay_t: Tensor, n: int, reached: Tensor) -> T
 def _accumulate(x_t: Tensor, decay_t: Tensor, last: Tensor) -> Tensor:
     """Return y_{t-1} = x_t + decay_t y_t for t = T, ..., 1 from y_T = `last`; ``[T, ...]``.
 
-    Long ones take 3 √T operations: √T blocks step by step at once, as if 0 followed each; what
-    follows each, block by block; then both together. Differentiable.
+    Where the decay d is the same at all steps, long ones are ``d^-t sum over s >= t of d^s x_s``,
+    unless the powers are too small. Else they take 3 √T operations: √T blocks step by step at once,
+    as if 0 followed each; what follows each, block by block; then both together. Differentiable.
     """
     decay_t = decay_t.view(decay_t.shape or [1] * x_t.ndim)
+    if len(decay_t) == 1 and len(x_t) >= 40:
+        steps = torch.arange(len(x_t) + 1, dtype=x_t.dtype, device=x_t.device)
+        powers = decay_t ** steps.view(-1, *[1] * (x_t.ndim - 1))
+        if powers.min() > SMALL:
+            sums = (torch.cat([x_t, last[None]]) * powers).flip(0).cumsum(0).flip(0)
+            return (sums / powers)[:-1]
     decay_t = decay_t.expand(len(x_t), *decay_t.shape[1:])
     if len(x_t) < 40:
         return torch.stack(_from_the_end(x_t, decay_t, last))

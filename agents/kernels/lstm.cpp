@@ -89,7 +89,7 @@ struct Play {
     // S places that episodes can be in: the next one [T, S, A], the first one [n]. Null: S = 1 is paid, S = A is shown,
     // that of the action before.
     const int64_t *next, *start;
-    int64_t places;
+    int64_t places, each;                                   // each: 1; 0: all steps have the tables of the first
 };
 
 // The choices of one step, what they pay, and both in the inputs of the next step.
@@ -111,8 +111,9 @@ inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n, in
         }
         action[c] = arm;
         const long choice = g.next ? place[c] * g.A + arm : arm;
-        reward[c] = g.paid[(t * choices + choice) * rows + column + c];
-        place[c] = g.next ? g.next[t * choices + choice] : arm;
+        const long at = t * g.each * choices + choice;
+        reward[c] = g.paid[at * rows + column + c];
+        place[c] = g.next ? g.next[at] : arm;
     }
     if (t + 1 == s.T) return;
     real* next = k.z + ((t + 1L) * s.P + p) * k.z_block + b;
@@ -127,7 +128,7 @@ inline void outcome(const Tape& k, const Play& g, int t, int p, int b, int n, in
             for (int c = 0; c < n; ++c) next[(g.one_hot + v) * B + c] = reward[c] == g.value[v];
     for (int d = 0; d < g.D; ++d)
         for (int c = 0; c < n; ++c)
-            next[(g.seen + d) * B + c] = g.shown[(((t + 1L) * kinds + place[c]) * g.D + d) * rows + column + c];
+            next[(g.seen + d) * B + c] = g.shown[(((t + 1L) * g.each * kinds + place[c]) * g.D + d) * rows + column + c];
 }
 
 template <int C>

@@ -311,7 +311,7 @@ class ActorCritic:
         if parameters is None:
             found = [tape.heads[: tape.used] for tape in tapes]
         else:
-            parts = parameters.split(self._sizes, dim=1)
+            parts = parameters.split_with_sizes(self._sizes, 1)
             codes = None
             if self.encoder is not None and self.encoder.division.images:
                 codes = self.encoder.attach(tapes, parts[-1])
@@ -332,7 +332,7 @@ class ActorCritic:
         """Split the read-outs of the last net: policy (if it is there), value, other heads."""
         heads = [head.outputs(self.num_actions) for head in self.config.heads]
         policy = 0 if len(self.nets) > 1 else self.num_actions
-        return read_outs.split([policy, 1, *heads], dim)
+        return read_outs.split_with_sizes([policy, 1, *heads], dim)
 
     def _read_out(self, index: int, flat: Tensor) -> Tensor:
         """Return the weights of a net's read-out, a view ``[P, O, H + 1]`` of ``[P, n]``."""

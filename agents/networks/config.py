@@ -130,7 +130,8 @@ class HeadConfig:
         check(self)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.name):
             raise ValueError(
-                f"the name of a head must be letters, digits, _ and -, not {self.name!r}"
+                "the name of a head must be letters from a to z, digits, _ and -, first a letter, "
+                f"not {self.name!r}"
             )
         if self.per_action and self.target == "returns":
             raise ValueError(
@@ -219,8 +220,8 @@ class NetworkConfig:
     image_symbols: int | None = option(
         None,
         "Where bytes of an image are symbols and not brightness, how many there are (11 in "
-        "MiniGrid's): each has weights of its own in every place, in place of convolutions. None: "
-        "bytes are brightness.",
+        "MiniGrid's): each has weights of its own in every place, and for being anywhere in view, "
+        "instead of convolutions. None: bytes are brightness.",
         least=2,
         most=256,
     )

@@ -103,7 +103,8 @@ class Encoder:
         for kept, (place, part) in images:
             shown = source[:, place].transpose(1, 2)
             kept[t] = (shown * part.unit).round_().clamp_(0, 255) if part.whole else shown
-            if (symbols := self.division.symbols(part)) and (largest := kept[t].max()) >= symbols:
+            symbols, largest = self.division.symbols(part), int(kept[t].max())
+            if 0 < symbols <= largest:
                 raise ConfigError(
                     f"there is a symbol {largest} in an image: --image-symbols must be at least "
                     f"{largest + 1}, or left out if bytes are brightness"
@@ -169,8 +170,8 @@ class Encoder:
     def encode(self, index: int, weights: Tensor, pixels: Tensor) -> Tensor:
         """Map pixels ``[n, pixels]`` of an image to codes ``[n, F]``; differentiable.
 
-        Images of symbols go through one linear layer of their one-hot codes, others through
-        convolutions and a linear layer.
+        Images of symbols go through one linear layer, of what is in each place and of what is
+        anywhere in each channel, one-hot; others through convolutions and a linear layer.
         Weights and biases of a layer with n inputs are those that are stored, times √(6 / n). So
         what passes through rectified units keeps its size at first (He et al. 2015), and a step of
         the size that suits a core is small where many inputs come together (equalised step sizes,
@@ -185,9 +186,7 @@ class Encoder:
         parts = weights.split([math.prod(shape) for shape in shapes])
         views = [one.view(shape) for one, shape in zip(parts, shapes, strict=True)]
         if symbols := self.division.symbols(part):
-            gain = math.sqrt(6 / part.size)  # so many of the inputs are 1
-            rows = pixels.long() + symbols * torch.arange(part.size, device=pixels.device)
-            return (F.embedding_bag(rows, views[0] * gain, mode="sum") + views[1] * gain).relu_()
+            return self._symbols(part, symbols, views, pixels.long())
         shape = part.shape if len(part.shape) == 3 else (*part.shape, 1)
         x = pixels.to(weights.dtype).unflatten(1, shape)
         x = x if part.channels_first else x.permute(0, 3, 1, 2)
@@ -201,6 +200,19 @@ class Encoder:
             weight = weight.contiguous(memory_format=torch.channels_last)
             x = F.conv2d(x, weight, bias, layer.stride).relu_()
         return F.linear(x.flatten(1), views[-2], views[-1]).relu_()
+
+    def _symbols(
+        self, part: Part, symbols: int, weights: Sequence[Tensor], shown: Tensor
+    ) -> Tensor:
+        """Map symbols ``[n, pixels]`` to codes: those in their places, and those that are there."""
+        places = torch.arange(part.size, device=shown.device)
+        channels, height, width = part.image
+        channel = places // (height * width) if part.channels_first else places % channels
+        placed, anywhere, bias = (x * math.sqrt(6 / part.size) for x in weights)
+        there = bias.new_zeros(len(shown), channels * symbols)
+        there.scatter_(1, shown + symbols * channel, 1)
+        code = F.embedding_bag(shown + symbols * places, placed, mode="sum")
+        return (code + there @ anywhere + bias).relu_()
 
     def weights(self, parameters: Tensor, member: int) -> list[Tensor]:
         """Return the flat weights of one member for each image."""

@@ -186,12 +186,12 @@ class Division:
     def shapes(self, part: Part) -> list[tuple[int, ...]]:
         """Return the shapes of weights and biases for an image: convolutions, then a linear layer.
 
-        All are followed by rectified units. Of symbols, the linear layer alone: a row of weights for
-        each symbol in each place.
+        All are followed by rectified units. Of symbols, one linear layer: weights of each symbol in
+        each place, and of each symbol anywhere in a channel.
         """
         units = self.config.image_units
         if symbols := self.symbols(part):
-            return [(part.size * symbols, units), (units,)]
+            return [(part.size * symbols, units), (part.image[0] * symbols, units), (units,)]
         layers = convolutions(part.image)
         shapes: list[tuple[int, ...]] = []
         for one in layers:

@@ -23,7 +23,7 @@ class _Play(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("noise_block", "noise_row")),
         *((n, ctypes.c_void_p) for n in ("noise", "paid", "shown", "value", "actions", "rewards")),
         *((n, ctypes.c_void_p) for n in ("next", "start")),
-        ("places", ctypes.c_int64),
+        *((n, ctypes.c_int64) for n in ("places", "each")),
     )
 
 
@@ -65,6 +65,7 @@ def play(
         *((0, 0) if noise is None else noise.stride()[:2]),
         *(None if array is None else array.data_ptr() for array in arrays),
         places,
+        len(table.rewards) > 1,
     )
     tape.struct.T = steps
     _function()(tape.address, ctypes.byref(play))

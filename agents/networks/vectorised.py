@@ -305,7 +305,7 @@ class Vectorised:
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Return views of flat parameters ``[P, n]``, ``[P, *shape]`` by name."""
-        parts = flat.split([math.prod(shape) for shape in self.shapes.values()], dim=1)
+        parts = flat.split_with_sizes([math.prod(shape) for shape in self.shapes.values()], 1)
         named = zip(self.shapes.items(), parts, strict=True)
         return {
             name: part.unflatten(1, shape) if shape else part[:, 0] for (name, shape), part in named

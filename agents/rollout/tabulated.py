@@ -14,7 +14,8 @@ right after ``reset``, and ``played(actions)``, which takes the place of all ste
 | ``scale``, ``shift`` | of the centred reward |
 | ``values`` | the rewards that there are, if they are shown one-hot |
 
-With places ``rewards`` are ``[T, S A, n]`` and ``shown`` ``[T, S, D, n]``, those of each place.
+With places ``rewards`` are ``[T, S A, n]`` and ``shown`` ``[T, S, D, n]``, those of each place; the
+first dimension of these and of ``following`` is 1 where all steps are alike.
 Random numbers are drawn as for stepping, so that the episodes are the same ones.
 """
 

@@ -27,13 +27,13 @@ def told_problems(
     if told is None:
         return
     shown, width = told.observations, len(task.observation_low)
-    by_action, places = shown.dim() == 4, 1
+    by_action, places, each = shown.dim() == 4, 1, steps
     size = (steps, task.num_actions, width, n) if by_action else (steps, width, n)
     if told.following is not None:
-        places = told.following.shape[1]
-        size = steps, places, width, n
+        each, places = (1 if len(told.following) == 1 else steps), told.following.shape[1]
+        size = each, places, width, n
     for what, value, right in (
-        ("rewards", told.rewards, (steps, places * task.num_actions, n)),
+        ("rewards", told.rewards, (each, places * task.num_actions, n)),
         ("observations", shown, size),
     ):
         if wrong := shaped(value, right):
@@ -45,17 +45,18 @@ def told_problems(
     critic = told.privileged(task, params, states)
     state, observation = task.reset(params)
     for t, action in enumerate(actions):
-        here = shown[t, chosen, :, columns] if by_action else shown[t].T
+        at = t % each
+        here = shown[at, chosen, :, columns] if by_action else shown[at].T
         facts = (task.facts(params, one, action) for one in (state, states[t]))
         seen = task.privileged(params, state), critic[t]
         choice, now = action, state
         if told.following is not None:
             choice = chosen * task.num_actions + action
-        chosen = action if told.following is None else told.following[t, chosen, action]
+        chosen = action if told.following is None else told.following[at, chosen, action]
         state, following, reward = task.step(params, state, action, noise[t])
         for what, (true, said) in {
             "the observation": (observation, here),
-            "the reward": (reward, told.rewards[t, choice, columns]),
+            "the reward": (reward, told.rewards[at, choice, columns]),
             "facts": facts,
             "what a critic sees": seen,
         }.items():

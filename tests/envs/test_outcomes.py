@@ -22,6 +22,7 @@ VARIANTS = [
     ("TransitiveInference", {"trial_steps": 1}),
     ("TwoStep", {"compact": True}),
     ("TwoStep", {"fixation": True, "trials": 9}),
+    ("HarlowOneDimensional", {"trials": 2, "max_steps": 60, "no_op": True}),
 ]
 TOLD = {
     "TwoArmedBandit",
@@ -32,6 +33,7 @@ TOLD = {
     "SwitchingBandit",
     "Harlow",
     "HarlowPairs",
+    "HarlowOneDimensional",
     "InferredValue",
     "Volatility",
     "RiskyChoice",
@@ -74,7 +76,9 @@ def test_what_is_told_happens(name, fields):
     assert not list(told_problems(task, params, noise, actions))
     n, steps = actions.shape[1], task.steps
     places = 1 if told.following is None else told.following.shape[1]
-    assert told.rewards.shape == (steps, places * task.num_actions, n)
+    each = steps if told.following is None else len(told.following)
+    assert each == (1 if name == "HarlowOneDimensional" else steps)
+    assert told.rewards.shape == (each, places * task.num_actions, n)
     assert told.rewards.dtype == told.observations.dtype == torch.float32
     if task.open_loop:  # the way that needs no formula of its own
         slow = step_by_step(task, params, noise)
@@ -231,6 +235,8 @@ def test_places_that_are_views_become_contiguous(monkeypatch):
     [
         (lambda told: told._replace(rewards=told.rewards[:, :, :1]), "rewards must have"),
         (lambda told: told._replace(observations=told.observations[:1]), "observations must have"),
+        (lambda told: told._replace(following=told.following[:1]), "rewards must have shape .1, 6"),
+        (lambda told: told._replace(following=told.following[:2]), "following must have shape"),
         (lambda told: told._replace(start=told.start[:1]), "start must have shape"),
         (lambda told: told._replace(start=told.start + 3), "start must be places, 0 to 2"),
         (lambda told: told._replace(following=told.following - 1), "following must be places"),

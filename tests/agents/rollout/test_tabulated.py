@@ -84,7 +84,7 @@ def test_two_networks():
 
 
 def test_what_cannot_be_told_is_stepped_through():
-    rollout = made("HarlowOneDimensional", {"trials": 1, "max_steps": 8})
+    rollout = made("Daw2011TwoStep", {"trials": 4})
     rollout.envs.played = None
     assert rollout.collect().steps == 8
 

@@ -122,6 +122,10 @@ def test_fitted_models_choose_again(run, capsys):
     drawn = rows(run / "simulation/simulated.csv")
     assert len(drawn) == 2 * 3 * 160
     same = pf.simulate(run, 3, models="random")
+    assert str(same).startswith("P(stay) after")
+    for shown in (same, made := load_fit(run), made["rw"], made.behaviour):
+        assert "array" not in repr(shown), type(shown)
+        assert len(repr(shown)) < 1000, type(shown)
     assert abs(same.drawn["random"].mean() - 0.5) < 0.1
     told = [int(row["choice"]) for row in drawn if row["model"] == "random"]
     assert told == same.drawn["random"].ravel().tolist()
@@ -353,7 +357,16 @@ def test_held_out_choices_are_compared_on_the_same_folds(run, tmp_path, capsys):
     assert one["evidence"] == pytest.approx(whole["evidence"])
     assert one["log_likelihood"] < whole["log_likelihood"]
     notes = " ".join(plain["notes"])
-    assert "wang2016-bandit raw: below chance: " in notes  # an agent that never explores
+    below = [note for note in plain["notes"] if "below chance" in note]
+    (line,) = [note for note in below if "bandit raw: below chance on held-out choices: " in note]
+    raw = plain["models"]["wang2016-bandit raw"]["normalised_likelihood"]
+    assert f"{raw:.3f} a choice, and chance is 0.500" in line  # an agent that never explores
+    assert plain["chance"] == 0.5
+    page = (tmp_path / "c/report.md").read_text()
+    said = "held out: whole subjects, 2 folds; 160 choices; chance is 0.5000 a choice"
+    assert said in page
+    found = one["nats_a_choice_above_best"] if plain["best"] != "rw" else {"low": 0.0}
+    assert f"[{found['low']:.4f}, " in page or plain["best"] == "rw"
     assert "wang2016-bandit: trials of an episode: up to 40 in the table, 100 in" in notes
     assert [row["model"] for row in rows(tmp_path / "c/comparison.csv")] == names
 

@@ -36,6 +36,7 @@ class Comparison:
         score: Log-probability of each choice when it was left out, nats, ``[K, S, T]``; NaN where
             not scored.
         choices: Scored choices of each subject ``[S]``; both stages count where they are explained.
+        chance: Geometric mean probability of a choice where all that can be chosen is as likely.
         selection: Random-effects selection from the log-likelihoods of left-out choices, in place
             of evidence; None for one name, or where a choice has probability 0.
     """
@@ -46,6 +47,7 @@ class Comparison:
     folds: int
     score: Floats
     choices: NDArray[np.int64]
+    chance: float
     selection: ModelSelection | None
 
     @property
@@ -100,6 +102,7 @@ class Comparison:
             "trials_scored": int(self.choices.sum()),
             "left_out": self.by,
             "folds": self.folds,
+            "chance": self.chance,
             "best": self.best,
             "models": models,
             "bms": None if self.selection is None else self.selection.to_plain(),
@@ -155,14 +158,24 @@ def compare(
                 np.isnan(scores), score[k, where, : test.trials], scores
             )
     wanted, choices = behaviour.scored, behaviour.scored.sum(axis=1)
-    if second and behaviour.scored2 is not None:
+    chance = -np.log(_options(behaviour))[wanted].sum()
+    if second and behaviour.scored2 is not None and behaviour.choice2 is not None:
         wanted, choices = wanted | behaviour.scored2, choices + behaviour.scored2.sum(axis=1)
+        chance -= np.log(max(2, behaviour.choice2.max() + 1)) * behaviour.scored2.sum()
     _check_scores(score, wanted, behaviour, names)
     total = np.nansum(score, axis=2).T
     clear = len(names) > 1 and bool(np.isfinite(total).all())
     selection = model_selection(total, names) if clear else None
     found = int(part.max()) + 1
-    return Comparison(names, behaviour.subjects, by, found, score, choices, selection)
+    chance = float(np.exp(chance / choices.sum()))
+    return Comparison(names, behaviour.subjects, by, found, score, choices, chance, selection)
+
+
+def _options(behaviour: Behaviour) -> Floats:
+    """Return how many arms can be chosen ``[S, T]``."""
+    if behaviour.available is None:
+        return np.full(behaviour.choice.shape, float(behaviour.arms))
+    return np.maximum(1.0, behaviour.available.sum(axis=-1))
 
 
 def parts_of(behaviour: Behaviour, by: By, folds: int | None = None, seed: int = 0) -> Codes:

@@ -19,6 +19,7 @@ from prefrontal.behaviour.table import Behaviour
 
 Floats = NDArray[np.float64]
 LEAST = 1e-4  # smallest variance of a population
+AT_ONCE = 32  # new subjects that are predicted side by side: memory
 
 
 @runtime_checkable
@@ -110,6 +111,14 @@ class FittedModel:
     not_positive_definite: NDArray[np.bool_]
     not_converged: NDArray[np.bool_]
 
+    def __repr__(self) -> str:
+        """Return in a line what was fitted; arrays are in the fields."""
+        return (
+            f"{self.name} fitted to {len(self.subjects)} subject{'s' * (len(self.subjects) != 1)} "
+            f"({self.method}): log likelihood {self.log_likelihood.sum():.1f}, "
+            f"evidence {self.evidence.sum():.1f}"
+        )
+
     @property
     def name(self) -> str:
         """Name of the model."""
@@ -171,11 +180,13 @@ class FittedModel:
         if ran.log_p2 is not None:
             assert behaviour.scored2 is not None
             log_p, scored = log_p + ran.log_p2.numpy(), scored | behaviour.scored2
-        new = np.array([name not in self.subjects for name in behaviour.subjects])
-        if new.any() and len(self.mean) and self.method != "pooled":
-            some = behaviour.select(new)
+        new = [s for s, name in enumerate(behaviour.subjects) if name not in self.subjects]
+        if not len(self.mean) or self.method == "pooled":
+            new = []
+        for rows in (new[at : at + AT_ONCE] for at in range(0, len(new), AT_ONCE)):
+            some = behaviour.select(rows)
             likelihood = Likelihood(self.model, some, self.scale)
-            log_p[new, : some.trials] = predictive(likelihood, self.others).numpy()
+            log_p[rows, : some.trials] = predictive(likelihood, self.others).numpy()
         return np.where(scored, log_p, np.nan)
 
     def latents(self, behaviour: Behaviour) -> dict[str, Floats]:

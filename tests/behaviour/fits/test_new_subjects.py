@@ -11,7 +11,7 @@ from prefrontal.behaviour.fits.comparison import compare
 from prefrontal.behaviour.fits.fitting import CognitiveFit, fit
 from prefrontal.behaviour.models.catalogue import find
 from prefrontal.behaviour.table import behaviour
-from tests.behaviour.fits.test_fitting import coins, played
+from tests.behaviour.fits.test_fitting import coins
 
 BIASED = find("biased-random")
 
@@ -50,12 +50,3 @@ def test_the_model_that_subjects_follow_wins_where_they_differ(method):
     found = compare(fits, data, "subjects")
     assert found.best == "biased-random"
     assert found.difference("biased-random", "random").low > 0.05
-
-
-def test_the_same_for_what_learns():
-    """Every subject has an inverse temperature of its own."""
-    parts = [played(1, 60, seed=s, inverse=(0.0, 1.0, 3.0, 12.0)[s % 4]) for s in range(8)]
-    choice, reward = (np.concatenate([getattr(p, n) for p in parts]) for n in ("choice", "reward"))
-    data = behaviour(choice, reward)
-    found = compare([CognitiveFit(find(n)) for n in ("random", "rw")], data, "subjects", folds=4)
-    assert found.best == "rw"

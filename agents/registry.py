@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean
+from prefrontal.agents.common.errors import CheckpointError, ConfigError, did_you_mean, quoted
 from prefrontal.agents.common.files import read_toml, require_plain
 from prefrontal.agents.common.memory import require_time
 from prefrontal.agents.networks.config import NetworkConfig
@@ -239,7 +239,7 @@ def load(
     if has_checkpoint(folder / "checkpoint"):
         arrays, meta = read_agents(folder, core, environment)
         return load_trained(arrays, meta, folder)
-    nothing = f"there are no trained agents in {folder}"
+    nothing = f"there are no trained agents in {quoted(folder)}"
     # A run has a configuration; a folder without one may hold runs.
     if not (folder / "config.toml").is_file() and (below := runs_below(folder)):
         raise CheckpointError(f"{nothing}{below}")
@@ -248,7 +248,7 @@ def load(
         return load(folder, conditions[0], core, environment)
     if conditions and condition is None:
         raise CheckpointError(
-            f"{folder} has several conditions; name one of {', '.join(conditions)}"
+            f"{quoted(folder)} has several conditions; name one of {', '.join(conditions)}"
         )
     beside = [p.name for p in folder.parent.glob("*") if p != folder]
     hint = did_you_mean(folder.name, beside)

@@ -94,6 +94,13 @@ class Behaviour:
         ).any():
             raise ValueError("a trial counts whose choice or reward is missing")
 
+    def __repr__(self) -> str:
+        """Return how much there is, in a line; arrays are in the fields."""
+        return (
+            f"Behaviour of {len(self)} subject{'s' * (len(self) != 1)}: {self.trials_scored:,} "
+            f"scored choices among {self.arms} arms, values start anew: {self.resets}"
+        )
+
     def __len__(self) -> int:
         """Return the number of subjects S."""
         return len(self.subjects)

@@ -29,6 +29,7 @@ from prefrontal.behaviour.files.reading import paths_of
 from prefrontal.behaviour.files.rows import Rows, read_table
 from prefrontal.behaviour.recordings import KEYS, Recording, read_spikes
 from prefrontal.behaviour.table import Behaviour
+from prefrontal.fit_folder import no_fit
 from prefrontal.fitted import require_folder
 from prefrontal.neural_options import AlignOptions
 from prefrontal.reading import built
@@ -224,7 +225,7 @@ def _of_fit(run: Path, behaviour: Behaviour, rows: int, name: str) -> Latents:
     """
     path = run.expanduser() / "trials.csv"
     if not path.is_file():
-        raise ConfigError(f"there is no fit in {run}: name a run folder of `prefrontal fit`")
+        raise no_fit(run)
     cells = read_table(path).cells
     if "row" not in cells:
         raise ConfigError(f"{path} has no column row: it is not of `prefrontal fit`")

@@ -13,7 +13,7 @@ from prefrontal.reading import parse
 def fit(words: list[str]) -> int:
     """Fit models to choices; print the table of models."""
     options = parse(FitOptions, words, "prefrontal fit", "Fit models to choices.")
-    from prefrontal.fit_report import aligned, counted, held_out, table
+    from prefrontal.fit_report import aligned, counted, table
     from prefrontal.fitted import with_code
     from prefrontal.fitting import fit_by
 
@@ -23,8 +23,8 @@ def fit(words: list[str]) -> int:
         return _print_json(plain)
     print(counted(plain))
     print(*aligned(table(plain)), sep="\n")
-    if "cross_validation" in plain:
-        print("held-out choices:", *aligned(held_out(plain["cross_validation"])), sep="\n")
+    if made.comparison is not None:
+        print(made.comparison)
     _print_notes(made.notes)
     assert made.path is not None
     print(f"written: {made.path} (begin with {made.path / 'report.md'})")
@@ -44,20 +44,18 @@ def compare(words: list[str]) -> int:
         "compare RUN RUN --help`.",
     )
     from prefrontal.comparing import compare_by
-    from prefrontal.fit_report import aligned, held_out
 
     made, folder = compare_by(options)
-    return _report(made, folder, options.json, lambda plain: aligned(held_out(plain)))
+    return _report(made, folder, options.json)
 
 
 def recover(words: list[str]) -> int:
     """Simulate models and fit them again; print what is found."""
     options = parse(RecoverOptions, words, "prefrontal recover", "Are parameters and models found?")
     from prefrontal.comparing import recover_by
-    from prefrontal.fit_report import recovery_lines
 
     made, folder = recover_by(options)
-    return _report(made, folder, options.json, recovery_lines)
+    return _report(made, folder, options.json)
 
 
 def simulate(words: list[str]) -> int:
@@ -66,18 +64,17 @@ def simulate(words: list[str]) -> int:
         SimulateOptions, words, "prefrontal simulate", "Let fitted models choose again."
     )
     from prefrontal.comparing import simulate_by
-    from prefrontal.fit_report import simulation_lines
 
     made, folder = simulate_by(options)
-    return _report(made, folder, options.json, simulation_lines)
+    return _report(made, folder, options.json)
 
 
-def _report(made: Any, folder: Path, as_json: bool, lines: Any) -> int:
-    """Print results as JSON, or lines and where they were written."""
+def _report(made: Any, folder: Path, as_json: bool) -> int:
+    """Print results as JSON, or as they show themselves and where they were written."""
     plain = made.to_plain()
     if as_json:
         return _print_json(plain)
-    print(*lines(plain), sep="\n")
+    print(made)
     _print_notes(plain.get("notes", ()))
     print(f"written: {folder}")
     return 0

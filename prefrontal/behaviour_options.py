@@ -62,9 +62,10 @@ class CompareOptions:
     """Compare model classes on held-out choices."""
 
     run: Path = option(dataclasses.MISSING, "Run folder of `prefrontal fit`.")
-    cv: Folds = option(
-        "sessions",
-        "What is held out: sessions or blocks of every subject, or whole subjects.",
+    cv: Folds | None = option(
+        None,
+        "What is held out: sessions or blocks of every subject, or whole subjects; none: the first "
+        "of these of which there are several.",
     )
     folds: int | None = option(None, "Folds; none: 5, or 2 within subjects.", least=2)
     models: str | None = option(None, "Models, by commas; none: those of the run.")

@@ -45,7 +45,7 @@ USAGE = """usage: prefrontal COMMAND ...
   simulate RUN [options]      let fitted models choose again
   align [RUN] --neural FILE --trials FILE   relate a recording to fitted models and agents
   dynamics RUN [options]      find where the core of trained agents comes to rest
-  new KIND FILE               write a commented template of a task, core, model or study
+  new KIND FILE               write a commented template of a task, core, model or study, or data
   check FILE.py:CLASS         say what is wrong with a task, a core, a model or a study
 
 `prefrontal COMMAND --help` explains the options; `prefrontal train WHAT --help` those of WHAT.
@@ -196,7 +196,7 @@ def _shown(found: Any, as_json: bool) -> int:
 
 
 def new(words: list[str]) -> int:
-    """Write a commented template of a task, a core, a model or a study."""
+    """Write a commented template of a task, a core, a model or a study, or a table of choices."""
     from prefrontal.options import NewOptions
     from prefrontal.reading import parse
     from prefrontal.templates import write

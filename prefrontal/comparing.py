@@ -32,7 +32,16 @@ from prefrontal.fit_folder import (
     variance_of,
     write_rows,
 )
-from prefrontal.fit_report import aligned, held_out, markdown, recovery_lines
+from prefrontal.fit_report import (
+    aligned,
+    below_chance,
+    held_out,
+    markdown,
+    recovery_lines,
+    simulation_lines,
+    spread,
+    what_was_held_out,
+)
 from prefrontal.fitted import (
     BehaviourFit,
     as_config_errors,
@@ -58,8 +67,9 @@ class BehaviourComparison:
     fitted: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        return "\n".join(aligned(held_out(self.to_plain())))
+    def __repr__(self) -> str:
+        plain = self.to_plain()
+        return "\n".join([what_was_held_out(plain), *aligned(held_out(plain))])
 
     def to_plain(self) -> dict[str, Any]:
         """Return the results, ready for JSON.
@@ -80,8 +90,8 @@ class BehaviourComparison:
         dump_json(folder / "comparison.json", plain)
         dump_json(folder / "bms.json", plain["bms"])
         write_rows(folder / "comparison.csv", COMPARISON, comparison_rows(plain))
-        rows = [f"- {note}" for note in self.notes]
-        lines = ["# Held-out choices", "", *markdown(held_out(plain)), "", *rows]
+        lines = ["# Held-out choices", "", f"{what_was_held_out(plain)}.", ""]
+        lines += [*markdown(held_out(plain)), "", *(f"- {note}" for note in self.notes)]
         (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -89,7 +99,7 @@ def compare(
     run: BehaviourFit | Path | str,
     agents: str | Sequence[Any] = (),
     *,
-    cv: Folds = "sessions",
+    cv: Folds | None = None,
     folds: int | None = None,
     models: str | Sequence[Any] | None = None,
     seeds: int = 5,
@@ -103,7 +113,8 @@ def compare(
         agents: Trained agents, each as it is (``NAME raw``) and with a read-out fitted to every
             subject: names of shipped populations or run folders, ``NAME:3`` for their member 3 (0
             otherwise), or agents.
-        cv: What is held out: ``sessions`` or ``blocks`` of every subject, or whole ``subjects``.
+        cv: What is held out: ``sessions`` or ``blocks`` of every subject, or whole ``subjects``;
+            None: the first of these of which there are several.
         folds: Number of folds; None: 5, or 2 within subjects.
         models: What to compare, as `fit` takes it; None: what the run fitted.
         seeds: Recurrent networks for each name.
@@ -135,7 +146,7 @@ def compare(
     with as_config_errors(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         found = compare_fittables(fittables, table, cv, folds=folds, seed=seed)
-    said = dict.fromkeys(str(one.message) for one in caught)
+    said = [*dict.fromkeys(str(one.message) for one in caught), *below_chance(found.to_plain())]
     comparison = BehaviourComparison(found, fitted, tuple(said))
     if out is not None:
         comparison.write(Path(out))
@@ -193,7 +204,7 @@ class BehaviourRecovery:
 
     found: Any
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(recovery_lines(self.to_plain()))
 
     def to_plain(self) -> dict[str, Any]:
@@ -282,6 +293,9 @@ class Simulation:
     behaviour: Behaviour
     drawn: Mapping[str, np.ndarray]
 
+    def __repr__(self) -> str:
+        return "\n".join(simulation_lines(self.to_plain()))
+
     def stays(self) -> dict[str, dict[str, np.ndarray]]:
         """Return how often the last recorded choice is repeated, by its outcome.
 
@@ -299,7 +313,7 @@ class Simulation:
         names = self.behaviour.subjects
         plain: dict[str, Any] = {"subjects": len(names), "subject_names": list(names), "stay": {}}
         for name, values in self.stays().items():
-            plain["stay"][name] = {key: _spread(value) for key, value in values.items()}
+            plain["stay"][name] = {key: spread(value) for key, value in values.items()}
         return plain
 
     def write(self, folder: Path, figures: bool = True) -> None:
@@ -317,25 +331,11 @@ class Simulation:
         if figures:
             from prefrontal.analysis.figures.subjects import stay_figure
 
-            shown = self.stays()
             means = {
                 name: {k: v if v.ndim == 1 else v.mean(axis=0) for k, v in values.items()}
-                for name, values in shown.items()
+                for name, values in self.stays().items()
             }
             stay_figure(means, folder / "stay.png")
-
-
-def _spread(values: np.ndarray) -> dict[str, float | None]:
-    """Return the mean over subjects, and of draws the 95 % interval of that mean."""
-    with np.errstate(invalid="ignore"):
-        known = ~np.isnan(values)
-        mean = np.where(known, values, 0).sum(-1) / known.sum(-1)
-    if np.isnan(mean).any():
-        return {"mean": None}
-    if values.ndim == 1:
-        return {"mean": float(mean)}
-    low, high = np.quantile(mean, [0.025, 0.975])
-    return {"mean": float(mean.mean()), "low": float(low), "high": float(high)}
 
 
 def simulate(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.common.user_files import import_file, import_object
+from prefrontal.agents.common.user_files import import_file, import_object, own_names
 from prefrontal.experiments.experiment import Experiment, find_experiment
 from prefrontal.experiments.names import is_experiment
 
@@ -59,7 +59,7 @@ class Doors:
         if not place:
             return name
         if "/" not in name and not re.search(_VERSION, name):
-            return _register_task(import_object(self.task))
+            return _register_task(import_object(self.task, could_be_task))
         import_file(place)
         return name
 
@@ -73,7 +73,7 @@ class Doors:
 
         if self.core is None or (isinstance(self.core, str) and ":" not in self.core):
             return self.core
-        made = import_object(self.core) if isinstance(self.core, str) else self.core
+        made = import_object(self.core, _could_be_core) if isinstance(self.core, str) else self.core
         name = stored_name(self.core) if isinstance(self.core, str) else _name_of(made)
         try:
             register_core(name, made)
@@ -101,12 +101,16 @@ class Doors:
             )
         study = self.study
         if study.endswith(".py") or ":" not in study:
-            found = getattr(import_file(study), "EXPERIMENT", None)
+            module = import_file(study)
+            found = getattr(module, "EXPERIMENT", None)
+            tasks = [] if found else own_names(module, _is_task)
         else:
-            found = import_object(study)
+            found, tasks = import_object(study, lambda made: isinstance(made, Experiment)), []
         if not isinstance(found, Experiment):
+            named = ", ".join(f"{study}:{name}" for name in tasks)
             raise ConfigError(
                 f"{study} holds no EXPERIMENT of the class prefrontal.experiments.Experiment"
+                + (f"; to train on a task, name its class: {named}" if tasks else "")
             )
         if stored not in (None, found.name):
             raise ConfigError(f"the run is of {stored!r}, and {study} holds {found.name!r}")
@@ -128,6 +132,27 @@ def _name_of(made: Any) -> str:
     if not isinstance(made, type):
         raise ConfigError(f"a class is needed, or its name as text, not {made!r:.80}")
     return f"{made.__module__}:{made.__qualname__}"
+
+
+def _is_task(made: Any) -> bool:
+    """Return whether something is the class of a task or of an environment."""
+    import gymnasium
+
+    from prefrontal import envs
+
+    kinds = (envs.Task, gymnasium.Env, gymnasium.vector.VectorEnv)
+    return isinstance(made, type) and issubclass(made, kinds)
+
+
+def could_be_task(made: Any) -> bool:
+    """Return whether something is a task's class, or a function that may make an environment."""
+    return _is_task(made) or (callable(made) and not isinstance(made, type))
+
+
+def _could_be_core(made: Any) -> bool:
+    from torch import nn
+
+    return isinstance(made, type) and issubclass(made, nn.Module)
 
 
 def _register_task(made: Any) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.errors import ConfigError, did_you_mean, quoted
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
 from prefrontal.analysis.stats.findings import Finding, table
 from prefrontal.doors import Doors
@@ -270,7 +270,7 @@ def load(
         hint = did_you_mean(folder.name, shipped_names())
         folder = shipped_folder(str(path)) or folder
         if not folder.exists() and "mean" in hint:
-            raise ConfigError(f"there are no trained agents in {folder}{hint}")
+            raise ConfigError(f"there are no trained agents in {quoted(folder)}{hint}")
     return load_agents(folder, condition, doors.core_name(), doors.environment())
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.common.errors import ConfigError, RunFolderError
+from prefrontal.agents.common.errors import ConfigError, RunFolderError, quoted
 from prefrontal.agents.common.files import TABLES, read_json
 from prefrontal.agents.runs.checkpoint import library_versions
 from prefrontal.behaviour.files import Columns, read_tidy, write_tidy
@@ -85,8 +85,16 @@ def opened(path: Path | str) -> tuple[dict[str, Any], Behaviour]:
     """
     folder = Path(path).expanduser()
     if not (folder / "fit.json").is_file():
-        raise ConfigError(f"there is no fit in {folder}: name a run folder of `prefrontal fit`")
+        raise no_fit(folder)
     return _read(folder / "fit.json"), read_tidy(folder / "behaviour.csv")
+
+
+def no_fit(folder: Path) -> ConfigError:
+    """Return what is raised where a folder has no fit."""
+    agents = " (there are agents)" if (folder / "config.toml").is_file() else ""
+    return ConfigError(
+        f"there is no fit in {quoted(folder)}{agents}: name a run folder of `prefrontal fit`"
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

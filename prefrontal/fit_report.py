@@ -68,7 +68,7 @@ def table(plain: Mapping[str, Any]) -> list[list[str]]:
             ),
         ]
         rows.append([name, str(len(one["parameters"]) or ""), *numbers])
-    return rows
+    return filled(rows)
 
 
 def _rank(one: Mapping[str, Any]) -> float:
@@ -123,7 +123,8 @@ def page(plain: Mapping[str, Any], figures: Sequence[Path]) -> str:
         ]
     if "cross_validation" in plain:
         found = plain["cross_validation"]
-        lines += ["", "## Held-out choices", "", *markdown(held_out(found))]
+        said = [f"{what_was_held_out(found)}.", "", *markdown(held_out(found))]
+        lines += ["", "## Held-out choices", "", *said]
     if plain["notes"]:
         lines += ["", "## Notes", "", *(f"- {note}" for note in plain["notes"])]
     if figures:
@@ -151,9 +152,12 @@ def _finite(value: Any) -> Any:
 
 
 def held_out(plain: Mapping[str, Any]) -> list[list[str]]:
-    """Return the table of a comparison on held-out choices, best first."""
+    """Return the table of a comparison on held-out choices, best first.
+
+    Differences are from the best, nats a choice, means over subjects with 95 % intervals.
+    """
     bms = plain["bms"] or {"frequencies": {}, "protected_exceedance": {}}
-    rows = [["model", "log lik.", "lik./choice", "frequency", "pxp"]]
+    rows = [["model", "log lik.", "lik./choice", "nats/choice from best", "frequency", "pxp"]]
     order = sorted(plain["models"].items(), key=lambda item: -item[1]["log_likelihood"])
     for name, one in order:
         rows.append(
@@ -161,13 +165,51 @@ def held_out(plain: Mapping[str, Any]) -> list[list[str]]:
                 name,
                 f"{one['log_likelihood']:.1f}",
                 f"{one['normalised_likelihood']:.4f}",
+                "" if name == plain["best"] else _from_best(one["nats_a_choice_above_best"]),
                 *(
                     f"{bms[key][name]:.3f}" if name in bms[key] else ""
                     for key in ("frequencies", "protected_exceedance")
                 ),
             ]
         )
-    return rows
+    return filled(rows)
+
+
+def _from_best(found: Mapping[str, float | None] | None) -> str:
+    """Return a difference with its interval; none of one subject."""
+    if found is None:
+        return "-inf"
+    value, low, high = found["value"], found["low"], found["high"]
+    ends = "" if low is None or high is None or low != low else f" [{low:.4f}, {high:.4f}]"
+    return f"{value:.4f}{ends}"
+
+
+def what_was_held_out(plain: Mapping[str, Any]) -> str:
+    """Return what a comparison left out, in a line."""
+    kinds = {"subjects": "whole subjects", "sessions": "sessions", "blocks": "blocks"}
+    whose = "" if plain["left_out"] == "subjects" else " of every subject"
+    chance = f"; chance is {plain['chance']:.4f} a choice" if "chance" in plain else ""
+    return (
+        f"held out: {kinds[plain['left_out']]}{whose}, {plain['folds']} folds; "
+        f"{plain['trials_scored']:,} choices{chance}"
+    )
+
+
+def below_chance(plain: Mapping[str, Any]) -> list[str]:
+    """Return a line for each whose held-out choices are less likely than by chance."""
+    allowed = "; raw agents are nearly deterministic, a fitted read-out allows for that"
+    return [
+        f"{name}: below chance on held-out choices: {one['normalised_likelihood']:.3f} a choice, "
+        f"and chance is {plain['chance']:.3f}{allowed if name.endswith(' raw') else ''}"
+        for name, one in plain["models"].items()
+        if one["normalised_likelihood"] < plain["chance"] - 1e-9
+    ]
+
+
+def filled(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return a table without the columns that are empty below their name."""
+    kept = [i for i in range(len(rows[0])) if i == 0 or any(row[i] for row in rows[1:])]
+    return [[row[i] for i in kept] for row in rows]
 
 
 def recovery_lines(plain: Mapping[str, Any]) -> list[str]:
@@ -180,6 +222,20 @@ def recovery_lines(plain: Mapping[str, Any]) -> list[str]:
         cells = [[f"{value:.2f}" for value in row] for row in plain["confusion"]]
         found = [["simulated, found:", *plain["models"]]]
         lines += ["", *aligned([*found, *map(_row, plain["models"], cells)])]
+        lines += _not_told_apart(plain["models"], plain["confusion"])
+    return lines
+
+
+def _not_told_apart(names: Sequence[str], confusion: Sequence[Sequence[float]]) -> list[str]:
+    """Return a line for every model that less than half of its own subjects are found to be of."""
+    lines = []
+    for k, (name, row) in enumerate(zip(names, confusion, strict=True)):
+        if row[k] < 0.5:
+            taken = max((share, other) for other, share in enumerate(row) if other != k)[1]
+            lines.append(
+                f"{name} is found in {row[k]:.0%} of its own subjects: this design cannot tell it "
+                f"from {names[taken]}".replace("%", " %")
+            )
     return lines
 
 
@@ -203,3 +259,16 @@ def _interval(value: Mapping[str, float | None]) -> str:
         return "-"
     low, high = value.get("low"), value.get("high")
     return f"{value['mean']:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None else "")
+
+
+def spread(values: np.ndarray) -> dict[str, float | None]:
+    """Return the mean over subjects, and of draws the 95 % interval of that mean."""
+    with np.errstate(invalid="ignore"):
+        known = ~np.isnan(values)
+        mean = np.where(known, values, 0).sum(-1) / known.sum(-1)
+    if np.isnan(mean).any():
+        return {"mean": None}
+    if values.ndim == 1:
+        return {"mean": float(mean)}
+    low, high = np.quantile(mean, [0.025, 0.975])
+    return {"mean": float(mean.mean()), "low": float(low), "high": float(high)}

@@ -59,7 +59,7 @@ class BehaviourFit:
         """Return one that was fitted, by name."""
         return self.networks[name] if name in self.networks else self.fits[name]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         from prefrontal.fit_report import aligned, table
 
         return "\n".join(aligned(table(self.to_plain())))

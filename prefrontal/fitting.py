@@ -16,7 +16,7 @@ import numpy as np
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.behaviour.files import Columns, DataError, columns_from, read, read_columns
 from prefrontal.behaviour.files.building import build_behaviour
-from prefrontal.behaviour.files.checks import require_fittable
+from prefrontal.behaviour.files.checks import notes_on, require_fittable
 from prefrontal.behaviour.files.formats import load
 from prefrontal.behaviour.files.proposing import propose
 from prefrontal.behaviour.files.reading import Data, paths_of
@@ -94,7 +94,8 @@ def fit(
     with as_config_errors():
         fits = fit_models(table, cognitive, method, seed) if cognitive else Fits(table, {})
         fitted = {one.name: one.fit(table, seed) for one in networks}
-    made = BehaviourFit(table, fits, fitted, method, seed, variance, notes_of(fits), code)
+    notes = (*notes_on(table), *notes_of(fits))
+    made = BehaviourFit(table, fits, fitted, method, seed, variance, notes, code)
     if cv is not None:
         from prefrontal.comparing import compare
 
@@ -141,7 +142,7 @@ def _read(options: FitOptions) -> tuple[Columns, Behaviour]:
         settings = read_columns(options.columns)
         return settings, read(options.data, settings)
     rows, own = load(paths)
-    if not own.columns and not own.codes:
+    if not own.columns and not own.codes and own.task.arms is None:
         found = propose(rows)
         if found.questions:
             file = Path(f"{paths[0].stem}.columns.toml")

@@ -169,8 +169,13 @@ class ReproduceOptions:
 class NewOptions:
     """What to write, and where."""
 
-    kind: Literal["task", "core", "model", "study"] = option(dataclasses.MISSING, "What to write.")
-    file: Path = option(dataclasses.MISSING, "Python file to write; a test is written beside it.")
+    kind: Literal["task", "core", "model", "study", "data"] = option(
+        dataclasses.MISSING,
+        "What to write: code of yours, or `data`, simulated choices to fit.",
+    )
+    file: Path = option(
+        dataclasses.MISSING, "File to write; beside it, the test of code, or the columns of data."
+    )
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.errors import ConfigError, did_you_mean, quoted
 from prefrontal.agents.rollout.spec import NO_ENVIRONMENT
-from prefrontal.doors import Doors
+from prefrontal.doors import Doors, could_be_task
 from prefrontal.experiments.experiment import Experiment, find_experiment
 from prefrontal.experiments.names import is_experiment, summaries
 from prefrontal.experiments.run_files import settings_of
@@ -106,7 +106,10 @@ def _door_to(what: str, doors: Doors) -> Doors:
     if place and not re.search(r"/|-v\d+$", name):
         from prefrontal.agents.common.user_files import import_object
 
-        if isinstance(import_object(what), Experiment):
+        def fits(made: Any) -> bool:
+            return isinstance(made, Experiment) or could_be_task(made)
+
+        if isinstance(import_object(what, fits), Experiment):
             return replace(doors, study=what)
         return replace(doors, task=what)
     if place or "/" in what or re.search(r"-v\d+$", what):
@@ -157,7 +160,7 @@ def _resumed(name: str, out: Path | None, under: str) -> RunFolder:
     runs = sorted(folder.glob("*/config.toml"), key=lambda path: path.stat().st_mtime)
     if not runs:
         raise ConfigError(
-            f"there is no run of {name} to resume in {folder}; name its folder with --out"
+            f"there is no run of {name} to resume in {quoted(folder)}; name its folder with --out"
         )
     return RunFolder.read(runs[-1].parent)
 

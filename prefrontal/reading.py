@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,12 @@ META = (
     "vary",
     "env_workers",
 )  # what `make_foreign` takes besides an environment's arguments
+
+#: What Python says of texts that are no numbers.
+_NUMBERS = {
+    "whole number": r"invalid literal for int\(\) with base 10",
+    "number": "could not convert string to float",
+}
 
 
 def parse(cls: type[T], words: Sequence[str], prog: str, description: str = "") -> T:
@@ -144,8 +151,21 @@ def _said(event: failures.ParseErrorEvent, flags: list[str]) -> str:
         return f"{name}: expected {many if event.reason == 'too_few_values' else 'no value'}"
     if isinstance(event, failures.InstantiationFailure):
         own = event.message.startswith("--") and "takes NAME=VALUE" in event.message
-        return event.message if own else f"{name}: {event.message}"
+        metavar = str(argument.lowered.metavar) if argument is not None else ""
+        return event.message if own else f"{name}{_told(event.message, metavar)}"
     return f"{name} cannot be read ({type(event).__name__})"
+
+
+def _told(message: str, metavar: str) -> str:
+    """Return what is wrong with a value, behind the name of its option; Python's words in ours."""
+    for kind, python in _NUMBERS.items():
+        if found := re.fullmatch(rf"{python}: (?P<value>.*)", message, re.DOTALL):
+            comma = re.search(r"\d,\d|^',\d", found["value"])
+            hint = " (a decimal point, not a comma)" if comma and kind == "number" else ""
+            return f" must be a {kind}, not {found['value']}{hint}"
+    if found := re.match(r"Could not parse arguments \[(?P<values>.*)\] into", message, re.DOTALL):
+        return f" must be {'whole ' * ('INT' in metavar)}numbers, not {found['values']}"
+    return f": {message}"
 
 
 def _joined(parts: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.errors import ConfigError, did_you_mean, quoted
 from prefrontal.experiments import own_environment
 from prefrontal.experiments.experiment import Experiment
 from prefrontal.experiments.names import split_condition
@@ -32,11 +32,12 @@ def find_run(path: Path) -> tuple[RunFolder, Path]:
         return RunFolder.read(shipped), Path("runs", "evaluation", path.name)
     if path.parent.is_dir():
         if below := runs_below(path):
-            raise ConfigError(f"there is no run in {path}{below}")
+            raise ConfigError(f"there is no run in {quoted(path)}{below}")
         names = [p.parent.name for p in path.parent.glob("*/config.toml")]
         names += shipped_names() if path.parent == Path() else []
         hint = did_you_mean(path.name, names)
-        raise ConfigError(f"there is no run in {path}{hint if 'mean' in hint else ''}")
+        hint = hint if "mean" in hint else ""
+        raise ConfigError(f"there is no run in {quoted(path)}{hint}")
     return RunFolder.read(path), path
 
 

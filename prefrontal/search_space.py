@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -97,19 +98,26 @@ def read_space(texts: Sequence[str]) -> dict[str, Axis]:
         if len(values) > 1 or len(ends) == 1:
             space[name] = Axis(values)
             continue
-        kind = ends[2:] or [""]
-        try:
-            low, high = map(float, ends[:2])
-        except ValueError:
-            low, high = 1.0, 0.0
-        if not low < high or kind not in ([""], ["log"]) or (kind == ["log"] and low <= 0):
+        kind, low, high = ends[2:] or [""], _number(ends[0]), _number(ends[1])
+        known = not math.isnan(low + high) and kind in ([""], ["log"])
+        if not known or (kind == ["log"] and low <= 0):
             raise ConfigError(
                 f"--search {name} takes LOW:HIGH, LOW:HIGH:log with LOW above 0, or "
                 f"VALUE,VALUE,..., not {values[0]!r:.80}"
             )
+        if low >= high:
+            raise ConfigError(f"--search {name}={values[0]:.80}: LOW has to be below HIGH")
         whole = all(end.lstrip("-").isdecimal() for end in ends[:2])
         space[name] = Axis((), low, high, kind == ["log"], whole)
     return space
+
+
+def _number(text: str) -> float:
+    """Return a number that is written; NaN: it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def default_space(settings: Settings, given: Sequence[str] = ()) -> dict[str, str]:

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prefrontal.agents.common.errors import ConfigError, did_you_mean
+from prefrontal.agents.common.errors import ConfigError, did_you_mean, quoted
 from prefrontal.checking import check
 from prefrontal.planning import Plan
 from prefrontal.reading import built
@@ -52,7 +52,7 @@ def read_kept(run: RunFolder, same: bool) -> Kept:
     """
     table = run.config().get("tune")
     if not isinstance(table, dict):
-        raise ConfigError(f"{run.path} is no folder of prefrontal tune")
+        raise ConfigError(f"{quoted(run.path)} is no folder of prefrontal tune")
     if not same:
         raise ConfigError(
             f"--resume goes on with the settings in {run.path / 'config.toml'}; leave other "

@@ -82,7 +82,8 @@ def require_axes(
     """Refuse settings that cannot be varied within a run.
 
     Raises:
-        ConfigError: One says how to run, is of some conditions alone, or is a core of the user's.
+        ConfigError: One says how to run, is none, is of some conditions alone, or is a core of the
+            user's.
     """
     run = {field.name for field in dataclasses.fields(run_options)} - {"core", "algorithm"}
     for name, values in names.items():
@@ -94,6 +95,20 @@ def require_axes(
             raise ConfigError(
                 f"{flag} core: cores of the package can be compared here; train one of yours in a "
                 "run of its own, with --core"
+            )
+    learners = names.get("algorithm", [None])
+    known = set[str]().union(
+        *(
+            learner_of(one, {"algorithm": learner}).option_names()
+            for one in conditions.values()
+            for learner in learners
+        )
+    )
+    for name in names:
+        if name not in known | {"algorithm", "core"}:
+            hint = did_you_mean(name, sorted(known))
+            raise ConfigError(
+                f"{flag}: there is no setting {name!r}{hint if 'mean' in hint else ''}"
             )
     if "algorithm" not in names:
         require_common(conditions, names)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from prefrontal.behaviour.examples.make import bandit
 from prefrontal.behaviour.files import DataError, write_tidy
 from prefrontal.behaviour.table import behaviour
 from prefrontal.fit_folder import load_fit
+from prefrontal.fit_report import recovery_lines
 from prefrontal.fitted import notes_of
 from tests.behaviour.files.test_columns import PROMISED
 from tests.behaviour.files.test_formats import DATA
@@ -120,6 +122,10 @@ def test_fitted_models_choose_again(run, capsys):
     drawn = rows(run / "simulation/simulated.csv")
     assert len(drawn) == 2 * 3 * 160
     same = pf.simulate(run, 3, models="random")
+    assert str(same).startswith("P(stay) after")
+    for shown in (same, made := load_fit(run), made["rw"], made.behaviour):
+        assert "array" not in repr(shown), type(shown)
+        assert len(repr(shown)) < 1000, type(shown)
     assert abs(same.drawn["random"].mean() - 0.5) < 0.1
     told = [int(row["choice"]) for row in drawn if row["model"] == "random"]
     assert told == same.drawn["random"].ravel().tolist()
@@ -199,11 +205,27 @@ def test_subjects_of_whom_a_fit_says_nothing_are_refused(folder, capsys):
         (["fit", *BANDIT, "--method", "mcmc"], "ml"),
         (["fit", BANDIT[0], "--columns", "none.toml"], "none.toml"),
         (["simulate", "none"], "there is no fit in none"),
-        (["compare", "none"], "there is no fit in none"),
+        (["compare", "none"], "there is no fit and no run of agents in none: name a folder of"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_in_one_line(folder, capsys, words, said):
     assert said in refused(capsys, command.main, words)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("compare", "there is no fit and no run of agents in 'an empty one': name a folder"),
+        ("simulate", "there is no fit in 'an empty one': name a run folder"),
+        ("evaluate", "there is no run in 'an empty one'"),
+        ("report", "there is no run in 'an empty one'"),
+        ("play", "error: there is no run in 'an empty one'"),
+        ("dynamics", "there are no trained agents in 'an empty one'"),
+    ],
+)
+def test_a_folder_without_a_run_is_told_by_its_name_in_quotes(folder, capsys, name, said):
+    Path("an empty one").mkdir()
+    assert said in refused(capsys, command.main, [name, "an empty one"])
 
 
 def test_a_folder_of_something_else_is_kept(folder, capsys):
@@ -269,6 +291,16 @@ def test_a_model_of_the_users_is_named_again_as_the_fit_says(folder, capsys):
     assert command.main(["compare", "own", "--cv", "subjects", *more]) == 0
 
 
+def test_what_a_fit_says_to_do_next_runs(run, folder, capsys):
+    """One session a subject, the commonest kind of data."""
+    assert command.main(["fit", *BANDIT, *QUICK, "--out", "run"]) == 0
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "held-out" in one]
+    words = shlex.split(line.partition(":")[2])[1:]
+    assert command.guarded(command.main, words) == 0
+    said = refused(capsys, command.main, [*words, "--cv", "blocks"])
+    assert "2 folds for 1 block (subject S01): leave out subjects, --cv subjects" in said
+
+
 def test_a_run_folder_that_was_cut_short_says_what_to_do(run, tmp_path, capsys):
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     for name in ("models.json", "fit.json"):
@@ -325,7 +357,16 @@ def test_held_out_choices_are_compared_on_the_same_folds(run, tmp_path, capsys):
     assert one["evidence"] == pytest.approx(whole["evidence"])
     assert one["log_likelihood"] < whole["log_likelihood"]
     notes = " ".join(plain["notes"])
-    assert "wang2016-bandit raw: below chance: " in notes  # an agent that never explores
+    below = [note for note in plain["notes"] if "below chance" in note]
+    (line,) = [note for note in below if "bandit raw: below chance on held-out choices: " in note]
+    raw = plain["models"]["wang2016-bandit raw"]["normalised_likelihood"]
+    assert f"{raw:.3f} a choice, and chance is 0.500" in line  # an agent that never explores
+    assert plain["chance"] == 0.5
+    page = (tmp_path / "c/report.md").read_text()
+    said = "held out: whole subjects, 2 folds; 160 choices; chance is 0.5000 a choice"
+    assert said in page
+    found = one["nats_a_choice_above_best"] if plain["best"] != "rw" else {"low": 0.0}
+    assert f"[{found['low']:.4f}, " in page or plain["best"] == "rw"
     assert "wang2016-bandit: trials of an episode: up to 40 in the table, 100 in" in notes
     assert [row["model"] for row in rows(tmp_path / "c/comparison.csv")] == names
 
@@ -344,6 +385,17 @@ def test_held_out_choices_are_compared_on_the_same_folds(run, tmp_path, capsys):
 def test_what_cannot_be_compared_is_refused_in_one_line(run, folder, capsys, words, said):
     words = ["compare", str(run), "--models", "random", *words, "--out", "no"]
     assert said in refused(capsys, command.main, words)
+
+
+def test_models_that_a_design_cannot_tell_apart_are_named():
+    plain = {"r": {}, "models": ["rw", "rw+dual", "wsls"]}
+    shares = [[0.5, 0.4, 0.1], [0.75, 0.2, 0.05], [0.1, 0.45, 0.45]]
+    lines = recovery_lines(plain | {"confusion": shares})
+    assert lines[-3].split() == ["wsls", "0.10", "0.45", "0.45"]  # all of rw is well
+    assert lines[-2:] == [
+        "rw+dual is found in 20 % of its own subjects: this design cannot tell it from rw",
+        "wsls is found in 45 % of its own subjects: this design cannot tell it from rw+dual",
+    ]
 
 
 def test_what_was_simulated_is_recovered(folder, capsys):

@@ -71,3 +71,13 @@ def test_every_option_that_is_shown_exists(name, capsys):
     flags = {flag for line in lines for flag in re.findall(r"--[\w-]+", line)}
     assert flags, name
     assert not [flag for flag in flags if flag not in told]
+
+
+@pytest.mark.slow
+def test_an_agent_is_a_subject_in_three_lines(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"An agent as a subject.*?```sh\n(.*?)```", TEXT, re.DOTALL)
+    assert len(block.splitlines()) == 3
+    printed = "".join(said(capsys, line) for line in block.splitlines())
+    assert "8 subjects, 4,000 scored choices" in printed
+    assert "held out: sessions of every subject, 5 folds; 4,000 choices" in printed

@@ -10,7 +10,10 @@ from prefrontal.agents.networks.config import CORES
 from prefrontal.agents.networks.cores import core_class
 from prefrontal.checking import option
 from prefrontal.checks import notes, problems, quick_problems
+from prefrontal.checks.calls import Wrong
+from prefrontal.checks.studies import _shape_problems
 from prefrontal.command import guarded, main
+from prefrontal.experiments.experiment import find_experiment
 from prefrontal.templates import write
 
 
@@ -576,6 +579,17 @@ WRONG_STUDIES = {
 }
 
 
+@pytest.mark.parametrize("name", ["zwei-Ärme", "a=1", "-a", "checkpoint"])
+def test_names_of_studies_and_conditions_are_what_the_message_says(name):
+    study = find_experiment("context-bandit")
+    settings = study.conditions["default"]
+    right = dataclasses.replace(study, name="a.2_b-c", conditions={"a.2_b-c": settings})
+    assert list(_shape_problems(right)) == []
+    for changes in ({"name": name}, {"conditions": {name: settings}}):
+        with pytest.raises(Wrong, match=r"letters from a to z, digits and any of -_\. "):
+            list(_shape_problems(dataclasses.replace(right, **changes)))
+
+
 @pytest.mark.parametrize(
     ("kind", "changes", "said"),
     [
@@ -632,6 +646,26 @@ def test_environments_of_gymnasium_are_checked_by_its_checker(tmp_path, old, new
     found = problems(f"{file}:Faces")
     assert len(found) == (said is not None)
     assert all(said in one and "\n" not in one for one in found)
+
+
+MASKED = FACES.replace("Discrete(2)", "Discrete(6, start=3)").replace(
+    "        self.t += 1\n",
+    "        if not self.action_masks()[action - 3]:\n"
+    "            raise ValueError('an illegal action')\n"
+    "        self.t += 1\n",
+)
+MASKED += """
+    def action_masks(self):
+        return np.arange(6) == (5 * self.t + 3) % 6
+"""
+
+
+@pytest.mark.parametrize("told", ["{}", "{'action_mask': self.action_masks()}"])
+def test_environments_with_masks_are_checked_with_legal_actions(tmp_path, told):
+    """An environment says masks in `info`, or by the method that MaskablePPO asks."""
+    file = tmp_path / "masked.py"
+    file.write_text(MASKED.replace("{}\n", f"{told}\n"))
+    assert problems(f"{file}:Faces") == []
 
 
 def test_a_name_of_another_learner_and_a_missing_docstring_are_notes(template, capsys):

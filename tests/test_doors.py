@@ -14,6 +14,7 @@ from prefrontal import command
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import CORES
 from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.behaviour.models.catalogue import find
 from prefrontal.command import guarded
 from prefrontal.doors import Doors
 
@@ -305,10 +306,16 @@ def test_errors_of_the_user_in_other_processes_are_theirs(capsys):
     [
         ("mine/my_tsk.py:JumpingBandit", "no file mine/my_tsk.py; did you mean 'my_task.py'?"),
         ("mine/my_task.py:JumpngBandit", "did you mean 'JumpingBandit'?"),
+        ("mine/my_task.py:LO", "no 'LO' in mine/my_task.py; it has 'JumpingBandit'\n"),
+        ("mine/my_task.py:optio", "no 'optio' in mine/my_task.py; it has 'JumpingBandit'\n"),
+        ("mine/my_study.py:XPERIMENT", "did you mean 'EXPERIMENT'?"),
         ("nothing.at.all:Task", "there is no module"),
         ("mine/my_task.py", "mine/my_task.py holds no EXPERIMENT"),
+        ("mine/my_task.py", "task, name its class: mine/my_task.py:JumpingBandit\n"),
         ("mine/nothing.py", "no file mine/nothing.py"),
         ("wang2016-bandit --core mine/my_core.py:MyCor", "did you mean 'MyCore'?"),
+        ("wang2016-bandit --core mine/my_core.py:tor", "no 'tor' in mine/my_core.py; it has 'MyC"),
+        ("wang2016-bandit --core mine/my_task.py:Jumping", "'Jumping' in mine/my_task.py\n"),
         ("wang2016-bandit --core mine/my_core.py:torch", "core 'my_core.py:torch' must be"),
         ("wang2016-bandit --core mine/my_task.py:JumpingBandit", "without initial_state"),
         ("wang2016-bandit --task mine/my_core.py:MyCore", "must be a class derived from"),
@@ -318,6 +325,13 @@ def test_errors_of_the_user_in_other_processes_are_theirs(capsys):
 )
 def test_doors_that_lead_nowhere(capsys, words, message):
     assert message in said(capsys, command.train, [*words.split(), "--no-progress"])
+
+
+def test_names_of_models_are_taken_from_their_file_alone(tmp_path):
+    file = tmp_path / "my_models.py"
+    file.write_text("from prefrontal.behaviour.models.simple import Random\n")
+    with pytest.raises(ConfigError, match=r"there is no 'Rando' in \S+my_models.py$"):
+        find(f"{file}:Rando")
 
 
 def test_an_environment_of_mine_that_is_no_task(capsys):

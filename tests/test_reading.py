@@ -51,6 +51,8 @@ class Example:
     pair: tuple[float, float] = option((1.0, 2.0), "Two numbers.")
     names: tuple[str, ...] = option((), "Names.")
     on: bool = option(True, "Whether it is on.")
+    count: int = option(1, "A number of things.")
+    most: int | None = option(None, "The most of them.")
 
     def __post_init__(self):
         check(self)
@@ -90,7 +92,11 @@ def test_groups_keep_flat_names_and_are_checked():
     ("words", "message"),
     [
         ([], "the following arguments are required: PATH; see test --help"),
-        (["x", "--rate", "fast"], "--rate: could not convert string to float: 'fast'"),
+        (["x", "--rate", "fast"], "--rate must be a number, not 'fast'; see test"),
+        (["x", "--rate", "0,001"], "not '0,001' (a decimal point, not a comma); see test"),
+        (["x", "--pair", "1", "b"], "--pair must be numbers, not '1', 'b'; see test"),
+        (["x", "--count", "1e3"], "--count must be a whole number, not '1e3'; see test"),
+        (["x", "--most", "2,5"], "--most must be a whole number, not '2,5'; see test"),
         (["x", "--rate", "inf"], "rate must be a finite number, not inf"),
         (["x", "--kind", "c"], "--kind must be one of a, b, not 'c'"),
         (["x", "--pair", "3"], "--pair: expected 2 arguments"),

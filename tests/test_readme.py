@@ -2,13 +2,11 @@
 
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 
 from prefrontal import command
-from prefrontal.behaviour import examples
 from prefrontal.experiments.names import is_experiment
 
 ROOT = Path(__file__).parents[1]
@@ -48,9 +46,6 @@ def test_what_make_is_told_to_make_can_be_made():
 @pytest.mark.slow
 def test_its_commands_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    folder = Path(examples.__file__).parent
-    shutil.copy(folder / "bandit.csv", "data.csv")
-    shutil.copy(folder / "bandit.columns.toml", "columns.toml")
     lines = [line for line in SHELL if line.startswith("prefrontal ")]
     assert {shlex.split(line)[1] for line in lines} == {
         *("list", "train", "evaluate", "reproduce", "new", "check", "fit", "compare", "recover"),

@@ -125,7 +125,9 @@ def test_sweeps_in_python():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["discont=0,1"], "unrecognised --discont; did you mean --discount?"),
+        (["discont=0,1"], "--sweep: there is no setting 'discont'; did you mean 'discount'?"),
+        (["qqq=0,1"], "--sweep: there is no setting 'qqq'"),
+        (["algorithm=a2c,r2d2", "target_interva=1,2"], "did you mean 'target_interval'?"),
         (["discount=0,8"], "discount must be between 0 and 1, not 8.0"),
         (["discount=0,0"], "has 'discount=0' twice"),
         (["discount"], "--sweep takes NAME=VALUE,VALUE,..., not 'discount'"),

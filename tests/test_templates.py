@@ -118,3 +118,14 @@ def test_wrong_files_are_refused_in_one_line(name, said, tmp_path, monkeypatch, 
     assert error.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"there_is.py", "test_tested.py"}
     assert Path("there_is.py").read_text() == "mine\n"
+
+
+def test_a_table_of_choices_to_try(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert guarded(main, ["new", "data", "choices.csv"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1].partition("prefrontal ")[2].split()
+    assert guarded(main, [*last, "--out", "fitted", "--no-figures"]) == 0
+    assert "rw+dual" in capsys.readouterr().out
+    for name, said in (("choices.csv", "exists already"), ("choices.tsv", "ending .csv")):
+        assert guarded(main, ["new", "data", name]) == 2
+        assert said in capsys.readouterr().err

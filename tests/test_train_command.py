@@ -192,7 +192,7 @@ def register_shifted() -> None:
         ("wang2016-bandit --lerning-rate 3", "did you mean --learning-rate?"),
         (
             "wang2016-bandit --learning-rate abc",
-            "--learning-rate: could not convert string to float: 'abc'",
+            "--learning-rate must be a number, not 'abc'",
         ),
         ("wang2016-bandit --learning-rate nan", "learning_rate must be a finite number, not nan"),
         ("wang2016-bandit --total-steps 1e6", "--total-steps"),
@@ -230,7 +230,7 @@ def register_shifted() -> None:
         ),
         (
             "--env-id prefrontal/FireflyNavigation-v0 --targets three",
-            "--targets: invalid literal for int()",
+            "--targets must be a whole number",
         ),
         ("--env-id CartPole-v1 --preset memry", "no preset 'memry'; did you mean 'memory'?"),
         ("--env-id CartPole-v1 --preset memory --algorithm r2d2", "leave out --preset"),
@@ -259,7 +259,7 @@ def test_refusals_do_not_depend_on_the_terminal():
         text=True,
     )
     assert said.returncode == 2
-    assert said.stderr.startswith("error: --members: invalid literal for int()")
+    assert said.stderr.startswith("error: --members must be a whole number, not")
     assert len(said.stderr.splitlines()) == 1
 
 

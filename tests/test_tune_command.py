@@ -207,10 +207,15 @@ def test_search_spaces():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("context-bandit --search learnin_rate=1:2", "did you mean --learning-rate?"),
+        (
+            "context-bandit --search learnin_rate=1:2",
+            "'learnin_rate'; did you mean 'learning_rate'",
+        ),
+        ("context-bandit --search qqq=1:2", "--search: there is no setting 'qqq'"),
+        ("context-bandit --search learning_rate=2:1", "=2:1: LOW has to be below HIGH"),
         ("context-bandit --search discount=0:8", "discount must be between 0 and 1, not 8"),
         ("context-bandit --search core=lstm,gr", "did you mean 'gru'"),
-        ("context-bandit --search discount=.9:.1", "LOW:HIGH"),
+        ("context-bandit --search discount=.9:none", "LOW:HIGH"),
         ("context-bandit --search entropy_coef=0:1:log", "LOW:HIGH:log with LOW above 0"),
         ("context-bandit --search discount=0:1 --discount .5", "leave out --discount"),
         ("context-bandit --search members=2:4", "settings of one learner and population"),

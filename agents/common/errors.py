@@ -1,6 +1,8 @@
 """Errors that a user can mend, and the hints that go with them."""
 
+import shlex
 from numbers import Integral
+from pathlib import Path
 from typing import Any, ClassVar
 
 from prefrontal.checking import did_you_mean
@@ -13,6 +15,7 @@ __all__ = [
     "TrainingError",
     "UserCodeError",
     "did_you_mean",
+    "quoted",
     "require_count",
 ]
 
@@ -47,6 +50,11 @@ class TrainingError(PrefrontalError):
 
 class UserCodeError(PrefrontalError):
     """A task, core or study of the user's raised; the message gives its file and line."""
+
+
+def quoted(path: Path | str) -> str:
+    """Return a path for a message: in quotes, as a shell needs them, if it has odd characters."""
+    return shlex.quote(str(path))
 
 
 def require_count(name: str, value: Any) -> None:

@@ -238,8 +238,8 @@ class ActorCriticLoss(NamedTuple):
         actions: Taken, ``[T, P, B, ...]``.
         advantages: A, ``[T, P, B]``.
         targets: Of the values, ``[T, P, B]``.
-        old: Log-probabilities of the actions by the policy that acted, ``[T, P, B]``; None: there is
-            no `clip`.
+        old: Log-probabilities of the actions by the policy that acted, ``[T, P, B]``; None: no
+            `clip`.
         weight: Of each step, see `step_weights`.
         entropy_coef: Weight of the entropy bonus, ``[P]``.
         value_coef: Weight of the squared value errors.

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -91,8 +93,12 @@ def _run(file: Path) -> ModuleType:
     return module
 
 
-def import_object(text: str) -> Any:
+def import_object(text: str, fits: Callable[[Any], bool] = callable) -> Any:
     """Return what ``file.py:Name`` or ``package.module:Name`` names.
+
+    Args:
+        text: The name.
+        fits: Whether something is of the kind that is wanted, for what the message proposes.
 
     Raises:
         ConfigError: There is no such file, module or name, or the file raises.
@@ -100,10 +106,21 @@ def import_object(text: str) -> Any:
     place, _, name = text.rpartition(":")
     module = import_file(place)
     if name.startswith("_") or not hasattr(module, name):
-        known = [key for key in vars(module) if not key.startswith("_")]
-        hint = did_you_mean(name, known)
-        raise ConfigError(f"there is no {name!r} in {place}{hint if 'mean' in hint else ''}")
+        hint = did_you_mean(name, own_names(module, fits)).replace("allowed:", "it has")
+        raise ConfigError(f"there is no {name!r} in {place}{hint}")
     return getattr(module, name)
+
+
+def own_names(module: ModuleType, fits: Callable[[Any], bool]) -> list[str]:
+    """Return the names of what a module defines itself, not imports, and that fits."""
+
+    def own(made: Any) -> bool:
+        if inspect.isclass(made) or inspect.isroutine(made):
+            return f"{made.__module__}.".startswith(f"{module.__name__}.")
+        return not inspect.ismodule(made)
+
+    public = {key: made for key, made in vars(module).items() if not key.startswith("_")}
+    return [key for key, made in public.items() if own(made) and fits(made)]
 
 
 def blamed(error: BaseException) -> str | None:

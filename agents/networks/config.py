@@ -130,7 +130,8 @@ class HeadConfig:
         check(self)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.name):
             raise ValueError(
-                f"the name of a head must be letters, digits, _ and -, not {self.name!r}"
+                "the name of a head must be letters from a to z, digits, _ and -, first a letter, "
+                f"not {self.name!r}"
             )
         if self.per_action and self.target == "returns":
             raise ValueError(
@@ -173,6 +174,7 @@ class NetworkConfig:
         "head_units": 48,
         "head_layers": 1,
         "head_activation": "relu",
+        "image_scale": None,
     }
 
     core: str = option(
@@ -215,11 +217,13 @@ class NetworkConfig:
         "all numbers one after the other, pixels too (flat).",
     )
     image_units: int = option(128, "Numbers that an encoded image has.", least=1)
-    image_scale: float | None = option(
+    image_symbols: int | None = option(
         None,
-        "What pixels are divided by; none: their largest value, 255 of bytes. Where images are "
-        "symbols, such as MiniGrid's, the largest one of these (10).",
-        above=0,
+        "Where bytes of an image are symbols and not brightness, how many there are (11 in "
+        "MiniGrid's): each has weights of its own in every place, and for being anywhere in view, "
+        "instead of convolutions. None: bytes are brightness.",
+        least=2,
+        most=256,
     )
     normalise_observations: bool = option(
         False,

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.cores import uniform
 from prefrontal.agents.networks.parts import Division, Part, convolutions
 from prefrontal.agents.networks.vectorised import Tape
@@ -102,6 +103,12 @@ class Encoder:
         for kept, (place, part) in images:
             shown = source[:, place].transpose(1, 2)
             kept[t] = (shown * part.unit).round_().clamp_(0, 255) if part.whole else shown
+            symbols, largest = self.division.symbols(part), int(kept[t].max())
+            if 0 < symbols <= largest:
+                raise ConfigError(
+                    f"there is a symbol {largest} in an image: --image-symbols must be at least "
+                    f"{largest + 1}, or left out if bytes are brightness"
+                )
         others = source.index_select(1, self.others)
         if len(self.rows):
             seen.numbers[t] = others[:, self.rows].transpose(1, 2)
@@ -163,6 +170,8 @@ class Encoder:
     def encode(self, index: int, weights: Tensor, pixels: Tensor) -> Tensor:
         """Map pixels ``[n, pixels]`` of an image to codes ``[n, F]``; differentiable.
 
+        Images of symbols go through one linear layer, of what is in each place and of what is
+        anywhere in each channel, one-hot; others through convolutions and a linear layer.
         Weights and biases of a layer with n inputs are those that are stored, times √(6 / n). So
         what passes through rectified units keeps its size at first (He et al. 2015), and a step of
         the size that suits a core is small where many inputs come together (equalised step sizes,
@@ -174,22 +183,36 @@ class Encoder:
             pixels: As they are kept.
         """
         part, shapes = self.division.images[index][1], self._shapes[index]
+        parts = weights.split([math.prod(shape) for shape in shapes])
+        views = [one.view(shape) for one, shape in zip(parts, shapes, strict=True)]
+        if symbols := self.division.symbols(part):
+            return self._symbols(part, symbols, views, pixels.long())
         shape = part.shape if len(part.shape) == 3 else (*part.shape, 1)
         x = pixels.to(weights.dtype).unflatten(1, shape)
         x = x if part.channels_first else x.permute(0, 3, 1, 2)
-        parts = weights.split([math.prod(shape) for shape in shapes])
-        views = [one.view(shape) for one, shape in zip(parts, shapes, strict=True)]
         for index in range(0, len(shapes), 2):
             gain = math.sqrt(6 / math.prod(shapes[index][1:]))
             views[index], views[index + 1] = views[index] * gain, views[index + 1] * gain
-        scale = self.division.config.image_scale or part.unit
-        scale = scale if part.whole else scale / part.unit
-        views[0] = views[0] / scale
+        if part.whole:
+            views[0] = views[0] / part.unit
         layers = zip(convolutions(part.image), views[::2], views[1::2], strict=False)
         for layer, weight, bias in layers:
             weight = weight.contiguous(memory_format=torch.channels_last)
             x = F.conv2d(x, weight, bias, layer.stride).relu_()
         return F.linear(x.flatten(1), views[-2], views[-1]).relu_()
+
+    def _symbols(
+        self, part: Part, symbols: int, weights: Sequence[Tensor], shown: Tensor
+    ) -> Tensor:
+        """Map symbols ``[n, pixels]`` to codes: those in their places, and those that are there."""
+        places = torch.arange(part.size, device=shown.device)
+        channels, height, width = part.image
+        channel = places // (height * width) if part.channels_first else places % channels
+        placed, anywhere, bias = (x * math.sqrt(6 / part.size) for x in weights)
+        there = bias.new_zeros(len(shown), channels * symbols)
+        there.scatter_(1, shown + symbols * channel, 1)
+        code = F.embedding_bag(shown + symbols * places, placed, mode="sum")
+        return (code + there @ anywhere + bias).relu_()
 
     def weights(self, parameters: Tensor, member: int) -> list[Tensor]:
         """Return the flat weights of one member for each image."""

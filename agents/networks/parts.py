@@ -132,7 +132,8 @@ class Division:
         config: The network.
 
     Raises:
-        ConfigError: The parts have more numbers than the observation.
+        ConfigError: The parts have more numbers than the observation, or none is an image of bytes
+            where images are said to show symbols.
     """
 
     input_size: int
@@ -141,8 +142,11 @@ class Division:
 
     def __post_init__(self) -> None:
         """Check that the parts are in the observation."""
+        drawn = [part for _, part in self.images]
         if (total := sum(part.size for part in self.parts)) > self.input_size:
             raise ConfigError(f"parts of {total} numbers are not in {self.input_size} inputs")
+        if self.config.image_symbols and self.parts and not any(self.symbols(x) for x in drawn):
+            raise ConfigError("--image-symbols: the observation has no image of bytes to encode")
 
     @cached_property
     def images(self) -> tuple[tuple[slice, Part], ...]:
@@ -182,18 +186,22 @@ class Division:
     def shapes(self, part: Part) -> list[tuple[int, ...]]:
         """Return the shapes of weights and biases for an image: convolutions, then a linear layer.
 
-        All are followed by rectified units.
+        All are followed by rectified units. Of symbols, one linear layer: weights of each symbol in
+        each place, and of each symbol anywhere in a channel.
         """
+        units = self.config.image_units
+        if symbols := self.symbols(part):
+            return [(part.size * symbols, units), (part.image[0] * symbols, units), (units,)]
         layers = convolutions(part.image)
         shapes: list[tuple[int, ...]] = []
         for one in layers:
             shapes += [(one.outputs, one.inputs, *one.kernel), (one.outputs,)]
         area = layers[-1].size[0] * layers[-1].size[1]
-        return [
-            *shapes,
-            (self.config.image_units, layers[-1].outputs * area),
-            (self.config.image_units,),
-        ]
+        return [*shapes, (units, layers[-1].outputs * area), (units,)]
+
+    def symbols(self, part: Part) -> int:
+        """Return how many symbols there are in a place of an image; 0: its bytes are brightness."""
+        return (self.config.image_symbols or 0) if part.whole else 0
 
     @property
     def parameters(self) -> int:

@@ -74,6 +74,14 @@ class Members:
         """
         check_shown(env, self.environment, self.input_size, self.parts)
 
+    def __repr__(self) -> str:
+        network = getattr(self, "network", None)
+        core, units = getattr(network, "core", ""), getattr(network, "hidden_size", 0)
+        who = f"member{'s' * (len(self) > 1)} {', '.join(map(str, self.members))}"
+        who = who if len(self) < 9 else f"{len(self)} members"
+        told = [who, f"{core} of {units} units" if core else "", self.environment.id]
+        return f"{type(self).__name__}({'; '.join(filter(None, told))})"
+
     def __len__(self) -> int:
         return len(self.members)
 

@@ -31,7 +31,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from prefrontal.agents.common.errors import CheckpointError, RunFolderError
+from prefrontal.agents.common.errors import CheckpointError, RunFolderError, quoted
 from prefrontal.agents.common.files import LISTS, read_json, require_size
 from prefrontal.agents.common.memory import require_memory
 
@@ -226,7 +226,8 @@ def _read_header(folder: Path) -> dict[str, Any]:
         )
     if not path.is_file():
         raise CheckpointError(
-            f"no checkpoint in {folder}; give a folder that contains {_HEADER}, or train first"
+            f"no checkpoint in {quoted(folder)}; give a folder that contains {_HEADER}, or train "
+            "first"
         )
     require_size(path, LISTS)
     try:

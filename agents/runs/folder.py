@@ -27,7 +27,7 @@ from typing import Any
 import tomli_w
 from torch import Tensor
 
-from prefrontal.agents.common.errors import PrefrontalError, RunFolderError
+from prefrontal.agents.common.errors import PrefrontalError, RunFolderError, quoted
 from prefrontal.agents.common.files import (
     SMALL,
     TABLES,
@@ -125,7 +125,8 @@ class RunFolder:
         run = cls(path)
         if not (run.path / "config.toml").is_file():
             raise RunFolderError(
-                f"no run in {run.path}; give a folder that contains config.toml, or train first"
+                f"no run in {quoted(run.path)}; give a folder that contains config.toml, or train "
+                "first"
             )
         return run
 
@@ -146,7 +147,8 @@ class RunFolder:
         """
         if not re.fullmatch(r"[A-Za-z0-9][\w.=,+-]*", name, re.ASCII) or name == "checkpoint":
             raise RunFolderError(
-                f"a condition is named by letters, digits and any of -_.=,+, got {name!r:.80}"
+                "a condition is named by letters from a to z, digits and any of -_.=,+ (first a "
+                f"letter or a digit; not 'checkpoint'), got {name!r:.80}"
             )
         return RunFolder(self.path / name)
 

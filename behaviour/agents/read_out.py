@@ -123,7 +123,8 @@ class AgentModel:
     def fit(self, behaviour: Behaviour, seed: int = 0) -> FittedAgent:
         """Fit the read-out to the scored choices, if there is one.
 
-        Warns in what the table is unlike the agent's task, and if the agent does worse than chance.
+        Warns in what the table is unlike the agent's task; notes say too if the agent does worse
+        than chance on the choices it is fitted to.
 
         Raises:
             ConfigError: The agent cannot be shown recorded choices.
@@ -137,9 +138,9 @@ class AgentModel:
             model = ReadOut(self.name, behaviour.arms, two)
             table = self.with_preferences(behaviour)
             fitted = FittedAgent(self, fit(table, [model], self.method, seed)[self.name])
-        said += below_chance(self.name, fitted.score(behaviour), behaviour)
         for message in said:
             warnings.warn(message, stacklevel=2)
+        said += below_chance(self.name, fitted.score(behaviour), behaviour)
         return replace(fitted, notes=tuple(said))
 
     def with_preferences(self, behaviour: Behaviour) -> Behaviour:
@@ -198,6 +199,6 @@ def below_chance(name: str, scores: Floats, behaviour: Behaviour) -> list[str]:
     if mean >= chance:
         return []
     return [
-        f"{name}: below chance: {np.exp(mean):.3f} a choice, chance is {np.exp(chance):.3f}; raw "
-        "agents are nearly deterministic, a fitted read-out allows for that"
+        f"{name}: below chance in fitting: {np.exp(mean):.3f} a choice, chance is "
+        f"{np.exp(chance):.3f}; raw agents are nearly deterministic, a read-out allows for that"
     ]

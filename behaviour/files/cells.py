@@ -134,7 +134,7 @@ class Cells:
         skip: Mask | None = None,
         theirs: str | None = None,
     ) -> Codes:
-        """Return codes from 0, -1 where missing.
+        """Return codes from 0, -1 where missing: empty cells, ``n/a``, ``NaN``, and by a rule.
 
         Args:
             name: Column of ours, whose rules count.
@@ -143,9 +143,9 @@ class Cells:
             theirs: Column to read in place of the one that is named so.
 
         Raises:
-            DataError: A cell is no code, or missing without a rule.
+            DataError: A cell is no code.
         """
-        table, absent = self.columns.codes.get(name), self.columns.absent(name)
+        table, absent = self.columns.codes.get(name), (*EMPTY, *self.columns.absent(name))
         found = np.full(len(self.kept), MISSING, np.int64)
         for at, text in enumerate(self.texts(name, theirs)):
             if (skip is not None and skip[at]) or text in absent:
@@ -160,8 +160,6 @@ class Cells:
 
     def _no_code(self, at: int, name: str, text: str, count: int | None, table: Any) -> NoReturn:
         """Say why a cell is no code."""
-        if text in EMPTY:
-            self._no_rule(at, name, text)
         if table is not None and text not in table:
             known = ", ".join(table)
             self.refuse(
@@ -182,17 +180,9 @@ class Cells:
             f'{name} = {{"1" = 0, "2" = 1}} if yours count from 1, or list it in missing.{name}',
         )
 
-    def _no_rule(self, at: int, name: str, text: str) -> NoReturn:
-        """Say that a cell is missing and nobody said what that means."""
-        self.refuse(
-            at,
-            f"{name} is missing ({text!r}) and no rule says so: list it in [codes] missing, which "
-            "keeps a missed trial, or leave such rows out by [exclude]",
-        )
-
     def numbers(self, name: str, skip: Mask | None = None) -> Floats:
         """Return numbers, NaN where missing; see `codes`."""
-        table, absent = self.columns.codes.get(name, {}), self.columns.absent(name)
+        table, absent = self.columns.codes.get(name, {}), (*EMPTY, *self.columns.absent(name))
         found = np.full(len(self.kept), np.nan)
         for at, text in enumerate(self.texts(name)):
             if text in absent:
@@ -202,8 +192,6 @@ class Cells:
                 found[at] = value
             elif skip is not None and skip[at]:
                 continue
-            elif text in EMPTY:
-                self._no_rule(at, name, text)
             else:
                 known = f" (there are {', '.join(table)})" if table else ""
                 self.refuse(

@@ -47,6 +47,43 @@ def require_fittable(behaviour: Behaviour) -> None:
         )
 
 
+def notes_on(behaviour: Behaviour) -> tuple[str, ...]:
+    """Return what a table lacks and what is made of that, a line each."""
+    made = behaviour.present & (behaviour.choice != MISSING)
+    missed = int((behaviour.present & ~made).sum())
+    unknown, absent = int((made & np.isnan(behaviour.reward)).sum()), _absent(behaviour)
+    paid = behaviour.reward[behaviour.learned]
+    notes = []
+    if missed:
+        notes.append(f"choices that are missing: {missed:,}; they teach nothing and are not scored")
+    if unknown:
+        notes.append(
+            f"rewards that are not known: {unknown:,}; such choices are scored, teach nothing"
+        )
+    if absent:
+        notes.append(
+            f"trials that are absent or left out within blocks, by their numbers: {absent:,}; rows "
+            "are taken as they follow each other"
+        )
+    if paid.size and paid.min() == paid.max():
+        notes.append(f"all rewards are {paid[0]:g}: nothing can be learned; see [codes] reward")
+    return tuple(notes)
+
+
+def _absent(behaviour: Behaviour) -> int:
+    """Return how many trials lack within blocks, if there are numbers of trials that count them."""
+    number = behaviour.columns.get("trial")
+    if number is None or number.dtype.kind != "f":
+        return 0
+    same = behaviour.present[:, 1:]
+    for unit in (behaviour.session, behaviour.block):
+        same = same & (np.diff(unit, axis=1) == 0)
+    steps = np.diff(number, axis=1)[same]
+    steps = steps[np.isfinite(steps)]
+    counted = steps.size and np.median(steps) == 1 and (steps == np.round(steps)).all()
+    return int((steps[steps > 1] - 1).sum()) if counted else 0
+
+
 def _remedy(behaviour: Behaviour, subjects: Sequence[int] | np.ndarray, see: str) -> str:
     """Return how to leave subjects out, in the words of `columns.toml`; what to see if all are."""
     if len(subjects) == len(behaviour):

@@ -1,5 +1,7 @@
 """Formats that say of themselves what their columns mean: hBayesDM, BIDS, Psych-DS, cbm, NWB.
 
+Records of agents, as `prefrontal evaluate` writes them, are such a format too.
+
 Each reader gives `Rows` and the `Columns` that the format states; what the user says comes over
 them. Nothing in a file is run: no pickle, no code.
 """
@@ -8,17 +10,19 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from prefrontal.behaviour.agents.records import of_record
 from prefrontal.behaviour.files.columns import Columns, DataError, columns_from
 from prefrontal.behaviour.files.rows import Rows, joined, read_table
 
 Found = tuple[Rows, Columns]
-TABLES, MATLAB, NWB = (".csv", ".tsv", ".txt"), ".mat", ".nwb"
+TABLES, MATLAB, NWB, RECORD = (".csv", ".tsv", ".txt"), ".mat", ".nwb", ".npz"
 ENTITY = re.compile(r"([A-Za-z]+)-([A-Za-z0-9]+)")
 
 #: What hBayesDM's columns mean (Ahn, Haines & Zhang 2017). In its two-step task, the second choice
@@ -79,12 +83,16 @@ def _load(path: Path) -> Found:
         return _folder(path)
     if path.suffix.lower() in TABLES:
         rows = read_table(path)
+        if {"member", "episode", "step", "action", "reward"} <= set(rows.cells):
+            return _record_table(path, rows)
         return rows, hbayesdm_columns(rows)
+    if path.suffix.lower() == RECORD:
+        return _record(path)
     if path.suffix.lower() == MATLAB:
         return _matlab(path)
     if path.suffix.lower() == NWB:
         return _nwb(path)
-    raise DataError(f"{path.name}: a table ends in .csv, .tsv or .txt; also read: .mat, .nwb")
+    raise DataError(f"{path.name}: a table ends in .csv, .tsv or .txt; also read: .mat, .nwb, .npz")
 
 
 def hbayesdm_columns(rows: Rows) -> Columns:
@@ -105,6 +113,55 @@ def hbayesdm_columns(rows: Rows) -> Columns:
     if "block" in names:
         tables["task"]["resets"] = "block"
     return columns_from(tables)
+
+
+def _record(path: Path) -> Found:
+    """Return the rows of an agent's record: members are subjects, episodes their sessions."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = {
+                "action",
+                "reward",
+                "trial",
+                "policy",
+                "first_action",
+                "second_state",
+                "common",
+            }
+            record = {name: arrays[name] for name in arrays.files if name in names}
+        table = of_record(record)
+    except (OSError, ValueError, IndexError, AttributeError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path.name} holds no record of choices ({error!s:.120}): name the record.npz that "
+            "`prefrontal evaluate` writes"
+        ) from error
+    shape = table.choice.shape
+    trial = np.arange(shape[1]) % (shape[1] // record["action"].shape[1])
+    values = {"session": table.session, "trial": np.broadcast_to(trial, shape)}
+    values |= {"choice": table.choice, "reward": table.reward}
+    task: dict[str, Any] = {"arms": table.arms, "resets": "session"}
+    if table.state2 is not None:
+        values["state2"] = table.state2
+        task["choice_is"] = "stimulus"
+        if "common" in record:
+            by_trial = record["common"].reshape(*shape, -1)[..., -1]
+            values["transition"] = by_trial.astype(np.int64)
+    cells = {"subject": [name for name in table.subjects for _ in range(shape[1])]}
+    cells |= {name: [str(one) for one in value.ravel().tolist()] for name, value in values.items()}
+    count = table.choice.size
+    rows = Rows(cells, [path.name] * count, list(range(1, count + 1)), "trial")
+    return rows, columns_from({"task": task})
+
+
+def _record_table(path: Path, rows: Rows) -> Found:
+    """Return a record's table of steps, where each step is a trial."""
+    if "trial" in rows.cells and "first_action" in rows.cells:
+        raise DataError(f"{path.name} has several steps a trial: name record.npz beside it")
+    names = {"subject": "member", "session": "episode", "trial": "step", "choice": "action"}
+    arms = sum(name.startswith("policy.") for name in rows.cells)
+    task = {"resets": "session", **({"arms": arms} if arms > 1 else {})}
+    cells = {name: cell for name, cell in rows.cells.items() if name != "trial"}
+    return Rows(cells, rows.file, rows.line), columns_from({"columns": names, "task": task})
 
 
 def _folder(path: Path) -> Found:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,12 +85,13 @@ def propose(rows: Rows) -> Proposal:
         if codes is not None:
             tables["codes"]["choice"] = codes
             tables["task"]["arms"] = max(2, len(codes))
-    if "reward" in named:
-        table, absent, asked = _reward(rows.cells[named["reward"]], named["reward"])
-        missing += [one for one in absent if one not in missing]
-        questions += asked
-        if table:
-            tables["codes"]["reward"] = table
+    for name in ("reward", "gain", "loss"):
+        if name in named:
+            paid, absent, asked = _reward(rows.cells[named[name]], named[name], name)
+            missing += [one for one in absent if one not in missing]
+            questions += asked
+            if paid:
+                tables["codes"][name] = paid
     for name in SECOND_STAGE:
         if name in named:
             codes, absent, asked = _later(name, rows.cells[named[name]], named[name])
@@ -227,13 +230,13 @@ def _rare(cells: Sequence[str], cell: str) -> bool:
 
 
 def _reward(
-    cells: Sequence[str], theirs: str
+    cells: Sequence[str], theirs: str, ours: str
 ) -> tuple[dict[str, float] | None, list[str], list[str]]:
-    """Return codes of outcomes that are words, cells that stand for nothing, and questions."""
+    """Return codes of outcomes that are no numbers, cells that stand for nothing, and questions."""
     there, absent = _cells(cells)
     words = [cell for cell in there if as_number(cell) is None]
     if not words:
-        if there == ["1", "2"]:
+        if there == ["1", "2"] and ours == "reward":
             return (
                 None,
                 absent,
@@ -245,16 +248,43 @@ def _reward(
         return None, absent, []
     if all(word.lower() in WORDS["reward"] for word in words) and len(words) == len(there):
         return {word: WORDS["reward"][word.lower()] for word in words}, absent, []
+    amounts = {cell: _amount(cell) for cell in there}
+    seen = {cell: amount for cell, amount in amounts.items() if amount is not None}
+    if len(seen) == len(there):
+        return seen, absent, []
+    words = [word for word in words if word not in seen]
     shown = ", ".join(repr(word) for word in words[:LISTED])
-    example = ", ".join(f'"{word}" = 0' for word in words[:2])
+    example = ", ".join(f'"{word}" = ?' for word in words[:2])
     return (
         None,
         absent,
         [
-            f"what do {shown} of {theirs} pay? Say [codes] reward = {{{example}}}, or list them in "
-            "missing"
+            f"what do {shown} of {theirs} pay? Say [codes] {ours} = {{{example}}} with numbers for "
+            "?, or list them in missing"
         ],
     )
+
+
+def _amount(cell: str) -> float | None:
+    """Return the number of a cell such as ``-€0.50``, ``1.200,00 EUR`` or ``3``; None: none seen.
+
+    Of points and commas the last one is decimal, but where it comes again or three digits follow
+    (of an amount without a currency, such as ``1,200``, nobody can tell).
+    """
+    if (number := as_number(cell)) is not None:
+        return number
+    bare = "".join(c for c in cell if unicodedata.category(c) not in ("Sc", "Zs"))
+    bare = re.sub(r"^([+-]?)[A-Z]{3}|[A-Z]{3}$", r"\1", bare.replace("\u2212", "-"))
+    found = re.fullmatch(
+        r"([+-]?)([1-9]\d{0,2}(?:([.,'])\d{3})(?:\3\d{3})*|\d+)(?:([.,])(\d+))?", bare
+    )
+    unsure = (
+        found is not None and found[3] and (found[3] == found[4] or (bare == cell and not found[4]))
+    )
+    if found is None or unsure:
+        return None
+    whole = found[2].replace(found[3], "") if found[3] else found[2]
+    return float(f"{found[1]}{whole}.{found[5] or 0}")
 
 
 def _later(

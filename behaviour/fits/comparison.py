@@ -20,7 +20,7 @@ from prefrontal.behaviour.fits.selection import ModelSelection, model_selection
 from prefrontal.behaviour.table import MISSING, Behaviour, Codes, Mask
 
 By = Literal["subjects", "sessions", "blocks"]
-UNITS = {"subjects": "subject", "sessions": "session", "blocks": "block"}
+UNITS = {"sessions": "session", "blocks": "block", "subjects": "subject"}
 FOLDS = 5
 
 
@@ -36,6 +36,7 @@ class Comparison:
         score: Log-probability of each choice when it was left out, nats, ``[K, S, T]``; NaN where
             not scored.
         choices: Scored choices of each subject ``[S]``; both stages count where they are explained.
+        chance: Geometric mean probability of a choice where all that can be chosen is as likely.
         selection: Random-effects selection from the log-likelihoods of left-out choices, in place
             of evidence; None for one name, or where a choice has probability 0.
     """
@@ -46,6 +47,7 @@ class Comparison:
     folds: int
     score: Floats
     choices: NDArray[np.int64]
+    chance: float
     selection: ModelSelection | None
 
     @property
@@ -100,6 +102,7 @@ class Comparison:
             "trials_scored": int(self.choices.sum()),
             "left_out": self.by,
             "folds": self.folds,
+            "chance": self.chance,
             "best": self.best,
             "models": models,
             "bms": None if self.selection is None else self.selection.to_plain(),
@@ -109,7 +112,7 @@ class Comparison:
 def compare(
     fittables: Sequence[Fittable],
     behaviour: Behaviour,
-    by: By = "subjects",
+    by: By | None = None,
     folds: int | None = None,
     seed: int = 0,
 ) -> Comparison:
@@ -119,7 +122,8 @@ def compare(
         fittables: Cognitive models with a method (`fitting.CognitiveFit`), networks, agents.
         behaviour: The choices.
         by: What is left out: ``subjects``; ``sessions`` or ``blocks`` of every subject in turn, of
-            two folds the odd and the even ones.
+            two folds the odd and the even ones. None: sessions if every subject has several, else
+            blocks, else subjects.
         folds: In how many parts; None: 5, or as many as all subjects allow.
         seed: Of the folds over subjects, and of the fits.
 
@@ -137,6 +141,7 @@ def compare(
         who = behaviour.subjects[int(silent.argmax())]
         raise ValueError(f"no choice of subject {who} is scored; leave such subjects out")
     second = _second_stage(fittables, behaviour)
+    by = default_by(behaviour) if by is None else by
     part = parts_of(behaviour, by, folds, seed)
     score = np.full((len(names), *behaviour.choice.shape), np.nan)
     for fold in range(int(part.max()) + 1):
@@ -153,14 +158,24 @@ def compare(
                 np.isnan(scores), score[k, where, : test.trials], scores
             )
     wanted, choices = behaviour.scored, behaviour.scored.sum(axis=1)
-    if second and behaviour.scored2 is not None:
+    chance = -np.log(_options(behaviour))[wanted].sum()
+    if second and behaviour.scored2 is not None and behaviour.choice2 is not None:
         wanted, choices = wanted | behaviour.scored2, choices + behaviour.scored2.sum(axis=1)
+        chance -= np.log(max(2, behaviour.choice2.max() + 1)) * behaviour.scored2.sum()
     _check_scores(score, wanted, behaviour, names)
     total = np.nansum(score, axis=2).T
     clear = len(names) > 1 and bool(np.isfinite(total).all())
     selection = model_selection(total, names) if clear else None
     found = int(part.max()) + 1
-    return Comparison(names, behaviour.subjects, by, found, score, choices, selection)
+    chance = float(np.exp(chance / choices.sum()))
+    return Comparison(names, behaviour.subjects, by, found, score, choices, chance, selection)
+
+
+def _options(behaviour: Behaviour) -> Floats:
+    """Return how many arms can be chosen ``[S, T]``."""
+    if behaviour.available is None:
+        return np.full(behaviour.choice.shape, float(behaviour.arms))
+    return np.maximum(1.0, behaviour.available.sum(axis=-1))
 
 
 def parts_of(behaviour: Behaviour, by: By, folds: int | None = None, seed: int = 0) -> Codes:
@@ -172,19 +187,14 @@ def parts_of(behaviour: Behaviour, by: By, folds: int | None = None, seed: int =
     if by not in UNITS:
         raise ValueError(f"what is left out must be one of {', '.join(UNITS)}, not {by!r}")
     scored = _scored(behaviour)
-    if by == "subjects":
-        unit = np.broadcast_to(np.arange(len(behaviour))[:, None], scored.shape)
-        there = np.full(1, len(behaviour))
-    else:
-        unit = _ranks(behaviour.session if by == "sessions" else behaviour.block, scored)
-        there = unit.max(axis=1) + 1
+    unit, there = _units(behaviour, by)
     folds = max(2, min(FOLDS, int(there.min()))) if folds is None else folds
     if folds < 2:
         raise ValueError(f"cross-validation needs at least 2 folds, not {folds}")
     if folds > there.min():
         least = int(there.argmin())
         whose = "" if by == "subjects" else f" (subject {behaviour.subjects[least]})"
-        remedy = "take fewer folds" if there.min() > 1 else "leave out something else"
+        remedy = "take fewer folds" if there.min() > 1 else _instead(behaviour)
         count, what = int(there.min()), UNITS[by]
         raise ValueError(
             f"{folds} folds for {count} {what}{'' if count == 1 else 's'}{whose}: {remedy}"
@@ -193,6 +203,41 @@ def parts_of(behaviour: Behaviour, by: By, folds: int | None = None, seed: int =
         order = np.random.default_rng(seed).permutation(len(behaviour))
         unit = order.argsort()[:, None] + np.zeros_like(unit)
     return np.where(scored, unit % folds, MISSING)
+
+
+def default_by(behaviour: Behaviour) -> By:
+    """Return what can be left out of a table: sessions, else blocks, else subjects.
+
+    Raises:
+        ValueError: There is one subject with one session and block.
+    """
+    for by in _allowed(behaviour):
+        return by
+    raise ValueError(f"nothing can be left out: {_instead(behaviour)}")
+
+
+def _allowed(behaviour: Behaviour) -> list[By]:
+    """Return what every subject has several of, or of what there are several."""
+    kinds: tuple[By, ...] = ("sessions", "blocks", "subjects")
+    return [by for by in kinds if _units(behaviour, by)[1].min() > 1]
+
+
+def _instead(behaviour: Behaviour) -> str:
+    """Return what can be left out of a table, in the words of the command."""
+    allowed = _allowed(behaviour)
+    if not allowed:
+        return "the table has one subject, with one session and one block"
+    return f"leave out {' or '.join(allowed)}, --cv {' or --cv '.join(allowed)}"
+
+
+def _units(behaviour: Behaviour, by: By) -> tuple[Codes, Codes]:
+    """Return the unit of each scored trial ``[S, T]``, and how many each subject has (or all)."""
+    scored = _scored(behaviour)
+    if by == "subjects":
+        unit = np.broadcast_to(np.arange(len(behaviour))[:, None], scored.shape)
+        return unit, np.full(1, len(behaviour))
+    unit = _ranks(behaviour.session if by == "sessions" else behaviour.block, scored)
+    return unit, unit.max(axis=1) + 1
 
 
 def _scored(behaviour: Behaviour) -> Mask:

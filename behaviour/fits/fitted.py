@@ -12,11 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prefrontal.behaviour.fits.likelihood import Likelihood, natural
+from prefrontal.behaviour.fits.likelihood import Gaussian, Likelihood, natural
+from prefrontal.behaviour.fits.new_subjects import predictive
 from prefrontal.behaviour.models.model import Model
 from prefrontal.behaviour.table import Behaviour
 
 Floats = NDArray[np.float64]
+LEAST = 1e-4  # smallest variance of a population
+AT_ONCE = 32  # new subjects that are predicted side by side: memory
 
 
 @runtime_checkable
@@ -33,8 +36,8 @@ class Fitted(Protocol):
         """Return the log-probability of every scored choice, nats, ``[S, T]``.
 
         Each given what the subject did and got before; NaN where not scored. Both stages of a trial
-        are summed if both are explained. Subjects that were fitted get their own parameters, others
-        those of the population.
+        are summed if both are explained. Subjects that were fitted get their own parameters; for
+        others, parameters are integrated over the population.
         """
         ...
 
@@ -77,7 +80,7 @@ class FittedModel:
             explains, both stages of a trial count) ``[S]``; of ``pooled`` one penalty, shared
             equally.
         choices: That number of choices ``[S]``.
-        mean: Raw parameters of the population ``[D]``, which subjects get who were not fitted: the
+        mean: Raw parameters of the population ``[D]``, the middle of `others`: the
             median of the subjects (``ml``), their mean (``map``), the group's (``em``, ``hbi``),
             the only ones (``pooled``).
         variance: Their variances over subjects ``[D]``.
@@ -108,6 +111,14 @@ class FittedModel:
     not_positive_definite: NDArray[np.bool_]
     not_converged: NDArray[np.bool_]
 
+    def __repr__(self) -> str:
+        """Return in a line what was fitted; arrays are in the fields."""
+        return (
+            f"{self.name} fitted to {len(self.subjects)} subject{'s' * (len(self.subjects) != 1)} "
+            f"({self.method}): log likelihood {self.log_likelihood.sum():.1f}, "
+            f"evidence {self.evidence.sum():.1f}"
+        )
+
     @property
     def name(self) -> str:
         """Name of the model."""
@@ -122,6 +133,21 @@ class FittedModel:
     def population(self) -> dict[str, float]:
         """Parameters of the population, likewise."""
         return {name: float(value) for name, value in self._natural(self.mean).items()}
+
+    @property
+    def others(self) -> Gaussian:
+        """What is known of raw parameters of subjects who were not fitted.
+
+        Of ``map``, the moments of the subjects' posteriors: estimates alone spread less than
+        subjects do. Of ``pooled``, one point.
+        """
+        variance = self.variance
+        if self.method == "map":
+            own = self.covariance.diagonal(axis1=-2, axis2=-1)
+            known = own[~self.not_positive_definite]
+            variance = variance + (known.mean(axis=0) if len(known) else 0.0)
+        variance = np.maximum(variance, LEAST)
+        return Gaussian(torch.from_numpy(self.mean), torch.from_numpy(variance))
 
     @property
     def standard_errors(self) -> dict[str, Floats]:
@@ -150,11 +176,18 @@ class FittedModel:
     def score(self, behaviour: Behaviour) -> Floats:
         """Return the log-probability of every scored choice ``[S, T]``, see `Fitted`."""
         ran = self._run(behaviour)
-        log_p, scored = ran.log_p, behaviour.scored
+        log_p, scored = ran.log_p.numpy().copy(), behaviour.scored
         if ran.log_p2 is not None:
             assert behaviour.scored2 is not None
-            log_p, scored = log_p + ran.log_p2, scored | behaviour.scored2
-        return np.where(scored, log_p.numpy(), np.nan)
+            log_p, scored = log_p + ran.log_p2.numpy(), scored | behaviour.scored2
+        new = [s for s, name in enumerate(behaviour.subjects) if name not in self.subjects]
+        if not len(self.mean) or self.method == "pooled":
+            new = []
+        for rows in (new[at : at + AT_ONCE] for at in range(0, len(new), AT_ONCE)):
+            some = behaviour.select(rows)
+            likelihood = Likelihood(self.model, some, self.scale)
+            log_p[rows, : some.trials] = predictive(likelihood, self.others).numpy()
+        return np.where(scored, log_p, np.nan)
 
     def latents(self, behaviour: Behaviour) -> dict[str, Floats]:
         """Return what the model thought before each choice: values, policy, prediction errors.

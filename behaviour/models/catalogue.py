@@ -38,6 +38,10 @@ def names() -> tuple[str, ...]:
     return tuple(MODELS)
 
 
+def _is_model(made: Any) -> bool:
+    return isinstance(made, type) and issubclass(made, Model)
+
+
 def find(name: str, arms: int = 2, **options: Any) -> Model:
     """Return a model by its name.
 
@@ -51,8 +55,8 @@ def find(name: str, arms: int = 2, **options: Any) -> Model:
         ConfigError: There is no such model or option, or a value that it does not take.
     """
     if ":" in name:
-        make = import_object(name)
-        if not isinstance(make, type) or not issubclass(make, Model):
+        make = import_object(name, _is_model)
+        if not _is_model(make):
             raise ConfigError(
                 f"{name} is no model: it must be a class derived from prefrontal.behaviour.Model"
             )

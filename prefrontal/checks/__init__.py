@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from prefrontal.agents.common.errors import ConfigError
-from prefrontal.agents.common.user_files import import_file, import_object
+from prefrontal.agents.common.user_files import import_file, import_object, own_names
 from prefrontal.checks.classes import class_problems, collected, quick_problems
 from prefrontal.experiments.experiment import Experiment
 
@@ -82,10 +82,6 @@ def _refuse_another(what: str) -> None:
     module = import_file(what)
     if hasattr(module, "EXPERIMENT"):
         return
-    own = [
-        name
-        for name, one in vars(module).items()
-        if inspect.isclass(one) and one.__module__ == module.__name__ and not name.startswith("_")
-    ]
-    hint = f"; name the class if you mean a task, core or model: {what}:{own[-1]}" if own else ""
+    own = ", ".join(f"{what}:{name}" for name in own_names(module, inspect.isclass))
+    hint = f"; name the class if you mean a task, core or model: {own}" if own else ""
     raise Wrong(f"{what} has no EXPERIMENT, as a study must{hint}")

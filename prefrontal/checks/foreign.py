@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.utils.env_checker import check_env
 
 from prefrontal.agents.common.errors import TrainingError
@@ -62,6 +65,7 @@ def _gymnasium_problems(made: Any) -> Iterator[str]:
     env = called(f"{made.__name__}()", made)
     if not isinstance(env, gymnasium.Env):
         raise Wrong(f"{made.__name__} must make a gymnasium.Env, not {type(env).__name__}")
+    _play_legally(env)
     where = f"{made.__name__}: the checker of Gymnasium"
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -69,3 +73,40 @@ def _gymnasium_problems(made: Any) -> Iterator[str]:
     env.close()
     texts = [re.sub(r"\x1b\[\d*m|WARN: ", "", str(one.message)) for one in warned]
     yield from (f"{where} says: {text}" for text in dict.fromkeys(texts) if _OF_VALUES in text)
+
+
+def _play_legally(env: gymnasium.Env) -> None:
+    """Let steps take a legal action in place of one that the environment's own mask forbids.
+
+    The checker of Gymnasium draws from the whole space, and takes what it drew before a reset.
+    """
+    space, mask = env.action_space if hasattr(env, "action_space") else None, None
+    if not isinstance(space, gymnasium.spaces.Discrete):
+        return
+    reset, step = env.reset, env.step
+
+    def told(info: Any) -> Any:
+        if isinstance(info, dict) and "action_mask" in info:
+            return info["action_mask"]
+        with contextlib.suppress(AttributeError):
+            return env.get_wrapper_attr("action_masks")()
+        return None
+
+    @functools.wraps(reset)
+    def reset_and_look(*args: Any, **kwargs: Any) -> Any:
+        nonlocal mask
+        made = reset(*args, **kwargs)
+        mask = told(made[-1]) if isinstance(made, tuple) and made else None
+        return made
+
+    @functools.wraps(step)
+    def step_legally(action: Any) -> Any:
+        nonlocal mask
+        legal = np.flatnonzero(np.ravel(mask if mask is not None else []))
+        if len(legal) and action - space.start not in legal:
+            action = space.start + legal[0]
+        made = step(action)
+        mask = told(made[-1]) if isinstance(made, tuple) and made else None
+        return made
+
+    vars(env).update(reset=reset_and_look, step=step_legally)

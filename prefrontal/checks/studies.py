@@ -32,7 +32,11 @@ from prefrontal.experiments.settings import Settings
 from prefrontal.training import train
 
 EPISODES = 64  # that each member plays to be measured
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_NAME = re.compile(r"(?!checkpoint$)[A-Za-z0-9][\w.-]*", re.ASCII)
+_NAMED = (
+    "must be letters from a to z, digits and any of -_. (first a letter or a digit; 'checkpoint' "
+    "is taken)"
+)
 
 
 def study_problems(what: str) -> Iterator[str]:
@@ -66,7 +70,7 @@ def _shape_problems(study: Experiment) -> Iterator[str]:
         if not isinstance(getattr(study, key), str):
             raise Wrong(f"EXPERIMENT.{key} must be a text, not {getattr(study, key)!r:.60}")
     if not _NAME.fullmatch(study.name):
-        raise Wrong(f"EXPERIMENT.name must be letters, digits and hyphens, not {study.name!r}")
+        raise Wrong(f"EXPERIMENT.name {_NAMED}, not {study.name!r:.80}")
     if is_experiment(study.name):
         raise Wrong(f"EXPERIMENT.name must be another: the package has an experiment {study.name}")
     given = study.conditions
@@ -76,7 +80,7 @@ def _shape_problems(study: Experiment) -> Iterator[str]:
         )
     for name, settings in given.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise Wrong(f"EXPERIMENT.conditions: the name {name!r} must be letters and hyphens")
+            raise Wrong(f"EXPERIMENT.conditions: a name {_NAMED}, not {name!r:.80}")
         if not isinstance(settings, Settings):
             raise Wrong(
                 f"EXPERIMENT.conditions[{name!r}] must be Settings, not {type(settings).__name__}"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.errors import ConfigError, quoted
 from prefrontal.behaviour_options import CompareOptions
 from prefrontal.options import EvaluationOptions
 from prefrontal.reading import parse
@@ -43,7 +43,8 @@ def are_agents(words: Sequence[str]) -> bool:
     """Return whether `compare` is about runs of agents, not about the models of one fit.
 
     Raises:
-        ConfigError: Some are fits and others not, or there are several fits.
+        ConfigError: Some are fits and others not, there are several fits, or one word is neither a
+            fit nor a run.
     """
     from prefrontal.showing.runs import is_run
 
@@ -54,7 +55,15 @@ def are_agents(words: Sequence[str]) -> bool:
             f"{fits[0]} is a fit: its models are compared with each other, one fit at a time; "
             "agents are compared with them by --agents, and `prefrontal report` shows several fits"
         )
-    return not fits and (len(runs) > 1 or any(map(is_run, runs)))
+    if len(runs) == 1 and not fits and not is_run(runs[0]):
+        from prefrontal.agents.runs.folder import runs_below
+
+        below = runs_below(Path(runs[0]).expanduser())
+        raise ConfigError(
+            f"there is no fit and no run of agents in {quoted(runs[0])}"
+            + (below or ": name a folder of `prefrontal fit`, or several of `prefrontal train`")
+        )
+    return not fits and bool(runs)
 
 
 def compare(words: list[str]) -> int:

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.errors import ConfigError, quoted
 from prefrontal.agents.rollout.spec import EnvironmentSpec
 from prefrontal.analysis.figures import style
 from prefrontal.doors import Doors, is_code
 from prefrontal.reading import built
+from prefrontal.reading_runs import find_run
 from prefrontal.showing.options import PlayOptions
 from prefrontal.showing.runs import is_run, opened
 
@@ -172,7 +173,9 @@ def _task_episode(options: PlayOptions) -> Episode:
     try:
         find_spec(env_id)
     except ConfigError as error:
-        raise ConfigError(f"{options.what} is neither a run nor a task: {error}") from error
+        if Path(options.what).expanduser().is_dir():
+            find_run(Path(options.what))  # says that there is none
+        raise ConfigError(f"{quoted(options.what)} is neither a run nor a task: {error}") from error
     players = RandomPlayers([options.member])
     title = f"{env_id}, random policy"
     spec = EnvironmentSpec(env_id, ())

@@ -11,7 +11,7 @@ import numpy as np
 
 from prefrontal.agents.common.errors import ConfigError, RunFolderError
 from prefrontal.agents.common.files import TABLES, read_json, require_size
-from prefrontal.fit_report import counted, held_out, table
+from prefrontal.fit_report import counted, held_out, table, what_was_held_out
 from prefrontal.showing import packing
 from prefrontal.showing.agents_data import figures
 
@@ -48,7 +48,7 @@ def fit(folder: Path, name: str, budget: float) -> dict[str, Any]:
             ],
             "notes": [str(one) for one in about["notes"]],
             "models": models,
-            "held_out": _held_out(folder, about),
+            **_held_out(folder, about),
             "subjects": list(map(str, about["subject_names"])),
             "parameters": {
                 key: [
@@ -79,11 +79,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{error}: fit again, --out {path.parent}") from error
 
 
-def _held_out(folder: Path, about: Mapping[str, Any]) -> list[list[str]]:
-    """Return the table of a comparison on held-out choices; empty if there was none."""
+def _held_out(folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table of a comparison on held-out choices, and what they were; empty if none."""
     path = folder / "comparison" / "comparison.json"
     found = _read(path) if path.is_file() else about.get("cross_validation")
-    return held_out(found) if found else []
+    if not found:
+        return {"held_out": [], "left_out": ""}
+    return {"held_out": held_out(found), "left_out": what_was_held_out(found)}
 
 
 def _predictive(folder: Path) -> dict[str, Any]:

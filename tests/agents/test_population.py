@@ -33,6 +33,13 @@ def made(members: int = 3, **network) -> Population:
     return Population.create(SPEC, NetworkConfig(hidden_size=6, **network), members, seed=2)
 
 
+def test_a_population_is_named_in_one_line():
+    agents = made(12)
+    assert repr(agents) == f"Population(12 members; lstm of 6 units; {BANDIT})"
+    assert repr(agents[2:4]) == f"Population(members 2, 3; lstm of 6 units; {BANDIT})"
+    assert repr(agents[5]) == f"Agent(member 5; lstm of 6 units; {BANDIT})"
+
+
 def bandits(n: int, **kwargs) -> gymnasium.vector.VectorEnv:
     kwargs = {"trials": 8, "inputs": INPUTS} | kwargs
     return gymnasium.make_vec("prefrontal/TwoArmedBandit-v0", num_envs=n, **kwargs)

@@ -28,4 +28,5 @@ def fit(tmp_path_factory) -> Path:
     data = Path(__file__).parents[2] / "behaviour" / "examples" / "bandit.csv"
     made = pf.fit(data, "rw,rw+persev", out=folder)
     pf.simulate(made, 2, out=folder / "simulation")
+    pf.compare(made, folds=2, out=folder / "comparison")
     return folder

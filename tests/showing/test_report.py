@@ -121,6 +121,10 @@ def test_a_report_is_one_file_that_leads_nowhere(evaluated, fit, tmp_path):
     assert digest == base64.b64encode(hashlib.sha256(found.scripts[1].encode()).digest()).decode()
     (_, two) = data_of(path)["runs"]
     assert two["kind"] == "fit"
+    assert (
+        two["left_out"]
+        == "held out: whole subjects, 2 folds; 160 choices; chance is 0.5000 a choice"
+    )
     assert two["predictive"]["subjects"]
     player = next(one for one in two["players"] if one["name"] == "rw")
     rows = (fit / "behaviour.csv").read_text().splitlines()

@@ -8,7 +8,7 @@ function fitsSection(runs) {
     el("div", { class: "pair" }, fits.map((run) => el("article", { class: "card" },
       fits.length > 1 ? el("h3", {}, run.name) : null,
       table(run.models[0], run.models.slice(1), (at) => at > 0),
-      run.held_out.length ? [el("h3", { style: "margin-top:1.2rem" }, "Held-out choices"), table(run.held_out[0], run.held_out.slice(1), (at) => at > 0)] : null,
+      run.held_out.length ? [el("h3", { style: "margin-top:1.2rem" }, "Held-out choices"), el("p", { class: "note" }, run.left_out), table(run.held_out[0], run.held_out.slice(1), (at) => at > 0)] : null,
       Object.keys(run.predictive).length ? predictive(run.predictive) : null))),
     ...heading("parameters", "Parameters", "A mark a subject with its standard error; the dashed line is the population's."),
     el("div", { class: "pair" }, fits.map((run) => parameters(run, fits.length > 1))));

@@ -84,17 +84,36 @@ def test_a_code_is_that_of_the_equations():
     np.testing.assert_allclose(found[0], code, rtol=1e-12)
 
 
-def test_pixels_are_divided_by_what_they_are_said_to_be_at_most():
-    pixels = torch.tensor([[0, 5, 10, 20] * 4], dtype=torch.uint8)
-    codes = []
-    for scale in (None, 10.0, 255.0):
-        made = encoder([Part("image", (4, 4), 20.0, True)], inputs=16, image_scale=scale)
-        codes.append(made.encode(0, made.weights(made.parameters, 0)[0], pixels))
-    torch.testing.assert_close(codes[1], 2 * codes[0])  # no bias: twice as large
-    torch.testing.assert_close(codes[2], codes[0] * 20 / 255)
-    made = encoder([Part("image", (4, 4), 20.0)], inputs=16, image_scale=10.0)  # numbers of 0 to 1
-    given = pixels.double() / 20
-    torch.testing.assert_close(made.encode(0, made.weights(made.parameters, 0)[0], given), codes[1])
+@pytest.mark.parametrize("first", [False, True])
+def test_every_symbol_has_weights_in_every_place_and_for_being_there(first):
+    """Row by row: the sum of the weights of what is in each place, and anywhere in each channel."""
+    shape = (2, 3, 3) if first else (3, 3, 2)
+    made = encoder([Part("image", shape, 255.0, True)], inputs=18, image_symbols=4)
+    made.parameters += 0.01
+    assert made.division.shapes(made.division.images[0][1]) == [(72, 6), (8, 6), (6,)]
+    placed, anywhere, bias = made.parameters[0].split([432, 48, 6])
+    placed, anywhere = placed.view(18, 4, 6), anywhere.view(2, 4, 6)
+    image = [3, 0, 1, 0, 2, 2, 0, 2, 3, 1, 0, 0, 2, 2, 0, 0, 1, 2]
+    code = bias + sum(placed[place, symbol] for place, symbol in enumerate(image))
+    for channel in range(2):
+        there = set(image[9 * channel :][:9] if first else image[channel::2])
+        code = code + sum(anywhere[channel, symbol] for symbol in there)
+    found = made.encode(0, made.weights(made.parameters, 0)[0], torch.tensor([image]).byte())
+    torch.testing.assert_close(found[0], code.clamp(min=0) * math.sqrt(6 / 18))
+    assert (found > 0).any()
+    weights = made.weights(made.parameters, 0)[0].clone().requires_grad_()
+    images = torch.randint(4, (3, 18), dtype=torch.uint8)
+    assert torch.autograd.gradcheck(lambda w: made.encode(0, w, images), weights, fast_mode=True)
+
+
+def test_symbols_that_cannot_be():
+    division = [Part("image", (2, 3), 255.0, True)]
+    made = encoder(division, inputs=6, image_symbols=4)
+    shown = torch.tensor([[0.0], [1], [2], [3], [4], [0]], dtype=torch.float64)[None] / 255
+    with pytest.raises(ConfigError, match="symbol 4 in an image: --image-symbols must be at leas"):
+        made(shown, Seen(made, 1, 1), 0)
+    with pytest.raises(ConfigError, match="no image of bytes"):
+        encoder([Part("numbers", (6,))], inputs=6, image_symbols=4)
 
 
 def test_channels_may_stand_first_or_last():

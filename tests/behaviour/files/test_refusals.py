@@ -17,8 +17,6 @@ BLOCKS = {"task": {"resets": "block"}}
     [
         (HEAD + "a,0,1\na,3,1\n", {"task": {"arms": 2}}, r"row 1 \(line 3\): choice is '3'.*arms"),
         (HEAD + "a,1,1\na,2,1\n", {"task": {"arms": 2}}, r"row 1.*'2'.*count from 0.*\[codes\]"),
-        (HEAD + "a,0,1\na,,1\n", {}, r"row 1.*choice is missing \(''\).*\[codes\] missing"),
-        (HEAD + "a,0,1\na,1,n/a\n", {}, r"row 1.*reward is missing \('n/a'\) and no rule"),
         (HEAD + "a,0,1\na,1,meh\n", {}, r"row 1.*reward is 'meh'.*\[codes\] reward"),
         (
             HEAD + "a,0,win\na,1,2\n",

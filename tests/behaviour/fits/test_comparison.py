@@ -98,17 +98,33 @@ def test_new_subjects_are_scored_by_the_population_of_cognitive_models():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"folds": 9}, "9 folds for 6 subjects: take fewer folds"),
+        ({"by": "subjects", "folds": 9}, "9 folds for 6 subjects: take fewer folds"),
         ({"by": "sessions", "folds": 4}, r"4 folds for 3 sessions \(subject 0\): take fewer folds"),
-        ({"by": "blocks"}, r"2 folds for 1 block \(subject 0\): leave out something else"),
+        (
+            {"by": "blocks"},
+            r"2 folds for 1 block \(subject 0\): leave out sessions or subjects, --cv",
+        ),
         ({"folds": 1}, "at least 2 folds"),
-        ({"by": "runs"}, "one of subjects, sessions, blocks"),
+        ({"by": "runs"}, "one of sessions, blocks, subjects"),
     ],
 )
 def test_folds_that_cannot_be_are_one_line(options, words):
     with pytest.raises(ValueError, match=words) as error:
         compare([Frequencies()], table(), **options)
     assert "\n" not in str(error.value)
+
+
+def test_what_a_table_allows_is_left_out():
+    whole = table(sessions=1)
+    blocks = replace(whole, block=table(sessions=2).session)
+    for data, by in ((table(), "sessions"), (blocks, "blocks"), (whole, "subjects")):
+        found = compare([Frequencies()], data, folds=2)
+        assert found.by == found.to_plain()["left_out"] == by
+    some = table()
+    some.session[3] = 0  # one subject with a single session: sessions cannot be left out of all
+    assert compare([Frequencies()], some).by == "subjects"
+    with pytest.raises(ValueError, match="one subject, with one session and one block"):
+        compare([Frequencies()], whole.select([0]))
 
 
 def test_what_cannot_be_compared_is_refused():

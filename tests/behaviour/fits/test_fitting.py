@@ -11,6 +11,7 @@ from scipy.stats import norm
 from prefrontal.behaviour.fits.fitted import FittedModel
 from prefrontal.behaviour.fits.fitting import fit
 from prefrontal.behaviour.fits.likelihood import Gaussian, Likelihood, Point, expand
+from prefrontal.behaviour.fits.new_subjects import predictive
 from prefrontal.behaviour.fits.optimise import laplace, newton, search
 from prefrontal.behaviour.models.catalogue import find, names
 from prefrontal.behaviour.models.model import Parameter
@@ -192,10 +193,11 @@ def test_scores_add_up_and_new_subjects_get_the_population(tmp_path):
     new = behaviour(table.choice, table.reward, subjects=["x", "1", "2", "3"])
     mixed = found.score(new)
     assert mixed[1:] == pytest.approx(score[1:])
-    raw = found.raw.copy()
-    raw[0] = found.mean
-    run = Likelihood(RW, table).run(torch.from_numpy(raw)).log_p[0].numpy()
-    assert mixed[0] == pytest.approx(run)
+    run = predictive(
+        Likelihood(RW, new.select([0])),
+        Gaussian(*map(torch.from_numpy, (found.mean, found.variance))),
+    )
+    assert mixed[0] == pytest.approx(run[0].numpy())
     found.save(tmp_path / "fit.json")
     again = FittedModel.load(tmp_path / "fit.json", RW)
     assert again.score(table) == pytest.approx(score, abs=0)

@@ -72,6 +72,8 @@ def kernels(members: int, batch: int, hidden: int, config: Config) -> tuple[floa
         scale=1.0,
         shift=0.0,
         values=(),
+        following=None,
+        start=None,
     )
     noise = torch.rand(members, STEPS, READ_OUTS - 1, batch)
     actions = torch.zeros(STEPS, members, batch, dtype=torch.int64)

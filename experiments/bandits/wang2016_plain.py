@@ -6,7 +6,7 @@ episodes. Here the agent's own value head is the baseline and each batch is used
 - `published`: an episode an update, RMSProp and the weights of the loss of Wang et al. (2018);
 - `batches`: 16 episodes an update, Adam, a step size and an entropy bonus that go to 0.
 
-Figures: docs/findings/bandit-ablations.md has its ingredients one by one.
+Measurements: docs/findings/wang2016-plain.md.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ ENVIRONMENTS = {
         "minigrid:MiniGrid-MemoryS7-v0 --preset symbols --total-steps 600000",
         0.9,
         members=4,
+        peer=50_000,  # more processor time than one of our agents takes
     ),
     "meta-cartpole": Environment(_META, 0, measure=LAST, more=INNER),
     "meta-cartpole-no-memory": Environment(f"{_META} --core none", None, measure=LAST, more=INNER),

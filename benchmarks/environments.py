@@ -77,7 +77,7 @@ ENVIRONMENTS = {
     "taxi": Environment("Taxi-v4 --total-steps 100000", 5),
     "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 300000", -250),
     "lunar-lander": Environment(
-        "LunarLander-v3 --preset long --total-steps 1500000", 200, members=4
+        "LunarLander-v3 --preset long --total-steps 2000000", 200, members=4
     ),
     "blackjack": Environment(
         "Blackjack-v1 --preset short --total-steps 100000", -0.06, episodes=20_000
@@ -86,10 +86,10 @@ ENVIRONMENTS = {
         "popgym:popgym-RepeatPreviousEasy-v0 --core lstm --total-steps 150000", 0.95, peer=150_000
     ),
     "memory-maze": Environment(
-        "minigrid:MiniGrid-MemoryS7-v0 --core lstm --encoder flat --input-gain 20 "
-        "--total-steps 400000",
+        "minigrid:MiniGrid-MemoryS7-v0 --preset symbols --total-steps 600000",
         0.9,
         members=4,
+        peer=50_000,  # more processor time than one of our agents takes
     ),
     "meta-cartpole": Environment(_META, 0, measure=LAST, more=INNER),
     "meta-cartpole-no-memory": Environment(f"{_META} --core none", None, measure=LAST, more=INNER),

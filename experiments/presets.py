@@ -71,6 +71,19 @@ _MEMORY = _CONTROL | {
     "discount_final": 0.98,
     "entropy_coef": 0.02,
 }
+_SYMBOLS = _CONTROL | {
+    "inputs": ("action", "reward"),
+    "core": "gru",
+    "layout": "shared",
+    "image_symbols": 11,
+    "image_units": 64,
+    "learning_rate": 5e-3,
+    "learning_rate_final": 2e-3,
+    "entropy_coef": 0.022,
+    "entropy_coef_final": 0.05,
+    "segment": 32,
+    "num_envs": 16,
+}
 _META = _MEMORY | {"inputs": ("action", "reward", "trial_start")}
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -81,6 +94,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "sparse": Preset("most episodes pay nothing at first", _SPARSE),
         "short": Preset("episodes of a few steps, of 50 at most", _SHORT),
         "memory": Preset("the observation does not tell all: a recurrent core", _MEMORY),
+        "symbols": Preset("images of MiniGrid's symbols: a recurrent core", _SYMBOLS),
         "meta": Preset("what is learned in one inner episode helps in the next", _META),
     }
 )

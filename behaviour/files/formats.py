@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from prefrontal.behaviour.agents.records import of_record
 from prefrontal.behaviour.files.columns import Columns, DataError, columns_from
@@ -137,7 +138,10 @@ def _record(path: Path) -> Found:
         ) from error
     shape = table.choice.shape
     trial = np.arange(shape[1]) % (shape[1] // record["action"].shape[1])
-    values = {"session": table.session, "trial": np.broadcast_to(trial, shape)}
+    values: dict[str, NDArray[Any]] = {
+        "session": table.session,
+        "trial": np.broadcast_to(trial, shape),
+    }
     values |= {"choice": table.choice, "reward": table.reward}
     task: dict[str, Any] = {"arms": table.arms, "resets": "session"}
     if table.state2 is not None:

@@ -175,7 +175,8 @@ def _options(behaviour: Behaviour) -> Floats:
     """Return how many arms can be chosen ``[S, T]``."""
     if behaviour.available is None:
         return np.full(behaviour.choice.shape, float(behaviour.arms))
-    return np.maximum(1.0, behaviour.available.sum(axis=-1))
+    counts: Floats = np.maximum(1.0, behaviour.available.sum(axis=-1))
+    return counts
 
 
 def parts_of(behaviour: Behaviour, by: By, folds: int | None = None, seed: int = 0) -> Codes:

@@ -59,11 +59,13 @@ def _known(likelihood: Likelihood, x: Tensor) -> Tensor:
     """Return log-probabilities of all choices before each trial and of all ``[N, S, T + 1]``."""
     ran = likelihood.run(x)
     log_p = ran.log_p if ran.log_p2 is None else ran.log_p + ran.log_p2
-    return torch.nn.functional.pad(log_p.cumsum(-1), (1, 0))
+    none = torch.zeros_like(log_p[..., :1])
+    return torch.cat([none, log_p.cumsum(-1)], -1)
 
 
 def _normal(count: int, size: int) -> Tensor:
     """Return standard normal numbers ``[count, size]`` that fill space evenly, halves apart."""
     engines = (SobolEngine(size, scramble=True, seed=SEED + half) for half in (0, 1))
     uniform = torch.cat([one.draw(count // 2, dtype=torch.float64) for one in engines])
-    return torch.special.ndtri(uniform.clamp(1e-12, 1 - 1e-12))
+    normal: Tensor = torch.special.ndtri(uniform.clamp(1e-12, 1 - 1e-12))
+    return normal

@@ -77,7 +77,7 @@ ENVIRONMENTS = {
     "taxi": Environment("Taxi-v4 --total-steps 100000", 5),
     "pendulum": Environment("Pendulum-v1 --preset continuous --total-steps 300000", -250),
     "lunar-lander": Environment(
-        "LunarLander-v3 --preset long --total-steps 2000000", 200, members=4
+        "LunarLander-v3 --preset long --total-steps 1500000", 200, members=4
     ),
     "blackjack": Environment(
         "Blackjack-v1 --preset short --total-steps 100000", -0.06, episodes=20_000

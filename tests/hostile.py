@@ -60,8 +60,14 @@ def said_of(
     What takes longer than `seconds` is interrupted: it was not refused.
     """
     out, err = io.StringIO(), io.StringIO()
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    interrupted = []
+
+    def interrupt(*_: object) -> None:
+        interrupted.append(True)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)  # again: some callbacks swallow it
     with redirect_stdout(out), redirect_stderr(err):
         try:
             return guarded(main, words), err.getvalue()
@@ -69,8 +75,8 @@ def said_of(
             return 130, err.getvalue()
         except SystemExit as end:
             return int(end.code or 0), err.getvalue()
-        except Exception:
-            return None, traceback.format_exc()
+        except Exception:  # what the parser of Python makes of an interrupt is a SystemError
+            return (130, err.getvalue()) if interrupted else (None, traceback.format_exc())
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 

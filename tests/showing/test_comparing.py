@@ -9,6 +9,7 @@ import pytest
 
 import prefrontal as pf
 from prefrontal import command
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.doors import Doors
 from prefrontal.options import EvaluationOptions
@@ -160,7 +161,8 @@ def test_runs_are_recognised_among_options():
     assert runs == ["a", "b", "c"]
     assert rest == ["--episodes", "100", "--no-figures", "--seed=3", "--json"]
     assert are_agents(["--episodes", "100", "a", "--json", "b"])
-    assert not are_agents(["--models", "rw,rw+dual", "a"])
+    with pytest.raises(ConfigError, match="no fit and no run of agents in a: name"):
+        are_agents(["--models", "rw,rw+dual", "a"])
 
 
 def test_folders_of_runs_are_unique():

@@ -161,7 +161,9 @@ def test_episodes_of_others_that_end_when_they_end():
         metrics = subject.update()
     assert all(bool(torch.isfinite(value).all()) for value in metrics.values())
     learned = learned_of(subject)
-    seen = torch.stack([x[:, :2] for x in learned.trajectory.tapes[0].x_t[: len(learned.old)]])
+    seen = torch.stack(
+        [x[:, :2] for x in learned.trajectory.tapes[0].x_t[: len(learned.advantages)]]
+    )
     counts = learned.heads["next"].counts.bool()[:-1]
     told = learned.heads["next"].value[:-1].transpose(2, 3)[counts]
     torch.testing.assert_close(told, seen[1:].transpose(2, 3)[counts])

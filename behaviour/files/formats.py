@@ -1,6 +1,6 @@
 """Formats that say of themselves what their columns mean: hBayesDM, BIDS, Psych-DS, cbm, NWB.
 
-Records of agents, as `prefrontal evaluate` writes them, are such a format too.
+Records of agents, as ``prefrontal evaluate`` writes them, are such a format too.
 
 Each reader gives `Rows` and the `Columns` that the format states; what the user says comes over
 them. Nothing in a file is run: no pickle, no code.

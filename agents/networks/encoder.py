@@ -103,8 +103,8 @@ class Encoder:
         for kept, (place, part) in images:
             shown = source[:, place].transpose(1, 2)
             kept[t] = (shown * part.unit).round_().clamp_(0, 255) if part.whole else shown
-            symbols, largest = self.division.symbols(part), int(kept[t].max())
-            if 0 < symbols <= largest:
+            symbols = self.division.symbols(part)
+            if symbols and (largest := int(kept[t].max())) >= symbols:
                 raise ConfigError(
                     f"there is a symbol {largest} in an image: --image-symbols must be at least "
                     f"{largest + 1}, or left out if bytes are brightness"

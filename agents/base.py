@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -92,8 +92,10 @@ class Trained(Protocol):
         hidden: bool = False,
         stimulation: Stimulation | None = None,
         forget: bool = False,
-    ) -> list[Record]:
+    ) -> Iterator[Record]:
         """Play and record batches of episodes, one after the other, with frozen weights.
+
+        A batch is played when it is asked for, so that no more than one need be in memory.
 
         Args:
             envs: Vector environment of tensors with facts, rows blocked by member, seeded.
@@ -106,7 +108,7 @@ class Trained(Protocol):
             forget: Whether the memory is wiped where a trial begins (continuous actions only).
 
         Returns:
-            A record of each batch: arrays ``[P, B, T, ...]`` by name.
+            The record of each batch: arrays ``[P, B, T, ...]`` by name.
 
         Raises:
             ConfigError: These agents cannot be stimulated, or cannot forget.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -221,7 +221,8 @@ class Population(Members):
 
     def rollout(self, envs: Any, generators: list[torch.Generator]) -> Rollout:
         """Return how these agents play in an environment."""
-        return Rollout(envs, self.model, envs.num_envs // len(self), generators, facts=True)
+        batch = envs.num_envs // len(self)
+        return Rollout(envs, self.model, batch, generators, facts=True, learn=False)
 
     def judged(self, logits: Tensor, values: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """Return what policies are ``[T, P, K, B]`` and values of states ``[T, P, B]``.
@@ -242,7 +243,7 @@ class Population(Members):
         hidden: bool = False,
         stimulation: Stimulation | None = None,
         forget: bool = False,
-    ) -> list[Record]:
+    ) -> Iterator[Record]:
         """Play and record batches of episodes; see `prefrontal.agents.base.Trained.record`.
 
         Returns:
@@ -256,7 +257,7 @@ class Population(Members):
         streams = [generator(seed, member, "evaluation") for member in self.members]
         rollout = self.rollout(envs, streams)
         played = (rollout.collect(greedy, stimulation) for _ in range(batches))
-        return [self._recorded(one, discount, hidden, greedy) for one in played]
+        return (self._recorded(one, discount, hidden, greedy) for one in played)
 
     def _recorded(
         self, trajectory: Trajectory, discount: float, hidden: bool, greedy: bool

@@ -9,7 +9,7 @@ every condition, split or policy meets the same ones (common random numbers).
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,8 +175,8 @@ class Evaluation:
                 stimulation=stimulation,
                 forget=forget,
             )
-            envs.close()
             self._cache[key] = _joined(parts, episodes)
+            envs.close()
         return self._cache[key]
 
     def _envs(
@@ -225,21 +225,27 @@ class _OnTasks:
         return self.envs.reset(options={"task": task})
 
 
-def _joined(parts: Sequence[Record], episodes: int) -> Record:
-    """Return the first episodes of several records as one."""
-    longest = max(part["action"].shape[2] for part in parts)
-    return {
-        name: np.concatenate([_padded(name, part, longest) for part in parts], 1)[:, :episodes]
-        for name in parts[0]
-    }
+def _joined(parts: Iterable[Record], episodes: int) -> Record:
+    """Return the first episodes of several records as one, with zeros where some are shorter.
 
-
-def _padded(name: str, part: Record, steps: int) -> np.ndarray:
-    """Return an array of a record with zeros up to `steps` on its time axis."""
-    missing = steps - part["action"].shape[2]
-    if not missing or name.startswith("task."):
-        return part[name]
-    return np.pad(part[name], [(0, 0), (0, 0), (0, missing), *[(0, 0)] * (part[name].ndim - 3)])
+    Each is copied to its place before the next is played: there is one copy of what was played.
+    """
+    whole: Record = {}
+    begin = 0
+    for part in parts:
+        end = min(begin + part["action"].shape[1], episodes)
+        for name, value in part.items():
+            kept = whole.get(name)
+            if kept is None:
+                kept = np.zeros((len(value), episodes, *value.shape[2:]), value.dtype)
+            elif value.shape[2:3] > kept.shape[2:3]:
+                more = value.shape[2] - kept.shape[2]
+                kept = np.pad(kept, [(0, 0), (0, 0), (0, more), *[(0, 0)] * (kept.ndim - 3)])
+            whole[name] = kept
+            place = slice(None), slice(begin, end), *map(slice, value.shape[2:3])
+            kept[place] = value[:, : end - begin]
+        begin = end
+    return whole
 
 
 def write_record(record: Record, folder: Path) -> list[Path]:

@@ -65,4 +65,6 @@ def record_of(
         tensors["observation"] = model.given(tape)[:steps].transpose(2, 3)
     record = {name: x.detach().movedim(0, 2) for name, x in tensors.items()}
     record |= {f"task.{name}": x for name, x in trajectory.task.items()}
-    return {name: x.cpu().contiguous().clone().numpy() for name, x in record.items()}
+    # Copies, as the buffers will hold the next episodes.
+    own = torch.contiguous_format
+    return {name: x.cpu().clone(memory_format=own).numpy() for name, x in record.items()}

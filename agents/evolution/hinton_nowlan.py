@@ -13,7 +13,7 @@ number x and no trial is ever played: ``1 + floor(log(1 - x) / log(1 - 2^-u))``.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -262,7 +262,7 @@ class Lineages(Members):
         """See `Members.member`."""
         return self.part([index])
 
-    def record(self, *_: Any, **__: Any) -> list[Record]:
+    def record(self, *_: Any, **__: Any) -> Iterator[Record]:
         """Raise a `ConfigError`: there is nothing to play."""
         raise ConfigError("populations without networks play no episodes")
 

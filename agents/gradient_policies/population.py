@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -157,7 +157,7 @@ class GradientPopulation(Members):
         hidden: bool = False,
         stimulation: Any = None,
         forget: bool = False,
-    ) -> list[Record]:
+    ) -> Iterator[Record]:
         """Play and record batches of episodes; see `prefrontal.agents.base.Trained.record`.
 
         The logits are updated within an episode, as in training; the weights are not.
@@ -174,7 +174,7 @@ class GradientPopulation(Members):
             )
         self.check_env(envs)
         chances = [generator(seed, member, "evaluation") for member in self.members]
-        return [self._recorded(envs, chances, bool(deterministic), hidden) for _ in range(batches)]
+        return (self._recorded(envs, chances, bool(deterministic), hidden) for _ in range(batches))
 
     def _recorded(
         self, envs: Any, chances: Sequence[torch.Generator], greedy: bool, hidden: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -134,7 +134,7 @@ class RatePopulation(Members):
         hidden: bool = False,
         stimulation: Any = None,
         forget: bool = False,
-    ) -> list[Record]:
+    ) -> Iterator[Record]:
         """Play and record batches of episodes; see `prefrontal.agents.base.Trained.record`.
 
         Nothing is perturbed and nothing learned; potentials start at random, as in training.
@@ -151,7 +151,7 @@ class RatePopulation(Members):
             )
         self.check_env(envs)
         chances = [generator(seed, member, "evaluation") for member in self.members]
-        return [self._recorded(envs, chances, hidden) for _ in range(batches)]
+        return (self._recorded(envs, chances, hidden) for _ in range(batches))
 
     def _recorded(self, envs: Any, chances: Sequence[torch.Generator], hidden: bool) -> Record:
         members, units, steps = len(self), self.network.units, int(envs.steps)

@@ -132,15 +132,18 @@ class ActorCritic:
 
     # TAPES
 
-    def tapes(self, steps: int, batch: int, every: bool = False) -> list[Tape]:
+    def tapes(
+        self, steps: int, batch: int, every: bool = False, learn: bool = True
+    ) -> list[Tape]:
         """Return a tape a net, for `steps` steps of `batch` episodes per member.
 
         Args:
             steps: Steps T.
             batch: Episodes B.
             every: Whether the states before all steps are wanted, or the first and last alone.
+            learn: Whether gradients are wanted. Tapes without are smaller, and written faster.
         """
-        tapes = [net.tape(steps, batch, every) for net in self.nets]
+        tapes = [net.tape(steps, batch, every, learn) for net in self.nets]
         for tape in tapes:
             tape.before = torch.zeros(self.members, batch, dtype=self.dtype, device=self.device)
         if self.encoder is not None:

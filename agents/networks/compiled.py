@@ -65,10 +65,13 @@ class LSTMTape(Tape):
         gates: Activated gates ``[T, P, 4H, B]``; where g should be there is ``(g + 1) / 2``.
         cell: ``[T + 1, P, H, B]``, ``c_{t-1}`` in slot t.
         squashed: ``tanh c_t``, ``[T, P, H, B]``.
+        learn: Whether there is all that the backward pass needs. Else all steps and members write
+            their gates, and ``tanh c_t``, to one and the same place, which stays in the cache.
     """
 
-    def __init__(self, net: CompiledLSTM, steps: int, batch: int) -> None:
+    def __init__(self, net: CompiledLSTM, steps: int, batch: int, learn: bool = True) -> None:
         self.steps = self.used = steps
+        self.learn = learn
         self.batch = batch
         inputs, hidden, members = net.input_size, net.config.hidden_size, len(net.parameters)
 
@@ -77,7 +80,12 @@ class LSTMTape(Tape):
 
         self.z = zeros(steps + 1, inputs + hidden + 1)
         self.z[:, :, -1] = 1.0
-        self.gates, self.squashed = zeros(steps, 4 * hidden), zeros(steps, hidden)
+        inner = (4 * hidden, hidden)
+        if learn:
+            self.gates, self.squashed = (zeros(steps, size) for size in inner)
+        else:
+            shape = steps, members
+            self.gates, self.squashed = (torch.zeros(n, batch).expand(*shape, n, -1) for n in inner)
         self.cell, self.heads = zeros(steps + 1, hidden), zeros(steps, net.output_size)
         # Views are made once: making one costs as much as a small product.
         self.x = self.z[:, :, :inputs]
@@ -128,9 +136,11 @@ class CompiledLSTM:
         self.across.copy_(self.weight.transpose(1, 2))
         self.head.copy_(head)
 
-    def tape(self, steps: int, batch: int, every: bool = False) -> LSTMTape:
+    def tape(
+        self, steps: int, batch: int, every: bool = False, learn: bool = True
+    ) -> LSTMTape:
         """Return a tape for `steps` steps of `batch` episodes per member; it has every state."""
-        return LSTMTape(self, steps, batch)
+        return LSTMTape(self, steps, batch, learn)
 
     def initial_state(self, batch: int) -> State:
         """Return zeros ``[P, B, H]``, twice."""
@@ -178,7 +188,13 @@ class CompiledLSTM:
         credit: Credit = FULL,
         codes: Tensor | None = None,
     ) -> Tensor:
-        """See `PlainNet.attach`."""
+        """See `PlainNet.attach`.
+
+        Raises:
+            ValueError: The tape is none to learn from.
+        """
+        if not tape.learn:
+            raise ValueError("this tape holds too little to learn from: ask for one with learn=True")
         return _Recorded.apply(parameters, codes, self, tape, credit)
 
     def backward(

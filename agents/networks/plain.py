@@ -102,8 +102,13 @@ class PlainNet:
         """Overwrite all parameters with ``flat [P, n]``."""
         self.parameters.copy_(flat)
 
-    def tape(self, steps: int, batch: int, every: bool = False) -> PlainTape:
-        """Return a tape for `steps` steps of `batch` episodes per member; see `PlainTape`."""
+    def tape(
+        self, steps: int, batch: int, every: bool = False, learn: bool = True
+    ) -> PlainTape:
+        """Return a tape for `steps` steps of `batch` episodes per member; see `PlainTape`.
+
+        It can be learned from in any case: what the backward pass needs is computed anew.
+        """
         return PlainTape(self, steps, batch, every)
 
     def begin(self, tape: PlainTape, state: State | None = None) -> None:

@@ -57,7 +57,7 @@ class QPopulation(Population):
     def rollout(self, envs: Any, generators: list[torch.Generator]) -> ExploringRollout:
         """Return how these agents play in an environment."""
         batch = envs.num_envs // len(self)
-        rollout = ExploringRollout(envs, self.model, batch, generators, facts=True)
+        rollout = ExploringRollout(envs, self.model, batch, generators, facts=True, learn=False)
         rollout.exploration = torch.full((len(self), batch), EXPLORATION)
         return rollout
 

@@ -128,6 +128,7 @@ class Rollout:
         facts: Whether to record the task parameters and the facts in ``info``.
         every: Whether tapes keep the states before all steps.
         steps: Steps T that are recorded at most; None: of the longest episode.
+        learn: Whether something is learned from the trajectories; see `ActorCritic.tapes`.
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class Rollout:
         facts: bool = False,
         every: bool = False,
         steps: int | None = None,
+        learn: bool = True,
     ) -> None:
         self.envs, self.model, self.batch, self.generators = envs, model, batch, generators
         self.steps = int(envs.steps) if steps is None else steps
@@ -148,7 +150,7 @@ class Rollout:
         self._later = facts and getattr(envs, "facts", None) == "episode"
         members, policy = model.members, model.policy
         # A time limit needs the value of the state after the last step: one slot more.
-        self.tapes = model.tapes(self.steps + int(self.variable), batch, every)
+        self.tapes = model.tapes(self.steps + int(self.variable), batch, every, learn)
         shape = (self.steps, members, batch)
         size = (*shape, *policy.actions.shape)
         self.actions = torch.zeros(size, dtype=policy.dtype, device=model.device)

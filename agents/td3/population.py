@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,7 +186,7 @@ class ContinuousPopulation(Members):
         hidden: bool = False,
         stimulation: Any = None,
         forget: bool = False,
-    ) -> list[Record]:
+    ) -> Iterator[Record]:
         """Play and record batches of episodes; see `prefrontal.agents.base.Trained.record`.
 
         Returns:
@@ -201,7 +201,7 @@ class ContinuousPopulation(Members):
             )
         self.check_env(envs)
         played = (self.play(envs, forget) for _ in range(batches))
-        return [self._recorded(one, discount, hidden, forget) for one in played]
+        return (self._recorded(one, discount, hidden, forget) for one in played)
 
     def _recorded(self, episodes: Episodes, discount: float, hidden: bool, forgot: bool) -> Record:
         mask = episodes.mask

@@ -20,7 +20,7 @@ def population():
 def recorded(population, **options):
     envs = make_envs(ANSWERS, population.members, 4, facts=True, discrete=False)
     envs.reset(seed=0)
-    return population.record(envs, 1, seed=0, discount=1.0, **options)[0]
+    return next(population.record(envs, 1, seed=0, discount=1.0, **options))
 
 
 def test_what_is_recorded(population):

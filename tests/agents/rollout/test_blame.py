@@ -64,7 +64,7 @@ def test_actor_critics_and_q_agents_blame_the_task(kind, wrong):
     envs.reset(seed=0)
     spoil(TwoArmedBandit, wrong)
     with pytest.raises(TrainingError, match=said.replace("+", r"\+")):
-        population.record(envs, 1, seed=0, discount=0.9)
+        next(population.record(envs, 1, seed=0, discount=0.9))
 
 
 @pytest.mark.parametrize("wrong", WRONG)

@@ -86,7 +86,7 @@ def test_none_is_taken_by_agents_that_are_played_and_recorded():
     agents = Population.create(spec(), NetworkConfig(hidden_size=6), 2)
     envs = make_envs(agents.environment, [0, 1], 5)
     envs.reset(seed=1)
-    agents.record(envs, 5, seed=0, discount=0.9)
+    list(agents.record(envs, 5, seed=0, discount=0.9))
     RandomPlayers([0, 1]).record(envs, 5, seed=0)
     env = agents[0].make_env()
     observation, info = env.reset(seed=2)

@@ -28,6 +28,8 @@ class Outcomes(NamedTuple):
             observations ``[T, S, D, n]``. If it is the same at every step, the first dimension of
             all three may be 1.
         start: The first places, ``[n]`` int64.
+        trace: Makes the states before each step out of the actions taken, ``[T, n]``, where there
+            are no `states`; None: the episode is stepped through.
     """
 
     rewards: Tensor
@@ -36,6 +38,7 @@ class Outcomes(NamedTuple):
     seen: Callable[[], Tensor] | None = None
     following: Tensor | None = None
     start: Tensor | None = None
+    trace: Callable[[Tensor], Sequence[State]] | None = None
 
     def checked(self, task: Any, noise: Tensor) -> Outcomes:
         """Return the same as compiled code wants it: float32 and int64, contiguous.
@@ -68,7 +71,9 @@ class Outcomes(NamedTuple):
         _require(name, "observations", shown, (told, *kinds, width, n))
         if self.states is not None and len(self.states) != steps:
             raise ValueError(f"{name}: states must be {steps}, one a step; got {len(self.states)}")
-        return Outcomes(rewards, shown, self.states, self.seen, following, start)
+        return self._replace(
+            rewards=rewards, observations=shown, following=following, start=start
+        )
 
     def visited(
         self, task: Any, params: dict[str, Tensor], noise: Tensor, actions: Tensor
@@ -76,6 +81,8 @@ class Outcomes(NamedTuple):
         """Return the states before each step, given the actions ``[T, n]`` taken."""
         if self.states is not None:
             return self.states
+        if self.trace is not None:
+            return self.trace(actions)
         states = [task.reset(params)[0]]
         for action, now in zip(actions[:-1], noise, strict=False):
             states.append(task.step(params, states[-1], action, now)[0])

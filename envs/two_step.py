@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -249,7 +250,17 @@ class TwoStep(Task):
         rewards, shown, next_places = (
             torch.stack(x, 1).flatten(0, 1) for x in (paid, seen, following)
         )
-        return Outcomes(rewards.flatten(1, 2), shown, following=next_places, start=state["first"])
+        places = {"following": next_places, "start": state["first"]}
+        trace = functools.partial(self._trace, state)
+        return Outcomes(rewards.flatten(1, 2), shown, trace=trace, **places)
+
+    def _trace(self, state: State, actions: Tensor) -> list[State]:
+        """Return the states before the steps of these actions ``[T, n]``, given the first one."""
+        states = [state]
+        for t, action in enumerate(actions[:-1]):
+            first = self.stages[t % len(self.stages)] == FIRST
+            states.append({**states[-1], "t": t + 1, **({"first": action} if first else {})})
+        return states
 
     def _pay(self, state: State, trial: int, first: Tensor, noise: Tensor) -> Tensor:
         """Pay where the uniform number lies below the probability of the reached state."""
@@ -258,10 +269,38 @@ class TwoStep(Task):
     def facts(self, params: Params, state: State, action: Tensor) -> dict[str, Tensor]:
         """Return the facts of the step and of its trial; see the class."""
         trial, index = divmod(state["t"], len(self.stages))
-        stage = self.stages[index]
         good, common = params["good"][:, trial], params["common"][:, trial]
+        return self._facts(self.stages[index], trial, good, common, state["first"], action)
+
+    def episode_facts(
+        self, params: Params, states: Sequence[State], actions: Tensor
+    ) -> dict[str, Tensor]:
+        """Return the facts of many steps, all of one stage at once; see `Task.episode_facts`."""
+        if type(self).facts is not TwoStep.facts:
+            return super().episode_facts(params, states, actions)
+        found: dict[str, Tensor] = {}
+        for index, stage in enumerate(self.stages):
+            rows = [i for i, one in enumerate(states) if one["t"] % len(self.stages) == index]
+            if not rows:
+                continue
+            at, times = torch.tensor([rows, [states[i]["t"] for i in rows]], device=actions.device)
+            trial = times // len(self.stages)
+            first = torch.stack([states[i]["first"] for i in rows])
+            good, common = (params[name].T[trial] for name in ("good", "common"))
+            told = self._facts(stage, trial[:, None], good, common, first, actions[at])
+            for name, value in told.items():
+                found.setdefault(name, value.new_empty(actions.shape))[at] = value
+        return found
+
+    def _facts(self, stage: int, trial: int | Tensor, *each: Tensor) -> dict[str, Tensor]:
+        """Return the facts of steps of one stage, tensors of the shape of their actions.
+
+        Of each step: the good state, whether the transition is common, the first action, and what
+        is done.
+        """
+        good, common, first, action = each
         none = torch.full_like(action, -1)
-        first = {FIXATION: none, FIRST: action, SECOND: state["first"]}[stage]
+        first = {FIXATION: none, FIRST: action, SECOND: first}[stage]
         valid = (first == 0) | (first == 1)
         second = torch.where(valid, first ^ (1 - common), -1)
         common_pay = self.transition * self.reward + (1 - self.transition) * (1 - self.reward)
@@ -277,7 +316,7 @@ class TwoStep(Task):
             expected = best = torch.where(valid, paid, 0.0)
             optimal = action
         return {
-            "trial": torch.full_like(action, trial),
+            "trial": torch.zeros_like(action) + trial,
             "stage": torch.full_like(action, stage),
             "first_action": first,
             "common": common,

@@ -71,9 +71,7 @@ class Outcomes(NamedTuple):
         _require(name, "observations", shown, (told, *kinds, width, n))
         if self.states is not None and len(self.states) != steps:
             raise ValueError(f"{name}: states must be {steps}, one a step; got {len(self.states)}")
-        return self._replace(
-            rewards=rewards, observations=shown, following=following, start=start
-        )
+        return self._replace(rewards=rewards, observations=shown, following=following, start=start)
 
     def visited(
         self, task: Any, params: dict[str, Tensor], noise: Tensor, actions: Tensor

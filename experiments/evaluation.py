@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prefrontal.experiments.settings import Settings
+from prefrontal.experiments.tables import write_table
 
 if TYPE_CHECKING:
     from prefrontal.agents.base import Trained  # imports torch
@@ -270,7 +271,7 @@ def write_record(record: Record, folder: Path) -> list[Path]:
             tables["record"][name] = value
     axes = {"record": ("step",), "record_tasks": (), "record_trials": ("trial",)}
     written = [
-        _write_table(table, axes[name], folder / f"{name}.csv")
+        write_table(_columns(table, axes[name]), folder / f"{name}.csv")
         for name, table in tables.items()
         if table
     ]
@@ -278,26 +279,20 @@ def write_record(record: Record, folder: Path) -> list[Path]:
 
 
 def _write_arrays(record: Record, path: Path) -> None:
-    """Write what `numpy.load` reads; hidden states as they are, as noise hardly gets smaller."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    """Write what `numpy.load` reads; hidden states as they are, as noise hardly gets smaller.
+
+    Levels of compression above 2 take twice the time for files that are a fiftieth smaller.
+    """
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=2) as archive:
         for name, value in record.items():
-            entry = zipfile.ZipInfo(f"{name}.npy")
-            entry.compress_type = zipfile.ZIP_STORED if name == "hidden" else zipfile.ZIP_DEFLATED
-            with archive.open(entry, "w", force_zip64=True) as file:
+            entry = f"{name}.npy"
+            stored = zipfile.ZipInfo(entry)  # as they are by default
+            with archive.open(stored if name == "hidden" else entry, "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.asanyarray(value), allow_pickle=False)
 
 
-def _texts(column: np.ndarray) -> list[str]:
-    """Return numbers as text, each that occurs turned into text once."""
-    column = np.ascontiguousarray(column)
-    bits = column.view(f"i{column.itemsize}") if column.dtype.kind == "f" else column
-    _, first, index = np.unique(bits, return_index=True, return_inverse=True)
-    texts: list[str] = column[first].astype(str).astype(object)[index].tolist()
-    return texts
-
-
-def _write_table(table: Record, axes: tuple[str, ...], path: Path) -> Path:
-    """Write arrays that share ``[M, E]`` and these axes, a row for each of their entries."""
+def _columns(table: Record, axes: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Return the columns of a table of arrays that share ``[M, E]`` and these axes."""
     shape = next(iter(table.values())).shape[: 2 + len(axes)]
     index = np.indices(shape).reshape(len(shape), -1)
     columns = dict(zip(("member", "episode", *axes), index, strict=True))
@@ -305,8 +300,4 @@ def _write_table(table: Record, axes: tuple[str, ...], path: Path) -> Path:
         flat = value.reshape(index.shape[1], -1)
         names = [name] if flat.shape[1] == 1 else [f"{name}.{k}" for k in range(flat.shape[1])]
         columns |= dict(zip(names, flat.T, strict=True))
-    texts = [_texts(column) for column in columns.values()]
-    with path.open("w", newline="") as file:  # rows end as those of the module csv
-        file.write(",".join(columns) + "\r\n")
-        file.writelines(",".join(row) + "\r\n" for row in zip(*texts, strict=True))
-    return path
+    return columns

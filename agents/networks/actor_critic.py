@@ -132,9 +132,7 @@ class ActorCritic:
 
     # TAPES
 
-    def tapes(
-        self, steps: int, batch: int, every: bool = False, learn: bool = True
-    ) -> list[Tape]:
+    def tapes(self, steps: int, batch: int, every: bool = False, learn: bool = True) -> list[Tape]:
         """Return a tape a net, for `steps` steps of `batch` episodes per member.
 
         Args:

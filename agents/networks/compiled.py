@@ -136,9 +136,7 @@ class CompiledLSTM:
         self.across.copy_(self.weight.transpose(1, 2))
         self.head.copy_(head)
 
-    def tape(
-        self, steps: int, batch: int, every: bool = False, learn: bool = True
-    ) -> LSTMTape:
+    def tape(self, steps: int, batch: int, every: bool = False, learn: bool = True) -> LSTMTape:
         """Return a tape for `steps` steps of `batch` episodes per member; it has every state."""
         return LSTMTape(self, steps, batch, learn)
 
@@ -194,7 +192,9 @@ class CompiledLSTM:
             ValueError: The tape is none to learn from.
         """
         if not tape.learn:
-            raise ValueError("this tape holds too little to learn from: ask for one with learn=True")
+            raise ValueError(
+                "this tape holds too little to learn from: ask for one with learn=True"
+            )
         return _Recorded.apply(parameters, codes, self, tape, credit)
 
     def backward(

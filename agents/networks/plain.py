@@ -102,9 +102,7 @@ class PlainNet:
         """Overwrite all parameters with ``flat [P, n]``."""
         self.parameters.copy_(flat)
 
-    def tape(
-        self, steps: int, batch: int, every: bool = False, learn: bool = True
-    ) -> PlainTape:
+    def tape(self, steps: int, batch: int, every: bool = False, learn: bool = True) -> PlainTape:
         """Return a tape for `steps` steps of `batch` episodes per member; see `PlainTape`.
 
         It can be learned from in any case: what the backward pass needs is computed anew.

@@ -113,30 +113,37 @@ def trials_of(record: Mapping[str, NDArray]) -> TwoStepTrials:
     )
 
 
-def stay_counts(trials: TwoStepTrials, first_transition: bool = False) -> tuple[Array, Array]:
+def stay_counts(
+    trials: TwoStepTrials, first_transition: bool = False, by_episode: bool = False
+) -> tuple[Array, Array]:
     """Count how often each condition occurred and was followed by the same first action.
 
     Args:
         trials: The trials.
         first_transition: Count only the choice after the first trial of an episode, where the ideal
             observer of Wang 2016 shows the published zeros; otherwise the whole episode.
+        by_episode: Whether to count in every episode, or in all of a member.
 
     Returns:
-        stays ``[M, 4]`` and occurrences ``[M, 4]``, conditions as in `CONDITIONS`.
+        stays ``[M, 4]`` and occurrences ``[M, 4]``, or ``[M, E, 4]``, conditions as in
+        `CONDITIONS`.
     """
-    absent = trials.first_action == MISSING
-    action, common, reward = packed(absent, trials.first_action, trials.common, trials.reward)
+    action, common, reward = trials.first_action, trials.common, trials.reward
+    absent = action == MISSING
+    if absent.any():
+        action, common, reward = packed(absent, action, common, reward)
     last = 1 if first_transition else action.shape[-1] - 1
     stay = (action[..., 1:] == action[..., :-1])[..., :last]
     # Index of the condition: RC 0, RU 1, UC 2, UU 3.
-    condition = 2 * ~(reward > 0) + (common == 0)
-    unknown = np.isnan(reward) | (common == MISSING)
-    condition = np.where(unknown, MISSING, condition)[..., :-1][..., :last]
+    condition = 2 * (~(reward > 0)).view(np.int8) + (common == 0)
+    condition[np.isnan(reward) | (common == MISSING)] = MISSING
+    condition = condition[..., :-1][..., :last]
     condition[action[..., 1:][..., :last] == MISSING] = MISSING  # no choice follows
-    is_condition = condition[..., None] == np.arange(4)  # [M, E, N-1, 4]
-    occurrences = is_condition.sum(axis=(1, 2)).astype(np.float64)
-    stays = (is_condition & stay[..., None]).sum(axis=(1, 2)).astype(np.float64)
-    return stays, occurrences
+    axes = 2 if by_episode else (1, 2)
+    each = [condition == index for index in range(len(CONDITIONS))]
+    stays = [np.count_nonzero(those & stay, axis=axes) for those in each]
+    occurrences = [np.count_nonzero(those, axis=axes) for those in each]
+    return np.stack(stays, -1).astype(np.float64), np.stack(occurrences, -1).astype(np.float64)
 
 
 def stay_probabilities(trials: TwoStepTrials, first_transition: bool = False) -> Array:

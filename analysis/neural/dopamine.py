@@ -58,8 +58,10 @@ def rpe_regression(rpe: ArrayLike, signals: Mapping[str, ArrayLike]) -> RPERegre
     for name, values in given.items():
         if values.shape != delta.shape or delta.ndim != 3:
             raise ValueError(f"{name} must have the shape of rpe {delta.shape}, got {values.shape}")
-    missing = np.isnan([delta, *given.values()]).any(axis=0)
-    columns = [z_scores(name, np.where(missing, np.nan, v)) for name, v in given.items()]
+    missing = np.any([np.isnan(each) for each in (delta, *given.values())], axis=0)
+    if missing.any():
+        given = {name: np.where(missing, np.nan, values) for name, values in given.items()}
+    columns = [z_scores(name, values) for name, values in given.items()]
     design = np.stack([np.ones_like(delta), *columns], axis=-1)
     fits = [linear_regression(x, y[..., None]) for x, y in zip(design, delta, strict=True)]
     count = len(columns)
@@ -104,19 +106,27 @@ def two_step_signals(
     learns = known & ~np.isnan(trials.reward)
     reward = np.nan_to_num(trials.reward)
     shape = action.shape
-    values, cached = np.zeros((*shape[:2], 2)), np.zeros((*shape[:2], 2))
-    planned_of, cached_of, value_of = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    # BY TRIAL: trials first, and values of both states or actions in rows [2, M, E]
+    actions, states, rewards, learn_in = (
+        np.ascontiguousarray(np.moveaxis(each, -1, 0)) for each in (action, state, reward, learns)
+    )
+    values, cached = np.zeros((2, *shape[:2])), np.zeros((2, *shape[:2]))
+    planned_of, cached_of, value_of = np.zeros((3, shape[-1], *shape[:2]))
     for n in range(shape[-1]):
-        took, reached = action[..., n, None] == [0, 1], state[..., n, None] == [0, 1]
-        planned = common * values + (1 - common) * values[..., ::-1]
-        planned_of[..., n] = (planned * took).sum(axis=-1)
-        cached_of[..., n] = (cached * took).sum(axis=-1)
-        value_of[..., n] = (values * reached).sum(axis=-1)
-        surprise = (reward[..., n] - value_of[..., n])[..., None]
-        first = (value_of[..., n] - cached_of[..., n])[..., None] + trace * surprise
-        learn = learns[..., n, None]
-        cached = cached + learning_rate * (took & learn) * first
-        values = values + learning_rate * (reached & learn) * surprise
+        second, other = actions[n] == 1, states[n] == 1
+        planned = common * values + (1 - common) * values[::-1]
+        planned_of[n] = np.where(second, planned[1], planned[0])
+        cached_of[n] = np.where(second, cached[1], cached[0])
+        value_of[n] = np.where(other, values[1], values[0])
+        surprise = rewards[n] - value_of[n]
+        first = learning_rate * (value_of[n] - cached_of[n] + trace * surprise)
+        surprise = learning_rate * surprise
+        first, surprise = first * learn_in[n], surprise * learn_in[n]
+        cached += first * np.stack([~second, second])
+        values += surprise * np.stack([~other, other])
+    planned_of, cached_of, value_of = (
+        np.ascontiguousarray(np.moveaxis(each, 0, -1)) for each in (planned_of, cached_of, value_of)
+    )
     planned_of[action == MISSING] = cached_of[action == MISSING] = np.nan
     value_of[~known] = np.nan
     return {

@@ -85,7 +85,7 @@ def stay_findings(
             findings.append(Finding.of(name, values, bar=sure, better="higher", **fields))
         else:
             findings.append(Finding.of(name, values, bar=mixed, better="near", **fields))
-    stays, counts = _by_episode(trials)
+    stays, counts = stay_counts(trials, by_episode=True)
     least = int(np.argmin(stay[:, [0, 3]].min(axis=0))) * 3  # RC or UU, whichever is lower
     name = f"stay probability RC, UU, lowest member{where}"
     findings.append(
@@ -103,19 +103,6 @@ def stay_findings(
             )
         )
     return findings
-
-
-def _by_episode(trials: TwoStepTrials) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return stays and occurrences of each condition in each episode, ``[M, E, 4]``."""
-    size = trials.first_action.shape
-    alone = TwoStepTrials(
-        *(
-            np.asarray(field).reshape(-1, 1, size[2])
-            for field in (trials.first_action, trials.common, trials.reward)
-        )
-    )
-    stays, counts = (counted.reshape(*size[:2], 4) for counted in stay_counts(alone))
-    return stays, counts
 
 
 def index_findings(

@@ -13,7 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from prefrontal.analysis.choice.two_step import IDEAL_2018, PUBLISHED_2018, reward_per_trial
+from prefrontal.analysis.choice.two_step import (
+    IDEAL_2018,
+    PUBLISHED_2018,
+    TwoStepTrials,
+    reward_per_trial,
+)
 from prefrontal.analysis.neural.dopamine import rpe_regression, two_step_signals
 from prefrontal.analysis.stats.findings import Finding
 from prefrontal.experiments import settings as cfg
@@ -61,7 +66,7 @@ def measure(evaluation: Evaluation) -> Outcome:
             *stay_findings(trials, IDEAL_2018, where, (0.55, 0.75), PUBLISHED_2018, within=0.05),
             *index_findings(stay, IDEAL_2018, where, PUBLISHED_2018),
             *regression_findings(trials, where),
-            *_dopamine(record),
+            *_dopamine(record, trials),
             *_training(evaluation, condition, where),
         ]
     figures = curve_figure(evaluation)
@@ -74,11 +79,11 @@ def levels(settings: cfg.Settings) -> dict[str, float]:
     return {name: settings.environment.kwargs["trials"] * one for name, one in by_trial.items()}
 
 
-def _dopamine(record: Record) -> list[Finding]:
+def _dopamine(record: Record, trials: TwoStepTrials) -> list[Finding]:
     """Return how the RPE at the second stage depends on the errors of the two systems."""
     if 1 not in record["stage"]:
         return []
-    signals = two_step_signals(trials_of_record(record))
+    signals = two_step_signals(trials)
     chosen = ("model-based state error", "model-free state error")
     fit = rpe_regression(record["rpe"][..., 0::2], {name: signals[name] for name in chosen})
     return [

@@ -66,7 +66,8 @@ class LSTMTape(Tape):
         cell: ``[T + 1, P, H, B]``, ``c_{t-1}`` in slot t.
         squashed: ``tanh c_t``, ``[T, P, H, B]``.
         learn: Whether there is all that the backward pass needs. Else all steps and members write
-            their gates, and ``tanh c_t``, to one and the same place, which stays in the cache.
+            their `gates` ``[4H, B]`` and `squashed` ``[H, B]`` to one place, which stays in the
+            cache.
     """
 
     def __init__(self, net: CompiledLSTM, steps: int, batch: int, learn: bool = True) -> None:
@@ -84,8 +85,7 @@ class LSTMTape(Tape):
         if learn:
             self.gates, self.squashed = (zeros(steps, size) for size in inner)
         else:
-            shape = steps, members
-            self.gates, self.squashed = (torch.zeros(n, batch).expand(*shape, n, -1) for n in inner)
+            self.gates, self.squashed = (torch.zeros(size, batch) for size in inner)
         self.cell, self.heads = zeros(steps + 1, hidden), zeros(steps, net.output_size)
         # Views are made once: making one costs as much as a small product.
         self.x = self.z[:, :, :inputs]
@@ -95,7 +95,8 @@ class LSTMTape(Tape):
         sizes = steps, members, batch, inputs, hidden, net.output_size
         buffers = [getattr(self, name) for name in _BUFFERS]
         addresses = [each.data_ptr() for each in (net.weight, net.across, net.head, *buffers)]
-        self.struct = _Tape(*sizes, *addresses, None, *(each.stride(1) for each in buffers))
+        blocks = (each.stride(1) if each.dim() == 4 else 0 for each in buffers)
+        self.struct = _Tape(*sizes, *addresses, None, *blocks)
         self.address = ctypes.byref(self.struct)
         self.scratch = torch.empty(library().lstm_scratch(self.address) + 16)
         start = self.scratch.data_ptr()
@@ -103,7 +104,7 @@ class LSTMTape(Tape):
 
     def hidden(self) -> Tensor:
         """See `Tape.hidden`."""
-        return self.z[1:, :, -1 - self.squashed.shape[2] : -1]
+        return self.z[1:, :, -1 - self.cell.shape[2] : -1]
 
 
 class CompiledLSTM:

@@ -20,7 +20,8 @@ from prefrontal.agents import A2CConfig, EnvironmentSpec, Population
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.plain import from_plain, to_plain
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_regret
-from prefrontal.experiments.evaluation import Evaluation, write_record
+from prefrontal.agents.rollout.rollout import Rollout
+from prefrontal.experiments.evaluation import Evaluation, _joined, write_record
 from prefrontal.experiments.experiment import all_experiments, find_experiment
 from prefrontal.experiments.run_files import read_curves, settings_of
 from prefrontal.experiments.settings import Settings
@@ -100,6 +101,43 @@ def test_written_record_reads_back(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * 3
     assert float(rows[-1]["task.p.1"]) == pytest.approx(record["task.p"][1, 2, 1])
+
+
+def test_batches_are_joined_and_shorter_ones_end_in_zeros() -> None:
+    rng = np.random.default_rng(0)
+
+    def batch(steps: int) -> dict[str, np.ndarray]:
+        return {
+            "action": rng.integers(1, 9, size=(2, 4, steps)).astype(np.int16),
+            "policy": rng.random((2, 4, steps, 3)).astype(np.float32),
+            "task.p": rng.random((2, 4, 5)),
+            "task.size": rng.random((2, 4)),
+        }
+
+    parts = [batch(6), batch(8), batch(7)]
+    asked = iter(parts)
+    whole = _joined(asked, 10)
+    assert next(asked, None) is None
+    for name, value in whole.items():
+        assert value.dtype == parts[0][name].dtype
+        for episode in range(10):
+            part = parts[episode // 4][name][:, episode % 4]
+            if name.startswith("task."):
+                np.testing.assert_array_equal(value[:, episode], part)
+            else:
+                assert value.shape[2] == 8
+                np.testing.assert_array_equal(value[:, episode, : part.shape[1]], part)
+                assert not value[:, episode, part.shape[1] :].any()
+
+
+def test_a_batch_is_put_away_before_the_next_is_played(monkeypatch, tmp_path: Path) -> None:
+    events: list[str] = []
+    collect, record = Rollout.collect, Population._recorded
+    monkeypatch.setattr(Rollout, "collect", lambda *a: (events.append("play"), collect(*a))[1])
+    monkeypatch.setattr(Population, "_recorded", lambda *a: (events.append("keep"), record(*a))[1])
+    monkeypatch.setattr("prefrontal.experiments.evaluation._ROWS", 8)
+    make(tmp_path, members=2, episodes=10).record()
+    assert events == ["play", "keep"] * 3
 
 
 def test_parameters_by_trial_are_joined_by_trial(tmp_path: Path) -> None:

@@ -82,6 +82,21 @@ def test_all_steps_in_one_call_equal_single_steps(members, batch, inputs, output
     assert not at_once.heads[7:].any()  # no step beyond those that are used
 
 
+@pytest.mark.parametrize(("members", "batch", "inputs", "outputs", "units"), SIZES)
+def test_a_tape_not_to_learn_from_says_the_same(members, batch, inputs, outputs, units):
+    net = made(CompiledLSTM, members, inputs, outputs, units)
+    whole, small = net.tape(9, batch), net.tape(9, batch, learn=False)
+    for tape in (whole, small):
+        tape.x.normal_(generator=torch.Generator().manual_seed(0))
+        net.begin(tape)
+        net.unroll(tape)
+    for name in ("z", "cell", "heads"):
+        assert torch.equal(getattr(whole, name), getattr(small, name)), name
+    assert small.gates.shape == (4 * units, batch)
+    with pytest.raises(ValueError, match="too little to learn from"):
+        net.attach(small, net.parameters)
+
+
 @pytest.mark.parametrize("batch", [1, 5, 16, 40])
 def test_a_member_computes_the_same_alone(batch):
     g = torch.Generator().manual_seed(0)

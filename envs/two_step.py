@@ -250,9 +250,9 @@ class TwoStep(Task):
         rewards, shown, next_places = (
             torch.stack(x, 1).flatten(0, 1) for x in (paid, seen, following)
         )
-        places = {"following": next_places, "start": state["first"]}
+        where = {"following": next_places, "start": state["first"]}
         trace = functools.partial(self._trace, state)
-        return Outcomes(rewards.flatten(1, 2), shown, trace=trace, **places)
+        return Outcomes(rewards.flatten(1, 2), shown, trace=trace, **where)
 
     def _trace(self, state: State, actions: Tensor) -> list[State]:
         """Return the states before the steps of these actions ``[T, n]``, given the first one."""

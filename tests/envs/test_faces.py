@@ -388,7 +388,13 @@ def test_wrong_arguments_are_errors(kwargs, message):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [*((name, {}) for name in TASKS), ("CorrelatedBandit", {"opt_out": 0.75})]
+    ("name", "options"),
+    [
+        *((name, {}) for name in TASKS),
+        ("CorrelatedBandit", {"opt_out": 0.75}),
+        ("TwoStep", {"compact": True}),
+        ("TwoStep", {"fixation": True}),
+    ],
 )
 def test_facts_of_an_episode_are_those_of_its_steps(name, options):
     told = {"tensors": True, "autoreset": "disabled", **options}

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import require_count
 from prefrontal.agents.common.memory import require_training
-from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
+from prefrontal.agents.kernels.learning import make_optimiser
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.actor_critic import write_inputs as write_inputs
 from prefrontal.agents.networks.config import NetworkConfig
@@ -280,7 +280,7 @@ class RecurrentLearner:
             actions=facts.actions,
         )
         self.model.initialise(self.streams("weights"))
-        self.optimiser = Optimiser(self.model.parameters, optimiser, epsilon)
+        self.optimiser = make_optimiser(self.model.parameters, optimiser, epsilon)
         self.generators = self.streams("actions")
         for each in self.stages.envs:
             each.reset(seed=seed)

@@ -6,8 +6,14 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
-from prefrontal.agents.common.optim import Optimiser, clip_by_norm
+from prefrontal.agents.common.optim import clip_by_norm
 from prefrontal.agents.common.returns import by_member, estimate
+from prefrontal.agents.kernels.learning import (
+    CompiledOptimiser,
+    critic_fit,
+    critic_values,
+    make_optimiser,
+)
 from prefrontal.agents.rollout.rollout import Trajectory
 
 
@@ -44,7 +50,7 @@ class AsymmetricCritic:
             second = (2 * torch.rand(units + 1, generator=g) - 1) * units**-0.5
             rows.append(torch.cat([first.flatten(), second]))
         self.parameters = torch.stack(rows).to(device, dtype)
-        self.optimiser = Optimiser(self.parameters, "adam", 1e-5)
+        self.optimiser = make_optimiser(self.parameters, "adam", 1e-5)
         self._joined = self._active = self.parameters.new_empty(0)  # used again while sizes last
 
     def features(self, hidden: Tensor, privileged: Tensor) -> Tensor:
@@ -71,6 +77,8 @@ class AsymmetricCritic:
 
     def values(self, features: Tensor) -> Tensor:
         """Compute values ``[P, T * B]``; the activity of the hidden units is kept for `fit`."""
+        if isinstance(self.optimiser, CompiledOptimiser):
+            return critic_values(self.parameters, features, self.units)
         first, second = self._weights()
         if self._active.shape != (size := (len(first), self.units, features.shape[2])):
             self._active = features.new_empty(size)
@@ -110,11 +118,10 @@ class AsymmetricCritic:
         returned = trajectory.to_the_end(baseline, discount)
         found = estimate(*returned, config.gae_lambda, config.n_step)
         targets = by_member(found.targets)
-        scale = by_member(weight) * targets.shape[1] if weight.dim() else 1.0
+        scale = by_member(weight) * targets.shape[1] if weight.dim() else None
         step_size = share.unsqueeze(1).to(features.device) * config.critic.learning_rate
-        for index in range(config.passes):
-            values = self.values(features) if index else values
-            error = self.fit(features, values, targets, scale, step_size, config.clip_norm)
+        steps = step_size, config.clip_norm, config.passes
+        error = self.fit(features, values, targets, scale, *steps)
         return found.advantages, error
 
     def fit(
@@ -122,32 +129,46 @@ class AsymmetricCritic:
         features: Tensor,
         values: Tensor,
         targets: Tensor,
-        weight: Tensor | float,
+        weight: Tensor | None,
         learning_rate: float | Tensor,
         clip_norm: float,
+        passes: int = 1,
     ) -> Tensor:
-        """Take one optimiser step on the mean squared error; return the error before it, ``[P]``.
-
-        With hidden units ``a = relu(W x)``, values ``v = w a + b`` and ``d = dL / dv``, the
-        gradient is ``dL / dw = a d``, ``dL / dW = w (1[a > 0] d) x``, each summed over samples.
+        """Take optimiser steps on the mean squared error; return that before the last, ``[P]``.
 
         Args:
             features: See `features`.
             values: What `values` has just returned for them, ``[P, T * B]``.
             targets: ``[P, T * B]``.
-            weight: Weight of each sample, broadcastable to ``[P, T * B]``.
+            weight: Weight of each sample, ``[P, T * B]``; None: 1.
             learning_rate: Step size, one number or one per member ``[P, 1]``.
             clip_norm: Largest gradient norm per member.
+            passes: How many steps.
+        """
+        if isinstance(optimiser := self.optimiser, CompiledOptimiser):
+            net = optimiser, self.parameters, features, self.units
+            return critic_fit(*net, targets, weight, learning_rate, clip_norm, passes)
+        for index in range(passes):
+            values = self.values(features) if index else values
+            loss, gradient = self._gradient(features, values, targets, weight)
+            clip_by_norm(gradient, clip_norm)
+            optimiser.step(self.parameters, gradient, learning_rate)
+        return loss
+
+    def _gradient(
+        self, features: Tensor, values: Tensor, targets: Tensor, weight: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the error ``[P]`` and its gradient ``[P, n]``; arguments as of `fit`.
+
+        With hidden units ``a = relu(W x)``, values ``v = w a + b`` and ``d = dL / dv``, the
+        gradient is ``dL / dw = a d``, ``dL / dW = w (1[a > 0] d) x``, each summed over samples.
         """
         second, active = self._weights()[1], self._active
         error = values - targets
-        slope = error * weight
+        slope = error.clone() if weight is None else error * weight
         loss = (error * slope).mean(1)
         slope.mul_(2 / slope.shape[1])
         d_second = torch.bmm(active, slope.unsqueeze(2)).squeeze(2)
         active.sign_().mul_(slope.unsqueeze(1))
         d_first = torch.bmm(features, active.mT).mT * second[:, :-1].unsqueeze(2)
-        gradient = torch.cat([d_first.flatten(1), d_second, slope.sum(1, keepdim=True)], 1)
-        clip_by_norm(gradient, clip_norm)
-        self.optimiser.step(self.parameters, gradient, learning_rate)
-        return loss
+        return loss, torch.cat([d_first.flatten(1), d_second, slope.sum(1, keepdim=True)], 1)

@@ -10,7 +10,7 @@ variance of the learning signal is optional: `gae_lambda`, `normalise_advantages
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,13 +24,12 @@ from prefrontal.agents.a2c.heads import (
     baseline_head,
     check_heads,
     judge_heads,
-    losses,
     told_by_task,
 )
+from prefrontal.agents.a2c.loss import Learned, slope
 from prefrontal.agents.a2c.off_policy import METRICS, Replay, episode_buffer
 from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.optim import anneal, check_finite, clip_apart
-from prefrontal.agents.common.policies import ActorCriticLoss, masked
 from prefrontal.agents.common.returns import (
     Estimate,
     count_steps,
@@ -165,26 +164,27 @@ class A2C(RecurrentLearner):
         mixed = config.replay.steps == "mixed"
         replayed: dict[str, Tensor] = {}
 
-        def replay_loss(number: int, parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def replay(number: int, parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             assert self.replay is not None
             given = discount, entropy_coef, credits, self._observed, self.generators
-            return self.replay.loss(config, number, parameters, self.stages.index, *given)
+            parameters.requires_grad_()
+            loss, parts = self.replay.loss(config, number, parameters, self.stages.index, *given)
+            return torch.autograd.grad(loss.sum(), parameters)[0], parts
 
         for index in range(config.passes):
             if index:
                 model.refresh(trajectory.tapes)
-            parameters = model.parameters.requires_grad_()
-            loss, parts = self._loss(learned, parameters, entropy_coef, credits)
+            parameters = model.parameters
+            gradient, parts = self._slope(learned, parameters, entropy_coef, credits)
             if mixed and due:
-                more, replayed = replay_loss(due[0], parameters)
-                loss = loss + more
-            gradient = self._gradient(loss, parameters, learned)
+                more, replayed = replay(due[0], parameters)
+                gradient = gradient + more
             norm, penalty = self._step(gradient, parameters, rate, learned.unit)
             metrics = parts | {"gradient_norm": norm} | metrics  # those of the first pass
         for number in [] if mixed else due:
-            parameters = model.parameters.requires_grad_()
-            loss, replayed = replay_loss(number, parameters)
-            _, penalty = self._step(self._gradient(loss, parameters), parameters, rate)
+            parameters = model.parameters
+            gradient, replayed = replay(number, parameters)
+            _, penalty = self._step(gradient, parameters, rate)
 
         # REPORT
         if self.replay is not None:
@@ -241,61 +241,40 @@ class A2C(RecurrentLearner):
             old = self.model.policy.log_prob(law, trajectory.actions)
         return Learned(trajectory, advantages, own.targets, old, weight, learned, unit), metrics
 
-    def _loss(
+    def _slope(
         self,
         learned: Learned,
         parameters: Tensor,
         entropy_coef: Tensor,
         credits: Sequence[Credit] = (FULL, FULL),
+        noisy: bool = True,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of new episodes ``[P]``, and its parts."""
-        trajectory, policy = learned.trajectory, self.model.policy
-        logits, values, said = self.model.read(trajectory.tapes, parameters, credits)
-        clip = self.config.clip_ratio if self.config.passes > 1 else None
-        coefs = entropy_coef, self.config.value_coef, clip, learned.unit
-        told = ActorCriticLoss(trajectory.actions, *learned[1:5], *coefs)
-        values = values[: trajectory.steps]
-        logits = masked(logits[: trajectory.steps], trajectory.available)
-        if policy.discrete:
-            loss, parts = told.of_choices(logits, values)
-        else:
-            law = policy.law(logits)
-            chosen = policy.log_prob(law, trajectory.actions)
-            loss, parts = told(chosen, policy.entropy(law), values)
-        if self.heads:
-            actions, weight = trajectory.actions, learned.weight
-            more, each = losses(self.heads, said, learned.heads, actions, weight)
-            loss, parts = loss + more, parts | each
-        return loss, parts
-
-    def _gradient(self, loss: Tensor, parameters: Tensor, learned: Learned | None = None) -> Tensor:
-        """Return the gradient of the loss ``[P]`` by the rule, ``[P, n]``.
+        """Return the gradient of the loss of new episodes by the rule ``[P, n]``, and its parts.
 
         Args:
-            loss: A function of the parameters.
-            parameters: ``[P, n]``.
-            learned: Episodes that were played with noise, if the rule adds some.
+            learned: The episodes.
+            parameters: ``[P, n]``, those on the networks.
+            entropy_coef: Weight of the entropy bonus, ``[P]``.
+            credits: Which ways the gradient takes in each network.
+            noisy: Whether they were played with noise, if the rule adds some.
         """
-        gradient: Tensor
-        (gradient,) = torch.autograd.grad(loss.sum(), parameters)
-        if self.rule is not None and self.rule.perturbation is not None and learned is not None:
+        gradient, parts = slope(self.model, self.config, learned, parameters, entropy_coef, credits)
+        if noisy and self.rule is not None and self.rule.perturbation is not None:
             weight = learned.weight
             share = weight if weight.dim() else weight / learned.advantages[:, 0].numel()
             tapes, gain = learned.trajectory.tapes, share * learned.advantages
             gradient = gradient + self.rule.perturbation.gradient(tapes, gain)
-        return gradient
+        return gradient, parts
 
     def _alignment(
         self, rule: Rule, learned: Learned, entropy_coef: Tensor, update: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Return how an update, or that from these episodes, is aligned with that of BPTT."""
 
-        def gradient(credits: Sequence[Credit], learned_too: Learned | None = None) -> Tensor:
-            parameters = self.model.parameters.requires_grad_()
-            loss, _ = self._loss(learned, parameters, entropy_coef, credits)
-            return self._gradient(loss, parameters, learned_too)
+        def gradient(credits: Sequence[Credit], noisy: bool = False) -> Tensor:
+            return self._slope(learned, self.model.parameters, entropy_coef, credits, noisy)[0]
 
-        own = gradient(rule.credits, learned) if update is None else update
+        own = gradient(rule.credits, True) if update is None else update
         return rule.alignment(gradient, own)
 
     def _step(
@@ -322,7 +301,10 @@ class A2C(RecurrentLearner):
                 factor = torch.where(self._values, unit.unsqueeze(1), 1.0)
                 gradient.mul_(factor)
                 size = size * factor
-            norm = clip_apart(gradient, self._readers, self.config.clip_norm)
+            if self._readers is None:
+                norm = self.optimiser.clip(gradient, self.config.clip_norm)
+            else:
+                norm = clip_apart(gradient, self._readers, self.config.clip_norm)
             check_finite(norm, self.members, self.steps)
             before = flat.clone() if self.rule is not None else flat
             self.optimiser.step(flat, gradient, size)
@@ -385,15 +367,3 @@ class A2C(RecurrentLearner):
         own = {name: part for name, part in more.items() if part is not None}
         rule = {} if self.rule is None else self.rule.parts()
         return {**super().parts(), **self.rollout.parts(), **own, **rule}
-
-
-class Learned(NamedTuple):
-    """New episodes and what is learned from them, ``[T, P, B]`` each."""
-
-    trajectory: Trajectory
-    advantages: Tensor
-    targets: Tensor  # of the values
-    old: Tensor | None  # log-probabilities of the actions by the policy that acted, if needed
-    weight: Tensor  # of each step, see `step_weights`
-    heads: dict[str, Target]  # of the heads beside policy and value
-    unit: Tensor | None = None  # in which values are learned, ``[P]``; None: 1

@@ -91,6 +91,10 @@ class Optimiser:
         self.first.zero_()
         self.second.zero_()
 
+    def clip(self, gradient: Tensor, max_norm: float) -> Tensor:
+        """Scale gradients in place, see `clip_by_norm`."""
+        return clip_by_norm(gradient, max_norm)
+
     def step(self, parameters: Tensor, gradient: Tensor, learning_rate: float | Tensor) -> None:
         """Update `parameters` in place.
 

@@ -204,7 +204,8 @@ def available(name: str = "lstm") -> bool:
     try:
         compiled(name)
     except KernelError as error:
-        what = {"lstm": "the LSTM runs", "replay": "replay runs"}.get(name, "lifetimes run")
+        runs = {"lstm": "the LSTM runs", "replay": "replay runs", "learning": "learning runs"}
+        what = runs.get(name, "lifetimes run")
         warnings.warn(f"{what} in PyTorch, several times slower: {error}", stacklevel=2)
         return False
     return True

@@ -87,15 +87,15 @@ inline vec inverse(vec x) {
     return 1 / x;
 }
 
-// 1 / (1 + exp(-x)): relative error below 3e-7 for float, that of std::exp for double
-inline vec sigmoid(vec x) {
+// exp(sign x), of |x| at most 87 where numbers are float: relative error below 3e-7, that of std::exp for double
+inline vec exponential(vec x, real sign = 1) {
     if constexpr (sizeof(real) == 8) {
-        for (int i = 0; i < W; ++i) x[i] = 1 / (1 + std::exp(-x[i]));
+        for (int i = 0; i < W; ++i) x[i] = std::exp(sign * x[i]);
         return x;
     } else {
         typedef int ivec __attribute__((vector_size(BYTES)));
         x = within(x, 87.0f);
-        vec n = x * -1.44269504f;
+        vec n = x * (sign * 1.44269504f);
         const vec magic = splat(12582912.0f);       // rounds to the nearest integer
         vec r = n + magic;
         ivec e = (ivec)r << 23;                     // low bits of r hold the integer
@@ -106,9 +106,14 @@ inline vec sigmoid(vec x) {
         p = p * n + 2.40221202e-01f;
         p = p * n + 6.93146944e-01f;
         p = p * n + 1.00000012e+00f;
-        p = (vec)((ivec)p + e);
-        return inverse(1.0f + p);
+        return (vec)((ivec)p + e);
     }
+}
+
+// 1 / (1 + exp(-x))
+inline vec sigmoid(vec x) {
+    if constexpr (sizeof(real) == 8) return 1 / (1 + exponential(x, -1));
+    else return inverse(1.0f + exponential(x, -1));
 }
 inline vec squash(vec x) { return 2 * sigmoid(2 * x) - 1; }   // tanh
 

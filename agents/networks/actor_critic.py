@@ -240,10 +240,18 @@ class ActorCritic:
         self.nets[0].act(tapes[0], t, self.num_actions, noise, actions)
 
     @property
+    def compiled(self) -> bool:
+        """Whether compiled code computes all: an action is one choice, what is shown enters as is.
+
+        `backward` can be called then.
+        """
+        fast = all(isinstance(net, CompiledLSTM) for net in self.nets)
+        return fast and self.policy.discrete and self.encoder is None
+
+    @property
     def plays_tables(self) -> bool:
         """Whether `play` can be called: the nets are compiled, and see what is told as it is."""
-        fast = all(isinstance(net, CompiledLSTM) for net in self.nets)
-        return fast and self.policy.discrete and self.encoder is None and self.rows.reward is None
+        return self.compiled and self.rows.reward is None
 
     def play(
         self, tapes: list[Any], table: Any, noise: Tensor | None, actions: Tensor, rewards: Tensor
@@ -328,6 +336,13 @@ class ActorCritic:
                 if not head.into_core:
                     more[head.name] = weight[:, :, :-1] @ seen + weight[:, :, -1:]
         return (found[0] if len(found) > 1 else policy), value.squeeze(2), more
+
+    def backward(
+        self, tapes: list[Any], d_heads: Sequence[Tensor], credits: Sequence[Credit] = (FULL, FULL)
+    ) -> Tensor:
+        """Map gradients of the read-outs ``[T, P, O, B]`` of each net to that of the parameters."""
+        each = zip(self.nets, tapes, d_heads, credits, strict=False)
+        return torch.cat([net.backward(tape, d, credit) for net, tape, d, credit in each], 1)
 
     def _parts(self, read_outs: Tensor, dim: int = 2) -> tuple[Tensor, ...]:
         """Split the read-outs of the last net: policy (if it is there), value, other heads."""

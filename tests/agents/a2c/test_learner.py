@@ -50,9 +50,12 @@ def observed_update(subject: A2C) -> Seen:
         fit = subject.critic.fit
 
         def spied_fit(features, values, targets, *rest):
-            before = subject.critic.parameters.clone().double()
-            seen.fits.append((before, features.clone().double(), targets.clone().double()))
-            return fit(features, values, targets, *rest)
+            *rest, passes = rest
+            for _ in range(passes):
+                before = subject.critic.parameters.clone().double()
+                seen.fits.append((before, features.clone().double(), targets.clone().double()))
+                error = fit(features, subject.critic.values(features), targets, *rest, 1)
+            return error
 
         subject.critic.fit = spied_fit
     subject.update()

@@ -73,7 +73,7 @@ def test_fits_a_known_function():
         privileged = torch.randn(STEPS, MEMBERS, 20, SEEN, generator=drawn)
         targets = (hidden[:, :, 0] * privileged[..., 1]).transpose(0, 1).flatten(1)
         features = critic.features(hidden, privileged)
-        errors.append(critic.fit(features, critic.values(features), targets, 1.0, 1e-2, 1.0))
+        errors.append(critic.fit(features, critic.values(features), targets, None, 1e-2, 1.0))
     first, last = torch.stack(errors[:10]).mean(0), torch.stack(errors[-50:]).mean(0)
     assert (first > 0.8).all()
     assert (last < 0.1).all()

@@ -1,0 +1,273 @@
+// What a learner computes after each batch of episodes: the loss of one softmax and its gradient, the fit of the
+// privileged critic, steps of the optimiser. PyTorch does the same in agents/common and agents/a2c/critic.py.
+//
+// Numbers are `real`, float or double (vectors.h).
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "vectors.h"
+
+namespace {
+
+constexpr int SAMPLES = 48;   // that a perceptron works on at a time: they and its activity stay in the cache
+
+struct Step {
+    int64_t P, n, count, adam;          // members, parameters of each, steps with this one, 1: Adam, 0: RMSProp
+    int64_t rate_row, rate_column;      // numbers of `rate` from member to member, from parameter to parameter
+    real *parameters, *first, *second;  // [P, n]
+    const real *gradient, *rate;        // [P, n]
+    double decay, beta, epsilon;
+};
+
+struct Loss {
+    int64_t T, P, B, K;
+    int64_t logits_t, logits_p, values_t, values_p;   // numbers from step to step, from member to member
+    const real *logits, *values;
+    real *d_logits, *d_values;                        // laid out as these
+    const int64_t* actions;                           // [T, P, B], as those that follow
+    const real *advantages, *targets, *old, *weight;  // the last two may be null
+    const real *entropy_coef, *unit;                  // [P]; unit may be null
+    real* parts;                                      // [4, P]: loss, entropy, value loss, policy loss
+    double value_coef, clip;                          // clip counts where there is `old`
+};
+
+struct Critic {
+    int64_t P, F, S, U, passes;                       // members, features, samples, units, steps of the optimiser
+    const real *features, *targets, *weight;          // [P, F, S], [P, S], [P, S] or null
+    real *values, *error;                             // [P, S] and [P], of the last pass
+    real *gradient, *scratch;                         // [n], critic_scratch()
+    double max_norm;
+    Step step;
+};
+
+// Scale n numbers to norm `limit` at most; return the norm before.
+real clip(real* x, long n, double limit) {
+    vec sums[4] = {};
+    for (long i = 0; i < n; i += W) {
+        const vec v = load(x + i, n - i < W ? n - i : W);
+        sums[i / W % 4] += v * v;
+    }
+    const vec all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    real sum = 0;
+    for (int i = 0; i < W; ++i) sum += all[i];
+    const real norm = std::sqrt(sum), scale = (real)limit / (norm + (real)1e-6);
+    if (!(scale >= 1))   // or is not a number
+        for (long i = 0; i < n; ++i) x[i] *= scale;
+    return norm;
+}
+
+// One step of member p.
+void optimise(const Step& s, long p, int64_t count, const real* __restrict g) {
+    real* __restrict x = s.parameters + p * s.n;
+    real* __restrict first = s.first + p * s.n;
+    real* __restrict second = s.second + p * s.n;
+    const real* rate = s.rate + p * s.rate_row;
+    const real keep = s.decay, add = 1 - s.decay, epsilon = s.epsilon;
+    if (s.adam) {
+        const real lerp = 1 - s.beta, start = 1 - std::pow(s.beta, (double)count);
+        const real correction = std::sqrt(1 - std::pow(s.decay, (double)count));
+        const auto step = [&](auto size) {
+            for (long i = 0; i < s.n; ++i) {
+                second[i] = keep * second[i] + add * g[i] * g[i];
+                first[i] += lerp * (g[i] - first[i]);
+                x[i] -= first[i] / (std::sqrt(second[i]) / correction + epsilon) * size(i);
+            }
+        };
+        const real one = rate[0] / start;
+        if (s.rate_column) step([&](long i) { return rate[i] / start; });
+        else step([&](long) { return one; });
+    } else {
+        for (long i = 0; i < s.n; ++i) {
+            second[i] = keep * second[i] + add * g[i] * g[i];
+            x[i] -= g[i] / (std::sqrt(second[i]) + epsilon) * rate[i * s.rate_column];
+        }
+    }
+}
+
+// Loss, its parts and its gradient, of member p.
+void choices(const Loss& k, long p) {
+    const long B = k.B, rows = k.P * B;
+    const real even = (real)1 / (k.T * B), coef = k.entropy_coef[p], unit = k.unit ? k.unit[p] : 1;
+    const real low = 1 - k.clip, high = 1 + k.clip, steep = 2 * k.value_coef;
+    vec entropies = {}, errors = {}, gains = {};
+    for (long t = 0; t < k.T; ++t)
+        for (long b = 0; b < B; b += W) {
+            const int n = B - b < W ? B - b : W;
+            const long at = t * rows + p * B + b;
+            const real* x = k.logits + t * k.logits_t + p * k.logits_p + b;
+            real* d = k.d_logits + t * k.logits_t + p * k.logits_p + b;
+            vec top = load(x, n), all = {}, share = {}, chosen = {};
+            for (long a = 1; a < k.K; ++a) {
+                const vec other = load(x + a * B, n);
+                top = other > top ? other : top;
+            }
+            for (long a = 0; a < k.K; ++a) {
+                const vec lower = load(x + a * B, n) - top;
+                const vec e = lower < -80 ? vec{} : exponential(lower);   // exactly 0 where an option is forbidden
+                store(d + a * B, e, n);
+                all += e;
+            }
+            for (int i = 0; i < n; ++i) {
+                top[i] += std::log(all[i]);
+                chosen[i] = x[k.actions[at + i] * B + i];
+                share[i] = k.weight ? k.weight[at + i] : even;
+            }
+            chosen -= top;   // log-probability of the action
+            vec entropy = {};
+            for (long a = 0; a < k.K; ++a) {
+                const vec probability = load(d + a * B, n) / all;
+                store(d + a * B, probability, n);
+                entropy -= probability * (load(x + a * B, n) - top);
+            }
+            const vec advantage = load(k.advantages + at, n);
+            vec gain = chosen * advantage, slope = advantage;
+            if (k.old) {
+                const vec ratio = exponential(chosen - load(k.old + at, n));
+                vec kept = ratio < low ? splat(low) : ratio;
+                kept = (kept > high ? splat(high) : kept) * advantage;
+                slope = ratio * advantage;
+                gain = kept < slope ? kept : slope;
+                slope = slope > gain ? vec{} : slope;
+            }
+            for (long a = 0; a < k.K; ++a) {
+                const vec law = load(x + a * B, n) - top;
+                store(d + a * B, load(d + a * B, n) * (slope + coef * (law + entropy)) * share, n);
+            }
+            for (int i = 0; i < n; ++i) d[k.actions[at + i] * B + i] -= slope[i] * share[i];
+            const long place = t * k.values_t + p * k.values_p + b;
+            const vec error = (load(k.values + place, n) - load(k.targets + at, n)) / unit;
+            store(k.d_values + place, error * (steep / unit) * share, n);
+            entropies += entropy * share;
+            errors += error * error * share;
+            gains += gain * share;
+        }
+    real entropy = 0, error = 0, gain = 0;
+    for (int i = 0; i < W; ++i) { entropy += entropies[i]; error += errors[i]; gain += gains[i]; }
+    const real parts[] = {(real)k.value_coef * error - gain - coef * entropy, entropy, error, -gain};
+    for (int i = 0; i < 4; ++i) k.parts[i * k.P + p] = parts[i];
+}
+
+// out [rows, UP] (+)= a(r, k) b [K, UP]; UP is a number of whole vectors.
+template <bool ADD>
+void wide(int rows, const real* a, long ar, long ak, const real* b, int K, long UP, real* out) {
+    long u = 0;
+    for (; u + 2 * W <= UP; u += 2 * W) product<2, ADD>(rows, a, ar, ak, b + u, UP, K, out + u, UP);
+    if (u < UP) product<1, ADD>(rows, a, ar, ak, b + u, UP, K, out + u, UP);
+}
+
+// The perceptron of one member: its weights turned, and what it computes of a block of samples.
+struct Perceptron {
+    const Critic& k;
+    const long p, UP = whole(k.U);
+    const real* weights = k.step.parameters + p * k.step.n;
+    const real* second = weights + k.U * k.F;   // [U], and the bias
+    real* across = k.scratch;                   // [F, UP]
+    real* x = across + k.F * UP;                // [F, SAMPLES]
+    real* active = x + k.F * SAMPLES;           // [SAMPLES, UP]
+    real* d_across = active + SAMPLES * UP;     // [F, UP]
+    real* d_second = d_across + k.F * UP;       // [UP]
+    real* reader = d_second + UP;               // [UP]
+
+    Perceptron(const Critic& critic, long member) : k(critic), p(member) {
+        memset(reader, 0, UP * sizeof(real));
+        memset(across, 0, k.F * UP * sizeof(real));
+    }
+
+    void turn() const {
+        memcpy(reader, second, k.U * sizeof(real));
+        for (long u = 0; u < k.U; ++u)
+            for (long f = 0; f < k.F; ++f) across[f * UP + u] = weights[u * k.F + f];
+    }
+
+    // Activity and values of n samples from s on.
+    void forward(long s, long n) const {
+        for (long f = 0; f < k.F; ++f) memcpy(x + f * SAMPLES, k.features + (p * k.F + f) * k.S + s, n * sizeof(real));
+        wide<false>(n, x, 1, SAMPLES, across, k.F, UP, active);
+        for (long i = 0; i < n; ++i) {
+            vec sum = {};
+            for (long u = 0; u < UP; u += W) {
+                vec& a = *(vec*)(active + i * UP + u);
+                a = a < 0 ? vec{} : a;
+                sum += a * *(vec*)(reader + u);
+            }
+            real value = second[k.U];
+            for (int j = 0; j < W; ++j) value += sum[j];
+            k.values[p * k.S + s + i] = value;
+        }
+    }
+
+    // One step of the optimiser; returns the error before it.
+    real fit(int64_t count) const {
+        turn();
+        memset(d_across, 0, (k.F + 1) * UP * sizeof(real));
+        const long at = p * k.S;
+        const real share = (real)2 / k.S;
+        double loss = 0, d_bias = 0;
+        for (long s = 0; s < k.S; s += SAMPLES) {
+            const long n = k.S - s < SAMPLES ? k.S - s : SAMPLES;
+            forward(s, n);
+            for (long i = 0; i < n; ++i) {
+                const real error = k.values[at + s + i] - k.targets[at + s + i];
+                const real slope = k.weight ? error * k.weight[at + s + i] : error, d = slope * share;
+                loss += error * slope;
+                d_bias += d;
+                for (long u = 0; u < UP; u += W) {
+                    vec& a = *(vec*)(active + i * UP + u);
+                    *(vec*)(d_second + u) += a * d;
+                    a = a > 0 ? *(vec*)(reader + u) * d : vec{};
+                }
+            }
+            wide<true>(k.F, x, SAMPLES, 1, active, n, UP, d_across);
+        }
+        for (long u = 0; u < k.U; ++u)
+            for (long f = 0; f < k.F; ++f) k.gradient[u * k.F + f] = d_across[f * UP + u];
+        memcpy(k.gradient + k.U * k.F, d_second, k.U * sizeof(real));
+        k.gradient[k.U * k.F + k.U] = d_bias;
+        clip(k.gradient, k.step.n, k.max_norm);
+        optimise(k.step, p, count, k.gradient);
+        return loss / k.S;
+    }
+};
+
+}  // namespace
+
+extern "C" {
+
+int step_size() { return sizeof(Step); }
+int loss_size() { return sizeof(Loss); }
+int critic_size() { return sizeof(Critic); }
+
+// Scale the rows of x [P, n] to norm `limit` at most; norms [P] are those before.
+void clip_rows(int64_t P, int64_t n, real* x, double limit, real* norms) {
+    for (int64_t p = 0; p < P; ++p) norms[p] = clip(x + p * n, n, limit);
+}
+
+void optimiser_step(const Step* step) {
+    for (int64_t p = 0; p < step->P; ++p) optimise(*step, p, step->count, step->gradient + p * step->n);
+}
+
+void choices_loss(const Loss* loss) {
+    for (int64_t p = 0; p < loss->P; ++p) choices(*loss, p);
+}
+
+// Numbers of scratch, aligned to 64 bytes, that the critic needs.
+int64_t critic_scratch(int64_t F, int64_t U) { return (2 * F + 2 + SAMPLES) * whole(U) + F * SAMPLES; }
+
+void critic_values(const Critic* critic) {
+    for (int64_t p = 0; p < critic->P; ++p) {
+        const Perceptron one(*critic, p);
+        one.turn();
+        for (int64_t s = 0; s < critic->S; s += SAMPLES)
+            one.forward(s, critic->S - s < SAMPLES ? critic->S - s : SAMPLES);
+    }
+}
+
+void critic_fit(const Critic* critic) {
+    for (int64_t p = 0; p < critic->P; ++p) {
+        const Perceptron one(*critic, p);
+        for (int64_t i = 0; i < critic->passes; ++i) critic->error[p] = one.fit(critic->step.count + i);
+    }
+}
+}

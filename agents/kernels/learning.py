@@ -1,0 +1,234 @@
+"""Compiled parts of a learner on CPUs: optimiser, loss of one softmax, fit of privileged critics.
+
+The same as `prefrontal.agents.common` and `prefrontal.agents.a2c.critic` compute with PyTorch, in a
+few calls instead of some hundred small operations.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from prefrontal.agents.common.optim import BETA_1, Optimiser
+from prefrontal.agents.common.policies import ActorCriticLoss
+from prefrontal.agents.kernels.build import KernelError, available, compiled
+
+__all__ = [
+    "CompiledOptimiser",
+    "choices_loss",
+    "critic_fit",
+    "critic_values",
+    "make_optimiser",
+    "usable",
+]
+
+
+def _fields(numbers: str, addresses: str, reals: str = "") -> list[tuple[str, Any]]:
+    kinds = (numbers, ctypes.c_int64), (addresses, ctypes.c_void_p), (reals, ctypes.c_double)
+    return [(name, kind) for names, kind in kinds for name in names.split()]
+
+
+class _Step(ctypes.Structure):
+    """The struct ``Step`` of ``learning.cpp``."""
+
+    _fields_ = _fields(
+        "P n count adam rate_row rate_column",
+        "parameters first second gradient rate",
+        "decay beta epsilon",
+    )
+
+
+class _Loss(ctypes.Structure):
+    """The struct ``Loss`` of ``learning.cpp``."""
+
+    _fields_ = _fields(
+        "T P B K logits_t logits_p values_t values_p",
+        "logits values d_logits d_values actions advantages targets old weight entropy_coef unit "
+        "parts",
+        "value_coef clip",
+    )
+
+
+class _Critic(ctypes.Structure):
+    """The struct ``Critic`` of ``learning.cpp``."""
+
+    _fields_ = (
+        *_fields("P F S U passes", "features targets weight values error gradient scratch"),
+        ("max_norm", ctypes.c_double),
+        ("step", _Step),
+    )
+
+
+@functools.cache
+def _library(dtype: torch.dtype) -> Any:
+    """Return ``learning.cpp``, compiled for float32 or float64."""
+    found = compiled("learning", "float" if dtype == torch.float32 else "double")
+    for struct, name in ((_Step, "step"), (_Loss, "loss"), (_Critic, "critic")):
+        here, there = ctypes.sizeof(struct), getattr(found, f"{name}_size")()
+        if here != there:
+            raise KernelError(f"{struct.__name__} has {here} bytes here and {there} in C++")
+    address, number = ctypes.c_void_p, ctypes.c_int64
+    found.clip_rows.argtypes = [number, number, address, ctypes.c_double, address]
+    found.critic_scratch.argtypes, found.critic_scratch.restype = [number, number], number
+    for function in (found.optimiser_step, found.choices_loss):
+        function.argtypes, function.restype = [address], None
+    for function in (found.critic_values, found.critic_fit):
+        function.argtypes, function.restype = [address], None
+    return found
+
+
+def usable(like: Tensor) -> bool:
+    """Return whether compiled code may compute with tensors like this one."""
+    return like.dtype == torch.float32 and like.is_cpu and available("learning")
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+# OPTIMISER
+
+
+def make_optimiser(like: Tensor, rule: Literal["adam", "rmsprop"], epsilon: float) -> Optimiser:
+    """Return an optimiser, the fastest one that there is; arguments as of `Optimiser`."""
+    return (CompiledOptimiser if usable(like) else Optimiser)(like, rule, epsilon)
+
+
+class CompiledOptimiser(Optimiser):
+    """The same rules, each step in one call."""
+
+    def clip(self, gradient: Tensor, max_norm: float) -> Tensor:
+        """See `Optimiser.clip`."""
+        if not gradient.is_contiguous():
+            return super().clip(gradient, max_norm)
+        norm, call = gradient.new_empty(len(gradient)), _library(gradient.dtype).clip_rows
+        call(*gradient.shape, gradient.data_ptr(), max_norm, norm.data_ptr())
+        return norm
+
+    def step(self, parameters: Tensor, gradient: Tensor, learning_rate: float | Tensor) -> None:
+        """See `Optimiser.step`."""
+        if not parameters.is_contiguous():
+            return super().step(parameters, gradient, learning_rate)
+        self.count += 1
+        rate, gradient = self.rates(learning_rate), gradient.contiguous()
+        struct = self.struct(parameters, rate)
+        struct.gradient = gradient.data_ptr()
+        _library(parameters.dtype).optimiser_step(ctypes.byref(struct))
+
+    def rates(self, learning_rate: float | Tensor) -> Tensor:
+        """Return step sizes for ``[P, n]`` of the right type."""
+        rate = torch.as_tensor(learning_rate, dtype=self.first.dtype)
+        return rate.expand(len(self.first), rate.shape[-1] if rate.dim() else 1)
+
+    def struct(self, parameters: Tensor, rate: Tensor) -> _Step:
+        """Describe the step that comes, at these rates; all tensors must outlive it."""
+        members, size = parameters.shape
+        strides = rate.stride(0), rate.stride(1) if rate.shape[1] == size else 0
+        arrays = parameters, self.first, self.second
+        addresses = [each.data_ptr() for each in arrays]
+        numbers = members, size, self.count, int(self.rule == "adam"), *strides
+        return _Step(*numbers, *addresses, None, rate.data_ptr(), self.decay, BETA_1, self.epsilon)
+
+
+# LOSS
+
+
+def choices_loss(
+    told: ActorCriticLoss, logits: Tensor, values: Tensor, d_logits: Tensor, d_values: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return what `ActorCriticLoss.of_choices` does, and write the gradient of the loss.
+
+    Args:
+        told: What the loss needs.
+        logits: ``[T, P, K, B]``, rows of B one after another.
+        values: ``[T, P, B]``, likewise.
+        d_logits: Is written; laid out as the logits.
+        d_values: Is written; laid out as the values.
+    """
+    steps, members, choices, batch = logits.shape
+    parts = logits.new_empty(4, members)
+    weight = told.weight if told.weight.dim() else None
+    old = None if told.clip is None else told.old
+    played = told.actions, told.advantages, told.targets, old, weight
+    given = [None if each is None else each.contiguous() for each in played]
+    arrays = logits, values, d_logits, d_values, *given, told.entropy_coef, told.unit, parts
+    addresses = map(_address, arrays)
+    strides = *logits.stride()[:2], *values.stride()[:2]
+    numbers = steps, members, batch, choices, *strides
+    struct = _Loss(*numbers, *addresses, told.value_coef, told.clip or 0.0)
+    _library(logits.dtype).choices_loss(ctypes.byref(struct))
+    names = "entropy", "value_loss", "policy_loss"
+    return parts[0], dict(zip(names, parts[1:].unbind(), strict=True))
+
+
+# PRIVILEGED CRITIC
+
+
+def critic_values(parameters: Tensor, features: Tensor, units: int) -> Tensor:
+    """Return the values ``[P, S]`` of perceptrons with U hidden units, see `AsymmetricCritic`.
+
+    Args:
+        parameters: ``[P, n]``.
+        features: ``[P, F, S]``, S samples of F features, the last of which is 1.
+        units: U.
+    """
+    values, (struct, _kept) = _critic(parameters, features, units)
+    _library(features.dtype).critic_values(ctypes.byref(struct))
+    return values
+
+
+def critic_fit(
+    optimiser: CompiledOptimiser,
+    parameters: Tensor,
+    features: Tensor,
+    units: int,
+    targets: Tensor,
+    weight: Tensor | None,
+    learning_rate: float | Tensor,
+    max_norm: float,
+    passes: int,
+) -> Tensor:
+    """Take some steps on the mean squared error; return the error before the last one, ``[P]``.
+
+    Args:
+        optimiser: Of the parameters.
+        parameters: ``[P, n]``, change in place.
+        features: See `critic_values`.
+        units: U.
+        targets: ``[P, S]``.
+        weight: Of each sample, ``[P, S]``; None: 1.
+        learning_rate: One number, or one per member ``[P, 1]``.
+        max_norm: Largest gradient norm of a member.
+        passes: How many steps.
+    """
+    _, (struct, _kept) = _critic(parameters, features, units)
+    error, rate = targets.new_empty(len(targets)), optimiser.rates(learning_rate)
+    targets, weight = targets.contiguous(), None if weight is None else weight.contiguous()
+    struct.targets, struct.weight = targets.data_ptr(), _address(weight)
+    struct.error, struct.max_norm, struct.passes = error.data_ptr(), max_norm, passes
+    optimiser.count += 1
+    struct.step = optimiser.struct(parameters, rate)
+    optimiser.count += passes - 1
+    _library(features.dtype).critic_fit(ctypes.byref(struct))
+    return error
+
+
+def _critic(parameters: Tensor, features: Tensor, units: int) -> tuple[Tensor, Any]:
+    """Return where values are written, and what compiled code is told, with what it points to."""
+    members, inputs, samples = features.shape
+    values, gradient = (
+        features.new_empty(members, samples),
+        parameters.new_empty(len(parameters[0])),
+    )
+    scratch = features.new_empty(_library(features.dtype).critic_scratch(inputs, units) + 16)
+    start = scratch.data_ptr()
+    struct = _Critic(members, inputs, samples, units)
+    struct.features, struct.values = features.data_ptr(), values.data_ptr()
+    struct.gradient, struct.scratch = gradient.data_ptr(), start + (-start) % 64
+    struct.step.P, struct.step.n = parameters.shape
+    struct.step.parameters = parameters.data_ptr()
+    return values, (struct, (gradient, scratch))

@@ -32,11 +32,13 @@ struct Credit {
 
 struct Tape {
     Shape s;
-    const real* weight;   // [P, 4H, F]; rows of g doubled
-    const real* across;   // [P, F, 4H], the same transposed
-    const real* head;     // [P, O, H + 1]
+    const real* parameters;   // [P, n]: weight [4H, F], then the read-out [O, H + 1]
+    const real* across;       // [P, F, 4H], the weight transposed, columns of g doubled
     real *z, *gates, *cell, *squashed, *heads, *scratch;
     int64_t z_block, gates_block, cell_block, squashed_block, heads_block;   // numbers from member to member
+
+    const real* weight(int p) const { return parameters + p * (4L * s.H * (s.I + s.H + 1) + s.O * (s.H + 1L)); }
+    const real* head(int p) const { return weight(p) + 4L * s.H * (s.I + s.H + 1); }
 };
 
 // One step of C vectors of columns, or of n < W. Inputs and gates lie close together in the scratch: rows of the tape are
@@ -59,12 +61,14 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
     product<C, false, 1>(4 * H, k.across + p * 4 * H * F, 1, 4 * H, z, N, F, pre, N);
     // Two loops of short chains: the processor then works on many at once.
     for (long r = 0; r < 4 * H; ++r)
+#pragma GCC unroll 2
         for (int c = 0; c < C; ++c) {
             vec& x = *(vec*)(pre + r * N + c * W);
             x = sigmoid(x);
             store(gates + r * B + c * W, x, m);
         }
     for (long j = 0; j < H; ++j)
+#pragma GCC unroll 2
         for (int c = 0; c < C; ++c) {
             const long q = j * B + c * W, l = j * N + c * W;
             const auto gate = [&](int i) { return *(vec*)(pre + i * H * N + l); };
@@ -73,7 +77,7 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
             store(cell1 + q, now.c, m); store(squashed + q, now.y, m); store(out + q, now.h, m);
             *(vec*)(seen + l) = now.h;
         }
-    product<C, false>(s.O, k.head + p * s.O * (H + 1), H + 1, 1, seen, N, H + 1, pre, N);
+    product<C, false>(s.O, k.head(p), H + 1, 1, seen, N, H + 1, pre, N);
     copy<C>(heads, B, pre, N, s.O, m);
 }
 
@@ -144,24 +148,26 @@ void play_block(const Tape& k, const Play& g, int p, int b, int n) {
 // One block of columns of one member, all steps backwards; sums into dw [4H, FP], dv [O, FP]
 template <int C>
 void backward_block(const Tape& k, const real* d_heads, const Credit& credit, int p, int b, int n, real* scratch,
-                    real* dw, real* dv, real* d_state, int codes, real* d_codes) {
+                    real* dw, real* dv, int codes, real* d_codes) {
     const Shape& s = k.s;
     const long B = s.B, H = s.H, F = s.I + s.H + 1, N = C * W, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
     real* dh = scratch;                       // [H, N]
     real* dc = dh + H * N;                    // [H, N]
     real* delta = dc + H * N;                 // [4H, CHUNK, N]
-    real* zt = delta + 4 * H * CHUNK * N;     // [CHUNK, N, FP]
-    real* ot = zt + CHUNK * N * FP;           // [CHUNK, N, FP] one step later: holds h_t
-    real* dl = ot + CHUNK * N * FP;           // [O, CHUNK, N]
+    real* zt = delta + 4 * H * CHUNK * N;     // [CHUNK + 1, N, FP]: holds h_{t - 1}
+    real* ot = zt + N * FP;                   // [CHUNK, N, FP], one step later; apart if h_t is not what comes next
+    if (credit.starts) ot += CHUNK * N * FP;
+    real* dl = zt + (2 * CHUNK + 1) * N * FP; // [O, CHUNK, N]
     real* dx = dl + s.O * CHUNK * N;          // [codes, N]
-    const real* weight = k.weight + (long)p * 4 * H * F;
-    const real* head = (credit.feedback ? credit.feedback : k.head) + (long)p * s.O * (H + 1);
+    const real* weight = k.weight(p);
+    const real* head = credit.feedback ? credit.feedback + (long)p * s.O * (H + 1) : k.head(p);
     const int columns = n, m = n < W ? n : W;   // C > 1 only for whole vectors
     memset(dh, 0, 2 * H * N * sizeof(real));
-    memset(zt, 0, 2 * CHUNK * N * FP * sizeof(real));
     for (int end = s.T; end > 0; end -= CHUNK) {
         const int begin = end > CHUNK ? end - CHUNK : 0, steps = end - begin;
         const long row = CHUNK * N;
+        if (end < s.T) memcpy(zt + steps * N * FP, zt, N * FP * sizeof(real));
+        else turn<C>(k.z + ((long)end * s.P + p) * k.z_block + b, B, F, zt + steps * N * FP, FP, m);
         for (int t = end - 1; t >= begin; --t) {
             const long at = (long)t * s.P + p, u = t - begin;
             const real* g = k.gates + at * k.gates_block + b;
@@ -172,6 +178,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
             for (int o = 0; o < s.O; ++o)
                 for (int c = 0; c < C; ++c) store(dl + o * row + u * N + c * W, load(d + o * B + c * W, m), W);
             for (long j = 0; j < H; ++j)
+#pragma GCC unroll 2
                 for (int c = 0; c < C; ++c) {
                     const long q = j * B + c * W, h = H * B, l = j * N + c * W;
                     vec e = *(vec*)(dh + l);
@@ -189,7 +196,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                     const Gates<vec> back = lstm_step_back(a, load(c0 + q, m), load(sq + q, m), e, *(vec*)(dc + l));
                     *(vec*)(dt + j * row + c * W) = back.i;
                     *(vec*)(dt + (H + j) * row + c * W) = back.f;
-                    *(vec*)(dt + (2 * H + j) * row + c * W) = (real).5 * back.g;   // its weights are doubled
+                    *(vec*)(dt + (2 * H + j) * row + c * W) = back.g;
                     *(vec*)(dt + (3 * H + j) * row + c * W) = back.o;
                 }
             if (codes) {
@@ -204,17 +211,10 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                 for (int c = 0; c < columns; ++c)
                     if (credit.starts[at * B + b + c])
                         for (long j = 0; j < H; ++j) dh[j * N + c] = dc[j * N + c] = 0;
-            const real* z = k.z + at * k.z_block + b;
-            const real* z1 = z + s.P * k.z_block;
-            for (int f = 0; f < F; ++f)
-                for (int c = 0; c < columns; ++c) zt[(u * N + c) * FP + f] = z[f * B + c];
-            if (!s.O) continue;
-            if (t == end - 1)
-                for (int f = 0; f < F; ++f)
-                    for (int c = 0; c < columns; ++c) ot[(u * N + c) * FP + f] = z1[f * B + c];
-            else
-                memcpy(ot + u * N * FP, zt + (u + 1) * N * FP, N * FP * sizeof(real));
-            if (credit.starts && t + 1 < s.T)   // the next step begins with another state than this one ended with
+            turn<C>(k.z + at * k.z_block + b, B, F, zt + u * N * FP, FP, m);
+            if (!credit.starts) continue;
+            memcpy(ot + u * N * FP, zt + (u + 1) * N * FP, N * FP * sizeof(real));
+            if (t + 1 < s.T)   // the next step begins with another state than this one ended with
                 for (int c = 0; c < columns; ++c)
                     if (credit.starts[(at + s.P) * B + b + c])
                         for (long j = 0; j < H; ++j)
@@ -229,11 +229,6 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
         for (; f + W < F; f += 2 * W) gather(std::integral_constant<int, 2>(), f);
         if (f < F) gather(std::integral_constant<int, 1>(), f);
     }
-    for (long j = 0; j < H; ++j)
-        for (int c = 0; c < columns; ++c) {
-            d_state[j] += dh[j * N + c];
-            d_state[H + j] += dc[j * N + c];
-        }
 }
 
 }  // namespace
@@ -248,6 +243,15 @@ extern "C" {
 
 int struct_size() { return sizeof(Tape); }
 int play_size() { return sizeof(Play); }
+
+// across [P, F, 4H] of parameters [P, n]
+void lstm_turn(int P, int F, int H, int n, const real* parameters, real* across) {
+    for (long p = 0; p < P; ++p)
+        for (long f = 0; f < F; ++f)
+            for (long gate = 0; gate < 4; ++gate)
+                for (long r = gate * H; r < (gate + 1) * H; ++r)
+                    across[(p * F + f) * 4 * H + r] = (gate == 2 ? 2 : 1) * parameters[p * n + r * F + f];
+}
 
 void lstm_forward(const Tape* tape, int t) {
     const Shape& s = tape->s;
@@ -316,18 +320,16 @@ void lstm_choose(const Tape* tape, int t, int choices, const real* noise, long n
 }
 
 // d_heads [T, P, O, B]; feedback, local, truncate and starts as in Credit.
-// d_weight [P, 4H, F], d_head [P, O, H + 1], d_state [P, 2, H] and, of the first inputs, d_codes [T, P, codes, B] are
-// overwritten.
+// gradient [P, n] and, of the first inputs, d_codes [T, P, codes, B] are overwritten.
 // scratch: aligned to 64 bytes, lstm_scratch() reals.
 long lstm_scratch(const Tape* tape) {
     const Shape& s = tape->s;
     const long F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W), N = 2 * W;
-    return 2L * s.H * N + 4L * s.H * CHUNK * N + 2L * CHUNK * N * FP + (long)s.O * CHUNK * N + (4L * s.H + s.O) * FP + s.I * N;
+    return 2L * s.H * N + 4L * s.H * CHUNK * N + (2L * CHUNK + 1) * N * FP + (long)s.O * CHUNK * N + (4L * s.H + s.O) * FP + s.I * N;
 }
 
 void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, int local, int truncate,
-                   real* d_weight, real* d_head, real* d_state, real* scratch, int codes, real* d_codes,
-                   const uint8_t* starts) {
+                   real* gradient, real* scratch, int codes, real* d_codes, const uint8_t* starts) {
     const Shape& s = tape->s;
     const Credit credit = {feedback, local, truncate, starts};
     const long H = s.H, F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
@@ -336,18 +338,16 @@ void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, 
     real* rest = dv + s.O * FP;
     for (int p = 0; p < s.P; ++p) {
         memset(dw, 0, (4 * H + s.O) * FP * sizeof(real));
-        real* state = d_state + p * 2 * H;
-        memset(state, 0, 2 * H * sizeof(real));
         for (int b = 0; b < s.B;) {
             const int left = s.B - b;
             const int n = left < W ? left : W;
             const auto block = left >= 2 * W ? backward_block<2> : backward_block<1>;
-            block(*tape, d_heads, credit, p, b, left >= 2 * W ? 2 * W : n, rest, dw, dv, state, codes, d_codes);
+            block(*tape, d_heads, credit, p, b, left >= 2 * W ? 2 * W : n, rest, dw, dv, codes, d_codes);
             b += left >= 2 * W ? 2 * W : W;
         }
-        for (long r = 0; r < 4 * H; ++r) memcpy(d_weight + ((long)p * 4 * H + r) * F, dw + r * FP, F * sizeof(real));
-        for (long o = 0; o < s.O; ++o)
-            memcpy(d_head + ((long)p * s.O + o) * (H + 1), dv + o * FP + s.I, (H + 1) * sizeof(real));
+        real* to = gradient + (tape->weight(p) - tape->parameters);
+        for (long r = 0; r < 4 * H; ++r, to += F) memcpy(to, dw + r * FP, F * sizeof(real));
+        for (long o = 0; o < s.O; ++o, to += H + 1) memcpy(to, dv + o * FP + s.I, (H + 1) * sizeof(real));
     }
 }
 }

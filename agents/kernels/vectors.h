@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #if defined(__AVX__)
 #include <immintrin.h>
@@ -116,6 +118,38 @@ inline vec sigmoid(vec x) {
     else return inverse(1.0f + exponential(x, -1));
 }
 inline vec squash(vec x) { return 2 * sigmoid(2 * x) - 1; }   // tanh
+
+// A block of W rows of W numbers becomes its columns: log2 W rounds, in which rows S apart exchange halves.
+template <int S>
+inline __attribute__((always_inline)) void exchange(vec* x) {
+    typedef std::conditional_t<sizeof(real) == 4, int32_t, int64_t> index;
+    typedef index ivec __attribute__((vector_size(BYTES)));
+    ivec low, high;
+    for (int i = 0; i < W; ++i) low[i] = i & S ? W + i - S : i, high[i] = i & S ? W + i : i + S;
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) {
+        if (i & S) continue;
+        const vec a = x[i], b = x[i + S];
+        x[i] = __builtin_shuffle(a, b, low);
+        x[i + S] = __builtin_shuffle(a, b, high);
+    }
+    if constexpr (2 * S < W) exchange<2 * S>(x);
+}
+
+// to [C W, to_row] = from [rows, from_row] turned, of C vectors of columns, or n < W columns; zero beyond the last row
+// up to a number of whole vectors.
+template <int C>
+inline void turn(const real* from, long from_row, int rows, real* to, long to_row, int n) {
+    for (int c = 0; c < C; ++c)
+        for (int r = 0; r < rows; r += W) {
+            vec x[W];
+#pragma GCC unroll 16
+            for (int i = 0; i < W; ++i) x[i] = r + i < rows ? load(from + (r + i) * from_row + c * W, n) : vec{};
+            exchange<1>(x);
+#pragma GCC unroll 16
+            for (int i = 0; i < W; ++i) *(uvec*)(to + (c * W + i) * to_row + r) = x[i];
+        }
+}
 
 // out[r][c] (+)= sum_k a(r, k) b[k][c]: R rows, C vectors of columns; a(r, k) = a[r * ar + k * ak]. AR is `ar` if the
 // compiler may know it (else 0): rows then need no address each, for which there are not registers enough.

@@ -32,7 +32,7 @@ class _Tape(ctypes.Structure):
 
     _fields_ = (
         [(name, ctypes.c_int32) for name in ("T", "P", "B", "I", "H", "O")]
-        + [(name, ctypes.c_void_p) for name in ("weight", "across", "head", *_BUFFERS, "scratch")]
+        + [(name, ctypes.c_void_p) for name in ("parameters", "across", *_BUFFERS, "scratch")]
         + [(f"{name}_block", ctypes.c_int64) for name in _BUFFERS]
     )
 
@@ -44,6 +44,7 @@ def library() -> Any:
     address, number = ctypes.c_void_p, ctypes.c_int
     found.lstm_scratch.restype = ctypes.c_long
     found.lstm_scratch.argtypes = [address]
+    found.lstm_turn.argtypes = [number] * 4 + [address] * 2
     found.lstm_forward.argtypes = [address, number]
     found.lstm_unroll.argtypes = [address, number, address]
     found.lstm_choose.argtypes = [address, number, number, address, ctypes.c_long, address]
@@ -51,7 +52,7 @@ def library() -> Any:
     found.lstm_play.argtypes = [address, address]
     found.lstm_play.restype = None
     found.lstm_backward.argtypes = (
-        [address] * 3 + [number] * 2 + [address] * 4 + [number, address, address]
+        [address] * 3 + [number] * 2 + [address] * 2 + [number, address, address]
     )
     return found
 
@@ -94,7 +95,7 @@ class LSTMTape(Tape):
         self.heads_t = list(self.heads)
         sizes = steps, members, batch, inputs, hidden, net.output_size
         buffers = [getattr(self, name) for name in _BUFFERS]
-        addresses = [each.data_ptr() for each in (net.weight, net.across, net.head, *buffers)]
+        addresses = [each.data_ptr() for each in (net.parameters, net.across, *buffers)]
         blocks = (each.stride(1) if each.dim() == 4 else 0 for each in buffers)
         self.struct = _Tape(*sizes, *addresses, None, *blocks)
         self.address = ctypes.byref(self.struct)
@@ -119,11 +120,8 @@ class CompiledLSTM:
         hidden = config.hidden_size
         self.plain = Vectorised(Net(input_size, output_size, config))
         self.parameters = torch.zeros(members, self.plain.size)
-        self._gain = torch.ones(4 * hidden, 1)
-        self._gain[2 * hidden : 3 * hidden] = 2.0
-        self.weight = torch.zeros(members, 4 * hidden, input_size + hidden + 1)
-        self.across = torch.zeros(members, input_size + hidden + 1, 4 * hidden)  # `weight`, turned
-        self.head = torch.zeros(members, output_size, hidden + 1)
+        # The weights of the gates turned, those of g doubled.
+        self.across = torch.zeros(members, input_size + hidden + 1, 4 * hidden)
 
     def initial(self, generator: torch.Generator) -> Tensor:
         """Draw one member's initial parameters ``[n]``."""
@@ -132,10 +130,8 @@ class CompiledLSTM:
     def set_parameters(self, flat: Tensor) -> None:
         """Overwrite all parameters with ``flat [P, n]``, in place: tapes know the addresses."""
         self.parameters.copy_(flat)
-        weight, head = self.plain.views(self.parameters).values()
-        torch.mul(weight, self._gain, out=self.weight)
-        self.across.copy_(self.weight.transpose(1, 2))
-        self.head.copy_(head)
+        sizes = *self.across.shape[:2], self.config.hidden_size, self.parameters.shape[1]
+        library().lstm_turn(*sizes, self.parameters.data_ptr(), self.across.data_ptr())
 
     def tape(self, steps: int, batch: int, every: bool = False, learn: bool = True) -> LSTMTape:
         """Return a tape for `steps` steps of `batch` episodes per member; it has every state."""
@@ -205,38 +201,31 @@ class CompiledLSTM:
 
         That of the first inputs is written to `codes` ``[T, P, F, B]``, if there is such a tensor.
         """
-        gradient, d_heads = torch.zeros_like(self.parameters), d_heads.contiguous()
-        core, head = self.plain.views(gradient).values()
+        gradient, d_heads = torch.empty_like(self.parameters), d_heads.contiguous()
         if credit.path == "none":
             seen = tape.z[1 : tape.used + 1, :, -1 - self.config.hidden_size :]
+            core, head = self.plain.views(gradient).values()
+            core.zero_()
             head.copy_(torch.einsum("tpob,tphb->poh", d_heads, seen))
             return gradient
-        d_weight, d_head = torch.empty_like(self.weight), torch.empty_like(self.head)
-        d_state = torch.empty(len(gradient), 2, self.config.hidden_size)
         back = None if credit.feedback is None else F.pad(credit.feedback, (0, 1)).contiguous()
         tape.struct.T = tape.used
-        switches = int(credit.path == "local"), credit.truncate
-        found = (each.data_ptr() for each in (d_weight, d_head, d_state))
-        address = None if back is None else back.data_ptr()
-        inputs = (0, None) if codes is None else (codes.shape[2], codes.data_ptr())
-        starts = None if tape.starts is None else tape.starts.data_ptr()
         library().lstm_backward(
             tape.address,
             d_heads.data_ptr(),
-            address,
-            *switches,
-            *found,
+            None if back is None else back.data_ptr(),
+            int(credit.path == "local"),
+            credit.truncate,
+            gradient.data_ptr(),
             tape.struct.scratch,
-            *inputs,
-            starts,
+            *((0, None) if codes is None else (codes.shape[2], codes.data_ptr())),
+            None if tape.starts is None else tape.starts.data_ptr(),
         )
-        torch.mul(d_weight, self._gain, out=core)
-        head.copy_(d_head)
         return gradient
 
     def core_slice(self) -> slice:
         """Return which parameters are those before the read-out."""
-        return slice(0, self.weight[0].numel())
+        return slice(0, self.across[0].numel())
 
 
 class _Recorded(torch.autograd.Function):

@@ -189,7 +189,7 @@ class A2C(RecurrentLearner):
         # REPORT
         if self.replay is not None:
             metrics |= {name: torch.zeros_like(rate) for name in METRICS} | replayed
-        if self.consolidation is not None:
+        if penalty is not None:
             metrics["ewc_penalty"] = penalty
         metrics |= {"entropy_coef": entropy_coef, "discount": discount}
         model.follow(trajectory.tapes, trajectory.mask, trajectory.steps)
@@ -279,7 +279,7 @@ class A2C(RecurrentLearner):
 
     def _step(
         self, gradient: Tensor, parameters: Tensor, rate: Tensor, unit: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None]:
         """Take one optimiser step.
 
         Args:
@@ -289,11 +289,11 @@ class A2C(RecurrentLearner):
             unit: Units in which the read-out of values is learned, ``[P]``; None: 1.
 
         Returns:
-            The norm of the gradient and the elastic penalty, ``[P]`` each.
+            The norm of the gradient and the elastic penalty, if there is one, ``[P]`` each.
         """
         with torch.no_grad():
             flat = parameters.detach()
-            penalty = torch.zeros_like(rate)
+            penalty = None
             if self.consolidation is not None:
                 penalty = self.consolidation.add_gradient(flat, gradient)
             size = rate.unsqueeze(1).to(flat)

@@ -92,13 +92,11 @@ def _without_graph(
     model: ActorCritic, told: ActorCriticLoss, trajectory: Trajectory, credits: Sequence[Credit]
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the gradient and the parts of the loss, all by compiled code."""
-    tapes, steps, choices = trajectory.tapes, trajectory.steps, model.num_actions
+    tapes = trajectory.tapes
     heads = [tape.heads[: tape.used] for tape in tapes]
     slopes = [torch.empty_like(each) for each in heads]
-    for each in slopes:
-        each[steps:] = 0  # the value after the last step is not learned
-    (logits, values), (d_logits, d_values) = (
-        (each[0][:steps, :, :choices], each[-1][:steps, :, -1]) for each in (heads, slopes)
-    )
-    _, parts = choices_loss(told, logits, values, d_logits, d_values)
+    if tapes[0].used > trajectory.steps:  # the value after the last step is not learned
+        for each in slopes:
+            each[trajectory.steps :] = 0
+    _, parts = choices_loss(told, heads, slopes)
     return model.backward(tapes, slopes, credits), parts

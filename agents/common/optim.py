@@ -59,9 +59,8 @@ def check_finite(norm: Tensor, members: Sequence[int], steps: Tensor) -> None:
     Raises:
         TrainingError: If one is not a number; names the members, and the environment step.
     """
-    if math.isfinite(norm.sum()):
-        return
-    bad = [members[i] for i in torch.nonzero(~torch.isfinite(norm)).flatten().tolist()]
+    each = zip(members, norm.tolist(), strict=True)
+    bad = [member for member, size in each if not math.isfinite(size)]
     if bad:
         raise TrainingError(
             f"the loss of member {', '.join(map(str, bad))} is not a number at step "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -120,17 +121,16 @@ class CompiledOptimiser(Optimiser):
         _library(parameters.dtype).optimiser_step(ctypes.byref(struct))
 
     def rates(self, learning_rate: float | Tensor) -> Tensor:
-        """Return step sizes for ``[P, n]`` of the right type."""
-        rate = torch.as_tensor(learning_rate, dtype=self.first.dtype)
-        return rate.expand(len(self.first), rate.shape[-1] if rate.dim() else 1)
+        """Return step sizes, ``[P or 1, n or 1]``, of the right type."""
+        if not isinstance(learning_rate, Tensor):
+            return self.first.new_full((1, 1), learning_rate)
+        return learning_rate.to(self.first.dtype)
 
     def struct(self, parameters: Tensor, rate: Tensor) -> _Step:
         """Describe the step that comes, at these rates; all tensors must outlive it."""
-        members, size = parameters.shape
-        strides = rate.stride(0), rate.stride(1) if rate.shape[1] == size else 0
-        arrays = parameters, self.first, self.second
-        addresses = [each.data_ptr() for each in arrays]
-        numbers = members, size, self.count, int(self.rule == "adam"), *strides
+        strides = (rate.stride(i) if rate.shape[i] > 1 else 0 for i in range(2))
+        numbers = *parameters.shape, self.count, int(self.rule == "adam"), *strides
+        addresses = (each.data_ptr() for each in (parameters, self.first, self.second))
         return _Step(*numbers, *addresses, None, rate.data_ptr(), self.decay, BETA_1, self.epsilon)
 
 
@@ -138,31 +138,36 @@ class CompiledOptimiser(Optimiser):
 
 
 def choices_loss(
-    told: ActorCriticLoss, logits: Tensor, values: Tensor, d_logits: Tensor, d_values: Tensor
+    told: ActorCriticLoss, heads: Sequence[Tensor], slopes: Sequence[Tensor]
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return what `ActorCriticLoss.of_choices` does, and write the gradient of the loss.
 
     Args:
         told: What the loss needs.
-        logits: ``[T, P, K, B]``, rows of B one after another.
-        values: ``[T, P, B]``, likewise.
-        d_logits: Is written; laid out as the logits.
-        d_values: Is written; laid out as the values.
+        heads: Read-outs of one network or two, ``[T, P, O, B]`` each, contiguous. The last one of
+            the last network is the value, all others are logits. There may be steps more.
+        slopes: Is written: the gradient by each; of steps more it is left as it is.
     """
-    steps, members, choices, batch = logits.shape
-    parts = logits.new_empty(4, members)
-    weight = told.weight if told.weight.dim() else None
-    old = None if told.clip is None else told.old
-    played = told.actions, told.advantages, told.targets, old, weight
+    steps, members, batch = told.actions.shape
+    first, last, both = heads[0], heads[-1], len(heads) > 1
+    parts, size = first.new_empty(4, members), first.element_size()
+    below = [each[-1].data_ptr() + (last.shape[2] - 1) * batch * size for each in (heads, slopes)]
+    played = told.actions, told.advantages, told.targets, told.old, told.weight
     given = [None if each is None else each.contiguous() for each in played]
-    arrays = logits, values, d_logits, d_values, *given, told.entropy_coef, told.unit, parts
-    addresses = map(_address, arrays)
-    strides = *logits.stride()[:2], *values.stride()[:2]
-    numbers = steps, members, batch, choices, *strides
-    struct = _Loss(*numbers, *addresses, told.value_coef, told.clip or 0.0)
-    _library(logits.dtype).choices_loss(ctypes.byref(struct))
-    names = "entropy", "value_loss", "policy_loss"
-    return parts[0], dict(zip(names, parts[1:].unbind(), strict=True))
+    if told.clip is None:
+        given[3] = None
+    if not told.weight.dim():
+        given[4] = None
+    struct = _Loss(
+        *(steps, members, batch, first.shape[2] - (not both)),
+        *(*first.stride()[:2], *last.stride()[:2]),
+        *(first.data_ptr(), below[0], slopes[0].data_ptr(), below[1]),
+        *map(_address, (*given, told.entropy_coef, told.unit, parts)),
+        *(told.value_coef, told.clip or 0.0),
+    )
+    _library(first.dtype).choices_loss(ctypes.byref(struct))
+    loss, entropy, value, policy = parts.unbind()
+    return loss, {"entropy": entropy, "value_loss": value, "policy_loss": policy}
 
 
 # PRIVILEGED CRITIC

@@ -342,7 +342,8 @@ class ActorCritic:
     ) -> Tensor:
         """Map gradients of the read-outs ``[T, P, O, B]`` of each net to that of the parameters."""
         each = zip(self.nets, tapes, d_heads, credits, strict=False)
-        return torch.cat([net.backward(tape, d, credit) for net, tape, d, credit in each], 1)
+        found = [net.backward(tape, d, credit) for net, tape, d, credit in each]
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
 
     def _parts(self, read_outs: Tensor, dim: int = 2) -> tuple[Tensor, ...]:
         """Split the read-outs of the last net: policy (if it is there), value, other heads."""

@@ -66,8 +66,8 @@ def test_a_norm_that_is_not_a_number(dtype):
 @pytest.mark.parametrize("batch", [1, 16, 21, 67])
 @pytest.mark.parametrize("clip", [None, 0.2])
 @pytest.mark.parametrize("uneven", [False, True])
-@pytest.mark.parametrize("choices", [1, 2, 5])
-def test_the_loss_of_choices_and_its_gradient(batch, clip, uneven, choices, dtype):
+@pytest.mark.parametrize(("choices", "apart"), [(1, False), (2, True), (5, False)])
+def test_the_loss_of_choices_and_its_gradient(batch, clip, uneven, choices, apart, dtype):
     g, steps = torch.Generator().manual_seed(0), 7
 
     def draw(*more):
@@ -89,18 +89,16 @@ def test_the_loss_of_choices_and_its_gradient(batch, clip, uneven, choices, dtyp
     given = actions, draw(), draw(), old, weight, coef
     told = ActorCriticLoss(*given, 0.7, clip, unit)
 
-    def parts(x):
-        return x[:, :, :choices], x[:, :, choices]
-
     plain = heads.clone().requires_grad_()
-    loss, wanted = told.of_choices(*parts(plain))
-    slope = torch.empty_like(heads)
-    found, found_parts = choices_loss(told, *parts(heads), *parts(slope))
+    loss, wanted = told.of_choices(plain[:, :, :choices], plain[:, :, choices])
+    nets = [heads[:, :, :choices].clone(), heads[:, :, choices:].clone()] if apart else [heads]
+    slopes = [torch.empty_like(each) for each in nets]
+    found, found_parts = choices_loss(told, nets, slopes)
     torch.testing.assert_close(found, loss.detach(), **EXACT[dtype])
     torch.testing.assert_close(found_parts, wanted, **EXACT[dtype])
     (gradient,) = torch.autograd.grad(loss.sum(), plain)
-    torch.testing.assert_close(slope, gradient, **EXACT[dtype])
-    assert slope.abs().max() > 1e-3
+    torch.testing.assert_close(torch.cat(slopes, 2), gradient, **EXACT[dtype])
+    assert gradient.abs().max() > 1e-3
 
 
 def critics(dtype, units):

@@ -7,11 +7,12 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.common.optim import clip_by_norm
-from prefrontal.agents.common.returns import by_member, estimate
+from prefrontal.agents.common.returns import by_member
 from prefrontal.agents.kernels.learning import (
     CompiledOptimiser,
     critic_fit,
     critic_values,
+    estimate,
     make_optimiser,
 )
 from prefrontal.agents.rollout.rollout import Trajectory

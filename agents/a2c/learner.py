@@ -33,13 +33,11 @@ from prefrontal.agents.common.optim import anneal, check_finite, clip_apart
 from prefrontal.agents.common.returns import (
     Estimate,
     count_steps,
-    deviation,
-    estimate,
-    normalise,
     root_mean_square,
     step_weights,
 )
 from prefrontal.agents.common.seeding import generator
+from prefrontal.agents.kernels.learning import deviation, estimate, normalise
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import FULL, Credit
 from prefrontal.agents.rollout.environments import facts_of, make_stages

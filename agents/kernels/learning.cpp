@@ -33,6 +33,13 @@ struct Loss {
     double value_coef, clip;                          // clip counts where there is `old`
 };
 
+struct Returns {
+    int64_t T, P, B, discount_t, discount_p, discount_b;   // the latter: numbers from step to step, and so on
+    const real *rewards, *discount, *values;
+    real *advantages, *targets;
+    double lambda;
+};
+
 struct Critic {
     int64_t P, F, S, U, passes;                       // members, features, samples, units, steps of the optimiser
     const real *features, *targets, *weight;          // [P, F, S], [P, S], [P, S] or null
@@ -149,6 +156,30 @@ void choices(const Loss& k, long p) {
     for (int i = 0; i < 4; ++i) k.parts[i * k.P + p] = parts[i];
 }
 
+// Generalised advantages and targets of member p; see gae in agents/common/returns.py. All but `discount` are [T, P, B].
+void advantages(const Returns& k, long p) {
+    for (long t = k.T - 1; t >= 0; --t) {
+        const long at = (t * k.P + p) * k.B, next = at + k.P * k.B;
+        const real* d = k.discount + t * k.discount_t + p * k.discount_p;
+        const bool last = t + 1 == k.T;
+        for (long b = 0; b < k.B; ++b) {
+            const real keep = d[b * k.discount_b];
+            const real delta = k.rewards[at + b] + (last ? 0 : keep * k.values[next + b]) - k.values[at + b];
+            k.advantages[at + b] = delta + (last ? 0 : keep * (real)k.lambda * k.advantages[next + b]);
+            k.targets[at + b] = k.advantages[at + b] + k.values[at + b];
+        }
+    }
+}
+
+// Mean over the steps of member p of f(x); weights [T, P, B] may be null.
+template <class F>
+double mean(int64_t T, int64_t P, int64_t B, long p, const real* x, const real* weight, F f) {
+    double sum = 0;
+    for (long t = 0; t < T; ++t)
+        for (long i = (t * P + p) * B, end = i + B; i < end; ++i) sum += f(x[i]) * (weight ? weight[i] : 1);
+    return weight ? sum : sum / (T * B);
+}
+
 // out [rows, UP] (+)= a(r, k) b [K, UP]; UP is a number of whole vectors.
 template <bool ADD>
 void wide(int rows, const real* a, long ar, long ak, const real* b, int K, long UP, real* out) {
@@ -237,6 +268,7 @@ extern "C" {
 
 int step_size() { return sizeof(Step); }
 int loss_size() { return sizeof(Loss); }
+int returns_size() { return sizeof(Returns); }
 int critic_size() { return sizeof(Critic); }
 
 // Scale the rows of x [P, n] to norm `limit` at most; norms [P] are those before.
@@ -250,6 +282,22 @@ void optimiser_step(const Step* step) {
 
 void choices_loss(const Loss* loss) {
     for (int64_t p = 0; p < loss->P; ++p) choices(*loss, p);
+}
+
+void generalised_advantages(const Returns* returns) {
+    for (int64_t p = 0; p < returns->P; ++p) advantages(*returns, p);
+}
+
+// Deviations [P] of x [T, P, B] and, if there is such an array, x with mean 0 and deviation 1.
+void standardise(int64_t T, int64_t P, int64_t B, const real* x, const real* weight, real* deviations, real* out) {
+    for (int64_t p = 0; p < P; ++p) {
+        const real middle = mean(T, P, B, p, x, weight, [](real y) { return y; });
+        const auto square = [&](real y) { return (y - middle) * (y - middle); };
+        deviations[p] = std::sqrt(mean(T, P, B, p, x, weight, square));
+        for (int64_t t = 0; out && t < T; ++t)
+            for (int64_t i = (t * P + p) * B, end = i + B; i < end; ++i)
+                out[i] = (x[i] - middle) / (deviations[p] + (real)1e-8);
+    }
 }
 
 // Numbers of scratch, aligned to 64 bytes, that the critic needs.

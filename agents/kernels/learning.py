@@ -14,18 +14,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from prefrontal.agents.common import returns
 from prefrontal.agents.common.optim import BETA_1, Optimiser
 from prefrontal.agents.common.policies import ActorCriticLoss
+from prefrontal.agents.common.returns import Estimate
 from prefrontal.agents.kernels.build import KernelError, available, compiled
-
-__all__ = [
-    "CompiledOptimiser",
-    "choices_loss",
-    "critic_fit",
-    "critic_values",
-    "make_optimiser",
-    "usable",
-]
 
 
 def _fields(numbers: str, addresses: str, reals: str = "") -> list[tuple[str, Any]]:
@@ -54,6 +47,16 @@ class _Loss(ctypes.Structure):
     )
 
 
+class _Returns(ctypes.Structure):
+    """The struct ``Returns`` of ``learning.cpp``."""
+
+    _fields_ = _fields(
+        "T P B discount_t discount_p discount_b",
+        "rewards discount values advantages targets",
+        "lambda_",
+    )
+
+
 class _Critic(ctypes.Structure):
     """The struct ``Critic`` of ``learning.cpp``."""
 
@@ -68,17 +71,18 @@ class _Critic(ctypes.Structure):
 def _library(dtype: torch.dtype) -> Any:
     """Return ``learning.cpp``, compiled for float32 or float64."""
     found = compiled("learning", "float" if dtype == torch.float32 else "double")
-    for struct, name in ((_Step, "step"), (_Loss, "loss"), (_Critic, "critic")):
+    structs = {"step": _Step, "loss": _Loss, "returns": _Returns, "critic": _Critic}
+    for name, struct in structs.items():
         here, there = ctypes.sizeof(struct), getattr(found, f"{name}_size")()
         if here != there:
             raise KernelError(f"{struct.__name__} has {here} bytes here and {there} in C++")
     address, number = ctypes.c_void_p, ctypes.c_int64
     found.clip_rows.argtypes = [number, number, address, ctypes.c_double, address]
     found.critic_scratch.argtypes, found.critic_scratch.restype = [number, number], number
-    for function in (found.optimiser_step, found.choices_loss):
-        function.argtypes, function.restype = [address], None
-    for function in (found.critic_values, found.critic_fit):
-        function.argtypes, function.restype = [address], None
+    found.standardise.argtypes = [number] * 3 + [address] * 4
+    for name in ("optimiser_step", "choices_loss", "generalised_advantages"):
+        getattr(found, name).argtypes = [address]
+    found.critic_values.argtypes = found.critic_fit.argtypes = [address]
     return found
 
 
@@ -132,6 +136,48 @@ class CompiledOptimiser(Optimiser):
         numbers = *parameters.shape, self.count, int(self.rule == "adam"), *strides
         addresses = (each.data_ptr() for each in (parameters, self.first, self.second))
         return _Step(*numbers, *addresses, None, rate.data_ptr(), self.decay, BETA_1, self.epsilon)
+
+
+# RETURNS
+
+
+def estimate(
+    r_t: Tensor, discount_t: Tensor, v_tm1: Tensor, lambda_: float = 1.0, n: int | None = None
+) -> Estimate:
+    """Return advantages and targets ``[T, P, B]``; see `prefrontal.agents.common.returns`."""
+    if n is not None or not usable(r_t):
+        return returns.estimate(r_t, discount_t, v_tm1, lambda_, n)
+    return compiled_gae(r_t, discount_t, v_tm1, lambda_)
+
+
+def compiled_gae(r_t: Tensor, discount_t: Tensor, v_tm1: Tensor, lambda_: float) -> Estimate:
+    """Return what `gae` does; discounts have three axes, of length 1 where all are alike."""
+    r_t, v_tm1 = r_t.contiguous(), v_tm1.contiguous()
+    strides = (discount_t.stride(i) if discount_t.shape[i] > 1 else 0 for i in range(3))
+    found = Estimate(torch.empty_like(r_t), torch.empty_like(r_t))
+    arrays = r_t, discount_t, v_tm1, *found
+    struct = _Returns(*r_t.shape, *strides, *map(_address, arrays), lambda_)
+    _library(r_t.dtype).generalised_advantages(ctypes.byref(struct))
+    return found
+
+
+def deviation(x: Tensor, weight: Tensor) -> Tensor:
+    """Return deviations ``[P]``; see `prefrontal.agents.common.returns`."""
+    return standardised(x, weight, False)[0] if usable(x) else returns.deviation(x, weight)
+
+
+def normalise(x: Tensor, weight: Tensor) -> Tensor:
+    """Return ``[T, P, B]`` with deviation 1; see `prefrontal.agents.common.returns`."""
+    return standardised(x, weight)[1] if usable(x) else returns.normalise(x, weight)
+
+
+def standardised(x: Tensor, weight: Tensor, whole: bool = True) -> tuple[Tensor, Tensor]:
+    """Return deviations and, unless not `whole`, what `normalise` does, by compiled code."""
+    x, weight = x.contiguous(), weight.contiguous()
+    found, out = x.new_empty(x.shape[1]), torch.empty_like(x) if whole else x
+    arrays = x, weight if weight.dim() else None, found, out if whole else None
+    _library(x.dtype).standardise(*x.shape, *map(_address, arrays))
+    return found, out
 
 
 # LOSS

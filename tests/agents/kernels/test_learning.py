@@ -6,8 +6,15 @@ import torch
 from prefrontal.agents.a2c.critic import AsymmetricCritic
 from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.policies import ActorCriticLoss
+from prefrontal.agents.common.returns import deviation, gae, normalise, step_weights
 from prefrontal.agents.kernels.build import available
-from prefrontal.agents.kernels.learning import CompiledOptimiser, choices_loss, make_optimiser
+from prefrontal.agents.kernels.learning import (
+    CompiledOptimiser,
+    choices_loss,
+    compiled_gae,
+    make_optimiser,
+    standardised,
+)
 
 pytestmark = pytest.mark.skipif(not available("learning"), reason="there is no C++ compiler here")
 
@@ -138,3 +145,28 @@ def test_passes_of_the_privileged_critic(units, batch, uneven, dtype):
 def test_the_fastest_one_is_taken():
     assert type(make_optimiser(torch.ones(2, 3), "adam", 1e-5)) is CompiledOptimiser
     assert type(make_optimiser(torch.ones(2, 3).double(), "adam", 1e-5)) is Optimiser
+
+
+@pytest.mark.parametrize("steps", [1, 7, 60])
+@pytest.mark.parametrize("lambda_", [0.0, 0.9, 1.0])
+@pytest.mark.parametrize("axes", [(False, True, False), (True, True, True)])
+def test_generalised_advantages(steps, lambda_, axes, dtype):
+    g, shape = torch.Generator().manual_seed(0), (steps, MEMBERS, 5)
+    rewards, values = (torch.randn(shape, generator=g).to(dtype) for _ in range(2))
+    size = [full if there else 1 for there, full in zip(axes, shape, strict=True)]
+    discount = torch.rand(size, generator=g).to(dtype)
+    values = values.transpose(0, 1).contiguous().transpose(0, 1)
+    found = compiled_gae(rewards, discount, values, lambda_)
+    torch.testing.assert_close(found, gae(rewards, discount, values, lambda_), **EXACT[dtype])
+
+
+@pytest.mark.parametrize("uneven", [False, True])
+def test_deviations_and_what_is_normalised(uneven, dtype):
+    g, shape = torch.Generator().manual_seed(0), (9, MEMBERS, 5)
+    x = (3 + torch.randn(shape, generator=g).cumsum(1)).to(dtype)
+    mask = (torch.rand(shape, generator=g) < 0.6).to(dtype) if uneven else None
+    weight = step_weights(mask, x)
+    deviations, normal = standardised(x, weight)
+    torch.testing.assert_close(deviations, deviation(x, weight), **EXACT[dtype])
+    torch.testing.assert_close(normal, normalise(x, weight), **EXACT[dtype])
+    assert normal.std() > 0.5

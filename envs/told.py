@@ -71,7 +71,8 @@ class Told:
         if not (self.facts or self._privileged):
             return None
         states = told.visited(self.task, self._params, self._noise, actions)
-        self._played = list(zip(states, actions, strict=True))
+        if self.facts:
+            self._played = list(zip(states, actions, strict=True))
         return told.privileged(self.task, self._params, states) if self._privileged else None
 
     def episode_facts(self) -> dict[str, Tensor]:

@@ -202,7 +202,7 @@ class A2C(RecurrentLearner):
         metrics["learning_rate"] = rate
         if len(self.stages) > 1:
             metrics["stage"] = torch.full_like(rate, self.stages.index)
-        return {name: value.detach().cpu().to(torch.float64) for name, value in metrics.items()}
+        return {name: value.detach().to("cpu", torch.float64) for name, value in metrics.items()}
 
     @torch.no_grad()
     def _judge(

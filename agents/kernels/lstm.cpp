@@ -220,14 +220,16 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                         for (long j = 0; j < H; ++j)
                             ot[(u * N + c) * FP + s.I + j] = g[(3 * H + j) * B + c] * sq[j * B + c];
         }
-        const auto gather = [&](auto wide, long f) {
+        const auto gather = [&](auto wide, auto like, long f) {
             constexpr int V = decltype(wide)::value;
-            product<V, true, CHUNK * C * W>(4 * H, delta, row, 1, zt + f, FP, steps * N, dw + f, FP);
-            product<V, true, CHUNK * C * W>(s.O, dl, row, 1, ot + f, FP, steps * N, dv + f, FP);
+            typedef decltype(like) vector;
+            product<V, true, CHUNK * C * W, vector>(4 * H, delta, row, 1, zt + f, FP, steps * N, dw + f, FP);
+            product<V, true, CHUNK * C * W, vector>(s.O, dl, row, 1, ot + f, FP, steps * N, dv + f, FP);
         };
         long f = 0;
-        for (; f + W < F; f += 2 * W) gather(std::integral_constant<int, 2>(), f);
-        if (f < F) gather(std::integral_constant<int, 1>(), f);
+        for (; f + 2 * W <= F; f += 2 * W) gather(std::integral_constant<int, 2>(), uvec{}, f);
+        for (; f + W / 2 < F; f += W) gather(std::integral_constant<int, 1>(), uvec{}, f);
+        if (f < F) gather(std::integral_constant<int, 1>(), half{}, f);   // half a vector is enough
     }
 }
 

@@ -31,6 +31,7 @@ typedef REAL real;
 constexpr int W = BYTES / sizeof(real);   // numbers in a vector
 typedef real vec __attribute__((vector_size(BYTES)));
 typedef real uvec __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
+typedef real half __attribute__((vector_size(BYTES / 2), aligned(sizeof(real)), may_alias));
 
 #if defined(__AVX512F__)
 inline __m512 first(const float* p, int n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
@@ -153,20 +154,21 @@ inline void turn(const real* from, long from_row, int rows, real* to, long to_ro
 
 // out[r][c] (+)= sum_k a(r, k) b[k][c]: R rows, C vectors of columns; a(r, k) = a[r * ar + k * ak]. AR is `ar` if the
 // compiler may know it (else 0): rows then need no address each, for which there are not registers enough.
-template <int R, int C, bool ADD, long AR>
+template <int R, int C, bool ADD, long AR, class V>
 inline __attribute__((always_inline)) void tile(
     const real* __restrict a, long step, long ak, const real* __restrict b, long bk, int K, real* __restrict out,
     long orow) {
+    constexpr int N = sizeof(V) / sizeof(real);
     const long ar = AR ? AR : step;
-    vec acc[R][C];
+    V acc[R][C];
 #pragma GCC unroll 24
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) acc[r][c] = ADD ? (vec)*(const uvec*)(out + r * orow + c * W) : vec{};
+        for (int c = 0; c < C; ++c) acc[r][c] = ADD ? *(const V*)(out + r * orow + c * N) : V{};
     for (int k = 0; k < K; ++k) {
-        vec x[C];
+        V x[C];
 #pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) x[c] = *(const uvec*)(b + k * bk + c * W);
+        for (int c = 0; c < C; ++c) x[c] = *(const V*)(b + k * bk + c * N);
 #pragma GCC unroll 24
         for (int r = 0; r < R; ++r) {
             const real w = a[r * ar + k * ak];
@@ -177,20 +179,20 @@ inline __attribute__((always_inline)) void tile(
 #pragma GCC unroll 24
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) *(uvec*)(out + r * orow + c * W) = acc[r][c];
+        for (int c = 0; c < C; ++c) *(V*)(out + r * orow + c * N) = acc[r][c];
 }
 
 // The same for any number of rows: R at a time, then half of R, and so on.
-template <int R, int C, bool ADD, long AR>
+template <int R, int C, bool ADD, long AR, class V>
 void rows_of(int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow) {
     int r = 0;
-    for (; r + R <= rows; r += R) tile<R, C, ADD, AR>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
+    for (; r + R <= rows; r += R) tile<R, C, ADD, AR, V>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
     if constexpr (R > 1)
-        if (r < rows) rows_of<R / 2, C, ADD, AR>(rows - r, a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
+        if (r < rows) rows_of<R / 2, C, ADD, AR, V>(rows - r, a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
 }
-template <int C, bool ADD, long AR = 0>
+template <int C, bool ADD, long AR = 0, class V = uvec>
 void product(int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow) {
-    rows_of<ACC / C, C, ADD, AR>(rows, a, ar, ak, b, bk, K, out, orow);
+    rows_of<ACC / C, C, ADD, AR, V>(rows, a, ar, ak, b, bk, K, out, orow);
 }
 
 constexpr int PANEL = 3 * W;   // columns of a panel

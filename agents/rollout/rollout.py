@@ -9,6 +9,7 @@ steps after it are masked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -195,8 +196,7 @@ class Rollout:
             raise
         # The last tape: an actor that is given prediction errors does not see the reward.
         rewards, seen = trajectory.rewards, self.tapes[-1].x[: trajectory.steps]
-        size = torch.linalg.vector_norm(rewards) + torch.linalg.vector_norm(seen)
-        if not bool(size.isfinite()):
+        if not math.isfinite(rewards.sum() + seen.sum()):
             name, task = name_of(self.envs), getattr(self.envs, "task", None)
             check_numbers(name, "reward", rewards, task, first=1)
             check_numbers(name, "observation", seen, task)

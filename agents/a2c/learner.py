@@ -26,7 +26,7 @@ from prefrontal.agents.a2c.heads import (
     judge_heads,
     told_by_task,
 )
-from prefrontal.agents.a2c.loss import Learned, slope
+from prefrontal.agents.a2c.loss import Learned, closed, later_passes, slope
 from prefrontal.agents.a2c.off_policy import METRICS, Replay, episode_buffer
 from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
 from prefrontal.agents.common.optim import anneal, check_finite, clip_apart
@@ -170,6 +170,11 @@ class A2C(RecurrentLearner):
             return torch.autograd.grad(loss.sum(), parameters)[0], parts
 
         for index in range(config.passes):
+            if index and not due and self._at_once(learned):
+                given = self.optimiser, entropy_coef, rate
+                norm = later_passes(model, config, learned, *given)
+                check_finite(norm, self.members, self.steps)
+                break
             if index:
                 model.refresh(trajectory.tapes)
             parameters = model.parameters
@@ -263,6 +268,11 @@ class A2C(RecurrentLearner):
             tapes, gain = learned.trajectory.tapes, share * learned.advantages
             gradient = gradient + self.rule.perturbation.gradient(tapes, gain)
         return gradient, parts
+
+    def _at_once(self, learned: Learned) -> bool:
+        """Return whether all passes but the first can be made by one call."""
+        plain = self.rule is None and self.consolidation is None and learned.unit is None
+        return plain and len(self.model.nets) == 1 and closed(self.model, learned.trajectory)
 
     def _alignment(
         self, rule: Rule, learned: Learned, entropy_coef: Tensor, update: Tensor | None = None

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.heads import Target, losses
+from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.policies import ActorCriticLoss, masked
-from prefrontal.agents.kernels.learning import choices_loss, usable
+from prefrontal.agents.kernels.learning import ChoicesLoss, CompiledOptimiser, usable
 from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.vectorised import FULL, Credit
 from prefrontal.agents.rollout.rollout import Trajectory
@@ -56,9 +57,10 @@ def slope(
         credits: Which ways the gradient takes in each network.
     """
     told, trajectory = learned.told(config, entropy_coef), learned.trajectory
-    closed = model.compiled and not model.config.heads and trajectory.available is None
-    if closed and usable(parameters):
-        return _without_graph(model, told, trajectory, credits)
+    if closed(model, trajectory):
+        compiled = ChoicesLoss(told, [tape.heads[: tape.used] for tape in trajectory.tapes])
+        _, parts = compiled()
+        return model.backward(trajectory.tapes, compiled.slopes, credits), parts
     parameters.requires_grad_()
     loss, parts = _loss(model, told, learned, parameters, credits)
     return torch.autograd.grad(loss.sum(), parameters)[0], parts
@@ -88,15 +90,40 @@ def _loss(
     return loss, parts
 
 
-def _without_graph(
-    model: ActorCritic, told: ActorCriticLoss, trajectory: Trajectory, credits: Sequence[Credit]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the gradient and the parts of the loss, all by compiled code."""
-    tapes = trajectory.tapes
-    heads = [tape.heads[: tape.used] for tape in tapes]
-    slopes = [torch.empty_like(each) for each in heads]
-    if tapes[0].used > trajectory.steps:  # the value after the last step is not learned
-        for each in slopes:
-            each[trajectory.steps :] = 0
-    _, parts = choices_loss(told, heads, slopes)
-    return model.backward(tapes, slopes, credits), parts
+def closed(model: ActorCritic, trajectory: Trajectory) -> bool:
+    """Return whether compiled code computes the loss and its gradient, without a graph."""
+    fast = model.compiled and not model.config.heads and trajectory.available is None
+    return fast and usable(model.nets[0].parameters)
+
+
+def later_passes(
+    model: ActorCritic,
+    config: A2CConfig,
+    learned: Learned,
+    optimiser: Optimiser,
+    entropy_coef: Tensor,
+    rate: Tensor,
+) -> Tensor:
+    """Learn from episodes in all passes but the first, by one call.
+
+    Args:
+        model: One network, `closed`.
+        config: Settings.
+        learned: The episodes.
+        optimiser: Of the parameters.
+        entropy_coef: Weight of the entropy bonus, ``[P]``.
+        rate: Step sizes, ``[P]``.
+
+    Returns:
+        The norms of the last gradients, ``[P]``; where one is no number, that one.
+    """
+    assert isinstance(optimiser, CompiledOptimiser)
+    (net,), (tape,) = model.nets, learned.trajectory.tapes
+    net.begin(tape, tape.start)
+    loss = ChoicesLoss(learned.told(config, entropy_coef), [tape.heads[: tape.used]])
+    size, passes = optimiser.rates(rate.unsqueeze(1)), config.passes - 1
+    optimiser.count += 1
+    step = optimiser.struct(net.parameters, size)
+    optimiser.count += passes - 1
+    norms: Tensor = net.passes(tape, loss.struct, step, passes, config.clip_norm)
+    return norms

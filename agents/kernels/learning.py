@@ -183,37 +183,46 @@ def standardised(x: Tensor, weight: Tensor, whole: bool = True) -> tuple[Tensor,
 # LOSS
 
 
-def choices_loss(
-    told: ActorCriticLoss, heads: Sequence[Tensor], slopes: Sequence[Tensor]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return what `ActorCriticLoss.of_choices` does, and write the gradient of the loss.
+class ChoicesLoss:
+    """The loss of `ActorCriticLoss.of_choices`, and where its gradient is written; called once.
 
     Args:
         told: What the loss needs.
         heads: Read-outs of one network or two, ``[T, P, O, B]`` each, contiguous. The last one of
             the last network is the value, all others are logits. There may be steps more.
-        slopes: Is written: the gradient by each; of steps more it is left as it is.
+
+    Attributes:
+        slopes: The gradient by each of the `heads`; of steps more it is 0.
+        struct: What compiled code is told; it must not outlive this object.
     """
-    steps, members, batch = told.actions.shape
-    first, last, both = heads[0], heads[-1], len(heads) > 1
-    parts, size = first.new_empty(4, members), first.element_size()
-    below = [each[-1].data_ptr() + (last.shape[2] - 1) * batch * size for each in (heads, slopes)]
-    played = told.actions, told.advantages, told.targets, told.old, told.weight
-    given = [None if each is None else each.contiguous() for each in played]
-    if told.clip is None:
-        given[3] = None
-    if not told.weight.dim():
-        given[4] = None
-    struct = _Loss(
-        *(steps, members, batch, first.shape[2] - (not both)),
-        *(*first.stride()[:2], *last.stride()[:2]),
-        *(first.data_ptr(), below[0], slopes[0].data_ptr(), below[1]),
-        *map(_address, (*given, told.entropy_coef, told.unit, parts)),
-        *(told.value_coef, told.clip or 0.0),
-    )
-    _library(first.dtype).choices_loss(ctypes.byref(struct))
-    loss, entropy, value, policy = parts.unbind()
-    return loss, {"entropy": entropy, "value_loss": value, "policy_loss": policy}
+
+    def __init__(self, told: ActorCriticLoss, heads: Sequence[Tensor]) -> None:
+        steps, members, batch = told.actions.shape
+        first, last, both = heads[0], heads[-1], len(heads) > 1
+        self.slopes = [torch.empty_like(each) for each in heads]
+        for each in self.slopes if len(first) > steps else ():
+            each[steps:] = 0
+        self._parts, size = first.new_empty(4, members), first.element_size()
+        ends = heads[-1], self.slopes[-1]
+        values = [each.data_ptr() + (last.shape[2] - 1) * batch * size for each in ends]
+        old, weight = told.old, told.weight
+        played = told.actions, told.advantages, told.targets, None if told.clip is None else old
+        given = (*played, weight if weight.dim() else None, told.entropy_coef, told.unit)
+        self._kept = [None if each is None else each.contiguous() for each in given], heads
+        self._call = _library(first.dtype).choices_loss
+        self.struct = _Loss(
+            *(steps, members, batch, first.shape[2] - (not both)),
+            *(*first.stride()[:2], *last.stride()[:2]),
+            *(first.data_ptr(), values[0], self.slopes[0].data_ptr(), values[1]),
+            *map(_address, (*self._kept[0], self._parts)),
+            *(told.value_coef, told.clip or 0.0),
+        )
+
+    def __call__(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """Write the gradient; return the loss ``[P]`` and its parts."""
+        self._call(ctypes.byref(self.struct))
+        loss, entropy, value, policy = self._parts.unbind()
+        return loss, {"entropy": entropy, "value_loss": value, "policy_loss": policy}
 
 
 # PRIVILEGED CRITIC

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "learning.h"
 #include "lstm.h"
 #include "vectors.h"
 
@@ -33,7 +34,7 @@ struct Credit {
 struct Tape {
     Shape s;
     const real* parameters;   // [P, n]: weight [4H, F], then the read-out [O, H + 1]
-    const real* across;       // [P, F, 4H], the weight transposed, columns of g doubled
+    real* across;             // [P, F, 4H], the weight transposed, columns of g doubled
     real *z, *gates, *cell, *squashed, *heads, *scratch;
     int64_t z_block, gates_block, cell_block, squashed_block, heads_block;   // numbers from member to member
 
@@ -233,6 +234,52 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
     }
 }
 
+// All steps of member p, a block of columns at a time: its state stays in the cache.
+void unroll_member(const Tape& k, int p, int steps, const uint8_t* starts) {
+    const Shape& s = k.s;
+    const long B = s.B;
+    for (int b = 0; b < B;) {
+        const int left = B - b, n = left >= 2 * W ? 2 * W : left < W ? left : W;
+        const auto block = n == 2 * W ? forward_block<2> : forward_block<1>;
+        for (int t = 0; t < steps; ++t) {
+            const long at = (long)t * s.P + p;
+            real* h = k.z + at * k.z_block + s.I * B;
+            real* cell = k.cell + at * k.cell_block;
+            for (long c = b; starts && c < b + n; ++c)
+                for (long j = 0; starts[at * B + c] && j < s.H; ++j) h[j * B + c] = cell[j * B + c] = 0;
+            block(k, t, p, b, n);
+        }
+        b += n;
+    }
+}
+
+// Gradient [n] of member p; see lstm_backward.
+void backward_member(const Tape& k, const real* d_heads, const Credit& credit, int p, real* gradient, int codes,
+                     real* d_codes) {
+    const Shape& s = k.s;
+    const long H = s.H, F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
+    real* dw = k.scratch;
+    real* dv = dw + 4 * H * FP;
+    real* rest = dv + s.O * FP;
+    memset(dw, 0, (4 * H + s.O) * FP * sizeof(real));
+    for (int b = 0; b < s.B;) {
+        const int left = s.B - b, n = left >= 2 * W ? 2 * W : left < W ? left : W;
+        const auto block = n == 2 * W ? backward_block<2> : backward_block<1>;
+        block(k, d_heads, credit, p, b, n, rest, dw, dv, codes, d_codes);
+        b += n;
+    }
+    for (long r = 0; r < 4 * H; ++r, gradient += F) memcpy(gradient, dw + r * FP, F * sizeof(real));
+    for (long o = 0; o < s.O; ++o, gradient += H + 1) memcpy(gradient, dv + o * FP + s.I, (H + 1) * sizeof(real));
+}
+
+// across [F, 4H] of the parameters of one member
+void turn_member(const real* parameters, long F, long H, real* across) {
+    for (long f = 0; f < F; ++f)
+        for (long gate = 0; gate < 4; ++gate)
+            for (long r = gate * H; r < (gate + 1) * H; ++r)
+                across[f * 4 * H + r] = (gate == 2 ? 2 : 1) * parameters[r * F + f];
+}
+
 }  // namespace
 
 extern "C" {
@@ -248,11 +295,7 @@ int play_size() { return sizeof(Play); }
 
 // across [P, F, 4H] of parameters [P, n]
 void lstm_turn(int P, int F, int H, int n, const real* parameters, real* across) {
-    for (long p = 0; p < P; ++p)
-        for (long f = 0; f < F; ++f)
-            for (long gate = 0; gate < 4; ++gate)
-                for (long r = gate * H; r < (gate + 1) * H; ++r)
-                    across[(p * F + f) * 4 * H + r] = (gate == 2 ? 2 : 1) * parameters[p * n + r * F + f];
+    for (long p = 0; p < P; ++p) turn_member(parameters + p * n, F, H, across + p * F * 4 * H);
 }
 
 void lstm_forward(const Tape* tape, int t) {
@@ -266,25 +309,9 @@ void lstm_forward(const Tape* tape, int t) {
         }
 }
 
-// The first `steps` steps from the inputs on the tape, a block of columns at a time: its state stays in the cache. The
-// state is zero where starts [T, P, B] (or null) is 1.
+// The first `steps` steps from the inputs on the tape. The state is zero where starts [T, P, B] (or null) is 1.
 void lstm_unroll(const Tape* tape, int steps, const uint8_t* starts) {
-    const Shape& s = tape->s;
-    const long B = s.B;
-    for (int p = 0; p < s.P; ++p)
-        for (int b = 0; b < B;) {
-            const int left = s.B - b, n = left >= 2 * W ? 2 * W : left < W ? left : W;
-            const auto block = n == 2 * W ? forward_block<2> : forward_block<1>;
-            for (int t = 0; t < steps; ++t) {
-                const long at = (long)t * s.P + p;
-                real* h = tape->z + at * tape->z_block + s.I * B;
-                real* cell = tape->cell + at * tape->cell_block;
-                for (long c = b; starts && c < b + n; ++c)
-                    for (long j = 0; starts[at * B + c] && j < s.H; ++j) h[j * B + c] = cell[j * B + c] = 0;
-                block(*tape, t, p, b, n);
-            }
-            b += n;
-        }
+    for (int p = 0; p < tape->s.P; ++p) unroll_member(*tape, p, steps, starts);
 }
 
 // All steps of all episodes, member by member, so that the state of a block of columns stays in the cache.
@@ -331,25 +358,29 @@ long lstm_scratch(const Tape* tape) {
 }
 
 void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, int local, int truncate,
-                   real* gradient, real* scratch, int codes, real* d_codes, const uint8_t* starts) {
-    const Shape& s = tape->s;
+                   real* gradient, int codes, real* d_codes, const uint8_t* starts) {
     const Credit credit = {feedback, local, truncate, starts};
-    const long H = s.H, F = s.I + s.H + 1, FP = (F + 2 * W - 1) / (2 * W) * (2 * W);
-    real* dw = scratch;
-    real* dv = dw + 4 * H * FP;
-    real* rest = dv + s.O * FP;
-    for (int p = 0; p < s.P; ++p) {
-        memset(dw, 0, (4 * H + s.O) * FP * sizeof(real));
-        for (int b = 0; b < s.B;) {
-            const int left = s.B - b;
-            const int n = left < W ? left : W;
-            const auto block = left >= 2 * W ? backward_block<2> : backward_block<1>;
-            block(*tape, d_heads, credit, p, b, left >= 2 * W ? 2 * W : n, rest, dw, dv, codes, d_codes);
-            b += left >= 2 * W ? 2 * W : W;
+    for (int p = 0; p < tape->s.P; ++p)
+        backward_member(*tape, d_heads, credit, p, gradient + (tape->weight(p) - tape->parameters), codes, d_codes);
+}
+
+// Passes over recorded episodes, member by member, so that what the network says of its episodes stays in the cache:
+// all steps, the loss, its gradient [n], one step of the optimiser on the parameters of the tape. Norms [P] are those of
+// the last pass, or of the first that is no number: there the member ends.
+void lstm_passes(const Tape* tape, const Loss* loss, const Step* step, int passes, double max_norm, real* gradient,
+                 const uint8_t* starts, real* norms) {
+    const Shape& s = tape->s;
+    const long F = s.I + s.H + 1;
+    const Credit credit = {nullptr, 0, 0, starts};
+    for (int p = 0; p < s.P; ++p)
+        for (int i = 0; i < passes; ++i) {
+            unroll_member(*tape, p, s.T, starts);
+            choices(*loss, p);
+            backward_member(*tape, loss->d_logits, credit, p, gradient, 0, nullptr);
+            norms[p] = clip(gradient, step->n, max_norm);
+            if (!std::isfinite(norms[p])) break;
+            optimise(*step, p, step->count + i, gradient);
+            turn_member(tape->weight(p), F, s.H, tape->across + p * F * 4 * s.H);
         }
-        real* to = gradient + (tape->weight(p) - tape->parameters);
-        for (long r = 0; r < 4 * H; ++r, to += F) memcpy(to, dw + r * FP, F * sizeof(real));
-        for (long o = 0; o < s.O; ++o, to += H + 1) memcpy(to, dv + o * FP + s.I, (H + 1) * sizeof(real));
-    }
 }
 }

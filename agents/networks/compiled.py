@@ -44,6 +44,7 @@ def library() -> Any:
     address, number = ctypes.c_void_p, ctypes.c_int
     found.lstm_scratch.restype = ctypes.c_long
     found.lstm_scratch.argtypes = [address]
+    found.lstm_passes.argtypes = [*[address] * 3, number, ctypes.c_double, *[address] * 3]
     found.lstm_turn.argtypes = [number] * 4 + [address] * 2
     found.lstm_forward.argtypes = [address, number]
     found.lstm_unroll.argtypes = [address, number, address]
@@ -52,7 +53,7 @@ def library() -> Any:
     found.lstm_play.argtypes = [address, address]
     found.lstm_play.restype = None
     found.lstm_backward.argtypes = (
-        [address] * 3 + [number] * 2 + [address] * 2 + [number, address, address]
+        [address] * 3 + [number] * 2 + [address, number, address, address]
     )
     return found
 
@@ -217,11 +218,30 @@ class CompiledLSTM:
             int(credit.path == "local"),
             credit.truncate,
             gradient.data_ptr(),
-            tape.struct.scratch,
             *((0, None) if codes is None else (codes.shape[2], codes.data_ptr())),
             None if tape.starts is None else tape.starts.data_ptr(),
         )
         return gradient
+
+    def passes(self, tape: LSTMTape, loss: Any, step: Any, passes: int, max_norm: float) -> Tensor:
+        """Learn from what is recorded: as often, compute all steps and take one of the optimiser.
+
+        Args:
+            tape: What is recorded, begun.
+            loss: Of the read-outs of the tape; see `ChoicesLoss.struct`.
+            step: Of these parameters; see `CompiledOptimiser.struct`.
+            passes: How often.
+            max_norm: Largest norm of the gradient.
+
+        Returns:
+            Norms of the last gradients, ``[P]``; of a gradient that is no number no step was taken.
+        """
+        norms, gradient = torch.empty(len(self.parameters)), torch.empty_like(self.parameters[0])
+        tape.struct.T = tape.used
+        starts = None if tape.starts is None else tape.starts.data_ptr()
+        told = tape.address, ctypes.byref(loss), ctypes.byref(step), passes, max_norm
+        library().lstm_passes(*told, gradient.data_ptr(), starts, norms.data_ptr())
+        return norms
 
     def core_slice(self) -> slice:
         """Return which parameters are those before the read-out."""

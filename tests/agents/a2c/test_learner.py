@@ -31,6 +31,7 @@ class Seen:
 def observed_update(subject: A2C) -> Seen:
     """One update with everything it hands on written down."""
     seen = Seen()
+    subject._at_once = lambda learned: False  # each pass by itself
     collect, step = subject.rollout.collect, subject.optimiser.step
 
     def spied_collect(*args, **kwargs):
@@ -525,3 +526,18 @@ def test_a_privileged_critic_needs_something_to_see():
 def test_hyper_parameters_have_ranges(name, value):
     with pytest.raises(ValueError, match=name):
         a2c(**{name: value})
+
+
+@pytest.mark.parametrize("segment", [None, 7])
+def test_later_passes_by_one_call_are_those_one_after_another(segment, monkeypatch):
+    options = {"segment": segment} if segment else {"critic": "privileged"}
+    at_once, apart = (learner(range(2), batch=5, passes=3, **options) for _ in range(2))
+    monkeypatch.setattr(apart, "_at_once", lambda learned: False)
+    calls, net = [], at_once.model.nets[0]
+    passes = net.passes
+    monkeypatch.setattr(net, "passes", lambda *given: calls.append(given[3]) or passes(*given))
+    for _ in range(3):
+        ours, theirs = at_once.update(), apart.update()
+        torch.testing.assert_close(ours, theirs)
+        torch.testing.assert_close(at_once.state(), apart.state(), rtol=1e-4, atol=1e-6)
+    assert calls == [2, 2, 2]

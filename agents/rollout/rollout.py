@@ -9,7 +9,6 @@ steps after it are masked.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -196,7 +195,8 @@ class Rollout:
             raise
         # The last tape: an actor that is given prediction errors does not see the reward.
         rewards, seen = trajectory.rewards, self.tapes[-1].x[: trajectory.steps]
-        if not math.isfinite(rewards.sum() + seen.sum()):
+        size = torch.linalg.vector_norm(rewards) + torch.linalg.vector_norm(seen)
+        if not bool(size.isfinite()):
             name, task = name_of(self.envs), getattr(self.envs, "task", None)
             check_numbers(name, "reward", rewards, task, first=1)
             check_numbers(name, "observation", seen, task)

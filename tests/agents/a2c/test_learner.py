@@ -528,10 +528,20 @@ def test_hyper_parameters_have_ranges(name, value):
         a2c(**{name: value})
 
 
-@pytest.mark.parametrize("segment", [None, 7])
-def test_later_passes_by_one_call_are_those_one_after_another(segment, monkeypatch):
-    options = {"segment": segment} if segment else {"critic": "privileged"}
-    at_once, apart = (learner(range(2), batch=5, passes=3, **options) for _ in range(2))
+def with_unequal_episodes(**config):
+    spec = EnvironmentSpec(register_countdown(), ("action", "reward"))
+    network = NetworkConfig(hidden_size=8)
+    return A2C(make_envs(spec, range(2), 5), network, a2c(**config), [0, 1], 5, 1000, 0)
+
+
+@pytest.mark.parametrize("kind", ["bandit", "unequal episodes", "segments"])
+def test_later_passes_by_one_call_are_those_one_after_another(kind, monkeypatch):
+    def made():
+        if kind == "bandit":
+            return learner(range(2), batch=5, passes=3, critic="privileged")
+        return with_unequal_episodes(passes=3, segment=7 if kind == "segments" else None)
+
+    at_once, apart = made(), made()
     monkeypatch.setattr(apart, "_at_once", lambda learned: False)
     calls, net = [], at_once.model.nets[0]
     passes = net.passes
@@ -541,3 +551,15 @@ def test_later_passes_by_one_call_are_those_one_after_another(segment, monkeypat
         torch.testing.assert_close(ours, theirs)
         torch.testing.assert_close(at_once.state(), apart.state(), rtol=1e-4, atol=1e-6)
     assert calls == [2, 2, 2]
+    tape = at_once.rollout.tapes[0]
+    assert (tape.starts is not None and tape.starts.any()) == (kind == "segments")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_later_pass_that_is_not_a_number_is_told(at_once, monkeypatch):
+    subject = learner(range(2), batch=5, passes=2, learning_rate=1e38)
+    if not at_once:
+        monkeypatch.setattr(subject, "_at_once", lambda learned: False)
+    with pytest.raises(TrainingError, match="member 0, 1 is not a number"):
+        subject.update()
+    assert subject.optimiser.count == (2 if at_once else 1)

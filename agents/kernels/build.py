@@ -204,8 +204,12 @@ def available(name: str = "lstm") -> bool:
     try:
         compiled(name)
     except KernelError as error:
-        runs = {"lstm": "the LSTM runs", "replay": "replay runs", "learning": "learning runs"}
-        what = runs.get(name, "lifetimes run")
+        what = {
+            "lstm": "the LSTM runs",
+            "replay": "replay runs",
+            "learning": "learning runs",
+            "stack": "recurrent TD3 runs",
+        }.get(name, "lifetimes run")
         warnings.warn(f"{what} in PyTorch, several times slower: {error}", stacklevel=2)
         return False
     return True

@@ -152,12 +152,15 @@ inline void turn(const real* from, long from_row, int rows, real* to, long to_ro
         }
 }
 
+struct All {};
+
 // out[r][c] (+)= sum_k a(r, k) b[k][c]: R rows, C vectors of columns; a(r, k) = a[r * ar + k * ak]. AR is `ar` if the
-// compiler may know it (else 0): rows then need no address each, for which there are not registers enough.
-template <int R, int C, bool ADD, long AR, class V>
+// compiler may know it (else 0): rows then need no address each, for which there are not registers enough. The first n
+// columns of the last vector are written: all, or so many.
+template <int R, int C, bool ADD, long AR, class V, class COLUMNS>
 inline __attribute__((always_inline)) void tile(
     const real* __restrict a, long step, long ak, const real* __restrict b, long bk, int K, real* __restrict out,
-    long orow) {
+    long orow, COLUMNS n) {
     constexpr int N = sizeof(V) / sizeof(real);
     const long ar = AR ? AR : step;
     V acc[R][C];
@@ -179,20 +182,24 @@ inline __attribute__((always_inline)) void tile(
 #pragma GCC unroll 24
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) *(V*)(out + r * orow + c * N) = acc[r][c];
+        for (int c = 0; c < C; ++c)
+            if constexpr (std::is_same_v<COLUMNS, All>) *(V*)(out + r * orow + c * N) = acc[r][c];
+            else store(out + r * orow + c * N, acc[r][c], c + 1 < C ? N : n);
 }
 
 // The same for any number of rows: R at a time, then half of R, and so on.
-template <int R, int C, bool ADD, long AR, class V>
-void rows_of(int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow) {
+template <int R, int C, bool ADD, long AR, class V, class COLUMNS>
+void rows_of(
+    int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow, COLUMNS n) {
     int r = 0;
-    for (; r + R <= rows; r += R) tile<R, C, ADD, AR, V>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
+    for (; r + R <= rows; r += R) tile<R, C, ADD, AR, V>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow, n);
     if constexpr (R > 1)
-        if (r < rows) rows_of<R / 2, C, ADD, AR, V>(rows - r, a + r * ar, ar, ak, b, bk, K, out + r * orow, orow);
+        if (r < rows) rows_of<R / 2, C, ADD, AR, V>(rows - r, a + r * ar, ar, ak, b, bk, K, out + r * orow, orow, n);
 }
-template <int C, bool ADD, long AR = 0, class V = uvec>
-void product(int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow) {
-    rows_of<ACC / C, C, ADD, AR, V>(rows, a, ar, ak, b, bk, K, out, orow);
+template <int C, bool ADD, long AR = 0, class V = uvec, class COLUMNS = All>
+void product(
+    int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow, COLUMNS n = {}) {
+    rows_of<ACC / C, C, ADD, AR, V>(rows, a, ar, ak, b, bk, K, out, orow, n);
 }
 
 constexpr int PANEL = 3 * W;   // columns of a panel
@@ -203,34 +210,45 @@ inline int vectors(int c, int columns) {
     return left < PANEL / W ? left : PANEL / W;
 }
 
-// Panels of b [K, columns], b(k, c) = b[k * bk + c * bc]: a product reads them from front to back. Columns beyond the
-// last are zero.
+// Panels of b [K, columns], b(k, c) = b[k * bk + c * bc], bk or bc being 1: a product reads them from front to back.
+// Columns beyond the last are zero.
 void pack(const real* b, long bk, long bc, int K, int columns, real* panels) {
+    if (bc == 1) {   // row by row, as they lie in memory
+        const int full = columns / PANEL * PANEL;
+        for (long k = 0; k < K; ++k) {
+            const real* from = b + k * bk;
+            for (long c = 0; c < full; c += PANEL) {
+                real* to = panels + c * K + k * PANEL;
+                for (int i = 0; i < PANEL; i += W) *(uvec*)(to + i) = *(const uvec*)(from + c + i);
+            }
+            const long width = vectors(full, columns) * W;
+            real* to = panels + (long)full * K + k * width;
+            for (int i = 0; i < width; i += W) *(uvec*)(to + i) = load(from + full + i, columns - full - i);
+        }
+        return;
+    }
     for (int c = 0; c < columns; c += PANEL) {
         const int width = vectors(c, columns) * W, used = columns - c < width ? columns - c : width;
         real* to = panels + (long)c * K;
-        if (bc == 1) {
-            for (int k = 0; k < K; ++k) {
-                memcpy(to + (long)k * width, b + k * bk + c, used * sizeof(real));
-                if (used < width) memset(to + (long)k * width + used, 0, (width - used) * sizeof(real));
-            }
-        } else {
-            if (used < width) memset(to, 0, (long)K * width * sizeof(real));
-            for (int k0 = 0; k0 < K; k0 += W)
-                for (int i = 0; i < used; ++i)
-                    for (int k = k0; k < k0 + W && k < K; ++k) to[(long)k * width + i] = b[k * bk + (c + i) * bc];
+        const real* from = b + c * bc;
+        const int turned = used / W * W, steps = K / W * W;
+        for (int i = 0; i < turned; i += W)
+            for (int k = 0; k < steps; k += W) turn<1>(from + k + i * bc, bc, W, to + (long)k * width + i, width, W);
+        for (int k = 0; k < K; ++k) {
+            real* row = to + (long)k * width;
+            for (int j = k < steps ? turned : 0; j < width; ++j) row[j] = j < used ? from[k + j * bc] : 0;
         }
     }
 }
 
-// out [rows, whole(columns)] = a [rows, K] times the panels
-void by_panels(int rows, const real* a, const real* panels, int K, int columns, real* out, long orow) {
+// out [rows, columns] = a [rows, K] times the panels; a(r, k) = a[r * ar + k * ak]
+void by_panels(int rows, const real* a, long ar, long ak, const real* panels, int K, int columns, real* out, long orow) {
     for (int c = 0; c < columns; c += PANEL) {
-        const int n = vectors(c, columns);
+        const int C = vectors(c, columns), n = columns - c - (C - 1) * W;
         const real* b = panels + (long)c * K;
-        if (n == 3) product<3, false>(rows, a, K, 1, b, 3 * W, K, out + c, orow);
-        else if (n == 2) product<2, false>(rows, a, K, 1, b, 2 * W, K, out + c, orow);
-        else product<1, false>(rows, a, K, 1, b, W, K, out + c, orow);
+        if (C == 3) product<3, false>(rows, a, ar, ak, b, 3 * W, K, out + c, orow, n);
+        else if (C == 2) product<2, false>(rows, a, ar, ak, b, 2 * W, K, out + c, orow, n);
+        else product<1, false>(rows, a, ar, ak, b, W, K, out + c, orow, n);
     }
 }
 

@@ -8,15 +8,13 @@ longest sequence first: step t holds the sequences that are longer than t, which
 from __future__ import annotations
 
 import ctypes
-import functools
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from prefrontal.agents.kernels.build import available, compiled
 from prefrontal.agents.networks.cores.gated import lstm_cell
 
 
@@ -69,13 +67,6 @@ class Packing:
         """Sequence of each row, ``[R]``."""
         return torch.cat([torch.arange(size) for size in self.sizes])
 
-    @cached_property
-    def before(self) -> Tensor:
-        """Row of the step before, of every row after the first step: ``[R - B]``."""
-        starts = torch.tensor(self.starts[:-1])
-        late = self.step[len(self.lengths) :]
-        return starts[late - 1] + self.sequence[len(self.lengths) :]
-
     def pack(self, padded: Tensor) -> Tensor:
         """Turn ``[B, T, ...]`` into rows ``[R, ...]``."""
         return padded[self.sequence, self.step]
@@ -90,8 +81,6 @@ class Packing:
 def unroll_lstm(before: Tensor, recurrent: Tensor, packing: Packing) -> Tensor:
     """Unroll N LSTMs from the zero state; differentiable. The equations are those of `lstm_cell`.
 
-    On the CPU, in float32 and with a compiler, one call of compiled code computes all steps.
-
     Args:
         before: What reaches the gates i, f, g, o from the input, ``[N, R, 4H]``, packed.
         recurrent: Weights from the state, ``[N, H, 4H]``.
@@ -100,13 +89,6 @@ def unroll_lstm(before: Tensor, recurrent: Tensor, packing: Packing) -> Tensor:
     Returns:
         Hidden states after each step, ``[N, R, H]``.
     """
-    if before.dtype == torch.float32 and before.is_cpu and available():
-        return compiled_lstm(before, recurrent, packing)
-    return reference_lstm(before, recurrent, packing)
-
-
-def reference_lstm(before: Tensor, recurrent: Tensor, packing: Packing) -> Tensor:
-    """Unroll step by step, with PyTorch; see `unroll_lstm`."""
     hidden: list[Tensor] = []
     cell = before.new_zeros(before.shape[0], packing.sizes[0], recurrent.shape[1])
     for size, pre in zip(packing.sizes, before.split(packing.sizes, dim=1), strict=True):
@@ -115,56 +97,3 @@ def reference_lstm(before: Tensor, recurrent: Tensor, packing: Packing) -> Tenso
         h, cell = lstm_cell(pre, cell[:, :size])
         hidden.append(h)
     return torch.cat(hidden, dim=1)
-
-
-def compiled_lstm(before: Tensor, recurrent: Tensor, packing: Packing) -> Tensor:
-    """Unroll with compiled code, in float32 or float64; see `unroll_lstm`."""
-    hidden: Tensor = _Compiled.apply(before, recurrent, packing)
-    return hidden
-
-
-class _Compiled(torch.autograd.Function):
-    """The compiled forward and backward passes (``kernels/packed.cpp``) as one operation."""
-
-    @staticmethod
-    def forward(ctx: Any, before: Tensor, recurrent: Tensor, packing: Packing) -> Tensor:
-        before, recurrent = before.contiguous(), recurrent.contiguous()
-        gates = torch.empty_like(before)
-        hidden = before.new_empty(*before.shape[:2], recurrent.shape[1])
-        cell, squashed = torch.empty_like(hidden), torch.empty_like(hidden)
-        _call("packed_forward", packing, before, recurrent, gates, hidden, cell, squashed)
-        ctx.packing = packing
-        ctx.save_for_backward(recurrent, gates, hidden, cell, squashed)
-        return hidden
-
-    @staticmethod
-    def backward(ctx: Any, d_hidden: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        recurrent, gates, hidden, cell, squashed = ctx.saved_tensors
-        packing, delta = ctx.packing, torch.empty_like(gates)
-        above = d_hidden.contiguous()
-        _call("packed_backward", packing, gates, recurrent, cell, squashed, above, delta)
-        weight = None
-        if ctx.needs_input_grad[1]:
-            later = delta[:, len(packing.lengths) :]
-            weight = torch.bmm(hidden[:, packing.before].transpose(1, 2), later)
-        return delta, weight, None
-
-
-@functools.cache
-def _library(real: Literal["float", "double"]) -> Any:
-    library = compiled("packed", real)
-    arguments: list[Any] = [*[ctypes.c_int] * 3, *[ctypes.c_void_p] * 9]
-    library.packed_forward.argtypes = library.packed_backward.argtypes = arguments
-    library.packed_scratch.argtypes = [ctypes.c_int] * 2
-    library.packed_scratch.restype = ctypes.c_long
-    return library
-
-
-def _call(name: str, packing: Packing, *tensors: Tensor) -> None:
-    """Call compiled code; the second tensor is the recurrent weights ``[N, H, 4H]``."""
-    networks, units, _ = tensors[1].shape
-    lib = _library("double" if tensors[1].dtype == torch.float64 else "float")
-    sizes, starts = packing.addresses
-    scratch = tensors[1].new_empty(lib.packed_scratch(units, packing.sizes[0]))
-    addresses = (tensor.data_ptr() for tensor in (*tensors, scratch))
-    getattr(lib, name)(networks, len(packing.sizes), units, sizes, starts, *addresses)

@@ -30,9 +30,11 @@ import torch
 from torch import Tensor
 
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.cores.gated import lstm_cell
 from prefrontal.agents.networks.packed import Packing, unroll_lstm
 from prefrontal.agents.rollout.spec import EnvironmentFacts
+from prefrontal.agents.td3.compiled import CompiledTape, Layers
 from prefrontal.agents.td3.config import TD3NetworkConfig
 
 
@@ -132,6 +134,8 @@ class Stack:
             else:
                 self._sizes += [(before, units), (1, units)]
             before = units
+        enters = -1 if shape.action is None else shape.action
+        self.layers = Layers(inputs, actions, enters, lstms, tuple(widths))
         self.size = sum(rows * columns for rows, columns in self._sizes)
 
     def initial(self, generator: torch.Generator, count: int = 1) -> Tensor:
@@ -167,10 +171,18 @@ class Stack:
             *(tuple(each[at : at + 2]) for at in range(end, len(each), 2)),
         ]
 
-    def forward(
+    def tape(self) -> CompiledTape | PlainTape:
+        """Return what computes networks in float32 on the CPU: compiled code if it can be had."""
+        return CompiledTape(self.layers) if available("stack") else PlainTape(self)
+
+    def forward(self, flat: Tensor, x: Tensor, action: Tensor | None, packing: Packing) -> Tensor:
+        """Return the read-outs ``[N, R, O]`` of whole sequences; see `PlainTape.forward`."""
+        return self.tape().forward(flat, x, action, packing, keep=False)
+
+    def unroll(
         self, flat: Tensor, x: Tensor, action: Tensor | None, packing: Packing
     ) -> tuple[Tensor, Tensor]:
-        """Unroll whole sequences from the zero state; differentiable.
+        """Unroll whole sequences from the zero state, with PyTorch; differentiable.
 
         Args:
             flat: Parameters ``[N, n]``.
@@ -231,3 +243,58 @@ class Stack:
                 value = torch.baddbmm(more[0], value, weight)
                 value = value if index == last else value.relu()
         return value, hidden
+
+
+class PlainTape:
+    """Networks that keep what their gradients need, with PyTorch.
+
+    Args:
+        stack: The networks.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def forward(
+        self,
+        flat: Tensor,
+        x: Tensor,
+        action: Tensor | None,
+        packing: Packing,
+        keep: bool = True,
+    ) -> Tensor:
+        """Unroll whole sequences from the zero state.
+
+        Args:
+            flat: Parameters ``[N, n]``.
+            x: Observations ``[N, R, I]``, packed.
+            action: Actions ``[N, R, A]``, packed; None for actors.
+            packing: Which rows belong to which step.
+            keep: Whether `backward` will follow, before any other call.
+
+        Returns:
+            Read-outs ``[N, R, O]``, before any squashing.
+        """
+        flat = flat.detach().requires_grad_()
+        action = None if action is None else action.detach().requires_grad_()
+        self._given = flat, action
+        with torch.set_grad_enabled(keep):
+            self._out, _ = self.stack.unroll(flat, x, action, packing)
+        return self._out.detach()
+
+    def backward(self, d_out: Tensor, gradient: Tensor | None, d_action: Tensor | None) -> None:
+        """Compute gradients of what `forward` returned last.
+
+        Args:
+            d_out: Gradient of the read-outs ``[N, R, O]``.
+            gradient: Where to write that of the parameters, ``[N, n]``; None: nowhere.
+            d_action: Where to write that of the actions, ``[N, R, A]``; None: nowhere.
+        """
+        pairs = [
+            (given, place)
+            for given, place in zip(self._given, (gradient, d_action), strict=True)
+            if given is not None and place is not None
+        ]
+        found = torch.autograd.grad(self._out, [given for given, _ in pairs], d_out)
+        for (_, place), value in zip(pairs, found, strict=True):
+            place.copy_(value)

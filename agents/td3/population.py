@@ -224,7 +224,7 @@ class ContinuousPopulation(Members):
         Each is that of the critic after all it had seen until then.
         """
         packing, x, action = self._packed(episodes)
-        out, _ = self.critic_stack.forward(self.critics, x, action, packing)
+        out = self.critic_stack.forward(self.critics, x, action, packing)
         return _unpacked(out, packing).squeeze(2)
 
     def hidden(self, episodes: Episodes) -> Tensor:
@@ -233,7 +233,7 @@ class ContinuousPopulation(Members):
         They are what a modular agent believes: a network behind the LSTM acts on them.
         """
         packing, x, _ = self._packed(episodes)
-        _, hidden = self.actor_stack.forward(self.actors, x, None, packing)
+        _, hidden = self.actor_stack.unroll(self.actors, x, None, packing)
         return _unpacked(hidden, packing)
 
     def _packed(self, episodes: Episodes) -> tuple[Packing, Tensor, Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.packed import Packing
+from prefrontal.agents.td3.adam import Adam
 from prefrontal.agents.td3.config import TD3Config, TD3NetworkConfig
 from prefrontal.agents.td3.networks import stacks
 
@@ -117,9 +118,10 @@ class Networks:
         self.critics = weights[:, self.actor_stack.size :].reshape(2, -1).clone()
         self.target_actor, self.target_critics = self.actor.clone(), self.critics.clone()
         self.adam = {
-            "actor": _adam(self.actor, config.epsilon),
-            "critics": _adam(self.critics, config.epsilon),
+            "actor": Adam(self.actor, config.epsilon),
+            "critics": Adam(self.critics, config.epsilon),
         }
+        self._actor, self._critics = self.actor_stack.tape(), self.critic_stack.tape()
         self.updates = 0
 
     def learn(
@@ -131,7 +133,8 @@ class Networks:
             batch: What to learn from.
             learning_rate: Step size.
             chance: Of the noise on the target's actions.
-            imitation: How much the actor is drawn to the actions of the batch, see `_actor_loss`.
+            imitation: How much the actor is drawn to the actions of the batch: β, see
+                `_actor_gradient`.
 
         Returns:
             Mean squared and mean absolute TD error of the critics, before the update.
@@ -139,70 +142,61 @@ class Networks:
         config = self.config
         target = self._targets(batch, chance)
 
-        # CRITICS
-        critics = self.critics.detach().requires_grad_()
-        error = self._values(critics, batch, batch.action) - target
-        squared = error.square().mean()
-        losses = squared.item(), error.detach().abs().mean().item()
-        self._step("critics", 2 * squared, critics, learning_rate)  # the sum of the critics' means
+        self.updates += 1
+        actor_too = self.updates % config.actor_delay == 0
+
+        # CRITICS: the sum of their mean squared errors
+        error = self._values(self.critics, batch, batch.action) - target
+        losses = error.square().mean().item(), error.abs().mean().item()
+        adam, share = self.adam["critics"], config.target_rate
+        self._critics.backward(error.mul_(2 / error.shape[1]).unsqueeze(2), adam.gradient, None)
+        adam.step(learning_rate, self.target_critics if actor_too else None, share)
 
         # ACTOR
-        self.updates += 1
-        if self.updates % config.actor_delay == 0:
-            actor = self.actor.detach().requires_grad_()
-            self._step("actor", self._actor_loss(actor, batch, imitation), actor, learning_rate)
-            self.target_actor.lerp_(self.actor, config.target_rate)
-            self.target_critics.lerp_(self.critics, config.target_rate)
+        if actor_too:
+            self._actor_gradient(batch, imitation)
+            self.adam["actor"].step(learning_rate, self.target_actor, share)
         return losses
 
-    def _values(self, critics: Tensor, batch: Batch, action: Tensor) -> Tensor:
+    def _values(self, critics: Tensor, batch: Batch, action: Tensor, keep: bool = True) -> Tensor:
         """Return the values ``[N, R]`` that critics ``[N, n]`` give to actions ``[R, A]``."""
         x, a = (value.expand(len(critics), -1, -1) for value in (batch.observation, action))
-        return self.critic_stack.forward(critics, x, a, batch.packing)[0].squeeze(2)
+        return self._critics.forward(critics, x, a, batch.packing, keep).squeeze(2)
 
     def _targets(self, batch: Batch, chance: torch.Generator) -> Tensor:
         """Return what the critics are to say, ``[R]``."""
         config, packing = self.config, batch.packing
         x = batch.observation[None]
-        proposal = self.actor_stack.forward(self.target_actor, x, None, packing)[0][0].tanh()
+        proposal = self._actor.forward(self.target_actor, x, None, packing, keep=False)[0].tanh_()
         noise = torch.randn(proposal.shape, generator=chance) * config.target_noise
         noise.clamp_(-config.target_clip, config.target_clip)
         following = smooth(proposal, noise, config.stop_threshold)
         # At the first step the target critics are given what was done.
         first = len(packing.lengths)
         following[:first] = batch.action[:first]
-        after = self._values(self.target_critics, batch, following).amin(0)
+        after = self._values(self.target_critics, batch, following, keep=False).amin(0)
         trace = config.trace * kept(batch.action, following, config.stop_threshold)
         return critic_targets(batch, after, config.discount, trace)
 
-    def _actor_loss(self, actor: Tensor, batch: Batch, imitation: float) -> Tensor:
-        """Return the loss of an actor ``[1, n]``: minus the first critic's value of its actions.
+    def _actor_gradient(self, batch: Batch, imitation: float) -> None:
+        """Compute the gradient of the actor's loss: minus the first critic's value of its actions.
 
         With imitation β it is ``-mean Q + β mean |Q| mean (a - a_batch)^2`` (Fujimoto & Gu 2021,
         with β for 1/α). Beyond `LINEAR` what enters the tanh costs its square, times `saturation`:
         a gradient that has vanished never comes back.
         """
-        x = batch.observation[None]
-        out = self.actor_stack.forward(actor, x, None, batch.packing)[0][0]
-        action = out.tanh()
-        value = self._values(self.critics[:1], batch, action)
-        loss = -value.mean()
+        out = self._actor.forward(self.actor, batch.observation[None], None, batch.packing)
+        action, rows = out.tanh(), batch.packing.rows
+        value = self._values(self.critics[:1], batch, action[0])
+        d_action = torch.empty_like(action)
+        self._critics.backward(torch.full((1, rows, 1), -1 / rows), None, d_action)
         if imitation:
-            distance = (action - batch.action).square().mean()
-            loss = loss + imitation * value.detach().abs().mean() * distance
+            weight = imitation * value.abs().mean() * 2 / action.numel()
+            d_action += weight * (action - batch.action)
+        d_out = d_action * (1 - action.square())
         if self.config.saturation:
-            excess = out - out.clamp(-LINEAR, LINEAR)
-            loss = loss + self.config.saturation * excess.square().sum(1).mean()
-        return loss
-
-    def _step(self, name: str, loss: Tensor, parameters: Tensor, learning_rate: float) -> None:
-        """Take one step of Adam down the gradient of a loss."""
-        adam = self.adam[name]
-        group = adam.param_groups[0]
-        group["lr"], own = learning_rate, group["params"][0]
-        (own.grad,) = torch.autograd.grad(loss, parameters)
-        adam.step()
-        own.grad = None
+            d_out += self.config.saturation * 2 / rows * (out - out.clamp(-LINEAR, LINEAR))
+        self._actor.backward(d_out, self.adam["actor"].gradient, None)
 
     def take(self, weights: Tensor) -> None:
         """Replace networks and targets by given ones.
@@ -224,7 +218,7 @@ class Networks:
     def _tensors(self) -> dict[str, Tensor]:
         """Return all that learning changes, by name."""
         names = ("actor", "critics", "target_actor", "target_critics")
-        moments = {name: adam.state[getattr(self, name)] for name, adam in self.adam.items()}
+        moments = {name: adam.tensors() for name, adam in self.adam.items()}
         return {name: getattr(self, name) for name in names} | {
             f"{name}.{key}": value for name, kept in moments.items() for key, value in kept.items()
         }
@@ -239,14 +233,3 @@ class Networks:
         self.updates = int(state["updates"])
         for name, own in self._tensors().items():
             own.copy_(state[name].view_as(own))
-
-
-def _adam(parameters: Tensor, epsilon: float) -> torch.optim.Adam:
-    """Return Adam with its moments, which PyTorch otherwise makes at the first step."""
-    adam = torch.optim.Adam([parameters], lr=1.0, eps=epsilon, fused=True)
-    adam.state[parameters] = {
-        "step": torch.zeros((), dtype=torch.float32),
-        "exp_avg": torch.zeros_like(parameters),
-        "exp_avg_sq": torch.zeros_like(parameters),
-    }
-    return adam

@@ -89,10 +89,15 @@ def test_traces_are_cut_where_only_one_of_two_actions_stops():
     assert kept(done, would, 0.0).all()  # where nothing is a stop
 
 
-def test_one_update_is_that_of_autograd():
+@pytest.mark.parametrize("tape", ["compiled", "plain"])
+def test_one_update_is_that_of_autograd(tape, monkeypatch):
     """Critics' loss, actor's loss and Adam, written out with ordinary operations."""
-    config = replace(QUICK, actor_delay=1, stop_threshold=0.1, target_noise=0.0)
+    if tape == "plain":
+        for module in ("networks", "adam"):
+            monkeypatch.setattr(f"prefrontal.agents.td3.{module}.available", lambda name: False)
+    config = replace(QUICK, actor_delay=1, stop_threshold=0.1, target_noise=0.0, saturation=0.3)
     nets, given = networks(config), batch()
+    nets.actor[:, -2:] = torch.tensor([2.0, -0.1])  # the read-out's biases: some actions saturate
     before = {name: getattr(nets, name).clone() for name in ("actor", "critics")}
     nets.target_critics += 0.1 * torch.randn_like(nets.target_critics)  # so that they differ
     nets.target_actor += 0.1 * torch.randn_like(nets.target_actor)
@@ -138,9 +143,9 @@ def test_one_update_is_that_of_autograd():
     out = of_actor(weights)
     q = of_critic(nets.critics[:1], out.tanh())[0]
     excess = out - out.clamp(-LINEAR, LINEAR)
+    assert 0 < excess.count_nonzero() < excess.numel()
     imitation = 0.7 * q.detach().abs().mean() * (out.tanh() - given.action).square().mean()
     (-q.mean() + imitation + config.saturation * excess.square().sum(1).mean()).backward()
-    torch.optim.Adam([weights], lr=1e-2, eps=config.epsilon)
     adam = torch.optim.Adam([weights], lr=1e-2, eps=config.epsilon)
     adam.step()
     torch.testing.assert_close(nets.actor, weights.detach(), atol=2e-5, rtol=1e-4)

@@ -3,9 +3,11 @@
 import pytest
 import torch
 
+from prefrontal.agents.kernels.build import available
 from prefrontal.agents.networks.packed import Packing
+from prefrontal.agents.td3.compiled import CompiledTape
 from prefrontal.agents.td3.config import TD3NetworkConfig
-from prefrontal.agents.td3.networks import ACTORS, CRITICS, Shape, Stack, stacks
+from prefrontal.agents.td3.networks import ACTORS, CRITICS, PlainTape, Shape, Stack, stacks
 
 SIZES = {
     "actor1": 201_082,
@@ -67,21 +69,89 @@ def test_settings_choose_the_networks():
         TD3NetworkConfig(scale=0.0)
 
 
+needs_compiler = pytest.mark.skipif(not available("stack"), reason="there is no C++ compiler here")
+TAPES = [
+    pytest.param(PlainTape, torch.float64, 1e-10, id="plain"),
+    pytest.param(
+        lambda stack: CompiledTape(stack.layers),
+        torch.float64,
+        1e-10,
+        id="compiled",
+        marks=needs_compiler,
+    ),
+    pytest.param(
+        lambda stack: CompiledTape(stack.layers),
+        torch.float32,
+        2e-5,
+        id="compiled, float32",
+        marks=needs_compiler,
+    ),
+]
+
+
+def given_to(stack, packing, networks=2):
+    """Parameters, observations that networks share, and actions."""
+    chance = torch.Generator().manual_seed(0)
+    shapes = [(networks, stack.size), (packing.rows, 6), (networks, packing.rows, stack.actions)]
+    flat, x, action = (
+        torch.randn(*shape, generator=chance, dtype=torch.float64) for shape in shapes
+    )
+    return 0.3 * flat, x.expand(networks, -1, -1), action if stack.actions else None
+
+
+@pytest.mark.parametrize(("make", "real", "close"), TAPES)
 @pytest.mark.parametrize("name", SIZES)
-def test_forward_and_gradients_are_those_written_out(name):
-    stack, packing = stack_of(name), Packing(LENGTHS)
-    torch.manual_seed(0)
-    flat = (0.3 * torch.randn(2, stack.size, dtype=torch.float64)).requires_grad_()
-    x = torch.randn(2, packing.rows, 6, dtype=torch.float64)
-    action = torch.randn(2, packing.rows, 2, dtype=torch.float64).requires_grad_()
-    inputs = [flat, action] if stack.actions else [flat]
-    out, _ = stack.forward(flat, x, action, packing)
-    expected = unrolled(stack, flat, x, action, packing)
-    torch.testing.assert_close(out, expected, rtol=1e-10, atol=1e-12)
-    weight = torch.randn_like(expected)
-    ours, theirs = (torch.autograd.grad((one * weight).sum(), inputs) for one in (out, expected))
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+def test_forward_and_gradients_are_those_written_out(name, make, real, close):
+    stack = stack_of(name, 0.13)
+    tape = make(stack)
+    for lengths in ((1,), (3,) * 17, LENGTHS):  # a tape is used again
+        packing = Packing(lengths)
+        flat, x, action = given_to(stack, packing)
+        leaves = [flat.requires_grad_()]
+        if action is not None:
+            leaves.append(action.requires_grad_())
+        expected = unrolled(stack, flat, x, action, packing)
+        weight = torch.randn_like(expected)
+        exact = torch.autograd.grad((expected * weight).sum(), leaves)
+
+        few = [value.detach().to(real) for value in leaves]
+        acted = few[1] if action is not None else None
+        for asked in ([0], [1], [0, 1]) if action is not None else ([0],):
+            out = tape.forward(few[0], x.to(real), acted, packing)
+            torch.testing.assert_close(out.double(), expected.detach(), atol=close, rtol=close)
+            # NaN is seen where nothing is written.
+            places = [torch.full_like(few[k], torch.nan) if k in asked else None for k in (0, 1)]
+            tape.backward(weight.to(real), *places)
+            for k in asked:
+                scale = max(1.0, float(exact[k].abs().max()))
+                torch.testing.assert_close(
+                    places[k].double(), exact[k], atol=close * scale, rtol=close
+                )
+        alone = tape.forward(few[0], x.to(real), acted, packing, keep=False)
+        torch.testing.assert_close(alone.double(), expected.detach(), atol=close, rtol=close)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["actor3", "critic1"])
+def test_what_is_no_number_is_seen(name):
+    """Neither a ReLU nor the bounds of a sigmoid hide it."""
+    stack, packing = stack_of(name), Packing((2, 1))
+    flat, x, action = (
+        None if value is None else value.float() for value in given_to(stack, packing)
+    )
+    stack.views(flat)[0][0][0] = torch.nan  # of the LSTM alone
+    out = CompiledTape(stack.layers).forward(flat, x, action, packing)
+    assert out[0].isnan().all()
+    assert out[1].isfinite().all()
+
+
+def test_what_is_there_decides_which_code_runs(monkeypatch):
+    stack = stack_of("actor1")
+    for found, kind in ((True, CompiledTape), (False, PlainTape)):
+        monkeypatch.setattr(
+            "prefrontal.agents.td3.networks.available", lambda name, found=found: found
+        )
+        assert isinstance(stack.tape(), kind)
 
 
 def test_one_lstm_is_that_of_pytorch():
@@ -99,7 +169,7 @@ def test_one_lstm_is_that_of_pytorch():
             getattr(theirs, name).copy_(value)
         x = torch.randn(9, 3, 6)
         hidden, _ = theirs(x)
-    out, _ = stack.forward(flat, x.reshape(1, 27, 6), None, Packing((9, 9, 9)))
+    out = stack.forward(flat, x.reshape(1, 27, 6), None, Packing((9, 9, 9)))
     torch.testing.assert_close(
         out[0].view(9, 3, 2), hidden @ weight[0] + read_out[0], atol=1e-5, rtol=1e-5
     )
@@ -108,7 +178,7 @@ def test_one_lstm_is_that_of_pytorch():
 def test_steps_one_by_one_are_the_whole_sequence():
     stack, packing = stack_of("actor2"), Packing((4, 4, 4))
     flat, x = 0.3 * torch.randn(2, stack.size), torch.randn(2, 12, 6)
-    whole, _ = stack.forward(flat, x, None, packing)
+    whole = stack.forward(flat, x, None, packing)
     state, parts = stack.begin(3, flat), []
     for t in range(4):
         out, state = stack.step(flat, x[:, 3 * t : 3 * t + 3], state)
@@ -119,22 +189,18 @@ def test_steps_one_by_one_are_the_whole_sequence():
 def test_padding_changes_nothing():
     """A sequence among others gives what it gives alone; gradients add up."""
     stack, packing = stack_of("critic1"), Packing(LENGTHS)
-    flat = (0.3 * torch.randn(2, stack.size, dtype=torch.float64)).requires_grad_()
-    x, a = (
-        torch.randn(2, 5, 5, 6, dtype=torch.float64),
-        torch.randn(2, 5, 5, 2, dtype=torch.float64),
-    )
-
-    def packed(v):
-        return torch.stack([packing.pack(one) for one in v])
-
-    out, _ = stack.forward(flat, packed(x), packed(a), packing)
-    (gradient,) = torch.autograd.grad(out.sum(), flat)
-    total = torch.zeros_like(flat)
-    for b, length in enumerate(LENGTHS):
-        alone, _ = stack.forward(flat, x[:, b, :length], a[:, b, :length], Packing((length,)))
-        torch.testing.assert_close(out[:, packing.sequence == b], alone)
-        total += torch.autograd.grad(alone.sum(), flat)[0]
+    flat, x, a = given_to(stack, packing)
+    tape = PlainTape(stack)
+    out = tape.forward(flat, x, a, packing)
+    gradient, total = torch.zeros_like(flat), torch.zeros_like(flat)
+    tape.backward(torch.ones_like(out), gradient, None)
+    for b in range(len(LENGTHS)):
+        rows = packing.sequence == b
+        alone = tape.forward(flat, x[:, rows], a[:, rows], Packing((LENGTHS[b],)))
+        torch.testing.assert_close(out[:, rows], alone)
+        own = torch.zeros_like(flat)
+        tape.backward(torch.ones_like(alone), own, None)
+        total += own
     torch.testing.assert_close(gradient, total)
 
 

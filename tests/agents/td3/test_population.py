@@ -108,9 +108,7 @@ def test_values_and_hidden_states_are_those_of_one_member_alone(population):
     values, hidden = population.values(played), population.hidden(played)
     assert values.shape == (6, 35)
     stack, packing = population[2].critic_stack, Packing((35,))
-    out, _ = stack.forward(
-        population.critics[2:], played.observation[5:], played.action[5:], packing
-    )
+    out = stack.forward(population.critics[2:], played.observation[5:], played.action[5:], packing)
     torch.testing.assert_close(values[5], out[0, :, 0], atol=1e-5, rtol=1e-5)
     actor = population[2].actor_stack
     state = actor.begin(1, population[2].actors)

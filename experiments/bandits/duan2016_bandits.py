@@ -7,6 +7,8 @@ published differences are noise.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from prefrontal.agents.reference.counting import UCB, Gittins, Greedy, Thompson
@@ -24,10 +26,12 @@ from prefrontal.experiments.experiment import Experiment, Outcome, finding
 
 # condition: bar, goal, published RL²
 CELLS = {
-    "5x10": (6.6, 6.66, 6.7),
-    "5x100": (76.5, 78.7, 78.7),
-    "10x100": (78.5, 83.5, 83.5),
+    "5x10": (6.62, 6.66, 6.7),
+    "5x100": (77.8, 78.7, 78.7),
+    "10x100": (82.0, 83.5, 83.5),
+    "5x500": (395.0, 401.6, 401.6),
 }
+DISCOUNTS = {10: 0.9, 100: 0.99, 500: 0.995}  # of the Gittins index, by pulls
 PARITY = -0.5  # reward less that of the best policy: the standard error of a published cell
 
 
@@ -55,7 +59,7 @@ def measure(evaluation: Evaluation) -> Outcome:
             Thompson(),
             Greedy(),
             UCB(0.2 * 2**0.5, prior=True),
-            Gittins(0.99 if trials > 20 else 0.9),
+            Gittins(DISCOUNTS[trials]),
         ]
         paths = np.repeat(arms[:, :, None], trials, axis=2)
         ceiling = arms.max(axis=2).mean() * trials
@@ -97,26 +101,31 @@ def _settings(
 
 
 _SHORT = cfg.A2CConfig(learning_rate=1e-2, discount=0.9, entropy_coef=0.05)
+#: A long horizon from the start, which keeps agents exploring; values in units of the returns, or
+#: else their errors fill the clipped gradient; a large critic, which lowers its noise.
 _LONG = cfg.A2CConfig(
     learning_rate=7e-3,
-    discount=0.8,
-    discount_final=0.97,
+    discount=0.99,
     gae_lambda=0.95,
+    value_coef=0.05,
+    normalise_values=True,
     entropy_coef=0.05,
-    entropy_anneal=0.7,
+    entropy_anneal=0.5,
     normalise_advantages=True,
-    critic=cfg.CriticConfig("privileged"),
+    critic=cfg.CriticConfig("privileged", units=256),
     passes=4,
 )
+_LONGEST = dataclasses.replace(_LONG, gae_lambda=0.98, discount=0.9, discount_final=0.985)
 
 EXPERIMENT = Experiment(
     name="duan2016-bandits",
-    summary="Bernoulli bandits of the RL² paper: 5 arms 10 or 100 pulls, 10 arms 100 pulls",
+    summary="Bernoulli bandits of the RL² paper: 5 arms 10, 100 or 500 pulls, 10 arms 100 pulls",
     reference="Duan et al. 2016, arXiv:1611.02779, table 1",
     conditions={
         "5x10": _settings(5, 10, 64, 3_000_000, _SHORT),
-        "5x100": _settings(5, 100, 32, 6_000_000, _LONG),
-        "10x100": _settings(10, 100, 32, 6_000_000, _LONG),
+        "5x100": _settings(5, 100, 64, 20_000_000, _LONG),
+        "10x100": _settings(10, 100, 64, 36_000_000, _LONG),
+        "5x500": _settings(5, 500, 16, 24_000_000, _LONGEST),
     },
     measure=measure,
     levels=lambda settings: {"chance": settings.environment.kwargs["trials"] / 2},

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from prefrontal.agents.common.errors import require_count
 from prefrontal.agents.common.memory import require_training
+from prefrontal.agents.common.optim import Optimiser
 from prefrontal.agents.common.seeding import generator, generator_states, set_generator_states
 from prefrontal.agents.kernels.learning import make_optimiser
 from prefrontal.agents.networks.actor_critic import ActorCritic
@@ -280,7 +281,8 @@ class RecurrentLearner:
             actions=facts.actions,
         )
         self.model.initialise(self.streams("weights"))
-        self.optimiser = make_optimiser(self.model.parameters, optimiser, epsilon)
+        make = make_optimiser if self.model.compiled else Optimiser
+        self.optimiser = make(self.model.parameters, optimiser, epsilon)
         self.generators = self.streams("actions")
         for each in self.stages.envs:
             each.reset(seed=seed)

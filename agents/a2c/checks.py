@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from prefrontal.agents.a2c.config import A2CConfig
-from prefrontal.agents.a2c.heads import baseline_head
+from prefrontal.agents.a2c.heads import baseline_head, check_heads
+from prefrontal.agents.a2c.off_policy import episode_buffer
+from prefrontal.agents.base import Job, require_learnable
 from prefrontal.agents.common.errors import ConfigError
+from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.parts import Division
 from prefrontal.agents.rollout.spec import EnvironmentFacts
 from prefrontal.agents.rules.config import DISTURBING, SEARCHING, RuleConfig
 from prefrontal.agents.rules.rule import check_rule
+
+
+def check(job: Job) -> str:
+    """Check that a job can be trained, without building a learner.
+
+    Returns:
+        What there is to say of its memory; empty if nothing.
+
+    Raises:
+        ConfigError: Settings do not fit each other or the environment, or there is not that much
+            memory.
+    """
+    require_learnable(job, discrete=False)
+    config = cast(A2CConfig, job.algorithm)
+    check_settings(job.network, config, job.facts, job.num_envs)
+    check_heads(job.network.heads, job.environment, job.network.hidden_size)
+    if config.replay.keep == "none":
+        return ""
+    needs = job.facts, [generator(job.seed, 0, "replay")], job.network
+    return f"a member keeps {episode_buffer(config.replay, *needs)}"
 
 
 def check_settings(

@@ -10,34 +10,25 @@ variance of the learning signal is optional: `gae_lambda`, `normalise_advantages
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from prefrontal.agents.a2c.checks import check as check
 from prefrontal.agents.a2c.checks import check_settings
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.critic import AsymmetricCritic
 from prefrontal.agents.a2c.ewc import Consolidation
-from prefrontal.agents.a2c.heads import (
-    Target,
-    baseline_head,
-    check_heads,
-    judge_heads,
-    told_by_task,
-)
-from prefrontal.agents.a2c.loss import Learned, closed, later_passes, slope
-from prefrontal.agents.a2c.off_policy import METRICS, Replay, episode_buffer
-from prefrontal.agents.base import Job, RecurrentLearner, require_learnable
+from prefrontal.agents.a2c.heads import Target, baseline_head, judge_heads, losses, told_by_task
+from prefrontal.agents.a2c.off_policy import METRICS, Replay
+from prefrontal.agents.a2c.passes import compiled_slope, later_passes
+from prefrontal.agents.base import Job, RecurrentLearner
+from prefrontal.agents.common import returns
 from prefrontal.agents.common.optim import anneal, check_finite, clip_apart
-from prefrontal.agents.common.returns import (
-    Estimate,
-    count_steps,
-    root_mean_square,
-    step_weights,
-)
-from prefrontal.agents.common.seeding import generator
-from prefrontal.agents.kernels.learning import deviation, estimate, normalise
+from prefrontal.agents.common.policies import ActorCriticLoss, masked
+from prefrontal.agents.kernels import learning
+from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import FULL, Credit
 from prefrontal.agents.rollout.environments import facts_of, make_stages
@@ -56,26 +47,6 @@ def make_learner(job: Job, members: Sequence[int]) -> A2C:
     envs = make_stages(job.environment, members, job.num_envs, **kind)
     shape = (members, job.num_envs, job.total_steps, job.seed, job.device)
     return A2C(envs, job.network, config, *shape)
-
-
-def check(job: Job) -> str:
-    """Check that a job can be trained, without building a learner.
-
-    Returns:
-        What there is to say of its memory; empty if nothing.
-
-    Raises:
-        ConfigError: Settings do not fit each other or the environment, or there is not that much
-            memory.
-    """
-    require_learnable(job, discrete=False)
-    config = cast(A2CConfig, job.algorithm)
-    check_settings(job.network, config, job.facts, job.num_envs)
-    check_heads(job.network.heads, job.environment, job.network.hidden_size)
-    if config.replay.keep == "none":
-        return ""
-    needs = job.facts, [generator(job.seed, 0, "replay")], job.network
-    return f"a member keeps {episode_buffer(config.replay, *needs)}"
 
 
 class A2C(RecurrentLearner):
@@ -121,6 +92,8 @@ class A2C(RecurrentLearner):
             self.rule = Rule(config.rule, self.model, self.streams)
         self.heads, self._readers = network.heads, self.model.readers()
         self._values = self.model.value_weights()
+        # What has to be fast is compiled where the network is.
+        self._returns: Any = learning if self.model.compiled else returns
         self.rollout = self._rollout()
         self.replay: Replay | None = None
         if config.replay.keep != "none":
@@ -171,8 +144,8 @@ class A2C(RecurrentLearner):
 
         for index in range(config.passes):
             if index and not due and self._at_once(learned):
-                given = self.optimiser, entropy_coef, rate
-                norm = later_passes(model, config, learned, *given)
+                told = learned.told(config, entropy_coef)
+                norm = later_passes(model, config, told, trajectory, self.optimiser, rate)
                 check_finite(norm, self.members, self.steps)
                 break
             if index:
@@ -185,9 +158,8 @@ class A2C(RecurrentLearner):
             norm, penalty = self._step(gradient, parameters, rate, learned.unit)
             metrics = parts | {"gradient_norm": norm} | metrics  # those of the first pass
         for number in [] if mixed else due:
-            parameters = model.parameters
-            gradient, replayed = replay(number, parameters)
-            _, penalty = self._step(gradient, parameters, rate)
+            gradient, replayed = replay(number, model.parameters)
+            _, penalty = self._step(gradient, model.parameters, rate)
 
         # REPORT
         if self.replay is not None:
@@ -202,7 +174,7 @@ class A2C(RecurrentLearner):
         self, trajectory: Trajectory, rate: Tensor, metrics: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """Count the steps of new episodes; return all metrics ``[P]``."""
-        self.steps += count_steps(trajectory.mask, trajectory.actions)
+        self.steps += returns.count_steps(trajectory.mask, trajectory.actions)
         metrics["return"] = trajectory.returns()
         metrics["learning_rate"] = rate
         if len(self.stages) > 1:
@@ -216,17 +188,18 @@ class A2C(RecurrentLearner):
         """Return what is learned from new episodes, and metrics ``[P]``; fit the critic to them."""
         config = self.config
         logits, values, said = self.model.read(trajectory.tapes)
-        weight = step_weights(trajectory.mask, values)
-        of_heads: dict[str, Estimate] = {}
+        weight = returns.step_weights(trajectory.mask, values)
+        of_heads: dict[str, returns.Estimate] = {}
         learned: dict[str, Target] = {}
         if self.heads:
             played = trajectory, values, said, discount, self._observed, self.generators
             own, of_heads, learned = judge_heads(config, self.heads, *played)
         else:
             returned = trajectory.to_the_end(values, discount)
-            own = estimate(*returned, config.gae_lambda, config.n_step)
+            own = self._returns.estimate(*returned, config.gae_lambda, config.n_step)
         error = own.targets - values[: trajectory.steps]
-        advantages, metrics = own.advantages, {"rpe_deviation": deviation(error, weight)}
+        advantages = own.advantages
+        metrics = {"rpe_deviation": self._returns.deviation(error, weight)}
         if self.critic is not None:
             share = rate / config.learning_rate
             advantages, loss = self.critic.judge(config, trajectory, discount, weight, share)
@@ -234,10 +207,11 @@ class A2C(RecurrentLearner):
         if config.critic.baseline == "heads":
             advantages = of_heads[baseline_head(self.model.config).name].advantages
         if config.normalise_advantages:
-            advantages = normalise(advantages, weight)
+            advantages = self._returns.normalise(advantages, weight)
         unit = None
         if config.normalise_values:
-            unit = metrics["value_unit"] = root_mean_square(own.targets, weight).clamp(min=1e-3)
+            unit = returns.root_mean_square(own.targets, weight).clamp(min=1e-3)
+            metrics["value_unit"] = unit
         old = None
         if config.passes > 1:
             law = self.model.policy.law(logits[: trajectory.steps], trajectory.available)
@@ -261,7 +235,8 @@ class A2C(RecurrentLearner):
             credits: Which ways the gradient takes in each network.
             noisy: Whether they were played with noise, if the rule adds some.
         """
-        gradient, parts = slope(self.model, self.config, learned, parameters, entropy_coef, credits)
+        told = learned.told(self.config, entropy_coef)
+        gradient, parts = slope(self.model, learned, told, parameters, credits)
         if noisy and self.rule is not None and self.rule.perturbation is not None:
             weight = learned.weight
             share = weight if weight.dim() else weight / learned.advantages[:, 0].numel()
@@ -375,3 +350,51 @@ class A2C(RecurrentLearner):
         own = {name: part for name, part in more.items() if part is not None}
         rule = {} if self.rule is None else self.rule.parts()
         return {**super().parts(), **self.rollout.parts(), **own, **rule}
+
+
+class Learned(NamedTuple):
+    """New episodes and what is learned from them, ``[T, P, B]`` each."""
+
+    trajectory: Trajectory
+    advantages: Tensor
+    targets: Tensor  # of the values
+    old: Tensor | None  # log-probabilities of the actions by the policy that acted, if needed
+    weight: Tensor  # of each step, see `step_weights`
+    heads: dict[str, Target]  # of the heads beside policy and value
+    unit: Tensor | None = None  # in which values are learned, ``[P]``; None: 1
+
+    def told(self, config: A2CConfig, entropy_coef: Tensor) -> ActorCriticLoss:
+        """Return what the loss of the policy and the values needs."""
+        clip = config.clip_ratio if config.passes > 1 else None
+        coefs = entropy_coef, config.value_coef, clip, self.unit
+        return ActorCriticLoss(self.trajectory.actions, *self[1:5], *coefs)
+
+
+def slope(
+    model: ActorCritic,
+    learned: Learned,
+    told: ActorCriticLoss,
+    parameters: Tensor,
+    credits: Sequence[Credit] = (FULL, FULL),
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the gradient of the loss of new episodes ``[P, n]``, and the parts of the loss.
+
+    Compiled networks with one softmax need no graph for it. The parameters ``[P, n]`` are those
+    on the networks; what these said is on the tapes.
+    """
+    trajectory = learned.trajectory
+    if closed(model, trajectory):
+        return compiled_slope(model, told, trajectory, credits)
+    logits, values, said = model.read(trajectory.tapes, parameters.requires_grad_(), credits)
+    logits = masked(logits[: trajectory.steps], trajectory.available)
+    loss, parts = told.of(model.policy, logits, values[: trajectory.steps])
+    if heads := model.config.heads:
+        more, each = losses(heads, said, learned.heads, trajectory.actions, learned.weight)
+        loss, parts = loss + more, parts | each
+    return torch.autograd.grad(loss.sum(), parameters)[0], parts
+
+
+def closed(model: ActorCritic, trajectory: Trajectory) -> bool:
+    """Return whether compiled code computes the loss and its gradient, without a graph."""
+    fast = model.compiled and not model.config.heads and trajectory.available is None
+    return fast and learning.usable(model.nets[0].parameters)

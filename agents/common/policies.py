@@ -273,6 +273,15 @@ class ActorCriticLoss(NamedTuple):
             self.value_coef, gain, entropy, error, self.weight, self.entropy_coef
         )
 
+    def of(
+        self, policy: Policy, logits: Tensor, values: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of what networks say, ``[T, P, K, B]`` and ``[T, P, B]``."""
+        if policy.discrete:
+            return self.of_choices(logits, values)
+        law = policy.law(logits)
+        return self(policy.log_prob(law, self.actions), policy.entropy(law), values)
+
     def of_choices(self, logits: Tensor, values: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of one softmax over ``logits [T, P, K, B]``, as one operation.
 

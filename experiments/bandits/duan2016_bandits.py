@@ -31,7 +31,6 @@ CELLS = {
     "10x100": (82.0, 83.5, 83.5),
     "5x500": (395.0, 401.6, 401.6),
 }
-DISCOUNTS = {10: 0.9, 100: 0.99, 500: 0.995}  # of the Gittins index, by pulls
 PARITY = -0.5  # reward less that of the best policy: the standard error of a published cell
 
 
@@ -59,7 +58,7 @@ def measure(evaluation: Evaluation) -> Outcome:
             Thompson(),
             Greedy(),
             UCB(0.2 * 2**0.5, prior=True),
-            Gittins(DISCOUNTS[trials]),
+            Gittins(0.9 if trials <= 20 else 0.99 if trials <= 200 else 0.995),
         ]
         paths = np.repeat(arms[:, :, None], trials, axis=2)
         ceiling = arms.max(axis=2).mean() * trials

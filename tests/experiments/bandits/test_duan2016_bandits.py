@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from prefrontal.agents import Population
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.experiment import conclusion, find_experiment
@@ -24,3 +26,16 @@ def test_the_finding_is_not_reproduced_without_parity(tmp_path: Path) -> None:
     difference = found["reward, 5x100"].value - max(references)
     assert abs(parity.value - difference) < 2  # without the luck of the rewards
     assert conclusion(EXPERIMENT, findings, EXPERIMENT.conditions, 4000)[1] == 1
+
+
+@pytest.mark.parametrize(("pulls", "index"), [(20, "0.9"), (30, "0.99"), (201, "0.995")])
+def test_agents_of_another_number_of_pulls_are_measured_too(
+    tmp_path: Path, pulls: int, index: str
+) -> None:
+    settings = {"5x100": EXPERIMENT.conditions["5x100"].with_options(trials=pulls)}
+    untrained = Population.create(settings["5x100"].environment, members=2)
+    evaluation = Evaluation(
+        {"5x100": untrained}, settings, "held_out", 10, 0, tmp_path, figures=False
+    )
+    names = {one.name for one in EXPERIMENT.measure(evaluation).findings}
+    assert f"reference, 5x100: Gittins {index}" in names

@@ -35,51 +35,56 @@ struct Tape {
     Shape s;
     const real* parameters;   // [P, n]: weight [4H, F], then the read-out [O, H + 1]
     real* across;             // [P, F, 4H], the weight transposed, columns of g doubled
-    real *z, *gates, *cell, *squashed, *heads, *scratch;
-    int64_t z_block, gates_block, cell_block, squashed_block, heads_block;   // numbers from member to member
+    real *z, *gates, *cell, *heads, *scratch;
+    int64_t z_block, gates_block, cell_block, heads_block;   // numbers from member to member
 
     const real* weight(int p) const { return parameters + p * (4L * s.H * (s.I + s.H + 1) + s.O * (s.H + 1L)); }
     const real* head(int p) const { return weight(p) + 4L * s.H * (s.I + s.H + 1); }
 };
 
-// One step of C vectors of columns, or of n < W. Inputs and gates lie close together in the scratch: rows of the tape are
-// B apart, and where that is a power of 2 they would push each other out of the cache.
+// One step of C vectors of columns, or of n < W. Its gates are one piece of memory, and its inputs are copied to the
+// scratch: rows of the tape are B apart, and where that is a power of 2 they would push each other out of the cache.
 template <int C>
 void forward_block(const Tape& k, int t, int p, int b, int n) {
     const Shape& s = k.s;
     const long B = s.B, H = s.H, F = s.I + s.H + 1, N = C * W, at = (long)t * s.P + p, next = at + s.P;
     const int m = C > 1 ? W : n;
     const real* cell = k.cell + at * k.cell_block + b;
-    real* gates = k.gates + at * k.gates_block + b;
+    real* gates = k.gates + at * k.gates_block + 5 * H * b;
     real* cell1 = k.cell + next * k.cell_block + b;
-    real* squashed = k.squashed + at * k.squashed_block + b;
+    real* squashed = gates + 4 * H * N;
     real* out = k.z + next * k.z_block + s.I * B + b;   // [h; 1] of the next step
     real* heads = k.heads + at * k.heads_block + b;
-    real* pre = k.scratch;                              // [4H, N], then the read-outs [O, N]
-    real* z = pre + (4 * H + s.O) * N;                  // [F, N]
+    real* z = k.scratch;                                // [F, N]
+    real* said = z + F * N;                             // [O, N]
     real* seen = z + s.I * N;                           // [h; 1], first of the step before
     copy<C>(z, N, k.z + at * k.z_block + b, B, F, m);
-    product<C, false, 1>(4 * H, k.across + p * 4 * H * F, 1, 4 * H, z, N, F, pre, N);
+    const real* soon = gates + (t + 1 < s.T ? s.P * k.gates_block : 0);
+    product<C, false, 1>(4 * H, k.across + p * 4 * H * F, 1, 4 * H, z, N, F, gates, N, All{},
+                         Ahead{soon, soon + 5 * H * N});
     // Two loops of short chains: the processor then works on many at once.
     for (long r = 0; r < 4 * H; ++r)
 #pragma GCC unroll 2
         for (int c = 0; c < C; ++c) {
-            vec& x = *(vec*)(pre + r * N + c * W);
+            vec& x = *(vec*)(gates + r * N + c * W);
             x = sigmoid(x);
-            store(gates + r * B + c * W, x, m);
+            if (t + 1 < s.T && r < 2 * H) {   // where the next step writes, beside its gates
+                const real* row = r < H ? cell1 + s.P * k.cell_block + r * B : out + s.P * k.z_block + (r - H) * B;
+                __builtin_prefetch(row + c * W);
+            }
         }
     for (long j = 0; j < H; ++j)
 #pragma GCC unroll 2
         for (int c = 0; c < C; ++c) {
             const long q = j * B + c * W, l = j * N + c * W;
-            const auto gate = [&](int i) { return *(vec*)(pre + i * H * N + l); };
+            const auto gate = [&](int i) { return *(vec*)(gates + i * H * N + l); };
             const Gates<vec> a = {gate(0), gate(1), 2 * gate(2) - 1, gate(3)};   // tanh z = 2 sigmoid(2 z) - 1
             const Cell<vec> now = lstm_step(a, load(cell + q, m), squash);
-            store(cell1 + q, now.c, m); store(squashed + q, now.y, m); store(out + q, now.h, m);
+            store(cell1 + q, now.c, m); *(vec*)(squashed + l) = now.y; store(out + q, now.h, m);
             *(vec*)(seen + l) = now.h;
         }
-    product<C, false>(s.O, k.head(p), H + 1, 1, seen, N, H + 1, pre, N);
-    copy<C>(heads, B, pre, N, s.O, m);
+    product<C, false>(s.O, k.head(p), H + 1, 1, seen, N, H + 1, said, N);
+    copy<C>(heads, B, said, N, s.O, m);
 }
 
 // What happens in episodes with n = P B columns: what actions pay and show, and where inputs hold what was done.
@@ -171,30 +176,27 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
         else turn<C>(k.z + ((long)end * s.P + p) * k.z_block + b, B, F, zt + steps * N * FP, FP, m);
         for (int t = end - 1; t >= begin; --t) {
             const long at = (long)t * s.P + p, u = t - begin;
-            const real* g = k.gates + at * k.gates_block + b;
+            const real* g = k.gates + at * k.gates_block + 5 * H * b;
             const real* c0 = k.cell + at * k.cell_block + b;
-            const real* sq = k.squashed + at * k.squashed_block + b;
+            const real* sq = g + 4 * H * N;
             const real* d = d_heads + at * s.O * B + b;
             real* dt = delta + u * N;
+            const real* soon = g - (t ? s.P * k.gates_block : 0);
             for (int o = 0; o < s.O; ++o)
                 for (int c = 0; c < C; ++c) store(dl + o * row + u * N + c * W, load(d + o * B + c * W, m), W);
             for (long j = 0; j < H; ++j)
 #pragma GCC unroll 2
                 for (int c = 0; c < C; ++c) {
-                    const long q = j * B + c * W, h = H * B, l = j * N + c * W;
+                    const long q = j * B + c * W, h = H * N, l = j * N + c * W;
                     vec e = *(vec*)(dh + l);
                     if (t) {   // the step before, while this one is computed
-                        const long g1 = -s.P * k.gates_block + q;
-                        __builtin_prefetch(g + g1); __builtin_prefetch(g + g1 + h);
-                        __builtin_prefetch(g + g1 + 2 * h); __builtin_prefetch(g + g1 + 3 * h);
                         __builtin_prefetch(c0 - s.P * k.cell_block + q);
-                        __builtin_prefetch(sq - s.P * k.squashed_block + q);
                         __builtin_prefetch(k.z + (at - s.P) * k.z_block + b + q);
                     }
                     for (int o = 0; o < s.O; ++o) e += head[o * (H + 1) + j] * *(vec*)(dl + o * row + u * N + c * W);
-                    const Gates<vec> a = {load(g + q, m), load(g + h + q, m), 2 * load(g + 2 * h + q, m) - 1,
-                                          load(g + 3 * h + q, m)};
-                    const Gates<vec> back = lstm_step_back(a, load(c0 + q, m), load(sq + q, m), e, *(vec*)(dc + l));
+                    const Gates<vec> a = {*(vec*)(g + l), *(vec*)(g + h + l), 2 * *(vec*)(g + 2 * h + l) - 1,
+                                          *(vec*)(g + 3 * h + l)};
+                    const Gates<vec> back = lstm_step_back(a, load(c0 + q, m), *(vec*)(sq + l), e, *(vec*)(dc + l));
                     *(vec*)(dt + j * row + c * W) = back.i;
                     *(vec*)(dt + (H + j) * row + c * W) = back.f;
                     *(vec*)(dt + (2 * H + j) * row + c * W) = back.g;
@@ -207,7 +209,8 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                         store(d_codes + (at * codes + i) * B + b + c * W, *(vec*)(dx + i * N + c * W), m);
             }
             if (credit.truncate && t % credit.truncate == 0) memset(dh, 0, 2 * H * N * sizeof(real));   // and dc
-            else if (!credit.local) product<C, false, 1>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N);
+            else if (!credit.local)
+                product<C, false, 1>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N, All{}, Ahead{soon, soon + 5 * H * N});
             if (credit.starts)
                 for (int c = 0; c < columns; ++c)
                     if (credit.starts[at * B + b + c])
@@ -219,7 +222,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                 for (int c = 0; c < columns; ++c)
                     if (credit.starts[(at + s.P) * B + b + c])
                         for (long j = 0; j < H; ++j)
-                            ot[(u * N + c) * FP + s.I + j] = g[(3 * H + j) * B + c] * sq[j * B + c];
+                            ot[(u * N + c) * FP + s.I + j] = g[(3 * H + j) * N + c] * sq[j * N + c];
         }
         const auto gather = [&](auto wide, auto like, long f) {
             constexpr int V = decltype(wide)::value;
@@ -286,9 +289,10 @@ extern "C" {
 
 // --- with all members of a population side by side, step by step ---
 //
-// Feature-major with the batch last: z [T+1, P, F, B] with F = I + H + 1, gates [T, P, 4H, B] (of g: sigmoid(2 z)), cell
-// [T+1, P, H, B], squashed [T, P, H, B], heads [T, P, O, B]. Columns (episodes) are worked on one or two vectors at a
-// time, so that a column's gates stay in the cache from the product to the activation.
+// Feature-major with the batch last: z [T+1, P, F, B] with F = I + H + 1, cell [T+1, P, H, B], heads [T, P, O, B]. Columns
+// (episodes) are worked on in blocks of N, two vectors or one, so that their gates stay in the cache from the product to
+// the activation: gates [T, P, blocks, 5H, N] are i, f, sigmoid(2 z) in place of g, o, and tanh c. There is room for B
+// rounded up to 16 columns.
 
 int struct_size() { return sizeof(Tape); }
 int play_size() { return sizeof(Play); }

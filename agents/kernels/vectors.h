@@ -154,13 +154,20 @@ inline void turn(const real* from, long from_row, int rows, real* to, long to_ro
 
 struct All {};
 
+// Memory that a product brings into the cache for later, a line of it at every term of a sum.
+struct Ahead { const real *from, *to; };
+struct Nothing {};
+constexpr long LINE = 64 / sizeof(real);
+
 // out[r][c] (+)= sum_k a(r, k) b[k][c]: R rows, C vectors of columns; a(r, k) = a[r * ar + k * ak]. AR is `ar` if the
 // compiler may know it (else 0): rows then need no address each, for which there are not registers enough. The first n
 // columns of the last vector are written: all, or so many.
-template <int R, int C, bool ADD, long AR, class V, class COLUMNS>
+template <int R, int C, bool ADD, long AR, class V, class COLUMNS, class SOON>
 inline __attribute__((always_inline)) void tile(
     const real* __restrict a, long step, long ak, const real* __restrict b, long bk, int K, real* __restrict out,
-    long orow, COLUMNS n) {
+    long orow, COLUMNS n, SOON soon) {
+    long line = 0;
+    if constexpr (std::is_same_v<SOON, Ahead>) line = soon.from < soon.to ? LINE : 0;
     constexpr int N = sizeof(V) / sizeof(real);
     const long ar = AR ? AR : step;
     V acc[R][C];
@@ -169,6 +176,10 @@ inline __attribute__((always_inline)) void tile(
 #pragma GCC unroll 4
         for (int c = 0; c < C; ++c) acc[r][c] = ADD ? *(const V*)(out + r * orow + c * N) : V{};
     for (int k = 0; k < K; ++k) {
+        if constexpr (std::is_same_v<SOON, Ahead>) {
+            __builtin_prefetch(soon.from);
+            soon.from += line;
+        }
         V x[C];
 #pragma GCC unroll 4
         for (int c = 0; c < C; ++c) x[c] = *(const V*)(b + k * bk + c * N);
@@ -188,18 +199,23 @@ inline __attribute__((always_inline)) void tile(
 }
 
 // The same for any number of rows: R at a time, then half of R, and so on.
-template <int R, int C, bool ADD, long AR, class V, class COLUMNS>
+template <int R, int C, bool ADD, long AR, class V, class COLUMNS, class SOON>
 void rows_of(
-    int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow, COLUMNS n) {
+    int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow, COLUMNS n,
+    SOON soon) {
     int r = 0;
-    for (; r + R <= rows; r += R) tile<R, C, ADD, AR, V>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow, n);
+    for (; r + R <= rows; r += R) {
+        tile<R, C, ADD, AR, V>(a + r * ar, ar, ak, b, bk, K, out + r * orow, orow, n, soon);
+        if constexpr (std::is_same_v<SOON, Ahead>) soon.from += K * LINE;
+    }
     if constexpr (R > 1)
-        if (r < rows) rows_of<R / 2, C, ADD, AR, V>(rows - r, a + r * ar, ar, ak, b, bk, K, out + r * orow, orow, n);
+        if (r < rows) rows_of<R / 2, C, ADD, AR, V>(rows - r, a + r * ar, ar, ak, b, bk, K, out + r * orow, orow, n, soon);
 }
-template <int C, bool ADD, long AR = 0, class V = uvec, class COLUMNS = All>
+template <int C, bool ADD, long AR = 0, class V = uvec, class COLUMNS = All, class SOON = Nothing>
 void product(
-    int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow, COLUMNS n = {}) {
-    rows_of<ACC / C, C, ADD, AR, V>(rows, a, ar, ak, b, bk, K, out, orow, n);
+    int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow, COLUMNS n = {},
+    SOON soon = {}) {
+    rows_of<ACC / C, C, ADD, AR, V>(rows, a, ar, ak, b, bk, K, out, orow, n, soon);
 }
 
 constexpr int PANEL = 3 * W;   // columns of a panel

@@ -24,7 +24,7 @@ from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import FULL, Credit, Net, Tape, Vectorised
 
 State = tuple[Tensor, ...]
-_BUFFERS = ("z", "gates", "cell", "squashed", "heads")
+_BUFFERS = ("z", "gates", "cell", "heads")
 
 
 class _Tape(ctypes.Structure):
@@ -64,12 +64,11 @@ class LSTMTape(Tape):
     Attributes:
         z: Inputs ``[T + 1, P, I + H + 1, B]``; rows ``I : I + H`` of slot t hold ``h_{t-1}``, the
             last row is one.
-        gates: Activated gates ``[T, P, 4H, B]``; where g should be there is ``(g + 1) / 2``.
+        gates: What the way back needs, ``[T, P, 5H, B rounded up to 16]`` numbers: gates, ``(g + 1)
+            / 2`` in place of g, and ``tanh c_t``, the columns of a block together (``lstm.cpp``).
         cell: ``[T + 1, P, H, B]``, ``c_{t-1}`` in slot t.
-        squashed: ``tanh c_t``, ``[T, P, H, B]``.
         learn: Whether there is all that the backward pass needs. Else all steps and members write
-            their `gates` ``[4H, B]`` and `squashed` ``[H, B]`` to one place, which stays in the
-            cache.
+            their `gates` to one place, which stays in the cache.
     """
 
     def __init__(self, net: CompiledLSTM, steps: int, batch: int, learn: bool = True) -> None:
@@ -83,11 +82,8 @@ class LSTMTape(Tape):
 
         self.z = zeros(steps + 1, inputs + hidden + 1)
         self.z[:, :, -1] = 1.0
-        inner = (4 * hidden, hidden)
-        if learn:
-            self.gates, self.squashed = (zeros(steps, size) for size in inner)
-        else:
-            self.gates, self.squashed = (torch.zeros(size, batch) for size in inner)
+        kept = 5 * hidden, -(-batch // 16) * 16
+        self.gates = torch.zeros(steps, members, *kept) if learn else torch.zeros(kept)
         self.cell, self.heads = zeros(steps + 1, hidden), zeros(steps, net.output_size)
         # Views are made once: making one costs as much as a small product.
         self.x = self.z[:, :, :inputs]

@@ -77,7 +77,7 @@ def test_all_steps_in_one_call_equal_single_steps(members, batch, inputs, output
             net.restart(by_step, t, by_step.starts[t])
         net.step(by_step, t)
     net.unroll(at_once)
-    for name in ("z", "gates", "cell", "squashed", "heads"):
+    for name in ("z", "gates", "cell", "heads"):
         assert torch.equal(getattr(by_step, name), getattr(at_once, name)), name
     assert not at_once.heads[7:].any()  # no step beyond those that are used
 
@@ -92,7 +92,7 @@ def test_a_tape_not_to_learn_from_says_the_same(members, batch, inputs, outputs,
         net.unroll(tape)
     for name in ("z", "cell", "heads"):
         assert torch.equal(getattr(whole, name), getattr(small, name)), name
-    assert small.gates.shape == (4 * units, batch)
+    assert small.gates.numel() < whole.gates.numel() / 8
     with pytest.raises(ValueError, match="too little to learn from"):
         net.attach(small, net.parameters)
 

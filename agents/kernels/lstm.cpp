@@ -49,10 +49,10 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
     const Shape& s = k.s;
     const long B = s.B, H = s.H, F = s.I + s.H + 1, N = C * W, at = (long)t * s.P + p, next = at + s.P;
     const int m = C > 1 ? W : n;
+    const long row = C > 1 ? N : n, gate = H * row;     // numbers from row to row of the gates, from gate to gate
     const real* cell = k.cell + at * k.cell_block + b;
     real* gates = k.gates + at * k.gates_block + 5 * H * b;
     real* cell1 = k.cell + next * k.cell_block + b;
-    real* squashed = gates + 4 * H * N;
     real* out = k.z + next * k.z_block + s.I * B + b;   // [h; 1] of the next step
     real* heads = k.heads + at * k.heads_block + b;
     real* z = k.scratch;                                // [F, N]
@@ -60,28 +60,28 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
     real* seen = z + s.I * N;                           // [h; 1], first of the step before
     copy<C>(z, N, k.z + at * k.z_block + b, B, F, m);
     const real* soon = gates + (t + 1 < s.T ? s.P * k.gates_block : 0);
-    product<C, false, 1>(4 * H, k.across + p * 4 * H * F, 1, 4 * H, z, N, F, gates, N, All{},
-                         Ahead{soon, soon + 5 * H * N});
+    product<C, false, 1>(4 * H, k.across + p * 4 * H * F, 1, 4 * H, z, N, F, gates, row, m,
+                         Ahead{soon, soon + 5 * gate});
     // Two loops of short chains: the processor then works on many at once.
     for (long r = 0; r < 4 * H; ++r)
 #pragma GCC unroll 2
         for (int c = 0; c < C; ++c) {
-            vec& x = *(vec*)(gates + r * N + c * W);
-            x = sigmoid(x);
+            real* x = gates + r * row + c * W;
+            store(x, sigmoid(load(x, m)), m);
             if (t + 1 < s.T && r < 2 * H) {   // where the next step writes, beside its gates
-                const real* row = r < H ? cell1 + s.P * k.cell_block + r * B : out + s.P * k.z_block + (r - H) * B;
-                __builtin_prefetch(row + c * W);
+                const real* place = r < H ? cell1 + s.P * k.cell_block + r * B : out + s.P * k.z_block + (r - H) * B;
+                __builtin_prefetch(place + c * W);
             }
         }
     for (long j = 0; j < H; ++j)
 #pragma GCC unroll 2
         for (int c = 0; c < C; ++c) {
-            const long q = j * B + c * W, l = j * N + c * W;
-            const auto gate = [&](int i) { return *(vec*)(gates + i * H * N + l); };
-            const Gates<vec> a = {gate(0), gate(1), 2 * gate(2) - 1, gate(3)};   // tanh z = 2 sigmoid(2 z) - 1
+            const long q = j * B + c * W;
+            real* g = gates + j * row + c * W;
+            const Gates<vec> a = {load(g, m), load(g + gate, m), 2 * load(g + 2 * gate, m) - 1, load(g + 3 * gate, m)};
             const Cell<vec> now = lstm_step(a, load(cell + q, m), squash);
-            store(cell1 + q, now.c, m); *(vec*)(squashed + l) = now.y; store(out + q, now.h, m);
-            *(vec*)(seen + l) = now.h;
+            store(cell1 + q, now.c, m); store(g + 4 * gate, now.y, m); store(out + q, now.h, m);
+            *(vec*)(seen + j * N + c * W) = now.h;
         }
     product<C, false>(s.O, k.head(p), H + 1, 1, seen, N, H + 1, said, N);
     copy<C>(heads, B, said, N, s.O, m);
@@ -167,7 +167,8 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
     real* dx = dl + s.O * CHUNK * N;          // [codes, N]
     const real* weight = k.weight(p);
     const real* head = credit.feedback ? credit.feedback + (long)p * s.O * (H + 1) : k.head(p);
-    const int columns = n, m = n < W ? n : W;   // C > 1 only for whole vectors
+    const int columns = n, m = C > 1 ? W : n;
+    const long line = C > 1 ? N : n, gate = H * line;   // as in forward_block
     memset(dh, 0, 2 * H * N * sizeof(real));
     for (int end = s.T; end > 0; end -= CHUNK) {
         const int begin = end > CHUNK ? end - CHUNK : 0, steps = end - begin;
@@ -178,7 +179,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
             const long at = (long)t * s.P + p, u = t - begin;
             const real* g = k.gates + at * k.gates_block + 5 * H * b;
             const real* c0 = k.cell + at * k.cell_block + b;
-            const real* sq = g + 4 * H * N;
+            const real* sq = g + 4 * gate;
             const real* d = d_heads + at * s.O * B + b;
             real* dt = delta + u * N;
             const real* soon = g - (t ? s.P * k.gates_block : 0);
@@ -187,16 +188,16 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
             for (long j = 0; j < H; ++j)
 #pragma GCC unroll 2
                 for (int c = 0; c < C; ++c) {
-                    const long q = j * B + c * W, h = H * N, l = j * N + c * W;
+                    const long q = j * B + c * W, r = j * line + c * W, l = j * N + c * W;
                     vec e = *(vec*)(dh + l);
                     if (t) {   // the step before, while this one is computed
                         __builtin_prefetch(c0 - s.P * k.cell_block + q);
                         __builtin_prefetch(k.z + (at - s.P) * k.z_block + b + q);
                     }
                     for (int o = 0; o < s.O; ++o) e += head[o * (H + 1) + j] * *(vec*)(dl + o * row + u * N + c * W);
-                    const Gates<vec> a = {*(vec*)(g + l), *(vec*)(g + h + l), 2 * *(vec*)(g + 2 * h + l) - 1,
-                                          *(vec*)(g + 3 * h + l)};
-                    const Gates<vec> back = lstm_step_back(a, load(c0 + q, m), *(vec*)(sq + l), e, *(vec*)(dc + l));
+                    const Gates<vec> a = {load(g + r, m), load(g + gate + r, m), 2 * load(g + 2 * gate + r, m) - 1,
+                                          load(g + 3 * gate + r, m)};
+                    const Gates<vec> back = lstm_step_back(a, load(c0 + q, m), load(sq + r, m), e, *(vec*)(dc + l));
                     *(vec*)(dt + j * row + c * W) = back.i;
                     *(vec*)(dt + (H + j) * row + c * W) = back.f;
                     *(vec*)(dt + (2 * H + j) * row + c * W) = back.g;
@@ -210,7 +211,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
             }
             if (credit.truncate && t % credit.truncate == 0) memset(dh, 0, 2 * H * N * sizeof(real));   // and dc
             else if (!credit.local)
-                product<C, false, 1>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N, All{}, Ahead{soon, soon + 5 * H * N});
+                product<C, false, 1>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N, All{}, Ahead{soon, soon + 5 * gate});
             if (credit.starts)
                 for (int c = 0; c < columns; ++c)
                     if (credit.starts[at * B + b + c])
@@ -222,7 +223,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                 for (int c = 0; c < columns; ++c)
                     if (credit.starts[(at + s.P) * B + b + c])
                         for (long j = 0; j < H; ++j)
-                            ot[(u * N + c) * FP + s.I + j] = g[(3 * H + j) * N + c] * sq[j * N + c];
+                            ot[(u * N + c) * FP + s.I + j] = g[3 * gate + j * line + c] * sq[j * line + c];
         }
         const auto gather = [&](auto wide, auto like, long f) {
             constexpr int V = decltype(wide)::value;
@@ -291,8 +292,7 @@ extern "C" {
 //
 // Feature-major with the batch last: z [T+1, P, F, B] with F = I + H + 1, cell [T+1, P, H, B], heads [T, P, O, B]. Columns
 // (episodes) are worked on in blocks of N, two vectors or one, so that their gates stay in the cache from the product to
-// the activation: gates [T, P, blocks, 5H, N] are i, f, sigmoid(2 z) in place of g, o, and tanh c. There is room for B
-// rounded up to 16 columns.
+// the activation: gates [T, P, blocks, 5H, N or fewer] are i, f, sigmoid(2 z) in place of g, o, and tanh c.
 
 int struct_size() { return sizeof(Tape); }
 int play_size() { return sizeof(Play); }

@@ -21,7 +21,17 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["Player", "Result", "Sample", "Side", "measure", "quartiles"]
+__all__ = [
+    "Player",
+    "Result",
+    "Sample",
+    "Side",
+    "UsageError",
+    "choose",
+    "command",
+    "measure",
+    "quartiles",
+]
 
 # Libraries that only a comparison needs, and the extra of this package that brings each.
 EXTRAS = {"jax": "jax", "jaxlib": "jax", "sb3_contrib": "bench"}
@@ -64,6 +74,34 @@ class Side:
             self.members, self.num_envs, **self.options
         )
         return generator
+
+
+class UsageError(ValueError):
+    """What a command was told cannot be done."""
+
+
+def choose(sides: Sequence[Side], only: Sequence[str]) -> list[Side]:
+    """Return the sides whose names start with one of `only`; all if it is empty.
+
+    Raises:
+        UsageError: If a name fits no side.
+    """
+    for name in only:
+        if not any(side.name.startswith(name) for side in sides):
+            names = "; ".join(side.name for side in sides)
+            raise UsageError(f"no side starts with {name!r}; there are: {names}")
+    return [side for side in sides if not only or side.name.startswith(tuple(only))]
+
+
+def command(work: Callable[[Any], object], settings: type[Any], about: str | None) -> None:
+    """Do work as the command line says; what cannot be done is one line, and exit code 2."""
+    import tyro
+
+    try:
+        work(tyro.cli(settings, description=about))
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 @dataclass(frozen=True)

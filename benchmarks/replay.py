@@ -20,9 +20,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-import tyro
-
-from benchmarks.measure import Result, Side, measure
+from benchmarks.measure import Result, Side, choose, command, measure
 from benchmarks.throughput import Bar, Config, compare, load, machine, table
 
 __all__ = ["BARS", "SIDES", "main"]
@@ -90,10 +88,7 @@ BARS = _bars()
 
 def main(config: Config) -> None:
     """Measure, print the tables and write the file."""
-    for name in config.only:
-        if not any(side.name.startswith(name) for side in SIDES):
-            raise ValueError(f"no side starts with {name!r}")
-    sides = [s for s in SIDES if not config.only or s.name.startswith(config.only)]
+    sides = choose(SIDES, config.only)
     before = load()
     results: dict[str, Result] = {}
     for work in dict.fromkeys(_work(side) for side in sides):  # few processes at a time
@@ -113,4 +108,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    command(main, Config, __doc__)

@@ -19,6 +19,7 @@ import torch
 import tyro
 from torch import Tensor
 
+from benchmarks.measure import UsageError, command
 from prefrontal.agents.a2c.learner import A2C, make_learner
 from prefrontal.agents.common.optim import anneal, clip_by_norm
 from prefrontal.agents.common.seeding import generator
@@ -144,6 +145,8 @@ def measure(agent: A2C, batches: int, deterministic: bool = False) -> tuple[floa
 
 def main(config: Config) -> None:
     """Tell, go on in each way, and print a table."""
+    if unknown := set(config.only) - set(VARIANTS):
+        raise UsageError(f"no variant {min(unknown)!r}; there are: {'; '.join(VARIANTS)}")
     torch.set_num_threads(1)
     told = learner(config.seed, {"num_envs": 32})
     start = time.process_time()
@@ -172,4 +175,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    command(main, Config, __doc__)

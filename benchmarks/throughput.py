@@ -25,7 +25,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from benchmarks.measure import Result, Side, measure, quartiles
+from benchmarks.measure import Result, Side, choose, command, measure, quartiles
 
 PACKAGES = ("torch", "gymnasium", "stable-baselines3", "sb3-contrib", "jax", "deap", "numpy")
 
@@ -200,20 +200,6 @@ SIDES = _sides()
 BARS = _bars()
 
 
-def choose(only: Sequence[str]) -> list[Side]:
-    """Return the sides whose names start with one of `only`; all if it is empty.
-
-    Raises:
-        ValueError: If a name fits no side.
-    """
-    for name in only:
-        if not any(side.name.startswith(name) for side in SIDES):
-            raise ValueError(
-                f"no side starts with {name!r}; there are: " + "; ".join(s.name for s in SIDES)
-            )
-    return [s for s in SIDES if not only or s.name.startswith(tuple(only))]
-
-
 def verdict(bar: Bar, ratio: float) -> str:
     """Return `goal met`, `met`, `NOT met`, or `no bar` where only a goal was set, and missed."""
 
@@ -289,7 +275,7 @@ def table(
 
 def main(config: Config) -> None:
     """Measure, print the tables and write the file."""
-    sides = choose(config.only)
+    sides = choose(SIDES, config.only)
     before = load()
     results = measure(sides, config.rounds, config.seconds, lambda line: print(line, flush=True))
     rows = [row for row in (compare(bar, results) for bar in BARS) if row is not None]
@@ -307,4 +293,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    command(main, Config, __doc__)

@@ -22,7 +22,7 @@ from typing import Annotated
 import tyro
 
 from benchmarks import replay, shipped, td3, throughput
-from benchmarks.measure import Side, quartiles
+from benchmarks.measure import Side, UsageError, choose, command, quartiles
 
 __all__ = ["Config", "Worker", "compare", "main"]
 
@@ -141,7 +141,7 @@ def sides(only: tuple[str, ...] = ()) -> list[tuple[str, Side]]:
     """Return the benchmark and the side of all one-thread work of ours.
 
     Raises:
-        ValueError: If a name in `only` fits no side.
+        UsageError: If a name in `only` fits no side.
     """
     both = [("throughput", side) for side in throughput.SIDES if side.name.startswith("ours")]
     both += [("throughput", s) for s in throughput.SIDES if s.module == "evolution"]
@@ -149,14 +149,14 @@ def sides(only: tuple[str, ...] = ()) -> list[tuple[str, Side]]:
     both += [("td3", side) for side in td3.SIDES if side.function == "play"]
     both += [("shipped", side) for side in shipped.SIDES]
     both = [(b, s) for b, s in both if s.clock == "cpu" and s.function not in PEERS]
-    for name in only:
-        if not any(side.name.startswith(name) for _, side in both):
-            raise ValueError(f"no side of ours starts with {name!r}")
-    return [(b, s) for b, s in both if not only or s.name.startswith(only)]
+    chosen = choose([side for _, side in both], only)
+    return [(b, s) for b, s in both if s in chosen]
 
 
 def main(config: Config) -> None:
     """Measure and print a table."""
+    if not (config.other / "prefrontal").is_dir():
+        raise UsageError(f"{config.other} is no checkout: it has no folder prefrontal")
     print("| side | here, k steps/s | other, k steps/s | here / other | quartiles |")
     print("|---|---|---|---|---|")
     for benchmark, side in sides(config.only):
@@ -176,4 +176,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    command(main, Config, __doc__)

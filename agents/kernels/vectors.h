@@ -161,7 +161,8 @@ constexpr long LINE = 64 / sizeof(real);
 
 // out[r][c] (+)= sum_k a(r, k) b[k][c]: R rows, C vectors of columns; a(r, k) = a[r * ar + k * ak]. AR is `ar` if the
 // compiler may know it (else 0): rows then need no address each, for which there are not registers enough. The first n
-// columns of the last vector are written: all, or so many.
+// columns of the last vector are written: all, or so many. Rows of b, and of `out` if all columns are written, lie where
+// vectors may lie.
 template <int R, int C, bool ADD, long AR, class V, class COLUMNS, class SOON>
 inline __attribute__((always_inline)) void tile(
     const real* __restrict a, long step, long ak, const real* __restrict b, long bk, int K, real* __restrict out,
@@ -211,7 +212,7 @@ void rows_of(
     if constexpr (R > 1)
         if (r < rows) rows_of<R / 2, C, ADD, AR, V>(rows - r, a + r * ar, ar, ak, b, bk, K, out + r * orow, orow, n, soon);
 }
-template <int C, bool ADD, long AR = 0, class V = uvec, class COLUMNS = All, class SOON = Nothing>
+template <int C, bool ADD, long AR = 0, class V = vec, class COLUMNS = All, class SOON = Nothing>
 void product(
     int rows, const real* a, long ar, long ak, const real* b, long bk, int K, real* out, long orow, COLUMNS n = {},
     SOON soon = {}) {

@@ -114,6 +114,8 @@ _LONG = cfg.A2CConfig(
     critic=cfg.CriticConfig("privileged", units=256),
     passes=4,
 )
+#: More entropy, annealed later: with ten arms agents settle on trying too few of them.
+_MANY = dataclasses.replace(_LONG, entropy_coef=0.1, entropy_anneal=0.6)
 _LONGEST = dataclasses.replace(_LONG, gae_lambda=0.98, discount=0.9, discount_final=0.985)
 
 EXPERIMENT = Experiment(
@@ -123,7 +125,7 @@ EXPERIMENT = Experiment(
     conditions={
         "5x10": _settings(5, 10, 64, 3_000_000, _SHORT),
         "5x100": _settings(5, 100, 64, 20_000_000, _LONG),
-        "10x100": _settings(10, 100, 64, 36_000_000, _LONG),
+        "10x100": _settings(10, 100, 64, 40_000_000, _MANY),
         "5x500": _settings(5, 500, 16, 24_000_000, _LONGEST),
     },
     measure=measure,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 
 import pytest
 
 from benchmarks import throughput
-from benchmarks.measure import Player, Result, Side, measure, quartiles, work
-from benchmarks.throughput import BARS, SIDES, Bar, Config, choose, compare, main, verdict
+from benchmarks.measure import Player, Result, Side, choose, command, measure, quartiles, work
+from benchmarks.throughput import BARS, SIDES, Bar, Config, compare, main, verdict
 
 OURS = Side("ours P1 N16", "prefrontal", 1, 16)
 
@@ -38,8 +40,29 @@ def test_quartiles():
 
 def test_unknown_side_is_refused_with_the_names():
     with pytest.raises(ValueError, match="no side starts with 'theirs'; there are: ours P1 N16"):
-        choose(["theirs"])
-    assert [side.name for side in choose(["ours P1 N16"])] == ["ours P1 N16"]
+        choose(SIDES, ["theirs"])
+    assert [side.name for side in choose(SIDES, ["ours P1 N16"])] == ["ours P1 N16"]
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        (["throughput", "--only", "theirs"], "no side starts with 'theirs'"),
+        (["replay", "--only", "theirs"], "no side starts with 'theirs'"),
+        (["versions", "nowhere"], "nowhere is no checkout"),
+        (["versions", ".", "--only", "theirs"], "no side starts with 'theirs'"),
+        (["rl2_noise", "--only", "theirs"], "no variant 'theirs'"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(told, wrong, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", told)
+    module = importlib.import_module(f"benchmarks.{told[0]}")
+    with pytest.raises(SystemExit) as ended:
+        command(module.main, module.Config, None)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {wrong}")
+    assert said.count("\n") == 1
 
 
 def test_verdicts():

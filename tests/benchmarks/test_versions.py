@@ -67,5 +67,5 @@ def test_only_sides_of_ours_in_one_thread_are_measured():
     assert ("replay", "sample 32, P1: ours") in names
     assert {("td3", "ours, modular"), ("shipped", "default experiment")} <= names
     assert not any("SB3" in name or "DEAP" in name or "both cores" in name for _, name in names)
-    with pytest.raises(ValueError, match="no side of ours starts with 'theirs'"):
+    with pytest.raises(ValueError, match="no side starts with 'theirs'"):
         sides(("theirs",))

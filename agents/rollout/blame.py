@@ -26,14 +26,17 @@ def blame(envs: Any, error: Exception) -> None:
     if isinstance(error, PrefrontalError | MemoryError):
         return
     task = type(getattr(envs, "task", envs))
-    files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+    frames = traceback.extract_tb(error.__traceback__)
+    files, names = ({getattr(frame, of) for frame in frames} for of in ("filename", "name"))
     said = blamed(error)
     doors = (getattr(type(envs), name, None) for name in ("step", "table", "played"))
     if files.isdisjoint(door.__code__.co_filename for door in doors if door is not None):
         return  # a core of the user's, or a bug of ours
     if said is None and task.__module__.startswith("prefrontal."):
         return
-    said = said or f"{type(error).__name__}: {error}{place_of(task.step)}"
+    told = names & {"table", "played"}
+    method = getattr(task, "outcomes" if told else "step", None)
+    said = said or f"{type(error).__name__}: {error}{place_of(method)}"
     raise TrainingError(f"environment {name_of(envs)}: {said}") from error
 
 

@@ -118,6 +118,11 @@ class Missing(TwoArmedBandit):
     def step(self, params, state, action, noise):
         state, observation, reward = super().step(params, state, action, noise)
         return state, observation, reward * float("nan")
+
+class Mistold(TwoArmedBandit):
+    def outcomes(self, params, noise):
+        told = super().outcomes(params, noise)
+        return told._replace(rewards=told.rewards[:2])
 """
 
 
@@ -125,6 +130,7 @@ class Missing(TwoArmedBandit):
     ("name", "message"),
     [
         ("Raises", r"KeyError: 'nothing' \(their_task.py, line 7, in step\)$"),
+        ("Mistold", r"Mistold.outcomes: rewards must .* \(their_task.py, line 25, in outcomes\)$"),
         (
             "Columns",
             r"rewards must have shape \[3\], one a row, not \[1\] \(their_task.py, line 10",

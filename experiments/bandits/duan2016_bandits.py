@@ -125,7 +125,7 @@ EXPERIMENT = Experiment(
     conditions={
         "5x10": _settings(5, 10, 64, 3_000_000, _SHORT),
         "5x100": _settings(5, 100, 64, 20_000_000, _LONG),
-        "10x100": _settings(10, 100, 64, 40_000_000, _MANY),
+        "10x100": _settings(10, 100, 64, 26_000_000, _MANY),
         "5x500": _settings(5, 500, 16, 24_000_000, _LONGEST),
     },
     measure=measure,

@@ -95,11 +95,12 @@ EXPERIMENT = Experiment(
                 learning_rate=6e-3,
                 discount=0.0,
                 entropy_coef=0.1,
+                entropy_anneal=0.7,
                 normalise_advantages=True,
                 critic=cfg.CriticConfig("privileged"),
                 passes=4,
             ),
-            cfg.TrainingConfig(num_envs=64, total_steps=30_000_000),
+            cfg.TrainingConfig(num_envs=64, total_steps=40_000_000),
         )
     },
     measure=measure,

@@ -95,7 +95,7 @@ def choose(sides: Sequence[Side], only: Sequence[str]) -> list[Side]:
 
 def command(work: Callable[[Any], object], settings: type[Any], about: str | None) -> None:
     """Do work as the command line says; what cannot be done is one line, and exit code 2."""
-    import tyro
+    import tyro  # here: sides do not load it
 
     try:
         work(tyro.cli(settings, description=about))

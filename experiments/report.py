@@ -27,7 +27,7 @@ HEADLINES = {
     "course-changing-reward": "red/yellow after mode 2, worst member, replay",
     "hinton-nowlan-1987": "populations that ever had a perfect genotype, learning",
     "learning-rules": "accuracy, trial 2, 3 blank steps, bptt",
-    "meta-changing-reward": "settled accuracy, concept",
+    "meta-changing-reward": "accuracy 10 trials after, concept, agent",
     "wang2018-harlow": "accuracy, trial 2, abstract",
     "wang2018-two-step": "model-based index",
     "zhang2024-modularity": "area of the boundary sweep, 2x, modular",

@@ -49,7 +49,7 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
     const Shape& s = k.s;
     const long B = s.B, H = s.H, F = s.I + s.H + 1, N = C * W, at = (long)t * s.P + p, next = at + s.P;
     const int m = C > 1 ? W : n;
-    const long row = C > 1 ? N : n, gate = H * row;     // numbers from row to row of the gates, from gate to gate
+    const long next_row = C > 1 ? N : n, gate = H * next_row;   // numbers from row to row of the gates, from gate to gate
     const real* cell = k.cell + at * k.cell_block + b;
     real* gates = k.gates + at * k.gates_block + 5 * H * b;
     real* cell1 = k.cell + next * k.cell_block + b;
@@ -60,13 +60,13 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
     real* seen = z + s.I * N;                           // [h; 1], first of the step before
     copy<C>(z, N, k.z + at * k.z_block + b, B, F, m);
     const real* soon = gates + (t + 1 < s.T ? s.P * k.gates_block : 0);
-    product<C, false, 1>(4 * H, k.across + p * 4 * H * F, 1, 4 * H, z, N, F, gates, row, m,
+    product<C, false, 1>(4 * H, k.across + p * 4 * H * F, 1, 4 * H, z, N, F, gates, next_row, m,
                          Ahead{soon, soon + 5 * gate});
     // Two loops of short chains: the processor then works on many at once.
     for (long r = 0; r < 4 * H; ++r)
 #pragma GCC unroll 2
         for (int c = 0; c < C; ++c) {
-            real* x = gates + r * row + c * W;
+            real* x = gates + r * next_row + c * W;
             store(x, sigmoid(load(x, m)), m);
             if (t + 1 < s.T && r < 2 * H) {   // where the next step writes, beside its gates
                 const real* place = r < H ? cell1 + s.P * k.cell_block + r * B : out + s.P * k.z_block + (r - H) * B;
@@ -77,7 +77,7 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
 #pragma GCC unroll 2
         for (int c = 0; c < C; ++c) {
             const long q = j * B + c * W;
-            real* g = gates + j * row + c * W;
+            real* g = gates + j * next_row + c * W;
             const Gates<vec> a = {load(g, m), load(g + gate, m), 2 * load(g + 2 * gate, m) - 1, load(g + 3 * gate, m)};
             const Cell<vec> now = lstm_step(a, load(cell + q, m), squash);
             store(cell1 + q, now.c, m); store(g + 4 * gate, now.y, m); store(out + q, now.h, m);
@@ -168,7 +168,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
     const real* weight = k.weight(p);
     const real* head = credit.feedback ? credit.feedback + (long)p * s.O * (H + 1) : k.head(p);
     const int columns = n, m = C > 1 ? W : n;
-    const long line = C > 1 ? N : n, gate = H * line;   // as in forward_block
+    const long next_row = C > 1 ? N : n, gate = H * next_row;   // as in forward_block
     memset(dh, 0, 2 * H * N * sizeof(real));
     for (int end = s.T; end > 0; end -= CHUNK) {
         const int begin = end > CHUNK ? end - CHUNK : 0, steps = end - begin;
@@ -188,7 +188,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
             for (long j = 0; j < H; ++j)
 #pragma GCC unroll 2
                 for (int c = 0; c < C; ++c) {
-                    const long q = j * B + c * W, r = j * line + c * W, l = j * N + c * W;
+                    const long q = j * B + c * W, r = j * next_row + c * W, l = j * N + c * W;
                     vec e = *(vec*)(dh + l);
                     if (t) {   // the step before, while this one is computed
                         __builtin_prefetch(c0 - s.P * k.cell_block + q);
@@ -223,7 +223,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                 for (int c = 0; c < columns; ++c)
                     if (credit.starts[(at + s.P) * B + b + c])
                         for (long j = 0; j < H; ++j)
-                            ot[(u * N + c) * FP + s.I + j] = g[3 * gate + j * line + c] * sq[j * line + c];
+                            ot[(u * N + c) * FP + s.I + j] = g[3 * gate + j * next_row + c] * sq[j * next_row + c];
         }
         const auto gather = [&](auto wide, auto like, long f) {
             constexpr int V = decltype(wide)::value;

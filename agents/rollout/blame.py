@@ -26,15 +26,16 @@ def blame(envs: Any, error: Exception) -> None:
     if isinstance(error, PrefrontalError | MemoryError):
         return
     task = type(getattr(envs, "task", envs))
-    frames = traceback.extract_tb(error.__traceback__)
-    files, names = ({getattr(frame, of) for frame in frames} for of in ("filename", "name"))
     said = blamed(error)
     doors = (getattr(type(envs), name, None) for name in ("step", "table", "played"))
-    if files.isdisjoint(door.__code__.co_filename for door in doors if door is not None):
+    files = {door.__code__.co_filename for door in doors if door is not None}
+    frames = traceback.extract_tb(error.__traceback__)
+    passed = {frame.name for frame in frames if frame.filename in files}
+    if not passed:
         return  # a core of the user's, or a bug of ours
     if said is None and task.__module__.startswith("prefrontal."):
         return
-    told = names & {"table", "played"}
+    told = passed & {"table", "played"}
     method = getattr(task, "outcomes" if told else "step", None)
     said = said or f"{type(error).__name__}: {error}{place_of(method)}"
     raise TrainingError(f"environment {name_of(envs)}: {said}") from error

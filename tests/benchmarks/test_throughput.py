@@ -51,7 +51,7 @@ def test_unknown_side_is_refused_with_the_names():
         (["replay", "--only", "theirs"], "no side starts with 'theirs'"),
         (["versions", "nowhere"], "nowhere is no checkout"),
         (["versions", ".", "--only", "theirs"], "no side starts with 'theirs'"),
-        (["rl2_noise", "--only", "theirs"], "no variant 'theirs'"),
+        (["rl2_noise", "--only", "theirs", "--told-steps", "100"], "no variant 'theirs'"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(told, wrong, monkeypatch, capsys):

@@ -76,7 +76,8 @@ class StationaryBandit(Bandit):
     def outcomes(self, params: Params, noise: Tensor) -> Outcomes:
         """Return what every arm would pay at every step."""
         state, cue = self.reset(params)
-        rewards = params["p"].T.gt(noise).float()
+        p = params["p"].T.contiguous()  # [K, n]
+        rewards = torch.gt(p, noise, out=noise.new_empty(len(noise), *p.shape))
         seen = functools.partial(with_time, params["p"], self.steps)
         return Outcomes(rewards, constant(cue, self.steps), ticking(state, self.steps), seen)
 

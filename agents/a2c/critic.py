@@ -10,6 +10,7 @@ from prefrontal.agents.common.optim import clip_by_norm
 from prefrontal.agents.common.returns import by_member
 from prefrontal.agents.kernels.learning import (
     CompiledOptimiser,
+    critic_activity,
     critic_fit,
     critic_values,
     estimate,
@@ -53,6 +54,7 @@ class AsymmetricCritic:
         self.parameters = torch.stack(rows).to(device, dtype)
         self.optimiser = make_optimiser(self.parameters, "adam", 1e-5)
         self._joined = self._active = self.parameters.new_empty(0)  # used again while sizes last
+        self._size = (0, 0, 0)
 
     def features(self, hidden: Tensor, privileged: Tensor) -> Tensor:
         """Join ``[T, P, H, B]`` and ``[T, P, B, K]`` to features ``[P, H + K + 1, T * B]``.
@@ -78,11 +80,13 @@ class AsymmetricCritic:
 
     def values(self, features: Tensor) -> Tensor:
         """Compute values ``[P, T * B]``; the activity of the hidden units is kept for `fit`."""
-        if isinstance(self.optimiser, CompiledOptimiser):
-            return critic_values(self.parameters, features, self.units)
+        compiled = isinstance(self.optimiser, CompiledOptimiser)
+        if self._size != (size := (len(features), self.units, features.shape[2])):
+            room = critic_activity(features, self.units) if compiled else features.new_empty(size)
+            self._size, self._active = size, room
+        if compiled:
+            return critic_values(self.parameters, features, self.units, self._active)
         first, second = self._weights()
-        if self._active.shape != (size := (len(first), self.units, features.shape[2])):
-            self._active = features.new_empty(size)
         active = torch.bmm(first, features, out=self._active).relu_()
         return torch.baddbmm(second[:, None, -1:], second[:, None, :-1], active).squeeze(1)
 
@@ -147,8 +151,8 @@ class AsymmetricCritic:
             passes: How many steps.
         """
         if isinstance(optimiser := self.optimiser, CompiledOptimiser):
-            net = optimiser, self.parameters, features, self.units
-            return critic_fit(*net, targets, weight, learning_rate, clip_norm, passes)
+            known = optimiser, self.parameters, features, self.units, self._active, values
+            return critic_fit(*known, targets, weight, learning_rate, clip_norm, passes)
         for index in range(passes):
             values = self.values(features) if index else values
             loss, gradient = self._gradient(features, values, targets, weight)

@@ -10,7 +10,7 @@ variance of the learning signal is optional: `gae_lambda`, `normalise_advantages
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -20,15 +20,13 @@ from prefrontal.agents.a2c.checks import check_settings
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.critic import AsymmetricCritic
 from prefrontal.agents.a2c.ewc import Consolidation
-from prefrontal.agents.a2c.heads import Target, baseline_head, judge_heads, losses, told_by_task
+from prefrontal.agents.a2c.heads import Target, baseline_head, judge_heads, told_by_task
 from prefrontal.agents.a2c.off_policy import METRICS, Replay
-from prefrontal.agents.a2c.passes import compiled_slope, later_passes
+from prefrontal.agents.a2c.passes import Learned, closed, every_pass, slope
 from prefrontal.agents.base import Job, RecurrentLearner
 from prefrontal.agents.common import returns
 from prefrontal.agents.common.optim import anneal, check_finite, clip_apart
-from prefrontal.agents.common.policies import ActorCriticLoss, masked
 from prefrontal.agents.kernels import learning
-from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import FULL, Credit
 from prefrontal.agents.rollout.environments import facts_of, make_stages
@@ -142,12 +140,12 @@ class A2C(RecurrentLearner):
             loss, parts = self.replay.loss(config, number, parameters, self.stages.index, *given)
             return torch.autograd.grad(loss.sum(), parameters)[0], parts
 
-        for index in range(config.passes):
-            if index and not due and self._at_once(learned):
-                told = learned.told(config, entropy_coef)
-                norm = later_passes(model, config, told, trajectory, self.optimiser, rate)
-                check_finite(norm, self.members, self.steps)
-                break
+        penalty = None
+        if at_once := self._at_once(trajectory):
+            norms, parts = every_pass(model, config, learned, entropy_coef, self.optimiser, rate)
+            check_finite(norms[1], self.members, self.steps)
+            metrics = parts | {"gradient_norm": norms[0]} | metrics
+        for index in () if at_once else range(config.passes):
             if index:
                 model.refresh(trajectory.tapes)
             parameters = model.parameters
@@ -179,7 +177,8 @@ class A2C(RecurrentLearner):
         metrics["learning_rate"] = rate
         if len(self.stages) > 1:
             metrics["stage"] = torch.full_like(rate, self.stages.index)
-        return {name: value.detach().to("cpu", torch.float64) for name, value in metrics.items()}
+        rows = torch.stack([value.detach().to("cpu") for value in metrics.values()])
+        return dict(zip(metrics, rows.double().unbind(), strict=True))
 
     @torch.no_grad()
     def _judge(
@@ -213,7 +212,9 @@ class A2C(RecurrentLearner):
             unit = returns.root_mean_square(own.targets, weight).clamp(min=1e-3)
             metrics["value_unit"] = unit
         old = None
-        if config.passes > 1:
+        if config.passes > 1 and self._at_once(trajectory):
+            old = torch.empty_like(advantages)  # which the first pass writes
+        elif config.passes > 1:
             law = self.model.policy.law(logits[: trajectory.steps], trajectory.available)
             old = self.model.policy.log_prob(law, trajectory.actions)
         return Learned(trajectory, advantages, own.targets, old, weight, learned, unit), metrics
@@ -235,8 +236,8 @@ class A2C(RecurrentLearner):
             credits: Which ways the gradient takes in each network.
             noisy: Whether they were played with noise, if the rule adds some.
         """
-        told = learned.told(self.config, entropy_coef)
-        gradient, parts = slope(self.model, learned, told, parameters, credits)
+        given = self.model, self.config, learned, entropy_coef, parameters, credits
+        gradient, parts = slope(*given)
         if noisy and self.rule is not None and self.rule.perturbation is not None:
             weight = learned.weight
             share = weight if weight.dim() else weight / learned.advantages[:, 0].numel()
@@ -244,10 +245,11 @@ class A2C(RecurrentLearner):
             gradient = gradient + self.rule.perturbation.gradient(tapes, gain)
         return gradient, parts
 
-    def _at_once(self, learned: Learned) -> bool:
-        """Return whether all passes but the first can be made by one call."""
-        plain = self.rule is None and self.consolidation is None and learned.unit is None
-        return plain and len(self.model.nets) == 1 and closed(self.model, learned.trajectory)
+    def _at_once(self, trajectory: Trajectory) -> bool:
+        """Return whether all passes can be made by one call."""
+        more = self.rule, self.consolidation, self.replay
+        plain = not self.config.normalise_values and all(part is None for part in more)
+        return plain and len(self.model.nets) == 1 and closed(self.model, trajectory)
 
     def _alignment(
         self, rule: Rule, learned: Learned, entropy_coef: Tensor, update: Tensor | None = None
@@ -350,51 +352,3 @@ class A2C(RecurrentLearner):
         own = {name: part for name, part in more.items() if part is not None}
         rule = {} if self.rule is None else self.rule.parts()
         return {**super().parts(), **self.rollout.parts(), **own, **rule}
-
-
-class Learned(NamedTuple):
-    """New episodes and what is learned from them, ``[T, P, B]`` each."""
-
-    trajectory: Trajectory
-    advantages: Tensor
-    targets: Tensor  # of the values
-    old: Tensor | None  # log-probabilities of the actions by the policy that acted, if needed
-    weight: Tensor  # of each step, see `step_weights`
-    heads: dict[str, Target]  # of the heads beside policy and value
-    unit: Tensor | None = None  # in which values are learned, ``[P]``; None: 1
-
-    def told(self, config: A2CConfig, entropy_coef: Tensor) -> ActorCriticLoss:
-        """Return what the loss of the policy and the values needs."""
-        clip = config.clip_ratio if config.passes > 1 else None
-        coefs = entropy_coef, config.value_coef, clip, self.unit
-        return ActorCriticLoss(self.trajectory.actions, *self[1:5], *coefs)
-
-
-def slope(
-    model: ActorCritic,
-    learned: Learned,
-    told: ActorCriticLoss,
-    parameters: Tensor,
-    credits: Sequence[Credit] = (FULL, FULL),
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the gradient of the loss of new episodes ``[P, n]``, and the parts of the loss.
-
-    Compiled networks with one softmax need no graph for it. The parameters ``[P, n]`` are those
-    on the networks; what these said is on the tapes.
-    """
-    trajectory = learned.trajectory
-    if closed(model, trajectory):
-        return compiled_slope(model, told, trajectory, credits)
-    logits, values, said = model.read(trajectory.tapes, parameters.requires_grad_(), credits)
-    logits = masked(logits[: trajectory.steps], trajectory.available)
-    loss, parts = told.of(model.policy, logits, values[: trajectory.steps])
-    if heads := model.config.heads:
-        more, each = losses(heads, said, learned.heads, trajectory.actions, learned.weight)
-        loss, parts = loss + more, parts | each
-    return torch.autograd.grad(loss.sum(), parameters)[0], parts
-
-
-def closed(model: ActorCritic, trajectory: Trajectory) -> bool:
-    """Return whether compiled code computes the loss and its gradient, without a graph."""
-    fast = model.compiled and not model.config.heads and trajectory.available is None
-    return fast and learning.usable(model.nets[0].parameters)

@@ -25,7 +25,7 @@ struct Critic {
     int64_t P, F, S, U, passes;                       // members, features, samples, units, steps of the optimiser
     const real *features, *targets, *weight;          // [P, F, S], [P, S], [P, S] or null
     real *values, *error;                             // [P, S] and [P], of the last pass
-    real *gradient, *scratch;                         // [n], critic_scratch()
+    real *kept, *gradient, *scratch;                  // [P, S, whole(U)] by critic_values(), [n], critic_scratch()
     double max_norm;
     Step step;
 };
@@ -86,14 +86,19 @@ struct Perceptron {
             for (long f = 0; f < k.F; ++f) across[f * UP + u] = weights[u * k.F + f];
     }
 
-    // Activity and values of n samples from s on.
-    void forward(long s, long n) const {
+    long block(long s) const { return k.S - s < SAMPLES ? k.S - s : SAMPLES; }
+
+    void gather(long s, long n) const {
         for (long f = 0; f < k.F; ++f) memcpy(x + f * SAMPLES, k.features + (p * k.F + f) * k.S + s, n * sizeof(real));
-        wide<false>(n, x, 1, SAMPLES, across, k.F, UP, active);
+    }
+
+    // Activity and values of n samples from s on, which have been gathered.
+    void forward(long s, long n, real* activity) const {
+        wide<false>(n, x, 1, SAMPLES, across, k.F, UP, activity);
         for (long i = 0; i < n; ++i) {
             vec sum = {};
             for (long u = 0; u < UP; u += W) {
-                vec& a = *(vec*)(active + i * UP + u);
+                vec& a = *(vec*)(activity + i * UP + u);
                 a = a < 0 ? vec{} : a;
                 sum += a * *(vec*)(reader + u);
             }
@@ -103,35 +108,37 @@ struct Perceptron {
         }
     }
 
-    // One step of the optimiser; returns the error before it.
-    real fit(int64_t count) const {
+    // Step i of the optimiser; returns the error before it. Activity and values before the first one are known.
+    real fit(int64_t i) const {
         turn();
         memset(d_across, 0, (k.F + 1) * UP * sizeof(real));
         const long at = p * k.S;
         const real share = (real)2 / k.S;
         double loss = 0, d_bias = 0;
         for (long s = 0; s < k.S; s += SAMPLES) {
-            const long n = k.S - s < SAMPLES ? k.S - s : SAMPLES;
-            forward(s, n);
-            for (long i = 0; i < n; ++i) {
-                const real error = k.values[at + s + i] - k.targets[at + s + i];
-                const real slope = k.weight ? error * k.weight[at + s + i] : error, d = slope * share;
+            const long n = block(s);
+            real* activity = i ? active : k.kept + (at + s) * UP;
+            gather(s, n);
+            if (i) forward(s, n, activity);
+            for (long j = 0; j < n; ++j) {
+                const real error = k.values[at + s + j] - k.targets[at + s + j];
+                const real slope = k.weight ? error * k.weight[at + s + j] : error, d = slope * share;
                 loss += error * slope;
                 d_bias += d;
                 for (long u = 0; u < UP; u += W) {
-                    vec& a = *(vec*)(active + i * UP + u);
+                    vec& a = *(vec*)(activity + j * UP + u);
                     *(vec*)(d_second + u) += a * d;
                     a = a > 0 ? *(vec*)(reader + u) * d : vec{};
                 }
             }
-            wide<true>(k.F, x, SAMPLES, 1, active, n, UP, d_across);
+            wide<true>(k.F, x, SAMPLES, 1, activity, n, UP, d_across);
         }
         for (long u = 0; u < k.U; ++u)
             for (long f = 0; f < k.F; ++f) k.gradient[u * k.F + f] = d_across[f * UP + u];
         memcpy(k.gradient + k.U * k.F, d_second, k.U * sizeof(real));
         k.gradient[k.U * k.F + k.U] = d_bias;
         clip(k.gradient, k.step.n, k.max_norm);
-        optimise(k.step, p, count, k.gradient);
+        optimise(k.step, p, k.step.count + i, k.gradient);
         return loss / k.S;
     }
 };
@@ -179,15 +186,18 @@ void critic_values(const Critic* critic) {
     for (int64_t p = 0; p < critic->P; ++p) {
         const Perceptron one(*critic, p);
         one.turn();
-        for (int64_t s = 0; s < critic->S; s += SAMPLES)
-            one.forward(s, critic->S - s < SAMPLES ? critic->S - s : SAMPLES);
+        for (int64_t s = 0; s < critic->S; s += SAMPLES) {
+            one.gather(s, one.block(s));
+            one.forward(s, one.block(s), critic->kept + (p * critic->S + s) * one.UP);
+        }
     }
 }
 
+// After critic_values() of the same features, by the same weights.
 void critic_fit(const Critic* critic) {
     for (int64_t p = 0; p < critic->P; ++p) {
         const Perceptron one(*critic, p);
-        for (int64_t i = 0; i < critic->passes; ++i) critic->error[p] = one.fit(critic->step.count + i);
+        for (int64_t i = 0; i < critic->passes; ++i) critic->error[p] = one.fit(i);
     }
 }
 }

@@ -23,9 +23,10 @@ struct Loss {
     const real *logits, *values;
     real *d_logits, *d_values;                        // laid out as these
     const int64_t* actions;                           // [T, P, B], as those that follow
-    const real *advantages, *targets, *old, *weight;  // the last two may be null
+    const real *advantages, *targets, *weight;        // the last may be null
+    real* old;                                        // null, or log-probabilities by the policy that acted
     const real *entropy_coef, *unit;                  // [P]; unit may be null
-    real* parts;                                      // [4, P]: loss, entropy, value loss, policy loss
+    real* parts;                                      // [4, P]: loss, entropy, value loss, policy loss; or null
     double value_coef, clip;                          // clip counts where there is `old`
 };
 
@@ -73,8 +74,8 @@ void optimise(const Step& s, long p, int64_t count, const real* __restrict g) {
     }
 }
 
-// Loss, its parts and its gradient, of member p.
-void choices(const Loss& k, long p) {
+// Loss, its parts and its gradient, of member p. `acted`: by the policy that acted, and `old` is written.
+void choices(const Loss& k, long p, bool acted = false) {
     const long B = k.B, rows = k.P * B;
     const real even = (real)1 / (k.T * B), coef = k.entropy_coef[p], unit = k.unit ? k.unit[p] : 1;
     const real low = 1 - k.clip, high = 1 + k.clip, steep = 2 * k.value_coef;
@@ -110,7 +111,10 @@ void choices(const Loss& k, long p) {
             }
             const vec advantage = load(k.advantages + at, n);
             vec gain = chosen * advantage, slope = advantage;
-            if (k.old) {
+            if (k.old && acted) {
+                store(k.old + at, chosen, n);
+                gain = advantage;   // the ratio is 1
+            } else if (k.old) {
                 const vec ratio = exponential(chosen - load(k.old + at, n));
                 vec kept = ratio < low ? splat(low) : ratio;
                 kept = (kept > high ? splat(high) : kept) * advantage;
@@ -130,6 +134,7 @@ void choices(const Loss& k, long p) {
             errors += error * error * share;
             gains += gain * share;
         }
+    if (!k.parts) return;
     real entropy = 0, error = 0, gain = 0;
     for (int i = 0; i < W; ++i) { entropy += entropies[i]; error += errors[i]; gain += gains[i]; }
     const real parts[] = {(real)k.value_coef * error - gain - coef * entropy, entropy, error, -gain};

@@ -41,7 +41,7 @@ class _Loss(ctypes.Structure):
 
     _fields_ = _fields(
         "T P B K logits_t logits_p values_t values_p",
-        "logits values d_logits d_values actions advantages targets old weight entropy_coef unit "
+        "logits values d_logits d_values actions advantages targets weight old entropy_coef unit "
         "parts",
         "value_coef clip",
     )
@@ -61,7 +61,7 @@ class _Critic(ctypes.Structure):
     """The struct ``Critic`` of ``learning.cpp``."""
 
     _fields_ = (
-        *_fields("P F S U passes", "features targets weight values error gradient scratch"),
+        *_fields("P F S U passes", "features targets weight values error kept gradient scratch"),
         ("max_norm", ctypes.c_double),
         ("step", _Step),
     )
@@ -205,9 +205,9 @@ class ChoicesLoss:
         self._parts, size = first.new_empty(4, members), first.element_size()
         ends = heads[-1], self.slopes[-1]
         values = [each.data_ptr() + (last.shape[2] - 1) * batch * size for each in ends]
-        old, weight = told.old, told.weight
-        played = told.actions, told.advantages, told.targets, None if told.clip is None else old
-        given = (*played, weight if weight.dim() else None, told.entropy_coef, told.unit)
+        old, weight = None if told.clip is None else told.old, told.weight
+        played = told.actions, told.advantages, told.targets, weight if weight.dim() else None
+        given = *played, old, told.entropy_coef, told.unit
         self._kept = [None if each is None else each.contiguous() for each in given], heads
         self._call = _library(first.dtype).choices_loss
         self.struct = _Loss(
@@ -221,22 +221,32 @@ class ChoicesLoss:
     def __call__(self) -> tuple[Tensor, dict[str, Tensor]]:
         """Write the gradient; return the loss ``[P]`` and its parts."""
         self._call(ctypes.byref(self.struct))
-        loss, entropy, value, policy = self._parts.unbind()
-        return loss, {"entropy": entropy, "value_loss": value, "policy_loss": policy}
+        return self._parts[0], self.parts()
+
+    def parts(self) -> dict[str, Tensor]:
+        """Return the parts of the loss, ``[P]`` each, which the call, or a kernel, has written."""
+        return dict(zip(("entropy", "value_loss", "policy_loss"), self._parts[1:], strict=True))
 
 
 # PRIVILEGED CRITIC
 
 
-def critic_values(parameters: Tensor, features: Tensor, units: int) -> Tensor:
+def critic_activity(features: Tensor, units: int) -> Tensor:
+    """Return room for the activity of U hidden units, for `critic_values` and `critic_fit`."""
+    return features.new_empty(features[:, 0].numel() * -(-units // 16) * 16 + 16)
+
+
+def critic_values(parameters: Tensor, features: Tensor, units: int, activity: Tensor) -> Tensor:
     """Return the values ``[P, S]`` of perceptrons with U hidden units, see `AsymmetricCritic`.
 
     Args:
         parameters: ``[P, n]``.
         features: ``[P, F, S]``, S samples of F features, the last of which is 1.
         units: U.
+        activity: Is written; see `critic_activity`.
     """
-    values, (struct, _kept) = _critic(parameters, features, units)
+    values = features.new_empty(len(features), features.shape[2])
+    struct, _kept = _critic(parameters, features, units, activity, values)
     _library(features.dtype).critic_values(ctypes.byref(struct))
     return values
 
@@ -246,6 +256,8 @@ def critic_fit(
     parameters: Tensor,
     features: Tensor,
     units: int,
+    activity: Tensor,
+    values: Tensor,
     targets: Tensor,
     weight: Tensor | None,
     learning_rate: float | Tensor,
@@ -259,13 +271,15 @@ def critic_fit(
         parameters: ``[P, n]``, change in place.
         features: See `critic_values`.
         units: U.
+        activity: What `critic_values` wrote for these features and parameters.
+        values: What it returned; is overwritten.
         targets: ``[P, S]``.
         weight: Of each sample, ``[P, S]``; None: 1.
         learning_rate: One number, or one per member ``[P, 1]``.
         max_norm: Largest gradient norm of a member.
         passes: How many steps.
     """
-    _, (struct, _kept) = _critic(parameters, features, units)
+    struct, _kept = _critic(parameters, features, units, activity, values)
     error, rate = targets.new_empty(len(targets)), optimiser.rates(learning_rate)
     targets, weight = targets.contiguous(), None if weight is None else weight.contiguous()
     struct.targets, struct.weight = targets.data_ptr(), _address(weight)
@@ -277,18 +291,17 @@ def critic_fit(
     return error
 
 
-def _critic(parameters: Tensor, features: Tensor, units: int) -> tuple[Tensor, Any]:
-    """Return where values are written, and what compiled code is told, with what it points to."""
+def _critic(
+    parameters: Tensor, features: Tensor, units: int, activity: Tensor, values: Tensor
+) -> tuple[_Critic, Any]:
+    """Return what compiled code is told, and what it points to."""
     members, inputs, samples = features.shape
-    values, gradient = (
-        features.new_empty(members, samples),
-        parameters.new_empty(len(parameters[0])),
-    )
     scratch = features.new_empty(_library(features.dtype).critic_scratch(inputs, units) + 16)
-    start = scratch.data_ptr()
+    gradient = parameters.new_empty(len(parameters[0]))
     struct = _Critic(members, inputs, samples, units)
     struct.features, struct.values = features.data_ptr(), values.data_ptr()
-    struct.gradient, struct.scratch = gradient.data_ptr(), start + (-start) % 64
+    struct.kept, struct.scratch = (x.data_ptr() + -x.data_ptr() % 64 for x in (activity, scratch))
+    struct.gradient = gradient.data_ptr()
     struct.step.P, struct.step.n = parameters.shape
     struct.step.parameters = parameters.data_ptr()
-    return values, (struct, (gradient, scratch))
+    return struct, (gradient, scratch)

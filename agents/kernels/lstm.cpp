@@ -288,8 +288,6 @@ void turn_member(const real* parameters, long F, long H, real* across) {
 
 extern "C" {
 
-// --- with all members of a population side by side, step by step ---
-//
 // Feature-major with the batch last: z [T+1, P, F, B] with F = I + H + 1, cell [T+1, P, H, B], heads [T, P, O, B]. Columns
 // (episodes) are worked on in blocks of N, two vectors or one, so that their gates stay in the cache from the product to
 // the activation: gates [T, P, blocks, 5H, N or fewer] are i, f, sigmoid(2 z) in place of g, o, and tanh c.
@@ -368,23 +366,35 @@ void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, 
         backward_member(*tape, d_heads, credit, p, gradient + (tape->weight(p) - tape->parameters), codes, d_codes);
 }
 
-// Passes over recorded episodes, member by member, so that what the network says of its episodes stays in the cache:
-// all steps, the loss, its gradient [n], one step of the optimiser on the parameters of the tape. Norms [P] are those of
-// the last pass, or of the first that is no number: there the member ends.
+// Passes over recorded episodes: all steps (those of the first are on the tape), the loss, its gradient [P, n], a step of
+// the optimiser. After the first gradients it is member by member, so that what is said of its episodes stays in the cache.
+// Norms [2, P] are those of the first pass and the last. After one that is no number nothing is learned, after a first one
+// by no member. The parts of the loss are those of the first pass.
 void lstm_passes(const Tape* tape, const Loss* loss, const Step* step, int passes, double max_norm, real* gradient,
                  const uint8_t* starts, real* norms) {
     const Shape& s = tape->s;
-    const long F = s.I + s.H + 1;
+    const long F = s.I + s.H + 1, n = step->n;
     const Credit credit = {nullptr, 0, 0, starts};
-    for (int p = 0; p < s.P; ++p)
-        for (int i = 0; i < passes; ++i) {
-            unroll_member(*tape, p, s.T, starts);
-            choices(*loss, p);
-            backward_member(*tape, loss->d_logits, credit, p, gradient, 0, nullptr);
-            norms[p] = clip(gradient, step->n, max_norm);
-            if (!std::isfinite(norms[p])) break;
-            optimise(*step, p, step->count + i, gradient);
+    real* last = norms + s.P;
+    bool finite = true;
+    Loss later = *loss;
+    later.parts = nullptr;
+    const auto slope = [&](const Loss& told, int p, bool acted) {
+        choices(told, p, acted);
+        backward_member(*tape, told.d_logits, credit, p, gradient + p * n, 0, nullptr);
+        last[p] = clip(gradient + p * n, n, max_norm);
+    };
+    for (int p = 0; p < s.P; ++p) {
+        slope(*loss, p, true);
+        finite = finite && std::isfinite(norms[p] = last[p]);
+    }
+    for (int p = 0; finite && p < s.P; ++p)
+        for (int i = 0; std::isfinite(last[p]) && i < passes; ++i) {
+            optimise(*step, p, step->count + i, gradient + p * n);
             turn_member(tape->weight(p), F, s.H, tape->across + p * F * 4 * s.H);
+            if (i + 1 == passes) break;
+            unroll_member(*tape, p, s.T, starts);
+            slope(later, p, false);
         }
 }
 }

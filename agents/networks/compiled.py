@@ -220,19 +220,20 @@ class CompiledLSTM:
         return gradient
 
     def passes(self, tape: LSTMTape, loss: Any, step: Any, passes: int, max_norm: float) -> Tensor:
-        """Learn from what is recorded: as often, compute all steps and take one of the optimiser.
+        """Learn from what is recorded: as often, take a step of the optimiser; see ``lstm.cpp``.
 
         Args:
-            tape: What is recorded, begun.
+            tape: What is recorded.
             loss: Of the read-outs of the tape; see `ChoicesLoss.struct`.
             step: Of these parameters; see `CompiledOptimiser.struct`.
             passes: How often.
             max_norm: Largest norm of the gradient.
 
         Returns:
-            Norms of the last gradients, ``[P]``; of a gradient that is no number no step was taken.
+            Norms of the first and of the last gradients, ``[2, P]``. With one that is no number no
+            step was taken, nor by any member if it is a first one.
         """
-        norms, gradient = torch.empty(len(self.parameters)), torch.empty_like(self.parameters[0])
+        norms, gradient = torch.empty(2, len(self.parameters)), torch.empty_like(self.parameters)
         tape.struct.T = tape.used
         starts = None if tape.starts is None else tape.starts.data_ptr()
         told = tape.address, ctypes.byref(loss), ctypes.byref(step), passes, max_norm

@@ -11,7 +11,8 @@ import torch
 
 from prefrontal.agents import A2C, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.heads import ahead
-from prefrontal.agents.a2c.learner import make_learner, slope
+from prefrontal.agents.a2c.learner import make_learner
+from prefrontal.agents.a2c.passes import slope
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import HeadConfig
@@ -186,9 +187,7 @@ def test_episodes_replayed_at_once_teach_heads_the_same():
             loss, _ = subject.replay.loss(subject.config, 1, parameters, 0, *given)
             gradient = torch.autograd.grad(loss.sum(), parameters)[0]
         else:
-            gradient, _ = slope(
-                subject.model, learned, learned.told(subject.config, entropy), parameters
-            )
+            gradient, _ = slope(subject.model, subject.config, learned, entropy, parameters)
         gradients.append(gradient)
     assert bool((gradients[0][:, subject.model.readers()] != 0).any())
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-6)

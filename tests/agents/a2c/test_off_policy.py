@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from prefrontal.agents import A2C, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.a2c.learner import Learned, slope
+from prefrontal.agents.a2c.passes import Learned, slope
 from prefrontal.agents.common.errors import PrefrontalError
 from prefrontal.agents.common.returns import estimate, normalise, step_weights
 from prefrontal.agents.networks.vectorised import FULL
@@ -52,7 +52,7 @@ def gradients(subject: A2C, discount: float, change: float = 0.0):
             advantages = normalise(advantages, weight)
     parameters = model.parameters.requires_grad_()
     learned = Learned(trajectory, advantages, found.targets, None, weight, {})
-    fresh, _ = slope(model, learned, learned.told(config, entropy), parameters)
+    fresh, _ = slope(model, config, learned, entropy, parameters)
     g = torch.Generator().manual_seed(1)
     flat = model.parameters
     model.set_parameters(flat + change * torch.randn(flat.shape, generator=g))

@@ -106,6 +106,7 @@ def check_segment(agents: A2C, rows: list[Reference], now: dict) -> None:
 
     found = []
     agents.rollout.collect, agents.optimiser.step = spied_collect, spied_step
+    agents._at_once = lambda trajectory: False
     metrics = agents.update()
     agents.rollout.collect, agents.optimiser.step = collect, step
     trajectory, x = found

@@ -142,7 +142,9 @@ class A2C(RecurrentLearner):
 
         penalty = None
         if at_once := self._at_once(trajectory):
-            norms, parts = every_pass(model, config, learned, entropy_coef, self.optimiser, rate)
+            sizes = self._sizes(rate, learned.unit)
+            given = model, config, learned, entropy_coef, self.optimiser, *sizes
+            norms, parts = every_pass(*given)
             check_finite(norms[1], self.members, self.steps)
             metrics = parts | {"gradient_norm": norms[0]} | metrics
         for index in () if at_once else range(config.passes):
@@ -247,8 +249,7 @@ class A2C(RecurrentLearner):
 
     def _at_once(self, trajectory: Trajectory) -> bool:
         """Return whether all passes can be made by one call."""
-        more = self.rule, self.consolidation, self.replay
-        plain = not self.config.normalise_values and all(part is None for part in more)
+        plain = all(part is None for part in (self.rule, self.consolidation, self.replay))
         return plain and len(self.model.nets) == 1 and closed(self.model, trajectory)
 
     def _alignment(
@@ -281,11 +282,9 @@ class A2C(RecurrentLearner):
             penalty = None
             if self.consolidation is not None:
                 penalty = self.consolidation.add_gradient(flat, gradient)
-            size = rate.unsqueeze(1).to(flat)
-            if unit is not None:
-                factor = torch.where(self._values, unit.unsqueeze(1), 1.0)
+            size, factor = self._sizes(rate.to(flat), unit)
+            if factor is not None:
                 gradient.mul_(factor)
-                size = size * factor
             if self._readers is None:
                 norm = self.optimiser.clip(gradient, self.config.clip_norm)
             else:
@@ -297,6 +296,14 @@ class A2C(RecurrentLearner):
                 self.rule.follow(before, flat)
             self.model.set_parameters(flat)
         return norm, penalty
+
+    def _sizes(self, rate: Tensor, unit: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return step sizes ``[P, 1]`` or ``[P, n]``, and the factor of gradients or None."""
+        size = rate.unsqueeze(1)
+        if unit is None:
+            return size, None
+        factor = torch.where(self._values, unit.unsqueeze(1), 1.0)
+        return size * factor, factor
 
     @property
     def _observed(self) -> slice:

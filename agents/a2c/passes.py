@@ -77,6 +77,7 @@ def every_pass(
     entropy_coef: Tensor,
     optimiser: Optimiser,
     rate: Tensor,
+    factor: Tensor | None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Learn from new episodes in all passes, by one call.
 
@@ -86,7 +87,8 @@ def every_pass(
         learned: Where there are several passes, the first one writes its `old`.
         entropy_coef: Weight of the entropy bonus, ``[P]``.
         optimiser: Of the parameters.
-        rate: Step sizes, ``[P]``.
+        rate: Step sizes, ``[P, 1]`` or ``[P, n]``.
+        factor: Of the gradient, ``[P, n]``; None: 1.
 
     Returns:
         The norms of the first gradients and of the last, ``[2, P]`` (one that is no number is a
@@ -95,9 +97,9 @@ def every_pass(
     assert isinstance(optimiser, CompiledOptimiser)
     (net,), (tape,) = model.nets, learned.trajectory.tapes
     loss = ChoicesLoss(learned.told(config, entropy_coef), [tape.heads[: tape.used]])
-    size = optimiser.rates(rate.unsqueeze(1))
+    size = optimiser.rates(rate)
     optimiser.count += 1
     step = optimiser.struct(net.parameters, size)
     optimiser.count += config.passes - 1
-    norms = net.passes(tape, loss.struct, step, config.passes, config.clip_norm)
+    norms = net.passes(tape, loss.struct, step, config.passes, config.clip_norm, factor)
     return norms, loss.parts()

@@ -366,35 +366,33 @@ void lstm_backward(const Tape* tape, const real* d_heads, const real* feedback, 
         backward_member(*tape, d_heads, credit, p, gradient + (tape->weight(p) - tape->parameters), codes, d_codes);
 }
 
-// Passes over recorded episodes: all steps (those of the first are on the tape), the loss, its gradient [P, n], a step of
-// the optimiser. After the first gradients it is member by member, so that what is said of its episodes stays in the cache.
-// Norms [2, P] are those of the first pass and the last. After one that is no number nothing is learned, after a first one
-// by no member. The parts of the loss are those of the first pass.
+// Passes over recorded episodes: all steps (those of the first are on the tape), the loss, its gradient [P, n] times
+// `factor` [P, n] (or null), a step of the optimiser. After the first gradients it is member by member: what is said of its
+// episodes stays in the cache. Norms [2, P] are those of the first pass and the last. After one that is no number nothing
+// is learned, after a first one by no member. The parts of the loss are those of the first pass.
 void lstm_passes(const Tape* tape, const Loss* loss, const Step* step, int passes, double max_norm, real* gradient,
-                 const uint8_t* starts, real* norms) {
+                 const real* factor, const uint8_t* starts, real* norms) {
     const Shape& s = tape->s;
     const long F = s.I + s.H + 1, n = step->n;
     const Credit credit = {nullptr, 0, 0, starts};
     real* last = norms + s.P;
     bool finite = true;
-    Loss later = *loss;
-    later.parts = nullptr;
-    const auto slope = [&](const Loss& told, int p, bool acted) {
+    Loss told = *loss;
+    const auto slope = [&](int p, bool acted) {
         choices(told, p, acted);
         backward_member(*tape, told.d_logits, credit, p, gradient + p * n, 0, nullptr);
+        for (long i = p * n; factor && i < p * n + n; ++i) gradient[i] *= factor[i];
         last[p] = clip(gradient + p * n, n, max_norm);
     };
-    for (int p = 0; p < s.P; ++p) {
-        slope(*loss, p, true);
-        finite = finite && std::isfinite(norms[p] = last[p]);
-    }
+    for (int p = 0; p < s.P; finite = finite && std::isfinite(norms[p] = last[p]), ++p) slope(p, true);
+    told.parts = nullptr;
     for (int p = 0; finite && p < s.P; ++p)
         for (int i = 0; std::isfinite(last[p]) && i < passes; ++i) {
             optimise(*step, p, step->count + i, gradient + p * n);
             turn_member(tape->weight(p), F, s.H, tape->across + p * F * 4 * s.H);
             if (i + 1 == passes) break;
             unroll_member(*tape, p, s.T, starts);
-            slope(later, p, false);
+            slope(p, false);
         }
 }
 }

@@ -44,7 +44,7 @@ def library() -> Any:
     address, number = ctypes.c_void_p, ctypes.c_int
     found.lstm_scratch.restype = ctypes.c_long
     found.lstm_scratch.argtypes = [address]
-    found.lstm_passes.argtypes = [*[address] * 3, number, ctypes.c_double, *[address] * 3]
+    found.lstm_passes.argtypes = [*[address] * 3, number, ctypes.c_double, *[address] * 4]
     found.lstm_turn.argtypes = [number] * 4 + [address] * 2
     found.lstm_forward.argtypes = [address, number]
     found.lstm_unroll.argtypes = [address, number, address]
@@ -219,7 +219,15 @@ class CompiledLSTM:
         )
         return gradient
 
-    def passes(self, tape: LSTMTape, loss: Any, step: Any, passes: int, max_norm: float) -> Tensor:
+    def passes(
+        self,
+        tape: LSTMTape,
+        loss: Any,
+        step: Any,
+        passes: int,
+        max_norm: float,
+        factor: Tensor | None = None,
+    ) -> Tensor:
         """Learn from what is recorded: as often, take a step of the optimiser; see ``lstm.cpp``.
 
         Args:
@@ -228,6 +236,7 @@ class CompiledLSTM:
             step: Of these parameters; see `CompiledOptimiser.struct`.
             passes: How often.
             max_norm: Largest norm of the gradient.
+            factor: Of the gradient, before its norm is taken, ``[P, n]``; None: 1.
 
         Returns:
             Norms of the first and of the last gradients, ``[2, P]``. With one that is no number no
@@ -237,7 +246,8 @@ class CompiledLSTM:
         tape.struct.T = tape.used
         starts = None if tape.starts is None else tape.starts.data_ptr()
         told = tape.address, ctypes.byref(loss), ctypes.byref(step), passes, max_norm
-        library().lstm_passes(*told, gradient.data_ptr(), starts, norms.data_ptr())
+        scale = None if factor is None else factor.data_ptr()
+        library().lstm_passes(*told, gradient.data_ptr(), scale, starts, norms.data_ptr())
         return norms
 
     def core_slice(self) -> slice:

@@ -539,7 +539,8 @@ def with_unequal_episodes(**config):
 def test_passes_by_one_call_are_those_one_after_another(kind, passes, monkeypatch):
     def made():
         if kind == "bandit":
-            return learner(range(2), batch=5, passes=passes, critic="privileged")
+            more = {"critic": "privileged", "normalise_values": passes > 1}
+            return learner(range(2), batch=5, passes=passes, **more)
         return with_unequal_episodes(passes=passes, segment=7 if kind == "segments" else None)
 
     at_once, apart = made(), made()

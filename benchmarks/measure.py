@@ -231,7 +231,7 @@ def measure(
         sides: What to measure.
         rounds: Turns per side.
         seconds: Length of a turn.
-        say: Called with a line for every round, and for every side left out.
+        say: Called with a line for every side that is ready or left out, and for every round.
 
     Returns:
         Results by name; sides whose library is not installed are left out.
@@ -256,6 +256,7 @@ def measure(
                 player.close()
                 raise
             players[side.name], rates[side.name] = player, []
+            say(f"{side.name}: ready")
         for index in range(rounds):
             for name, player in players.items():
                 rate, memory[name] = player.run(seconds)

@@ -186,12 +186,13 @@ def updates(job: Job) -> float:
     return job.facts.updates(job.num_envs, job.total_steps)
 
 
-def require_learnable(job: Job, discrete: bool = True) -> None:
+def require_learnable(job: Job, discrete: bool = True, more: int = 0) -> None:
     """Check that the networks can be trained in this memory.
 
     Args:
         job: What is to be trained.
         discrete: Whether an action must be one choice.
+        more: Numbers that are kept of every step of an update beside those of the networks.
 
     Raises:
         ConfigError: They are not, or cannot.
@@ -205,7 +206,7 @@ def require_learnable(job: Job, discrete: bool = True) -> None:
     outputs = outputs_of(facts.actions.outputs, network)
     division = Division(facts.input_size, facts.parts, network)
     shown = division.core_inputs + division.kept
-    step = shown + 4 * sum(outputs) + 8 * network.hidden_size * len(outputs) + states
+    step = shown + 4 * sum(outputs) + 8 * network.hidden_size * len(outputs) + states + more
     played = job.num_envs * (job.segment or facts.longest) * step
     require_training(job.members, sum(counts), played, job.snapshots, job.device)
 

@@ -15,9 +15,11 @@ from pathlib import Path
 import torch
 import tyro
 
-from benchmarks.measure import UsageError, command
+from benchmarks.measure import command
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.registry import load_trained, read_agents
 from prefrontal.agents.runs.folder import RunFolder
+from prefrontal.analysis.choice.navigation import SHIFTS
 from prefrontal.analysis.stats.intervals import interval
 from prefrontal.experiments.evaluation import Evaluation
 from prefrontal.experiments.navigation.measures import sweep
@@ -46,18 +48,22 @@ class Config:
 
 def main(config: Config) -> None:
     """Measure and print a table."""
+    if config.episodes <= SHIFTS:
+        raise ConfigError(f"episodes must be more than {SHIFTS}, not {config.episodes}")
     run = RunFolder(config.run)
     _, seed, conditions = settings_of(run)
+    folders = {name: condition_folder(run, name).path for name in conditions}
+    stored = {name: read_agents(folder) for name, folder in folders.items()}
+    for name, (arrays, _) in stored.items():
+        if "nets.actor" not in arrays:
+            raise ConfigError(
+                f"{folders[name]} holds no networks that training would go on with: it must be of "
+                "a run by TD3, as `prefrontal train` wrote it"
+            )
     print("| condition | agents | " + " | ".join(MEASURES) + " |")
     print("|---|---|" + "---|" * len(MEASURES))
     for name, settings in conditions.items():
-        folder = condition_folder(run, name).path
-        arrays, meta = read_agents(folder)
-        if "nets.actor" not in arrays:
-            raise UsageError(
-                f"{folder} holds no networks that training would go on with: it must be the folder "
-                "of a run by TD3, as `prefrontal train` wrote it"
-            )
+        folder, (arrays, meta) = folders[name], stored[name]
         last = torch.cat([arrays["nets.actor"], arrays["nets.critics"]], 1)
         weights = {"best": arrays["weights"], "last": last}
         agents = {

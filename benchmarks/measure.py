@@ -21,12 +21,13 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
+from prefrontal.agents.common.errors import ConfigError, PrefrontalError
+
 __all__ = [
     "Player",
     "Result",
     "Sample",
     "Side",
-    "UsageError",
     "choose",
     "command",
     "measure",
@@ -76,20 +77,16 @@ class Side:
         return generator
 
 
-class UsageError(ValueError):
-    """What a command was told cannot be done."""
-
-
 def choose(sides: Sequence[Side], only: Sequence[str]) -> list[Side]:
     """Return the sides whose names start with one of `only`; all if it is empty.
 
     Raises:
-        UsageError: If a name fits no side.
+        ConfigError: If a name fits no side.
     """
     for name in only:
         if not any(side.name.startswith(name) for side in sides):
             names = "; ".join(side.name for side in sides)
-            raise UsageError(f"no side starts with {name!r}; there are: {names}")
+            raise ConfigError(f"no side starts with {name!r}; there are: {names}")
     return [side for side in sides if not only or side.name.startswith(tuple(only))]
 
 
@@ -99,7 +96,7 @@ def command(work: Callable[[Any], object], settings: type[Any], about: str | Non
 
     try:
         work(tyro.cli(settings, description=about))
-    except UsageError as error:
+    except PrefrontalError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 

@@ -19,8 +19,9 @@ import torch
 import tyro
 from torch import Tensor
 
-from benchmarks.measure import UsageError, command
+from benchmarks.measure import command
 from prefrontal.agents.a2c.learner import A2C, make_learner
+from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.common.optim import anneal, clip_by_norm
 from prefrontal.agents.common.seeding import generator
 from prefrontal.agents.reference.bandit_optima import gittins_table
@@ -146,7 +147,7 @@ def measure(agent: A2C, batches: int, deterministic: bool = False) -> tuple[floa
 def main(config: Config) -> None:
     """Tell, go on in each way, and print a table."""
     if unknown := set(config.only) - set(VARIANTS):
-        raise UsageError(f"no variant {min(unknown)!r}; there are: {'; '.join(VARIANTS)}")
+        raise ConfigError(f"no variant {min(unknown)!r}; there are: {'; '.join(VARIANTS)}")
     torch.set_num_threads(1)
     told = learner(config.seed, {"num_envs": 32})
     start = time.process_time()

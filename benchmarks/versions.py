@@ -22,7 +22,8 @@ from typing import Annotated
 import tyro
 
 from benchmarks import replay, shipped, td3, throughput
-from benchmarks.measure import Side, UsageError, choose, command, quartiles
+from benchmarks.measure import Side, choose, command, quartiles
+from prefrontal.agents.common.errors import ConfigError
 
 __all__ = ["Config", "Worker", "compare", "main"]
 
@@ -141,7 +142,7 @@ def sides(only: tuple[str, ...] = ()) -> list[tuple[str, Side]]:
     """Return the benchmark and the side of all one-thread work of ours.
 
     Raises:
-        UsageError: If a name in `only` fits no side.
+        ConfigError: If a name in `only` fits no side.
     """
     both = [("throughput", side) for side in throughput.SIDES if side.name.startswith("ours")]
     both += [("throughput", s) for s in throughput.SIDES if s.module == "evolution"]
@@ -156,7 +157,7 @@ def sides(only: tuple[str, ...] = ()) -> list[tuple[str, Side]]:
 def main(config: Config) -> None:
     """Measure and print a table."""
     if not (config.other / "prefrontal").is_dir():
-        raise UsageError(f"{config.other} is no checkout: it has no folder prefrontal")
+        raise ConfigError(f"{config.other} is no checkout: it has no folder prefrontal")
     print("| side | here, k steps/s | other, k steps/s | here / other | quartiles |")
     print("|---|---|---|---|---|")
     for benchmark, side in sides(config.only):

@@ -25,6 +25,7 @@ def folder(tmp_path, monkeypatch):
         ("wang2016-bandit --hidden-size 1000000", "more than the total memory"),
         ("wang2016-bandit --members 1000000000", "more than the total memory"),
         ("wang2016-bandit --num-envs 300000000", "more than the total memory"),
+        ("wang2016-bandit --critic-units 30000000", "more than the total memory"),
         ("wang2016-bandit --snapshots 1000000000000", "1,000,000,000,000 snapshots"),
         ("wang2016-bandit --algorithm r2d2 --hidden-size 1000000", "more than the total memory"),
         ("wang2016-bandit --core gru --hidden-size 1000000", "more than the total memory"),

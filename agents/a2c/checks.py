@@ -27,8 +27,10 @@ def check(job: Job) -> str:
         ConfigError: Settings do not fit each other or the environment, or there is not that much
             memory.
     """
-    require_learnable(job, discrete=False)
     config = cast(A2CConfig, job.algorithm)
+    privileged = config.critic.baseline == "privileged"  # keeps its units and what it is given
+    kept = config.critic.units + job.network.hidden_size if privileged else 0
+    require_learnable(job, discrete=False, more=kept)
     check_settings(job.network, config, job.facts, job.num_envs)
     check_heads(job.network.heads, job.environment, job.network.hidden_size)
     if config.replay.keep == "none":

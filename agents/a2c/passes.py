@@ -98,8 +98,9 @@ def every_pass(
     (net,), (tape,) = model.nets, learned.trajectory.tapes
     loss = ChoicesLoss(learned.told(config, entropy_coef), [tape.heads[: tape.used]])
     size = optimiser.rates(rate)
-    optimiser.count += 1
     step = optimiser.struct(net.parameters, size)
-    optimiser.count += config.passes - 1
+    step.count += 1  # the first of these steps
     norms = net.passes(tape, loss.struct, step, config.passes, config.clip_norm, factor)
+    if bool(norms[0].isfinite().all()):  # else there was no step
+        optimiser.count += config.passes
     return norms, loss.parts()

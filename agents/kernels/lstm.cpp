@@ -384,7 +384,10 @@ void lstm_passes(const Tape* tape, const Loss* loss, const Step* step, int passe
         for (long i = p * n; factor && i < p * n + n; ++i) gradient[i] *= factor[i];
         last[p] = clip(gradient + p * n, n, max_norm);
     };
-    for (int p = 0; p < s.P; finite = finite && std::isfinite(norms[p] = last[p]), ++p) slope(p, true);
+    for (int p = 0; p < s.P; ++p) {
+        slope(p, true);
+        finite = std::isfinite(norms[p] = last[p]) && finite;
+    }
     told.parts = nullptr;
     for (int p = 0; finite && p < s.P; ++p)
         for (int i = 0; std::isfinite(last[p]) && i < passes; ++i) {

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from benchmarks.last_agents import Config, main
-from benchmarks.measure import UsageError
+from benchmarks.measure import command as start
 from prefrontal import command
 from prefrontal.agents.registry import read_agents
 from prefrontal.agents.td3.population import ContinuousPopulation
 
+ROOT = Path(__file__).parents[2]
 TINY = (
     "zhang2024-modularity --condition modular --members 2 --workers 1 --scale .03 --num-envs 2 "
     "--total-steps 700 --learning-starts 2 --first-phase-trials 2 --validation-trials 2 "
@@ -43,6 +44,20 @@ def test_the_last_agents_are_measured_beside_the_best(tmp_path, monkeypatch, cap
     assert torch.equal(recorded[-1], last)
 
 
-def test_agents_that_were_shipped_have_no_last_state():
-    with pytest.raises(UsageError, match="holds no networks that training would go on with"):
-        main(Config(Path("pretrained/zhang2024-modularity")))
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([str(ROOT / "pretrained/zhang2024-modularity")], "holds no networks that training would"),
+        (["nowhere"], "cannot read nowhere/config.toml"),
+        ([str(ROOT / "tests")], "cannot read"),
+        (["nowhere", "--episodes", "20"], "episodes must be more than 20, not 20"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_in_one_line(words, said, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["last_agents", *words])
+    with pytest.raises(SystemExit) as end:
+        start(main, Config, None)
+    told = capsys.readouterr()
+    assert (end.value.code, told.out) == (2, "")
+    assert said in told.err
+    assert told.err.count("\n") == 1

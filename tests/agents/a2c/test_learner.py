@@ -481,8 +481,9 @@ def test_a_state_is_a_copy():
 # --- errors ---
 
 
-def test_a_loss_that_is_not_a_number_names_the_member():
-    subject = learner([3, 7])
+@pytest.mark.parametrize("passes", [1, 3])
+def test_a_loss_that_is_not_a_number_names_the_member(passes):
+    subject = learner([3, 7], passes=passes)
     subject.update()
     weights = subject.model.parameters
     weights[1, 5] = float("nan")
@@ -490,6 +491,7 @@ def test_a_loss_that_is_not_a_number_names_the_member():
     with pytest.raises(TrainingError, match=r"member 7 is not a number at step 24.*learning-rate"):
         subject.update()
     assert torch.equal(subject.model.parameters[0], weights[0])
+    assert subject.optimiser.count == passes  # those of the first update
 
 
 def test_a_privileged_critic_needs_something_to_see():

@@ -50,6 +50,7 @@ def main(config: Config) -> None:
     """Measure and print a table."""
     if config.episodes <= SHIFTS:
         raise ConfigError(f"episodes must be more than {SHIFTS}, not {config.episodes}")
+    torch.set_num_threads(1)
     run = RunFolder(config.run)
     _, seed, conditions = settings_of(run)
     folders = {name: condition_folder(run, name).path for name in conditions}

@@ -292,14 +292,15 @@ def _train_condition(
             send(progress)
 
         train(job, folder, workers, report, levels)
-    _diagnose(folder, condition, job)
+    _diagnose(folder, condition, job, levels.get("chance"))
 
 
-def _diagnose(folder: RunFolder, condition: str, job: Job) -> None:
+def _diagnose(folder: RunFolder, condition: str, job: Job, chance: float | None) -> None:
     """Say what the learning curves of policies show of failures."""
     from prefrontal.agents.training.diagnosis import diagnose
 
     curves = read_curves(folder.path / "metrics.csv")
     if "entropy" in curves and job.facts.discrete:
-        for sign in diagnose(curves["entropy"], curves["return"], job.facts.num_actions):
+        told = curves["entropy"], curves["return"], job.facts.num_actions
+        for sign in diagnose(*told, chance):
             print(sign if condition == "default" else f"{condition}: {sign}")

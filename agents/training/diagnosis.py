@@ -9,7 +9,9 @@ from numpy.typing import ArrayLike
 
 HEAD, TAIL = 0.02, 0.1  # shares of the curve averaged at its start and end
 RISEN = 0.05  # rise of the return that counts, in units of the largest |return| of any member
+SLIGHT = 0.01  # the same where the first reports, of a long run, come after the start
 UNDECIDED, DECIDED = 0.95, 0.1  # entropy, in units of ln K
+BEGUN = 0.5  # entropy of the most undecided member below which they may come after it
 BEHIND = 0.75  # share of the best member's gain below which a member has learned half a rule
 ADVICE = (
     "never left the plateau at chance (entropy is still that of a coin): try more updates of fewer "
@@ -21,7 +23,9 @@ ADVICE = (
 )
 
 
-def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[str]:
+def diagnose(
+    entropy: ArrayLike, returns: ArrayLike, num_actions: int, chance: float | None = None
+) -> list[str]:
     """Read signatures of failure off the curves of a run.
 
     - Undecided: entropy near ln K at the end, and a return not above that of the start (of the
@@ -36,6 +40,7 @@ def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[s
         entropy: Mean entropy of the policy by report and member ``[U, M]``, nats.
         returns: Mean return of an episode ``[U, M]``.
         num_actions: Number of actions K.
+        chance: Return of an episode of random actions, if it is known.
 
     Returns:
         One sentence for each signature found: members, and settings to try; empty if all is well,
@@ -53,10 +58,13 @@ def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[s
         )
     head, tail = max(1, round(HEAD * len(h))), max(1, round(TAIL * len(h)))
     # Members start alike: the lowest start is chance, also for those that left it early
-    gain = g[-tail:].mean(axis=0) - g[:head].mean(axis=0).min()
-    left = h[-tail:].mean(axis=0) / math.log(max(num_actions, 2))
+    start = float(g[:head].mean(axis=0).min())
+    gain = g[-tail:].mean(axis=0) - (start if chance is None else min(start, chance))
+    coin = math.log(max(num_actions, 2))
+    shown = chance is not None or h[:head].mean(axis=0).max() > BEGUN * coin
+    left = h[-tail:].mean(axis=0) / coin
     scale = max(float(np.abs(g).max()), 1e-12)
-    risen = gain > RISEN * scale
+    risen = gain > (RISEN if shown else SLIGHT) * scale
     # A curve that still rises may yet arrive: compare the last two quarters.
     quarter = max(1, len(g) // 4)
     late = g[-2 * quarter : max(1, len(g) - quarter)].mean(axis=0)
@@ -64,7 +72,7 @@ def diagnose(entropy: ArrayLike, returns: ArrayLike, num_actions: int) -> list[s
     stands = later - late < RISEN * scale
     undecided = ~risen & (left > UNDECIDED)
     collapsed = ~risen & (left < DECIDED)
-    half_rule = risen & stands & (left < 0.5) & (gain < BEHIND * gain.max())
+    half_rule = shown & risen & stands & (left < 0.5) & (gain < BEHIND * gain.max())
     found = zip((undecided, collapsed, half_rule), ADVICE, strict=True)
     return [f"{_members(which)} {advice}" for which, advice in found if which.any()]
 

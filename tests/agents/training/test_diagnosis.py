@@ -52,6 +52,15 @@ def test_collapse():
     assert "--entropy-coef" in said
 
 
+def test_a_long_run_whose_first_report_comes_after_learning_is_no_collapse():
+    late = curves(*[62 + 2 * np.minimum(1, np.arange(U) / 50)] * 2)  # 64 of chance 50
+    sure = np.stack([FALL.clip(max=0.2), SURE], 1)
+    assert diagnose(sure, late, 2) == []
+    assert diagnose(sure, late, 2, chance=50.0) == []
+    (said,) = diagnose(sure, late, 2, chance=61.5)
+    assert said.startswith("all members settled on one way")
+
+
 def test_half_a_rule():
     half = np.minimum(RISE, 75.0)
     (said,) = diagnose(np.stack([FALL, FALL], 1), curves(half, RISE), 2)

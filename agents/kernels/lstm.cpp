@@ -51,7 +51,7 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
     const int m = C > 1 ? W : n;
     const long next_row = C > 1 ? N : n, gate = H * next_row;   // numbers from row to row of the gates, from gate to gate
     const real* cell = k.cell + at * k.cell_block + b;
-    real* gates = k.gates + at * k.gates_block + 5 * H * b;
+    real* gates = k.gates + at * k.gates_block + 4 * H * b;
     real* cell1 = k.cell + next * k.cell_block + b;
     real* out = k.z + next * k.z_block + s.I * B + b;   // [h; 1] of the next step
     real* heads = k.heads + at * k.heads_block + b;
@@ -61,7 +61,7 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
     copy<C>(z, N, k.z + at * k.z_block + b, B, F, m);
     const real* soon = gates + (t + 1 < s.T ? s.P * k.gates_block : 0);
     product<C, false, 1>(4 * H, k.across + p * 4 * H * F, 1, 4 * H, z, N, F, gates, next_row, m,
-                         Ahead{soon, soon + 5 * gate});
+                         Ahead{soon, soon + 4 * gate});
     // Two loops of short chains: the processor then works on many at once.
     for (long r = 0; r < 4 * H; ++r)
 #pragma GCC unroll 2
@@ -80,7 +80,7 @@ void forward_block(const Tape& k, int t, int p, int b, int n) {
             real* g = gates + j * next_row + c * W;
             const Gates<vec> a = {load(g, m), load(g + gate, m), 2 * load(g + 2 * gate, m) - 1, load(g + 3 * gate, m)};
             const Cell<vec> now = lstm_step(a, load(cell + q, m), squash);
-            store(cell1 + q, now.c, m); store(g + 4 * gate, now.y, m); store(out + q, now.h, m);
+            store(cell1 + q, now.c, m); store(out + q, now.h, m);
             *(vec*)(seen + j * N + c * W) = now.h;
         }
     product<C, false>(s.O, k.head(p), H + 1, 1, seen, N, H + 1, said, N);
@@ -177,9 +177,8 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
         else turn<C>(k.z + ((long)end * s.P + p) * k.z_block + b, B, F, zt + steps * N * FP, FP, m);
         for (int t = end - 1; t >= begin; --t) {
             const long at = (long)t * s.P + p, u = t - begin;
-            const real* g = k.gates + at * k.gates_block + 5 * H * b;
+            const real* g = k.gates + at * k.gates_block + 4 * H * b;
             const real* c0 = k.cell + at * k.cell_block + b;
-            const real* sq = g + 4 * gate;
             const real* d = d_heads + at * s.O * B + b;
             real* dt = delta + u * N;
             const real* soon = g - (t ? s.P * k.gates_block : 0);
@@ -197,11 +196,11 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
                     for (int o = 0; o < s.O; ++o) e += head[o * (H + 1) + j] * *(vec*)(dl + o * row + u * N + c * W);
                     const Gates<vec> a = {load(g + r, m), load(g + gate + r, m), 2 * load(g + 2 * gate + r, m) - 1,
                                           load(g + 3 * gate + r, m)};
-                    const Gates<vec> back = lstm_step_back(a, load(c0 + q, m), load(sq + r, m), e, *(vec*)(dc + l));
-                    *(vec*)(dt + j * row + c * W) = back.i;
-                    *(vec*)(dt + (H + j) * row + c * W) = back.f;
-                    *(vec*)(dt + (2 * H + j) * row + c * W) = back.g;
-                    *(vec*)(dt + (3 * H + j) * row + c * W) = back.o;
+                    const vec before = load(c0 + q, m), y = lstm_step(a, before, squash).y;
+                    const Gates<vec> back = lstm_step_back(a, before, y, e, *(vec*)(dc + l));
+                    real* to = dt + j * row + c * W;
+                    *(vec*)to = back.i; *(vec*)(to + H * row) = back.f;
+                    *(vec*)(to + 2 * H * row) = back.g; *(vec*)(to + 3 * H * row) = back.o;
                 }
             if (codes) {
                 product<C, false, 1>(codes, weight, 1, F, dt, row, 4 * H, dx, N);
@@ -211,7 +210,7 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
             }
             if (credit.truncate && t % credit.truncate == 0) memset(dh, 0, 2 * H * N * sizeof(real));   // and dc
             else if (!credit.local)
-                product<C, false, 1>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N, All{}, Ahead{soon, soon + 5 * gate});
+                product<C, false, 1>(H, weight + s.I, 1, F, dt, row, 4 * H, dh, N, All{}, Ahead{soon, soon + 4 * gate});
             if (credit.starts)
                 for (int c = 0; c < columns; ++c)
                     if (credit.starts[at * B + b + c])
@@ -222,8 +221,10 @@ void backward_block(const Tape& k, const real* d_heads, const Credit& credit, in
             if (t + 1 < s.T)   // the next step begins with another state than this one ended with
                 for (int c = 0; c < columns; ++c)
                     if (credit.starts[(at + s.P) * B + b + c])
-                        for (long j = 0; j < H; ++j)
-                            ot[(u * N + c) * FP + s.I + j] = g[3 * gate + j * next_row + c] * sq[j * next_row + c];
+                        for (long j = 0; j < H; ++j) {
+                            const real *x = g + j * next_row + c, c1 = x[gate] * c0[j * B + c] + x[0] * (2 * x[2 * gate] - 1);
+                            ot[(u * N + c) * FP + s.I + j] = x[3 * gate] * std::tanh(c1);
+                        }
         }
         const auto gather = [&](auto wide, auto like, long f) {
             constexpr int V = decltype(wide)::value;
@@ -290,7 +291,7 @@ extern "C" {
 
 // Feature-major with the batch last: z [T+1, P, F, B] with F = I + H + 1, cell [T+1, P, H, B], heads [T, P, O, B]. Columns
 // (episodes) are worked on in blocks of N, two vectors or one, so that their gates stay in the cache from the product to
-// the activation: gates [T, P, blocks, 5H, N or fewer] are i, f, sigmoid(2 z) in place of g, o, and tanh c.
+// the activation: gates [T, P, blocks, 4H, N or fewer] are i, f, sigmoid(2 z) in place of g, and o.
 
 int struct_size() { return sizeof(Tape); }
 int play_size() { return sizeof(Play); }
@@ -384,10 +385,7 @@ void lstm_passes(const Tape* tape, const Loss* loss, const Step* step, int passe
         for (long i = p * n; factor && i < p * n + n; ++i) gradient[i] *= factor[i];
         last[p] = clip(gradient + p * n, n, max_norm);
     };
-    for (int p = 0; p < s.P; ++p) {
-        slope(p, true);
-        finite = std::isfinite(norms[p] = last[p]) && finite;
-    }
+    for (int p = 0; p < s.P; ++p) { slope(p, true); finite = std::isfinite(norms[p] = last[p]) && finite; }
     told.parts = nullptr;
     for (int p = 0; finite && p < s.P; ++p)
         for (int i = 0; std::isfinite(last[p]) && i < passes; ++i) {

@@ -64,8 +64,8 @@ class LSTMTape(Tape):
     Attributes:
         z: Inputs ``[T + 1, P, I + H + 1, B]``; rows ``I : I + H`` of slot t hold ``h_{t-1}``, the
             last row is one.
-        gates: What the way back needs, ``[T, P, 5H, B]`` numbers: gates, ``(g + 1) / 2`` in place
-            of g, and ``tanh c_t``, the columns of a block together (``lstm.cpp``).
+        gates: ``[T, P, 4H, B]`` numbers, ``(g + 1) / 2`` in place of g, the columns of a block
+            together (``lstm.cpp``).
         cell: ``[T + 1, P, H, B]``, ``c_{t-1}`` in slot t.
         learn: Whether there is all that the backward pass needs. Else all steps and members write
             their `gates` to one place, which stays in the cache.
@@ -82,7 +82,7 @@ class LSTMTape(Tape):
 
         self.z = zeros(steps + 1, inputs + hidden + 1)
         self.z[:, :, -1] = 1.0
-        kept = 5 * hidden
+        kept = 4 * hidden
         self.gates = zeros(steps, kept) if learn else torch.zeros(kept, batch)
         self.cell, self.heads = zeros(steps + 1, hidden), zeros(steps, net.output_size)
         # Views are made once: making one costs as much as a small product.

@@ -92,7 +92,7 @@ def test_a_tape_not_to_learn_from_says_the_same(members, batch, inputs, outputs,
         net.unroll(tape)
     for name in ("z", "cell", "heads"):
         assert torch.equal(getattr(whole, name), getattr(small, name)), name
-    assert small.gates.shape == (5 * units, batch)
+    assert small.gates.shape == (4 * units, batch)
     with pytest.raises(ValueError, match="too little to learn from"):
         net.attach(small, net.parameters)
 

@@ -6,7 +6,8 @@
 In every posterior that an agent gets into, the choice of the optimal policy is worth V and that of
 the agent Q: what it loses there is V - Q, and the sum over an episode is, on average, its regret
 above the smallest possible. Printed are means over members with 95 % intervals: in all, by trials,
-and by the kind of mistake. docs/findings/wang2016-bandit.md has the results.
+and by the kind of mistake; then what policies lose that are optimal but for a discount.
+docs/findings/wang2016-bandit.md has the results.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from prefrontal.agents.rollout.environments import make_envs
 from prefrontal.analysis.stats.intervals import interval
 
 PARTS = (0, 10, 20, 40, 70, 100)  # hundredths of an episode
+DISCOUNTS = (0.8, 0.97, 0.98, 0.99)
 Floats = NDArray[np.float64]
 
 
@@ -52,17 +54,33 @@ def worths(trials: int) -> list[NDArray[np.float32]]:
     Returns:
         For each trial t, ``[2, t + 1, t + 1, t + 1]``: choice, pulls of arm 0, wins of either arm.
     """
-    value = np.zeros((trials + 1,) * 3, np.float32)
-    found = []
+    value, found = np.zeros((trials + 1,) * 3), []
     for t in reversed(range(trials)):
-        n, first, second = np.ogrid[: t + 1, : t + 1, : t + 1]
-        p, q = (first + 1) / (n + 2), (second + 1) / (t - n + 2)
-        here = slice(None, -1)
-        arm0 = p * (1 + value[1:, 1:, here]) + (1 - p) * value[1:, here, here]
-        arm1 = q * (1 + value[here, here, 1:]) + (1 - q) * value[here, here, here]
-        found.append(np.stack([arm0, arm1]).astype(np.float32))
-        value = found[-1].max(0)
+        both = _both(value, t)
+        value = both.max(0)
+        found.append(both.astype(np.float32))
     return found[::-1]
+
+
+def _both(after: Floats, t: int, discount: float = 1.0) -> Floats:
+    """Return what both choices of a trial are worth, ``[2, ...]``, by the values after it."""
+    n, first, second = np.ogrid[: t + 1, : t + 1, : t + 1]
+    p, q = (first + 1) / (n + 2), (second + 1) / (t - n + 2)
+    v, here = discount * after, slice(None, -1)
+    arm0 = p * (1 + v[1:, 1:, here]) + (1 - p) * v[1:, here, here]
+    arm1 = q * (1 + v[here, here, 1:]) + (1 - q) * v[here, here, here]
+    return np.stack([arm0, arm1])
+
+
+def shortsighted(trials: int, discount: float) -> float:
+    """Return what the policy loses in an episode that is optimal for discounted rewards."""
+    sought = earned = np.zeros((trials + 1,) * 3)
+    for t in reversed(range(trials)):
+        told, own = _both(sought, t, discount), _both(earned, t)
+        lead = told[0] - told[1]
+        earned = np.where(lead > 1e-12, own[0], np.where(lead < -1e-12, own[1], own.mean(0)))
+        sought = told.max(0)
+    return float(worths(trials)[0].max() - earned.max())
 
 
 def losses(action: NDArray[np.int64], reward: Floats) -> tuple[Floats, NDArray[np.bool_]]:
@@ -108,6 +126,9 @@ def main(config: Config) -> None:
     print("|---|---|")
     for name, part in ({"in all": lost} | parts).items():
         print(f"| {name} | {interval(part.sum(2).mean(1))} |")
+    for discount in DISCOUNTS:
+        label = f"in all, by the policy that is optimal for discount {discount:g}"
+        print(f"| {label} | {shortsighted(trials, discount):.4g} |")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.lost_regret import Config, losses, main, worths
+from benchmarks.lost_regret import Config, losses, main, shortsighted, worths
 from benchmarks.measure import command
 from prefrontal.agents.reference.bandit_optima import bayes_optimal_value
 from prefrontal.agents.reference.counting import BayesOptimal, Greedy
@@ -29,6 +29,13 @@ def test_the_first_choice_is_worth_the_exact_value():
         np.testing.assert_allclose(first.ravel(), bayes_optimal_value(trials), rtol=1e-5)
 
 
+def test_who_sees_no_further_than_a_trial_is_greedy():
+    assert shortsighted(20, 1.0) == pytest.approx(0, abs=1e-5)
+    *_, earned = played(Greedy(), 20, episodes=100_000)
+    assert shortsighted(20, 0.0) == pytest.approx(bayes_optimal_value(20) - earned, abs=0.03)
+    assert shortsighted(20, 0.0) > shortsighted(20, 0.8) > shortsighted(20, 0.97) > 0
+
+
 def test_two_trials_by_hand():
     # A loss with arm 0 (1/3), then arm 1 (1/2): best, and not the arm that looked better at first.
     lost, greedy = losses(np.array([[0, 1], [0, 0]]), np.zeros((2, 2)))
@@ -50,7 +57,7 @@ def test_a_table_of_shipped_agents_and_refusals(monkeypatch, capsys):
     rows = capsys.readouterr().out.splitlines()[2:]
     found = [float(row.split("|")[2].split()[0]) for row in rows]
     assert found[0] == pytest.approx(sum(found[1:6]), rel=1e-2)
-    assert found[0] == pytest.approx(sum(found[6:]), rel=1e-2)
+    assert found[0] == pytest.approx(sum(found[6:8]), rel=1e-2)
     for words, said in ((["wang2018-two-step"], "not TwoArmedBandit"), (["nowhere"], "nowhere")):
         monkeypatch.setattr("sys.argv", ["lost_regret", *words])
         with pytest.raises(SystemExit) as end:

@@ -20,13 +20,15 @@ from prefrontal.agents.a2c.checks import check_settings
 from prefrontal.agents.a2c.config import A2CConfig
 from prefrontal.agents.a2c.critic import AsymmetricCritic
 from prefrontal.agents.a2c.ewc import Consolidation
-from prefrontal.agents.a2c.heads import Target, baseline_head, judge_heads, told_by_task
+from prefrontal.agents.a2c.heads import Target, baseline_head, judge_heads, losses, told_by_task
 from prefrontal.agents.a2c.off_policy import METRICS, Replay
-from prefrontal.agents.a2c.passes import Learned, closed, every_pass, slope
+from prefrontal.agents.a2c.passes import Learned, compiled_slope, every_pass
 from prefrontal.agents.base import Job, RecurrentLearner
 from prefrontal.agents.common import returns
 from prefrontal.agents.common.optim import anneal, check_finite, clip_apart
+from prefrontal.agents.common.policies import ActorCriticLoss, masked
 from prefrontal.agents.kernels import learning
+from prefrontal.agents.networks.actor_critic import ActorCritic
 from prefrontal.agents.networks.config import NetworkConfig
 from prefrontal.agents.networks.vectorised import FULL, Credit
 from prefrontal.agents.rollout.environments import facts_of, make_stages
@@ -142,9 +144,8 @@ class A2C(RecurrentLearner):
 
         penalty = None
         if at_once := self._at_once(trajectory):
-            sizes = self._sizes(rate, learned.unit)
-            given = model, config, learned, entropy_coef, self.optimiser, *sizes
-            norms, parts = every_pass(*given)
+            given = model, config, told_of(config, learned, entropy_coef), trajectory.tapes[0]
+            norms, parts = every_pass(*given, self.optimiser, *self._sizes(rate, learned.unit))
             check_finite(norms[1], self.members, self.steps)
             metrics = parts | {"gradient_norm": norms[0]} | metrics
         for index in () if at_once else range(config.passes):
@@ -249,7 +250,7 @@ class A2C(RecurrentLearner):
 
     def _at_once(self, trajectory: Trajectory) -> bool:
         """Return whether all passes can be made by one call."""
-        plain = all(part is None for part in (self.rule, self.consolidation, self.replay))
+        plain = self.rule is self.consolidation is self.replay is None
         return plain and len(self.model.nets) == 1 and closed(self.model, trajectory)
 
     def _alignment(
@@ -299,11 +300,10 @@ class A2C(RecurrentLearner):
 
     def _sizes(self, rate: Tensor, unit: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return step sizes ``[P, 1]`` or ``[P, n]``, and the factor of gradients or None."""
-        size = rate.unsqueeze(1)
         if unit is None:
-            return size, None
+            return rate.unsqueeze(1), None
         factor = torch.where(self._values, unit.unsqueeze(1), 1.0)
-        return size * factor, factor
+        return rate.unsqueeze(1) * factor, factor
 
     @property
     def _observed(self) -> slice:
@@ -359,3 +359,42 @@ class A2C(RecurrentLearner):
         own = {name: part for name, part in more.items() if part is not None}
         rule = {} if self.rule is None else self.rule.parts()
         return {**super().parts(), **self.rollout.parts(), **own, **rule}
+
+
+def told_of(config: A2CConfig, learned: Learned, entropy_coef: Tensor) -> ActorCriticLoss:
+    """Return what the loss of the policy and the values needs."""
+    clip = config.clip_ratio if config.passes > 1 else None
+    coefs = entropy_coef, config.value_coef, clip, learned.unit
+    return ActorCriticLoss(learned.trajectory.actions, *learned[1:5], *coefs)
+
+
+def closed(model: ActorCritic, trajectory: Trajectory) -> bool:
+    """Return whether compiled code computes the loss and its gradient, without a graph."""
+    fast = model.compiled and not model.config.heads and trajectory.available is None
+    return fast and learning.usable(model.nets[0].parameters)
+
+
+def slope(
+    model: ActorCritic,
+    config: A2CConfig,
+    learned: Learned,
+    entropy_coef: Tensor,
+    parameters: Tensor,
+    credits: Sequence[Credit] = (FULL, FULL),
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the gradient of the loss of new episodes ``[P, n]``, and the parts of the loss.
+
+    Compiled networks with one softmax need no graph for it. The parameters ``[P, n]`` are those
+    on the networks; what these said is on the tapes. `credits` say which ways the gradient takes in
+    each network.
+    """
+    trajectory, told = learned.trajectory, told_of(config, learned, entropy_coef)
+    if closed(model, trajectory):
+        return compiled_slope(model, told, trajectory.tapes, credits)
+    logits, values, said = model.read(trajectory.tapes, parameters.requires_grad_(), credits)
+    logits = masked(logits[: trajectory.steps], trajectory.available)
+    loss, parts = told.of(model.policy, logits, values[: trajectory.steps])
+    if heads := model.config.heads:
+        more, each = losses(heads, said, learned.heads, trajectory.actions, learned.weight)
+        loss, parts = loss + more, parts | each
+    return torch.autograd.grad(loss.sum(), parameters)[0], parts

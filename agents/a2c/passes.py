@@ -1,20 +1,19 @@
-"""What is learned from new episodes: the gradient of the loss, and all passes over them at once."""
+"""What is learned from new episodes; compiled gradients, and all passes at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from prefrontal.agents.a2c.config import A2CConfig
-from prefrontal.agents.a2c.heads import Target, losses
+from prefrontal.agents.a2c.heads import Target
 from prefrontal.agents.common.optim import Optimiser
-from prefrontal.agents.common.policies import ActorCriticLoss, masked
-from prefrontal.agents.kernels.learning import ChoicesLoss, CompiledOptimiser, usable
+from prefrontal.agents.common.policies import ActorCriticLoss
+from prefrontal.agents.kernels.learning import ChoicesLoss, CompiledOptimiser
 from prefrontal.agents.networks.actor_critic import ActorCritic
-from prefrontal.agents.networks.vectorised import FULL, Credit
+from prefrontal.agents.networks.vectorised import Credit
 from prefrontal.agents.rollout.rollout import Trajectory
 
 
@@ -29,52 +28,28 @@ class Learned(NamedTuple):
     heads: dict[str, Target]  # of the heads beside policy and value
     unit: Tensor | None = None  # in which values are learned, ``[P]``; None: 1
 
-    def told(self, config: A2CConfig, entropy_coef: Tensor) -> ActorCriticLoss:
-        """Return what the loss of the policy and the values needs."""
-        clip = config.clip_ratio if config.passes > 1 else None
-        coefs = entropy_coef, config.value_coef, clip, self.unit
-        return ActorCriticLoss(self.trajectory.actions, *self[1:5], *coefs)
 
-
-def closed(model: ActorCritic, trajectory: Trajectory) -> bool:
-    """Return whether compiled code computes the loss and its gradient, without a graph."""
-    fast = model.compiled and not model.config.heads and trajectory.available is None
-    return fast and usable(model.nets[0].parameters)
-
-
-def slope(
-    model: ActorCritic,
-    config: A2CConfig,
-    learned: Learned,
-    entropy_coef: Tensor,
-    parameters: Tensor,
-    credits: Sequence[Credit] = (FULL, FULL),
+def compiled_slope(
+    model: ActorCritic, told: ActorCriticLoss, tapes: list[Any], credits: Sequence[Credit]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the gradient of the loss of new episodes ``[P, n]``, and the parts of the loss.
+    """Return the gradient of a loss ``[P, n]`` and the parts of the loss, without a graph.
 
-    Compiled networks with one softmax need no graph for it. The parameters ``[P, n]`` are those
-    on the networks; what these said is on the tapes. `credits` say which ways the gradient takes in
-    each network.
+    Args:
+        model: The actor-critic, compiled, with one softmax.
+        told: Of the loss.
+        tapes: What it said.
+        credits: Which ways the gradient takes in each network.
     """
-    trajectory, told = learned.trajectory, learned.told(config, entropy_coef)
-    if closed(model, trajectory):
-        compiled = ChoicesLoss(told, [tape.heads[: tape.used] for tape in trajectory.tapes])
-        _, parts = compiled()
-        return model.backward(trajectory.tapes, compiled.slopes, credits), parts
-    logits, values, said = model.read(trajectory.tapes, parameters.requires_grad_(), credits)
-    logits = masked(logits[: trajectory.steps], trajectory.available)
-    loss, parts = told.of(model.policy, logits, values[: trajectory.steps])
-    if heads := model.config.heads:
-        more, each = losses(heads, said, learned.heads, trajectory.actions, learned.weight)
-        loss, parts = loss + more, parts | each
-    return torch.autograd.grad(loss.sum(), parameters)[0], parts
+    compiled = ChoicesLoss(told, [tape.heads[: tape.used] for tape in tapes])
+    _, parts = compiled()
+    return model.backward(tapes, compiled.slopes, credits), parts
 
 
 def every_pass(
     model: ActorCritic,
     config: A2CConfig,
-    learned: Learned,
-    entropy_coef: Tensor,
+    told: ActorCriticLoss,
+    tape: Any,
     optimiser: Optimiser,
     rate: Tensor,
     factor: Tensor | None,
@@ -82,10 +57,10 @@ def every_pass(
     """Learn from new episodes in all passes, by one call.
 
     Args:
-        model: One compiled network; what it said is on its tape.
+        model: One compiled network; what it said is on the tape.
         config: Settings.
-        learned: Where there are several passes, the first one writes its `old`.
-        entropy_coef: Weight of the entropy bonus, ``[P]``.
+        told: Of the loss; where there are several passes, the first one writes its `old`.
+        tape: What the network said.
         optimiser: Of the parameters.
         rate: Step sizes, ``[P, 1]`` or ``[P, n]``.
         factor: Of the gradient, ``[P, n]``; None: 1.
@@ -95,8 +70,8 @@ def every_pass(
         last one), and the parts of the loss in the first pass.
     """
     assert isinstance(optimiser, CompiledOptimiser)
-    (net,), (tape,) = model.nets, learned.trajectory.tapes
-    loss = ChoicesLoss(learned.told(config, entropy_coef), [tape.heads[: tape.used]])
+    (net,) = model.nets
+    loss = ChoicesLoss(told, [tape.heads[: tape.used]])
     size = optimiser.rates(rate)
     step = optimiser.struct(net.parameters, size)
     step.count += 1  # the first of these steps

@@ -11,8 +11,7 @@ import torch
 
 from prefrontal.agents import A2C, EnvironmentSpec, NetworkConfig
 from prefrontal.agents.a2c.heads import ahead
-from prefrontal.agents.a2c.learner import make_learner
-from prefrontal.agents.a2c.passes import slope
+from prefrontal.agents.a2c.learner import make_learner, slope
 from prefrontal.agents.base import Job
 from prefrontal.agents.common.errors import ConfigError
 from prefrontal.agents.networks.config import HeadConfig

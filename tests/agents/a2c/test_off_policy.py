@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from prefrontal.agents import A2C, EnvironmentSpec, NetworkConfig
-from prefrontal.agents.a2c.passes import Learned, slope
+from prefrontal.agents.a2c.learner import slope
+from prefrontal.agents.a2c.passes import Learned
 from prefrontal.agents.common.errors import PrefrontalError
 from prefrontal.agents.common.returns import estimate, normalise, step_weights
 from prefrontal.agents.networks.vectorised import FULL

@@ -232,7 +232,7 @@ class ChoicesLoss:
 
 
 def critic_activity(features: Tensor, units: int) -> Tensor:
-    """Return room for the activity of U hidden units, for `critic_values` and `critic_fit`."""
+    """Return room for the activity of U hidden units, in whole vectors of at most 16 numbers."""
     return features.new_empty(features[:, 0].numel() * -(-units // 16) * 16 + 16)
 
 
